@@ -1,0 +1,2 @@
+//! The zkml-gpu command line.
+fn main() {}

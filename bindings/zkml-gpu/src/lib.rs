@@ -1,0 +1,1 @@
+//! Prove that a quantised neural network produced an output.

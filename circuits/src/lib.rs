@@ -1,0 +1,1 @@
+//! Quantised neural networks as Halo2 circuits.

@@ -1,0 +1,1 @@
+//! Halo2 prover over interchangeable back ends.

@@ -1,0 +1,1 @@
+//! GPU kernel sources and field constants.

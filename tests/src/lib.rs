@@ -1,0 +1,1 @@
+//! Test support: oracle back end, circuit zoo.
