@@ -1,1 +1,13 @@
 //! Quantised neural networks as Halo2 circuits.
+//!
+//! The way of a model through this crate:
+//!
+//! ```text
+//! model.onnx -> import -> float graph -> quant (calibrate) -> graph (integers, the reference)
+//!            -> layout (rows and columns) -> chips (gates) + trace (witness) -> Halo2 circuit
+//!            -> commit (model commitment, link proof)
+//! ```
+
+pub mod graph;
+pub mod import;
+pub mod quant;
