@@ -15,9 +15,13 @@
 //!
 //! [`Graph::run`] is the integer reference: the circuit's witness is bit for bit what it computes.
 
+mod bounds;
 mod execute;
+mod validate;
 
-pub use execute::{ExecuteError, Execution};
+pub use bounds::Bounds;
+pub use execute::{ExecuteError, Execution, requantise};
+pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_SHIFT, ValidateError, WEIGHT_BITS};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

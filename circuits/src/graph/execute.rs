@@ -1,0 +1,366 @@
+//! The integer reference: what a circuit proves, computed directly.
+//!
+//! Everything is exact `i64` arithmetic. [`Graph::validate`] runs first and bounds weights, activations and
+//! multipliers so that no accumulator can overflow (see `validate.rs`).
+
+use std::borrow::Cow;
+
+use super::{Format, Graph, Linear, Node, Op, Shape, ValidateError, Window};
+
+/// Every value of one inference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execution {
+    /// The elements of each tensor, in stored (row-major `channels × height × width`) order.
+    pub values: Vec<Vec<i64>>,
+    /// Accumulators of each node before requantisation. Of a [`Op::Linear`]: bias included, one for every window
+    /// before pooling, `[out channel][height][width]`; of [`Op::Combine`] and [`Op::AveragePool`]: one an output;
+    /// of other nodes: none.
+    pub accumulators: Vec<Vec<i64>>,
+}
+
+/// Why an inference could not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExecuteError {
+    /// The graph itself is malformed.
+    #[error(transparent)]
+    Invalid(#[from] ValidateError),
+    /// A wrong number of input tensors.
+    #[error(
+        "the graph takes {expected} input tensors, got {got}\nhint: give one list of values per input of the model"
+    )]
+    InputCount {
+        /// Inputs of the graph.
+        expected: usize,
+        /// Inputs given.
+        got: usize,
+    },
+    /// An input of the wrong length.
+    #[error(
+        "input '{tensor}' has {got} values, expected {expected}\nhint: values come in channels, height, width order"
+    )]
+    InputLength {
+        /// Name of the input.
+        tensor: String,
+        /// Elements of the tensor.
+        expected: usize,
+        /// Elements given.
+        got: usize,
+    },
+    /// An input value outside its format's range.
+    #[error(
+        "input '{tensor}' holds {got} at index {index}, expected {min}..={max}\nhint: quantise inputs with the tensor's format, which saturates"
+    )]
+    InputRange {
+        /// Name of the input.
+        tensor: String,
+        /// Position in stored order.
+        index: usize,
+        /// The value.
+        got: i64,
+        /// Least value allowed.
+        min: i64,
+        /// Greatest value allowed.
+        max: i64,
+    },
+    /// An accumulator that is exposed as it is lies outside the range of its tensor.
+    #[error(
+        "node '{node}': accumulator {got} at index {index} is outside the output's range {min}..={max}\nhint: the range of a raw output must cover the accumulator's bounds"
+    )]
+    RawRange {
+        /// Name of the node.
+        node: String,
+        /// Position in stored order.
+        index: usize,
+        /// The accumulator.
+        got: i64,
+        /// Least value allowed.
+        min: i64,
+        /// Greatest value allowed.
+        max: i64,
+    },
+}
+
+/// `floor((acc + 2^(shift-1)) / 2^shift)`: division by a power of two, rounded to nearest, ties upwards.
+pub const fn requantise(acc: i64, shift: u32) -> i64 {
+    (acc + (1 << (shift - 1))) >> shift
+}
+
+impl Graph {
+    /// Runs one inference on integer inputs, one list per entry of [`Graph::inputs`], in stored order.
+    ///
+    /// # Errors
+    ///
+    /// [`ExecuteError`] where the graph is malformed, or an input has the wrong length or a value out of range.
+    pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Execution, ExecuteError> {
+        self.validate()?;
+        let mut values = vec![Vec::new(); self.tensors.len()];
+        self.load_inputs(inputs, &mut values)?;
+        let mut accumulators = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let (acc, output) = self.run_node(node, &values)?;
+            accumulators.push(acc);
+            values[node.output] = output;
+        }
+        Ok(Execution { values, accumulators })
+    }
+
+    fn load_inputs(&self, inputs: &[Vec<i64>], values: &mut [Vec<i64>]) -> Result<(), ExecuteError> {
+        if inputs.len() != self.inputs.len() {
+            return Err(ExecuteError::InputCount { expected: self.inputs.len(), got: inputs.len() });
+        }
+        for (&id, input) in self.inputs.iter().zip(inputs) {
+            let tensor = &self.tensors[id];
+            let (expected, got) = (tensor.shape.len(), input.len());
+            if expected != got {
+                return Err(ExecuteError::InputLength { tensor: tensor.name.clone(), expected, got });
+            }
+            let Format { min, max, .. } = tensor.format;
+            if let Some((index, &got)) = input.iter().enumerate().find(|(_, v)| **v < min || **v > max) {
+                return Err(ExecuteError::InputRange { tensor: tensor.name.clone(), index, got, min, max });
+            }
+            values[id].clone_from(input);
+        }
+        Ok(())
+    }
+
+    /// Accumulators and output of one node.
+    fn run_node(&self, node: &Node, values: &[Vec<i64>]) -> Result<(Vec<i64>, Vec<i64>), ExecuteError> {
+        let x = &values[node.inputs[0]];
+        let x_shape = self.tensors[node.inputs[0]].shape;
+        let y = &self.tensors[node.output];
+        let narrow = |acc: &[i64]| -> Vec<i64> {
+            acc.iter().map(|&a| requantise(a, self.shift).clamp(y.format.min, y.format.max)).collect()
+        };
+        Ok(match &node.op {
+            Op::Linear(linear) => {
+                let acc = accumulate(linear, x, x_shape);
+                let output = if linear.raw {
+                    check_raw(node, y.format, &acc)?;
+                    acc.clone()
+                } else {
+                    let [h, w] = linear.window.output(x_shape.height, x_shape.width).unwrap_or([0, 0]);
+                    let windows = Shape { channels: linear.out_channels, height: h, width: w };
+                    narrow(&pool_maximum(&acc, windows, linear.pool))
+                };
+                (acc, output)
+            }
+            Op::Combine { multipliers } => {
+                let mut acc = vec![0; x.len()];
+                for (&id, &m) in node.inputs.iter().zip(multipliers) {
+                    acc.iter_mut().zip(&values[id]).for_each(|(a, v)| *a += m * v);
+                }
+                let output = narrow(&acc);
+                (acc, output)
+            }
+            Op::MaxPool(window) => (Vec::new(), max_pool(x, x_shape, window, y.shape)),
+            Op::AveragePool { window, multipliers } => {
+                let acc = average_pool(x, x_shape, window, multipliers, y.shape);
+                let output = narrow(&acc);
+                (acc, output)
+            }
+            Op::Reshape => (Vec::new(), x.clone()),
+        })
+    }
+}
+
+fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Result<(), ExecuteError> {
+    match acc.iter().enumerate().find(|(_, v)| **v < min || **v > max) {
+        Some((index, &got)) => Err(ExecuteError::RawRange { node: node.name.clone(), index, got, min, max }),
+        None => Ok(()),
+    }
+}
+
+/// Accumulators of every window, `[out channel][height][width]`.
+fn accumulate(linear: &Linear, x: &[i64], shape: Shape) -> Vec<i64> {
+    let [out_h, out_w] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
+    if linear.window == Window::UNIT && shape.height * shape.width == 1 {
+        return accumulate_dense(linear, x);
+    }
+    let area = out_h * out_w;
+    let taps = linear.window.kernel[0] * linear.window.kernel[1];
+    let mut acc: Vec<i64> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, area)).collect();
+    for (out, weights) in acc.chunks_exact_mut(area.max(1)).zip(linear.weights.chunks_exact(shape.channels * taps)) {
+        for (channel, kernel) in x.chunks_exact(shape.height * shape.width).zip(weights.chunks_exact(taps)) {
+            accumulate_plane(out, [out_h, out_w], channel, shape, &linear.window, kernel);
+        }
+    }
+    acc
+}
+
+/// Products of a vector with each row of weights.
+fn accumulate_dense(linear: &Linear, x: &[i64]) -> Vec<i64> {
+    // Activations have at most 17 bits with sign, so the narrowing is exact; 32-bit operands multiply faster.
+    let x: Vec<i32> = x.iter().map(|&v| v as i32).collect();
+    let rows = linear.weights.chunks_exact(x.len().max(1));
+    let dot = |row: &[i32]| row.iter().zip(&x).map(|(&w, &v)| i64::from(w) * i64::from(v)).sum::<i64>();
+    rows.zip(&linear.bias).map(|(row, bias)| dot(row) + bias).collect()
+}
+
+/// Adds one input channel's contribution to one output channel.
+fn accumulate_plane(out: &mut [i64], [out_h, out_w]: [usize; 2], x: &[i64], shape: Shape, window: &Window, k: &[i32]) {
+    for ky in 0..window.kernel[0] {
+        for kx in 0..window.kernel[1] {
+            let weight = i64::from(k[ky * window.kernel[1] + kx]);
+            let columns = inside(kx, window.pad_before[1], window.stride[1], shape.width, out_w);
+            if weight == 0 || columns.is_empty() {
+                continue;
+            }
+            let first = columns.start * window.stride[1] + kx - window.pad_before[1];
+            for oy in inside(ky, window.pad_before[0], window.stride[0], shape.height, out_h) {
+                let iy = oy * window.stride[0] + ky - window.pad_before[0];
+                let row = &x[iy * shape.width + first..(iy + 1) * shape.width];
+                let target = &mut out[oy * out_w..][columns.clone()];
+                if window.stride[1] == 1 {
+                    target.iter_mut().zip(row).for_each(|(a, v)| *a += weight * v);
+                } else {
+                    target.iter_mut().zip(row.iter().step_by(window.stride[1])).for_each(|(a, v)| *a += weight * v);
+                }
+            }
+        }
+    }
+}
+
+/// Output positions along one axis whose tap `k` falls inside the image.
+fn inside(k: usize, pad: usize, stride: usize, size: usize, outputs: usize) -> std::ops::Range<usize> {
+    let start = pad.saturating_sub(k).div_ceil(stride);
+    let end = (size + pad).saturating_sub(k).div_ceil(stride).min(outputs);
+    start.min(end)..end
+}
+
+/// Maximum over disjoint `pool` windows; the accumulators themselves where there is no pooling.
+fn pool_maximum(acc: &[i64], shape: Shape, pool: [usize; 2]) -> Cow<'_, [i64]> {
+    if pool == [1, 1] {
+        return Cow::Borrowed(acc);
+    }
+    let window = Window { kernel: pool, stride: pool, ..Window::UNIT };
+    let y = Shape { height: shape.height / pool[0], width: shape.width / pool[1], ..shape };
+    Cow::Owned(max_pool(acc, shape, &window, y))
+}
+
+/// The image coordinates that a window covers, row by row: calls `visit` with each row's covered slice.
+fn visit_window(x: &[i64], s: Shape, w: &Window, [c, oy, ox]: [usize; 3], mut visit: impl FnMut(&[i64])) {
+    let span = |axis: usize, o: usize, size: usize| {
+        let start = o * w.stride[axis];
+        let end = (start + w.kernel[axis]).saturating_sub(w.pad_before[axis]).min(size);
+        (start.saturating_sub(w.pad_before[axis]).min(end), end)
+    };
+    let ((top, bottom), (left, right)) = (span(0, oy, s.height), span(1, ox, s.width));
+    for i in top..bottom {
+        visit(&x[s.index(c, i, left)..s.index(c, i, right)]);
+    }
+}
+
+fn positions(y: Shape) -> impl Iterator<Item = [usize; 3]> {
+    (0..y.channels).flat_map(move |c| (0..y.height).flat_map(move |i| (0..y.width).map(move |j| [c, i, j])))
+}
+
+fn max_pool(x: &[i64], shape: Shape, window: &Window, y: Shape) -> Vec<i64> {
+    let maximum = |at| {
+        let mut best = i64::MIN;
+        visit_window(x, shape, window, at, |row| best = row.iter().copied().fold(best, i64::max));
+        best
+    };
+    positions(y).map(maximum).collect()
+}
+
+fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64], y: Shape) -> Vec<i64> {
+    let average = |at| {
+        let (mut sum, mut count) = (0, 0);
+        visit_window(x, shape, window, at, |row| {
+            sum += row.iter().sum::<i64>();
+            count += row.len();
+        });
+        multipliers[count] * sum
+    };
+    positions(y).map(average).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tensor;
+    use super::*;
+
+    fn tensor(name: &str, channels: usize, height: usize, width: usize, min: i64, max: i64) -> Tensor {
+        Tensor {
+            name: name.into(),
+            shape: Shape { channels, height, width },
+            format: Format { frac_bits: 0, min, max },
+            logical_shape: vec![1, channels, height, width],
+            transposed: false,
+        }
+    }
+
+    fn one_node(op: Op, x: Tensor, y: Tensor) -> Graph {
+        Graph {
+            name: "test".into(),
+            shift: 1,
+            tensors: vec![x, y],
+            nodes: vec![Node { name: "node".into(), op, inputs: vec![0], output: 1 }],
+            inputs: vec![0],
+            outputs: vec![1],
+        }
+    }
+
+    fn conv(window: Window, weights: Vec<i32>, bias: i64, pool: [usize; 2]) -> Op {
+        Op::Linear(Linear { window, out_channels: 1, weights, bias: vec![bias], pool, raw: false })
+    }
+
+    #[test]
+    fn convolution_agrees_with_the_definition() {
+        let window = Window { kernel: [2, 3], stride: [2, 1], pad_before: [1, 0], pad_after: [0, 2] };
+        let (x, y) = (tensor("x", 2, 5, 4, -128, 127), tensor("y", 1, 3, 4, -1000, 1000));
+        let weights: Vec<i32> = (0..12).map(|i| (i * 7) % 11 - 5).collect();
+        let graph = one_node(conv(window, weights.clone(), 3, [1, 1]), x, y);
+        let input: Vec<i64> = (0..40).map(|i| (i * 37) % 255 - 128).collect();
+        let run = graph.run(std::slice::from_ref(&input)).unwrap();
+        for [_, oy, ox] in positions(graph.tensors[1].shape) {
+            let mut acc = 3;
+            for c in 0..2 {
+                for (ky, kx) in (0..2).flat_map(|ky| (0..3).map(move |kx| (ky, kx))) {
+                    let (iy, ix) = ((oy * 2 + ky) as i64 - 1, ox + kx);
+                    if (0..5).contains(&iy) && ix < 4 {
+                        acc += i64::from(weights[(c * 2 + ky) * 3 + kx]) * input[(c * 5 + iy as usize) * 4 + ix];
+                    }
+                }
+            }
+            assert_eq!(run.accumulators[0][oy * 4 + ox], acc);
+            assert_eq!(run.values[1][oy * 4 + ox], (acc + 1).div_euclid(2).clamp(-1000, 1000));
+        }
+    }
+
+    #[test]
+    fn pooling_follows_requantisation_and_drops_the_incomplete_edge() {
+        let op = conv(Window::UNIT, vec![2], 0, [2, 2]);
+        let graph = one_node(op, tensor("x", 1, 3, 3, -9, 9), tensor("y", 1, 1, 1, 0, 5));
+        let run = graph.run(&[vec![1, -2, 9, 4, 3, 9, 9, 9, 9]]).unwrap();
+        assert_eq!(run.accumulators[0].len(), 9);
+        assert_eq!(run.values[1], [4]);
+    }
+
+    #[test]
+    fn padding_never_wins_a_maximum_and_average_counts_only_the_image() {
+        let window = Window { kernel: [1, 2], stride: [1, 2], pad_before: [0, 1], pad_after: [0, 1] };
+        let (x, y) = (tensor("x", 1, 1, 4, -9, 9), tensor("y", 1, 1, 3, -9, 9));
+        let graph = one_node(Op::MaxPool(window), x.clone(), y.clone());
+        assert_eq!(graph.run(&[vec![-5, -2, -7, -1]]).unwrap().values[1], [-5, -2, -1]);
+        let average = Op::AveragePool { window, multipliers: vec![0, 2, 1] };
+        let run = one_node(average, x, y).run(&[vec![-5, -2, -7, -1]]).unwrap();
+        assert_eq!(run.values[1], [-5, -4, -1]);
+    }
+
+    #[test]
+    fn requantisation_rounds_ties_upwards() {
+        assert_eq!([-3, -2, -1, 0, 1, 2, 3].map(|a| requantise(a, 1)), [-1, -1, 0, 0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn a_wrong_input_is_refused_with_its_name() {
+        let graph = one_node(Op::Reshape, tensor("x", 1, 1, 2, 0, 9), tensor("y", 2, 1, 1, 0, 9));
+        assert!(matches!(graph.run(&[]), Err(ExecuteError::InputCount { expected: 1, got: 0 })));
+        assert!(matches!(graph.run(&[vec![1]]), Err(ExecuteError::InputLength { expected: 2, got: 1, .. })));
+        let error = graph.run(&[vec![1, 10]]).unwrap_err();
+        assert!(matches!(error, ExecuteError::InputRange { index: 1, got: 10, .. }));
+        assert!(error.to_string().contains("'x'"));
+    }
+}

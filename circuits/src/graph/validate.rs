@@ -1,0 +1,351 @@
+//! The structural invariants of a quantised graph.
+//!
+//! With them no accumulator can overflow `i64`: an activation lies within `±2^16`, a weight within `±2^15`, a bias
+//! within `±2^40`, and a product of multipliers, activations and their number within `±2^61`.
+
+use super::{Format, Graph, Linear, Node, Op, Shape, TensorId, Window};
+
+/// Largest magnitude of an activation: 16 bits unsigned.
+pub const ACTIVATION_LIMIT: i64 = (1 << 16) - 1;
+/// Bits of a weight, with its sign.
+pub const WEIGHT_BITS: u32 = 16;
+/// Largest magnitude of a bias.
+pub const BIAS_LIMIT: i64 = 1 << 40;
+/// Largest shift.
+pub const MAX_SHIFT: u32 = 20;
+const ACCUMULATOR_LIMIT: i128 = 1 << 61;
+
+/// Why a graph is not well formed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ValidateError {
+    /// The shift is outside `1..=20`.
+    #[error(
+        "graph '{graph}' has the requantisation shift {got}, expected 1..={MAX_SHIFT}\nhint: quantise the model again"
+    )]
+    Shift {
+        /// Name of the graph.
+        graph: String,
+        /// The shift.
+        got: u32,
+    },
+    /// A tensor that does not exist.
+    #[error("{place} names tensor {got}, but the graph has {tensors}\nhint: the graph is damaged, quantise it again")]
+    UnknownTensor {
+        /// The node, or the list of inputs or outputs.
+        place: String,
+        /// The index.
+        got: TensorId,
+        /// Number of tensors.
+        tensors: usize,
+    },
+    /// A tensor that is read before it is computed, computed twice, or an input that is computed.
+    #[error(
+        "{place} {problem} tensor '{tensor}'\nhint: a node must follow the producers of its operands, and a tensor has one producer"
+    )]
+    Order {
+        /// The node, or the list of inputs or outputs.
+        place: String,
+        /// What it does.
+        problem: &'static str,
+        /// Name of the tensor.
+        tensor: String,
+    },
+    /// A tensor whose format or shape is empty or too wide.
+    #[error(
+        "tensor '{tensor}' has {what} {got}, expected {expected}\nhint: quantise the model with at most 16 activation bits"
+    )]
+    Tensor {
+        /// Name of the tensor.
+        tensor: String,
+        /// The property.
+        what: &'static str,
+        /// Its value.
+        got: String,
+        /// What is allowed.
+        expected: String,
+    },
+    /// A node whose attributes or shapes contradict each other.
+    #[error("node '{node}' has {what} {got}, expected {expected}\nhint: the graph is damaged, quantise it again")]
+    Node {
+        /// Name of the node.
+        node: String,
+        /// The property.
+        what: &'static str,
+        /// Its value.
+        got: String,
+        /// What is allowed.
+        expected: String,
+    },
+}
+
+type Check = Result<(), ValidateError>;
+
+impl Graph {
+    /// Checks every structural invariant: indices, order of evaluation, shapes, formats, and the bounds on weights,
+    /// biases and multipliers that exclude overflow.
+    ///
+    /// # Errors
+    ///
+    /// [`ValidateError`], which names the node or tensor.
+    pub fn validate(&self) -> Check {
+        if !(1..=MAX_SHIFT).contains(&self.shift) {
+            return Err(ValidateError::Shift { graph: self.name.clone(), got: self.shift });
+        }
+        self.check_order()?;
+        let raw: Vec<TensorId> = self.nodes.iter().filter(|n| is_raw(n)).map(|n| n.output).collect();
+        for (id, tensor) in self.tensors.iter().enumerate() {
+            let limit = if raw.contains(&id) { i64::MAX / 2 } else { ACTIVATION_LIMIT };
+            check_tensor(tensor, limit)?;
+        }
+        self.nodes.iter().try_for_each(|node| self.check_node(node))
+    }
+
+    fn check_order(&self) -> Check {
+        let mut known = vec![false; self.tensors.len()];
+        for &id in &self.inputs {
+            self.define(&mut known, id, "the list of inputs", "repeats")?;
+        }
+        for node in &self.nodes {
+            let place = format!("node '{}'", node.name);
+            for &id in &node.inputs {
+                self.expect_known(&known, id, &place, "reads the not yet computed")?;
+            }
+            self.define(&mut known, node.output, &place, "computes again the")?;
+        }
+        for &id in &self.outputs {
+            self.expect_known(&known, id, "the list of outputs", "holds the never computed")?;
+        }
+        Ok(())
+    }
+
+    fn define(&self, known: &mut [bool], id: TensorId, place: &str, problem: &'static str) -> Check {
+        let tensors = self.tensors.len();
+        match known.get_mut(id) {
+            None => Err(ValidateError::UnknownTensor { place: place.into(), got: id, tensors }),
+            Some(true) => {
+                Err(ValidateError::Order { place: place.into(), problem, tensor: self.tensors[id].name.clone() })
+            }
+            Some(slot) => {
+                *slot = true;
+                Ok(())
+            }
+        }
+    }
+
+    fn expect_known(&self, known: &[bool], id: TensorId, place: &str, problem: &'static str) -> Check {
+        match known.get(id) {
+            Some(true) => Ok(()),
+            Some(false) => {
+                Err(ValidateError::Order { place: place.into(), problem, tensor: self.tensors[id].name.clone() })
+            }
+            None => Err(ValidateError::UnknownTensor { place: place.into(), got: id, tensors: self.tensors.len() }),
+        }
+    }
+
+    fn check_node(&self, node: &Node) -> Check {
+        let operands = match &node.op {
+            Op::Combine { multipliers } => multipliers.len().max(1),
+            _ => 1,
+        };
+        expect(node, "number of operands", node.inputs.len(), operands)?;
+        let (x, y) = (&self.tensors[node.inputs[0]], &self.tensors[node.output]);
+        match &node.op {
+            Op::Linear(linear) => {
+                check_linear(node, linear, x.shape)?;
+                self.check_raw(node, linear)?;
+                let shape = linear_output(linear, x.shape);
+                expect(node, "output shape", Some(y.shape), shape)
+            }
+            Op::Combine { multipliers } => {
+                for &id in &node.inputs {
+                    expect(node, "operand shape", self.tensors[id].shape, y.shape)?;
+                }
+                let sum = multipliers.iter().map(|m| i128::from(*m).abs()).sum();
+                check_multipliers(node, sum)
+            }
+            Op::MaxPool(window) => {
+                check_window(node, window)?;
+                expect(node, "output format", y.format, x.format)?;
+                expect(node, "output shape", Some(y.shape), pool_output(window, x.shape))
+            }
+            Op::AveragePool { window, multipliers } => {
+                check_window(node, window)?;
+                let area = window.kernel[0] * window.kernel[1];
+                expect(node, "number of multipliers", multipliers.len(), area + 1)?;
+                let largest = multipliers.iter().map(|m| i128::from(*m).abs()).max().unwrap_or(0);
+                check_multipliers(node, largest * area as i128)?;
+                expect(node, "output shape", Some(y.shape), pool_output(window, x.shape))
+            }
+            Op::Reshape => {
+                expect(node, "output format", y.format, x.format)?;
+                expect(node, "number of elements", y.shape.len(), x.shape.len())
+            }
+        }
+    }
+
+    fn check_raw(&self, node: &Node, linear: &Linear) -> Check {
+        if !linear.raw {
+            return Ok(());
+        }
+        expect(node, "pooling of a raw output", linear.pool, [1, 1])?;
+        let readers = self.nodes.iter().filter(|n| n.inputs.contains(&node.output)).count();
+        expect(node, "readers of a raw output", readers, 0)?;
+        expect(node, "place of a raw output among the graph's outputs", self.outputs.contains(&node.output), true)
+    }
+}
+
+fn is_raw(node: &Node) -> bool {
+    matches!(&node.op, Op::Linear(linear) if linear.raw)
+}
+
+fn expect<T: PartialEq + std::fmt::Debug>(node: &Node, what: &'static str, got: T, expected: T) -> Check {
+    if got == expected { Ok(()) } else { Err(mismatch(node, what, format!("{got:?}"), format!("{expected:?}"))) }
+}
+
+fn mismatch(node: &Node, what: &'static str, got: String, expected: String) -> ValidateError {
+    ValidateError::Node { node: node.name.clone(), what, got, expected }
+}
+
+fn check_tensor(tensor: &super::Tensor, limit: i64) -> Check {
+    let fail = |what, got: String, expected: String| {
+        Err(ValidateError::Tensor { tensor: tensor.name.clone(), what, got, expected })
+    };
+    let Shape { channels, height, width } = tensor.shape;
+    match channels.checked_mul(height).and_then(|n| n.checked_mul(width)) {
+        Some(n) if n > 0 && n < 1 << 40 => {}
+        _ => return fail("shape", format!("{:?}", tensor.shape), "1 to 2^40 elements".into()),
+    }
+    let Format { frac_bits, min, max } = tensor.format;
+    if min > max || min < -limit || max > limit {
+        return fail("range", format!("{min}..={max}"), format!("a non-empty range within ±{limit}"));
+    }
+    if frac_bits.abs() > 64 {
+        return fail("fractional bits", frac_bits.to_string(), "-64..=64".into());
+    }
+    let logical = tensor.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    if logical != Some(tensor.shape.len()) {
+        return fail(
+            "logical shape",
+            format!("{:?}", tensor.logical_shape),
+            format!("{} elements", tensor.shape.len()),
+        );
+    }
+    Ok(())
+}
+
+/// A window reaches the image wherever it stands, because no padding is as wide as the kernel.
+fn check_window(node: &Node, window: &Window) -> Check {
+    for axis in 0..2 {
+        let kernel = window.kernel[axis];
+        let pad = window.pad_before[axis].max(window.pad_after[axis]);
+        if !(1..1 << 20).contains(&kernel) || !(1..1 << 20).contains(&window.stride[axis]) || pad >= kernel {
+            let expected = "positive kernel and stride, padding less than the kernel";
+            return Err(mismatch(node, "window", format!("{window:?}"), expected.into()));
+        }
+    }
+    Ok(())
+}
+
+fn check_linear(node: &Node, linear: &Linear, x: Shape) -> Check {
+    check_window(node, &linear.window)?;
+    let taps = linear.window.kernel[0] * linear.window.kernel[1];
+    let expected = linear.out_channels.checked_mul(x.channels).and_then(|n| n.checked_mul(taps));
+    expect(node, "number of weights", Some(linear.weights.len()), expected)?;
+    expect(node, "number of biases", linear.bias.len(), linear.out_channels)?;
+    let limit = 1i32 << (WEIGHT_BITS - 1);
+    let (min, max) = linear.weights.iter().fold((0, 0), |(lo, hi), &w| (w.min(lo), w.max(hi)));
+    if min < -limit || max >= limit {
+        return Err(mismatch(node, "weights", format!("{min}..={max}"), format!("{WEIGHT_BITS} bits with sign")));
+    }
+    match linear.bias.iter().find(|b| !(-BIAS_LIMIT..=BIAS_LIMIT).contains(*b)) {
+        Some(bias) => Err(mismatch(node, "bias", bias.to_string(), format!("at most ±{BIAS_LIMIT}"))),
+        None => Ok(()),
+    }
+}
+
+fn check_multipliers(node: &Node, sum: i128) -> Check {
+    if sum > ACCUMULATOR_LIMIT / i128::from(ACTIVATION_LIMIT) {
+        return Err(mismatch(node, "sum of multipliers", sum.to_string(), "accumulators within ±2^61".into()));
+    }
+    Ok(())
+}
+
+fn linear_output(linear: &Linear, x: Shape) -> Option<Shape> {
+    let [h, w] = linear.window.output(x.height, x.width)?;
+    let [ph, pw] = linear.pool;
+    Some(Shape { channels: linear.out_channels, height: h.checked_div(ph)?, width: w.checked_div(pw)? })
+}
+
+fn pool_output(window: &Window, x: Shape) -> Option<Shape> {
+    let [height, width] = window.output(x.height, x.width)?;
+    Some(Shape { channels: x.channels, height, width })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Tensor;
+    use super::*;
+
+    fn graph() -> Graph {
+        let tensor = |name: &str, n| Tensor {
+            name: name.into(),
+            shape: Shape::vector(n),
+            format: Format { frac_bits: 4, min: -128, max: 127 },
+            logical_shape: vec![1, n],
+            transposed: false,
+        };
+        let linear = Linear {
+            window: Window::UNIT,
+            out_channels: 2,
+            weights: vec![1; 6],
+            bias: vec![0; 2],
+            pool: [1, 1],
+            raw: false,
+        };
+        let nodes = vec![Node { name: "fc".into(), op: Op::Linear(linear), inputs: vec![0], output: 1 }];
+        let tensors = vec![tensor("x", 3), tensor("y", 2)];
+        Graph { name: "g".into(), shift: 11, tensors, nodes, inputs: vec![0], outputs: vec![1] }
+    }
+
+    fn linear(graph: &mut Graph) -> &mut Linear {
+        match &mut graph.nodes[0].op {
+            Op::Linear(linear) => linear,
+            _ => unreachable!(),
+        }
+    }
+
+    #[test]
+    fn a_sound_graph_is_accepted() {
+        assert_eq!(graph().validate(), Ok(()));
+    }
+
+    #[test]
+    fn each_broken_invariant_is_refused_with_its_place() {
+        type Change = (&'static str, fn(&mut Graph));
+        let changes: [Change; 13] = [
+            ("'g'", |g| g.shift = 0),
+            ("'g'", |g| g.shift = 21),
+            ("'fc'", |g| g.nodes[0].inputs = vec![7]),
+            ("'fc'", |g| g.nodes[0].inputs = vec![1]),
+            ("'fc'", |g| g.nodes[0].output = 0),
+            ("outputs", |g| g.outputs = vec![9]),
+            ("'x'", |g| g.tensors[0].format.min = 128),
+            ("'y'", |g| g.tensors[1].format.max = 1 << 16),
+            ("'fc'", |g| g.tensors[1].shape = Shape { channels: 1, height: 2, width: 1 }),
+            ("'fc'", |g| linear(g).weights[0] = 1 << 15),
+            ("'fc'", |g| linear(g).bias[1] = (1 << 40) + 1),
+            ("'fc'", |g| linear(g).window.pad_before = [1, 0]),
+            ("'fc'", |g| {
+                linear(g).raw = true;
+                g.outputs = vec![];
+            }),
+        ];
+        for (i, (place, change)) in changes.into_iter().enumerate() {
+            let mut graph = graph();
+            change(&mut graph);
+            let message = graph.validate().expect_err(&format!("change {i}")).to_string();
+            assert!(message.contains(place) && message.contains("hint:"), "change {i}: {message}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Calibration and conversion of float graphs to integers.
