@@ -1,1 +1,6 @@
 //! Halo2 prover over interchangeable back ends.
+
+pub mod backend;
+pub mod error;
+
+pub use error::BackendError;

@@ -1,0 +1,49 @@
+//! The seam between the prover and the hardware.
+//!
+//! A back end is a device with memory of its own and the few operations on vectors of BN254 scalars that a
+//! Halo2 KZG prover consists of. Data stays on the device between operations: only commitments, evaluations and
+//! small windows come back. Operations take many columns at once wherever the protocol has many, so that a GPU
+//! answers with one launch.
+//!
+//! Every operation has one name, here, in each back end's file, kernel, launcher, test and bench.
+//!
+//! | family | operations |
+//! |---|---|
+//! | [`MemoryOps`] | transfers, copies, small windows |
+//! | [`NttOps`] | transforms between coefficients, values on H and values on cosets of H |
+//! | [`MsmOps`] | commitments: inner products with resident points |
+//! | [`VectorOps`] | scans, inversions, evaluations, divisions, lookup grouping |
+//! | [`QuotientOps`] | compiled expression programs over whole columns |
+//!
+//! Conventions, for every back end: vectors are in natural order (row i is the value at `omega^i`, coefficient i
+//! belongs to `X^i`); elements are in Montgomery form with R = 2^256 in device memory and travel as
+//! [`Fr`]; results are exact field elements and affine points, so two back ends agree bit for bit. The
+//! root of unity of the domain of size 2^k is `Fr::ROOT_OF_UNITY^(2^(28-k))`, as in Halo2.
+//!
+//! Operations are fallible and never panic on bad lengths.
+
+mod memory;
+mod msm;
+mod ntt;
+pub mod program;
+mod quotient;
+mod vector;
+
+pub use memory::MemoryOps;
+pub use msm::MsmOps;
+pub use ntt::{NttOps, root_of_unity};
+pub use quotient::QuotientOps;
+pub use vector::VectorOps;
+
+use crate::error::BackendError;
+
+/// The result of a back end's operation.
+pub type Result<T> = std::result::Result<T, BackendError>;
+
+/// Everything the prover needs of a device. Implemented for every type that implements the five families.
+pub trait Backend: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps {}
+
+impl<B: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps> Backend for B {}
+
+#[cfg(doc)]
+use halo2curves::bn256::Fr;
