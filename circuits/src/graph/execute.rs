@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use super::window::{convolve, pool};
 use super::{Format, Graph, Linear, Node, Op, Shape, ValidateError, Window};
 
 /// Every value of one inference.
@@ -153,9 +154,9 @@ impl Graph {
                 let output = narrow(&acc);
                 (acc, output)
             }
-            Op::MaxPool(window) => (Vec::new(), max_pool(x, x_shape, window, y.shape)),
+            Op::MaxPool(window) => (Vec::new(), max_pool(x, x_shape, window)),
             Op::AveragePool { window, multipliers } => {
-                let acc = average_pool(x, x_shape, window, multipliers, y.shape);
+                let acc = average_pool(x, x_shape, window, multipliers);
                 let output = narrow(&acc);
                 (acc, output)
             }
@@ -173,18 +174,12 @@ fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Resul
 
 /// Accumulators of every window, `[out channel][height][width]`.
 fn accumulate(linear: &Linear, x: &[i64], shape: Shape) -> Vec<i64> {
-    let [out_h, out_w] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
     if linear.window == Window::UNIT && shape.height * shape.width == 1 {
         return accumulate_dense(linear, x);
     }
-    let area = out_h * out_w;
-    let taps = linear.window.kernel[0] * linear.window.kernel[1];
-    let mut acc: Vec<i64> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, area)).collect();
-    for (out, weights) in acc.chunks_exact_mut(area.max(1)).zip(linear.weights.chunks_exact(shape.channels * taps)) {
-        for (channel, kernel) in x.chunks_exact(shape.height * shape.width).zip(weights.chunks_exact(taps)) {
-            accumulate_plane(out, [out_h, out_w], channel, shape, &linear.window, kernel);
-        }
-    }
+    let [height, width] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
+    let mut acc: Vec<i64> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
+    convolve(&mut acc, x, shape, &linear.window, &linear.weights);
     acc
 }
 
@@ -197,83 +192,23 @@ fn accumulate_dense(linear: &Linear, x: &[i64]) -> Vec<i64> {
     rows.zip(&linear.bias).map(|(row, bias)| dot(row) + bias).collect()
 }
 
-/// Adds one input channel's contribution to one output channel.
-fn accumulate_plane(out: &mut [i64], [out_h, out_w]: [usize; 2], x: &[i64], shape: Shape, window: &Window, k: &[i32]) {
-    for ky in 0..window.kernel[0] {
-        for kx in 0..window.kernel[1] {
-            let weight = i64::from(k[ky * window.kernel[1] + kx]);
-            let columns = inside(kx, window.pad_before[1], window.stride[1], shape.width, out_w);
-            if weight == 0 || columns.is_empty() {
-                continue;
-            }
-            let first = columns.start * window.stride[1] + kx - window.pad_before[1];
-            for oy in inside(ky, window.pad_before[0], window.stride[0], shape.height, out_h) {
-                let iy = oy * window.stride[0] + ky - window.pad_before[0];
-                let row = &x[iy * shape.width + first..(iy + 1) * shape.width];
-                let target = &mut out[oy * out_w..][columns.clone()];
-                if window.stride[1] == 1 {
-                    target.iter_mut().zip(row).for_each(|(a, v)| *a += weight * v);
-                } else {
-                    target.iter_mut().zip(row.iter().step_by(window.stride[1])).for_each(|(a, v)| *a += weight * v);
-                }
-            }
-        }
-    }
-}
-
-/// Output positions along one axis whose tap `k` falls inside the image.
-fn inside(k: usize, pad: usize, stride: usize, size: usize, outputs: usize) -> std::ops::Range<usize> {
-    let start = pad.saturating_sub(k).div_ceil(stride);
-    let end = (size + pad).saturating_sub(k).div_ceil(stride).min(outputs);
-    start.min(end)..end
-}
-
-/// Maximum over disjoint `pool` windows; the accumulators themselves where there is no pooling.
-fn pool_maximum(acc: &[i64], shape: Shape, pool: [usize; 2]) -> Cow<'_, [i64]> {
-    if pool == [1, 1] {
+/// Maximum over disjoint windows; the accumulators themselves where there is no pooling.
+fn pool_maximum(acc: &[i64], shape: Shape, kernel: [usize; 2]) -> Cow<'_, [i64]> {
+    if kernel == [1, 1] {
         return Cow::Borrowed(acc);
     }
-    let window = Window { kernel: pool, stride: pool, ..Window::UNIT };
-    let y = Shape { height: shape.height / pool[0], width: shape.width / pool[1], ..shape };
-    Cow::Owned(max_pool(acc, shape, &window, y))
+    let window = Window { kernel, stride: kernel, ..Window::UNIT };
+    Cow::Owned(max_pool(acc, shape, &window))
 }
 
-/// The image coordinates that a window covers, row by row: calls `visit` with each row's covered slice.
-fn visit_window(x: &[i64], s: Shape, w: &Window, [c, oy, ox]: [usize; 3], mut visit: impl FnMut(&[i64])) {
-    let span = |axis: usize, o: usize, size: usize| {
-        let start = o * w.stride[axis];
-        let end = (start + w.kernel[axis]).saturating_sub(w.pad_before[axis]).min(size);
-        (start.saturating_sub(w.pad_before[axis]).min(end), end)
-    };
-    let ((top, bottom), (left, right)) = (span(0, oy, s.height), span(1, ox, s.width));
-    for i in top..bottom {
-        visit(&x[s.index(c, i, left)..s.index(c, i, right)]);
-    }
+fn max_pool(x: &[i64], shape: Shape, window: &Window) -> Vec<i64> {
+    let maximum = |best, row: &[i64]| row.iter().copied().fold(best, i64::max);
+    pool(x, shape, window, i64::MIN, maximum, |best, _| best)
 }
 
-fn positions(y: Shape) -> impl Iterator<Item = [usize; 3]> {
-    (0..y.channels).flat_map(move |c| (0..y.height).flat_map(move |i| (0..y.width).map(move |j| [c, i, j])))
-}
-
-fn max_pool(x: &[i64], shape: Shape, window: &Window, y: Shape) -> Vec<i64> {
-    let maximum = |at| {
-        let mut best = i64::MIN;
-        visit_window(x, shape, window, at, |row| best = row.iter().copied().fold(best, i64::max));
-        best
-    };
-    positions(y).map(maximum).collect()
-}
-
-fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64], y: Shape) -> Vec<i64> {
-    let average = |at| {
-        let (mut sum, mut count) = (0, 0);
-        visit_window(x, shape, window, at, |row| {
-            sum += row.iter().sum::<i64>();
-            count += row.len();
-        });
-        multipliers[count] * sum
-    };
-    positions(y).map(average).collect()
+fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64]) -> Vec<i64> {
+    let sum = |sum, row: &[i64]| sum + row.iter().sum::<i64>();
+    pool(x, shape, window, 0, sum, |sum, count| multipliers[count] * sum)
 }
 
 #[cfg(test)]
@@ -314,7 +249,7 @@ mod tests {
         let graph = one_node(conv(window, weights.clone(), 3, [1, 1]), x, y);
         let input: Vec<i64> = (0..40).map(|i| (i * 37) % 255 - 128).collect();
         let run = graph.run(std::slice::from_ref(&input)).unwrap();
-        for [_, oy, ox] in positions(graph.tensors[1].shape) {
+        for (oy, ox) in (0..3).flat_map(|oy| (0..4).map(move |ox| (oy, ox))) {
             let mut acc = 3;
             for c in 0..2 {
                 for (ky, kx) in (0..2).flat_map(|ky| (0..3).map(move |kx| (ky, kx))) {

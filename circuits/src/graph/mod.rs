@@ -17,10 +17,13 @@
 
 mod bounds;
 mod execute;
+mod real;
 mod validate;
+pub(crate) mod window;
 
 pub use bounds::Bounds;
 pub use execute::{ExecuteError, Execution, requantise};
+pub(crate) use real::transpose;
 pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_SHIFT, ValidateError, WEIGHT_BITS};
 
 /// Index of a tensor in [`Graph::tensors`].
@@ -60,7 +63,7 @@ impl Shape {
 }
 
 /// How integers stand for real numbers: `real = v · 2^-frac_bits`, `min <= v <= max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Format {
     /// Fractional bits; may be negative.
     pub frac_bits: i32,
