@@ -8,6 +8,10 @@
 //!            -> commit (model commitment, link proof)
 //! ```
 
+pub mod chips;
 pub mod graph;
 pub mod import;
+mod layers;
+pub mod layout;
 pub mod quant;
+pub mod scalar;

@@ -1,0 +1,118 @@
+//! Horner accumulators: `acc = step·acc_prev + input` on every usable row.
+//!
+//! | accumulator | input | degree |
+//! |---|---|---|
+//! | Weights | folded weights | 2 |
+//! | Operand, OperandDigest | operand lanes or instance lanes, under the selectors that say which are read | 2 |
+//! | Result | accumulators of the row's values, under the row's kind | 3 |
+//! | ResultTotal | Result, where taken | 2 |
+//! | ResultDigest | activation lanes, under the row's kind | 2 |
+//! | Garbage | free coefficients, under their masks | 2 |
+
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
+use super::{NetworkConfig, Row, columns, total};
+use crate::layout::{Accumulator, FixedRole, RowKind};
+
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+    let a = &config.architecture;
+    let mut all = vec![
+        (Accumulator::Weights, "weights"),
+        (Accumulator::Operand, "operand"),
+        (Accumulator::OperandDigest, "operand digest"),
+        (Accumulator::Result, "result"),
+        (Accumulator::ResultTotal, "result total"),
+        (Accumulator::ResultDigest, "result digest"),
+    ];
+    if a.garbage_lanes > 0 {
+        all.push((Accumulator::Garbage, "garbage"));
+    }
+    for (accumulator, name) in all {
+        meta.create_gate(name, |cells| {
+            let mut row = Row::new(cells, config);
+            let input = match accumulator {
+                // The link proof fixes the folded weights on every row outside the blinding rows.
+                Accumulator::Weights => row.advice(a.folded_weights()) * row.usable(),
+                Accumulator::Operand | Accumulator::OperandDigest => operand(&mut row),
+                Accumulator::Result => result(&mut row),
+                Accumulator::ResultTotal => {
+                    row.role(&FixedRole::Take).map_or(super::constant(0), |take| take * row.accumulator(Accumulator::Result))
+                }
+                Accumulator::ResultDigest => digest(&mut row),
+                Accumulator::Garbage => garbage(&mut row),
+            };
+            let step = step(&mut row, accumulator);
+            let index = a.accumulator(accumulator);
+            vec![row.usable() * row.advice(index) - step * row.previous(index) - input]
+        });
+    }
+}
+
+/// `Σ selector · power` over the accumulator's steps; at most one selector is 1 on a row.
+fn step(row: &mut Row<'_, '_>, accumulator: Accumulator) -> Expression<Fr> {
+    let ring = row.ring();
+    let roles = &row.architecture().fixed;
+    total(roles.iter().enumerate().filter_map(|(index, role)| match role {
+        FixedRole::Step(of, power) if *of == accumulator => Some(row.fixed_at(index) * ring.power(*power)),
+        _ => None,
+    }))
+}
+
+/// Operand lanes of the row: all, the first, or the instance's. Unread lanes do not count.
+fn operand(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    let mut terms = Vec::new();
+    if let Some(selector) = row.role(&FixedRole::OperandPacked) {
+        terms.push(selector * columns::horner(&ring, a.operand_lanes, |lane| row.advice(a.operand(lane))));
+    }
+    if let Some(selector) = row.role(&FixedRole::OperandSingle) {
+        terms.push(selector * row.advice(a.operand(0)));
+    }
+    if let Some(selector) = row.role(&FixedRole::InstancePacked) {
+        terms.push(selector * columns::horner(&ring, a.operand_lanes, |lane| row.instance(lane)));
+    }
+    if let Some(selector) = row.role(&FixedRole::InstanceSingle) {
+        terms.push(selector * row.instance(0));
+    }
+    total(terms)
+}
+
+fn kinds(row: &Row<'_, '_>) -> Vec<(usize, RowKind)> {
+    let roles = row.architecture().fixed.iter().enumerate();
+    roles.filter_map(|(i, role)| if let FixedRole::Kind(kind) = role { Some((i, *kind)) } else { None }).collect()
+}
+
+fn result(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    let mut terms = Vec::new();
+    for (index, kind) in kinds(row) {
+        let selector = row.fixed_at(index);
+        let raw = (kind == RowKind::Raw).then(|| row.instance(a.operand_lanes));
+        let raw = || raw.unwrap_or(super::constant(0));
+        if let Some(input) = columns::result_input(a, kind, &ring, &mut |i| row.advice(i), raw) {
+            terms.push(selector * input);
+        }
+    }
+    total(terms)
+}
+
+fn digest(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    let mut terms = Vec::new();
+    for (index, kind) in kinds(row) {
+        let lanes = columns::digest_lanes(kind);
+        if lanes > 0 {
+            terms.push(row.fixed_at(index) * columns::horner(&ring, lanes, |lane| row.advice(a.activated(lane))));
+        }
+    }
+    total(terms)
+}
+
+fn garbage(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    columns::horner(&ring, a.garbage_lanes, |lane| {
+        let coefficient = row.advice(a.garbage(lane));
+        row.role(&FixedRole::GarbageMask(lane)).map_or(super::constant(0), |mask| mask * coefficient)
+    })
+}

@@ -1,0 +1,66 @@
+//! Lookups by logarithmic derivatives: `Σ 1/key = Σ multiplicity/table` in the grand sum.
+//!
+//! Every key of every usable row is looked up; unused cells are 0, a range entry. A helper holds the sum of its group's
+//! reciprocals: `H·Π key = Σ Π of the others` (degree: group + 2). Keys and multiplicities are all in phase 1, before
+//! `α` and `θ`. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
+//! wrap to a false balance.
+
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
+use super::{
+    Challenges, NetworkConfig, Row,
+    columns::{Key, compress, keys},
+    constant, product, total,
+};
+use crate::layout::{FixedRole, GATHER_TAG, RANGE_TAG};
+
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+    let a = &config.architecture;
+    for (group, members) in keys(a).chunks(a.lookup_group).enumerate() {
+        meta.create_gate("lookup helper", |cells| {
+            let mut row = Row::new(cells, config);
+            let keys: Vec<_> = members.iter().map(|key| self::key(&mut row, *key)).collect();
+            let others = |i: usize| product(keys.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, k)| k.clone()));
+            let sum = total((0..keys.len()).map(others));
+            vec![row.usable() * (row.advice(a.helper(group)) * product(keys.iter().cloned()) - sum)]
+        });
+    }
+    meta.create_gate("table helper", |cells| {
+        let mut row = Row::new(cells, config);
+        let Challenges { alpha, theta, .. } = row.challenges();
+        // Rows beyond the table have tag 0, which no key has.
+        let [v0, v1, v2, tag] = [0, 1, 2, 3].map(|i| row.role(&FixedRole::Table(i)).unwrap_or(constant(0)));
+        let entry = compress([v0, v1, v2], tag, &theta, &alpha);
+        vec![row.usable() * (row.advice(a.table_helper()) * entry - row.advice(a.multiplicity()))]
+    });
+    for lane in 0..a.source_lanes() {
+        meta.create_gate("gather source", |cells| {
+            let mut row = Row::new(cells, config);
+            let Challenges { alpha, theta, .. } = row.challenges();
+            let index = row.role(&FixedRole::SourceIndex).unwrap_or(constant(0)) + constant(lane as i64);
+            let value = row.advice(a.activated(lane));
+            let entry = compress([value, index, constant(0)], constant(GATHER_TAG), &theta, &alpha);
+            let count = row.role(&FixedRole::SourceCount(lane)).unwrap_or(constant(0));
+            vec![row.usable() * row.advice(a.source_helper(lane)) * entry - count]
+        });
+    }
+}
+
+fn key(row: &mut Row<'_, '_>, key: Key) -> Expression<Fr> {
+    let a = row.architecture();
+    let Challenges { alpha, theta, .. } = row.challenges();
+    match key {
+        // Only θ³·tag + α besides the value: both constant over the rows.
+        Key::Range(i) => compress([row.advice(a.range(i)), constant(0), constant(0)], constant(RANGE_TAG), &theta, &alpha),
+        Key::Copy(k) => {
+            let index = row.role(&FixedRole::GatherIndex(k)).unwrap_or(constant(0));
+            compress([row.advice(a.copy(k)), index, constant(0)], constant(GATHER_TAG), &theta, &alpha)
+        }
+        Key::Activation(lane) => {
+            let values = [a.rounded(lane), a.activated(lane), a.saturation(lane)].map(|i| row.advice(i));
+            let tag = row.role(&FixedRole::ActivationTag).unwrap_or(constant(0));
+            compress(values, tag, &theta, &alpha)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The grand sum: one column that starts at 0, adds up all lookups (weight `t^0`) and all identities (weights
+//! `t^(l+1)`), and ends at 0. As a polynomial in the challenge `t` it vanishes only if every identity holds.
+
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
+use super::{NetworkConfig, Row, constant, total};
+use crate::layout::{Accumulator, FixedRole, Source};
+
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+    let a = &config.architecture;
+    meta.create_gate("grand sum", |cells| {
+        let mut row = Row::new(cells, config);
+        let sum = row.advice(a.sum());
+        let helpers = total((0..a.helpers()).map(|group| row.advice(a.helper(group))));
+        let sources = total((0..a.source_lanes()).map(|lane| row.advice(a.source_helper(lane))));
+        let lookups = helpers - row.advice(a.table_helper()) - sources;
+        let step = row.role(&FixedRole::SumStep).unwrap_or(constant(0));
+        let end = row.role(&FixedRole::SumEnd).unwrap_or(constant(0));
+        let recurrence =
+            row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities(&mut row);
+        vec![recurrence, end * sum]
+    });
+}
+
+/// `Σ_l t^(l+1) · Σ terms`, by Horner's rule over the identities: each identity's terms are a polynomial in `s` and `r`
+/// with fixed coefficients that are 0 on unusable rows.
+fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    let t = row.challenges().t;
+    let count = a.fixed.iter().filter_map(|role| match role {
+        FixedRole::Term { identity, .. } => Some(identity + 1),
+        _ => None,
+    });
+    (0..count.max().unwrap_or(0))
+        .rev()
+        .map(|l| {
+            total(a.fixed.iter().enumerate().filter_map(|(index, role)| match role {
+                FixedRole::Term { identity, source, factor } if *identity == l => {
+                    let value = match source {
+                        Source::Dot => row.accumulator(Accumulator::Operand) * row.accumulator(Accumulator::Weights),
+                        Source::Accumulator(accumulator) => row.accumulator(*accumulator),
+                    };
+                    Some(row.fixed_at(index) * ring.factor(factor) * value)
+                }
+                _ => None,
+            }))
+        })
+        .reduce(|sum, identity| sum * t.clone() + identity)
+        .map_or(constant(0), |sum| sum * t.clone())
+}

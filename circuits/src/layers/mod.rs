@@ -1,0 +1,27 @@
+//! One file per layer family: how a node is laid out.
+//!
+//! To add a layer: a variant of [`Op`] with its integer reference in `graph/execute.rs`, a file here that places it,
+//! and a line in [`place`].
+
+mod combine;
+mod gather;
+mod linear;
+pub(crate) mod product;
+
+use crate::{
+    graph::Op,
+    layout::{LayoutError, Planner},
+};
+
+/// Places a node.
+pub(crate) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), LayoutError> {
+    let graph = planner.graph;
+    let node = &graph.nodes[index];
+    match &node.op {
+        Op::Linear(linear) => linear::place(planner, index, linear),
+        Op::Combine { multipliers } => combine::place(planner, index, multipliers),
+        Op::MaxPool(window) => gather::place_maximum(planner, index, window),
+        Op::AveragePool { window, multipliers } => gather::place_sum(planner, index, window, multipliers),
+        Op::Reshape => Ok(()),
+    }
+}

@@ -1,0 +1,280 @@
+//! What the constraint system depends on: the numbers of columns, and the role of each fixed column.
+//!
+//! Nothing here depends on the weights beyond the widths that their ranges need, so a retrained model of the same shape
+//! keeps its keys.
+
+use serde::{Deserialize, Serialize};
+
+use super::challenge::{Factor, Power};
+
+/// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Accumulator {
+    /// Folded weights of one channel.
+    Weights,
+    /// Operand polynomial of one channel.
+    Operand,
+    /// Digest of a whole operand.
+    OperandDigest,
+    /// Accumulator values (before requantisation) of one output channel.
+    Result,
+    /// The same over all output channels: adds `Result` where [`FixedRole::Take`] is set.
+    ResultTotal,
+    /// Digest of a result after requantisation.
+    ResultDigest,
+    /// Free product coefficients.
+    Garbage,
+}
+
+/// What a term of the grand sum multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Source {
+    /// Operand times Weights: one channel's share of a product.
+    Dot,
+    /// One accumulator.
+    Accumulator(Accumulator),
+}
+
+/// What a row of the result bank holds, and how its cells enter the accumulators.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum RowKind {
+    /// `lanes` requantised values; lane `l`'s accumulator has the weight `spacing^(lanes-1-l)`.
+    Requantise {
+        /// Number of values.
+        lanes: usize,
+        /// Distance of two neighbours in the Result accumulator.
+        spacing: Power,
+    },
+    /// One requantised maximum over a window of accumulators that differ from it by range-checked amounts.
+    MaximumOfWindow {
+        /// Window height.
+        height: usize,
+        /// Window width.
+        width: usize,
+        /// Exponent of `r` between vertical neighbours.
+        vertical: usize,
+        /// Exponent of `r` between horizontal neighbours.
+        horizontal: usize,
+    },
+    /// One accumulator given by the raw-output instance column.
+    Raw,
+    /// The maximum of gathered copies.
+    GatheredMaximum {
+        /// Number of copies.
+        window: usize,
+    },
+    /// The requantised sum of gathered copies times the row's factor.
+    GatheredSum,
+}
+
+/// The role of a fixed column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FixedRole {
+    /// 1 on every usable row.
+    Usable,
+    /// 1 on every usable row but the first.
+    SumStep,
+    /// 1 on the last usable row, where the grand sum must be 0.
+    SumEnd,
+    /// Lookup table: 0 to 2 are the values, 3 is the tag.
+    Table(u8),
+    /// Tag of the activation table that the row's activation lanes look up.
+    ActivationTag,
+    /// All operand lanes of the row are read.
+    OperandPacked,
+    /// Operand lane 0 alone is read.
+    OperandSingle,
+    /// All instance lanes of the row are read as operand.
+    InstancePacked,
+    /// Instance lane 0 alone is read as operand.
+    InstanceSingle,
+    /// `ResultTotal` adds `Result` on this row.
+    Take,
+    /// Free coefficient allowed in this garbage lane.
+    GarbageMask(usize),
+    /// Index that copy `k` of the row gathers; 0 gathers the constant 0.
+    GatherIndex(usize),
+    /// Gather index of the row's first activation lane.
+    SourceIndex,
+    /// How often this activation lane is gathered.
+    SourceCount(usize),
+    /// Factor of a [`RowKind::GatheredSum`].
+    SumFactor,
+    /// Multiplier of an accumulator.
+    Step(Accumulator, Power),
+    /// Rows of a kind.
+    Kind(RowKind),
+    /// Coefficients of a term of the grand sum.
+    Term {
+        /// Which identity; its terms carry `t^(identity + 1)`.
+        identity: usize,
+        /// What is multiplied.
+        source: Source,
+        /// By what polynomial in the challenges.
+        factor: Factor,
+    },
+}
+
+/// Shape of the constraint system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Requantisation shift `S`; the range table is `[0, 2^S)`.
+    pub shift: u32,
+    /// Operand cells per row, and instance columns that feed them.
+    pub operand_lanes: usize,
+    /// Activation triples per row.
+    pub activation_lanes: usize,
+    /// Limbs of the excess by which a saturated value leaves its range.
+    pub excess_limbs: usize,
+    /// Limbs of the difference between a window's maximum and a member.
+    pub spread_limbs: usize,
+    /// Range-checked cells per row.
+    pub range_columns: usize,
+    /// Cells for partial products of a maximum's differences.
+    pub product_columns: usize,
+    /// Free product coefficients per row; 0 without convolutions.
+    pub garbage_lanes: usize,
+    /// Gathered copies per row; 0 where nothing is gathered.
+    pub gather_columns: usize,
+    /// Whether some output is raw, which takes an instance column of its own.
+    pub raw_output: bool,
+    /// Lookups that share one helper column.
+    pub lookup_group: usize,
+    /// Columns of the weight bank, outside the circuit.
+    pub weight_columns: usize,
+    /// Roles of the fixed columns, in column order.
+    pub fixed: Vec<FixedRole>,
+}
+
+/// Advice columns by phase, as counted by [`Architecture`]: the order of this struct's methods is the column order.
+impl Architecture {
+    /// Degree to which the gates keep: one helper times its group's keys under a selector, at least a product of two
+    /// advice cells under a selector.
+    pub const fn degree(&self) -> usize {
+        if self.lookup_group + 2 > 3 { self.lookup_group + 2 } else { 3 }
+    }
+
+    /// Lookup keys per row.
+    pub const fn lookups(&self) -> usize {
+        self.range_columns + self.gather_columns + self.activation_lanes
+    }
+
+    /// Helper columns.
+    pub const fn helpers(&self) -> usize {
+        self.lookups().div_ceil(self.lookup_group)
+    }
+
+    /// Advice columns of phase 1.
+    pub const fn first_phase(&self) -> usize {
+        self.multiplicity() + 1
+    }
+
+    /// Advice columns of phase 2: folded weights, free coefficients.
+    pub const fn second_phase(&self) -> usize {
+        1 + self.garbage_lanes
+    }
+
+    /// Advice columns of phase 3.
+    pub const fn third_phase(&self) -> usize {
+        self.sum() + 1 - self.first_phase() - self.second_phase()
+    }
+
+    /// Operand lane.
+    pub const fn operand(&self, lane: usize) -> usize {
+        lane
+    }
+
+    /// Rounded accumulator of an activation lane, saturated to its table.
+    pub const fn rounded(&self, lane: usize) -> usize {
+        self.operand_lanes + 3 * lane
+    }
+
+    /// Result of an activation lane.
+    pub const fn activated(&self, lane: usize) -> usize {
+        self.rounded(lane) + 1
+    }
+
+    /// Saturation of an activation lane: -1, 0 or 1.
+    pub const fn saturation(&self, lane: usize) -> usize {
+        self.rounded(lane) + 2
+    }
+
+    /// Range-checked cell.
+    pub const fn range(&self, i: usize) -> usize {
+        self.operand_lanes + 3 * self.activation_lanes + i
+    }
+
+    /// Gathered copy.
+    pub const fn copy(&self, k: usize) -> usize {
+        self.range(self.range_columns) + k
+    }
+
+    /// Partial product.
+    pub const fn product(&self, i: usize) -> usize {
+        self.copy(self.gather_columns) + i
+    }
+
+    /// Multiplicities of the table's rows.
+    pub const fn multiplicity(&self) -> usize {
+        self.product(self.product_columns)
+    }
+
+    /// Folded weights: the column that the link proof ties to the model commitment.
+    pub const fn folded_weights(&self) -> usize {
+        self.first_phase()
+    }
+
+    /// Free coefficient.
+    pub const fn garbage(&self, lane: usize) -> usize {
+        self.folded_weights() + 1 + lane
+    }
+
+    /// Accumulator column.
+    pub const fn accumulator(&self, accumulator: Accumulator) -> usize {
+        self.first_phase() + self.second_phase() + accumulator as usize
+    }
+
+    const fn accumulators(&self) -> usize {
+        Accumulator::Garbage as usize + if self.garbage_lanes > 0 { 1 } else { 0 }
+    }
+
+    /// Helper of a lookup group.
+    pub const fn helper(&self, group: usize) -> usize {
+        self.first_phase() + self.second_phase() + self.accumulators() + group
+    }
+
+    /// Helper of the table.
+    pub const fn table_helper(&self) -> usize {
+        self.helper(self.helpers())
+    }
+
+    /// Helper of a gather source lane.
+    pub const fn source_helper(&self, lane: usize) -> usize {
+        self.table_helper() + 1 + lane
+    }
+
+    /// Gather source lanes: all activation lanes where anything is gathered.
+    pub const fn source_lanes(&self) -> usize {
+        if self.gather_columns > 0 { self.activation_lanes } else { 0 }
+    }
+
+    /// The grand sum.
+    pub const fn sum(&self) -> usize {
+        self.source_helper(self.source_lanes())
+    }
+
+    /// All advice columns.
+    pub const fn advice_columns(&self) -> usize {
+        self.sum() + 1
+    }
+
+    /// Instance columns: operand lanes, then the raw outputs.
+    pub const fn instance_columns(&self) -> usize {
+        self.operand_lanes + self.raw_output as usize
+    }
+
+    /// Range cells that a value's requantisation takes: its remainder, then the limbs of its excess.
+    pub const fn requantise_columns(&self) -> usize {
+        1 + self.excess_limbs
+    }
+}

@@ -1,0 +1,241 @@
+//! The layout compiler: from a quantised graph to rows and columns.
+//!
+//! Three banks share the circuit's rows, each filled from row 0 downwards and each with accumulators of its own:
+//!
+//! - the **operand bank** holds, for each product, a copy of its operand beside the folded weights, channel by channel;
+//!   public inputs and outputs stand there too, read from the instance columns;
+//! - the **result bank** holds every requantised value once, with its remainder and excess;
+//! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs.
+//!
+//! Every identity is one sum of terms at the ends of accumulators, weighted by its own power of `t`, in one grand sum.
+
+mod architecture;
+mod challenge;
+mod geometry;
+mod planner;
+mod search;
+mod statement;
+mod table;
+mod tensors;
+
+use thiserror::Error;
+
+pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source};
+pub use challenge::{Factor, Power, Ring, Variable};
+pub use geometry::Geometry;
+pub(crate) use planner::{Order, Planner, ResultEntry};
+pub use statement::{Placement, Port, Statement};
+pub use table::{ClampTable, FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables};
+
+use crate::graph::{Graph, TensorId};
+
+/// Why a graph has no layout.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The circuit is larger than the largest one that may be built.
+    #[error(
+        "the circuit needs {rows} rows, more than the {limit} usable rows of k = {k}\n\
+         hint: raise the limit on k, or use fewer activation bits"
+    )]
+    WouldNotFit {
+        /// Rows needed by the fullest bank.
+        rows: usize,
+        /// Usable rows at the largest permitted size.
+        limit: usize,
+        /// Largest permitted size.
+        k: u32,
+    },
+    /// The node has a form that the circuit cannot express.
+    #[error("node '{node}': {reason}")]
+    Unsupported {
+        /// Name of the node.
+        node: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// The graph breaks one of its own invariants.
+    #[error("malformed graph: {0}")]
+    Malformed(String),
+}
+
+/// Choices that the layout leaves to its caller.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LayoutOptions {
+    /// Largest circuit size to consider.
+    pub max_k: u32,
+    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication.
+    pub max_weight_columns: usize,
+    /// Lookups that share one helper column: gates then have degree `lookup_group + 2`, 1 to 3.
+    pub lookup_group: usize,
+}
+
+impl Default for LayoutOptions {
+    fn default() -> Self {
+        // Degree 4: two lookups a helper column. Halving the helpers saves more multi-scalar multiplication than the
+        // third coset costs.
+        Self { max_k: 20, max_weight_columns: 1024, lookup_group: 2 }
+    }
+}
+
+/// A cell of the operand bank that copies an element of a tensor.
+#[derive(Clone, Copy, Debug)]
+pub struct OperandCell {
+    /// Row.
+    pub row: u32,
+    /// Operand lane.
+    pub lane: u32,
+    /// Tensor copied.
+    pub tensor: u32,
+    /// Its element.
+    pub element: u32,
+}
+
+/// A row of the result bank.
+#[derive(Clone, Copy, Debug)]
+pub struct ResultRow {
+    /// Row.
+    pub row: u32,
+    /// What it holds.
+    pub kind: RowKind,
+    /// The node that computes it.
+    pub node: u32,
+    /// Its first output element.
+    pub element: u32,
+}
+
+/// Which learned values a row of the weight bank holds: column `c` of block `b` holds output channel
+/// `outputs - 1 - (b · columns + c)`.
+#[derive(Clone, Copy, Debug)]
+pub struct BankRow {
+    /// Row.
+    pub row: u32,
+    /// The node whose values these are.
+    pub node: u32,
+    /// Which block of output channels, counted from the last channel.
+    pub block: u32,
+    /// Which values of each output channel.
+    pub values: BankValues,
+}
+
+/// The values that a row of the weight bank takes from each output channel.
+#[derive(Clone, Copy, Debug)]
+pub enum BankValues {
+    /// The weight at this index of `[in][kernel height][kernel width]`.
+    Weight(u32),
+    /// The bias.
+    Bias,
+}
+
+/// The free coefficients of one convolution.
+#[derive(Clone, Debug)]
+pub struct GarbageRun {
+    /// The node.
+    pub node: u32,
+    /// Row pitch of its product polynomial.
+    pub row_pitch: usize,
+    /// First row; position `p` (exponent `degree - p`, `degree` being one less than rows × lanes) is in row `first_row + p / lanes`, lane `p % lanes`.
+    pub first_row: u32,
+    /// For each position, whether the coefficient is free (the product reaches it and it is no output).
+    pub free: Vec<bool>,
+}
+
+/// Where everything stands.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// Shape of the constraint system.
+    pub architecture: Architecture,
+    /// log2 of the number of rows.
+    pub k: u32,
+    /// Nonzero cells of each fixed column: (row, value).
+    pub fixed: Vec<Vec<(u32, i64)>>,
+    /// The lookup tables.
+    pub tables: Tables,
+    /// Copies of operands.
+    pub operands: Vec<OperandCell>,
+    /// Results.
+    pub results: Vec<ResultRow>,
+    /// Learned values.
+    pub bank: Vec<BankRow>,
+    /// Free coefficients.
+    pub garbage: Vec<GarbageRun>,
+    /// Gathered copies: (row, copy column, tensor, element).
+    pub gathers: Vec<(u32, u32, TensorId, u32)>,
+    /// Public inputs and outputs.
+    pub statement: Statement,
+    /// Number of identities.
+    pub identities: usize,
+    /// Greatest exponent of `r` that a committed cell reaches: the degree in the statistical error of the identities.
+    pub max_degree: usize,
+    /// Rows in use: operand, result and garbage bank, table.
+    pub rows: [usize; 4],
+}
+
+/// The layout in numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// log2 of the number of rows.
+    pub k: u32,
+    /// Rows used by the fullest bank.
+    pub rows: usize,
+    /// Advice columns.
+    pub advice_columns: usize,
+    /// Fixed columns.
+    pub fixed_columns: usize,
+    /// Columns of the weight bank.
+    pub weight_columns: usize,
+    /// Lookups: range-checked, gathered and activation cells in use.
+    pub lookups: usize,
+    /// Rows of the lookup tables.
+    pub table_rows: usize,
+    /// Identities in the grand sum.
+    pub identities: usize,
+    /// Greatest exponent of the position challenge.
+    pub max_degree: usize,
+}
+
+impl Layout {
+    /// Chooses the circuit's shape and places every value.
+    ///
+    /// # Errors
+    /// [`LayoutError::WouldNotFit`] where no permitted size suffices, [`LayoutError::Unsupported`] for a node without a
+    /// circuit, [`LayoutError::Malformed`] for a graph that fails its own checks.
+    pub fn compile(graph: &Graph, options: &LayoutOptions) -> Result<Self, LayoutError> {
+        search::best(graph, options)
+    }
+
+    /// log2 of the number of rows.
+    pub const fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// The layout in numbers.
+    pub fn summary(&self) -> Summary {
+        Summary {
+            k: self.k,
+            rows: self.rows.into_iter().max().unwrap_or(0),
+            advice_columns: self.architecture.advice_columns(),
+            fixed_columns: self.architecture.fixed.len(),
+            weight_columns: self.architecture.weight_columns,
+            lookups: self.results.iter().map(|row| row.lookups(&self.architecture)).sum(),
+            table_rows: self.tables.rows.len(),
+            identities: self.identities,
+            max_degree: self.max_degree,
+        }
+    }
+}
+
+impl ResultRow {
+    /// Cells of the row that are looked up.
+    fn lookups(&self, architecture: &Architecture) -> usize {
+        let requantise = architecture.requantise_columns() + 1;
+        match self.kind {
+            RowKind::Requantise { lanes, .. } => lanes * requantise,
+            RowKind::MaximumOfWindow { height, width, .. } => requantise + height * width * architecture.spread_limbs,
+            RowKind::Raw => 0,
+            RowKind::GatheredMaximum { window } => 1 + 2 * window,
+            RowKind::GatheredSum => requantise + architecture.gather_columns,
+        }
+    }
+}

@@ -1,0 +1,402 @@
+//! Places nodes one after another: rows of the three banks, fixed cells, and the terms of each identity.
+
+use std::collections::HashMap;
+
+use super::{
+    Accumulator, BankRow, BankValues, ClampTable, Factor, FixedRole, GarbageRun, Geometry, LayoutError, OperandCell,
+    Placement, Power, ResultRow, RowKind, Source, Tables, search::Widths, tensors::Tensors,
+};
+use crate::graph::{Graph, TensorId};
+
+/// A row of results to be placed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResultEntry {
+    /// What the row holds.
+    pub(crate) kind: RowKind,
+    /// First output element.
+    pub(crate) element: usize,
+    /// Number of output elements.
+    pub(crate) count: usize,
+    /// Exponent, in the Result accumulator, of the row's last accumulator.
+    pub(crate) exponent: usize,
+    /// Output channel: the Result accumulator starts anew at each.
+    pub(crate) channel: usize,
+}
+
+/// How the Result accumulator runs over a node's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Not at all: the row's gate ties the accumulator by itself.
+    Unread,
+    /// By powers of `s`, one value a channel.
+    Channels,
+    /// By powers of `r` within a channel; channels by powers of `s`.
+    Positions,
+}
+
+/// Where a tensor's digest ends.
+type Home = (Accumulator, usize);
+
+/// The state of a layout in the making.
+#[derive(Debug)]
+pub(crate) struct Planner<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) widths: Widths,
+    pub(crate) tensors: Tensors,
+    pub(crate) tables: Tables,
+    roles: HashMap<FixedRole, usize>,
+    /// Roles and cells of the fixed columns, in column order.
+    pub(crate) fixed: Vec<(FixedRole, Vec<(u32, i64)>)>,
+    pub(crate) operand_row: usize,
+    pub(crate) result_row: usize,
+    garbage_row: usize,
+    homes: HashMap<TensorId, Home>,
+    pub(crate) input_places: HashMap<TensorId, Placement>,
+    pub(crate) raw_places: HashMap<TensorId, Placement>,
+    pub(crate) operands: Vec<OperandCell>,
+    pub(crate) results: Vec<ResultRow>,
+    pub(crate) bank: Vec<BankRow>,
+    pub(crate) garbage: Vec<GarbageRun>,
+    pub(crate) gathers: Vec<(u32, u32, TensorId, u32)>,
+    /// (row, root, first element, lanes) of gathered tensors' results.
+    sources: Vec<(usize, TensorId, usize, usize)>,
+    gather_counts: HashMap<(TensorId, usize), i64>,
+    pub(crate) identities: usize,
+    pub(crate) max_degree: usize,
+}
+
+impl<'g> Planner<'g> {
+    pub(crate) fn new(graph: &'g Graph, widths: Widths, tensors: Tensors, tables: Tables) -> Self {
+        Self {
+            graph,
+            widths,
+            tensors,
+            tables,
+            roles: HashMap::new(),
+            fixed: Vec::new(),
+            operand_row: 0,
+            result_row: 0,
+            garbage_row: 0,
+            homes: HashMap::new(),
+            input_places: HashMap::new(),
+            raw_places: HashMap::new(),
+            operands: Vec::new(),
+            results: Vec::new(),
+            bank: Vec::new(),
+            garbage: Vec::new(),
+            gathers: Vec::new(),
+            sources: Vec::new(),
+            gather_counts: HashMap::new(),
+            identities: 0,
+            max_degree: 0,
+        }
+    }
+
+    /// Rows in use: operand, result and garbage bank, table.
+    pub(crate) fn rows(&self) -> [usize; 4] {
+        [self.operand_row, self.result_row, self.garbage_row, self.tables.rows.len()]
+    }
+
+    /// Sets a fixed cell, creating its column at first use.
+    pub(crate) fn set(&mut self, role: FixedRole, row: usize, value: i64) {
+        let next = self.fixed.len();
+        let column = *self.roles.entry(role.clone()).or_insert(next);
+        if column == next {
+            self.fixed.push((role, Vec::new()));
+        }
+        self.fixed[column].1.push((row as u32, value));
+    }
+
+    /// Creates a column whose cells come later.
+    pub(crate) fn declare(&mut self, role: FixedRole) {
+        self.roles.insert(role.clone(), self.fixed.len());
+        self.fixed.push((role, Vec::new()));
+    }
+
+    pub(crate) fn step(&mut self, accumulator: Accumulator, row: usize, power: Power) {
+        self.set(FixedRole::Step(accumulator, power), row, 1);
+    }
+
+    /// A fresh identity: its terms must sum to zero.
+    pub(crate) fn identity(&mut self) -> usize {
+        self.identities += 1;
+        self.identities - 1
+    }
+
+    pub(crate) fn term(&mut self, identity: usize, source: Source, row: usize, factor: Factor, value: i64) {
+        self.set(FixedRole::Term { identity, source, factor }, row, value);
+    }
+
+    /// Adds `value` times the digest of `tensor` to an identity.
+    pub(crate) fn digest_term(&mut self, identity: usize, tensor: TensorId, value: i64) -> Result<(), LayoutError> {
+        let root = self.tensors.root(tensor);
+        if !self.homes.contains_key(&root) {
+            if !self.graph.inputs.contains(&root) {
+                return Err(LayoutError::Malformed(format!("tensor {root} is read before it is produced")));
+            }
+            let place = self.place_instance(root, None);
+            self.input_places.insert(root, place);
+        }
+        let (accumulator, row) = self.homes[&root];
+        self.term(identity, Source::Accumulator(accumulator), row, Factor::default(), value);
+        Ok(())
+    }
+
+    /// Places an operand, one sequence a channel, each with room for `chain` rows of weights that end where the
+    /// channel's polynomial does; returns those rows. A public input's first placement reads the instance columns and
+    /// is its home; any other is a copy, tied by its digest.
+    pub(crate) fn place_operand(&mut self, tensor: TensorId, chain: usize) -> Result<Vec<usize>, LayoutError> {
+        let root = self.tensors.root(tensor);
+        let public = self.graph.inputs.contains(&root) && !self.homes.contains_key(&root);
+        let shape = self.graph.tensors[tensor].shape;
+        let (ends, place) = if shape.height * shape.width == 1 {
+            self.place_single(root, shape.channels, chain, public)
+        } else {
+            self.place_packed(root, chain, public)
+        };
+        let last = *ends.last().ok_or_else(|| LayoutError::Malformed(format!("tensor {tensor} is empty")))?;
+        if public {
+            self.homes.insert(root, (Accumulator::OperandDigest, last));
+            self.input_places.insert(root, place);
+        } else {
+            let len = self.tensors.geometry(root).len();
+            self.operands.extend((0..len).map(|element| {
+                let (lane, row) = place.cell(element);
+                OperandCell { row: row as u32, lane: lane as u32, tensor: root as u32, element: element as u32 }
+            }));
+            let identity = self.identity();
+            self.term(identity, Source::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
+            self.digest_term(identity, root, -1)?;
+        }
+        Ok(ends)
+    }
+
+    /// One element every `chain` rows, in lane 0.
+    fn place_single(&mut self, root: TensorId, len: usize, chain: usize, public: bool) -> (Vec<usize>, Placement) {
+        let geometry = self.tensors.geometry(root);
+        let first_row = self.operand_row + chain - 1;
+        let role = if public { FixedRole::InstanceSingle } else { FixedRole::OperandSingle };
+        let ends: Vec<usize> = (0..len).map(|i| first_row + i * chain).collect();
+        for (i, &end) in ends.iter().enumerate() {
+            self.set(role.clone(), end, 1);
+            if i > 0 {
+                (end + 1 - chain..end).for_each(|row| self.step(Accumulator::OperandDigest, row, Power::KEEP));
+                let distance = geometry.exponent(i - 1) - geometry.exponent(i);
+                self.step(Accumulator::OperandDigest, end, Power::r(distance));
+            }
+        }
+        self.max_degree = self.max_degree.max(geometry.exponent(0));
+        self.operand_row += len * chain;
+        (ends, Placement::Column { column: 0, first_row, row_stride: chain })
+    }
+
+    /// Full rows of lanes, channel by channel.
+    fn place_packed(&mut self, root: TensorId, chain: usize, public: bool) -> (Vec<usize>, Placement) {
+        let geometry = self.tensors.geometry(root);
+        let lanes = self.widths.operand_lanes;
+        let (sequences, length) = geometry.sequences(lanes);
+        let rows = length / lanes;
+        let row_stride = rows.max(chain);
+        let first_row = self.operand_row + row_stride - rows;
+        let role = if public { FixedRole::InstancePacked } else { FixedRole::OperandPacked };
+        for sequence in 0..sequences {
+            let start = first_row + sequence * row_stride;
+            for row in start..start + rows {
+                self.set(role.clone(), row, 1);
+                if row > start {
+                    self.step(Accumulator::Operand, row, Power::r(lanes));
+                }
+                if row > first_row {
+                    self.step(Accumulator::OperandDigest, row, Power::r(lanes));
+                }
+            }
+            if sequence > 0 {
+                (start + rows - row_stride..start)
+                    .for_each(|row| self.step(Accumulator::OperandDigest, row, Power::KEEP));
+            }
+        }
+        self.max_degree = self.max_degree.max(sequences * length - 1);
+        self.operand_row += sequences * row_stride;
+        let ends = (0..sequences).map(|c| first_row + c * row_stride + rows - 1).collect();
+        (ends, Placement::Packed { first_row, row_stride, lanes, geometry })
+    }
+
+    /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.
+    pub(crate) fn place_instance(&mut self, root: TensorId, identity: Option<usize>) -> Placement {
+        let (ends, place) = self.place_packed(root, 0, true);
+        let last = ends.last().copied().unwrap_or(0);
+        match identity {
+            Some(identity) => {
+                self.term(identity, Source::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
+            }
+            None => {
+                self.homes.insert(root, (Accumulator::OperandDigest, last));
+            }
+        }
+        place
+    }
+
+    /// Places rows of learned values that end at `end`: the values of `list`, each over all blocks of output channels.
+    /// `distance` is the power between two neighbours of the list.
+    pub(crate) fn place_weights(&mut self, node: usize, end: usize, list: &[BankValues], distances: &[Power], blocks: usize) {
+        let first = end + 1 - list.len() * blocks;
+        for (i, values) in list.iter().enumerate() {
+            for block in (0..blocks).rev() {
+                let row = first + i * blocks + (blocks - 1 - block);
+                self.bank.push(BankRow { row: row as u32, node: node as u32, block: block as u32, values: *values });
+                if block + 1 < blocks {
+                    self.step(Accumulator::Weights, row, Power::s(self.widths.weight_columns));
+                } else if i > 0 {
+                    self.step(Accumulator::Weights, row, distances[i - 1]);
+                }
+            }
+        }
+    }
+
+    /// Places a node's results, and ties them to `identity`, whose term is `-r^shift · Σ accumulators`.
+    pub(crate) fn place_results(
+        &mut self,
+        node: usize,
+        entries: &[ResultEntry],
+        order: Order,
+        identity: Option<(usize, usize)>,
+    ) -> Result<(), LayoutError> {
+        let output = self.graph.nodes[node].output;
+        let clamp = ClampTable { min: self.graph.tensors[output].format.min, max: self.graph.tensors[output].format.max };
+        let tag = self.tables.activation_tag(clamp);
+        let first_row = self.result_row;
+        for (i, entry) in entries.iter().enumerate() {
+            let row = first_row + i;
+            self.set(FixedRole::Kind(entry.kind), row, 1);
+            if entry.kind != RowKind::Raw {
+                let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no table for {clamp:?}")))?;
+                self.set(FixedRole::ActivationTag, row, tag);
+                self.place_digest(output, entry, i.checked_sub(1).map(|i| &entries[i]), row);
+            }
+            self.place_accumulators(entries, i, order, row);
+            let element = entry.element as u32;
+            self.results.push(ResultRow { row: row as u32, kind: entry.kind, node: node as u32, element });
+        }
+        self.result_row += entries.len();
+        let last = self.result_row - 1;
+        if let Some((identity, shift)) = identity {
+            let total = Source::Accumulator(Accumulator::ResultTotal);
+            self.term(identity, total, last, Factor { shift, runs: Vec::new() }, -1);
+        }
+        self.homes.insert(output, (Accumulator::ResultDigest, last));
+        Ok(())
+    }
+
+    /// The row's part in the digest of the output, and in the gather table.
+    fn place_digest(&mut self, output: TensorId, entry: &ResultEntry, previous: Option<&ResultEntry>, row: usize) {
+        let geometry = self.tensors.geometry(output);
+        if let Some(previous) = previous {
+            let distance =
+                geometry.exponent(previous.element + previous.count - 1) - geometry.exponent(entry.element + entry.count - 1);
+            self.step(Accumulator::ResultDigest, row, Power::r(distance));
+        }
+        if let Some(index) = self.tensors.gather_index(output) {
+            self.set(FixedRole::SourceIndex, row, index + entry.element as i64);
+            self.sources.push((row, output, entry.element, entry.count));
+        }
+    }
+
+    fn place_accumulators(&mut self, entries: &[ResultEntry], i: usize, order: Order, row: usize) {
+        let (entry, previous) = (&entries[i], i.checked_sub(1).map(|i| &entries[i]));
+        let ends = entries.get(i + 1).is_none_or(|next| next.channel != entry.channel);
+        match order {
+            Order::Unread => return,
+            Order::Channels => {
+                if i > 0 {
+                    self.step(Accumulator::Result, row, Power::s(entry.count));
+                }
+            }
+            Order::Positions => {
+                if let Some(previous) = previous.filter(|p| p.channel == entry.channel) {
+                    self.step(Accumulator::Result, row, Power::r(previous.exponent - entry.exponent));
+                }
+            }
+        }
+        if ends {
+            self.set(FixedRole::Take, row, 1);
+        }
+        if entry.channel > entries[0].channel {
+            let power = if ends { Power::s(1) } else { Power::KEEP };
+            self.step(Accumulator::ResultTotal, row, power);
+        }
+    }
+
+    /// Places the free coefficients of a product polynomial (`free[p]` for exponent `free.len() - 1 - p`), as a term of
+    /// `identity`.
+    pub(crate) fn place_garbage(&mut self, node: usize, mut free: Vec<bool>, row_pitch: usize, identity: usize) {
+        self.max_degree = self.max_degree.max(free.len() - 1);
+        if !free.contains(&true) {
+            return;
+        }
+        let lanes = self.widths.garbage_lanes;
+        // Leading positions fill the first row: exponents beyond the product's degree, never free.
+        let padding = free.len().next_multiple_of(lanes) - free.len();
+        free.splice(0..0, std::iter::repeat_n(false, padding));
+        let first_row = self.garbage_row;
+        for (i, row) in free.chunks(lanes).enumerate() {
+            if i > 0 {
+                self.step(Accumulator::Garbage, first_row + i, Power::r(lanes));
+            }
+            for (lane, _) in row.iter().enumerate().filter(|(_, free)| **free) {
+                self.set(FixedRole::GarbageMask(lane), first_row + i, 1);
+            }
+        }
+        self.garbage_row += free.len() / lanes;
+        let garbage = Source::Accumulator(Accumulator::Garbage);
+        self.term(identity, garbage, self.garbage_row - 1, Factor::default(), -1);
+        self.garbage.push(GarbageRun { node: node as u32, row_pitch, first_row: first_row as u32, free });
+    }
+
+    /// Copy column `k` of `row` reads this element of a tensor by lookup.
+    pub(crate) fn gather(&mut self, row: usize, k: usize, tensor: TensorId, element: usize) -> Result<(), LayoutError> {
+        let root = self.tensors.root(tensor);
+        let index = self
+            .tensors
+            .gather_index(root)
+            .ok_or_else(|| LayoutError::Malformed(format!("tensor {root} is gathered but was not declared")))?;
+        self.set(FixedRole::GatherIndex(k), row, index + element as i64);
+        self.gathers.push((row as u32, k as u32, root, element as u32));
+        *self.gather_counts.entry((root, element)).or_default() += 1;
+        Ok(())
+    }
+
+    /// Sets how often each gathered element is used, once all uses are known.
+    pub(crate) fn finish_gathers(&mut self) {
+        for (row, root, element, count) in std::mem::take(&mut self.sources) {
+            for lane in 0..count {
+                if let Some(uses) = self.gather_counts.get(&(root, element + lane)).copied() {
+                    self.set(FixedRole::SourceCount(lane), row, uses);
+                }
+            }
+        }
+    }
+
+    /// Splits `elements` (of one run in storage order) into groups that fill activation lanes: at most
+    /// [`Widths::activation_lanes`], and neighbours in the output's digest.
+    pub(crate) fn lane_groups(&self, output: TensorId, elements: std::ops::Range<usize>) -> Vec<(usize, usize)> {
+        let geometry = self.tensors.geometry(output);
+        let mut groups: Vec<(usize, usize)> = Vec::new();
+        for element in elements {
+            match groups.last_mut() {
+                Some((first, count))
+                    if *count < self.widths.activation_lanes
+                        && geometry.exponent(*first + *count - 1) == geometry.exponent(element) + 1 =>
+                {
+                    *count += 1;
+                }
+                _ => groups.push((element, 1)),
+            }
+        }
+        groups
+    }
+
+    /// Geometry of a tensor's digest.
+    pub(crate) fn geometry(&self, tensor: TensorId) -> Geometry {
+        self.tensors.geometry(self.tensors.root(tensor))
+    }
+}

@@ -1,0 +1,171 @@
+//! The public statement: which tensors are given and claimed, and where they stand in the instance columns.
+//!
+//! The verifier builds the instance columns from the claimed tensors by this map alone; a proof brings none.
+
+use halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::geometry::Geometry;
+use crate::{graph::Format, scalar};
+
+/// Rows and columns of a tensor in the instance columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// Operand lanes, row after row: sequence `c`, position `p` at row `first_row + c·row_stride + p / lanes`, lane
+    /// `p % lanes`, where the position of an element is its sequence's length less 1 less its exponent there.
+    Packed {
+        /// First row of the first sequence.
+        first_row: usize,
+        /// Rows from one sequence to the next.
+        row_stride: usize,
+        /// Operand lanes.
+        lanes: usize,
+        /// Order of the elements.
+        geometry: Geometry,
+    },
+    /// Element `i` in `column`, row `first_row + i·row_stride`.
+    Column {
+        /// Instance column.
+        column: usize,
+        /// Row of the first element.
+        first_row: usize,
+        /// Rows from one element to the next.
+        row_stride: usize,
+    },
+}
+
+impl Placement {
+    /// Instance column and row of an element.
+    pub fn cell(&self, element: usize) -> (usize, usize) {
+        match *self {
+            Self::Packed { first_row, row_stride, lanes, geometry } => {
+                let (_, length) = geometry.sequences(lanes);
+                let sequence = match geometry {
+                    Geometry::Flat { .. } => 0,
+                    Geometry::Image { height, width, .. } => element / (height * width),
+                };
+                let position = length - 1 - geometry.exponent(element) % length;
+                (position % lanes, first_row + sequence * row_stride + position / lanes)
+            }
+            Self::Column { column, first_row, row_stride } => (column, first_row + element * row_stride),
+        }
+    }
+}
+
+/// A public tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Shape in the model.
+    pub logical_shape: Vec<usize>,
+    /// Number of elements.
+    pub len: usize,
+    /// Whether storage is the transpose of the logical `rows × features`.
+    pub transposed: bool,
+    /// Meaning and range of the integers.
+    pub format: Format,
+    /// Where the elements stand.
+    pub placement: Placement,
+}
+
+/// Why claimed tensors are no instance of the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// Wrong number of tensors.
+    #[error("{kind}: got {got} tensors, expected {expected}")]
+    Count {
+        /// `inputs` or `outputs`.
+        kind: &'static str,
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
+    /// Wrong number of elements.
+    #[error("tensor '{name}': got {got} values, expected {expected}")]
+    Length {
+        /// Tensor.
+        name: String,
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
+    /// A value outside the declared range.
+    #[error("tensor '{name}': value {value} at index {index} is outside the declared range {min}..={max}")]
+    Range {
+        /// Tensor.
+        name: String,
+        /// Position.
+        index: usize,
+        /// Offending value.
+        value: i64,
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+    },
+}
+
+/// All public tensors and the exact lengths of the instance columns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Inputs, in the model's order.
+    pub inputs: Vec<Port>,
+    /// Outputs, in the model's order.
+    pub outputs: Vec<Port>,
+    /// Exact length of each instance column.
+    pub lengths: Vec<usize>,
+}
+
+impl Statement {
+    /// Sets each column's length to its last cell in use.
+    pub(crate) fn set_lengths(&mut self, columns: usize) {
+        let mut lengths = vec![0; columns];
+        for port in self.inputs.iter().chain(&self.outputs) {
+            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+                lengths[column] = lengths[column].max(row + 1);
+            }
+        }
+        self.lengths = lengths;
+    }
+
+    /// The instance columns for claimed tensors (storage order): exact lengths, zero where no tensor stands.
+    ///
+    /// # Errors
+    /// [`StatementError`] for a wrong number of tensors or values, or a value outside its declared range.
+    pub fn instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
+        let mut columns: Vec<Vec<Fr>> = self.lengths.iter().map(|len| vec![Fr::zero(); *len]).collect();
+        for (kind, ports, values) in [("inputs", &self.inputs, inputs), ("outputs", &self.outputs, outputs)] {
+            if ports.len() != values.len() {
+                return Err(StatementError::Count { kind, got: values.len(), expected: ports.len() });
+            }
+            for (port, values) in ports.iter().zip(values) {
+                port.check(values)?;
+                for (element, value) in values.iter().enumerate() {
+                    let (column, row) = port.placement.cell(element);
+                    columns[column][row] = scalar::from_i64(*value);
+                }
+            }
+        }
+        Ok(columns)
+    }
+}
+
+impl Port {
+    fn check(&self, values: &[i64]) -> Result<(), StatementError> {
+        if values.len() != self.len {
+            return Err(StatementError::Length { name: self.name.clone(), got: values.len(), expected: self.len });
+        }
+        let Format { min, max, .. } = self.format;
+        match values.iter().position(|v| !(min..=max).contains(v)) {
+            None => Ok(()),
+            Some(index) => {
+                Err(StatementError::Range { name: self.name.clone(), index, value: values[index], min, max })
+            }
+        }
+    }
+}
