@@ -1,1 +1,136 @@
 //! ONNX models as float graphs.
+//!
+//! tract reads the file, infers types and shapes, folds constants and writes layers in a normal form; this module
+//! translates that form to a [`FloatGraph`] of the operations that can be proved. tract's own run of the same model
+//! is the float reference against which quantisation is measured.
+//!
+//! ```no_run
+//! use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
+//!
+//! # fn main() -> Result<(), zkml_gpu_circuits::import::ImportError> {
+//! let model = FloatModel::load("model.onnx", &ImportOptions::default())?;
+//! let logits = &model.run(&[vec![0.0; 784]])?[0];
+//! # Ok(())
+//! # }
+//! ```
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+
+mod elementwise;
+mod error;
+mod execute;
+mod float;
+mod fold;
+mod inputs;
+mod layers;
+mod product;
+mod read;
+mod translate;
+mod view;
+
+pub use error::ImportError;
+pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatTensor};
+
+/// ONNX operators that can be imported; `Add`, `Sub`, `Mul` and `Div` with limits that error messages explain.
+pub const SUPPORTED_OPERATORS: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Constant",
+    "Conv",
+    "Div",
+    "Dropout",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "Identity",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Neg",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Squeeze",
+    "Sub",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// What a model does not say itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportOptions {
+    /// Sizes of symbolic dimensions, by name. A leading dimension without a size is a batch, of size 1.
+    pub symbols: Vec<(String, usize)>,
+}
+
+/// An imported model: its float graph, and tract's plan of the whole model as the reference.
+pub struct FloatModel {
+    graph: FloatGraph,
+    plan: Arc<TypedRunnableModel>,
+}
+
+impl fmt::Debug for FloatModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FloatModel").field("name", &self.graph.name).finish_non_exhaustive()
+    }
+}
+
+impl FloatModel {
+    /// Reads an ONNX file; weights in external files are looked for beside it.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError`] where the file is not a valid ONNX model, or holds what is not supported.
+    pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, ImportError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| ImportError::File { path: path.into(), source })?;
+        Self::read(&bytes, &path.display().to_string(), path.parent(), options)
+    }
+
+    /// Reads an ONNX model from memory; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    ///
+    /// As [`FloatModel::load`].
+    pub fn from_bytes(bytes: &[u8], name: &str, options: &ImportOptions) -> Result<Self, ImportError> {
+        Self::read(bytes, name, None, options)
+    }
+
+    fn read(bytes: &[u8], name: &str, folder: Option<&Path>, options: &ImportOptions) -> Result<Self, ImportError> {
+        let source = read::read(bytes, name, folder, options)?;
+        let mut graph = translate::translate(&source)?;
+        fold::fold(&mut graph)?;
+        let plan = source.model.into_optimized().and_then(IntoRunnable::into_runnable);
+        let plan = plan.map_err(|e| ImportError::Run { model: graph.name.clone(), cause: read::chain(&e) })?;
+        Ok(Self { graph, plan })
+    }
+
+    /// The operations to be proved.
+    pub fn graph(&self) -> &FloatGraph {
+        &self.graph
+    }
+
+    /// Runs the model in tract: the float reference. Inputs and outputs are flat, in the model's axis order.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::Inputs`] where the inputs do not fit, [`ImportError::Run`] where tract fails.
+    pub fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, ImportError> {
+        self.graph.check_inputs(inputs)?;
+        self.run_plan(inputs).map_err(|e| ImportError::Run { model: self.graph.name.clone(), cause: read::chain(&e) })
+    }
+
+    fn run_plan(&self, inputs: &[Vec<f32>]) -> TractResult<Vec<Vec<f32>>> {
+        let shapes = self.graph.inputs.iter().map(|&id| &self.graph.tensors[id].logical_shape);
+        let inputs: TractResult<TVec<TValue>> =
+            shapes.zip(inputs).map(|(shape, x)| Ok(Tensor::from_shape(shape, x)?.into_tvalue())).collect();
+        let outputs = self.plan.run(inputs?)?;
+        outputs.iter().map(|y| Ok(y.to_plain_array_view::<f32>()?.iter().copied().collect())).collect()
+    }
+}

@@ -1,1 +1,174 @@
-//! Calibration and conversion of float graphs to integers.
+//! Calibration and conversion: from a float graph and sample inputs to the integers that are proved.
+//!
+//! Each tensor's fractional bits are those that represent its values on the samples with least error; weights take
+//! `S + f_y - f_x` fractional bits, so that one shift requantises every layer. The error is measured on the samples,
+//! and activations get one bit more while it is above the target: a wider table in the circuit, no other cost.
+//!
+//! ```no_run
+//! use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
+//! use zkml_gpu_circuits::quant::{QuantOptions, quantise};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = FloatModel::load("model.onnx", &ImportOptions::default())?;
+//! let samples = vec![vec![vec![0.5; 784]]];
+//! let quantised = quantise(model.graph(), &samples, &QuantOptions::default())?;
+//! let execution = quantised.graph.run(&quantised.graph.quantise_inputs(&samples[0]))?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod calibrate;
+mod convert;
+mod error;
+mod group;
+
+use crate::graph::Graph;
+use crate::import::FloatGraph;
+
+use calibrate::{Observations, Spread};
+pub use error::QuantError;
+
+/// One inference's inputs, flat and in the model's axis order, one list an input.
+pub type Sample = Vec<Vec<f32>>;
+
+/// How to quantise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantOptions {
+    /// Bits of an activation to begin with, 2 to 16.
+    pub activation_bits: u32,
+    /// Bits of an activation that the search for accuracy may reach, up to 16.
+    pub max_activation_bits: u32,
+    /// Requantisation shift `S`, 1 to 20.
+    pub shift: u32,
+    /// Error on the samples, as a part of the output's range, above which activations get more bits.
+    pub error_target: f32,
+}
+
+impl Default for QuantOptions {
+    fn default() -> Self {
+        Self { activation_bits: 8, max_activation_bits: 10, shift: 11, error_target: 0.01 }
+    }
+}
+
+/// What quantisation chose and how well it does on the samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantReport {
+    /// Bits of an activation.
+    pub activation_bits: u32,
+    /// Number of samples.
+    pub samples: usize,
+    /// Largest error of an output element, as a part of that output's range over the samples.
+    pub max_error: f32,
+    /// Root mean square error of the output elements, as a part of the range.
+    pub rms_error: f32,
+}
+
+/// A quantised model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantised {
+    /// The integers that are proved.
+    pub graph: Graph,
+    /// What was chosen, and the error.
+    pub report: QuantReport,
+}
+
+/// Quantises a float graph with scales from samples.
+///
+/// # Errors
+///
+/// [`QuantError`] where an option is out of range, a sample does not fit the model, or weights or activations are
+/// not finite.
+pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<Quantised, QuantError> {
+    check(samples, options)?;
+    let observations = Observations::collect(graph, samples)?;
+    let groups = group::group(graph);
+    let mut best: Option<Quantised> = None;
+    for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
+        let quantised = convert::convert(graph, &groups, &observations, options, bits)?;
+        let report = measure(graph, &quantised, samples, &observations, bits)?;
+        tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
+        let good = report.max_error <= options.error_target;
+        if best.as_ref().is_none_or(|b| report.max_error < b.report.max_error) {
+            best = Some(Quantised { graph: quantised, report });
+        }
+        if good {
+            break;
+        }
+    }
+    best.ok_or(QuantError::NoSamples)
+}
+
+/// Cuts flat calibration data, whole samples one after another in one list an input, into samples.
+///
+/// # Errors
+///
+/// [`QuantError::SampleLength`] where a list holds no whole number of samples, or not as many as the others.
+pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample>, QuantError> {
+    if data.len() != graph.inputs.len() {
+        graph.check_inputs(data)?;
+    }
+    let mut samples: Vec<Sample> = Vec::new();
+    for (i, (&id, values)) in graph.inputs.iter().zip(data).enumerate() {
+        let expected = graph.tensors[id].shape.len();
+        let count = values.len() / expected;
+        if !values.len().is_multiple_of(expected) || count == 0 || (i > 0 && count != samples.len()) {
+            let input = graph.tensors[id].name.clone();
+            return Err(QuantError::SampleLength { input, expected, got: values.len() });
+        }
+        samples.resize(count, Vec::new());
+        samples.iter_mut().zip(values.chunks_exact(expected)).for_each(|(s, chunk)| s.push(chunk.to_vec()));
+    }
+    Ok(samples)
+}
+
+fn check(samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
+    let out_of_range = |option, got, expected| Err(QuantError::Option { option, got, expected });
+    if samples.is_empty() {
+        return Err(QuantError::NoSamples);
+    }
+    for (option, got) in
+        [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)]
+    {
+        if !(2..=16).contains(&got) {
+            return out_of_range(option, got, "2 to 16");
+        }
+    }
+    if !(1..=crate::graph::MAX_SHIFT).contains(&options.shift) {
+        return out_of_range("shift", options.shift, "1 to 20");
+    }
+    Ok(())
+}
+
+/// Compares the quantised outputs with the float ones on all samples.
+fn measure(
+    source: &FloatGraph,
+    graph: &Graph,
+    samples: &[Sample],
+    observations: &Observations,
+    activation_bits: u32,
+) -> Result<QuantReport, QuantError> {
+    let ranges: Vec<f32> = source.outputs.iter().map(|&id| output_range(observations, samples.len(), id)).collect();
+    let (mut max_error, mut squares, mut count) = (0f32, 0f64, 0usize);
+    for (i, sample) in samples.iter().enumerate() {
+        let execution = graph.run(&graph.quantise_inputs(sample))?;
+        for (k, (&id, &float_id)) in graph.outputs.iter().zip(&source.outputs).enumerate() {
+            let format = graph.tensors[id].format;
+            for (&v, &expected) in execution.values[id].iter().zip(observations.sample(i, float_id)) {
+                let error = (format.dequantise(v) - expected).abs() / ranges[k];
+                max_error = max_error.max(error);
+                squares += f64::from(error).powi(2);
+                count += 1;
+            }
+        }
+    }
+    let rms_error = (squares / count.max(1) as f64).sqrt() as f32;
+    Ok(QuantReport { activation_bits, samples: samples.len(), max_error, rms_error })
+}
+
+/// Extent of an output over the samples; its magnitude where it never changes.
+fn output_range(observations: &Observations, samples: usize, tensor: usize) -> f32 {
+    let values = || (0..samples).flat_map(|i| observations.sample(i, tensor));
+    let start = Spread { min: f32::INFINITY, max: f32::NEG_INFINITY };
+    let spread = values().fold(start, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
+    convert::extent(spread, spread.max)
+}

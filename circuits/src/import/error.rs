@@ -1,0 +1,97 @@
+//! What can go wrong between a file and a float graph.
+
+use std::path::PathBuf;
+
+/// Why a model could not be imported or run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The file could not be read.
+    #[error("cannot read '{}': {source}\nhint: check the path and its permissions", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The bytes are no ONNX model, or only a part of one.
+    #[error(
+        "'{file}' is not a whole ONNX model: {cause}\nhint: export the model again, and compare the sizes where the file was copied"
+    )]
+    NotOnnx {
+        /// The file, or the name given with the bytes.
+        file: String,
+        /// What the decoder said.
+        cause: String,
+    },
+    /// The model contradicts itself: shapes that do not fit, names that do not exist.
+    #[error(
+        "'{file}' is not a valid model: {cause}\nhint: check it with `onnx.checker.check_model(model, full_check=True)`"
+    )]
+    Invalid {
+        /// The file, or the name given with the bytes.
+        file: String,
+        /// What the analysis said.
+        cause: String,
+    },
+    /// A dimension without a number.
+    #[error(
+        "input '{input}' has the unknown dimension '{dimension}' at axis {axis}\nhint: give its size, as in `{dimension}=16`"
+    )]
+    Dimension {
+        /// The input.
+        input: String,
+        /// The symbol, or `?` where the model names none.
+        dimension: String,
+        /// Position in the input's shape.
+        axis: usize,
+    },
+    /// A tensor whose elements are not 32-bit floats.
+    #[error(
+        "'{tensor}' holds {got} values, expected F32\nhint: export the float model, not one that is already quantised"
+    )]
+    ElementType {
+        /// The tensor.
+        tensor: String,
+        /// Its element type.
+        got: String,
+    },
+    /// An operator outside the supported list.
+    #[error("operator {operator} at node '{node}' is not supported\nhint: supported operators are {}", super::SUPPORTED_OPERATORS.join(", "))]
+    UnsupportedOperator {
+        /// ONNX operator.
+        operator: String,
+        /// ONNX node.
+        node: String,
+    },
+    /// A supported operator in a form that is not.
+    #[error("operator {operator} at node '{node}' is not supported with {form}\nhint: {hint}")]
+    UnsupportedForm {
+        /// ONNX operator.
+        operator: String,
+        /// ONNX node.
+        node: String,
+        /// The attribute or layout at fault.
+        form: String,
+        /// What would do.
+        hint: &'static str,
+    },
+    /// Inputs that do not fit the model.
+    #[error(
+        "the model takes {expected}, got {got}\nhint: values come flat, one list an input, in the order of the model's axes"
+    )]
+    Inputs {
+        /// What the model takes.
+        expected: String,
+        /// What was given.
+        got: String,
+    },
+    /// The float run failed.
+    #[error("the float run of '{model}' failed: {cause}\nhint: please report this model")]
+    Run {
+        /// Name of the model.
+        model: String,
+        /// What the runtime said.
+        cause: String,
+    },
+}

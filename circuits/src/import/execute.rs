@@ -1,0 +1,112 @@
+//! The float executor: every value of a float graph, for calibration and as a check of the import.
+
+use crate::graph::window::{convolve, pool};
+use crate::graph::{Shape, Window, transpose};
+
+use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatTensor, ImportError};
+
+impl FloatTensor {
+    /// Elements in stored order from elements in the model's order.
+    pub(crate) fn to_stored(&self, logical: &[f32]) -> Vec<f32> {
+        let rows = self.shape.height * self.shape.width;
+        if self.transposed { transpose(logical, rows) } else { logical.to_vec() }
+    }
+
+    /// Elements in the model's order from elements in stored order.
+    pub(crate) fn to_logical(&self, stored: &[f32]) -> Vec<f32> {
+        if self.transposed { transpose(stored, self.shape.channels) } else { stored.to_vec() }
+    }
+}
+
+impl FloatGraph {
+    /// Runs the graph on inputs in the model's order; returns all tensors' elements in stored order (none for
+    /// tensors that no node computes).
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::Inputs`] where the number or the lengths of inputs do not fit.
+    pub fn execute(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, ImportError> {
+        self.check_inputs(inputs)?;
+        let mut values = vec![Vec::new(); self.tensors.len()];
+        for (&id, input) in self.inputs.iter().zip(inputs) {
+            values[id] = self.tensors[id].to_stored(input);
+        }
+        for node in &self.nodes {
+            values[node.output] = self.execute_node(node, &values);
+        }
+        Ok(values)
+    }
+
+    /// Runs the graph on inputs in the model's order; returns its outputs in the model's order.
+    ///
+    /// # Errors
+    ///
+    /// As [`FloatGraph::execute`].
+    pub fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, ImportError> {
+        let values = self.execute(inputs)?;
+        Ok(self.outputs.iter().map(|&id| self.tensors[id].to_logical(&values[id])).collect())
+    }
+
+    /// Checks the number and the lengths of inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`ImportError::Inputs`] with what the model takes and what was given.
+    pub fn check_inputs(&self, inputs: &[Vec<f32>]) -> Result<(), ImportError> {
+        if inputs.len() != self.inputs.len() {
+            let expected = format!("{} inputs", self.inputs.len());
+            return Err(ImportError::Inputs { expected, got: inputs.len().to_string() });
+        }
+        for (&id, input) in self.inputs.iter().zip(inputs) {
+            let tensor = &self.tensors[id];
+            if input.len() != tensor.shape.len() {
+                let expected = format!("{} values as input '{}'", tensor.shape.len(), tensor.name);
+                return Err(ImportError::Inputs { expected, got: input.len().to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    fn execute_node(&self, node: &FloatNode, values: &[Vec<f32>]) -> Vec<f32> {
+        let (x, shape) = (&values[node.inputs[0]], self.tensors[node.inputs[0]].shape);
+        match &node.op {
+            FloatOp::Linear(linear) => linear_forward(linear, x, shape),
+            FloatOp::Affine { scale, shift } => {
+                let area = (shape.height * shape.width).max(1);
+                let channels = x.chunks(area).zip(scale.iter().zip(shift));
+                channels.flat_map(|(plane, (a, b))| plane.iter().map(move |v| a * v + b)).collect()
+            }
+            FloatOp::Combine { factors } => {
+                let mut sum = vec![0.0; x.len()];
+                for (&id, &factor) in node.inputs.iter().zip(factors) {
+                    sum.iter_mut().zip(&values[id]).for_each(|(a, v)| *a += factor * v);
+                }
+                sum
+            }
+            FloatOp::Clamp { min, max } => x.iter().map(|v| v.max(*min).min(*max)).collect(),
+            FloatOp::MaxPool(window) => {
+                let maximum = |best, row: &[f32]| row.iter().copied().fold(best, f32::max);
+                pool(x, shape, window, f32::NEG_INFINITY, maximum, |best, _| best)
+            }
+            FloatOp::AveragePool { window, count_padding, scale } => {
+                let area = window.kernel[0] * window.kernel[1];
+                let sum = |sum, row: &[f32]| sum + row.iter().sum::<f32>();
+                let divide = |sum, count| scale * sum / if *count_padding { area } else { count } as f32;
+                pool(x, shape, window, 0.0, sum, divide)
+            }
+            FloatOp::Reshape => x.clone(),
+        }
+    }
+}
+
+fn linear_forward(linear: &FloatLinear, x: &[f32], shape: Shape) -> Vec<f32> {
+    if linear.window == Window::UNIT && shape.height * shape.width == 1 {
+        let rows = linear.weights.chunks_exact(x.len().max(1));
+        let dot = |row: &[f32]| row.iter().zip(x).map(|(w, v)| w * v).sum::<f32>();
+        return rows.zip(&linear.bias).map(|(row, bias)| dot(row) + bias).collect();
+    }
+    let [height, width] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
+    let mut out: Vec<f32> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
+    convolve(&mut out, x, shape, &linear.window, &linear.weights);
+    out
+}

@@ -1,0 +1,119 @@
+//! The float graph: what an ONNX model computes, in the operations that can be proved.
+//!
+//! Tensors are stored as in the quantised graph (see [`crate::graph`]): images of `channels × height × width`.
+
+use crate::graph::{Shape, TensorId, Window};
+
+/// A value of the float graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatTensor {
+    /// Name in the source model.
+    pub name: String,
+    /// Extent as stored.
+    pub shape: Shape,
+    /// Shape in the source model (ONNX axis order).
+    pub logical_shape: Vec<usize>,
+    /// Set when storage is the transpose of the logical order: `rows × features` with more than one row.
+    pub transposed: bool,
+}
+
+/// A product with weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatLinear {
+    /// The sliding window; [`Window::UNIT`] for matrix products.
+    pub window: Window,
+    /// Output channels.
+    pub out_channels: usize,
+    /// Weights, `[out][in][kernel height][kernel width]`.
+    pub weights: Vec<f32>,
+    /// One for each output channel.
+    pub bias: Vec<f32>,
+}
+
+/// A float operation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum FloatOp {
+    /// Product with weights: convolution, dense layer, matrix product.
+    Linear(FloatLinear),
+    /// `y = scale[c] · x + shift[c]` by channel; folded into a neighbour, or made [`FloatOp::Linear`] or
+    /// [`FloatOp::Combine`], before the graph leaves this module.
+    Affine {
+        /// One factor for each channel.
+        scale: Vec<f32>,
+        /// One summand for each channel.
+        shift: Vec<f32>,
+    },
+    /// `y = Σ factor_i · x_i`, elementwise over equal shapes.
+    Combine {
+        /// One factor for each operand.
+        factors: Vec<f32>,
+    },
+    /// `y = min(max(x, min), max)`: a ReLU is `0..=∞`.
+    Clamp {
+        /// Least output; negative infinity for none.
+        min: f32,
+        /// Greatest output; infinity for none.
+        max: f32,
+    },
+    /// Maximum over windows; padding never wins.
+    MaxPool(Window),
+    /// `scale ·` mean over windows.
+    AveragePool {
+        /// The window.
+        window: Window,
+        /// Whether the mean divides by the kernel's extent even where the window reaches into the padding.
+        count_padding: bool,
+        /// Factor after the mean.
+        scale: f32,
+    },
+    /// The same elements in the same order under another shape.
+    Reshape,
+}
+
+/// An operation with its operands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatNode {
+    /// Name of the source model's node.
+    pub name: String,
+    /// What it computes.
+    pub op: FloatOp,
+    /// Operands.
+    pub inputs: Vec<TensorId>,
+    /// Result.
+    pub output: TensorId,
+}
+
+/// A float network, its nodes in an order of evaluation.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FloatGraph {
+    /// Name of the model.
+    pub name: String,
+    /// All values; some may be left unused by folding.
+    pub tensors: Vec<FloatTensor>,
+    /// All operations, each after the producers of its operands.
+    pub nodes: Vec<FloatNode>,
+    /// Tensors that the caller gives.
+    pub inputs: Vec<TensorId>,
+    /// Tensors that the caller gets.
+    pub outputs: Vec<TensorId>,
+}
+
+impl FloatGraph {
+    /// Indices of the nodes that read a tensor.
+    pub fn readers(&self, tensor: TensorId) -> impl Iterator<Item = usize> + '_ {
+        self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&tensor)).map(|(i, _)| i)
+    }
+
+    /// Index of the node that computes a tensor; `None` for inputs.
+    pub fn producer(&self, tensor: TensorId) -> Option<usize> {
+        self.nodes.iter().position(|n| n.output == tensor)
+    }
+
+    /// The one node that reads a tensor, where it is the only one and the tensor is no output of the graph.
+    pub fn sole_reader(&self, tensor: TensorId) -> Option<usize> {
+        let mut readers = self.readers(tensor);
+        let first = readers.next()?;
+        (readers.next().is_none() && !self.outputs.contains(&tensor)).then_some(first)
+    }
+}

@@ -1,0 +1,213 @@
+//! From tract's typed model to the float graph, node by node.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
+use tract_onnx::tract_core::ops::einsum::EinSum;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::nn::Reduce;
+
+use crate::graph::{Shape, TensorId};
+
+use super::read::Source;
+use super::view::View;
+use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
+
+/// What a tract outlet holds.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// A constant.
+    Constant(Arc<Tensor>),
+    /// A view of a stored tensor.
+    View(View),
+}
+
+/// A float graph under construction.
+pub(super) struct Translator<'a> {
+    pub(super) source: &'a Source,
+    pub(super) graph: FloatGraph,
+    values: HashMap<OutletId, Value>,
+    reshaped: HashMap<(TensorId, Shape), TensorId>,
+}
+
+/// Translates a typed model, without any folding.
+pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
+    let graph = FloatGraph { name: source.name.clone(), ..FloatGraph::default() };
+    let mut this = Translator { source, graph, values: HashMap::new(), reshaped: HashMap::new() };
+    let invalid = |e: TractError| ImportError::Invalid { file: source.name.clone(), cause: super::read::chain(&e) };
+    // Inputs first and in the model's order, whether or not anything reads them.
+    for &outlet in source.model.input_outlets().map_err(invalid)? {
+        this.input(outlet)?;
+    }
+    for id in source.model.eval_order().map_err(invalid)? {
+        this.node(source.model.node(id))?;
+    }
+    for &outlet in source.model.output_outlets().map_err(invalid)? {
+        this.output(outlet)?;
+    }
+    Ok(this.graph)
+}
+
+impl Translator<'_> {
+    fn node(&mut self, node: &TypedNode) -> Result<(), ImportError> {
+        let outlet = OutletId::new(node.id, 0);
+        if self.values.contains_key(&outlet) {
+            return Ok(());
+        }
+        if let Some(constant) = &node.outputs[0].fact.konst {
+            self.values.insert(outlet, Value::Constant(Arc::clone(constant)));
+            return Ok(());
+        }
+        let view = self.operation(node)?;
+        if node.outputs.len() != 1 || Some(view.dims.as_slice()) != node.outputs[0].fact.shape.as_concrete() {
+            return Err(self.unsupported(node));
+        }
+        self.values.insert(outlet, Value::View(view));
+        Ok(())
+    }
+
+    fn operation(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        if let Some(op) = node.op_as::<Conv>() {
+            self.convolution(node, op)
+        } else if let Some(op) = node.op_as::<EinSum>() {
+            self.product(node, op)
+        } else if let Some(op) = node.op_as::<MaxPool>() {
+            self.max_pool(node, op)
+        } else if let Some(op) = node.op_as::<SumPool>() {
+            self.sum_pool(node, op)
+        } else if let Some(op) = node.op_as::<Reduce>() {
+            self.reduce(node, op)
+        } else if let Some(op) = node.op_as::<TypedBinOp>() {
+            self.binary(node, op.0.name())
+        } else if let Some(op) = node.op_as::<ElementWiseOp>() {
+            self.unary(node, &op.0.name())
+        } else if let Some(op) = node.op_as::<AxisOp>() {
+            self.axis(node, op)
+        } else {
+            Err(self.unsupported(node))
+        }
+    }
+
+    fn axis(&mut self, node: &TypedNode, op: &AxisOp) -> Result<View, ImportError> {
+        let view = self.view(node, 0)?;
+        Ok(match op {
+            AxisOp::Add(axis) => view.with(*axis),
+            AxisOp::Rm(axis) => view.without(*axis),
+            AxisOp::Move(from, to) => view.moved(*from, *to),
+            AxisOp::Reshape(at, from, to) => {
+                let sizes: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
+                let sizes = sizes.ok_or_else(|| self.unsupported(node))?;
+                let hint = "reshape before the axes are exchanged, or only axes of extent 1";
+                view.reshaped(*at, from.len(), &sizes)
+                    .ok_or_else(|| self.form(node, "axes that were exchanged", hint))?
+            }
+        })
+    }
+
+    fn output(&mut self, outlet: OutletId) -> Result<(), ImportError> {
+        let node = self.source.model.node(outlet.node);
+        let Some(Value::View(view)) = self.values.get(&outlet).cloned() else {
+            return Err(self.form(node, "a constant as output of the model", "remove that output"));
+        };
+        let mut id = view.tensor;
+        let Some(transposed) = view.transposition(self.graph.tensors[id].shape) else {
+            return Err(self.form(node, "exchanged axes", "leave the output in the order of the last layer"));
+        };
+        if self.graph.inputs.contains(&id) || self.graph.outputs.contains(&id) {
+            let tensor = self.graph.tensors[id].clone();
+            id = self.push(node, FloatOp::Reshape, vec![id], tensor.shape);
+        }
+        let tensor = &mut self.graph.tensors[id];
+        if let Some(label) = self.source.model.outlet_label(outlet) {
+            tensor.name = label.to_string();
+        }
+        tensor.logical_shape = view.dims;
+        tensor.transposed = transposed;
+        self.graph.outputs.push(id);
+        Ok(())
+    }
+
+    /// Registers an input of the model with its view.
+    pub(super) fn add_input(&mut self, outlet: OutletId, shape: Shape, transposed: bool, dims: &[usize]) {
+        let name = self.source.model.node(outlet.node).name.clone();
+        let id = self.graph.tensors.len();
+        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), transposed });
+        self.graph.inputs.push(id);
+        let mut view = View::row_major(id, dims);
+        if transposed {
+            // The last axis with more than one element counts features, the others rows.
+            let feature = dims.iter().rposition(|d| *d != 1).unwrap_or(0);
+            let rows: Vec<usize> = dims.iter().enumerate().map(|(i, d)| if i == feature { 1 } else { *d }).collect();
+            view.strides = View::row_major(id, &rows).strides;
+            view.strides[feature] = shape.height * shape.width;
+        }
+        self.values.insert(outlet, Value::View(view));
+    }
+
+    /// Appends a node and its result.
+    pub(super) fn push(&mut self, node: &TypedNode, op: FloatOp, inputs: Vec<TensorId>, shape: Shape) -> TensorId {
+        let name = self.origin(node).0.to_string();
+        let output = self.graph.tensors.len();
+        let logical_shape = vec![shape.channels, shape.height, shape.width];
+        self.graph.tensors.push(FloatTensor { name: name.clone(), shape, logical_shape, transposed: false });
+        self.graph.nodes.push(FloatNode { name, op, inputs, output });
+        output
+    }
+
+    /// A tensor with the elements of another under a given shape.
+    pub(super) fn stored_as(&mut self, node: &TypedNode, tensor: TensorId, shape: Shape) -> TensorId {
+        if self.graph.tensors[tensor].shape == shape {
+            return tensor;
+        }
+        if let Some(&known) = self.reshaped.get(&(tensor, shape)) {
+            return known;
+        }
+        let id = self.push(node, FloatOp::Reshape, vec![tensor], shape);
+        self.reshaped.insert((tensor, shape), id);
+        id
+    }
+
+    /// Operand `i`, where it is computed.
+    pub(super) fn view(&self, node: &TypedNode, i: usize) -> Result<View, ImportError> {
+        match node.inputs.get(i).and_then(|outlet| self.values.get(outlet)) {
+            Some(Value::View(view)) => Ok(view.clone()),
+            _ => Err(self.form(node, "a constant in the place of an activation", "fold constants before the export")),
+        }
+    }
+
+    /// Operand `i`, where it is constant: its shape and elements.
+    pub(super) fn constant(&self, node: &TypedNode, i: usize) -> Option<(Vec<usize>, Vec<f32>)> {
+        let Value::Constant(tensor) = self.values.get(node.inputs.get(i)?)? else { return None };
+        let tensor = tensor.cast_to::<f32>().ok()?;
+        let elements = tensor.to_plain_array_view::<f32>().ok()?.iter().copied().collect();
+        Some((tensor.shape().to_vec(), elements))
+    }
+
+    /// ONNX name and operator behind a tract node, whose name begins with that of its source.
+    pub(super) fn origin<'n>(&'n self, node: &'n TypedNode) -> (&'n str, &'n str) {
+        let candidates = self.source.origins.iter().filter(|(name, _)| node.name.starts_with(name.as_str()));
+        match candidates.max_by_key(|(name, _)| name.len()) {
+            Some((name, operator)) => (name, operator),
+            None => (&node.name, ""),
+        }
+    }
+
+    /// The error of an operator that is not supported.
+    pub(super) fn unsupported(&self, node: &TypedNode) -> ImportError {
+        let (name, operator) = self.origin(node);
+        let operator = if operator.is_empty() { node.op.name().into_owned() } else { operator.to_string() };
+        ImportError::UnsupportedOperator { operator, node: name.to_string() }
+    }
+
+    /// The error of a supported operator in a form that is not.
+    pub(super) fn form(&self, node: &TypedNode, form: impl Into<String>, hint: &'static str) -> ImportError {
+        let (name, operator) = self.origin(node);
+        let operator = if operator.is_empty() { node.op.name().into_owned() } else { operator.to_string() };
+        ImportError::UnsupportedForm { operator, node: name.to_string(), form: form.into(), hint }
+    }
+}
