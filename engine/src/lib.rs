@@ -2,5 +2,6 @@
 
 pub mod backend;
 pub mod error;
+pub mod srs;
 
 pub use error::BackendError;
