@@ -22,6 +22,8 @@
 //!
 //! Operations are fallible and never panic on bad lengths.
 
+pub mod cpu;
+pub mod dual;
 mod memory;
 mod msm;
 mod ntt;
