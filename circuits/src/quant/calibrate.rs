@@ -1,12 +1,11 @@
-//! Scales from samples: for each tensor the fractional bits that represent its observed values with least error.
+//! Scales from samples: for each tensor the most fractional bits that hold its observed values, with headroom.
+//!
+//! Nothing observed is clipped: a few clipped activations that add up in one output cost more than the bit they buy.
 
-use crate::graph::{Format, TensorId};
+use crate::graph::TensorId;
 use crate::import::FloatGraph;
 
 use super::QuantError;
-
-/// Candidates above the largest scale that clips nothing: a scale that clips rare values may serve the others better.
-const CLIPPING_CANDIDATES: usize = 2;
 
 /// How the values of a tensor are distributed over the samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,25 +49,12 @@ impl Observations {
         self.runs.iter().flat_map(move |values| values[tensor].iter().copied())
     }
 
-    /// Fractional bits with the least squared error for integers in `min..=max`.
-    pub(super) fn frac_bits(&self, tensor: TensorId, min: i64, max: i64) -> i32 {
+    /// Most fractional bits at which integers in `min..=max` hold every observed value, with `headroom` as a factor
+    /// for those that the samples do not show.
+    pub(super) fn frac_bits(&self, tensor: TensorId, min: i64, max: i64, headroom: f64) -> i32 {
         let Spread { min: low, max: high } = self.spread(tensor);
-        let largest = fitting(f64::from(high), max).min(fitting(-f64::from(low), -min));
-        if largest == i32::MAX {
-            return 0;
-        }
-        let error = |frac_bits: i32| -> f64 {
-            let format = Format { frac_bits, min, max };
-            self.values(tensor).map(|v| f64::from(format.dequantise(format.quantise(v)) - v).powi(2)).sum()
-        };
-        let mut best = (largest, error(largest));
-        for candidate in (largest + 1..).take(CLIPPING_CANDIDATES) {
-            let error = error(candidate);
-            if error < best.1 {
-                best = (candidate, error);
-            }
-        }
-        best.0
+        let bits = fitting(f64::from(high) * headroom, max).min(fitting(-f64::from(low) * headroom, -min));
+        if bits == i32::MAX { 0 } else { bits }
     }
 }
 

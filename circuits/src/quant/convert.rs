@@ -100,7 +100,7 @@ impl Converter<'_> {
     fn calibrated(&self, tensor: TensorId, unsigned: bool, clamp: Option<[f32; 2]>) -> Format {
         let bits = self.activation_bits;
         let (min, max) = if unsigned { (0, (1 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
-        let frac_bits = self.observations.frac_bits(tensor, min, max);
+        let frac_bits = self.observations.frac_bits(tensor, min, max, f64::from(self.options.headroom));
         bounded(Format { frac_bits, min, max }, clamp)
     }
 

@@ -13,7 +13,7 @@ pub enum QuantError {
         /// The option.
         option: &'static str,
         /// Its value.
-        got: u32,
+        got: String,
         /// What is allowed.
         expected: &'static str,
     },

