@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs every test. Needs Rust (rustup.rs) and a C linker; installs the linker where it may. Arguments go to the test runner.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v cargo >/dev/null; then
+    echo "error: cargo is not installed" >&2
+    echo "hint: install Rust from rustup.rs" >&2
+    exit 1
+fi
+if ! command -v cc >/dev/null; then
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+        apt-get update -qq
+        apt-get install -y -qq --no-install-recommends gcc libc6-dev
+    else
+        echo "error: no C linker (cc)" >&2
+        echo "hint: install gcc or clang" >&2
+        exit 1
+    fi
+fi
+
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --locked --workspace "$@"
+    # nextest runs no examples in documentation.
+    cargo test --locked --workspace --doc
+else
+    cargo test --locked --workspace "$@"
+fi
