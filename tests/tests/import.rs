@@ -137,6 +137,15 @@ fn symbols_take_the_sizes_given_and_a_batch_defaults_to_one() {
 }
 
 #[test]
+fn a_size_beyond_reason_is_refused() {
+    for size in [1 << 40, usize::MAX] {
+        let options = ImportOptions { symbols: vec![("rows".into(), size)] };
+        let error = FloatModel::load(folder().join("symbolic_rows.onnx"), &options).unwrap_err();
+        assert!(matches!(&error, ImportError::TooLarge { tensor, .. } if tensor == "input"), "{error}");
+    }
+}
+
+#[test]
 fn a_symbol_without_a_size_is_named() {
     let error = FloatModel::load(folder().join("symbolic_rows.onnx"), &ImportOptions::default()).unwrap_err();
     assert!(matches!(&error, ImportError::Dimension { dimension, axis: 1, .. } if dimension == "rows"), "{error}");
@@ -162,6 +171,7 @@ fn unsupported_forms_are_explained() {
         ("product_of_activations", "Mul"),
         ("shift_by_position", "Add"),
         ("conv_3d", "Conv"),
+        ("no_permutation", "Transpose"),
     ] {
         let error = refuse(name);
         assert!(matches!(&error, ImportError::UnsupportedForm { operator: o, .. } if o == operator), "{name}: {error}");
@@ -172,6 +182,8 @@ fn unsupported_forms_are_explained() {
 fn invalid_models_are_refused_with_the_cause() {
     assert!(matches!(refuse("wrong_shapes"), ImportError::Invalid { cause, .. } if cause.contains("node0_MatMul")));
     assert!(matches!(refuse("missing_output"), ImportError::Invalid { cause, .. } if cause.contains("nothing")));
+    // tract panics on this one.
+    assert!(matches!(refuse("axis_beyond_rank"), ImportError::Invalid { cause, .. } if cause.contains("axis: ")));
     assert!(matches!(refuse("integer_input"), ImportError::ElementType { got, .. } if got == "I32"));
 }
 

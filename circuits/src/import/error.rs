@@ -46,6 +46,16 @@ pub enum ImportError {
         /// Position in the input's shape.
         axis: usize,
     },
+    /// A tensor beyond any size that could be proved.
+    #[error("'{tensor}' has {} elements, expected at most {limit}\nhint: check the sizes given for symbolic dimensions", .elements.map_or("more than 2^64".to_string(), |n| n.to_string()))]
+    TooLarge {
+        /// The tensor.
+        tensor: String,
+        /// Its number of elements, where it can be counted.
+        elements: Option<usize>,
+        /// The most elements a tensor may have.
+        limit: usize,
+    },
     /// A tensor whose elements are not 32-bit floats.
     #[error(
         "'{tensor}' holds {got} values, expected F32\nhint: export the float model, not one that is already quantised"

@@ -106,8 +106,9 @@ impl FloatModel {
         let source = read::read(bytes, name, folder, options)?;
         let mut graph = translate::translate(&source)?;
         fold::fold(&mut graph)?;
-        let plan = source.model.into_optimized().and_then(IntoRunnable::into_runnable);
-        let plan = plan.map_err(|e| ImportError::Run { model: graph.name.clone(), cause: read::chain(&e) })?;
+        let failed = |cause| ImportError::Run { model: graph.name.clone(), cause };
+        let plan = read::guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));
+        let plan = plan.map_err(failed)?.map_err(|e| failed(read::chain(&e)))?;
         Ok(Self { graph, plan })
     }
 
@@ -123,7 +124,8 @@ impl FloatModel {
     /// [`ImportError::Inputs`] where the inputs do not fit, [`ImportError::Run`] where tract fails.
     pub fn run(&self, inputs: &[Vec<f32>]) -> Result<Vec<Vec<f32>>, ImportError> {
         self.graph.check_inputs(inputs)?;
-        self.run_plan(inputs).map_err(|e| ImportError::Run { model: self.graph.name.clone(), cause: read::chain(&e) })
+        let failed = |cause| ImportError::Run { model: self.graph.name.clone(), cause };
+        read::guarded(|| self.run_plan(inputs)).map_err(failed)?.map_err(|e| failed(read::chain(&e)))
     }
 
     fn run_plan(&self, inputs: &[Vec<f32>]) -> TractResult<Vec<Vec<f32>>> {

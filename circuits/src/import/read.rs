@@ -2,14 +2,18 @@
 //! shape inference.
 
 use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use tract_onnx::pb::{GraphProto, ModelProto};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
 
 use super::{ImportError, ImportOptions};
+
+/// Most elements of a tensor, 1 GiB of floats: far beyond what can be proved.
+const MAX_ELEMENTS: usize = 1 << 28;
 
 /// A typed model and what error messages need of its source.
 pub(super) struct Source {
@@ -41,10 +45,32 @@ pub(super) fn read(
     let origins = origins(graph);
     check_operators(&onnx, graph, &origins)?;
     let folder = folder.and_then(Path::to_str);
-    let model = onnx.parse(&proto, folder).map_err(|e| invalid(chain(&e)))?.model;
-    let model = concretise(model, options).map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
-    let model = model.into_typed().and_then(TypedModel::into_decluttered).map_err(|e| invalid(chain(&e)))?;
+    let model = guarded(|| analyse(&onnx, &proto, folder, options)).map_err(invalid)?;
+    let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
     Ok(Source { name: name(&proto, file), model, origins })
+}
+
+/// Type and shape inference. Fails with our own error, or with tract's.
+fn analyse(
+    onnx: &tract_onnx::Onnx,
+    proto: &ModelProto,
+    folder: Option<&str>,
+    options: &ImportOptions,
+) -> Result<TypedModel, Result<ImportError, TractError>> {
+    let model = onnx.parse(proto, folder).map_err(Err)?.model;
+    concretise(model, options)?.into_typed().and_then(TypedModel::into_decluttered).map_err(Err)
+}
+
+/// Runs a part of tract that panics, rather than failing, on some invalid models: axes beyond the rank (`ReduceMean`,
+/// `Transpose`), a kernel of another rank than its operand (`Conv`), indices out of range (`Gather`). A panic becomes
+/// its message.
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    // Nothing that the closure touches is used after a panic.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        format!("its analysis panicked: {}", text.lines().next().unwrap_or_default())
+    })
 }
 
 /// An error and its causes in one line.
@@ -72,13 +98,13 @@ fn check_names(graph: &GraphProto) -> Result<(), String> {
 
 /// Name (as tract derives it) and operator of each node.
 fn origins(graph: &GraphProto) -> Vec<(String, String)> {
-    let name = |n: &tract_onnx::pb::NodeProto| {
+    let name = |n: &NodeProto| {
         if n.name.is_empty() { n.output.first().cloned().unwrap_or_default() } else { n.name.clone() }
     };
     graph.node.iter().map(|n| (name(n), n.op_type.clone())).collect()
 }
 
-/// Operators that tract itself does not know.
+/// Operators that tract itself does not know, and permutations that are none, for which it would not end.
 fn check_operators(
     onnx: &tract_onnx::Onnx,
     graph: &GraphProto,
@@ -88,6 +114,23 @@ fn check_operators(
         let domain = node.domain.as_str();
         if !onnx.op_register.0.contains_key(operator) || !matches!(domain, "" | "ai.onnx") {
             return Err(ImportError::UnsupportedOperator { operator: operator.clone(), node: name.clone() });
+        }
+        check_permutation(node, name)?;
+    }
+    Ok(())
+}
+
+fn check_permutation(node: &NodeProto, name: &str) -> Result<(), ImportError> {
+    for attribute in node.attribute.iter().filter(|a| node.op_type == "Transpose" && a.name == "perm") {
+        let mut axes = attribute.ints.clone();
+        axes.sort_unstable();
+        if !axes.iter().copied().eq(0..axes.len() as i64) {
+            return Err(ImportError::UnsupportedForm {
+                operator: node.op_type.clone(),
+                node: name.into(),
+                form: format!("perm {:?}", attribute.ints),
+                hint: "every axis must occur once",
+            });
         }
     }
     Ok(())
@@ -117,10 +160,21 @@ fn concretise(
         let dims: Vec<Option<TDim>> = fact.shape.dims().map(|d| d.concretize()).collect();
         let shape: Result<Vec<usize>, ImportError> =
             dims.iter().enumerate().map(|(axis, dim)| size(dim.as_ref(), axis, &input, options)).collect();
-        let fact = InferenceFact::dt_shape(DatumType::F32, shape.map_err(Ok)?);
+        let shape = shape.map_err(Ok)?;
+        bounded(&input, &shape).map_err(Ok)?;
+        let fact = InferenceFact::dt_shape(DatumType::F32, shape);
         model.set_input_fact(i, fact).map_err(Err)?;
     }
     Ok(model)
+}
+
+/// Refuses tensors beyond [`MAX_ELEMENTS`].
+pub(super) fn bounded(tensor: &str, shape: &[usize]) -> Result<(), ImportError> {
+    let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+    match elements {
+        Some(n) if n <= MAX_ELEMENTS => Ok(()),
+        _ => Err(ImportError::TooLarge { tensor: tensor.into(), elements, limit: MAX_ELEMENTS }),
+    }
 }
 
 /// The number for a dimension: its own, the caller's, or 1 for a batch of unknown size.

@@ -14,7 +14,7 @@ use tract_onnx::tract_core::ops::nn::Reduce;
 
 use crate::graph::{Shape, TensorId};
 
-use super::read::Source;
+use super::read::{Source, bounded};
 use super::view::View;
 use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
 
@@ -62,6 +62,10 @@ impl Translator<'_> {
         if let Some(constant) = &node.outputs[0].fact.konst {
             self.values.insert(outlet, Value::Constant(Arc::clone(constant)));
             return Ok(());
+        }
+        for output in &node.outputs {
+            let shape = output.fact.shape.as_concrete().ok_or_else(|| self.unsupported(node))?;
+            bounded(&node.name, shape)?;
         }
         let view = self.operation(node)?;
         if node.outputs.len() != 1 || Some(view.dims.as_slice()) != node.outputs[0].fact.shape.as_concrete() {
