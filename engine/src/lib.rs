@@ -2,6 +2,8 @@
 
 pub mod backend;
 pub mod error;
+pub mod prover;
 pub mod srs;
 
 pub use error::BackendError;
+pub use prover::{Challenges, ProofOutput, Prover, ProverError, ProverOptions, create_proof};

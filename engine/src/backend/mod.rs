@@ -31,6 +31,8 @@ pub mod program;
 mod quotient;
 mod vector;
 
+pub use cpu::Cpu;
+pub use dual::Dual;
 pub use memory::MemoryOps;
 pub use msm::MsmOps;
 pub use ntt::{NttOps, root_of_unity};

@@ -1,0 +1,126 @@
+//! The built-in lookup argument.
+//!
+//! A lookup of expressions (a_0, .., a_{m-1}) in (s_0, .., s_{m-1}) is compressed with theta to one column A in one column S.
+//! The prover commits to permutations A' of A and S' of S such that every A' equals its S' or the A' before it, and then
+//! to the grand product that shows that they are permutations. See the
+//! [halo2 book](https://zcash.github.io/halo2/design/proving-system/lookup.html).
+
+use super::constraints::lookup_factor;
+use super::poly::{Poly, resolve};
+use super::program::{RowProgram, RowProgramBuilder};
+use super::{Proof, ProverError, TRACING_TARGET};
+use crate::BackendError;
+use crate::backend::Backend;
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
+use halo2curves::bn256::{Fr, G1Affine};
+use rand_core::RngCore;
+use tracing::info_span;
+
+/// A circuit's lookups, compiled.
+#[derive(Debug)]
+pub(super) struct LookupPrograms<B: Backend> {
+    /// A and S per lookup.
+    compress: RowProgram<B>,
+    /// `(A' + β)(S' + γ)` per lookup, then `(A + β)(S + γ)` per lookup.
+    ratio: RowProgram<B>,
+}
+
+impl<B: Backend> LookupPrograms<B> {
+    pub(super) fn new(backend: &B, cs: &ConstraintSystem<Fr>) -> Result<Self, ProverError> {
+        let mut compress = RowProgramBuilder::default();
+        let mut columns = Vec::new();
+        for lookup in cs.lookups() {
+            columns.push(compress.compress(lookup.input_expressions())?);
+            columns.push(compress.compress(lookup.table_expressions())?);
+        }
+        let mut ratio = RowProgramBuilder::default();
+        let mut factors = |names: fn(usize) -> [Poly; 2]| {
+            let factor = |index| {
+                let [input, table] = names(index).map(|poly| ratio.query(poly, 0));
+                lookup_factor(&mut ratio, input, table)
+            };
+            (0..cs.lookups().len()).map(factor).collect::<Vec<_>>()
+        };
+        let mut outputs = factors(permuted);
+        outputs.extend(factors(compressed));
+        Ok(LookupPrograms { compress: compress.finish(backend, &columns)?, ratio: ratio.finish(backend, &outputs)? })
+    }
+}
+
+fn compressed(index: usize) -> [Poly; 2] {
+    [Poly::CompressedInput(index), Poly::CompressedTable(index)]
+}
+
+fn permuted(index: usize) -> [Poly; 2] {
+    [Poly::PermutedInput(index), Poly::PermutedTable(index)]
+}
+
+impl<B, E, R, T> Proof<'_, B, E, R, T>
+where
+    B: Backend,
+    E: EncodedChallenge<G1Affine>,
+    R: RngCore,
+    T: TranscriptWrite<G1Affine, E>,
+{
+    /// Squeezes theta and commits to A' and S' of every lookup.
+    pub(super) fn permute_lookups(&mut self) -> Result<(), ProverError> {
+        self.challenges.theta = self.squeeze();
+        let (prover, lookups) = (self.prover, self.prover.cs.lookups().len());
+        if lookups == 0 {
+            return Ok(());
+        }
+        let _span = info_span!(target: TRACING_TARGET, "lookups", lookups, rows = prover.shape.n).entered();
+        let stores = [&self.values, &prover.values];
+        let columns = prover.lookups.compress.run(&prover.backend, prover.shape.n, &stores, &self.challenges)?;
+        self.values.extend((0..lookups).flat_map(compressed), columns);
+        for lookup in 0..lookups {
+            let vectors = self.permute_lookup(lookup)?;
+            self.values.extend(permuted(lookup), vectors);
+        }
+        let names: Vec<Poly> = (0..lookups).flat_map(permuted).collect();
+        let commitments = prover.backend.msm(&prover.lagrange, &resolve(&[&self.values], &names)?)?;
+        self.write_points(&commitments)
+    }
+
+    /// A' and S' of one lookup, blinded.
+    fn permute_lookup(&mut self, lookup: usize) -> Result<[B::Scalars; 2], ProverError> {
+        let (backend, shape) = (&self.prover.backend, &self.prover.shape);
+        let [input, table] = compressed(lookup);
+        let (input, table) = (self.values.expect(input)?, self.values.expect(table)?);
+        let (mut input, mut table) =
+            backend.permute_lookup(input, table, shape.usable_rows).map_err(|error| self.name_lookup(lookup, error))?;
+        for column in [&mut input, &mut table] {
+            let blinding = self.draw(shape.n - shape.usable_rows);
+            backend.write_range(column, shape.usable_rows, &blinding)?;
+        }
+        Ok([input, table])
+    }
+
+    fn name_lookup(&self, lookup: usize, error: BackendError) -> ProverError {
+        match error {
+            BackendError::NotInTable { row } => {
+                let name = self.prover.cs.lookups()[lookup].name();
+                ProverError::NotInTable { lookup: format!("{lookup} ({name:?})"), row }
+            }
+            other => ProverError::Backend(other),
+        }
+    }
+
+    /// The grand product of every lookup, blinded.
+    pub(super) fn lookup_products(&mut self) -> Result<Vec<B::Scalars>, ProverError> {
+        let prover = self.prover;
+        let lookups = prover.cs.lookups().len();
+        if lookups == 0 {
+            return Ok(Vec::new());
+        }
+        let ratios = prover.lookups.ratio.run(&prover.backend, prover.shape.n, &[&self.values], &self.challenges)?;
+        let mut denominators = ratios;
+        let numerators = denominators.split_off(lookups);
+        denominators
+            .into_iter()
+            .zip(numerators)
+            .map(|(denominator, numerator)| Ok(self.grand_product(denominator, &numerator, Fr::one())?.0))
+            .collect()
+    }
+}

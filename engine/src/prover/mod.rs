@@ -1,0 +1,408 @@
+//! The Halo2 prover (PLONKish arithmetisation, KZG over BN254, SHPLONK openings), written once over [`Backend`].
+//!
+//! Proofs are those of halo2-axiom: its verifier accepts them with keys of its own making. The protocol, one step per
+//! file, in the order of the transcript:
+//!
+//! | step | file | reads challenges | commits to |
+//! |---|---|---|---|
+//! | synthesis, advice phases | `witness.rs`, `advice.rs` | | advice columns, per phase |
+//! | permuted lookups | `lookup.rs` | theta | A', S' per lookup |
+//! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per chunk of columns, z per lookup |
+//! | vanishing argument | `vanishing.rs`, `quotient.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
+//! | evaluations | `evaluation.rs` | x | |
+//! | opening | `shplonk.rs` | SHPLONK's y, v, u | the two opening points |
+//!
+//! The protocol is that of the [halo2 book](https://zcash.github.io/halo2/design/proving-system.html); the opening is
+//! [BDFG20](https://eprint.iacr.org/2020/081), section 4.
+//!
+//! Zero knowledge: every column that depends on the witness is random in the rows from `n - blinding_factors` on (advice and
+//! permuted columns in one row more). All randomness is drawn from the caller's generator, on one thread and in
+//! the order of the transcript, so equal seeds give equal proofs on all back ends.
+
+mod advice;
+mod bases;
+mod constraints;
+mod drop_in;
+mod error;
+mod evaluation;
+mod lookup;
+mod permutation;
+mod poly;
+mod program;
+mod quotient;
+mod shape;
+mod shplonk;
+mod vanishing;
+mod witness;
+
+pub use bases::lagrange_points;
+pub use drop_in::{Shplonk, create_proof};
+pub use error::ProverError;
+
+use crate::backend::Backend;
+use advice::AdviceBlinding;
+use evaluation::OpeningSchedule;
+use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey};
+use halo2_proofs::poly::commitment::{Params, ParamsProver};
+use halo2_proofs::poly::kzg::commitment::ParamsKZG;
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
+use halo2curves::bn256::{Bn256, Fr, G1Affine};
+use lookup::LookupPrograms;
+use permutation::PermutationProgram;
+use poly::{Poly, Polynomials};
+use quotient::Quotient;
+use rand_core::RngCore;
+use shape::Shape;
+use std::marker::PhantomData;
+use tracing::info_span;
+
+/// The target of the prover's tracing spans. One span per protocol step, with numbers of rows and bytes; no values.
+pub const TRACING_TARGET: &str = "zkml_gpu::prover";
+
+/// How a [`Prover`] spends memory, and what it checks.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ProverOptions {
+    /// The Lagrange points `[l_i(s)]_1`, one per row. Taken out of the parameters when absent.
+    pub lagrange_points: Option<Vec<G1Affine>>,
+    /// Bytes per basis that the back end may spend on precomputed multiples of the points.
+    pub table_budget_bytes: usize,
+    /// Bytes that the proving key's polynomials on the quotient's cosets may take. Beyond this they are transformed anew
+    /// in every proof.
+    pub coset_budget_bytes: usize,
+    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs nothing.
+    pub check_witness: bool,
+}
+
+impl Default for ProverOptions {
+    fn default() -> Self {
+        ProverOptions {
+            lagrange_points: None,
+            table_budget_bytes: 256 << 20,
+            coset_budget_bytes: 8 << 30,
+            check_witness: true,
+        }
+    }
+}
+
+/// A prover for one circuit: the back end with everything resident that proofs of this circuit share. Make it once and use it
+/// for many proofs, also from several threads.
+///
+/// ```
+/// use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
+/// use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Selector, keygen_pk, keygen_vk};
+/// use halo2_proofs::poly::{Rotation, kzg::commitment::ParamsKZG};
+/// use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffer};
+/// use halo2curves::bn256::{Bn256, Fr, G1Affine};
+/// use zkml_gpu_engine::{Prover, backend::Cpu};
+///
+/// /// Proves knowledge of bits.
+/// struct Bits(Vec<u64>);
+///
+/// impl Circuit<Fr> for Bits {
+///     type Config = (Column<Advice>, Selector);
+///     type FloorPlanner = SimpleFloorPlanner;
+///     type Params = ();
+///
+///     fn without_witnesses(&self) -> Self {
+///         Bits(vec![0; self.0.len()])
+///     }
+///
+///     fn configure(cs: &mut ConstraintSystem<Fr>) -> Self::Config {
+///         let (bit, selector) = (cs.advice_column(), cs.selector());
+///         cs.create_gate("boolean", |cells| {
+///             let bit = cells.query_advice(bit, Rotation::cur());
+///             vec![cells.query_selector(selector) * (bit.clone() * bit.clone() - bit)]
+///         });
+///         (bit, selector)
+///     }
+///
+///     fn synthesize(&self, (bit, selector): Self::Config, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
+///         layouter.assign_region(|| "bits", |mut region| {
+///             for (row, &value) in self.0.iter().enumerate() {
+///                 selector.enable(&mut region, row)?;
+///                 region.assign_advice(bit, row, Value::known(Fr::from(value)));
+///             }
+///             Ok(())
+///         })
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let circuit = Bits(vec![1, 0, 1]);
+/// let params = ParamsKZG::<Bn256>::setup(4, rand_core::OsRng); // a real one comes from a ceremony
+/// let vk = keygen_vk::<G1Affine, _, _>(&params, &circuit)?;
+/// let pk = keygen_pk(&params, vk, &circuit)?;
+///
+/// let prover = Prover::new(Cpu::new(), &params, &pk)?;
+/// let mut transcript = Blake2bWrite::<_, _, Challenge255<_>>::init(Vec::new());
+/// prover.create_proof(&circuit, &[], rand_core::OsRng, &mut transcript)?;
+/// let proof = transcript.finalize();
+/// # assert!(!proof.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Prover<B: Backend> {
+    backend: B,
+    cs: ConstraintSystem<Fr>,
+    transcript_repr: Fr,
+    shape: Shape,
+    check_witness: bool,
+    monomial: B::Bases,
+    lagrange: B::Bases,
+    /// The key's polynomials as values on H.
+    values: Polynomials<B::Scalars>,
+    /// The key's polynomials as coefficients.
+    polys: Polynomials<B::Scalars>,
+    lookups: LookupPrograms<B>,
+    permutation: PermutationProgram<B>,
+    quotient: Quotient<B>,
+    schedule: OpeningSchedule,
+}
+
+impl<B: Backend> Prover<B> {
+    /// Makes the parameters' points and the key's polynomials resident and compiles the circuit's constraints.
+    ///
+    /// # Errors
+    /// [`ProverError::SizeMismatch`] when parameters and key differ in k, [`ProverError::DegreeTooHigh`] when a
+    /// constraint does not fit the key's quotient, [`ProverError::Backend`] when the device fails.
+    pub fn new(backend: B, params: &ParamsKZG<Bn256>, pk: &ProvingKey<G1Affine>) -> Result<Self, ProverError> {
+        Self::with_options(backend, params, pk, ProverOptions::default())
+    }
+
+    /// As [`new`](Self::new), with options.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); [`ProverError::LagrangePoints`] when points were handed in that are not one per row.
+    pub fn with_options(
+        backend: B,
+        params: &ParamsKZG<Bn256>,
+        pk: &ProvingKey<G1Affine>,
+        options: ProverOptions,
+    ) -> Result<Self, ProverError> {
+        let shape = Shape::new(pk.get_vk())?;
+        let _span = info_span!(target: TRACING_TARGET, "load_key", rows = shape.n).entered();
+        if params.k() != shape.k {
+            return Err(ProverError::SizeMismatch { params: params.k(), key: shape.k });
+        }
+        let cs = pk.get_vk().cs().clone();
+        let (monomial, lagrange) = load_bases(&backend, params, shape.n, &options)?;
+        let values = resident_values(&backend, pk, &shape)?;
+        let polys = resident_polys(&backend, pk)?;
+        Ok(Prover {
+            lookups: LookupPrograms::new(&backend, &cs)?,
+            permutation: PermutationProgram::new(&backend, &cs, &shape)?,
+            quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
+            schedule: OpeningSchedule::new(&cs, &shape),
+            transcript_repr: pk.get_vk().transcript_repr(),
+            check_witness: options.check_witness,
+            backend,
+            cs,
+            shape,
+            monomial,
+            lagrange,
+            values,
+            polys,
+        })
+    }
+
+    /// The back end.
+    pub fn backend(&self) -> &B {
+        &self.backend
+    }
+
+    /// Proves the circuit for these instance columns and writes the proof to the transcript.
+    ///
+    /// All randomness comes from `rng`, which must be cryptographically secure and freshly seeded for every proof.
+    ///
+    /// # Errors
+    /// [`ProverError::InstanceColumns`] and [`ProverError::InstanceTooLong`] for instances that do not fit the circuit,
+    /// [`ProverError::CircuitMismatch`] for a circuit that is not the key's, [`ProverError::MissingWitness`] and
+    /// [`ProverError::Synthesis`] when the circuit's synthesis fails, [`ProverError::NotInTable`],
+    /// [`ProverError::CopyConstraint`] and [`ProverError::GateConstraint`] when the witness violates a constraint.
+    pub fn create_proof<C, E, R, T>(
+        &self,
+        circuit: &C,
+        instances: &[&[Fr]],
+        rng: R,
+        transcript: &mut T,
+    ) -> Result<ProofOutput, ProverError>
+    where
+        C: Circuit<Fr>,
+        E: EncodedChallenge<G1Affine>,
+        R: RngCore,
+        T: TranscriptWrite<G1Affine, E>,
+    {
+        let span = info_span!(target: TRACING_TARGET, "prove", backend = self.backend.name(), rows = self.shape.n);
+        let _span = span.entered();
+        self.check_instances(instances)?;
+        let mut proof = Proof::new(self, rng, transcript);
+        proof.absorb_instances(instances)?;
+        proof.commit_advice(circuit, instances)?;
+        proof.permute_lookups()?;
+        proof.commit_grand_products()?;
+        proof.commit_random_polynomial()?;
+        proof.interpolate_columns()?;
+        proof.commit_quotient()?;
+        proof.write_evaluations()?;
+        proof.open()?;
+        Ok(ProofOutput { challenges: proof.challenges, advice_blinding: proof.advice_blinding.into_columns() })
+    }
+
+    /// Halo2 pads instances with zeros up to the blinding rows and has no room for more.
+    fn check_instances(&self, instances: &[&[Fr]]) -> Result<(), ProverError> {
+        let (expected, usable_rows) = (self.cs.num_instance_columns(), self.shape.usable_rows);
+        if instances.len() != expected {
+            return Err(ProverError::InstanceColumns { expected, got: instances.len() });
+        }
+        match instances.iter().map(|column| column.len()).enumerate().find(|&(_, len)| len > usable_rows) {
+            Some((column, len)) => Err(ProverError::InstanceTooLong { column, len, usable_rows }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn load_bases<B: Backend>(
+    backend: &B,
+    params: &ParamsKZG<Bn256>,
+    n: usize,
+    options: &ProverOptions,
+) -> Result<(B::Bases, B::Bases), ProverError> {
+    let monomial = backend.load_bases(params.get_g(), options.table_budget_bytes)?;
+    let lagrange = match &options.lagrange_points {
+        Some(points) if points.len() != n => {
+            return Err(ProverError::LagrangePoints { expected: n, got: points.len() });
+        }
+        Some(points) => backend.load_bases(points, options.table_budget_bytes)?,
+        None => backend.load_bases(&lagrange_points(params, n)?, options.table_budget_bytes)?,
+    };
+    Ok((monomial, lagrange))
+}
+
+/// The key's polynomials that lookups and grand products read, as values on H.
+fn resident_values<B: Backend>(
+    backend: &B,
+    pk: &ProvingKey<G1Affine>,
+    shape: &Shape,
+) -> Result<Polynomials<B::Scalars>, ProverError> {
+    let mut values = Polynomials::default();
+    for (index, column) in pk.fixed_values().iter().enumerate() {
+        values.insert(Poly::Fixed(index), backend.upload(column)?);
+    }
+    for (index, column) in pk.permutation().permutations().iter().enumerate() {
+        values.insert(Poly::Sigma(index), backend.upload(column)?);
+    }
+    values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
+    Ok(values)
+}
+
+/// The key's polynomials as coefficients.
+fn resident_polys<B: Backend>(backend: &B, pk: &ProvingKey<G1Affine>) -> Result<Polynomials<B::Scalars>, ProverError> {
+    let mut polys = Polynomials::default();
+    for (index, column) in pk.fixed_polys().iter().enumerate() {
+        polys.insert(Poly::Fixed(index), backend.upload(column)?);
+    }
+    for (index, column) in pk.permutation().polys().iter().enumerate() {
+        polys.insert(Poly::Sigma(index), backend.upload(column)?);
+    }
+    polys.insert(Poly::LFirst, backend.upload(pk.l0())?);
+    polys.insert(Poly::LLast, backend.upload(pk.l_last())?);
+    polys.insert(Poly::LActive, backend.upload(pk.l_active_row())?);
+    Ok(polys)
+}
+
+/// The challenges of a proof, in the order of the transcript.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Challenges {
+    /// The circuit's own challenges, by index.
+    pub circuit: Vec<Fr>,
+    /// Compresses a lookup's expressions.
+    pub theta: Fr,
+    /// Separates values from their positions in grand products.
+    pub beta: Fr,
+    /// Shifts grand products away from zero.
+    pub gamma: Fr,
+    /// Folds the constraints.
+    pub y: Fr,
+    /// Where all polynomials are evaluated.
+    pub x: Fr,
+}
+
+/// What a proof leaves behind for the proofs that link to it. Secret: keep it as close as the witness.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct ProofOutput {
+    /// The verifier's challenges.
+    pub challenges: Challenges,
+    /// Per advice column, the random values of the rows from `n - blinding_factors - 1` to `n - 1`.
+    pub advice_blinding: Vec<Vec<Fr>>,
+}
+
+impl std::fmt::Debug for ProofOutput {
+    /// Leaves the blinding out: with it, a commitment gives its column away.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ProofOutput").field("challenges", &self.challenges).finish_non_exhaustive()
+    }
+}
+
+/// A proof in the making. Each step of the protocol is a method in the step's file.
+struct Proof<'p, B: Backend, E, R, T> {
+    prover: &'p Prover<B>,
+    rng: R,
+    transcript: &'p mut T,
+    challenges: Challenges,
+    /// Columns as values on H, until the grand products are made.
+    values: Polynomials<B::Scalars>,
+    /// Polynomials as coefficients.
+    polys: Polynomials<B::Scalars>,
+    advice_blinding: AdviceBlinding,
+    _encoding: PhantomData<E>,
+}
+
+impl<'p, B, E, R, T> Proof<'p, B, E, R, T>
+where
+    B: Backend,
+    E: EncodedChallenge<G1Affine>,
+    R: RngCore,
+    T: TranscriptWrite<G1Affine, E>,
+{
+    fn new(prover: &'p Prover<B>, rng: R, transcript: &'p mut T) -> Self {
+        Proof {
+            prover,
+            rng,
+            transcript,
+            challenges: Challenges::default(),
+            values: Polynomials::default(),
+            polys: Polynomials::default(),
+            advice_blinding: AdviceBlinding::new(prover.cs.num_advice_columns()),
+            _encoding: PhantomData,
+        }
+    }
+
+    fn squeeze(&mut self) -> Fr {
+        *self.transcript.squeeze_challenge_scalar::<()>()
+    }
+
+    fn write_points(&mut self, points: &[G1Affine]) -> Result<(), ProverError> {
+        points.iter().try_for_each(|&point| Ok(self.transcript.write_point(point)?))
+    }
+
+    /// So many uniform scalars.
+    fn draw(&mut self, count: usize) -> Vec<Fr> {
+        use ff::Field;
+        (0..count).map(|_| Fr::random(&mut self.rng)).collect()
+    }
+
+    /// Turns every column that is opened from values into coefficients, and drops the values.
+    fn interpolate_columns(&mut self) -> Result<(), ProverError> {
+        let names = self.prover.schedule.interpolated();
+        let span = info_span!(target: TRACING_TARGET, "interpolate", columns = names.len(), rows = self.prover.shape.n);
+        let _span = span.entered();
+        let columns = poly::resolve(&[&self.values], names)?;
+        let polys = self.prover.backend.intt(&columns)?;
+        self.polys.extend(names.iter().copied(), polys);
+        self.values = Polynomials::default();
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! Names for the polynomials of a proof, and a store of them.
+
+use super::ProverError;
+use std::collections::HashMap;
+
+/// A polynomial of the protocol, whichever form (values on H, on a coset, or coefficients) a store holds it in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Poly {
+    /// Fixed column.
+    Fixed(usize),
+    /// Permutation polynomial of the i-th column that takes part in the permutation argument.
+    Sigma(usize),
+    /// X itself.
+    Identity,
+    /// 1 at row 0.
+    LFirst,
+    /// 1 at the first row after the usable ones.
+    LLast,
+    /// 1 at the usable rows.
+    LActive,
+    /// Instance column.
+    Instance(usize),
+    /// Advice column.
+    Advice(usize),
+    /// Grand product of the i-th chunk of permutation columns.
+    PermutationProduct(usize),
+    /// A lookup's input, its expressions compressed by theta.
+    CompressedInput(usize),
+    /// A lookup's table, its expressions compressed by theta.
+    CompressedTable(usize),
+    /// A lookup's permuted input A'.
+    PermutedInput(usize),
+    /// A lookup's permuted table S'.
+    PermutedTable(usize),
+    /// A lookup's grand product.
+    LookupProduct(usize),
+    /// The quotient's pieces, combined by powers of `x^n`.
+    Quotient,
+    /// The vanishing argument's random polynomial.
+    Random,
+}
+
+impl Poly {
+    /// Whether the polynomial comes from the proving key alone.
+    pub(super) fn is_resident(self) -> bool {
+        matches!(self, Poly::Fixed(_) | Poly::Sigma(_) | Poly::Identity | Poly::LFirst | Poly::LLast | Poly::LActive)
+    }
+}
+
+/// Polynomials by name. Never iterated, so that its order cannot influence a proof.
+#[derive(Debug)]
+pub(super) struct Polynomials<S> {
+    vectors: HashMap<Poly, S>,
+}
+
+impl<S> Default for Polynomials<S> {
+    fn default() -> Self {
+        Polynomials { vectors: HashMap::new() }
+    }
+}
+
+impl<S> Polynomials<S> {
+    pub(super) fn insert(&mut self, name: Poly, vector: S) {
+        self.vectors.insert(name, vector);
+    }
+
+    /// Inserts one vector per name.
+    pub(super) fn extend(&mut self, names: impl IntoIterator<Item = Poly>, vectors: impl IntoIterator<Item = S>) {
+        self.vectors.extend(names.into_iter().zip(vectors));
+    }
+
+    pub(super) fn get(&self, name: Poly) -> Option<&S> {
+        self.vectors.get(&name)
+    }
+
+    pub(super) fn expect(&self, name: Poly) -> Result<&S, ProverError> {
+        self.get(name).ok_or_else(|| ProverError::MissingPolynomial { polynomial: format!("{name:?}") })
+    }
+}
+
+/// The vectors of `names`, each from the first of the `stores` that has it.
+pub(super) fn resolve<'a, S>(stores: &[&'a Polynomials<S>], names: &[Poly]) -> Result<Vec<&'a S>, ProverError> {
+    names
+        .iter()
+        .map(|&name| {
+            stores
+                .iter()
+                .find_map(|store| store.get(name))
+                .ok_or_else(|| ProverError::MissingPolynomial { polynomial: format!("{name:?}") })
+        })
+        .collect()
+}

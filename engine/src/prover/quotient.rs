@@ -1,0 +1,113 @@
+//! The quotient polynomial, coset by coset.
+//!
+//! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it. One coset
+//! is worked on at a time: at most one coset's columns are in memory, beside the key's own, which are kept for all cosets
+//! if the budget allows.
+
+use super::constraints::folded_constraints;
+use super::poly::{Poly, Polynomials, resolve};
+use super::program::{RowProgram, RowProgramBuilder};
+use super::shape::Shape;
+use super::{Challenges, ProverError};
+use crate::backend::Backend;
+use ff::{Field, PrimeField};
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+
+/// The compiled constraints and the cosets they are evaluated on.
+#[derive(Debug)]
+pub(super) struct Quotient<B: Backend> {
+    constraints: RowProgram<B>,
+    cosets: Vec<Coset<B::Scalars>>,
+}
+
+/// The coset `shift·H`.
+#[derive(Debug)]
+struct Coset<S> {
+    shift: Fr,
+    /// 1 / (shift^n - 1): X^n - 1 is constant on the coset.
+    vanishing_inverse: Fr,
+    /// The key's polynomials on the coset, if they are kept.
+    resident: Option<Polynomials<S>>,
+}
+
+impl<B: Backend> Quotient<B> {
+    pub(super) fn new(
+        backend: &B,
+        cs: &ConstraintSystem<Fr>,
+        shape: &Shape,
+        polys: &Polynomials<B::Scalars>,
+        budget_bytes: usize,
+    ) -> Result<Self, ProverError> {
+        let mut program = RowProgramBuilder::default();
+        let folded = folded_constraints(&mut program, cs, shape)?;
+        let constraints = program.finish(backend, &[folded])?;
+        let mut quotient = Quotient { constraints, cosets: cosets(shape) };
+        let resident = quotient.constraints.polys().iter().filter(|poly| poly.is_resident()).count();
+        if resident * shape.quotient_pieces * shape.n * size_of::<Fr>() <= budget_bytes {
+            for index in 0..quotient.cosets.len() {
+                let kept =
+                    quotient.on_coset(backend, shape, &[polys], quotient.cosets[index].shift, Poly::is_resident)?;
+                quotient.cosets[index].resident = Some(kept);
+            }
+        }
+        Ok(quotient)
+    }
+
+    /// The quotient's coefficients in pieces of n, lowest first.
+    pub(super) fn pieces(
+        &self,
+        backend: &B,
+        shape: &Shape,
+        stores: &[&Polynomials<B::Scalars>],
+        challenges: &Challenges,
+    ) -> Result<Vec<B::Scalars>, ProverError> {
+        let mut values = Vec::with_capacity(self.cosets.len());
+        for coset in &self.cosets {
+            let fresh = self.on_coset(backend, shape, stores, coset.shift, |poly| {
+                coset.resident.is_none() || !poly.is_resident()
+            })?;
+            let stores: Vec<_> = std::iter::once(&fresh).chain(&coset.resident).collect();
+            for mut column in self.constraints.run(backend, shape.n, &stores, challenges)? {
+                backend.scale(&mut column, coset.vanishing_inverse)?;
+                values.push((coset.shift, column));
+            }
+        }
+        let values: Vec<_> = values.iter().map(|(shift, column)| (*shift, column)).collect();
+        Ok(backend.interpolate_cosets(&values)?)
+    }
+
+    /// The values on a coset of those polynomials of the program that satisfy `wanted`.
+    fn on_coset(
+        &self,
+        backend: &B,
+        shape: &Shape,
+        stores: &[&Polynomials<B::Scalars>],
+        shift: Fr,
+        wanted: impl Fn(Poly) -> bool,
+    ) -> Result<Polynomials<B::Scalars>, ProverError> {
+        let mut coset = Polynomials::default();
+        let names: Vec<Poly> = self.constraints.polys().iter().copied().filter(|&poly| wanted(poly)).collect();
+        let (identity, names): (Vec<Poly>, Vec<Poly>) = names.into_iter().partition(|&poly| poly == Poly::Identity);
+        for name in identity {
+            coset.insert(name, backend.powers(shift, shape.omega, shape.n)?);
+        }
+        let columns = resolve(stores, &names)?;
+        let values = backend.coset_ntt(&columns, shift)?;
+        coset.extend(names, values);
+        Ok(coset)
+    }
+}
+
+/// One coset per piece of the quotient. The shifts are powers of a generator g of the whole multiplicative group, so
+/// that `g^(i·n)` are distinct and not 1 for all the i that occur.
+fn cosets<S>(shape: &Shape) -> Vec<Coset<S>> {
+    let mut shift = Fr::ONE;
+    (0..shape.quotient_pieces)
+        .map(|_| {
+            shift *= Fr::MULTIPLICATIVE_GENERATOR;
+            let vanishing = shift.pow_vartime([shape.n as u64]) - Fr::ONE;
+            Coset { shift, vanishing_inverse: vanishing.invert().unwrap_or(Fr::ZERO), resident: None }
+        })
+        .collect()
+}

@@ -1,0 +1,93 @@
+//! Sizes and degrees of a circuit, as the verifying key fixes them.
+
+use super::ProverError;
+use crate::backend::root_of_unity;
+use ff::Field;
+use halo2_proofs::plonk::{ConstraintSystem, Expression, VerifyingKey};
+use halo2curves::bn256::{Fr, G1Affine};
+
+/// The numbers that every step of the protocol depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Shape {
+    /// log2 of the number of rows.
+    pub(super) k: u32,
+    /// Number of rows.
+    pub(super) n: usize,
+    /// Rows in front of the last blinding rows: `n - blinding_factors - 1`. Row `usable_rows` is where grand products end.
+    pub(super) usable_rows: usize,
+    /// The circuit's blinding factors: grand products are random in as many last rows, other columns in one row more.
+    pub(super) blinding_factors: usize,
+    /// Columns per permutation grand product.
+    pub(super) permutation_chunk: usize,
+    /// Pieces of n coefficients that the quotient has: the keys' greatest constraint degree less one.
+    pub(super) quotient_pieces: usize,
+    /// Generator of H.
+    pub(super) omega: Fr,
+}
+
+impl Shape {
+    /// Reads the sizes off a verifying key and checks that every constraint's degree fits its quotient.
+    pub(super) fn new(vk: &VerifyingKey<G1Affine>) -> Result<Self, ProverError> {
+        let (cs, domain) = (vk.cs(), vk.get_domain());
+        let n = 1usize << domain.k();
+        let quotient_pieces = usize::try_from(domain.quotient_poly_degree).unwrap_or(usize::MAX);
+        check_degrees(cs, quotient_pieces.saturating_add(1))?;
+        let omega = root_of_unity(domain.k()).unwrap_or(Fr::ONE);
+        Ok(Shape {
+            k: domain.k(),
+            n,
+            usable_rows: n.saturating_sub(cs.blinding_factors() + 1),
+            blinding_factors: cs.blinding_factors(),
+            // The product of a chunk is multiplied by the grand product and by the active rows.
+            permutation_chunk: cs.degree().saturating_sub(2).max(1),
+            quotient_pieces,
+            omega,
+        })
+    }
+
+    /// Rotation that takes row 0 to the row where grand products end.
+    pub(super) fn last_rotation(&self) -> i32 {
+        -i32::try_from(self.blinding_factors + 1).unwrap_or(i32::MAX)
+    }
+
+    /// Number of permutation grand products for so many columns.
+    pub(super) fn permutation_sets(&self, columns: usize) -> usize {
+        columns.div_ceil(self.permutation_chunk)
+    }
+
+    /// `x·omega^rotation`.
+    pub(super) fn rotate(&self, x: Fr, rotation: i32) -> Fr {
+        x * self.omega.pow_vartime([self.normalize(rotation)])
+    }
+
+    /// The rotation as a number of rows in `0..n`.
+    pub(super) fn normalize(&self, rotation: i32) -> u64 {
+        let n = i64::try_from(self.n).unwrap_or(i64::MAX);
+        i64::from(rotation).rem_euclid(n).unsigned_abs()
+    }
+}
+
+/// halo2-axiom lowers the constraint system's degree to a cap without a word, and a quotient cut off there would make
+/// proofs that no verifier accepts.
+fn check_degrees(cs: &ConstraintSystem<Fr>, cap: usize) -> Result<(), ProverError> {
+    let check = |constraint: String, degree: usize| match degree {
+        degree if degree > cap => Err(ProverError::DegreeTooHigh { constraint, degree, cap }),
+        _ => Ok(()),
+    };
+    for gate in cs.gates() {
+        for (index, polynomial) in gate.polynomials().iter().enumerate() {
+            check(format!("constraint {index} of gate {:?}", gate.name()), polynomial.degree())?;
+        }
+    }
+    for lookup in cs.lookups() {
+        let degree =
+            |expressions: &[Expression<Fr>]| expressions.iter().map(Expression::degree).max().unwrap_or(0).max(1);
+        // Active rows, grand product, compressed input, compressed table.
+        let product = 2 + degree(lookup.input_expressions()) + degree(lookup.table_expressions());
+        check(format!("lookup {:?}", lookup.name()), product)?;
+    }
+    if !cs.permutation().get_columns().is_empty() {
+        check("the permutation argument".to_owned(), cs.degree())?;
+    }
+    Ok(())
+}

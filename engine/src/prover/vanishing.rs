@@ -1,0 +1,80 @@
+//! The vanishing argument: all constraints hold on H exactly when X^n - 1 divides their fold by powers of y.
+//!
+//! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to the
+//! quotient in pieces of n coefficients.
+
+use super::poly::Poly;
+use super::{Proof, ProverError, TRACING_TARGET};
+use crate::backend::Backend;
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
+use halo2curves::bn256::{Fr, G1Affine};
+use rand_core::RngCore;
+use tracing::info_span;
+
+/// Coefficients of the random polynomial r.
+///
+/// Under KZG the opening proof is a function of the commitments and the claimed values: the quotient commitment is
+/// `(Σ p(s) - Σ p(x)) / (s - x)`, so it reveals nothing further and nothing needs masking but what is revealed of r itself,
+/// `r(s)` in the exponent and `r(x)`. Two uniform coefficients make that pair uniform and independent of everything else
+/// (s ≠ x), which a simulator can sample; two more stand against r being evaluated at the opening's own challenge. (Under the inner
+/// product argument, for which Halo2 was made, r has to mask a whole coefficient vector, hence n coefficients.)
+/// The quotient's own pieces are not blinded, here as in the stock prover: the blinding rows of the
+/// columns they are made of are all the randomness that they have.
+const RANDOM_COEFFICIENTS: usize = 4;
+
+impl<B, E, R, T> Proof<'_, B, E, R, T>
+where
+    B: Backend,
+    E: EncodedChallenge<G1Affine>,
+    R: RngCore,
+    T: TranscriptWrite<G1Affine, E>,
+{
+    /// Commits to the random polynomial.
+    pub(super) fn commit_random_polynomial(&mut self) -> Result<(), ProverError> {
+        let _span = info_span!(target: TRACING_TARGET, "commit_random", rows = RANDOM_COEFFICIENTS).entered();
+        let (backend, bases) = (&self.prover.backend, &self.prover.monomial);
+        let coefficients = self.draw(RANDOM_COEFFICIENTS);
+        let rows: Vec<usize> = (0..RANDOM_COEFFICIENTS).collect();
+        let commitment = backend.msm_rows(bases, &rows, &coefficients)?;
+        self.polys.insert(Poly::Random, backend.upload(&coefficients)?);
+        self.write_points(&[commitment])
+    }
+
+    /// Squeezes y, commits to the quotient's pieces, and squeezes x.
+    pub(super) fn commit_quotient(&mut self) -> Result<(), ProverError> {
+        self.challenges.y = self.squeeze();
+        let prover = self.prover;
+        let (backend, pieces) = (&prover.backend, prover.shape.quotient_pieces);
+        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows = prover.shape.n).entered();
+        let stores = [&self.polys, &prover.polys];
+        let pieces = prover.quotient.pieces(backend, &prover.shape, &stores, &self.challenges)?;
+        if prover.check_witness {
+            self.check_quotient_degree(&pieces)?;
+        }
+        let commitments = backend.msm(&prover.monomial, &pieces.iter().collect::<Vec<_>>())?;
+        self.write_points(&commitments)?;
+        self.challenges.x = self.squeeze();
+        let x_to_n = ff::Field::pow_vartime(&self.challenges.x, [prover.shape.n as u64]);
+        let mut power = Fr::one();
+        let mut terms = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            terms.push((power, piece));
+            power *= x_to_n;
+        }
+        self.polys.insert(Poly::Quotient, backend.linear_combination(&terms)?);
+        Ok(())
+    }
+
+    /// Constraints of degree d have degree at most d(n - 1) in X, so their quotient by X^n - 1 leaves the top d - 1 of its
+    /// (d - 1)·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill up, and are zero
+    /// there with probability 1/p each.
+    fn check_quotient_degree(&self, pieces: &[B::Scalars]) -> Result<(), ProverError> {
+        let n = self.prover.shape.n;
+        let Some(top) = pieces.last() else { return Ok(()) };
+        let slack = self.prover.backend.read_range(top, n - pieces.len().min(n)..n)?;
+        match slack.iter().all(|coefficient| *coefficient == Fr::zero()) {
+            true => Ok(()),
+            false => Err(ProverError::GateConstraint),
+        }
+    }
+}
