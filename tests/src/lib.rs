@@ -1,1 +1,4 @@
-//! Test support: oracle back end, circuit zoo.
+//! Test support: the oracle back end, the conformance suite, the circuit zoo.
+
+pub mod conformance;
+pub mod naive;
