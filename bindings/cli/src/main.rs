@@ -1,2 +1,75 @@
-//! The zkml-gpu command line.
-fn main() {}
+//! The command line: `zkml-gpu prove MODEL.onnx INPUT.json` and `zkml-gpu verify PROOF.json --vk model.vk`.
+//!
+//! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. Exit codes:
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | proof made, or accepted |
+//! | 1 | proof rejected |
+//! | 2 | bad arguments or input |
+//! | 3 | unsupported operator or device |
+//! | 4 | would not fit |
+//! | 70 | a bug of ours |
+
+mod args;
+mod progress;
+mod prove;
+mod report;
+mod resources;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Arguments, Command};
+use zkml_gpu::{Error, ErrorClass};
+
+const REJECTED: u8 = 1;
+const BAD_INPUT: u8 = 2;
+const UNSUPPORTED: u8 = 3;
+const WOULD_NOT_FIT: u8 = 4;
+/// `EX_SOFTWARE` of sysexits.h.
+const BUG: u8 = 70;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        eprintln!("zkml-gpu {} failed: {panic}", env!("CARGO_PKG_VERSION"));
+        eprintln!("sorry: this is a bug of ours; please report it with these lines and the command that you ran");
+    }));
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            // Help and version are no errors; nothing can be done where even stderr is closed.
+            let _ = usage.print();
+            return ExitCode::from(if usage.use_stderr() { BAD_INPUT } else { 0 });
+        }
+    };
+    match std::panic::catch_unwind(|| run(&arguments.command)) {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+        Err(_) => ExitCode::from(BUG),
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Prove(options) => prove::prove(options),
+        Command::Verify(options) => verify::verify(options),
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> u8 {
+    match error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::class) {
+        Some(ErrorClass::BadInput) => BAD_INPUT,
+        Some(ErrorClass::Unsupported) => UNSUPPORTED,
+        Some(ErrorClass::WouldNotFit) => WOULD_NOT_FIT,
+        Some(ErrorClass::Bug) => BUG,
+        // What is left is the system's: a full disk, a closed pipe.
+        None if error.chain().any(|cause| cause.is::<std::io::Error>()) => BAD_INPUT,
+        None => BUG,
+    }
+}

@@ -1,1 +1,55 @@
-//! Prove that a quantised neural network produced an output.
+//! Prove that a quantised neural network produced an output, with a Halo2 zero-knowledge proof.
+//!
+//! ```no_run
+//! use rand_core::OsRng;
+//! use zkml_gpu::{BackendChoice, CompileOptions, ImportOptions, Model, Srs, read_samples};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let model = Model::load("lenet.onnx", &ImportOptions::default())?;
+//! let samples = read_samples("seven.json", &model)?;
+//! let compiled = model.compile(&samples, &CompileOptions::default())?;
+//!
+//! let srs = Srs::read("powers.ptau", compiled.k())?;
+//! let prover = compiled.prover(&srs, &BackendChoice::Auto, OsRng)?;
+//! let proof = prover.prove(&samples[0], OsRng)?.bundle;
+//!
+//! prover.key().verify(&proof)?;
+//! prover.key().write("model.vk")?;
+//! proof.write("proof.json")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Authors of Halo2 circuits need [`engine::create_proof`] only, a faster drop-in for the stock function.
+//!
+//! What is proven, with input and output public and weights hidden: whoever made the proof knows weights under the
+//! commitment in `model.vk` for which the quantised network, laid out as in `model.vk`, maps the input to the output. The
+//! weights are [field-valued](NOTE): nothing yet proves that they are small, or zero where the layout has none.
+
+mod backend;
+mod bundle;
+mod error;
+mod files;
+mod input;
+mod key;
+mod memory;
+mod model;
+mod order;
+mod prover;
+mod text;
+
+pub use backend::BackendChoice;
+pub use bundle::{NOTE, ProofBundle, PublicTensor, Rejection, WEIGHTS};
+pub use error::{Error, ErrorClass};
+pub use input::read_samples;
+pub use key::ModelKey;
+pub use model::{CompileOptions, CompiledModel, Model};
+pub use prover::{ModelProver, Proved};
+
+pub use zkml_gpu_circuits::import::ImportOptions;
+pub use zkml_gpu_circuits::layout::{LayoutOptions, Summary};
+pub use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Sample};
+pub use zkml_gpu_engine::srs::{Srs, SrsError};
+
+pub use zkml_gpu_circuits as circuits;
+pub use zkml_gpu_engine as engine;

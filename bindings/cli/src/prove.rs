@@ -1,0 +1,208 @@
+//! `zkml-gpu prove`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context;
+use rand_core::OsRng;
+use serde::Serialize;
+use tracing::{Span, info_span};
+use zkml_gpu::{
+    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelProver, ProofBundle, Proved, Sample, Srs,
+    read_samples,
+};
+
+use crate::args::ProveOptions;
+use crate::progress;
+use crate::report::{self, elapsed_ms, grouped};
+use crate::resources::{cpu_ms, peak_rss_bytes};
+
+/// Target of the spans of this command.
+const TARGET: &str = "zkml_gpu::cli";
+
+/// What `--json` prints. Names and meaning are part of the command line's contract.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    backend: String,
+    device: String,
+    k: u32,
+    advice_columns: usize,
+    fixed_columns: usize,
+    lookups: usize,
+    parameters: usize,
+    macs: usize,
+    srs_ms: f64,
+    setup_ms: f64,
+    witness_ms: f64,
+    prove_ms: f64,
+    /// User and system time of all threads from parsed input to proof bytes.
+    prove_cpu_ms: f64,
+    /// User and system time of the process.
+    total_cpu_ms: f64,
+    verify_ms: f64,
+    proof_bytes: usize,
+    peak_rss_bytes: u64,
+    /// The proved output as real numbers, one list for each output, in the order of the model's axes.
+    output: Vec<Vec<f64>>,
+    /// What the float model gives.
+    output_float: Vec<Vec<f32>>,
+    max_abs_error: f64,
+    insecure_srs: bool,
+}
+
+/// Durations in milliseconds.
+struct Timings {
+    srs_ms: f64,
+    setup_ms: f64,
+    witness_ms: f64,
+    prove_ms: f64,
+    prove_cpu_ms: f64,
+    verify_ms: f64,
+}
+
+pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
+    options.backend.check()?;
+    if let Some(threads) = options.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+        pool.build_global().with_context(|| format!("{threads} threads"))?;
+    }
+    if !options.json {
+        progress::show();
+    }
+    let (model, sample, compiled) = compile(options)?;
+    let folder = output_folder(options, &model)?;
+
+    let (srs, srs_ms) =
+        timed(info_span!(target: TARGET, "reference_string"), || reference_string(options, compiled.k()))?;
+    let (prover, setup_ms) =
+        timed(info_span!(target: TARGET, "keys"), || compiled.prover(&srs, &options.backend, OsRng))?;
+    let cpu_before = cpu_ms();
+    let start = Instant::now();
+    let Proved { bundle: proof, witness_ms } = prover.prove(&sample, OsRng)?;
+    let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
+    let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
+
+    let files = write(&folder, &prover, &proof)?;
+    let timings = Timings { srs_ms, setup_ms, witness_ms, prove_ms, prove_cpu_ms, verify_ms };
+    let report = report(&prover, &proof, model.run(&sample)?, &timings);
+    if options.json {
+        report::print_json(&report)?
+    } else {
+        report::print(&text(&report, &proof, &files))?
+    }
+    Ok(0)
+}
+
+/// Runs a step under its span and takes the time.
+fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> Result<(T, f64), Error> {
+    let _span = span.entered();
+    let start = Instant::now();
+    Ok((step()?, elapsed_ms(start)))
+}
+
+/// The model, the sample to prove, and the circuit.
+fn compile(options: &ProveOptions) -> Result<(Model, Sample, CompiledModel), Error> {
+    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || {
+        let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+        let samples = read_samples(&options.input, &model)?;
+        let calibration = match &options.calibration {
+            Some(path) => read_samples(path, &model)?,
+            None => samples.clone(),
+        };
+        let compiled = model.compile(&calibration, &CompileOptions::default())?;
+        compiled.check_memory()?;
+        // `read_samples` gives one sample or more.
+        let sample = samples.into_iter().next().unwrap_or_default();
+        Ok((model, sample, compiled))
+    })?;
+    Ok(compiled)
+}
+
+fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
+    Ok(match &options.srs {
+        Some(path) => Srs::read(path, k)?,
+        None => Srs::development(k, OsRng)?,
+    })
+}
+
+/// No proof leaves that its own verifier rejects. It is read back from its text first, as a verifier would.
+fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
+    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json")?;
+    let verdict = prover.key().verify(&read);
+    verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
+}
+
+/// Where the artifacts go; found out before the work, made after it.
+fn output_folder(options: &ProveOptions, model: &Model) -> anyhow::Result<PathBuf> {
+    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.proof", model.name())));
+    if folder.exists() && !folder.is_dir() {
+        let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
+        return Err(Error::File { path: folder, action: "write", source }.into());
+    }
+    Ok(folder)
+}
+
+fn write(folder: &Path, prover: &ModelProver, proof: &ProofBundle) -> Result<[PathBuf; 2], Error> {
+    std::fs::create_dir_all(folder).map_err(|source| Error::File { path: folder.into(), action: "write", source })?;
+    let files = [folder.join("proof.json"), folder.join("model.vk")];
+    prover.key().write(&files[1])?;
+    proof.write(&files[0])?;
+    Ok(files)
+}
+
+fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>, timings: &Timings) -> Report {
+    let (model, summary) = (prover.model(), prover.model().summary());
+    let output: Vec<Vec<f64>> = proof.outputs.iter().map(|tensor| tensor.reals.clone()).collect();
+    Report {
+        model: proof.model.clone(),
+        backend: proof.backend.clone(),
+        device: prover.device(),
+        k: summary.k,
+        advice_columns: summary.advice_columns,
+        fixed_columns: summary.fixed_columns,
+        lookups: summary.lookups,
+        parameters: model.parameters(),
+        macs: model.macs(),
+        srs_ms: timings.srs_ms,
+        setup_ms: timings.setup_ms,
+        witness_ms: timings.witness_ms,
+        prove_ms: timings.prove_ms,
+        prove_cpu_ms: timings.prove_cpu_ms,
+        total_cpu_ms: cpu_ms(),
+        verify_ms: timings.verify_ms,
+        proof_bytes: proof.proof_bytes().len(),
+        peak_rss_bytes: peak_rss_bytes(),
+        max_abs_error: max_abs_error(&output, &output_float),
+        output,
+        output_float,
+        insecure_srs: proof.insecure_srs,
+    }
+}
+
+fn max_abs_error(output: &[Vec<f64>], float: &[Vec<f32>]) -> f64 {
+    let pairs = output.iter().flatten().zip(float.iter().flatten());
+    pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max)
+}
+
+fn text(report: &Report, proof: &ProofBundle, files: &[PathBuf; 2]) -> String {
+    let Report { k, advice_columns, fixed_columns, .. } = report;
+    let mut text = format!("{}: proved and verified on {}\n", report.model, report.backend);
+    for tensor in &proof.outputs {
+        text += &report::tensor_line("output", &tensor.name, &tensor.reals);
+    }
+    let lookups = grouped(report.lookups as u64);
+    let lines = [
+        ("float model", format!("differs by at most {:.4}", report.max_abs_error)),
+        ("circuit", format!("k = {k}, {advice_columns} advice and {fixed_columns} fixed columns, {lookups} lookups")),
+        ("prove", format!("{:.0} ms ({:.0} ms of CPU time)", report.prove_ms, report.prove_cpu_ms)),
+        ("verify", format!("{:.1} ms", report.verify_ms)),
+        ("once", format!("{:.0} ms reference string, {:.0} ms keys", report.srs_ms, report.setup_ms)),
+        ("proof", format!("{} bytes", grouped(report.proof_bytes as u64))),
+        ("memory", format!("{:.0} MB at most", report.peak_rss_bytes as f64 / 1e6)),
+    ];
+    text.extend(lines.iter().map(|(label, line)| report::line(label, line)));
+    text += &report::guarantee_lines(report.insecure_srs);
+    text += &report::line("written", &format!("{}, {}", files[0].display(), files[1].display()));
+    text
+}

@@ -1,0 +1,96 @@
+//! How results look on stdout.
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Write as _};
+use std::time::Instant;
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// Values shown of a long tensor.
+const SHOWN: usize = 10;
+
+/// Prints one JSON object on one line.
+pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string(value).context("the result as JSON")?;
+    text.push('\n');
+    print(&text)
+}
+
+/// Prints text; a reader that has gone away is no error.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("stdout"),
+        _ => Ok(()),
+    }
+}
+
+/// Milliseconds since `start`.
+pub(crate) fn elapsed_ms(start: Instant) -> f64 {
+    start.elapsed().as_secs_f64() * 1e3
+}
+
+/// A labelled line of the summary.
+pub(crate) fn line(label: &str, text: &str) -> String {
+    format!("  {label:<12} {text}\n")
+}
+
+/// A tensor's first values, and where the greatest is.
+pub(crate) fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
+    let shown: Vec<String> = values.iter().take(SHOWN).map(|value| format!("{value:.4}")).collect();
+    let mut text = format!("{} = [{}", name.escape_debug(), shown.join(", "));
+    if values.len() > SHOWN {
+        let _ = write!(text, ", ... {} values", values.len());
+    }
+    text.push(']');
+    let greatest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    if let Some((index, _)) = greatest.filter(|_| values.len() > 1 && label == "output") {
+        let _ = write!(text, ", greatest at {index}");
+    }
+    line(label, &text)
+}
+
+/// What a proof does and does not say.
+pub(crate) fn guarantee_lines(insecure_srs: bool) -> String {
+    let mut text = line("weights", &format!("{}; {}", zkml_gpu::WEIGHTS, zkml_gpu::NOTE));
+    if insecure_srs {
+        text += &line(
+            "insecure",
+            "the reference string was made on one machine, whose owner could forge proofs: use --srs",
+        );
+    }
+    text
+}
+
+/// A count with separators.
+pub(crate) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")] {
+            assert_eq!(grouped(count), text);
+        }
+    }
+
+    #[test]
+    fn long_tensors_are_cut_and_names_escaped() {
+        let text = tensor_line("output", "a\x1b", &[0.0; 11]);
+        assert!(text.contains("... 11 values") && !text.contains('\x1b'), "{text}");
+        assert!(tensor_line("output", "y", &[0.5, 2.0, 1.0]).contains("greatest at 1"));
+        assert!(!tensor_line("input", "x", &[0.5, 2.0]).contains("greatest"));
+    }
+}

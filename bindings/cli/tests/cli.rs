@@ -1,0 +1,223 @@
+//! The command line's contract: files, JSON fields, exit codes.
+
+mod support;
+
+use serde_json::Value;
+use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
+
+/// Fields of `prove --json`, in order.
+const PROVE_FIELDS: [&str; 22] = [
+    "model",
+    "backend",
+    "device",
+    "k",
+    "advice_columns",
+    "fixed_columns",
+    "lookups",
+    "parameters",
+    "macs",
+    "srs_ms",
+    "setup_ms",
+    "witness_ms",
+    "prove_ms",
+    "prove_cpu_ms",
+    "total_cpu_ms",
+    "verify_ms",
+    "proof_bytes",
+    "peak_rss_bytes",
+    "output",
+    "output_float",
+    "max_abs_error",
+    "insecure_srs",
+];
+/// Fields of `verify --json`.
+const VERIFY_FIELDS: [&str; 7] = ["accepted", "reason", "model", "input", "output", "insecure_srs", "verify_ms"];
+
+fn assert_fields(object: &Value, fields: &[&str]) {
+    let mut expected: Vec<&str> = fields.to_vec();
+    let mut got: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    (expected.sort_unstable(), got.sort_unstable());
+    assert_eq!(got, expected);
+}
+
+#[test]
+fn a_proof_is_made_and_accepted_with_exactly_the_promised_fields() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let report = json(&run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json"]));
+    assert_fields(&report, &PROVE_FIELDS);
+    assert_eq!((report["model"].as_str(), report["backend"].as_str()), (Some("gemm_plain"), Some("cpu")));
+    assert_eq!(report["insecure_srs"], true);
+    for field in ["k", "advice_columns", "lookups", "parameters", "macs", "proof_bytes", "peak_rss_bytes"] {
+        assert!(report[field].as_u64() > Some(0), "{field}");
+    }
+    for field in ["srs_ms", "setup_ms", "witness_ms", "prove_ms", "prove_cpu_ms", "total_cpu_ms", "verify_ms"] {
+        assert!(report[field].as_f64() > Some(0.0), "{field}");
+    }
+    assert!(report["max_abs_error"].as_f64() < Some(0.05), "{}", report["max_abs_error"]);
+
+    let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk"), "--json"]));
+    assert_fields(&verdict, &VERIFY_FIELDS);
+    assert_eq!((&verdict["accepted"], &verdict["reason"]), (&Value::Bool(true), &Value::Null));
+    assert_eq!(verdict["output"], report["output"]);
+    assert_eq!(verdict["input"][0].as_array().map(Vec::len), Some(6));
+}
+
+#[test]
+fn plain_output_shows_the_result_and_what_is_not_proven() {
+    let (scratch, out) = prove(&[]);
+    let (proof, vk) = (format!("{out}/proof.json"), format!("{out}/model.vk"));
+    let verified = run(&["verify", &proof, "--vk", &vk]);
+    assert_eq!(exit_code(&verified), 0);
+    let shown = text(&verified.stdout);
+    for part in ["accepted", "gemm_plain", "output", "insecure", "field-valued, architecture not proven"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let proved = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path("again")]);
+    let shown = text(&proved.stdout);
+    for part in
+        ["output", "k = ", "bytes", "insecure", "field-valued, architecture not proven", "proof.json", "model.vk"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(text(&proved.stderr), "", "no progress where stderr is no terminal");
+}
+
+#[test]
+fn the_default_folder_is_named_after_the_model_and_keeps_other_files() {
+    let scratch = Scratch::new();
+    std::fs::create_dir(scratch.path("gemm_plain.proof")).expect("folder");
+    std::fs::write(scratch.path("gemm_plain.proof/mine.txt"), "mine").expect("file");
+    for _ in 0..2 {
+        let output = support::run_in(scratch.folder(), &["prove", &gemm("onnx"), &gemm("json")]);
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    }
+    let mut files: Vec<_> = std::fs::read_dir(scratch.path("gemm_plain.proof")).expect("folder").collect();
+    assert_eq!(files.len(), 3, "{files:?}");
+    files.clear();
+    assert_eq!(std::fs::read(scratch.path("gemm_plain.proof/mine.txt")).expect("file"), b"mine");
+}
+
+#[test]
+fn backends_that_are_built_work_and_others_exit_3_or_2() {
+    let (_scratch, out) = prove(&["--backend", "dual:cpu,cpu", "--threads", "1"]);
+    assert_eq!(exit_code(&run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk")])), 0);
+    for (name, code) in [("cuda", 3), ("wgpu:0", 3), ("icicle", 3), ("dual:cpu,cuda", 3), ("gpu", 2), ("cpu:1", 2)] {
+        let scratch = Scratch::new();
+        let output = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path("out"), "--backend", name]);
+        assert_eq!(exit_code(&output), code, "{name}");
+        assert!(text(&output.stderr).contains(name) && text(&output.stderr).contains("hint:"), "{name}");
+        assert!(!std::path::Path::new(&scratch.path("out")).exists());
+    }
+}
+
+#[test]
+fn bad_arguments_exit_2() {
+    let (model, input) = (gemm("onnx"), gemm("json"));
+    let cases: [&[&str]; 9] = [
+        &[],
+        &["prove"],
+        &["prove", &model],
+        &["prove", &model, &input, "--seed", "1"],
+        &["prove", &model, &input, "--threads", "0"],
+        &["prove", &model, &input, "--threads", "x"],
+        &["prove", &model, &input, "--dim", "n"],
+        &["verify", "proof.json"],
+        &["frobnicate"],
+    ];
+    for arguments in cases {
+        let output = run(arguments);
+        assert_eq!(exit_code(&output), 2, "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+    for arguments in [&["--help"][..], &["--version"], &["prove", "--help"], &["verify", "--help"]] {
+        assert_eq!(exit_code(&run(arguments)), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn bad_input_exits_2_and_names_the_file() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let input = |content: &str| scratch.file("input.json", content);
+    let values = |value: &str| format!("{{\"input_data\": [[{value}, 0, 0, 0, 0, 0]]}}");
+    for content in [
+        "",
+        "{}",
+        "not json",
+        r#"{"input_data": []}"#,
+        r#"{"input_data": [[]]}"#,
+        r#"{"input_data": [[0, 0, 0]]}"#,
+        r#"{"input_data": [[0, 0, 0, 0, 0, 0], [0]]}"#,
+        &values("NaN"),
+        &values("1e39"),
+        &values("1e999"),
+        &values("\"1\""),
+        &values("null"),
+    ] {
+        let output = run(&["prove", &gemm("onnx"), &input(content), "--out", &out]);
+        assert_eq!(exit_code(&output), 2, "{content}");
+        let message = text(&output.stderr);
+        assert!(message.contains("input.json") && message.contains("hint:"), "{content}: {message}");
+    }
+    assert!(!std::path::Path::new(&out).exists());
+}
+
+#[test]
+fn missing_and_wrong_files_exit_2() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let (absent, model, input) = (scratch.path("absent"), gemm("onnx"), gemm("json"));
+    let cases: [&[&str]; 8] = [
+        &["prove", &absent, &input],
+        &["prove", &input, &input],
+        &["prove", &model, &absent],
+        &["prove", &model, &model],
+        &["prove", &model, &input, "--calibration", &absent],
+        &["prove", &model, &input, "--srs", &absent],
+        &["prove", &model, &input, "--srs", &model],
+        &["prove", &model, &input, "--srs", &repository("tests/data/srs/prepared_k4.ptau")],
+    ];
+    for arguments in cases {
+        let output = run(&[arguments, &["--out", &out]].concat());
+        assert_eq!(exit_code(&output), 2, "{arguments:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("hint:"), "{arguments:?}: {}", text(&output.stderr));
+    }
+    let file = scratch.file("file", "");
+    assert_eq!(exit_code(&run(&["prove", &model, &input, "--out", &file])), 2);
+}
+
+#[test]
+fn unsupported_operators_exit_3_and_are_named() {
+    for (name, operator) in [("lstm", "LSTM"), ("sine", "Sin")] {
+        let model = repository(&format!("tests/models/ops/refused/{name}.onnx"));
+        let output = run(&["prove", &model, &gemm("json"), "--out", "/nonexistent/out"]);
+        assert_eq!(exit_code(&output), 3, "{name}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(operator), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn many_samples_calibrate_and_the_first_is_proved() {
+    let scratch = Scratch::new();
+    let samples =
+        r#"{"input_data": [[0.5, 0.25, 0, 0, 0, -0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]], "input_shapes": [[6]]}"#;
+    let (samples, out) = (scratch.file("samples.json", samples), scratch.path("out"));
+    let report = json(&run(&["prove", &gemm("onnx"), &samples, "--calibration", &samples, "--out", &out, "--json"]));
+    let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk"), "--json"]));
+    assert_eq!(report["output"].as_array().map(Vec::len), Some(1));
+    let first = verdict["input"][0].as_array().expect("a list");
+    for (value, expected) in first.iter().zip([0.5, 0.25, 0.0, 0.0, 0.0, -0.5]) {
+        assert!((value.as_f64().expect("a number") - expected).abs() < 0.01, "{value}");
+    }
+}
+
+#[test]
+fn an_input_beyond_the_calibrated_range_saturates_and_is_proved() {
+    let scratch = Scratch::new();
+    let wild = scratch.file("wild.json", r#"{"input_data": [[1e6, -1e6, 1e30, 3, -3, 0]]}"#);
+    let out = scratch.path("out");
+    let output = run(&["prove", &gemm("onnx"), &wild, "--calibration", &gemm("json"), "--out", &out, "--json"]);
+    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    assert_eq!(json(&output)["insecure_srs"], true);
+}

@@ -1,0 +1,76 @@
+//! Runs the built program on small models.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A folder that goes away with the test.
+pub(crate) struct Scratch(tempfile::TempDir);
+
+impl Scratch {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().expect("temporary folder"))
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        string(self.0.path().join(name))
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("write scratch file");
+        path
+    }
+}
+
+fn string(path: PathBuf) -> String {
+    path.into_os_string().into_string().expect("a path of text")
+}
+
+/// A file of the repository.
+pub(crate) fn repository(path: &str) -> String {
+    string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path))
+}
+
+/// A dense layer from 6 to 4, or its input.
+pub(crate) fn gemm(extension: &str) -> String {
+    repository(&format!("tests/models/ops/gemm_plain.{extension}"))
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Output {
+    run_in(Path::new("."), arguments)
+}
+
+pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zkml-gpu"));
+    command.args(arguments).current_dir(folder).output().expect("run zkml-gpu")
+}
+
+pub(crate) fn exit_code(output: &Output) -> i32 {
+    output.status.code().expect("not killed by a signal")
+}
+
+pub(crate) fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+/// The one JSON object on stdout of a run that succeeded.
+pub(crate) fn json(output: &Output) -> Value {
+    assert_eq!(exit_code(output), 0, "{}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON object on stdout")
+}
+
+/// Proves the dense layer; the folder with the artifacts.
+pub(crate) fn prove(arguments: &[&str]) -> (Scratch, String) {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let output = run(&[&["prove", &gemm("onnx"), &gemm("json"), "--out", &out], arguments].concat());
+    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    (scratch, out)
+}

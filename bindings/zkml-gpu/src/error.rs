@@ -1,0 +1,166 @@
+//! What can go wrong, sorted by what the user can do about it.
+
+use std::path::PathBuf;
+
+use zkml_gpu_circuits::import::ImportError;
+use zkml_gpu_circuits::keys::KeyError;
+use zkml_gpu_circuits::layout::LayoutError;
+use zkml_gpu_circuits::prove::ProveError;
+use zkml_gpu_circuits::quant::QuantError;
+use zkml_gpu_engine::BackendError;
+use zkml_gpu_engine::prover::ProverError;
+use zkml_gpu_engine::srs::SrsError;
+
+/// A failure of the library. [`Error::class`] says whose move it is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be read or written.
+    #[error("{}: cannot {action}: {source}\nhint: check the path and its permissions", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// `read` or `write`.
+        action: &'static str,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// A file is larger than any of its kind.
+    #[error("{}: {len} bytes, at most {limit} are read\nhint: is this the right file?", path.display())]
+    FileSize {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        len: u64,
+        /// The bound.
+        limit: u64,
+    },
+    /// An input or calibration file is not in EZKL's format.
+    #[error("{}: {problem}\nhint: the format is {{\"input_data\": [[...], ...]}}, one flat list of finite numbers for each input of the model", path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A file is not an artifact of this tool, or damaged.
+    #[error("{file}: {problem}\nhint: {hint}")]
+    Artifact {
+        /// The file, or a name for bytes in memory.
+        file: String,
+        /// What is wrong, and where.
+        problem: String,
+        /// What to do about it.
+        hint: &'static str,
+    },
+    /// A back end's name that does not exist.
+    #[error(
+        "back end '{name}' does not exist\nhint: auto, cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B with two of them"
+    )]
+    UnknownBackend {
+        /// The name given.
+        name: String,
+    },
+    /// A back end that this program was built without.
+    #[error("back end '{name}' is not part of this build\nhint: use --backend cpu")]
+    MissingBackend {
+        /// The name given.
+        name: String,
+    },
+    /// The proof would need more memory than there is.
+    #[error(
+        "proving needs about {needed_bytes} bytes of memory, {available_bytes} are free\nhint: use a machine with more memory, or a smaller model"
+    )]
+    WouldNotFit {
+        /// Estimate for keys and proof.
+        needed_bytes: u64,
+        /// What the system offers.
+        available_bytes: u64,
+    },
+    /// The model cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The model cannot be quantised.
+    #[error(transparent)]
+    Quantise(#[from] QuantError),
+    /// The model has no circuit.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// The reference string was refused.
+    #[error(transparent)]
+    Srs(#[from] SrsError),
+    /// Keys cannot be made or read.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The back end cannot be loaded.
+    #[error(transparent)]
+    Prover(#[from] ProverError),
+    /// The proof cannot be made.
+    #[error(transparent)]
+    Prove(#[from] ProveError),
+    /// A promise of this library was broken.
+    #[error("internal error: {0}\nhint: this is a bug; please report it with the command that you ran")]
+    Internal(String),
+}
+
+/// Whose move it is after an [`Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorClass {
+    /// The caller's: an argument or a file is wrong.
+    BadInput,
+    /// Nobody's yet: the operator or device is not supported.
+    Unsupported,
+    /// The machine is too small, or the model too large.
+    WouldNotFit,
+    /// Ours.
+    Bug,
+}
+
+impl Error {
+    /// Whose move it is.
+    pub fn class(&self) -> ErrorClass {
+        match self {
+            Self::File { .. }
+            | Self::FileSize { .. }
+            | Self::Input { .. }
+            | Self::Artifact { .. }
+            | Self::UnknownBackend { .. }
+            | Self::Srs(_) => ErrorClass::BadInput,
+            Self::MissingBackend { .. } => ErrorClass::Unsupported,
+            Self::WouldNotFit { .. } => ErrorClass::WouldNotFit,
+            Self::Import(error) => import_class(error),
+            Self::Quantise(error) => quantise_class(error),
+            Self::Prover(error) | Self::Prove(ProveError::Prover(error)) => prover_class(error),
+            Self::Key(KeyError::Malformed(_)) => ErrorClass::BadInput,
+            Self::Layout(LayoutError::WouldNotFit { .. }) => ErrorClass::WouldNotFit,
+            Self::Layout(LayoutError::Unsupported { .. }) => ErrorClass::Unsupported,
+            Self::Layout(_) | Self::Key(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,
+        }
+    }
+}
+
+fn prover_class(error: &ProverError) -> ErrorClass {
+    match error {
+        ProverError::Backend(BackendError::Device { .. }) => ErrorClass::Unsupported,
+        _ => ErrorClass::Bug,
+    }
+}
+
+fn import_class(error: &ImportError) -> ErrorClass {
+    match error {
+        ImportError::UnsupportedOperator { .. }
+        | ImportError::UnsupportedForm { .. }
+        | ImportError::ElementType { .. } => ErrorClass::Unsupported,
+        ImportError::Run { .. } => ErrorClass::Bug,
+        _ => ErrorClass::BadInput,
+    }
+}
+
+fn quantise_class(error: &QuantError) -> ErrorClass {
+    match error {
+        QuantError::Sample(error) => import_class(error),
+        QuantError::Scale { .. } => ErrorClass::Unsupported,
+        QuantError::Graph(_) | QuantError::Execute(_) => ErrorClass::Bug,
+        _ => ErrorClass::BadInput,
+    }
+}
