@@ -9,9 +9,15 @@
 //! ```
 
 pub mod chips;
+pub mod circuit;
+pub mod commit;
 pub mod graph;
 pub mod import;
+pub mod keys;
 mod layers;
 pub mod layout;
+pub mod prove;
 pub mod quant;
 pub mod scalar;
+pub mod trace;
+pub mod verify;

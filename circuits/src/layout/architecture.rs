@@ -277,4 +277,58 @@ impl Architecture {
     pub const fn requantise_columns(&self) -> usize {
         1 + self.excess_limbs
     }
+
+    /// Bounds every number before columns are created by it: for shapes read from a file.
+    ///
+    /// # Errors
+    /// What is out of bounds.
+    pub fn check(&self) -> Result<(), String> {
+        let counts = [
+            self.operand_lanes,
+            self.activation_lanes,
+            self.range_columns,
+            self.product_columns,
+            self.garbage_lanes,
+            self.gather_columns,
+            self.excess_limbs,
+            self.spread_limbs,
+        ];
+        if counts.iter().any(|count| *count > MAX_COLUMNS) || self.fixed.len() > MAX_FIXED_COLUMNS {
+            return Err("too many columns".into());
+        }
+        let shape = (1..=30).contains(&self.shift)
+            && (1..=3).contains(&self.lookup_group)
+            && self.operand_lanes > 0
+            && self.activation_lanes > 0
+            && self.weight_columns <= MAX_WEIGHT_COLUMNS;
+        let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);
+        if shape && nodes <= MAX_EXPONENTS { Ok(()) } else { Err("numbers out of bounds".into()) }
+    }
+}
+
+/// Limits for shapes read from a file, far above what a layout makes.
+const MAX_COLUMNS: usize = 4096;
+const MAX_FIXED_COLUMNS: usize = 1 << 14;
+const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
+/// Total of the exponents in all gates: an expression has about two nodes per unit.
+const MAX_EXPONENTS: usize = 1 << 22;
+
+impl FixedRole {
+    /// Total of the exponents that the column's expressions raise a challenge to.
+    fn exponents(&self) -> usize {
+        match self {
+            Self::Step(_, power) => power.exponent,
+            Self::Kind(RowKind::Requantise { lanes, spacing }) => lanes.saturating_mul(spacing.exponent),
+            Self::Kind(RowKind::MaximumOfWindow { height, width, vertical, horizontal }) => {
+                height.saturating_mul(*width).saturating_mul(vertical.saturating_add(*horizontal))
+            }
+            Self::Kind(RowKind::GatheredMaximum { window }) => *window,
+            Self::Term { factor, .. } => factor
+                .runs
+                .iter()
+                .map(|(step, count)| step.saturating_mul(*count))
+                .fold(factor.shift, usize::saturating_add),
+            _ => 0,
+        }
+    }
 }

@@ -24,7 +24,7 @@ pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source};
 pub use challenge::{Factor, Power, Ring, Variable};
 pub use geometry::Geometry;
 pub(crate) use planner::{Order, Planner, ResultEntry};
-pub use statement::{Placement, Port, Statement};
+pub use statement::{Placement, Port, Statement, StatementError};
 pub use table::{ClampTable, FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables};
 
 use crate::graph::{Graph, TensorId};
@@ -170,6 +170,7 @@ pub struct Layout {
     pub max_degree: usize,
     /// Rows in use: operand, result and garbage bank, table.
     pub rows: [usize; 4],
+    usable: usize,
 }
 
 /// The layout in numbers.
@@ -208,6 +209,11 @@ impl Layout {
     /// log2 of the number of rows.
     pub const fn k(&self) -> u32 {
         self.k
+    }
+
+    /// Rows that gates may use: all but the blinding rows and the one before them.
+    pub const fn usable_rows(&self) -> usize {
+        self.usable
     }
 
     /// The layout in numbers.

@@ -278,6 +278,7 @@ fn finish(
         identities: planner.identities,
         max_degree: planner.max_degree,
         rows,
+        usable,
     })
 }
 

@@ -36,6 +36,26 @@ pub enum Placement {
 }
 
 impl Placement {
+    /// Whether the numbers are such that [`cell`](Self::cell) is defined for `len` elements, without overflow.
+    fn is_sound(&self, len: usize) -> bool {
+        const LIMIT: usize = 1 << 28;
+        match *self {
+            Self::Packed { first_row, row_stride, lanes, geometry } => {
+                let numbers = match geometry {
+                    Geometry::Flat { len: flat } => flat == len,
+                    Geometry::Image { channels, height, width, row_pitch, channel_pitch } => {
+                        let sizes = [channels, height, width, row_pitch, channel_pitch];
+                        sizes.iter().all(|n| (1..=LIMIT).contains(n))
+                            && channels.checked_mul(height).and_then(|n| n.checked_mul(width)) == Some(len)
+                            && (height - 1).checked_mul(row_pitch).is_some_and(|n| n + width <= channel_pitch)
+                    }
+                };
+                numbers && lanes > 0 && first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT
+            }
+            Self::Column { first_row, row_stride, .. } => first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT,
+        }
+    }
+
     /// Instance column and row of an element.
     pub fn cell(&self, element: usize) -> (usize, usize) {
         match *self {
@@ -131,6 +151,29 @@ impl Statement {
             }
         }
         self.lengths = lengths;
+    }
+
+    /// Checks that every cell lies in its column's declared length: for statements read from a file.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn check(&self, columns: usize, usable: usize) -> Result<(), String> {
+        if self.lengths.len() != columns || self.lengths.iter().any(|len| *len > usable) {
+            return Err("instance columns disagree with the circuit".into());
+        }
+        let mut taken = std::collections::HashSet::new();
+        for port in self.inputs.iter().chain(&self.outputs) {
+            if port.len > columns.saturating_mul(usable) || !port.placement.is_sound(port.len) {
+                return Err(format!("tensor '{}' does not fit", port.name));
+            }
+            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+                let inside = self.lengths.get(column).is_some_and(|len| row < *len);
+                if !inside || !taken.insert((column, row)) {
+                    return Err(format!("tensor '{}' leaves the instance columns", port.name));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The instance columns for claimed tensors (storage order): exact lengths, zero where no tensor stands.

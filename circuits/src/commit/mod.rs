@@ -1,0 +1,76 @@
+//! Weights outside the circuit: the weight bank, its commitment, and the proof that a circuit's folded weights are its
+//! fold.
+//!
+//! The bank's columns `W_c` are committed once per model. In the circuit only `F = Σ_c s^c·W_c` appears, one column. KZG
+//! is homomorphic, so `[F] - Σ_c s^c·[W_c]` commits to the difference of the two; they must agree on every row but the
+//! blinding rows `B`, which the link proof shows by a proof of knowledge of the difference as a combination of the
+//! Lagrange points of `B`.
+
+mod bank;
+mod digest;
+mod link;
+
+pub use bank::Bank;
+pub(crate) use digest::Bound;
+pub use link::{LinkError, LinkStatement, prove_link, verify_link};
+
+use ff::Field;
+use halo2curves::bn256::{Fr, G1Affine};
+use rand_core::{CryptoRng, RngCore};
+use zkml_gpu_engine::{BackendError, backend::Backend};
+
+/// The prover's side of a model commitment: the learned values and the blinding rows. Secret where the weights are.
+#[derive(Debug, Clone)]
+pub struct ModelOpening {
+    /// The learned values by row and column.
+    pub bank: Bank,
+    /// Blinding rows of each column.
+    pub blinds: Vec<Vec<Fr>>,
+}
+
+/// Columns committed in one call: bounds the memory of the dense columns.
+const BATCH: usize = 32;
+
+impl ModelOpening {
+    /// Draws blinding rows and commits to the bank's columns over `n` rows.
+    ///
+    /// # Errors
+    /// Failures of the back end.
+    pub fn commit<B: Backend>(
+        bank: Bank,
+        backend: &B,
+        lagrange: &B::Bases,
+        n: usize,
+        blinding_rows: usize,
+        mut rng: impl RngCore + CryptoRng,
+    ) -> Result<(Self, Vec<G1Affine>), BackendError> {
+        let blinds: Vec<Vec<Fr>> =
+            (0..bank.columns()).map(|_| (0..blinding_rows).map(|_| Fr::random(&mut rng)).collect()).collect();
+        let mut commitments = Vec::with_capacity(bank.columns());
+        for (batch, blinds) in blinds.chunks(BATCH).enumerate() {
+            let dense: Vec<Vec<Fr>> = blinds
+                .iter()
+                .enumerate()
+                .map(|(i, blinds)| {
+                    let mut column = bank.column(batch * BATCH + i, n);
+                    column[n - blinding_rows..].copy_from_slice(blinds);
+                    column
+                })
+                .collect();
+            let columns: Vec<&[Fr]> = dense.iter().map(Vec::as_slice).collect();
+            let resident = backend.upload_columns(&columns)?;
+            commitments.extend(backend.msm(lagrange, &resident.iter().collect::<Vec<_>>())?);
+        }
+        Ok((Self { bank, blinds }, commitments))
+    }
+
+    /// `Σ_c s^c · blind_c`, row by row.
+    pub(crate) fn fold_blinds(&self, s: Fr) -> Vec<Fr> {
+        let rows = self.blinds.first().map_or(0, Vec::len);
+        let mut folded = vec![Fr::ZERO; rows];
+        for blinds in self.blinds.iter().rev() {
+            folded.iter_mut().zip(blinds).for_each(|(sum, blind)| *sum = *sum * s + blind);
+        }
+        folded
+    }
+}

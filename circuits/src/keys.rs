@@ -1,0 +1,272 @@
+//! Keys of a network: made once per architecture and model.
+
+use halo2_proofs::{
+    SerdeFormat,
+    plonk::{ProvingKey, VerifyingKey, keygen_pk, keygen_vk},
+};
+use group::GroupEncoding;
+use halo2curves::bn256::{Fr, G1Affine, G2Affine};
+use rand_core::{CryptoRng, RngCore};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zkml_gpu_engine::{
+    BackendError,
+    backend::{MsmOps, cpu::Cpu},
+    srs::Srs,
+};
+
+use crate::{
+    circuit::NetworkCircuit,
+    commit::{Bank, Bound, ModelOpening},
+    graph::Graph,
+    layout::{Architecture, Layout, Statement},
+};
+
+/// Why keys cannot be made or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The reference string is for another size.
+    #[error("the reference string has k = {got}, the circuit needs k = {expected}\nhint: give a file of that size or larger")]
+    SrsSize {
+        /// Size of the reference string.
+        got: u32,
+        /// Size of the circuit.
+        expected: u32,
+    },
+    /// Halo2's key generation failed.
+    #[error("key generation: {0}")]
+    Keygen(String),
+    /// A back end failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// Bytes that are no verifying keys.
+    #[error("verifying keys: {0}")]
+    Malformed(String),
+}
+
+/// Everything to prove with.
+#[derive(Debug)]
+pub struct ProvingKeys {
+    /// Halo2's proving key.
+    pub pk: ProvingKey<G1Affine>,
+    /// The learned values and their blinding.
+    pub model: ModelOpening,
+    /// Everything to verify with.
+    pub verifying: VerifyingKeys,
+}
+
+/// Everything that a verifier trusts.
+#[derive(Debug, Clone)]
+pub struct VerifyingKeys {
+    pub(crate) architecture: Architecture,
+    pub(crate) vk: VerifyingKey<G1Affine>,
+    pub(crate) k: u32,
+    pub(crate) g: G1Affine,
+    pub(crate) g2: G2Affine,
+    pub(crate) s_g2: G2Affine,
+    pub(crate) blinding_points: Vec<G1Affine>,
+    pub(crate) model: Vec<G1Affine>,
+    pub(crate) statement: Statement,
+    pub(crate) insecure_srs: bool,
+}
+
+/// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values.
+///
+/// # Errors
+/// [`KeyError`] where the reference string is too small or key generation fails.
+pub fn setup(
+    graph: &Graph,
+    layout: &Layout,
+    srs: &Srs,
+    mut rng: impl RngCore + CryptoRng,
+) -> Result<ProvingKeys, KeyError> {
+    if srs.k() != layout.k {
+        return Err(KeyError::SrsSize { got: srs.k(), expected: layout.k });
+    }
+    let circuit = NetworkCircuit::keygen(layout);
+    let error = |error: halo2_proofs::plonk::Error| KeyError::Keygen(error.to_string());
+    let vk = keygen_vk(srs.params(), &circuit).map_err(error)?;
+    let pk = keygen_pk(srs.params(), vk.clone(), &circuit).map_err(error)?;
+    let n = 1usize << layout.k;
+    let blinding_rows = vk.cs().blinding_factors() + 1;
+    let backend = Cpu::default();
+    let bases = backend.load_bases(srs.lagrange(), 0)?;
+    let bank = Bank::new(layout, graph);
+    let (model, commitments) = ModelOpening::commit(bank, &backend, &bases, n, blinding_rows, &mut rng)?;
+    let verifying = VerifyingKeys {
+        architecture: layout.architecture.clone(),
+        vk,
+        k: layout.k,
+        g: srs.g()[0],
+        g2: srs.g2(),
+        s_g2: srs.s_g2(),
+        blinding_points: srs.lagrange()[n - blinding_rows..].to_vec(),
+        model: commitments,
+        statement: layout.statement.clone(),
+        insecure_srs: srs.is_insecure(),
+    };
+    Ok(ProvingKeys { pk, model, verifying })
+}
+
+/// The part of a key file that is not points.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    k: u32,
+    insecure_srs: bool,
+    architecture: Architecture,
+    statement: Statement,
+    blinding_points: usize,
+    model: usize,
+    vk_bytes: usize,
+}
+
+/// Bytes of a compressed point.
+const G1_BYTES: usize = 32;
+const G2_BYTES: usize = 64;
+
+impl VerifyingKeys {
+    /// The public statement.
+    pub const fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// log2 of the number of rows.
+    pub const fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// Halo2's verifying key.
+    pub const fn vk(&self) -> &VerifyingKey<G1Affine> {
+        &self.vk
+    }
+
+    /// Whether the reference string's secret may be known to whoever made it.
+    pub const fn insecure_srs(&self) -> bool {
+        self.insecure_srs
+    }
+
+    /// The model commitment: one point per column of the weight bank.
+    pub fn model_commitment(&self) -> &[G1Affine] {
+        &self.model
+    }
+
+    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement.
+    pub fn digest(&self) -> Fr {
+        // A statement of plain numbers and strings always serialises.
+        let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
+        Bound {
+            transcript_repr: self.vk.transcript_repr(),
+            k: self.k,
+            g: self.g,
+            g2: [self.g2, self.s_g2],
+            blinding_points: &self.blinding_points,
+            folded_weights: self.architecture.folded_weights(),
+            model: &self.model,
+            statement: &statement,
+        }
+        .digest()
+    }
+
+    /// The keys as bytes: a header's length, the header as JSON, Halo2's key, then compressed points.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let vk = self.vk.to_bytes(SerdeFormat::Processed);
+        let header = Header {
+            k: self.k,
+            insecure_srs: self.insecure_srs,
+            architecture: self.architecture.clone(),
+            statement: self.statement.clone(),
+            blinding_points: self.blinding_points.len(),
+            model: self.model.len(),
+            vk_bytes: vk.len(),
+        };
+        let header = serde_json::to_vec(&header).unwrap_or_default();
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header);
+        bytes.extend(vk);
+        bytes.extend(self.g.to_bytes().as_ref());
+        bytes.extend(self.g2.to_bytes().as_ref());
+        bytes.extend(self.s_g2.to_bytes().as_ref());
+        for point in self.blinding_points.iter().chain(&self.model) {
+            bytes.extend(point.to_bytes().as_ref());
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Points must be on their curves, sizes must agree, and nothing may
+    /// follow.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let mut reader = Reader(bytes);
+        let length = u64::from_le_bytes(reader.take(8)?.try_into().map_err(|_| malformed("no length"))?);
+        let header = reader.take(usize::try_from(length).map_err(|_| malformed("header length"))?)?;
+        let header: Header = serde_json::from_slice(header).map_err(|error| KeyError::Malformed(error.to_string()))?;
+        header.architecture.check().map_err(KeyError::Malformed)?;
+        let vk_bytes = reader.take(header.vk_bytes)?;
+        check_vk_bytes(vk_bytes, &header)?;
+        let vk = VerifyingKey::from_bytes::<NetworkCircuit<'_>>(
+            vk_bytes,
+            SerdeFormat::Processed,
+            header.architecture.clone(),
+        )
+        .map_err(|error| KeyError::Malformed(error.to_string()))?;
+        if vk.cs().blinding_factors() + 1 != header.blinding_points || header.model != header.architecture.weight_columns {
+            return Err(malformed("numbers of points disagree with the circuit"));
+        }
+        let keys = Self {
+            vk,
+            k: header.k,
+            g: reader.g1()?,
+            g2: reader.g2()?,
+            s_g2: reader.g2()?,
+            blinding_points: (0..header.blinding_points).map(|_| reader.g1()).collect::<Result<_, _>>()?,
+            model: (0..header.model).map(|_| reader.g1()).collect::<Result<_, _>>()?,
+            architecture: header.architecture,
+            statement: header.statement,
+            insecure_srs: header.insecure_srs,
+        };
+        keys.statement.check(keys.architecture.instance_columns(), (1 << keys.k) - header.blinding_points).map_err(KeyError::Malformed)?;
+        if reader.0.is_empty() { Ok(keys) } else { Err(malformed("trailing bytes")) }
+    }
+}
+
+/// Halo2's key starts with a version, k, and the number of fixed columns: refuse others before it allocates by them.
+fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let fixed = header.architecture.fixed.len();
+    let expected = 10 + fixed * G1_BYTES;
+    let fits = (1..=28).contains(&header.k)
+        && word(1) == Some(header.k)
+        && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
+        && bytes.len() >= expected;
+    if fits { Ok(()) } else { Err(malformed("the circuit's key disagrees with the header")) }
+}
+
+fn malformed(reason: &str) -> KeyError {
+    KeyError::Malformed(reason.into())
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], KeyError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or_else(|| malformed("the file ends early"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn g1(&mut self) -> Result<G1Affine, KeyError> {
+        let mut repr = <G1Affine as GroupEncoding>::Repr::default();
+        repr.as_mut().copy_from_slice(self.take(G1_BYTES)?);
+        Option::from(G1Affine::from_bytes(&repr)).ok_or_else(|| malformed("a point is not on the curve"))
+    }
+
+    fn g2(&mut self) -> Result<G2Affine, KeyError> {
+        let mut repr = <G2Affine as GroupEncoding>::Repr::default();
+        repr.as_mut().copy_from_slice(self.take(G2_BYTES)?);
+        Option::from(G2Affine::from_bytes(&repr)).ok_or_else(|| malformed("a point is not on the twist"))
+    }
+}

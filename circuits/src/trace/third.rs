@@ -1,0 +1,263 @@
+//! Phase 3: accumulators, lookup helpers and the grand sum.
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+
+use super::{FirstPhase, dense, invert_all};
+use crate::{
+    chips::{
+        Challenges,
+        columns::{self, Key, compress, keys},
+    },
+    layout::{Accumulator, Architecture, FixedRole, GATHER_TAG, Layout, RANGE_TAG, Ring, Source},
+    scalar,
+};
+
+/// Everything before phase 3.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Before<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) first: &'a FirstPhase,
+    pub(crate) second: &'a [Vec<Fr>],
+    pub(crate) instances: &'a [Vec<Fr>],
+}
+
+/// The columns of phase 3 over the usable rows, in column order.
+pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
+    let mut builder = Builder::new(before, challenges);
+    let a = &before.layout.architecture;
+    let mut all = vec![
+        Accumulator::Weights,
+        Accumulator::Operand,
+        Accumulator::OperandDigest,
+        Accumulator::Result,
+        Accumulator::ResultTotal,
+        Accumulator::ResultDigest,
+    ];
+    if a.garbage_lanes > 0 {
+        all.push(Accumulator::Garbage);
+    }
+    all.into_iter().for_each(|accumulator| builder.accumulate(accumulator));
+    builder.look_up();
+    builder.sum();
+    builder.columns
+}
+
+struct Builder<'a> {
+    before: Before<'a>,
+    a: &'a Architecture,
+    challenges: &'a Challenges<Fr>,
+    ring: Ring<Fr>,
+    usable: usize,
+    columns: Vec<Vec<Fr>>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(before: Before<'a>, challenges: &'a Challenges<Fr>) -> Self {
+        let a = &before.layout.architecture;
+        let ring = Ring { one: Fr::ONE, s: challenges.s, r: challenges.r };
+        let usable = before.layout.usable_rows();
+        Self { before, a, challenges, ring, usable, columns: Vec::with_capacity(a.third_phase()) }
+    }
+
+    fn column(&self, index: usize) -> &[Fr] {
+        &self.columns[index - self.a.first_phase() - self.a.second_phase()]
+    }
+
+    fn small(&self, column: usize, row: usize) -> Fr {
+        scalar::from_i64(self.before.first.columns[column][row])
+    }
+
+    fn instance(&self, column: usize, row: usize) -> Fr {
+        self.before.instances[column].get(row).copied().unwrap_or(Fr::ZERO)
+    }
+
+    fn accumulate(&mut self, accumulator: Accumulator) {
+        let mut values = self.input(accumulator);
+        let mut steps = vec![Fr::ZERO; self.usable];
+        for (role, cells) in self.before.layout.architecture.fixed.iter().zip(&self.before.layout.fixed) {
+            if let FixedRole::Step(of, power) = role
+                && *of == accumulator
+            {
+                let power = self.ring.power(*power);
+                cells.iter().for_each(|(row, _)| steps[*row as usize] = power);
+            }
+        }
+        for row in 1..self.usable {
+            if steps[row] != Fr::ZERO {
+                let carried = steps[row] * values[row - 1];
+                values[row] += carried;
+            }
+        }
+        self.columns.push(values);
+    }
+
+    fn input(&self, accumulator: Accumulator) -> Vec<Fr> {
+        match accumulator {
+            Accumulator::Weights => self.before.second[0].clone(),
+            Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
+            Accumulator::Result => self.result_input(),
+            Accumulator::ResultTotal => {
+                let taken = dense(self.before.layout, &FixedRole::Take, self.usable);
+                let result = self.column(self.a.accumulator(Accumulator::Result));
+                result.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
+            }
+            Accumulator::ResultDigest => self.digest_input(),
+            Accumulator::Garbage => self.garbage_input(),
+        }
+    }
+
+    fn operand_input(&self) -> Vec<Fr> {
+        let a = self.a;
+        let mut input = vec![Fr::ZERO; self.usable];
+        for (role, cells) in a.fixed.iter().zip(&self.before.layout.fixed) {
+            for row in cells.iter().map(|(row, _)| *row as usize) {
+                let lanes = a.operand_lanes;
+                input[row] += match role {
+                    FixedRole::OperandPacked => {
+                        columns::horner(&self.ring, lanes, |lane| self.small(a.operand(lane), row))
+                    }
+                    FixedRole::OperandSingle => self.small(a.operand(0), row),
+                    FixedRole::InstancePacked => columns::horner(&self.ring, lanes, |lane| self.instance(lane, row)),
+                    FixedRole::InstanceSingle => self.instance(0, row),
+                    _ => break,
+                };
+            }
+        }
+        input
+    }
+
+    fn result_input(&self) -> Vec<Fr> {
+        let mut input = vec![Fr::ZERO; self.usable];
+        for result in &self.before.layout.results {
+            let row = result.row as usize;
+            let raw = || self.instance(self.a.operand_lanes, row);
+            let value = columns::result_input(self.a, result.kind, &self.ring, &mut |i| self.small(i, row), raw);
+            input[row] = value.unwrap_or(Fr::ZERO);
+        }
+        input
+    }
+
+    fn digest_input(&self) -> Vec<Fr> {
+        let mut input = vec![Fr::ZERO; self.usable];
+        for result in &self.before.layout.results {
+            let (row, lanes) = (result.row as usize, columns::digest_lanes(result.kind));
+            input[row] = columns::horner(&self.ring, lanes, |lane| self.small(self.a.activated(lane), row));
+        }
+        input
+    }
+
+    fn garbage_input(&self) -> Vec<Fr> {
+        let lanes = self.a.garbage_lanes;
+        let masks: Vec<Vec<i64>> =
+            (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::GarbageMask(lane), self.usable)).collect();
+        let cell = |lane: usize, row: usize| self.before.second[1 + lane][row] * Fr::from(masks[lane][row] as u64);
+        (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
+    }
+
+    /// Helpers of lookup groups, of the table and of gather sources.
+    fn look_up(&mut self) {
+        let tables = &self.before.layout.tables;
+        let mut entries: Vec<Fr> = tables.rows.iter().map(|row| self.key(row.values, row.tag)).collect();
+        invert_all(&mut entries);
+        let reciprocals: Vec<Vec<Fr>> = keys(self.a).into_iter().map(|key| self.reciprocals(key, &entries)).collect();
+        for group in reciprocals.chunks(self.a.lookup_group) {
+            let mut helper = group[0].clone();
+            for member in &group[1..] {
+                helper.iter_mut().zip(member).for_each(|(sum, value)| *sum += value);
+            }
+            self.columns.push(helper);
+        }
+        let multiplicities = &self.before.first.columns[self.a.multiplicity()];
+        let beyond = self.challenges.alpha.invert().unwrap_or(Fr::ZERO);
+        let helper = |(row, count): (usize, &i64)| match count {
+            0 => Fr::ZERO,
+            _ => entries.get(row).copied().unwrap_or(beyond) * scalar::from_i64(*count),
+        };
+        self.columns.push(multiplicities.iter().enumerate().map(helper).collect());
+        for lane in 0..self.a.source_lanes() {
+            let helper = self.source_helper(lane);
+            self.columns.push(helper);
+        }
+    }
+
+    fn key(&self, values: [i64; 3], tag: i64) -> Fr {
+        let Challenges { theta, alpha, .. } = self.challenges;
+        compress(values.map(scalar::from_i64), scalar::from_i64(tag), theta, alpha)
+    }
+
+    /// `1/key` on every usable row: from the table's entry where the key is one.
+    fn reciprocals(&self, key: Key, entries: &[Fr]) -> Vec<Fr> {
+        let (a, layout, columns) = (self.a, self.before.layout, &self.before.first.columns);
+        let fixed = match key {
+            Key::Range(_) => Vec::new(),
+            Key::Copy(k) => dense(layout, &FixedRole::GatherIndex(k), self.usable),
+            Key::Activation(_) => dense(layout, &FixedRole::ActivationTag, self.usable),
+        };
+        let mut missing = Vec::new();
+        let mut values = vec![Fr::ZERO; self.usable];
+        for (row, value) in values.iter_mut().enumerate() {
+            let cell = |column: usize| columns[column][row];
+            let (triple, tag) = match key {
+                Key::Range(i) => ([cell(a.range(i)), 0, 0], RANGE_TAG),
+                Key::Copy(k) => ([cell(a.copy(k)), fixed[row], 0], GATHER_TAG),
+                Key::Activation(lane) => {
+                    ([cell(a.rounded(lane)), cell(a.activated(lane)), cell(a.saturation(lane))], fixed[row])
+                }
+            };
+            match layout.tables.find(triple, tag) {
+                Some(entry) => *value = entries[entry],
+                None => missing.push((row, self.key(triple, tag))),
+            }
+        }
+        let (rows, mut keys): (Vec<usize>, Vec<Fr>) = missing.into_iter().unzip();
+        invert_all(&mut keys);
+        rows.into_iter().zip(keys).for_each(|(row, value)| values[row] = value);
+        values
+    }
+
+    fn source_helper(&self, lane: usize) -> Vec<Fr> {
+        let layout = self.before.layout;
+        let index = dense(layout, &FixedRole::SourceIndex, self.usable);
+        let count = dense(layout, &FixedRole::SourceCount(lane), self.usable);
+        let value = &self.before.first.columns[self.a.activated(lane)];
+        let entry = |row: usize| self.key([value[row], index[row] + lane as i64, 0], GATHER_TAG);
+        let mut helper: Vec<Fr> =
+            (0..self.usable).map(|row| if count[row] == 0 { Fr::ZERO } else { entry(row) }).collect();
+        invert_all(&mut helper);
+        helper.iter_mut().zip(count).for_each(|(value, count)| *value *= scalar::from_i64(count));
+        helper
+    }
+
+    fn sum(&mut self) {
+        let mut added = vec![Fr::ZERO; self.usable];
+        for group in 0..self.a.helpers() {
+            added.iter_mut().zip(self.column(self.a.helper(group))).for_each(|(sum, value)| *sum += value);
+        }
+        let negative = (0..self.a.source_lanes()).map(|lane| self.a.source_helper(lane));
+        for index in negative.chain([self.a.table_helper()]) {
+            added.iter_mut().zip(self.column(index)).for_each(|(sum, value)| *sum -= value);
+        }
+        for (role, cells) in self.a.fixed.iter().zip(&self.before.layout.fixed) {
+            let FixedRole::Term { identity, source, factor } = role else { continue };
+            let weight = self.challenges.t.pow([*identity as u64 + 1]) * self.ring.factor(factor);
+            for &(row, coefficient) in cells {
+                let row = row as usize;
+                let value = match source {
+                    Source::Dot => {
+                        let at = |accumulator| self.column(self.a.accumulator(accumulator))[row];
+                        at(Accumulator::Operand) * at(Accumulator::Weights)
+                    }
+                    Source::Accumulator(accumulator) => self.column(self.a.accumulator(*accumulator))[row],
+                };
+                added[row] += weight * scalar::from_i64(coefficient) * value;
+            }
+        }
+        let mut sum = Fr::ZERO;
+        for value in &mut added {
+            sum += *value;
+            *value = sum;
+        }
+        self.columns.push(added);
+    }
+}

@@ -1,0 +1,113 @@
+//! Verifying an inference: the stock Halo2 verifier, then the link.
+//!
+//! Trusted are the keys alone. The claimed tensors and the proof are not: the instance columns are built here.
+
+use ff::Field;
+use group::{Curve, prime::PrimeCurveAffine};
+use halo2_proofs::{
+    plonk::{Error, verify_proof},
+    poly::{
+        commitment::ParamsProver,
+        kzg::{
+            commitment::{KZGCommitmentScheme, ParamsKZG},
+            multiopen::VerifierSHPLONK,
+            strategy::SingleStrategy,
+        },
+    },
+    transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer},
+};
+use halo2curves::bn256::{Bn256, Fr, G1Affine};
+use std::io::Cursor;
+use thiserror::Error;
+
+use crate::{
+    commit::{LinkError, LinkStatement, verify_link},
+    keys::VerifyingKeys,
+    layout::StatementError,
+};
+
+/// Why a proof is rejected.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The claimed tensors are no instance of the statement.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The Halo2 proof does not hold for the claimed tensors.
+    #[error("the proof does not hold for the claimed input and output ({0:?})")]
+    Proof(Error),
+    /// The link to the model commitment fails.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// Bytes follow the proof.
+    #[error("{0} bytes follow the proof")]
+    TrailingBytes(u64),
+    /// The proof ends early.
+    #[error("the proof cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+}
+
+type ReadTranscript<'c, 'p> = Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge255<G1Affine>>;
+
+/// Verifies that the committed model maps `inputs` to `outputs` (storage order).
+///
+/// # Errors
+/// [`VerifyError`] where anything does not hold.
+pub fn verify(
+    keys: &VerifyingKeys,
+    inputs: &[Vec<i64>],
+    outputs: &[Vec<i64>],
+    proof: &[u8],
+) -> Result<(), VerifyError> {
+    let instances = keys.statement.instances(inputs, outputs)?;
+    let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
+    let digest = keys.digest();
+    let (folded, s) = replay(keys, digest, &columns, proof)?;
+    let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
+    let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
+    let difference = (folded.to_curve() - fold).to_affine();
+    let mut cursor = Cursor::new(proof);
+    {
+        let mut transcript = ReadTranscript::init(&mut cursor);
+        transcript.common_scalar(digest)?;
+        verify_circuit(keys, &columns, &mut transcript)?;
+        verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
+    }
+    match proof.len() as u64 - cursor.position() {
+        0 => Ok(()),
+        rest => Err(VerifyError::TrailingBytes(rest)),
+    }
+}
+
+/// The stock verifier, on parameters that hold no more than it uses.
+fn verify_circuit(keys: &VerifyingKeys, columns: &[&[Fr]], transcript: &mut ReadTranscript<'_, '_>) -> Result<(), VerifyError> {
+    // `from_parts` is a method: the parameters it is called on are not used.
+    let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
+    verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
+        &params,
+        &keys.vk,
+        SingleStrategy::new(&params),
+        &[columns],
+        transcript,
+    )
+    .map_err(VerifyError::Proof)
+}
+
+/// Reads the proof's start again as the verifier did: the commitment to the folded weights, and the challenge `s`.
+fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> Result<(G1Affine, Fr), VerifyError> {
+    let mut cursor = Cursor::new(proof);
+    let mut transcript = ReadTranscript::init(&mut cursor);
+    transcript.common_scalar(digest)?;
+    keys.vk.hash_into(&mut transcript)?;
+    for value in columns.iter().copied().flatten() {
+        transcript.common_scalar(*value)?;
+    }
+    let a = &keys.architecture;
+    for _ in 0..a.first_phase() {
+        transcript.read_point()?;
+    }
+    let s = *transcript.squeeze_challenge_scalar::<()>();
+    // The folded weights are the first column of phase 2.
+    let folded = transcript.read_point()?;
+    Ok((folded, s))
+}
