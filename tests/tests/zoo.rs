@@ -81,8 +81,8 @@ fn mock_accepts<C: Specimen>(circuit: &C) -> bool {
 }
 
 /// The stock verifier accepts the proof of the honest witness; so does MockProver the witness.
-fn accepts_honest<C: Specimen>() {
-    let (keys, circuit) = (Keys::new::<C>(), C::honest());
+fn accepts_honest<C: Specimen>(keys: &Keys) {
+    let circuit = C::honest();
     assert!(mock_accepts(&circuit), "MockProver");
     let (proof, output) = keys.prove(Cpu::new(), &circuit, SEED).unwrap();
     assert!(keys.accepts(&proof, &circuit.instances()), "seed {SEED}");
@@ -94,8 +94,8 @@ fn accepts_honest<C: Specimen>() {
 
 /// A tampered witness is refused by MockProver and by the prover; the proof that the prover makes without its checks is
 /// refused by the verifier.
-fn rejects_tampered<C: Specimen>() {
-    let (keys, circuit) = (Keys::new::<C>(), C::tampered().unwrap());
+fn rejects_tampered<C: Specimen>(keys: &Keys) {
+    let circuit = C::tampered().unwrap();
     assert!(!mock_accepts(&circuit), "MockProver");
     let refusal = keys.prove(Cpu::new(), &circuit, SEED).unwrap_err();
     let refused = [
@@ -116,8 +116,8 @@ fn rejects_tampered<C: Specimen>() {
 }
 
 /// A good proof with a flipped bit anywhere, cut short, or for other public inputs is refused.
-fn rejects_changed_proofs<C: Specimen>() {
-    let (keys, circuit) = (Keys::new::<C>(), C::honest());
+fn rejects_changed_proofs<C: Specimen>(keys: &Keys) {
+    let circuit = C::honest();
     let (proof, _) = keys.prove(Cpu::new(), &circuit, SEED).unwrap();
     let instances = circuit.instances();
     let last = proof.len() - 1;
@@ -140,8 +140,8 @@ fn rejects_changed_proofs<C: Specimen>() {
 }
 
 /// Equal seeds give equal proofs on different back ends, operation by operation; other seeds give other proofs.
-fn is_deterministic<C: Specimen>() {
-    let (keys, circuit) = (Keys::new::<C>(), C::honest());
+fn is_deterministic<C: Specimen>(keys: &Keys) {
+    let circuit = C::honest();
     let (proof, output) = keys.prove(Cpu::new(), &circuit, SEED).unwrap();
     let (again, _) = keys.prove(Cpu::new(), &circuit, SEED).unwrap();
     let (other, other_output) = keys.prove(Cpu::new(), &circuit, SEED + 1).unwrap();
@@ -163,22 +163,22 @@ macro_rules! zoo {
 
             #[test]
             fn honest_proof_is_accepted() {
-                accepts_honest::<$circuit>();
+                accepts_honest::<$circuit>(&Keys::new::<$circuit>());
             }
 
             #[test]
             fn tampered_witness_is_rejected() {
-                rejects_tampered::<$circuit>();
+                rejects_tampered::<$circuit>(&Keys::new::<$circuit>());
             }
 
             #[test]
             fn changed_proof_is_rejected() {
-                rejects_changed_proofs::<$circuit>();
+                rejects_changed_proofs::<$circuit>(&Keys::new::<$circuit>());
             }
 
             #[test]
             fn equal_seeds_give_equal_proofs() {
-                is_deterministic::<$circuit>();
+                is_deterministic::<$circuit>(&Keys::new::<$circuit>());
             }
         }
     )*};
@@ -201,14 +201,32 @@ zoo! {
     three_phases: ThreePhases;
     public_only: PublicOnly;
     everything: Everything;
-    wide: Wide;
-    tall: Tall;
+}
+
+/// All four checks with one set of keys, which take long to make for many rows.
+fn passes_all_checks<C: Specimen>() {
+    let keys = Keys::new::<C>();
+    accepts_honest::<C>(&keys);
+    rejects_tampered::<C>(&keys);
+    rejects_changed_proofs::<C>(&keys);
+    is_deterministic::<C>(&keys);
+}
+
+#[test]
+fn many_columns_are_proved_and_nothing_else_passes() {
+    passes_all_checks::<Wide>();
+}
+
+#[test]
+fn many_rows_are_proved_and_nothing_else_passes() {
+    passes_all_checks::<Tall>();
 }
 
 #[test]
 fn empty_circuit_is_proved() {
-    accepts_honest::<Empty>();
-    is_deterministic::<Empty>();
+    let keys = Keys::new::<Empty>();
+    accepts_honest::<Empty>(&keys);
+    is_deterministic::<Empty>(&keys);
 }
 
 #[test]

@@ -76,7 +76,7 @@ where
         let (cs, shape, backend) = (&self.prover.cs, &self.prover.shape, &self.prover.backend);
         let in_phase = |phases: Vec<u8>| (0..phases.len()).filter(|&index| phases[index] == phase).collect::<Vec<_>>();
         let indices = in_phase(cs.advice_column_phase());
-        let bytes = indices.len() * shape.n * size_of::<Fr>();
+        let bytes = shape.bytes(indices.len());
         let span =
             info_span!(target: TRACING_TARGET, "commit_advice", phase, columns = indices.len(), rows = shape.n, bytes);
         let _span = span.entered();

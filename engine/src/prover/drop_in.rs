@@ -1,6 +1,6 @@
 //! The stock prover's entry point, for code that only changes an import.
 
-use super::{Prover, ProverError};
+use super::{Prover, ProverError, ProverOptions};
 use crate::backend::Cpu;
 use halo2_proofs::plonk::{Circuit, Error, ProvingKey};
 use halo2_proofs::poly::commitment::{self, CommitmentScheme};
@@ -52,6 +52,8 @@ pub fn create_proof<
     let ([circuit], [instances]) = (circuits, instances) else {
         return Err(ProverError::MultipleCircuits { got: circuits.len() }.into());
     };
-    Prover::new(Cpu::new(), params, pk)?.create_proof(circuit, instances, rng, transcript)?;
+    // Tables of multiples pay off after several proofs only.
+    let options = ProverOptions { table_budget_bytes: 0, ..ProverOptions::default() };
+    Prover::with_options(Cpu::new(), params, pk, options)?.create_proof(circuit, instances, rng, transcript)?;
     Ok(())
 }

@@ -70,7 +70,8 @@ where
         if lookups == 0 {
             return Ok(());
         }
-        let _span = info_span!(target: TRACING_TARGET, "lookups", lookups, rows = prover.shape.n).entered();
+        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(2 * lookups));
+        let _span = info_span!(target: TRACING_TARGET, "lookups", lookups, rows, bytes).entered();
         let stores = [&self.values, &prover.values];
         let columns = prover.lookups.compress.run(&prover.backend, prover.shape.n, &stores, &self.challenges)?;
         self.values.extend((0..lookups).flat_map(compressed), columns);

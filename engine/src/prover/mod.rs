@@ -397,8 +397,8 @@ where
     /// Turns every column that is opened from values into coefficients, and drops the values.
     fn interpolate_columns(&mut self) -> Result<(), ProverError> {
         let names = self.prover.schedule.interpolated();
-        let span = info_span!(target: TRACING_TARGET, "interpolate", columns = names.len(), rows = self.prover.shape.n);
-        let _span = span.entered();
+        let (columns, rows, bytes) = (names.len(), self.prover.shape.n, self.prover.shape.bytes(names.len()));
+        let _span = info_span!(target: TRACING_TARGET, "interpolate", columns, rows, bytes).entered();
         let columns = poly::resolve(&[&self.values], names)?;
         let polys = self.prover.backend.intt(&columns)?;
         self.polys.extend(names.iter().copied(), polys);

@@ -47,7 +47,8 @@ where
         self.challenges.gamma = self.squeeze();
         let prover = self.prover;
         let (sets, lookups) = (prover.permutation.sets, prover.cs.lookups().len());
-        let _span = info_span!(target: TRACING_TARGET, "permutation", sets, lookups, rows = prover.shape.n).entered();
+        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(sets + lookups));
+        let _span = info_span!(target: TRACING_TARGET, "permutation", sets, lookups, rows, bytes).entered();
         let mut products = self.permutation_products()?;
         products.extend(self.lookup_products()?);
         let names: Vec<Poly> =

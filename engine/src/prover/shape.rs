@@ -45,6 +45,11 @@ impl Shape {
         })
     }
 
+    /// Bytes of so many columns.
+    pub(super) fn bytes(&self, columns: usize) -> usize {
+        columns * self.n * size_of::<Fr>()
+    }
+
     /// Rotation that takes row 0 to the row where grand products end.
     pub(super) fn last_rotation(&self) -> i32 {
         -i32::try_from(self.blinding_factors + 1).unwrap_or(i32::MAX)

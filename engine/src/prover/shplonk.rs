@@ -29,7 +29,8 @@ where
     pub(super) fn open(&mut self) -> Result<(), ProverError> {
         let prover = self.prover;
         let (backend, sets) = (&prover.backend, prover.schedule.rotation_sets());
-        let _span = info_span!(target: TRACING_TARGET, "open", sets = sets.len(), rows = prover.shape.n).entered();
+        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(sets.len() + 2));
+        let _span = info_span!(target: TRACING_TARGET, "open", sets = sets.len(), rows, bytes).entered();
         let y = self.squeeze();
         let v = self.squeeze();
         let combined = sets.iter().map(|set| self.combine(&set.polys, y)).collect::<Result<Vec<_>, _>>()?;

@@ -45,7 +45,8 @@ where
         self.challenges.y = self.squeeze();
         let prover = self.prover;
         let (backend, pieces) = (&prover.backend, prover.shape.quotient_pieces);
-        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows = prover.shape.n).entered();
+        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(pieces));
+        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows, bytes).entered();
         let stores = [&self.polys, &prover.polys];
         let pieces = prover.quotient.pieces(backend, &prover.shape, &stores, &self.challenges)?;
         if prover.check_witness {
