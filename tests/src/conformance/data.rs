@@ -1,8 +1,8 @@
 //! Test data by kind, size and seed. A case prints itself in the failure message.
 
 use ff::{Field, PrimeField};
-use group::prime::PrimeCurveAffine;
 use group::Curve;
+use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -111,7 +111,7 @@ impl Case {
 
 fn signed(rng: &mut ChaCha8Rng, magnitude: impl Fn(&mut ChaCha8Rng) -> u64) -> Fr {
     let value = Fr::from(magnitude(rng));
-    if rng.next_u32() % 2 == 0 { value } else { -value }
+    if rng.next_u32().is_multiple_of(2) { value } else { -value }
 }
 
 /// What base points look like.
@@ -149,7 +149,7 @@ impl Points {
                 Points::Distinct => (),
                 Points::AllEqual => *point = first,
                 Points::Opposite => *point = if i % 2 == 0 { first } else { -first },
-                Points::WithIdentity if rng.next_u32() % 3 == 0 => *point = G1Affine::identity(),
+                Points::WithIdentity if rng.next_u32().is_multiple_of(3) => *point = G1Affine::identity(),
                 Points::WithIdentity => *point = few[rng.next_u32() as usize % few.len()],
                 Points::Identity => *point = G1Affine::identity(),
             }

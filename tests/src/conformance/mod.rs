@@ -49,7 +49,7 @@ macro_rules! conformance_suite {
 macro_rules! compare {
     ($backend:expr, $scenario:expr, $($argument:expr),*) => {
         $crate::conformance::assert_same(
-            &format!("{} {:?}", stringify!($scenario), ($($argument.clone(),)*)),
+            &format!("{} {:?}", stringify!($scenario), ($(&$argument,)*)),
             $scenario($backend, $($argument),*),
             $scenario(&$crate::naive::Naive::new(), $($argument),*),
         )

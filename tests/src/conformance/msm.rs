@@ -24,7 +24,7 @@ fn too_long<B: Backend>(backend: &B, case: &Case) -> Result<Vec<G1Affine>> {
 
 /// Every kind of scalars on distinct points, with a table.
 pub fn msm<B: Backend>(backend: &B) {
-    for case in Case::all(&[0, 1, 2, 3, 64, 257, 1000]) {
+    for case in Case::all(&[0, 1, 2, 3, 64, 257]) {
         compare!(backend, commit, &case, Points::Distinct, TABLE_BYTES);
         compare!(backend, too_long, &case);
     }
@@ -35,7 +35,7 @@ pub fn msm<B: Backend>(backend: &B) {
 
 /// Every kind of scalars on every kind of points.
 pub fn msm_adversarial_points<B: Backend>(backend: &B) {
-    for case in Case::all(&[1, 2, 5, 64, 333]) {
+    for case in Case::all(&[2, 5, 333]) {
         for points in POINTS {
             compare!(backend, commit, &case, *points, TABLE_BYTES);
         }
@@ -44,8 +44,8 @@ pub fn msm_adversarial_points<B: Backend>(backend: &B) {
 
 /// Without a table, and with one too small for all levels.
 pub fn msm_without_table<B: Backend>(backend: &B) {
-    for case in Case::all(&[1, 2, 65, 700]) {
-        for table_bytes in [0, case.len * 64, case.len * 64 * 5] {
+    for case in Case::all(&[1, 65, 700]) {
+        for table_bytes in [0, case.len * 64 * 5] {
             compare!(backend, commit, &case, Points::Distinct, table_bytes);
             compare!(backend, commit, &case, Points::WithIdentity, table_bytes);
         }
@@ -54,7 +54,7 @@ pub fn msm_without_table<B: Backend>(backend: &B) {
 
 /// A few scalars of the host against chosen rows, repeated and out of range ones too.
 pub fn msm_rows<B: Backend>(backend: &B) {
-    fn scenario<B: Backend>(backend: &B, case: &Case, rows: &Vec<usize>) -> Result<Vec<G1Affine>> {
+    fn scenario<B: Backend>(backend: &B, case: &Case, rows: &[usize]) -> Result<Vec<G1Affine>> {
         let bases = backend.load_bases(&Points::WithIdentity.make(50, case.seed), TABLE_BYTES)?;
         Ok(vec![backend.msm_rows(&bases, rows, &case.scalars(0))?])
     }

@@ -53,7 +53,7 @@ transform!(/// Coefficients to values on a coset.
 
 /// Values on one to five cosets to coefficients, dependent cosets among them.
 pub fn interpolate_cosets<B: Backend>(backend: &B) {
-    fn scenario<B: Backend>(backend: &B, case: &Case, shifts: &Vec<Fr>) -> Result<Vec<Fr>> {
+    fn scenario<B: Backend>(backend: &B, case: &Case, shifts: &[Fr]) -> Result<Vec<Fr>> {
         let columns: Vec<B::Scalars> =
             (0..shifts.len()).map(|i| backend.upload(&case.scalars(i as u64))).collect::<Result<_>>()?;
         let cosets: Vec<(Fr, &B::Scalars)> = shifts.iter().copied().zip(&columns).collect();

@@ -41,7 +41,7 @@ pub fn scale<B: Backend>(backend: &B) {
 
 /// No terms, and terms of different lengths with special factors.
 pub fn linear_combination<B: Backend>(backend: &B) {
-    fn scenario<B: Backend>(backend: &B, case: &Case, factors: &Vec<Fr>) -> Result<Vec<Fr>> {
+    fn scenario<B: Backend>(backend: &B, case: &Case, factors: &[Fr]) -> Result<Vec<Fr>> {
         let shortened = |i: usize| Case { len: case.len - (i * 7).min(case.len), ..*case };
         let vectors: Vec<B::Scalars> =
             (0..factors.len()).map(|i| backend.upload(&shortened(i).scalars(i as u64))).collect::<Result<_>>()?;
@@ -49,9 +49,9 @@ pub fn linear_combination<B: Backend>(backend: &B) {
         backend.download(&backend.linear_combination(&terms)?)
     }
     for case in Case::all(SIZES) {
-        let special = vec![Fr::ONE, case.random(0), Fr::ZERO, -Fr::ONE, case.random(1)];
+        let special = [Fr::ONE, case.random(0), Fr::ZERO, -Fr::ONE, case.random(1)];
         for count in 0..=special.len() {
-            compare!(backend, scenario, &case, &special[..count].to_vec());
+            compare!(backend, scenario, &case, &special[..count]);
         }
     }
 }

@@ -15,7 +15,7 @@ pub(super) fn batch_invert<F: Field>(values: &mut [F], prefixes: &mut Vec<F>) {
     for row in values.chunks(LANES) {
         for (product, value) in products.iter_mut().zip(row) {
             prefixes.push(*product);
-            if !value.is_zero_vartime() {
+            if *value != F::ZERO {
                 *product *= value;
             }
         }
@@ -23,8 +23,8 @@ pub(super) fn batch_invert<F: Field>(values: &mut [F], prefixes: &mut Vec<F>) {
     let mut inverses = invert_lanes(products);
     for (row, prefixes) in values.chunks_mut(LANES).zip(prefixes.chunks(LANES)).rev() {
         for ((inverse, value), prefix) in inverses.iter_mut().zip(row).zip(prefixes) {
-            if !value.is_zero_vartime() {
-                let next = *inverse * &*value;
+            if *value != F::ZERO {
+                let next = *inverse * *value;
                 *value = *inverse * prefix;
                 *inverse = next;
             }

@@ -107,7 +107,7 @@ fn join(low: &mut [Fr], high: &mut [Fr], factors: &[Fr]) {
     low[0] = a + b;
     high[0] = a - b;
     for ((a, b), w) in low.iter_mut().zip(high).zip(factors).skip(1) {
-        let shifted = *w * &*b;
+        let shifted = *w * *b;
         *b = *a - shifted;
         *a += shifted;
     }

@@ -105,7 +105,7 @@ pub(super) fn combine(factors: &[Fr], vectors: &[&[Fr]]) -> Vec<Fr> {
             let Some(values) = vector.get(start..) else { continue };
             if *factor == Fr::ONE {
                 rows.iter_mut().zip(values).for_each(|(acc, value)| *acc += value);
-            } else if !factor.is_zero_vartime() {
+            } else if *factor != Fr::ZERO {
                 rows.iter_mut().zip(values).for_each(|(acc, value)| *acc += factor * value);
             }
         }

@@ -21,7 +21,7 @@ pub(super) struct Sums {
 
 /// Whether a point is the identity, which is stored as (0, 0). No other point has y = 0, the group order being odd.
 pub(super) fn is_identity(point: &G1Affine) -> bool {
-    point.y.is_zero_vartime()
+    point.y == Fq::ZERO
 }
 
 /// Adds up the table's points by key. Keys ascend; an entry is twice a table index, plus one to negate the point. The

@@ -32,7 +32,7 @@ fn sum_groups(plan: &Plan, buckets: &Sums, groups: usize, group: impl Fn(usize) 
     // Group 0 has weight 0 and counts for nothing.
     let mut keyed: Vec<(u32, u32)> = (buckets.keys.iter().zip(0u32..))
         .map(|(key, index)| (key_of(*key), index << 1))
-        .filter(|(key, _)| *key as usize % groups != 0)
+        .filter(|(key, _)| !(*key as usize).is_multiple_of(groups))
         .collect();
     keyed.sort_unstable();
     let (keys, entries) = keyed.into_iter().unzip();
