@@ -1,10 +1,10 @@
 //! Keys of a network: made once per architecture and model.
 
+use group::GroupEncoding;
 use halo2_proofs::{
     SerdeFormat,
     plonk::{ProvingKey, VerifyingKey, keygen_pk, keygen_vk},
 };
-use group::GroupEncoding;
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,9 @@ use crate::{
 #[non_exhaustive]
 pub enum KeyError {
     /// The reference string is for another size.
-    #[error("the reference string has k = {got}, the circuit needs k = {expected}\nhint: give a file of that size or larger")]
+    #[error(
+        "the reference string has k = {got}, the circuit needs k = {expected}\nhint: give a file of that size or larger"
+    )]
     SrsSize {
         /// Size of the reference string.
         got: u32,
@@ -213,7 +215,9 @@ impl VerifyingKeys {
             header.architecture.clone(),
         )
         .map_err(|error| KeyError::Malformed(error.to_string()))?;
-        if vk.cs().blinding_factors() + 1 != header.blinding_points || header.model != header.architecture.weight_columns {
+        if vk.cs().blinding_factors() + 1 != header.blinding_points
+            || header.model != header.architecture.weight_columns
+        {
             return Err(malformed("numbers of points disagree with the circuit"));
         }
         let keys = Self {
@@ -228,7 +232,9 @@ impl VerifyingKeys {
             statement: header.statement,
             insecure_srs: header.insecure_srs,
         };
-        keys.statement.check(keys.architecture.instance_columns(), (1 << keys.k) - header.blinding_points).map_err(KeyError::Malformed)?;
+        keys.statement
+            .check(keys.architecture.instance_columns(), (1 << keys.k) - header.blinding_points)
+            .map_err(KeyError::Malformed)?;
         if reader.0.is_empty() { Ok(keys) } else { Err(malformed("trailing bytes")) }
     }
 }

@@ -63,7 +63,8 @@ pub fn verify(
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let digest = keys.digest();
     let (folded, s) = replay(keys, digest, &columns, proof)?;
-    let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
+    let powers: Vec<Fr> =
+        std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
     let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
     let difference = (folded.to_curve() - fold).to_affine();
     let mut cursor = Cursor::new(proof);
@@ -80,7 +81,11 @@ pub fn verify(
 }
 
 /// The stock verifier, on parameters that hold no more than it uses.
-fn verify_circuit(keys: &VerifyingKeys, columns: &[&[Fr]], transcript: &mut ReadTranscript<'_, '_>) -> Result<(), VerifyError> {
+fn verify_circuit(
+    keys: &VerifyingKeys,
+    columns: &[&[Fr]],
+    transcript: &mut ReadTranscript<'_, '_>,
+) -> Result<(), VerifyError> {
     // `from_parts` is a method: the parameters it is called on are not used.
     let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(

@@ -36,9 +36,9 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
                 Accumulator::Weights => row.advice(a.folded_weights()) * row.usable(),
                 Accumulator::Operand | Accumulator::OperandDigest => operand(&mut row),
                 Accumulator::Result => result(&mut row),
-                Accumulator::ResultTotal => {
-                    row.role(&FixedRole::Take).map_or(super::constant(0), |take| take * row.accumulator(Accumulator::Result))
-                }
+                Accumulator::ResultTotal => row
+                    .role(&FixedRole::Take)
+                    .map_or(super::constant(0), |take| take * row.accumulator(Accumulator::Result)),
                 Accumulator::ResultDigest => digest(&mut row),
                 Accumulator::Garbage => garbage(&mut row),
             };

@@ -17,8 +17,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
                 let mut row = Row::new(cells, config);
                 let selector = row.fixed_at(index);
                 let maximum = row.advice(a.activated(0));
-                let gate =
-                    |k| selector.clone() * (row.advice(a.copy(k)) + row.advice(a.range(k)) - maximum.clone());
+                let gate = |k| selector.clone() * (row.advice(a.copy(k)) + row.advice(a.range(k)) - maximum.clone());
                 (0..*window).map(gate).collect::<Vec<_>>()
             }),
             FixedRole::Kind(RowKind::GatheredSum) => meta.create_gate("sum of copies", |cells| {

@@ -52,7 +52,9 @@ fn key(row: &mut Row<'_, '_>, key: Key) -> Expression<Fr> {
     let Challenges { alpha, theta, .. } = row.challenges();
     match key {
         // Only θ³·tag + α besides the value: both constant over the rows.
-        Key::Range(i) => compress([row.advice(a.range(i)), constant(0), constant(0)], constant(RANGE_TAG), &theta, &alpha),
+        Key::Range(i) => {
+            compress([row.advice(a.range(i)), constant(0), constant(0)], constant(RANGE_TAG), &theta, &alpha)
+        }
         Key::Copy(k) => {
             let index = row.role(&FixedRole::GatherIndex(k)).unwrap_or(constant(0));
             compress([row.advice(a.copy(k)), index, constant(0)], constant(GATHER_TAG), &theta, &alpha)

@@ -12,7 +12,10 @@ pub(crate) mod pool;
 mod sum;
 
 use halo2_proofs::{
-    plonk::{Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase, ThirdPhase, VirtualCells},
+    plonk::{
+        Advice, Challenge, Column, ConstraintSystem, Expression, FirstPhase, Fixed, Instance, SecondPhase, ThirdPhase,
+        VirtualCells,
+    },
     poly::Rotation,
 };
 use halo2curves::bn256::Fr;

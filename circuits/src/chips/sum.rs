@@ -17,8 +17,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         let lookups = helpers - row.advice(a.table_helper()) - sources;
         let step = row.role(&FixedRole::SumStep).unwrap_or(constant(0));
         let end = row.role(&FixedRole::SumEnd).unwrap_or(constant(0));
-        let recurrence =
-            row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities(&mut row);
+        let recurrence = row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities(&mut row);
         vec![recurrence, end * sum]
     });
 }

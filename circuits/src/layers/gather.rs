@@ -10,7 +10,8 @@ use crate::{
 pub(crate) fn windows(input: Shape, window: &Window) -> Vec<Vec<usize>> {
     let Some([height, width]) = window.output(input.height, input.width) else { return Vec::new() };
     let mut all = Vec::with_capacity(input.channels * height * width);
-    for (c, i, j) in (0..input.channels).flat_map(|c| (0..height).flat_map(move |i| (0..width).map(move |j| (c, i, j)))) {
+    for (c, i, j) in (0..input.channels).flat_map(|c| (0..height).flat_map(move |i| (0..width).map(move |j| (c, i, j))))
+    {
         let inside = |axis: usize, out: usize, tap: usize, size: usize| {
             (out * window.stride[axis] + tap).checked_sub(window.pad_before[axis]).filter(|at| *at < size)
         };

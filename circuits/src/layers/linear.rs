@@ -54,10 +54,8 @@ fn place_operand(
     let distances: Vec<Power> = exponents.windows(2).map(|e| Power::r(e[0] - e[1])).collect();
     let ends = planner.place_operand(planner.graph.nodes[index].inputs[0], taps.len() * blocks)?;
     for (channel, &end) in ends.iter().enumerate() {
-        let list: Vec<BankValues> = taps
-            .iter()
-            .map(|&(a, b)| BankValues::Weight(((channel * height + a) * width + b) as u32))
-            .collect();
+        let list: Vec<BankValues> =
+            taps.iter().map(|&(a, b)| BankValues::Weight(((channel * height + a) * width + b) as u32)).collect();
         planner.place_weights(index, end, &list, &distances, blocks);
         planner.term(identity, Source::Dot, end, Default::default(), 1);
     }

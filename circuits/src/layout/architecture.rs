@@ -120,8 +120,10 @@ pub enum FixedRole {
 pub struct Architecture {
     /// Requantisation shift `S`; the range table is `[0, 2^S)`.
     pub shift: u32,
-    /// Operand cells per row, and instance columns that feed them.
+    /// Operand cells of a packed row, and instance columns that feed them.
     pub operand_lanes: usize,
+    /// Advice columns for copies of operands: all lanes, one where every copy is of single elements, or none.
+    pub operand_columns: usize,
     /// Activation triples per row.
     pub activation_lanes: usize,
     /// Limbs of the excess by which a saturated value leaves its range.
@@ -186,7 +188,7 @@ impl Architecture {
 
     /// Rounded accumulator of an activation lane, saturated to its table.
     pub const fn rounded(&self, lane: usize) -> usize {
-        self.operand_lanes + 3 * lane
+        self.operand_columns + 3 * lane
     }
 
     /// Result of an activation lane.
@@ -201,7 +203,7 @@ impl Architecture {
 
     /// Range-checked cell.
     pub const fn range(&self, i: usize) -> usize {
-        self.operand_lanes + 3 * self.activation_lanes + i
+        self.operand_columns + 3 * self.activation_lanes + i
     }
 
     /// Gathered copy.
@@ -278,6 +280,12 @@ impl Architecture {
         1 + self.excess_limbs
     }
 
+    /// Whether every operand selector finds the columns that it reads.
+    fn reads_existing_operands(&self) -> bool {
+        let packed = !self.fixed.contains(&FixedRole::OperandPacked) || self.operand_columns == self.operand_lanes;
+        packed && (!self.fixed.contains(&FixedRole::OperandSingle) || self.operand_columns > 0)
+    }
+
     /// Bounds every number before columns are created by it: for shapes read from a file.
     ///
     /// # Errors
@@ -285,6 +293,7 @@ impl Architecture {
     pub fn check(&self) -> Result<(), String> {
         let counts = [
             self.operand_lanes,
+            self.operand_columns,
             self.activation_lanes,
             self.range_columns,
             self.product_columns,
@@ -299,6 +308,8 @@ impl Architecture {
         let shape = (1..=30).contains(&self.shift)
             && (1..=3).contains(&self.lookup_group)
             && self.operand_lanes > 0
+            && self.operand_columns <= self.operand_lanes
+            && self.reads_existing_operands()
             && self.activation_lanes > 0
             && self.weight_columns <= MAX_WEIGHT_COLUMNS;
         let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);

@@ -94,8 +94,10 @@ impl<T: Clone + Add<Output = T> + Mul<Output = T>> Ring<T> {
     /// Value of a factor.
     pub fn factor(&self, factor: &Factor) -> T {
         let front = self.pow(&self.r, factor.shift);
-        factor.runs.iter().filter(|(_, count)| *count > 1).fold(front, |product, (step, count)| {
-            product * self.geometric(&self.pow(&self.r, *step), *count)
-        })
+        factor
+            .runs
+            .iter()
+            .filter(|(_, count)| *count > 1)
+            .fold(front, |product, (step, count)| product * self.geometric(&self.pow(&self.r, *step), *count))
     }
 }

@@ -113,6 +113,11 @@ impl<'g> Planner<'g> {
         self.fixed.push((role, Vec::new()));
     }
 
+    /// Whether some row has this role.
+    pub(crate) fn has(&self, role: &FixedRole) -> bool {
+        self.roles.contains_key(role)
+    }
+
     pub(crate) fn step(&mut self, accumulator: Accumulator, row: usize, power: Power) {
         self.set(FixedRole::Step(accumulator, power), row, 1);
     }
@@ -238,7 +243,14 @@ impl<'g> Planner<'g> {
 
     /// Places rows of learned values that end at `end`: the values of `list`, each over all blocks of output channels.
     /// `distance` is the power between two neighbours of the list.
-    pub(crate) fn place_weights(&mut self, node: usize, end: usize, list: &[BankValues], distances: &[Power], blocks: usize) {
+    pub(crate) fn place_weights(
+        &mut self,
+        node: usize,
+        end: usize,
+        list: &[BankValues],
+        distances: &[Power],
+        blocks: usize,
+    ) {
         let first = end + 1 - list.len() * blocks;
         for (i, values) in list.iter().enumerate() {
             for block in (0..blocks).rev() {
@@ -262,7 +274,8 @@ impl<'g> Planner<'g> {
         identity: Option<(usize, usize)>,
     ) -> Result<(), LayoutError> {
         let output = self.graph.nodes[node].output;
-        let clamp = ClampTable { min: self.graph.tensors[output].format.min, max: self.graph.tensors[output].format.max };
+        let clamp =
+            ClampTable { min: self.graph.tensors[output].format.min, max: self.graph.tensors[output].format.max };
         let tag = self.tables.activation_tag(clamp);
         let first_row = self.result_row;
         for (i, entry) in entries.iter().enumerate() {
@@ -291,8 +304,8 @@ impl<'g> Planner<'g> {
     fn place_digest(&mut self, output: TensorId, entry: &ResultEntry, previous: Option<&ResultEntry>, row: usize) {
         let geometry = self.tensors.geometry(output);
         if let Some(previous) = previous {
-            let distance =
-                geometry.exponent(previous.element + previous.count - 1) - geometry.exponent(entry.element + entry.count - 1);
+            let distance = geometry.exponent(previous.element + previous.count - 1)
+                - geometry.exponent(entry.element + entry.count - 1);
             self.step(Accumulator::ResultDigest, row, Power::r(distance));
         }
         if let Some(index) = self.tensors.gather_index(output) {

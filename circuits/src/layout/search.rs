@@ -77,7 +77,8 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
         }
     }
     let widest = widest.min(options.max_weight_columns).max(least);
-    let mut weights: Vec<usize> = [16, 32, 64, 128, 256, 512].into_iter().filter(|w| (least..widest).contains(w)).collect();
+    let mut weights: Vec<usize> =
+        [16, 32, 64, 128, 256, 512].into_iter().filter(|w| (least..widest).contains(w)).collect();
     weights.push(widest);
     let mut all = Vec::new();
     for &weight_columns in &weights {
@@ -223,6 +224,10 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
     let mut architecture = Architecture {
         shift: planner.graph.shift,
         operand_lanes: planner.widths.operand_lanes,
+        operand_columns: match (planner.has(&FixedRole::OperandPacked), planner.has(&FixedRole::OperandSingle)) {
+            (true, _) => planner.widths.operand_lanes,
+            (false, single) => usize::from(single),
+        },
         activation_lanes: activations,
         excess_limbs: limbs.excess,
         spread_limbs: limbs.spread,

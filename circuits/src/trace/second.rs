@@ -54,8 +54,8 @@ fn free_coefficients(
     let x = &execution.values[node.inputs[0]];
     let [height, width] = linear.window.kernel;
     let degree = run.free.len() - 1;
-    for (c, i, j) in (0..shape.channels)
-        .flat_map(|c| (0..shape.height).flat_map(move |i| (0..shape.width).map(move |j| (c, i, j))))
+    for (c, i, j) in
+        (0..shape.channels).flat_map(|c| (0..shape.height).flat_map(move |i| (0..shape.width).map(move |j| (c, i, j))))
     {
         let value = x[shape.index(c, i, j)];
         if value == 0 {
