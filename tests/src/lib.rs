@@ -2,5 +2,5 @@
 
 pub mod conformance;
 pub mod naive;
-pub mod zoo;
 pub mod networks;
+pub mod zoo;

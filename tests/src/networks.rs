@@ -8,7 +8,7 @@ use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     graph::{Execution, Format, Graph, Linear, Node, Op, Shape, Tensor, Window},
     keys::{self, ProvingKeys},
-    layout::{Layout, LayoutOptions},
+    layout::{Layout, LayoutOptions, lower},
     prove::Job,
     trace::FirstPhase,
     verify::{self, VerifyError},
@@ -138,6 +138,7 @@ pub struct Session {
 impl Session {
     /// Compiles a graph and runs it on a random input.
     pub fn new(graph: Graph, options: &LayoutOptions, seed: u64) -> Self {
+        let graph = lower(graph);
         let layout = Layout::compile(&graph, options).expect("the graph has a layout");
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let srs = Srs::development(layout.k, &mut rng).expect("a development reference string");
@@ -206,6 +207,7 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("convolution, padding and stride", strided()),
         ("residual addition", residual()),
         ("pooling by gathering", gathered()),
+        ("one tensor under two shapes, a pooled input", reshaped()),
     ]
 }
 
@@ -272,6 +274,16 @@ pub fn gathered() -> Graph {
     let flat = b.node(Op::Reshape, &[mean], Shape::vector(32), (-16, 15));
     let y = b.linear(flat, 2, Window::UNIT, [1, 1], 60, WIDE);
     b.finish(&[y, max])
+}
+
+/// An input that is pooled directly, and a tensor that convolutions read under two shapes.
+pub fn reshaped() -> Graph {
+    let mut b = Builder::new(8, 6, image(2, 4, 4), (0, 31));
+    let max = b.node(Op::MaxPool(square(2, 1, 0)), &[0], image(2, 3, 3), (0, 31));
+    let x = b.linear(max, 2, square(2, 1, 0), [1, 1], 30, (0, 31));
+    let wide = b.node(Op::Reshape, &[max], image(1, 3, 6), (0, 31));
+    let y = b.linear(wide, 3, square(2, 1, 0), [1, 1], 30, (-16, 15));
+    b.finish(&[x, y])
 }
 
 /// Options that keep the weight bank narrow, so that small layers take several blocks.

@@ -12,6 +12,7 @@
 mod architecture;
 mod challenge;
 mod geometry;
+mod lower;
 mod planner;
 mod search;
 mod statement;
@@ -23,6 +24,7 @@ use thiserror::Error;
 pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source};
 pub use challenge::{Factor, Power, Ring, Variable};
 pub use geometry::Geometry;
+pub use lower::lower;
 pub(crate) use planner::{Order, Planner, ResultEntry};
 pub use statement::{Placement, Port, Statement, StatementError};
 pub use table::{ClampTable, FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables};
@@ -197,7 +199,7 @@ pub struct Summary {
 }
 
 impl Layout {
-    /// Chooses the circuit's shape and places every value.
+    /// Chooses the circuit's shape and places every value of a graph that went through [`lower`].
     ///
     /// # Errors
     /// [`LayoutError::WouldNotFit`] where no permitted size suffices, [`LayoutError::Unsupported`] for a node without a

@@ -18,25 +18,13 @@ impl Tensors {
     pub(crate) fn new(graph: &Graph, lanes: usize) -> Result<Self, LayoutError> {
         let roots = roots(graph);
         let classes = classes(graph, &roots);
-        let mut wanted: HashMap<TensorId, (Shape, usize, String)> = HashMap::new();
-        for node in &graph.nodes {
-            let Op::Linear(linear) = &node.op else { continue };
-            let shape = graph.tensors[node.inputs[0]].shape;
-            if shape.height * shape.width == 1 {
-                continue;
-            }
-            let pitch = shape.width + linear.window.pad_before[1] + linear.window.pad_after[1];
-            let class = classes[roots[node.inputs[0]]];
-            let entry = wanted.entry(class).or_insert((shape, pitch, node.name.clone()));
-            if entry.0 != shape {
-                let reason = format!("it reads a tensor as {shape:?} that node '{}' reads as {:?}", entry.2, entry.0);
-                return Err(LayoutError::Unsupported { node: node.name.clone(), reason });
-            }
-            entry.1 = entry.1.max(pitch);
-        }
+        let wanted = wanted_shapes(graph, &roots, &classes).map_err(|conflict| LayoutError::Unsupported {
+            node: graph.nodes[conflict].name.clone(),
+            reason: "it reads a tensor under another shape than an earlier node".into(),
+        })?;
         let geometries = (0..graph.tensors.len())
             .map(|tensor| match wanted.get(&classes[roots[tensor]]) {
-                Some((shape, pitch, _)) => Geometry::image(*shape, *pitch, lanes),
+                Some((shape, pitch)) => Geometry::image(*shape, *pitch, lanes),
                 None => Geometry::Flat { len: graph.tensors[tensor].shape.len() },
             })
             .collect();
@@ -63,7 +51,36 @@ impl Tensors {
     }
 }
 
-fn roots(graph: &Graph) -> Vec<TensorId> {
+/// The first product, by node index, that reads a tensor under another shape than an earlier one does.
+pub(super) fn conflict(graph: &Graph) -> Option<usize> {
+    let roots = roots(graph);
+    wanted_shapes(graph, &roots, &classes(graph, &roots)).err()
+}
+
+/// Image shape and row pitch that products ask of each class; the error is a node that disagrees with an earlier one.
+fn wanted_shapes(
+    graph: &Graph,
+    roots: &[TensorId],
+    classes: &[TensorId],
+) -> Result<HashMap<TensorId, (Shape, usize)>, usize> {
+    let mut wanted: HashMap<TensorId, (Shape, usize)> = HashMap::new();
+    for (index, node) in graph.nodes.iter().enumerate() {
+        let Op::Linear(linear) = &node.op else { continue };
+        let shape = graph.tensors[node.inputs[0]].shape;
+        if shape.height * shape.width == 1 {
+            continue;
+        }
+        let pitch = shape.width + linear.window.pad_before[1] + linear.window.pad_after[1];
+        let entry = wanted.entry(classes[roots[node.inputs[0]]]).or_insert((shape, pitch));
+        if entry.0 != shape {
+            return Err(index);
+        }
+        entry.1 = entry.1.max(pitch);
+    }
+    Ok(wanted)
+}
+
+pub(super) fn roots(graph: &Graph) -> Vec<TensorId> {
     let mut roots: Vec<TensorId> = (0..graph.tensors.len()).collect();
     for node in &graph.nodes {
         if matches!(node.op, Op::Reshape) {
