@@ -57,7 +57,7 @@ fn build(root: &Path) -> Outcome<PathBuf> {
         .output()?;
     let messages = String::from_utf8(output.stdout)?;
     let executable = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let executable = executable.filter_map(|message| Some(message["executable"].as_str()?.to_owned())).last();
+    let executable = executable.filter_map(|message| Some(message["executable"].as_str()?.to_owned())).next_back();
     Ok(executable.ok_or("the command line does not build")?.into())
 }
 

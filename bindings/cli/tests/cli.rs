@@ -39,7 +39,8 @@ const VERIFY_FIELDS: [&str; 7] = ["accepted", "reason", "model", "input", "outpu
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();
     let mut got: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
-    (expected.sort_unstable(), got.sort_unstable());
+    expected.sort_unstable();
+    got.sort_unstable();
     assert_eq!(got, expected);
 }
 

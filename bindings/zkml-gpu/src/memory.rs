@@ -11,7 +11,7 @@ impl CompiledModel {
         let summary = self.summary();
         let columns = 4 * summary.advice_columns as u64 + 6 * summary.fixed_columns as u64 + 24;
         let parameters = 8 * self.parameters() as u64;
-        (columns * SCALAR_BYTES << summary.k) + parameters
+        ((columns * SCALAR_BYTES) << summary.k) + parameters
     }
 
     /// Refuses, with the numbers, what would not fit.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Summary};
+use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Summary, lower};
 use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, quantise};
 use zkml_gpu_engine::srs::Srs;
 
@@ -65,7 +65,8 @@ impl Model {
     /// # Errors
     /// [`Error::Quantise`] for unusable samples or weights, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
-        let quantised = quantise(self.float.graph(), samples, &options.quantisation)?;
+        let mut quantised = quantise(self.float.graph(), samples, &options.quantisation)?;
+        quantised.graph = lower(quantised.graph);
         let layout = Layout::compile(&quantised.graph, &options.layout)?;
         Ok(CompiledModel { name: self.name.clone(), quantised, layout })
     }

@@ -33,8 +33,8 @@ pub struct Proved {
 /// The engine's prover over each back end of this build.
 #[derive(Debug)]
 enum Engine {
-    Cpu(Prover<Cpu>),
-    DualCpu(Prover<Dual<Cpu, Cpu>>),
+    Cpu(Box<Prover<Cpu>>),
+    DualCpu(Box<Prover<Dual<Cpu, Cpu>>>),
 }
 
 impl ModelProver {
@@ -104,8 +104,8 @@ impl ModelProver {
     }
 }
 
-fn load<B: Backend>(backend: B, srs: &Srs, keys: &ProvingKeys) -> Result<Prover<B>, ProverError> {
+fn load<B: Backend>(backend: B, srs: &Srs, keys: &ProvingKeys) -> Result<Box<Prover<B>>, ProverError> {
     let mut options = ProverOptions::default();
     options.lagrange_points = Some(srs.lagrange().to_vec());
-    Prover::with_options(backend, srs.params(), &keys.pk, options)
+    Ok(Box::new(Prover::with_options(backend, srs.params(), &keys.pk, options)?))
 }
