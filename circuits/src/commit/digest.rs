@@ -58,3 +58,65 @@ impl Bound<'_> {
         Fr::from_uniform_bytes(hasher.finalize().as_array())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ff::Field;
+    use group::{Group, prime::PrimeCurveAffine};
+    use halo2curves::bn256::G1;
+
+    #[test]
+    fn everything_that_a_verifier_trusts_changes_the_digest() {
+        let points: Vec<G1Affine> =
+            (1..8u64).map(|i| group::Curve::to_affine(&(G1::generator() * Fr::from(i)))).collect();
+        let g2 = [G2Affine::generator(), G2Affine::identity()];
+        let honest = Bound {
+            transcript_repr: Fr::ONE,
+            k: 8,
+            g: points[0],
+            g2,
+            blinding_points: &points[1..4],
+            folded_weights: 5,
+            model: &points[4..],
+            statement: b"statement",
+        };
+        let swapped = [points[5], points[4], points[6]];
+        let others = [
+            Bound { transcript_repr: Fr::ZERO, ..honest },
+            Bound { k: 9, ..honest },
+            Bound { g: points[1], ..honest },
+            Bound { g2: [g2[1], g2[0]], ..honest },
+            Bound { g2: [g2[0]; 2], ..honest },
+            Bound { blinding_points: &points[1..3], ..honest },
+            // The same points in the same order, one counted to the other list.
+            Bound { blinding_points: &points[1..5], model: &points[5..], ..honest },
+            Bound { blinding_points: &points[2..5], ..honest },
+            Bound { folded_weights: 6, ..honest },
+            Bound { model: &points[4..6], ..honest },
+            Bound { model: &swapped, ..honest },
+            Bound { statement: b"statemenu", ..honest },
+            Bound { statement: b"", ..honest },
+        ];
+        let digests: std::collections::HashSet<[u8; 32]> =
+            others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest()).into()).collect();
+        assert_eq!(digests.len(), others.len() + 1);
+        assert_eq!(honest.digest(), honest.digest());
+    }
+
+    #[test]
+    fn a_commitment_to_a_column_of_zeros_has_a_digest() {
+        let identity = [G1Affine::identity()];
+        let bound = |model| Bound {
+            transcript_repr: Fr::ONE,
+            k: 8,
+            g: G1Affine::generator(),
+            g2: [G2Affine::generator(); 2],
+            blinding_points: &[],
+            folded_weights: 0,
+            model,
+            statement: b"",
+        };
+        assert_ne!(bound(&identity).digest(), bound(&[]).digest());
+    }
+}
