@@ -649,6 +649,57 @@ fn keys_with_another_k_in_the_header_are_refused() {
 }
 
 #[test]
+#[ignore = "the number of usable rows underflows"]
+fn keys_of_a_circuit_with_less_rows_than_it_blinds_are_refused() {
+    let (header, rest) = parts(&session().keys.verifying.to_bytes());
+    // Halo2's key holds its k after a byte of version.
+    assert_eq!(u64::from(u32::from_le_bytes(rest[1..5].try_into().unwrap())), header["k"].as_u64().unwrap());
+    for k in [1u32, 2, 3] {
+        let (mut header, mut rest) = (header.clone(), rest.clone());
+        header["k"] = k.into();
+        rest[1..5].copy_from_slice(&k.to_le_bytes());
+        refused(&assemble(&header, &rest), &format!("k = {k}"));
+    }
+}
+
+#[test]
+#[ignore = "the gates index columns that the shape lacks"]
+fn keys_whose_shape_reads_columns_that_it_lacks_are_refused() {
+    let (header, rest) = parts(&session().keys.verifying.to_bytes());
+    for field in ["range_columns", "activation_lanes", "operand_lanes", "excess_limbs", "spread_limbs", "raw_output"] {
+        for value in [serde_json::json!(0), serde_json::json!(1), serde_json::json!(4096), serde_json::json!(false)] {
+            let mut changed = header.clone();
+            if changed["architecture"][field] == value {
+                continue;
+            }
+            changed["architecture"][field] = value.clone();
+            let bytes = assemble(&changed, &rest);
+            // Another shape may make keys of its own, for which no proof of this circuit holds; but it may not panic.
+            let read = catch_unwind(AssertUnwindSafe(|| VerifyingKeys::from_bytes(&bytes).is_ok()));
+            assert!(read.is_ok(), "{field} = {value}: a panic");
+        }
+    }
+}
+
+#[test]
+#[ignore = "the later of two claims of one raw output overwrites the earlier"]
+fn a_tensor_claimed_twice_has_one_value() {
+    let mut graph = dense();
+    graph.outputs.push(graph.outputs[0]);
+    if graph.validate().is_err() {
+        return;
+    }
+    let session = Session::new(graph, &LayoutOptions::default(), 14);
+    let proof = proof(&session);
+    session.verify(&session.outputs, &proof).unwrap();
+    for output in 0..2 {
+        let mut outputs = session.outputs.clone();
+        outputs[output][0] += 1;
+        assert!(session.verify(&outputs, &proof).is_err(), "claim {output} is not bound");
+    }
+}
+
+#[test]
 fn a_reference_string_of_another_size_is_refused() {
     let session = session();
     let other = Srs::development(session.layout.k + 1, ChaCha20Rng::seed_from_u64(12)).unwrap();
