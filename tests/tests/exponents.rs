@@ -1,0 +1,834 @@
+//! The exponent audit: expands every identity of a layout symbolically, from the layout's public data alone, and compares
+//! it with the layers' definitions.
+//!
+//! Each committed cell is a variable, also those that an honest prover leaves zero: padding of operands, weights outside the
+//! architecture's mask. A monomial `s^a·r^b` of an identity holds a form in these variables that must vanish. The audit
+//! demands that the monomial of an output holds its own definition and nothing else, and that what is free stays away.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use zkml_gpu_circuits::{
+    graph::{Graph, Linear, Op, Shape, TensorId, Window},
+    layout::{
+        Accumulator, BankValues, Factor, FixedRole, Layout, LayoutOptions, Power, RowKind, Source, Variable, lower,
+    },
+};
+use zkml_gpu_tests::networks::{Builder, WIDE, image, narrow, pooled, residual, strided, zoo};
+
+/// A committed or public value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Cell {
+    Operand {
+        lane: usize,
+        row: usize,
+    },
+    Instance {
+        column: usize,
+        row: usize,
+    },
+    Weight {
+        column: usize,
+        row: usize,
+    },
+    Result {
+        row: usize,
+        slot: usize,
+    },
+    Activated {
+        lane: usize,
+        row: usize,
+    },
+    Garbage {
+        lane: usize,
+        row: usize,
+    },
+    /// An element of a tensor: what cells are resolved to.
+    Element {
+        tensor: TensorId,
+        element: usize,
+    },
+    /// A weight or bias (the last tap) of a node's output channel.
+    Learned {
+        node: usize,
+        output: usize,
+        tap: usize,
+    },
+}
+
+/// `(exponent of s, exponent of r)`.
+type Monomial = (usize, usize);
+/// Products of cells with coefficients.
+type Form = BTreeMap<Vec<Cell>, i64>;
+type Poly = BTreeMap<Monomial, Form>;
+type Audit<T> = Result<T, String>;
+
+fn add(to: &mut Poly, monomial: Monomial, product: Vec<Cell>, coefficient: i64) {
+    let form = to.entry(monomial).or_default();
+    let sum = form.entry(product.clone()).or_default();
+    *sum += coefficient;
+    if *sum == 0 {
+        form.remove(&product);
+    }
+    if form.is_empty() {
+        to.remove(&monomial);
+    }
+}
+
+fn shifted(poly: &Poly, (s, r): Monomial) -> Poly {
+    poly.iter().map(|((a, b), form)| ((a + s, b + r), form.clone())).collect()
+}
+
+fn multiplied(a: &Poly, b: &Poly) -> Poly {
+    let mut product = Poly::new();
+    for (((s, r), f), ((u, v), g)) in a.iter().flat_map(|x| b.iter().map(move |y| (x, y))) {
+        for ((x, c), (y, d)) in f.iter().flat_map(|x| g.iter().map(move |y| (x, y))) {
+            let mut cells = [x.as_slice(), y].concat();
+            cells.sort_unstable();
+            add(&mut product, (s + u, r + v), cells, c * d);
+        }
+    }
+    product
+}
+
+fn monomial(power: Power) -> Monomial {
+    match power.variable {
+        Variable::S => (power.exponent, 0),
+        Variable::R => (0, power.exponent),
+    }
+}
+
+/// Exponents of `r` in a factor.
+fn exponents(factor: &Factor) -> Vec<usize> {
+    factor.runs.iter().fold(vec![factor.shift], |all, (step, count)| {
+        all.iter().flat_map(|e| (0..(*count).max(1)).map(move |m| e + step * m)).collect()
+    })
+}
+
+/// The fixed columns by role and row, as the circuit assigns them: of two values for one cell the later one stands.
+struct Columns<'l> {
+    layout: &'l Layout,
+    cells: Vec<(&'l FixedRole, BTreeMap<usize, i64>)>,
+}
+
+impl<'l> Columns<'l> {
+    fn new(layout: &'l Layout) -> Self {
+        let dense = |cells: &Vec<(u32, i64)>| cells.iter().map(|(row, value)| (*row as usize, *value)).collect();
+        let cells = layout.architecture.fixed.iter().zip(layout.fixed.iter().map(dense)).collect();
+        Self { layout, cells }
+    }
+
+    fn at(&self, role: &FixedRole, row: usize) -> i64 {
+        self.cells.iter().find(|(r, _)| *r == role).and_then(|(_, cells)| cells.get(&row)).copied().unwrap_or(0)
+    }
+
+    /// The step of an accumulator at a row.
+    fn step(&self, accumulator: Accumulator, row: usize) -> Audit<Option<Monomial>> {
+        let mut found = None;
+        for (role, cells) in &self.cells {
+            let FixedRole::Step(of, power) = role else { continue };
+            match cells.get(&row) {
+                Some(1) if *of == accumulator && row == 0 => return Err("row 0 reads a blinding row".into()),
+                Some(1) if *of == accumulator && found.is_some() => return Err(format!("two steps at row {row}")),
+                Some(1) if *of == accumulator => found = Some(monomial(*power)),
+                Some(value) if *value != 1 => return Err(format!("a step of {value}")),
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// What the gates add to an accumulator at a row, every cell a variable.
+    fn input(&self, accumulator: Accumulator, row: usize, result: &Poly) -> Poly {
+        let a = &self.layout.architecture;
+        let mut input = Poly::new();
+        let one = |cell| vec![cell];
+        match accumulator {
+            Accumulator::Weights => {
+                for column in 0..a.weight_columns {
+                    add(&mut input, (column, 0), one(Cell::Weight { column, row }), 1);
+                }
+            }
+            Accumulator::Operand | Accumulator::OperandDigest => {
+                let lanes = a.operand_lanes;
+                let operand = |lane| Cell::Operand { lane, row };
+                let instance = |column| Cell::Instance { column, row };
+                let mut read = |role: &FixedRole, lanes: usize, cell: &dyn Fn(usize) -> Cell| {
+                    let selector = self.at(role, row);
+                    (0..lanes)
+                        .filter(|_| selector != 0)
+                        .for_each(|l| add(&mut input, (0, lanes - 1 - l), one(cell(l)), selector));
+                };
+                read(&FixedRole::OperandPacked, lanes, &operand);
+                read(&FixedRole::OperandSingle, 1, &operand);
+                read(&FixedRole::InstancePacked, lanes, &instance);
+                read(&FixedRole::InstanceSingle, 1, &instance);
+            }
+            Accumulator::Result => {
+                for (kind, selector) in self.kinds(row) {
+                    slots(kind).into_iter().enumerate().for_each(|(slot, at)| {
+                        add(&mut input, at, one(Cell::Result { row, slot }), selector);
+                    });
+                }
+            }
+            Accumulator::ResultTotal => {
+                if self.at(&FixedRole::Take, row) == 1 {
+                    input.clone_from(result);
+                }
+            }
+            Accumulator::ResultDigest => {
+                for (kind, selector) in self.kinds(row) {
+                    let lanes = digest_lanes(kind);
+                    (0..lanes).for_each(|lane| {
+                        add(&mut input, (0, lanes - 1 - lane), one(Cell::Activated { lane, row }), selector);
+                    });
+                }
+            }
+            Accumulator::Garbage => {
+                for lane in 0..a.garbage_lanes {
+                    let mask = self.at(&FixedRole::GarbageMask(lane), row);
+                    if mask != 0 {
+                        add(&mut input, (0, a.garbage_lanes - 1 - lane), one(Cell::Garbage { lane, row }), mask);
+                    }
+                }
+            }
+        }
+        input
+    }
+
+    fn kinds(&self, row: usize) -> Vec<(RowKind, i64)> {
+        let kind = |(role, cells): &(&FixedRole, BTreeMap<usize, i64>)| match role {
+            FixedRole::Kind(kind) => cells.get(&row).map(|value| (*kind, *value)),
+            _ => None,
+        };
+        self.cells.iter().filter_map(kind).collect()
+    }
+
+    /// Values of an accumulator on the rows where something reads it.
+    fn accumulate(&self, accumulator: Accumulator, read: &BTreeSet<usize>) -> Audit<BTreeMap<usize, Poly>> {
+        let (mut value, mut result, mut values) = (Poly::new(), Poly::new(), BTreeMap::new());
+        for row in 0..self.layout.usable_rows() {
+            if accumulator == Accumulator::ResultTotal {
+                result = self.next(Accumulator::Result, row, &result, &Poly::new())?;
+            }
+            value = self.next(accumulator, row, &value, &result)?;
+            if read.contains(&row) {
+                values.insert(row, value.clone());
+            }
+        }
+        Ok(values)
+    }
+
+    fn next(&self, accumulator: Accumulator, row: usize, previous: &Poly, result: &Poly) -> Audit<Poly> {
+        let mut value = match self.step(accumulator, row)? {
+            Some(step) => shifted(previous, step),
+            None => Poly::new(),
+        };
+        for (at, form) in self.input(accumulator, row, result) {
+            form.into_iter().for_each(|(cells, c)| add(&mut value, at, cells, c));
+        }
+        Ok(value)
+    }
+
+    /// The identities, expanded.
+    fn identities(&self) -> Audit<Vec<Poly>> {
+        let mut reads: HashMap<Accumulator, BTreeSet<usize>> = HashMap::new();
+        for (role, cells) in &self.cells {
+            let FixedRole::Term { source, .. } = role else { continue };
+            for accumulator in sources(*source) {
+                reads.entry(accumulator).or_default().extend(cells.keys());
+            }
+        }
+        let mut values = HashMap::new();
+        for (accumulator, rows) in reads {
+            values.insert(accumulator, self.accumulate(accumulator, &rows)?);
+        }
+        let mut identities = vec![Poly::new(); self.layout.identities];
+        for (role, cells) in &self.cells {
+            let FixedRole::Term { identity, source, factor } = role else { continue };
+            for (row, coefficient) in cells {
+                let value =
+                    sources(*source).into_iter().map(|a| values[&a][row].clone()).reduce(|a, b| multiplied(&a, &b));
+                for exponent in exponents(factor) {
+                    for (at, form) in shifted(value.as_ref().unwrap(), (0, exponent)) {
+                        form.into_iter()
+                            .for_each(|(cells, c)| add(&mut identities[*identity], at, cells, c * coefficient));
+                    }
+                }
+            }
+        }
+        Ok(identities)
+    }
+}
+
+fn sources(source: Source) -> Vec<Accumulator> {
+    match source {
+        Source::Dot => vec![Accumulator::Operand, Accumulator::Weights],
+        Source::Accumulator(accumulator) => vec![accumulator],
+    }
+}
+
+/// Monomials of the accumulators of a row, by slot.
+fn slots(kind: RowKind) -> Vec<Monomial> {
+    match kind {
+        RowKind::Requantise { lanes, spacing } => {
+            let (s, r) = monomial(spacing);
+            (0..lanes).map(|lane| ((lanes - 1 - lane) * s, (lanes - 1 - lane) * r)).collect()
+        }
+        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => (0..height)
+            .flat_map(|i| (0..width).map(move |j| (0, (height - 1 - i) * vertical + (width - 1 - j) * horizontal)))
+            .collect(),
+        RowKind::Raw => vec![(0, 0)],
+        RowKind::GatheredMaximum { .. } | RowKind::GatheredSum => Vec::new(),
+    }
+}
+
+fn digest_lanes(kind: RowKind) -> usize {
+    match kind {
+        RowKind::Requantise { lanes, .. } => lanes,
+        RowKind::Raw => 0,
+        _ => 1,
+    }
+}
+
+/// The tensor whose cells a tensor shares.
+fn root(graph: &Graph, tensor: TensorId) -> TensorId {
+    let producer = graph.nodes.iter().find(|node| node.output == tensor && matches!(node.op, Op::Reshape));
+    producer.map_or(tensor, |node| root(graph, node.inputs[0]))
+}
+
+/// What is known of cells: the element that each equals, `None` for zero.
+struct Auditor<'l> {
+    graph: &'l Graph,
+    layout: &'l Layout,
+    known: HashMap<Cell, Option<Cell>>,
+    claims: HashMap<Cell, Cell>,
+}
+
+/// What an audit saw.
+#[derive(Debug, Default)]
+struct Seen {
+    products: usize,
+    combinations: usize,
+    ties: usize,
+    outputs: usize,
+    masked: usize,
+    padding: usize,
+    garbage: usize,
+}
+
+impl<'l> Auditor<'l> {
+    fn new(graph: &'l Graph, layout: &'l Layout) -> Audit<Self> {
+        let mut auditor = Self { graph, layout, known: HashMap::new(), claims: HashMap::new() };
+        for result in &layout.results {
+            let output = graph.nodes[result.node as usize].output;
+            for lane in 0..digest_lanes(result.kind) {
+                let element = Cell::Element { tensor: output, element: result.element as usize + lane };
+                auditor.known.insert(Cell::Activated { lane, row: result.row as usize }, Some(element));
+            }
+        }
+        // The verifier fills the instance columns: claimed tensors where they stand, zero elsewhere.
+        let statement = &layout.statement;
+        for (ports, tensors, input) in
+            [(&statement.inputs, &graph.inputs, true), (&statement.outputs, &graph.outputs, false)]
+        {
+            for (port, tensor) in ports.iter().zip(tensors) {
+                for element in 0..port.len {
+                    let (column, row) = port.placement.cell(element);
+                    let (cell, value) =
+                        (Cell::Instance { column, row }, Cell::Element { tensor: root(graph, *tensor), element });
+                    let taken = auditor.known.contains_key(&cell) || auditor.claims.contains_key(&cell);
+                    if taken || row >= layout.usable_rows() {
+                        return Err(format!("two claims at {cell:?}, or it is not usable"));
+                    }
+                    if input {
+                        auditor.known.insert(cell, Some(value));
+                    } else {
+                        auditor.claims.insert(cell, value);
+                    }
+                }
+            }
+        }
+        Ok(auditor)
+    }
+
+    fn is_claim(&self, cell: Cell) -> bool {
+        self.claims.contains_key(&cell)
+    }
+
+    /// A cell's value where it is known: `Some(None)` for zero.
+    fn value(&self, cell: Cell) -> Option<Option<Cell>> {
+        match cell {
+            Cell::Instance { .. } if !self.is_claim(cell) => Some(self.known.get(&cell).copied().flatten()),
+            _ => self.known.get(&cell).copied(),
+        }
+    }
+
+    /// An identity of digests: each monomial says that one unknown cell equals one known, or is zero.
+    fn tie(&mut self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
+        for (at, form) in identity {
+            let (mut known, mut unknown) = (Form::new(), Vec::new());
+            for (cells, coefficient) in form {
+                let [cell] = cells[..] else { return Err(format!("a product in a digest at {at:?}")) };
+                match self.value(cell) {
+                    Some(Some(element)) => *known.entry(vec![element]).or_default() += coefficient,
+                    Some(None) => {}
+                    None => unknown.push((cell, *coefficient)),
+                }
+            }
+            known.retain(|_, coefficient| *coefficient != 0);
+            if unknown.is_empty() && known.is_empty() {
+                continue;
+            }
+            let [(cell, coefficient)] = unknown[..] else {
+                return Err(format!("{} unknown cells in a digest at {at:?}", unknown.len()));
+            };
+            let value = match known.into_iter().collect::<Vec<_>>().as_slice() {
+                [] => None,
+                [(element, other)] if *other == -coefficient && coefficient.abs() == 1 => Some(element[0]),
+                other => return Err(format!("digest at {at:?}: {other:?}")),
+            };
+            seen.padding += usize::from(value.is_none());
+            self.known.insert(cell, value);
+        }
+        seen.ties += 1;
+        Ok(())
+    }
+
+    /// Replaces cells by what they equal; `None` for a product with a zero.
+    fn resolve(&self, cells: &[Cell]) -> Audit<Option<Vec<Cell>>> {
+        let mut resolved = Vec::with_capacity(cells.len());
+        for cell in cells {
+            let value = match *cell {
+                Cell::Weight { column, row } => Some(self.learned(column, row)),
+                Cell::Result { .. } | Cell::Garbage { .. } => Some(*cell),
+                _ => self.value(*cell).ok_or_else(|| format!("{cell:?} is free"))?,
+            };
+            match value {
+                Some(cell) => resolved.push(cell),
+                None => return Ok(None),
+            }
+        }
+        resolved.sort_unstable();
+        Ok(Some(resolved))
+    }
+
+    /// The learned value at a place of the weight bank, or the place itself where the architecture has none.
+    fn learned(&self, column: usize, row: usize) -> Cell {
+        let masked = Cell::Weight { column, row };
+        let Some(entry) = self.layout.bank.iter().find(|entry| entry.row as usize == row) else { return masked };
+        let node = entry.node as usize;
+        let Op::Linear(linear) = &self.graph.nodes[node].op else { return masked };
+        let from_last = entry.block as usize * self.layout.architecture.weight_columns + column;
+        let Some(output) = linear.out_channels.checked_sub(1 + from_last) else { return masked };
+        let taps = linear.weights.len() / linear.out_channels;
+        let tap = if let BankValues::Weight(tap) = entry.values { tap as usize } else { taps };
+        Cell::Learned { node, output, tap }
+    }
+
+    /// An identity in terms of tensors, results and learned values.
+    fn resolved(&self, identity: &Poly) -> Audit<Poly> {
+        let mut resolved = Poly::new();
+        for (at, form) in identity {
+            for (cells, coefficient) in form {
+                if let Some(cells) = self.resolve(cells)? {
+                    add(&mut resolved, *at, cells, *coefficient);
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// An identity that constrains a node's accumulators.
+    fn definitions(&self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
+        let resolved = self.resolved(identity)?;
+        let mut outputs: HashMap<Cell, Monomial> = HashMap::new();
+        let mut nodes = HashSet::new();
+        for (at, form) in &resolved {
+            let results: Vec<(Cell, i64)> = form
+                .iter()
+                .filter_map(|(cells, c)| match cells[..] {
+                    [cell @ Cell::Result { .. }] => Some((cell, *c)),
+                    _ => None,
+                })
+                .collect();
+            match results[..] {
+                [] => {}
+                [(cell, -1)] => {
+                    if let Some(other) = outputs.insert(cell, *at) {
+                        return Err(format!("{cell:?} at {at:?} and {other:?}"));
+                    }
+                    let (node, definition) = self.definition(cell)?;
+                    nodes.insert(node);
+                    let mut form = form.clone();
+                    form.remove(&vec![cell]);
+                    if form != definition {
+                        return Err(format!("{cell:?} at {at:?} is {form:?}, not {definition:?}"));
+                    }
+                }
+                _ => return Err(format!("outputs share {at:?}: {results:?}")),
+            }
+        }
+        let [node] = nodes.into_iter().collect::<Vec<_>>()[..] else {
+            return Err("an identity of several nodes".into());
+        };
+        self.all_outputs(node, &outputs)?;
+        seen.outputs += outputs.len();
+        match self.graph.nodes[node].op {
+            Op::Linear(_) => seen.products += 1,
+            _ => seen.combinations += 1,
+        }
+        self.others(&resolved, &outputs.into_values().collect(), seen)
+    }
+
+    /// Every accumulator of the node is constrained.
+    fn all_outputs(&self, node: usize, outputs: &HashMap<Cell, Monomial>) -> Audit<()> {
+        for result in self.layout.results.iter().filter(|result| result.node as usize == node) {
+            for slot in 0..slots(result.kind).len() {
+                let cell = Cell::Result { row: result.row as usize, slot };
+                outputs.get(&cell).ok_or_else(|| format!("{cell:?} is in no monomial"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Monomials that are no output's. A free coefficient is chosen when `s` is known, so it counts at every power of `s`.
+    fn others(&self, resolved: &Poly, outputs: &HashSet<Monomial>, seen: &mut Seen) -> Audit<()> {
+        let constrained: HashSet<usize> = outputs.iter().map(|(_, r)| *r).collect();
+        let is_garbage = |cells: &Vec<Cell>| matches!(cells[..], [Cell::Garbage { .. }]);
+        let free: HashSet<usize> =
+            resolved.iter().filter(|(_, form)| form.keys().any(is_garbage)).map(|((_, r), _)| *r).collect();
+        if let Some(shared) = free.intersection(&constrained).next() {
+            return Err(format!("a free coefficient at an output's exponent {shared}"));
+        }
+        seen.garbage += free.len();
+        for ((s, r), form) in resolved.iter().filter(|(at, _)| !outputs.contains(at)) {
+            if *r > self.layout.max_degree {
+                return Err(format!("r^{r} is beyond the declared degree {}", self.layout.max_degree));
+            }
+            if free.contains(r) {
+                continue;
+            }
+            // Nothing can balance it: it must vanish, so an honest witness must leave it zero.
+            let masked = |cells: &Vec<Cell>| cells.iter().any(|cell| matches!(cell, Cell::Weight { .. }));
+            if !form.keys().all(masked) {
+                return Err(format!("s^{s}·r^{r} holds {form:?} and nothing that balances it"));
+            }
+            seen.masked += 1;
+        }
+        Ok(())
+    }
+
+    /// The node of an accumulator cell, and its definition by the layer's own formula.
+    fn definition(&self, cell: Cell) -> Audit<(usize, Form)> {
+        let Cell::Result { row, slot } = cell else { return Err(format!("{cell:?} is no result")) };
+        let result = self.layout.results.iter().find(|result| result.row as usize == row);
+        let result = result.ok_or_else(|| format!("row {row} is no node's"))?;
+        let node = &self.graph.nodes[result.node as usize];
+        let (shape, element) = (self.graph.tensors[node.output].shape, result.element as usize);
+        let form = match &node.op {
+            Op::Linear(linear) => {
+                let element =
+                    if matches!(result.kind, RowKind::MaximumOfWindow { .. }) { element } else { element + slot };
+                let (channel, i, j) = position(shape, element);
+                let [height, width] = linear.pool;
+                let (a, b) = match result.kind {
+                    RowKind::MaximumOfWindow { .. } => (slot / width, slot % width),
+                    _ => (0, 0),
+                };
+                product(self.graph, result.node as usize, linear, (channel, i * height + a, j * width + b))
+            }
+            Op::Combine { multipliers } => {
+                let mut form = Form::new();
+                for (input, multiplier) in node.inputs.iter().zip(multipliers) {
+                    let value = Cell::Element { tensor: root(self.graph, *input), element: element + slot };
+                    *form.entry(vec![value]).or_default() += multiplier;
+                }
+                form.retain(|_, c| *c != 0);
+                form
+            }
+            op => return Err(format!("{op:?} has no accumulators")),
+        };
+        Ok((result.node as usize, form))
+    }
+
+    /// Raw outputs are claimed where their accumulators are read, and every other claim is tied to its element.
+    fn all_claims(&self) -> Audit<()> {
+        for (cell, element) in &self.claims {
+            let Cell::Instance { column, row } = *cell else { continue };
+            let raw = self.layout.results.iter().find(|result| {
+                column == self.layout.architecture.operand_lanes
+                    && result.row as usize == row
+                    && result.kind == RowKind::Raw
+            });
+            let value = match raw {
+                Some(result) => {
+                    let tensor = self.graph.nodes[result.node as usize].output;
+                    Some(Cell::Element { tensor, element: result.element as usize })
+                }
+                None => self.known.get(cell).copied().flatten(),
+            };
+            if value != Some(*element) {
+                return Err(format!("the claim at {cell:?} is {value:?}, not {element:?}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn position(shape: Shape, element: usize) -> (usize, usize, usize) {
+    (element / (shape.height * shape.width), element / shape.width % shape.height, element % shape.width)
+}
+
+/// `Σ x·w + bias` of one output.
+fn product(graph: &Graph, node: usize, linear: &Linear, (output, i, j): (usize, usize, usize)) -> Form {
+    let input = graph.nodes[node].inputs[0];
+    let (shape, tensor, window) = (graph.tensors[input].shape, root(graph, input), &linear.window);
+    let [height, width] = window.kernel;
+    let taps = shape.channels * height * width;
+    let mut form = Form::from([(vec![Cell::Learned { node, output, tap: taps }], 1)]);
+    for tap in 0..taps {
+        let (channel, a, b) = (tap / (height * width), tap / width % height, tap % width);
+        let y = (i * window.stride[0] + a).checked_sub(window.pad_before[0]).filter(|y| *y < shape.height);
+        let x = (j * window.stride[1] + b).checked_sub(window.pad_before[1]).filter(|x| *x < shape.width);
+        if let (Some(y), Some(x)) = (y, x) {
+            let element = shape.index(channel, y, x);
+            let mut cells = vec![Cell::Element { tensor, element }, Cell::Learned { node, output, tap }];
+            cells.sort_unstable();
+            form.insert(cells, 1);
+        }
+    }
+    form
+}
+
+/// Whether an identity constrains accumulators, and not digests alone.
+fn defines(identity: &Poly) -> bool {
+    let defining = |cell: &Cell| matches!(cell, Cell::Result { .. } | Cell::Weight { .. });
+    identity.values().flat_map(BTreeMap::keys).flatten().any(defining)
+}
+
+/// Ties all copies to their tensors, of which definitions speak.
+fn tied<'l>(graph: &'l Graph, layout: &'l Layout, identities: &[Poly], seen: &mut Seen) -> Audit<Auditor<'l>> {
+    let mut auditor = Auditor::new(graph, layout)?;
+    identities.iter().filter(|identity| !defines(identity)).try_for_each(|identity| auditor.tie(identity, seen))?;
+    Ok(auditor)
+}
+
+/// Expands and checks every identity of a layout.
+fn audit(graph: &Graph, layout: &Layout) -> Audit<Seen> {
+    let identities = Columns::new(layout).identities()?;
+    let mut seen = Seen::default();
+    let auditor = tied(graph, layout, &identities, &mut seen)?;
+    identities.iter().filter(|identity| defines(identity)).try_for_each(|i| auditor.definitions(i, &mut seen))?;
+    auditor.all_claims()?;
+    let constrained = graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear(_) | Op::Combine { .. })).count();
+    if seen.products + seen.combinations != constrained {
+        return Err(format!("{seen:?}, but {constrained} nodes have accumulators"));
+    }
+    Ok(seen)
+}
+
+fn compile(graph: &Graph, options: &LayoutOptions) -> Layout {
+    Layout::compile(graph, options).expect("the graph has a layout")
+}
+
+fn random_window(rng: &mut ChaCha20Rng, shape: Shape) -> Window {
+    loop {
+        let kernel = [0; 2].map(|_| rng.gen_range(1..=4));
+        let pads = || -> [[usize; 2]; 2] { [kernel; 2] };
+        let [pad_before, pad_after] = pads().map(|kernel| kernel.map(|k| rng.gen_range(0..k)));
+        let window = Window { kernel, stride: [0; 2].map(|_| rng.gen_range(1..=3)), pad_before, pad_after };
+        if window.output(shape.height, shape.width).is_some() {
+            return window;
+        }
+    }
+}
+
+fn random_image(rng: &mut ChaCha20Rng) -> Shape {
+    match rng.gen_range(0..4) {
+        0 => Shape::vector(rng.gen_range(1..8)),
+        1 => image(rng.gen_range(1..6), 1, rng.gen_range(2..7)),
+        _ => image(rng.gen_range(1..4), rng.gen_range(1..7), rng.gen_range(1..7)),
+    }
+}
+
+/// A product over a random window, or over a matrix or vector.
+fn random_product(
+    b: &mut Builder,
+    rng: &mut ChaCha20Rng,
+    input: usize,
+    shape: Shape,
+    range: (i64, i64),
+) -> (usize, Shape) {
+    let pointwise = shape.height == 1 && rng.gen_bool(0.6);
+    let window = if pointwise { Window::UNIT } else { random_window(rng, shape) };
+    let channels = if window == Window::UNIT { rng.gen_range(1..40) } else { rng.gen_range(1..5) };
+    let [height, width] = window.output(shape.height, shape.width).unwrap();
+    let pool = if range == WIDE { [1, 1] } else { [height, width].map(|size| rng.gen_range(1..=size.min(3))) };
+    let output = image(channels, height / pool[0], width / pool[1]);
+    (b.linear(input, channels, window, pool, 20, range), output)
+}
+
+/// One to three layers, of which every output is claimed.
+fn random_graph(seed: u64) -> Graph {
+    let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+    let mut shape = random_image(rng);
+    let range = (-16, 15);
+    let mut b = Builder::new(seed, 6, shape, range);
+    let (mut tensor, mut outputs) = (0, Vec::new());
+    for _ in 0..rng.gen_range(1..=2) {
+        (tensor, shape) = match rng.gen_range(0..8) {
+            0 => {
+                let window = Window { kernel: [1, 1], stride: [0; 2].map(|_| rng.gen_range(1..=3)), ..Window::UNIT };
+                let [height, width] = window.output(shape.height, shape.width).unwrap();
+                let channels = rng.gen_range(1..20);
+                (b.linear(tensor, channels, window, [1, 1], 20, range), image(channels, height, width))
+            }
+            1 => {
+                let flat = Shape::vector(shape.len());
+                (b.node(Op::Reshape, &[tensor], flat, range), flat)
+            }
+            _ => random_product(&mut b, rng, tensor, shape, range),
+        };
+        if rng.gen_bool(0.3) {
+            // A residual addition: of the tensor and a product of its own shape.
+            let channels = shape.channels;
+            let side = b.linear(tensor, channels, Window::UNIT, [1, 1], 20, range);
+            tensor = b.node(Op::Combine { multipliers: vec![64, -32] }, &[side, tensor], shape, range);
+        }
+    }
+    if rng.gen_bool(0.5) {
+        outputs.push(tensor);
+    }
+    let raw = rng.gen_bool(0.5);
+    let (last, _) = random_product(&mut b, rng, tensor, shape, if raw { WIDE } else { range });
+    outputs.push(last);
+    b.finish(&outputs)
+}
+
+#[test]
+fn every_output_of_the_zoo_has_a_monomial_that_holds_its_definition_alone() {
+    for options in [LayoutOptions::default(), narrow()] {
+        for (name, graph) in zoo() {
+            let graph = lower(graph);
+            let seen = audit(&graph, &compile(&graph, &options)).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert!(seen.outputs > 0 && seen.products > 0, "{name}: {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alone() {
+    let mut total = Seen::default();
+    let (mut strides, mut uneven, mut pools, mut batches, mut blocks) = (0, 0, 0, 0, 0);
+    for seed in 0..200 {
+        let graph = lower(random_graph(seed));
+        let mut options = LayoutOptions::default();
+        options.max_weight_columns = [5, 8, 1024][seed as usize % 3];
+        options.lookup_group = 1 + seed as usize % 3;
+        let layout = compile(&graph, &options);
+        let seen = audit(&graph, &layout).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph:#?}"));
+        for node in &graph.nodes {
+            let Op::Linear(linear) = &node.op else { continue };
+            let (window, input) = (&linear.window, graph.tensors[node.inputs[0]].shape);
+            strides += usize::from(window.stride != [1, 1] && linear.window.kernel > window.stride);
+            uneven += usize::from(window.pad_before != window.pad_after);
+            pools += usize::from(linear.pool != [1, 1]);
+            batches += usize::from(window.kernel == [1, 1] && input.width > 1);
+            blocks += usize::from(linear.out_channels > layout.architecture.weight_columns);
+        }
+        total.products += seen.products;
+        total.combinations += seen.combinations;
+        total.ties += seen.ties;
+        total.masked += seen.masked;
+        total.padding += seen.padding;
+        total.garbage += seen.garbage;
+    }
+    // The random networks do exercise what the audit is for.
+    assert!([strides, uneven, pools, batches, blocks].iter().all(|count| *count >= 10));
+    assert!(total.masked > 0 && total.padding > 0 && total.garbage > 0 && total.combinations > 10, "{total:?}");
+}
+
+/// Whether the audit should notice a change of this column. A row of an image may hold nothing that an output reads, so the
+/// loss of a public image's selector may do no harm.
+fn matters(role: &FixedRole) -> bool {
+    matches!(
+        role,
+        FixedRole::OperandPacked
+            | FixedRole::OperandSingle
+            | FixedRole::InstanceSingle
+            | FixedRole::Take
+            | FixedRole::GarbageMask(_)
+            | FixedRole::Step(..)
+            | FixedRole::Term { .. }
+    )
+}
+
+#[test]
+fn the_audit_notices_the_loss_of_any_selector_step_or_term() {
+    // The digest of a tensor that is read by gathering alone has no reader, so such networks stay out.
+    let gathers = |graph: &Graph| graph.nodes.iter().any(|n| matches!(n.op, Op::MaxPool(_) | Op::AveragePool { .. }));
+    for (name, graph) in zoo().into_iter().filter(|(_, graph)| !gathers(graph)) {
+        let graph = lower(graph);
+        let layout = compile(&graph, &narrow());
+        audit(&graph, &layout).unwrap();
+        let identities = Columns::new(&layout).identities().unwrap();
+        let auditor = tied(&graph, &layout, &identities, &mut Seen::default()).unwrap();
+        let resolved = |identities: &[Poly]| identities.iter().map(|i| auditor.resolved(i)).collect::<Vec<_>>();
+        let honest = resolved(&identities);
+        let mut noticed = 0;
+        for (column, role) in layout.architecture.fixed.iter().enumerate().filter(|(_, role)| matters(role)) {
+            for index in [0, layout.fixed[column].len() / 2, layout.fixed[column].len() - 1] {
+                let mut changed = layout.clone();
+                let (row, _) = changed.fixed[column].remove(index);
+                // What no identity reads may go, as the digest of an input that is never copied, and what is zero.
+                let read = Columns::new(&changed).identities().map(|i| resolved(&i)) != Ok(honest.clone());
+                noticed += usize::from(read);
+                assert!(!read || audit(&graph, &changed).is_err(), "{role:?} at row {row} of {name}");
+            }
+        }
+        assert!(noticed > 20, "{name}: {noticed}");
+    }
+}
+
+#[test]
+#[ignore = "of two terms of one identity in one cell, the circuit keeps the last"]
+fn a_tensor_added_to_itself_counts_twice() {
+    let shape = image(2, 2, 2);
+    let mut b = Builder::new(1, 6, shape, (0, 31));
+    let x = b.linear(0, 2, Window::UNIT, [1, 1], 40, (0, 31));
+    let again = b.node(Op::Reshape, &[x], shape, (0, 31));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 32] }, &[x, again], shape, (0, 31));
+    let graph = b.finish(&[sum]);
+    let graph = lower(graph);
+    // To refuse it is sound as well.
+    if let Ok(layout) = Layout::compile(&graph, &LayoutOptions::default()) {
+        audit(&graph, &layout).unwrap();
+    }
+}
+
+#[test]
+fn the_audit_notices_a_free_coefficient_at_an_outputs_exponent() {
+    for graph in [strided(), residual(), pooled()].map(lower) {
+        let layout = compile(&graph, &LayoutOptions::default());
+        let run = &layout.garbage[0];
+        let lanes = layout.architecture.garbage_lanes;
+        let outputs: Vec<usize> = (0..run.free.len()).filter(|position| !run.free[*position]).collect();
+        let mut noticed = 0;
+        for position in outputs {
+            let (lane, row) = (position % lanes, run.first_row as usize + position / lanes);
+            let Some(column) = layout.architecture.fixed.iter().position(|r| *r == FixedRole::GarbageMask(lane)) else {
+                continue;
+            };
+            let mut changed = layout.clone();
+            changed.fixed[column].push((row as u32, 1));
+            noticed += usize::from(audit(&graph, &changed).is_err());
+        }
+        let Op::Linear(linear) = &graph.nodes[0].op else { unreachable!("the first node is a product") };
+        let shape = graph.tensors[0].shape;
+        let [height, width] = linear.window.output(shape.height, shape.width).unwrap();
+        let used = height / linear.pool[0] * linear.pool[0] * (width / linear.pool[1] * linear.pool[1]);
+        assert_eq!(noticed, used, "one for each output position");
+    }
+}
