@@ -1,5 +1,5 @@
-//! The statement and the link: what a proof is bound to besides its circuit. Each test cheats in one way, with everything
-//! else as an honest prover has it, so that one check alone stands in its way.
+//! The statement and the link: what a proof is bound to besides its circuit. Each test cheats in one way, with
+//! everything else as an honest prover has it, so that one check alone stands in its way.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
