@@ -5,7 +5,7 @@ use halo2_proofs::{
     SerdeFormat,
     plonk::{ProvingKey, VerifyingKey, keygen_pk, keygen_vk},
 };
-use halo2curves::bn256::{Fr, G1Affine, G2Affine};
+use halo2curves::bn256::{Fq, Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -19,7 +19,7 @@ use crate::{
     circuit::NetworkCircuit,
     commit::{Bank, Bound, ModelOpening},
     graph::Graph,
-    layout::{Architecture, Layout, Statement},
+    layout::{Architecture, Layout, MAX_K, Statement},
 };
 
 /// Why keys cannot be made or read.
@@ -220,6 +220,8 @@ impl VerifyingKeys {
         {
             return Err(malformed("numbers of points disagree with the circuit"));
         }
+        let usable =
+            (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
         let keys = Self {
             vk,
             k: header.k,
@@ -232,9 +234,7 @@ impl VerifyingKeys {
             statement: header.statement,
             insecure_srs: header.insecure_srs,
         };
-        keys.statement
-            .check(keys.architecture.instance_columns(), (1 << keys.k) - header.blinding_points)
-            .map_err(KeyError::Malformed)?;
+        keys.statement.check(keys.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
         if reader.0.is_empty() { Ok(keys) } else { Err(malformed("trailing bytes")) }
     }
 }
@@ -244,7 +244,7 @@ fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
     let fixed = header.architecture.fixed.len();
     let expected = 10 + fixed * G1_BYTES;
-    let fits = (1..=28).contains(&header.k)
+    let fits = (1..=MAX_K).contains(&header.k)
         && word(1) == Some(header.k)
         && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
         && bytes.len() >= expected;
@@ -272,7 +272,17 @@ impl<'a> Reader<'a> {
 
     fn g2(&mut self) -> Result<G2Affine, KeyError> {
         let mut repr = <G2Affine as GroupEncoding>::Repr::default();
-        repr.as_mut().copy_from_slice(self.take(G2_BYTES)?);
+        let bytes = self.take(G2_BYTES)?;
+        // The curve library takes both halves of the coordinate to be reduced; the last byte's top bits are flags.
+        for (half, mask) in [(&bytes[..32], 0xff), (&bytes[32..], 0x3f)] {
+            let mut coordinate = [0; 32];
+            coordinate.copy_from_slice(half);
+            coordinate[31] &= mask;
+            if bool::from(Fq::from_bytes(&coordinate).is_none()) {
+                return Err(malformed("a point's coordinate is not reduced"));
+            }
+        }
+        repr.as_mut().copy_from_slice(bytes);
         Option::from(G2Affine::from_bytes(&repr)).ok_or_else(|| malformed("a point is not on the twist"))
     }
 }

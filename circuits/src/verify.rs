@@ -59,6 +59,10 @@ pub fn verify(
     outputs: &[Vec<i64>],
     proof: &[u8],
 ) -> Result<(), VerifyError> {
+    let blinding_rows = keys.vk.cs().blinding_factors() + 1;
+    if keys.blinding_points.len() != blinding_rows || keys.model.len() != keys.architecture.weight_columns {
+        return Err(VerifyError::Link(LinkError::Rejected));
+    }
     let instances = keys.statement.instances(inputs, outputs)?;
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let digest = keys.digest();

@@ -800,7 +800,6 @@ fn the_audit_notices_the_loss_of_any_selector_step_or_term() {
 }
 
 #[test]
-#[ignore = "padding cells of an operand reach beyond the product's degree"]
 fn the_declared_degree_counts_every_committed_cell() {
     for seed in 0..200 {
         let graph = lower(random_graph(seed));
@@ -811,7 +810,6 @@ fn the_declared_degree_counts_every_committed_cell() {
 }
 
 #[test]
-#[ignore = "of two terms of one identity in one cell, the circuit keeps the last"]
 fn a_tensor_added_to_itself_counts_twice() {
     let shape = image(2, 2, 2);
     let mut b = Builder::new(1, 6, shape, (0, 31));

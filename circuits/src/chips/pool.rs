@@ -1,7 +1,7 @@
 //! The maximum is attained: the product of the members' differences is zero.
 //!
-//! Differences are sums of range-checked limbs, so they are nonnegative integers; if their product is 0 modulo p one of
-//! them is 0, because each is below 2^60. Partial products keep the gates within the circuit's degree.
+//! Differences are sums of range-checked limbs, so they are nonnegative integers below `2^(S·limbs)`, far below p; the
+//! field has no zero divisors, so if their product is 0 one of them is 0. Partial products keep the gates within the circuit's degree.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;

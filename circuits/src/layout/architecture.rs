@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::challenge::{Factor, Power};
+use crate::chips;
 
 /// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -280,6 +281,33 @@ impl Architecture {
         1 + self.excess_limbs
     }
 
+    /// Whether the cells that a role's gates read exist.
+    fn has_cells_of(&self, role: &FixedRole) -> bool {
+        let requantise = self.requantise_columns();
+        let garbage = |accumulator: &Accumulator| *accumulator != Accumulator::Garbage || self.garbage_lanes > 0;
+        let fits = |cells: Option<usize>, columns: usize| cells.is_some_and(|cells| cells <= columns);
+        let products = |size: usize| size > 1 && chips::pool::partial_products(self, size) <= self.product_columns;
+        match role {
+            FixedRole::Kind(RowKind::Requantise { lanes, .. }) => {
+                (1..=self.activation_lanes).contains(lanes) && fits(lanes.checked_mul(requantise), self.range_columns)
+            }
+            FixedRole::Kind(RowKind::MaximumOfWindow { height, width, .. }) => {
+                let size = height.checked_mul(*width);
+                let cells = size.and_then(|size| size.checked_mul(self.spread_limbs)?.checked_add(requantise));
+                fits(cells, self.range_columns) && size.is_some_and(products)
+            }
+            FixedRole::Kind(RowKind::GatheredMaximum { window }) => {
+                *window <= self.range_columns.min(self.gather_columns) && (*window == 1 || products(*window))
+            }
+            FixedRole::Kind(RowKind::GatheredSum) => requantise <= self.range_columns && self.gather_columns > 0,
+            FixedRole::Kind(RowKind::Raw) => self.raw_output,
+            FixedRole::Step(accumulator, _) | FixedRole::Term { source: Source::Accumulator(accumulator), .. } => {
+                garbage(accumulator)
+            }
+            _ => true,
+        }
+    }
+
     /// Whether every operand selector finds the columns that it reads.
     fn reads_existing_operands(&self) -> bool {
         let packed = !self.fixed.contains(&FixedRole::OperandPacked) || self.operand_columns == self.operand_lanes;
@@ -310,6 +338,7 @@ impl Architecture {
             && self.operand_lanes > 0
             && self.operand_columns <= self.operand_lanes
             && self.reads_existing_operands()
+            && self.fixed.iter().all(|role| self.has_cells_of(role))
             && self.activation_lanes > 0
             && self.weight_columns <= MAX_WEIGHT_COLUMNS;
         let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);

@@ -61,11 +61,14 @@ pub enum LayoutError {
     Malformed(String),
 }
 
+/// Largest log2 of a circuit's number of rows: keys of a larger one are refused before anything is computed from them.
+pub const MAX_K: u32 = 22;
+
 /// Choices that the layout leaves to its caller.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LayoutOptions {
-    /// Largest circuit size to consider.
+    /// Largest circuit size to consider, at most [`MAX_K`].
     pub max_k: u32,
     /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication.
     pub max_weight_columns: usize,

@@ -113,6 +113,11 @@ impl<'g> Planner<'g> {
         self.fixed.push((role, Vec::new()));
     }
 
+    /// Notes that a committed cell reaches this power of `r`.
+    pub(crate) fn reach(&mut self, exponent: usize) {
+        self.max_degree = self.max_degree.max(exponent);
+    }
+
     /// Whether some row has this role.
     pub(crate) fn has(&self, role: &FixedRole) -> bool {
         self.roles.contains_key(role)
@@ -129,7 +134,15 @@ impl<'g> Planner<'g> {
     }
 
     pub(crate) fn term(&mut self, identity: usize, source: Source, row: usize, factor: Factor, value: i64) {
-        self.set(FixedRole::Term { identity, source, factor }, row, value);
+        let role = FixedRole::Term { identity, source, factor };
+        // Two operands may share a digest (a tensor added to itself): their coefficients add up.
+        if let Some(column) = self.roles.get(&role)
+            && let Some((_, sum)) = self.fixed[*column].1.iter_mut().rev().find(|(r, _)| *r as usize == row)
+        {
+            *sum += value;
+            return;
+        }
+        self.set(role, row, value);
     }
 
     /// Adds `value` times the digest of `tensor` to an identity.
@@ -190,7 +203,7 @@ impl<'g> Planner<'g> {
                 self.step(Accumulator::OperandDigest, end, Power::r(distance));
             }
         }
-        self.max_degree = self.max_degree.max(geometry.exponent(0));
+        self.reach(geometry.exponent(0));
         self.operand_row += len * chain;
         (ends, Placement::Column { column: 0, first_row, row_stride: chain })
     }
@@ -220,7 +233,7 @@ impl<'g> Planner<'g> {
                     .for_each(|row| self.step(Accumulator::OperandDigest, row, Power::KEEP));
             }
         }
-        self.max_degree = self.max_degree.max(sequences * length - 1);
+        self.reach(sequences * length - 1);
         self.operand_row += sequences * row_stride;
         let ends = (0..sequences).map(|c| first_row + c * row_stride + rows - 1).collect();
         (ends, Placement::Packed { first_row, row_stride, lanes, geometry })
@@ -342,7 +355,7 @@ impl<'g> Planner<'g> {
     /// Places the free coefficients of a product polynomial (`free[p]` for exponent `free.len() - 1 - p`), as a term of
     /// `identity`.
     pub(crate) fn place_garbage(&mut self, node: usize, mut free: Vec<bool>, row_pitch: usize, identity: usize) {
-        self.max_degree = self.max_degree.max(free.len() - 1);
+        self.reach(free.len() - 1);
         if !free.contains(&true) {
             return;
         }
@@ -368,6 +381,9 @@ impl<'g> Planner<'g> {
     /// Copy column `k` of `row` reads this element of a tensor by lookup.
     pub(crate) fn gather(&mut self, row: usize, k: usize, tensor: TensorId, element: usize) -> Result<(), LayoutError> {
         let root = self.tensors.root(tensor);
+        if self.graph.inputs.contains(&root) {
+            return Err(LayoutError::Malformed("an input is gathered: the graph was not lowered".into()));
+        }
         let index = self
             .tensors
             .gather_index(root)

@@ -1,8 +1,8 @@
 //! Chooses the widths: tries every sensible combination and keeps the cheapest by an estimate of the prover's work.
 
 use super::{
-    Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, Planner, Port, RowKind, Statement, Tables,
-    tensors::Tensors,
+    Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
+    Tables, tensors::Tensors,
 };
 use crate::{
     chips,
@@ -32,6 +32,11 @@ const FIXED_CELL: usize = 1;
 /// The cheapest layout.
 pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
+    if let Some(clamp) = clamps(graph).into_iter().find(|clamp| clamp.min >= clamp.max) {
+        return Err(LayoutError::Malformed(format!("the range {}..={} has no two values", clamp.min, clamp.max)));
+    }
+    let max_k = options.max_k.min(MAX_K);
+    let options = &LayoutOptions { max_k, ..options.clone() };
     let limbs = Limbs::of(graph);
     let mut best: Option<(usize, Layout)> = None;
     let mut failure = None;
@@ -269,6 +274,8 @@ fn finish(
     planner.set(FixedRole::SumEnd, usable - 1, 1);
     fill_tables(&mut planner, usable);
     statement.set_lengths(architecture.instance_columns());
+    statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
+    check_cells(&planner)?;
     Ok(Layout {
         architecture,
         k,
@@ -285,6 +292,17 @@ fn finish(
         rows,
         usable,
     })
+}
+
+/// A fixed cell has one value: a second one would be lost.
+fn check_cells(planner: &Planner<'_>) -> Result<(), LayoutError> {
+    for (role, cells) in &planner.fixed {
+        let rows: std::collections::HashSet<u32> = cells.iter().map(|(row, _)| *row).collect();
+        if rows.len() != cells.len() {
+            return Err(LayoutError::Malformed(format!("two values in one cell of {role:?}")));
+        }
+    }
+    Ok(())
 }
 
 /// Table columns, and the range tag on rows that look up no activation (their lanes are 0, a range entry).
