@@ -34,8 +34,7 @@ pub struct Witness<'a> {
 /// A network as a circuit: without a witness for key generation, with one for proving.
 #[derive(Clone, Debug)]
 pub struct NetworkCircuit<'a> {
-    layout: Option<&'a Layout>,
-    architecture: Architecture,
+    layout: &'a Layout,
     witness: Option<Witness<'a>>,
     changed: Vec<(usize, usize, Fr)>,
 }
@@ -43,17 +42,12 @@ pub struct NetworkCircuit<'a> {
 impl<'a> NetworkCircuit<'a> {
     /// The circuit without a witness, for key generation: assigns the fixed columns.
     pub fn keygen(layout: &'a Layout) -> Self {
-        Self { layout: Some(layout), architecture: layout.architecture.clone(), witness: None, changed: Vec::new() }
+        Self { layout, witness: None, changed: Vec::new() }
     }
 
     /// The circuit with a witness.
     pub fn proving(layout: &'a Layout, witness: Witness<'a>) -> Self {
         Self { witness: Some(witness), ..Self::keygen(layout) }
-    }
-
-    /// The shape alone, for reading keys.
-    pub(crate) fn shape(architecture: Architecture) -> Self {
-        Self { layout: None, architecture, witness: None, changed: Vec::new() }
     }
 
     /// Adds `delta` to an advice cell after everything is computed. Breaks the witness: for tests of soundness.
@@ -70,7 +64,7 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
     type Params = Architecture;
 
     fn params(&self) -> Architecture {
-        self.architecture.clone()
+        self.layout.architecture.clone()
     }
 
     fn without_witnesses(&self) -> Self {
@@ -86,8 +80,7 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
     }
 
     fn synthesize(&self, config: NetworkConfig, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
-        let layout = self.layout.ok_or(Error::Synthesis)?;
-        layouter.assign_region(|| "network", |mut region| self.assign(&config, layout, &mut region))
+        layouter.assign_region(|| "network", |mut region| self.assign(&config, self.layout, &mut region))
     }
 }
 

@@ -63,7 +63,7 @@ impl Bound<'_> {
 mod tests {
     use super::*;
     use ff::Field;
-    use group::{Group, prime::PrimeCurveAffine};
+    use group::prime::PrimeCurveAffine;
     use halo2curves::bn256::G1;
 
     #[test]
@@ -99,7 +99,7 @@ mod tests {
             Bound { statement: b"", ..honest },
         ];
         let digests: std::collections::HashSet<[u8; 32]> =
-            others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest()).into()).collect();
+            others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest())).collect();
         assert_eq!(digests.len(), others.len() + 1);
         assert_eq!(honest.digest(), honest.digest());
     }

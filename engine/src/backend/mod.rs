@@ -24,6 +24,7 @@
 
 pub mod cpu;
 pub mod dual;
+mod limbs;
 mod memory;
 mod msm;
 mod ntt;
@@ -33,6 +34,7 @@ mod vector;
 
 pub use cpu::Cpu;
 pub use dual::Dual;
+pub use limbs::ScalarWords;
 pub use memory::MemoryOps;
 pub use msm::MsmOps;
 pub use ntt::{NttOps, root_of_unity};
