@@ -11,14 +11,21 @@ use crate::{
 };
 
 /// Learned values where the layout puts them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Bank {
     columns: usize,
     rows: Vec<(u32, Values)>,
 }
 
+impl std::fmt::Debug for Bank {
+    /// Sizes only: the values may be private.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bank").field("columns", &self.columns).field("rows", &self.rows.len()).finish_non_exhaustive()
+    }
+}
+
 /// One row: weights have 16 bits, biases up to 40.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Values {
     Narrow(Box<[i16]>),
     Wide(Box<[i64]>),

@@ -20,12 +20,18 @@ use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_engine::{BackendError, backend::Backend};
 
 /// The prover's side of a model commitment: the learned values and the blinding rows. Secret where the weights are.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ModelOpening {
     /// The learned values by row and column.
     pub bank: Bank,
     /// Blinding rows of each column.
     pub blinds: Vec<Vec<Fr>>,
+}
+
+impl std::fmt::Debug for ModelOpening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelOpening").field("bank", &self.bank).finish_non_exhaustive()
+    }
 }
 
 /// Columns committed in one call: bounds the memory of the dense columns.

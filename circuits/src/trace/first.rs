@@ -16,12 +16,19 @@ use crate::{
 };
 
 /// Columns of phase 1, as integers over the usable rows.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FirstPhase {
     /// Advice columns in order; the partial-product columns are empty here.
     pub columns: Vec<Vec<i64>>,
     /// Partial products, which may exceed 64 bits.
     pub products: Vec<Vec<Fr>>,
+}
+
+impl std::fmt::Debug for FirstPhase {
+    /// Sizes only: the values may be private.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FirstPhase").field("columns", &self.columns.len()).finish_non_exhaustive()
+    }
 }
 
 impl FirstPhase {
