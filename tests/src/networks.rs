@@ -40,6 +40,7 @@ impl Builder {
             name: "test".into(),
             shift,
             tensors: Vec::new(),
+            activations: Vec::new(),
             nodes: Vec::new(),
             inputs: vec![0],
             outputs: Vec::new(),
@@ -60,7 +61,13 @@ impl Builder {
     /// Adds a node and returns its output.
     pub fn node(&mut self, op: Op, inputs: &[usize], shape: Shape, range: (i64, i64)) -> usize {
         let output = self.tensor(shape, range);
-        self.graph.nodes.push(Node { name: format!("n{output}"), op, inputs: inputs.to_vec(), output });
+        self.graph.nodes.push(Node {
+            name: format!("n{output}"),
+            op,
+            inputs: inputs.to_vec(),
+            output,
+            activation: None,
+        });
         output
     }
 
@@ -80,7 +87,7 @@ impl Builder {
         let bias = (0..out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
         let [height, width] = window.output(x.height, x.width).expect("the window fits");
         let shape = Shape { channels: out_channels, height: height / pool[0], width: width / pool[1] };
-        let linear = Linear { window, out_channels, weights, bias, pool, raw: range == WIDE };
+        let linear = Linear { window, pool, raw: range == WIDE, ..Linear::dense(out_channels, weights, bias) };
         self.node(Op::Linear(linear), &[input], shape, range)
     }
 
@@ -99,7 +106,7 @@ pub const fn image(channels: usize, height: usize, width: usize) -> Shape {
 
 /// A square window.
 pub const fn square(kernel: usize, stride: usize, pad: usize) -> Window {
-    Window { kernel: [kernel, kernel], stride: [stride, stride], pad_before: [pad, pad], pad_after: [pad, pad] }
+    Window { kernel: [kernel; 2], stride: [stride; 2], pad_before: [pad; 2], pad_after: [pad; 2], ..Window::UNIT }
 }
 
 /// A random input in range.
@@ -247,7 +254,7 @@ pub fn pooled() -> Graph {
 /// Padded convolutions, the second with a stride; the first pads unevenly.
 pub fn strided() -> Graph {
     let mut b = Builder::new(5, 6, image(2, 5, 6), SIGNED);
-    let uneven = Window { kernel: [3, 3], stride: [1, 1], pad_before: [1, 2], pad_after: [0, 1] };
+    let uneven = Window { kernel: [3, 3], pad_before: [1, 2], pad_after: [0, 1], ..Window::UNIT };
     let x = b.linear(0, 3, uneven, [1, 1], 40, (0, 31));
     let y = b.linear(x, 2, square(3, 2, 1), [1, 1], 40, (-16, 15));
     b.finish(&[y])
@@ -258,7 +265,7 @@ pub fn residual() -> Graph {
     let shape = image(2, 4, 4);
     let mut b = Builder::new(6, 6, shape, (-16, 15));
     let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 32] }, &[x, 0], shape, (0, 15));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![] }, &[x, 0], shape, (0, 15));
     let y = b.linear(sum, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     b.finish(&[y, sum])
 }

@@ -541,7 +541,7 @@ impl<'l> Auditor<'l> {
                 };
                 product(self.graph, result.node as usize, linear, (channel, i * height + a, j * width + b))
             }
-            Op::Combine { multipliers } => {
+            Op::Combine { multipliers, .. } => {
                 let mut form = Form::new();
                 for (input, multiplier) in node.inputs.iter().zip(multipliers) {
                     let value = Cell::Element { tensor: root(self.graph, *input), element: element + slot };
@@ -645,7 +645,8 @@ fn random_window(rng: &mut ChaCha20Rng, shape: Shape) -> Window {
         let kernel = [0; 2].map(|_| rng.gen_range(1..=4));
         let pads = || -> [[usize; 2]; 2] { [kernel; 2] };
         let [pad_before, pad_after] = pads().map(|kernel| kernel.map(|k| rng.gen_range(0..k)));
-        let window = Window { kernel, stride: [0; 2].map(|_| rng.gen_range(1..=3)), pad_before, pad_after };
+        let stride = [0; 2].map(|_| rng.gen_range(1..=3));
+        let window = Window { kernel, stride, pad_before, pad_after, ..Window::UNIT };
         if window.output(shape.height, shape.width).is_some() {
             return window;
         }
@@ -702,7 +703,7 @@ fn random_graph(seed: u64) -> Graph {
             // A residual addition: of the tensor and a product of its own shape.
             let channels = shape.channels;
             let side = b.linear(tensor, channels, Window::UNIT, [1, 1], 20, range);
-            tensor = b.node(Op::Combine { multipliers: vec![64, -32] }, &[side, tensor], shape, range);
+            tensor = b.node(Op::Combine { multipliers: vec![64, -32], offset: vec![] }, &[side, tensor], shape, range);
         }
     }
     if rng.gen_bool(0.5) {
@@ -815,7 +816,7 @@ fn a_tensor_added_to_itself_counts_twice() {
     let mut b = Builder::new(1, 6, shape, (0, 31));
     let x = b.linear(0, 2, Window::UNIT, [1, 1], 40, (0, 31));
     let again = b.node(Op::Reshape, &[x], shape, (0, 31));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 32] }, &[x, again], shape, (0, 31));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![] }, &[x, again], shape, (0, 31));
     let graph = b.finish(&[sum]);
     let graph = lower(graph);
     // To refuse it is sound as well.

@@ -47,8 +47,10 @@ impl Graph {
             Op::Linear(linear) => {
                 return linear.channel_bounds(format(0)).into_iter().reduce(Bounds::union).unwrap_or_default();
             }
-            Op::Combine { multipliers } => {
+            Op::Combine { multipliers, offset } => {
                 multipliers.iter().enumerate().for_each(|(i, &m)| bounds.add_product(m, format(i)));
+                bounds.min = bounds.min.saturating_add(offset.iter().copied().min().unwrap_or(0));
+                bounds.max = bounds.max.saturating_add(offset.iter().copied().max().unwrap_or(0));
             }
             Op::AveragePool { multipliers, .. } => {
                 for (count, &m) in multipliers.iter().enumerate().skip(1) {
@@ -57,7 +59,7 @@ impl Graph {
                     bounds = bounds.union(of_count);
                 }
             }
-            Op::MaxPool(_) | Op::Reshape => {}
+            Op::MaxPool(_) | Op::Reshape | Op::Rearrange { .. } | Op::ArgMax { .. } => {}
         }
         bounds
     }
@@ -66,7 +68,7 @@ impl Graph {
 impl Linear {
     /// Bounds of each output channel's accumulators for inputs of this format.
     pub fn channel_bounds(&self, input: Format) -> Vec<Bounds> {
-        let padded = self.window.pad_before != [0, 0] || self.window.pad_after != [0, 0];
+        let padded = self.window.is_padded() || self.input_dilation != [1, 1];
         let Format { frac_bits, min, max } = input;
         let range = if padded { Format { frac_bits, min: min.min(0), max: max.max(0) } } else { input };
         let rows = self.weights.chunks((self.weights.len() / self.out_channels.max(1)).max(1));
@@ -98,20 +100,20 @@ mod tests {
             logical_shape: vec![n],
             transposed: false,
         };
-        let linear = Linear {
-            window: Window::UNIT,
-            out_channels: 2,
-            weights: vec![2, -5, 1, 0, 4, -1],
-            bias: vec![10, -20],
-            pool: [1, 1],
-            raw: true,
-        };
+        let linear = Linear { raw: true, ..Linear::dense(2, vec![2, -5, 1, 0, 4, -1], vec![10, -20]) };
         let wide = Format { frac_bits: 0, min: -1000, max: 1000 };
         let graph = Graph {
             name: String::new(),
             shift: 1,
             tensors: vec![tensor(3, format), tensor(2, wide)],
-            nodes: vec![Node { name: String::new(), op: Op::Linear(linear), inputs: vec![0], output: 1 }],
+            activations: Vec::new(),
+            nodes: vec![Node {
+                name: String::new(),
+                op: Op::Linear(linear),
+                inputs: vec![0],
+                output: 1,
+                activation: None,
+            }],
             inputs: vec![0],
             outputs: vec![1],
         };
@@ -128,9 +130,8 @@ mod tests {
 
     #[test]
     fn padding_widens_a_range_that_excludes_zero() {
-        let window = Window { kernel: [1, 3], stride: [1, 1], pad_before: [0, 1], pad_after: [0, 1] };
-        let linear =
-            Linear { window, out_channels: 1, weights: vec![1, 1, 1], bias: vec![0], pool: [1, 1], raw: false };
+        let window = Window { kernel: [1, 3], pad_before: [0, 1], pad_after: [0, 1], ..Window::UNIT };
+        let linear = Linear { window, ..Linear::dense(1, vec![1, 1, 1], vec![0]) };
         let bounds = linear.channel_bounds(Format { frac_bits: 0, min: 5, max: 9 });
         assert_eq!(bounds, [Bounds { min: 0, max: 27 }]);
     }

@@ -5,8 +5,8 @@
 
 use std::borrow::Cow;
 
-use super::window::{convolve, pool};
-use super::{Format, Graph, Linear, Node, Op, Shape, ValidateError, Window};
+use super::window::{Convolution, convolve, pool};
+use super::{Format, Graph, Linear, Node, Op, Origin, Shape, ValidateError, Window};
 
 /// Every value of one inference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +131,8 @@ impl Graph {
         let x_shape = self.tensors[node.inputs[0]].shape;
         let y = &self.tensors[node.output];
         let narrow = |acc: &[i64]| -> Vec<i64> {
-            acc.iter().map(|&a| requantise(a, self.shift).clamp(y.format.min, y.format.max)).collect()
+            let activation = self.activation(node);
+            acc.iter().map(|&a| activation.apply(requantise(a, self.shift))).collect()
         };
         Ok(match &node.op {
             Op::Linear(linear) => {
@@ -140,14 +141,15 @@ impl Graph {
                     check_raw(node, y.format, &acc)?;
                     acc.clone()
                 } else {
-                    let [h, w] = linear.window.output(x_shape.height, x_shape.width).unwrap_or([0, 0]);
-                    let windows = Shape { channels: linear.out_channels, height: h, width: w };
+                    let [height, width] = linear.output(x_shape).unwrap_or([0, 0]);
+                    let windows = Shape { channels: linear.out_channels, height, width };
                     narrow(&pool_maximum(&acc, windows, linear.pool))
                 };
                 (acc, output)
             }
-            Op::Combine { multipliers } => {
-                let mut acc = vec![0; x.len()];
+            Op::Combine { multipliers, offset } => {
+                let mut acc = offset.clone();
+                acc.resize(x.len(), 0);
                 for (&id, &m) in node.inputs.iter().zip(multipliers) {
                     acc.iter_mut().zip(&values[id]).for_each(|(a, v)| *a += m * v);
                 }
@@ -161,8 +163,29 @@ impl Graph {
                 (acc, output)
             }
             Op::Reshape => (Vec::new(), x.clone()),
+            Op::Rearrange { origins } => {
+                let value = |origin: &Origin| match *origin {
+                    Origin::Element { operand, element } => values[node.inputs[operand as usize]][element as usize],
+                    Origin::Constant(constant) => constant,
+                };
+                (Vec::new(), origins.iter().map(value).collect())
+            }
+            Op::ArgMax { starts, stride, count, last } => {
+                let index = |start: &u32| {
+                    let candidates = (0..*count).map(|k| x[*start as usize + k * stride]);
+                    greatest(candidates, *last) as i64
+                };
+                (Vec::new(), starts.iter().map(index).collect())
+            }
         })
     }
+}
+
+/// Position of the greatest value; of equal ones the first, or the last.
+fn greatest(values: impl Iterator<Item = i64>, last: bool) -> usize {
+    let beats = |value: i64, best: i64| if last { value >= best } else { value > best };
+    let start = (0, i64::MIN);
+    values.enumerate().fold(start, |best, (i, value)| if beats(value, best.1) { (i, value) } else { best }).0
 }
 
 fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Result<(), ExecuteError> {
@@ -174,12 +197,13 @@ fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Resul
 
 /// Accumulators of every window, `[out channel][height][width]`.
 fn accumulate(linear: &Linear, x: &[i64], shape: Shape) -> Vec<i64> {
-    if linear.window == Window::UNIT && shape.height * shape.width == 1 {
+    if linear.window == Window::UNIT && shape.height * shape.width == 1 && linear.groups == 1 {
         return accumulate_dense(linear, x);
     }
-    let [height, width] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
+    let [height, width] = linear.output(shape).unwrap_or([0, 0]);
     let mut acc: Vec<i64> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
-    convolve(&mut acc, x, shape, &linear.window, &linear.weights);
+    let Linear { window, input_dilation, groups, .. } = *linear;
+    convolve(&mut acc, x, shape, &Convolution { window, input_dilation, groups }, &linear.weights);
     acc
 }
 
@@ -202,13 +226,11 @@ fn pool_maximum(acc: &[i64], shape: Shape, kernel: [usize; 2]) -> Cow<'_, [i64]>
 }
 
 fn max_pool(x: &[i64], shape: Shape, window: &Window) -> Vec<i64> {
-    let maximum = |best, row: &[i64]| row.iter().copied().fold(best, i64::max);
-    pool(x, shape, window, i64::MIN, maximum, |best, _| best)
+    pool(x, shape, window, i64::MIN, i64::max, |best, _| best)
 }
 
 fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64]) -> Vec<i64> {
-    let sum = |sum, row: &[i64]| sum + row.iter().sum::<i64>();
-    pool(x, shape, window, 0, sum, |sum, count| multipliers[count] * sum)
+    pool(x, shape, window, 0, |sum, value| sum + value, |sum, count| multipliers[count] * sum)
 }
 
 #[cfg(test)]
@@ -231,19 +253,20 @@ mod tests {
             name: "test".into(),
             shift: 1,
             tensors: vec![x, y],
-            nodes: vec![Node { name: "node".into(), op, inputs: vec![0], output: 1 }],
+            activations: Vec::new(),
+            nodes: vec![Node { name: "node".into(), op, inputs: vec![0], output: 1, activation: None }],
             inputs: vec![0],
             outputs: vec![1],
         }
     }
 
     fn conv(window: Window, weights: Vec<i32>, bias: i64, pool: [usize; 2]) -> Op {
-        Op::Linear(Linear { window, out_channels: 1, weights, bias: vec![bias], pool, raw: false })
+        Op::Linear(Linear { window, pool, ..Linear::dense(1, weights, vec![bias]) })
     }
 
     #[test]
     fn convolution_agrees_with_the_definition() {
-        let window = Window { kernel: [2, 3], stride: [2, 1], pad_before: [1, 0], pad_after: [0, 2] };
+        let window = Window { kernel: [2, 3], stride: [2, 1], pad_before: [1, 0], pad_after: [0, 2], ..Window::UNIT };
         let (x, y) = (tensor("x", 2, 5, 4, -128, 127), tensor("y", 1, 3, 4, -1000, 1000));
         let weights: Vec<i32> = (0..12).map(|i| (i * 7) % 11 - 5).collect();
         let graph = one_node(conv(window, weights.clone(), 3, [1, 1]), x, y);
@@ -275,13 +298,68 @@ mod tests {
 
     #[test]
     fn padding_never_wins_a_maximum_and_average_counts_only_the_image() {
-        let window = Window { kernel: [1, 2], stride: [1, 2], pad_before: [0, 1], pad_after: [0, 1] };
+        let window = Window { kernel: [1, 2], stride: [1, 2], pad_before: [0, 1], pad_after: [0, 1], ..Window::UNIT };
         let (x, y) = (tensor("x", 1, 1, 4, -9, 9), tensor("y", 1, 1, 3, -9, 9));
         let graph = one_node(Op::MaxPool(window), x.clone(), y.clone());
         assert_eq!(graph.run(&[vec![-5, -2, -7, -1]]).unwrap().values[1], [-5, -2, -1]);
         let average = Op::AveragePool { window, multipliers: vec![0, 2, 1] };
         let run = one_node(average, x, y).run(&[vec![-5, -2, -7, -1]]).unwrap();
         assert_eq!(run.values[1], [-5, -4, -1]);
+    }
+
+    /// A product with every attribute at once, and its accumulators by the definition.
+    #[test]
+    fn grouped_dilated_and_transposed_convolution_agrees_with_the_definition() {
+        let window = Window { kernel: [2, 3], stride: [1, 2], dilation: [3, 2], pad_before: [2, 1], pad_after: [1, 4] };
+        let shape = Shape { channels: 4, height: 3, width: 4 };
+        let weights: Vec<i32> = (0..6 * 2 * 6).map(|i| (i * 7) % 11 - 5).collect();
+        let linear =
+            Linear { window, input_dilation: [2, 3], groups: 2, ..Linear::dense(6, weights.clone(), (0..6).collect()) };
+        let x: Vec<i64> = (0..shape.len() as i64).map(|i| (i * 37) % 19 - 9).collect();
+        let [height, width] = linear.output(shape).unwrap();
+        let acc = accumulate(&linear, &x, shape);
+        assert_eq!(acc.len(), 6 * height * width);
+        for (element, got) in acc.into_iter().enumerate() {
+            let (o, oy, ox) = (element / (height * width), element / width % height, element % width);
+            let mut expected = o as i64;
+            for (c, tap) in (0..4).flat_map(|c| (0..6).map(move |tap| (c, tap))) {
+                let (y, x_) = ((oy + tap / 3 * 3) as i64 - 2, (ox * 2 + tap % 3 * 2) as i64 - 1);
+                let inside = y % 2 == 0
+                    && x_ % 3 == 0
+                    && (0..3).contains(&y.div_euclid(2))
+                    && (0..4).contains(&x_.div_euclid(3));
+                if let (true, Some(index)) = (inside, linear.weight_index(shape, o, c, tap)) {
+                    expected += i64::from(weights[index]) * x[shape.index(c, (y / 2) as usize, (x_ / 3) as usize)];
+                }
+            }
+            assert_eq!(got, expected, "({o}, {oy}, {ox})");
+        }
+    }
+
+    #[test]
+    fn an_activation_is_looked_up_after_requantisation_and_saturates() {
+        let mut graph =
+            one_node(conv(Window::UNIT, vec![2], 0, [1, 1]), tensor("x", 1, 1, 5, -9, 9), tensor("y", 1, 1, 5, 0, 9));
+        graph.activations = vec![super::super::Activation { min: -1, values: vec![7, 0, 3] }];
+        graph.nodes[0].activation = Some(0);
+        assert_eq!(graph.run(&[vec![-9, -1, 0, 1, 9]]).unwrap().values[1], [7, 7, 0, 3, 3]);
+    }
+
+    #[test]
+    fn elements_are_rearranged_and_constants_inserted() {
+        let element = |element| Origin::Element { operand: 0, element };
+        let origins = vec![element(2), Origin::Constant(5), element(0), element(2)];
+        let graph = one_node(Op::Rearrange { origins }, tensor("x", 1, 1, 3, -9, 9), tensor("y", 4, 1, 1, -9, 9));
+        assert_eq!(graph.run(&[vec![1, 2, 3]]).unwrap().values[1], [3, 5, 1, 3]);
+    }
+
+    #[test]
+    fn the_index_of_a_maximum_is_the_first_or_the_last_of_equals() {
+        for (last, expected) in [(false, [0, 1]), (true, [2, 1])] {
+            let op = Op::ArgMax { starts: vec![0, 1], stride: 2, count: 3, last };
+            let graph = one_node(op, tensor("x", 6, 1, 1, -9, 9), tensor("y", 2, 1, 1, 0, 2));
+            assert_eq!(graph.run(&[vec![4, -5, -9, 8, 4, 0]]).unwrap().values[1], expected);
+        }
     }
 
     #[test]

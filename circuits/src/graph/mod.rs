@@ -11,7 +11,8 @@
 //! ```
 //!
 //! so a weight has `S + f_y - f_x` fractional bits, and a circuit needs one remainder table only. The clamp to the
-//! output's range is the activation function: a ReLU is a range that starts at zero.
+//! output's range is the activation function: a ReLU is a range that starts at zero. Other functions are tables
+//! ([`Activation`]): `y = f(q)`, with `q` clamped to the table's domain.
 //!
 //! [`Graph::run`] is the integer reference: the circuit's witness is bit for bit what it computes.
 
@@ -60,6 +61,11 @@ impl Shape {
     pub const fn index(&self, c: usize, i: usize, j: usize) -> usize {
         (c * self.height + i) * self.width + j
     }
+
+    /// Channel, row and column of the element with this row-major index.
+    pub const fn position(&self, element: usize) -> (usize, usize, usize) {
+        (element / (self.height * self.width), element / self.width % self.height, element % self.width)
+    }
 }
 
 /// How integers stand for real numbers: `real = v · 2^-frac_bits`, `min <= v <= max`.
@@ -105,13 +111,15 @@ pub struct Tensor {
     pub transposed: bool,
 }
 
-/// Kernel extent, stride and zero padding of a window that slides over an image.
+/// Kernel size, stride, dilation and zero padding of a window that slides over an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
-    /// Height and width.
+    /// Height and width, in taps.
     pub kernel: [usize; 2],
     /// Vertical and horizontal step.
     pub stride: [usize; 2],
+    /// Vertical and horizontal distance of neighbouring taps.
+    pub dilation: [usize; 2],
     /// Padding before: top, left.
     pub pad_before: [usize; 2],
     /// Padding after: bottom, right.
@@ -120,28 +128,75 @@ pub struct Window {
 
 impl Window {
     /// The 1 × 1 window of a matrix product.
-    pub const UNIT: Self = Self { kernel: [1, 1], stride: [1, 1], pad_before: [0, 0], pad_after: [0, 0] };
+    pub const UNIT: Self =
+        Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad_before: [0, 0], pad_after: [0, 0] };
+
+    /// Number of taps.
+    pub const fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Elements that the window spans along an axis.
+    pub const fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// Whether windows reach into padding.
+    pub fn is_padded(&self) -> bool {
+        self.pad_before != [0, 0] || self.pad_after != [0, 0]
+    }
 
     /// Output extent (height, width) over an input of `height × width`; `None` where the window does not fit.
     pub fn output(&self, height: usize, width: usize) -> Option<[usize; 2]> {
         let axis = |a: usize, size: usize| {
-            let padded = size + self.pad_before[a] + self.pad_after[a];
             (self.stride[a] > 0 && self.kernel[a] > 0).then_some(())?;
-            Some(padded.checked_sub(self.kernel[a])? / self.stride[a] + 1)
+            let padded = size + self.pad_before[a] + self.pad_after[a];
+            Some(padded.checked_sub(self.extent(a))? / self.stride[a] + 1)
         };
         Some([axis(0, height)?, axis(1, width)?])
     }
 }
 
-/// A product with learned weights: dense layer, matrix product or convolution, with its folded batch norm,
-/// activation and, where it follows directly, its maximum pooling.
+/// A function on integers as a table: `y = values[q - min]`, with `q` clamped to the table's domain.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Activation {
+    /// Least argument.
+    pub min: i64,
+    /// Results for `min`, `min + 1`, ...; never empty.
+    pub values: Vec<i64>,
+}
+
+impl Activation {
+    /// The identity on a range: a clamp.
+    pub fn clamp(min: i64, max: i64) -> Self {
+        Self { min, values: (min..=max).collect() }
+    }
+
+    /// Greatest argument.
+    pub const fn max(&self) -> i64 {
+        self.min + self.values.len() as i64 - 1
+    }
+
+    /// The result for an argument, clamped.
+    pub fn apply(&self, q: i64) -> i64 {
+        self.values[(q.clamp(self.min, self.max()) - self.min) as usize]
+    }
+}
+
+/// A product with learned weights: dense layer, matrix product, convolution or transposed convolution, with its folded
+/// batch norm, activation and, where it follows directly, its maximum pooling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Linear {
     /// The sliding window; [`Window::UNIT`] for dense layers.
     pub window: Window,
+    /// Vertical and horizontal distance of neighbouring input elements on the grid that the window slides over, zeros
+    /// between them; more than `[1, 1]` for transposed convolutions with a stride.
+    pub input_dilation: [usize; 2],
+    /// Groups of channels: output channel `o` reads the input channels of group `o / (out_channels / groups)` only.
+    pub groups: usize,
     /// Output channels.
     pub out_channels: usize,
-    /// Weights, `[out][in][kernel height][kernel width]`, at most 16 bits each.
+    /// Weights, `[out][in / groups][kernel height][kernel width]`, at most 16 bits each.
     pub weights: Vec<i32>,
     /// Biases in the accumulator's scale, one per output channel; all zero where the layer has none.
     pub bias: Vec<i64>,
@@ -153,17 +208,72 @@ pub struct Linear {
     pub raw: bool,
 }
 
+impl Linear {
+    /// A product over single elements: a dense layer for vectors, rows times a matrix for matrices.
+    pub fn dense(out_channels: usize, weights: Vec<i32>, bias: Vec<i64>) -> Self {
+        Self {
+            window: Window::UNIT,
+            input_dilation: [1, 1],
+            groups: 1,
+            out_channels,
+            weights,
+            bias,
+            pool: [1, 1],
+            raw: false,
+        }
+    }
+
+    /// The grid that the window slides over, for an input of this shape.
+    pub const fn grid(&self, input: Shape) -> Shape {
+        Shape {
+            channels: input.channels,
+            height: (input.height - 1) * self.input_dilation[0] + 1,
+            width: (input.width - 1) * self.input_dilation[1] + 1,
+        }
+    }
+
+    /// Extent (height, width) of the accumulators, before pooling; `None` where the window does not fit.
+    pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        let grid = self.grid(input);
+        self.window.output(grid.height, grid.width)
+    }
+
+    /// Index of a weight in [`weights`](Self::weights); `None` for a channel outside the output's group, whose weight is 0.
+    pub fn weight_index(&self, input: Shape, output: usize, channel: usize, tap: usize) -> Option<usize> {
+        let group_inputs = input.channels / self.groups;
+        let group = output / (self.out_channels / self.groups);
+        let within = channel.checked_sub(group * group_inputs).filter(|c| *c < group_inputs)?;
+        Some((output * group_inputs + within) * self.window.taps() + tap)
+    }
+}
+
+/// Where an element of a rearranged tensor comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An element of an operand.
+    Element {
+        /// Which operand.
+        operand: u32,
+        /// Its element, in stored order.
+        element: u32,
+    },
+    /// A constant.
+    Constant(i64),
+}
+
 /// An operation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Op {
     /// Product with weights, one input.
     Linear(Linear),
-    /// `acc = Σ multiplier_i · x_i` elementwise over inputs of equal shape, requantised: residual additions and
-    /// activations that stand alone.
+    /// `acc = offset + Σ multiplier_i · x_i` elementwise over inputs of equal shape, requantised: residual additions,
+    /// additions of learned tensors, and activations that stand alone.
     Combine {
         /// One factor per input.
         multipliers: Vec<i64>,
+        /// Learned summands in the accumulator's scale, one an element; empty for none.
+        offset: Vec<i64>,
     },
     /// Maximum over windows; padding never wins.
     MaxPool(Window),
@@ -177,6 +287,34 @@ pub enum Op {
     },
     /// Same elements in the same order under another shape: flatten, reshape, squeeze.
     Reshape,
+    /// Elements of operands and constants in any order and number: transposition, concatenation, slice, padding,
+    /// upsampling.
+    Rearrange {
+        /// Origin of each element of the output, in stored order.
+        origins: Vec<Origin>,
+    },
+    /// Index of the greatest of `count` elements `start + k·stride`, for each start.
+    ArgMax {
+        /// Element of the first candidate of each output.
+        starts: Vec<u32>,
+        /// Distance of candidates.
+        stride: usize,
+        /// Number of candidates, at least 2.
+        count: usize,
+        /// Whether the last of equal maxima counts; otherwise the first.
+        last: bool,
+    },
+}
+
+impl Op {
+    /// Whether the output is an accumulator's requantisation, and so may have an activation.
+    pub fn requantises(&self) -> bool {
+        match self {
+            Self::Linear(linear) => !linear.raw,
+            Self::Combine { .. } | Self::AveragePool { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// A node of the graph.
@@ -190,6 +328,9 @@ pub struct Node {
     pub inputs: Vec<TensorId>,
     /// Result.
     pub output: TensorId,
+    /// Index in [`Graph::activations`] of the function that follows requantisation; `None` for the clamp to the output's
+    /// range.
+    pub activation: Option<usize>,
 }
 
 /// A quantised network, its nodes in an order of evaluation.
@@ -201,6 +342,8 @@ pub struct Graph {
     pub shift: u32,
     /// All values.
     pub tensors: Vec<Tensor>,
+    /// Functions that nodes apply, other than clamps.
+    pub activations: Vec<Activation>,
     /// All operations, each after the producers of its operands.
     pub nodes: Vec<Node>,
     /// Tensors that the caller gives.
@@ -210,9 +353,25 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Number of learned values: weights and biases.
+    /// Number of learned values: weights, biases and summands.
     pub fn parameters(&self) -> usize {
-        self.linear_layers().map(|l| l.weights.len() + l.bias.iter().filter(|b| **b != 0).count()).sum()
+        let learned = |node: &Node| match &node.op {
+            Op::Linear(linear) => linear.weights.len() + linear.bias.iter().filter(|b| **b != 0).count(),
+            Op::Combine { offset, .. } => offset.len(),
+            _ => 0,
+        };
+        self.nodes.iter().map(learned).sum()
+    }
+
+    /// The function from a node's rounded accumulators to its output.
+    pub fn activation(&self, node: &Node) -> Activation {
+        match node.activation {
+            Some(index) => self.activations[index].clone(),
+            None => {
+                let Format { min, max, .. } = self.tensors[node.output].format;
+                Activation::clamp(min, max)
+            }
+        }
     }
 
     /// Multiplications of one inference.
@@ -221,19 +380,11 @@ impl Graph {
             .iter()
             .filter_map(|node| match &node.op {
                 Op::Linear(linear) => {
-                    let x = self.tensors[node.inputs[0]].shape;
-                    let [h, w] = linear.window.output(x.height, x.width)?;
+                    let [h, w] = linear.output(self.tensors[node.inputs[0]].shape)?;
                     Some(linear.weights.len() * h * w)
                 }
                 _ => None,
             })
             .sum()
-    }
-
-    fn linear_layers(&self) -> impl Iterator<Item = &Linear> {
-        self.nodes.iter().filter_map(|node| match &node.op {
-            Op::Linear(linear) => Some(linear),
-            _ => None,
-        })
     }
 }

@@ -3,7 +3,8 @@
 //! With them no accumulator can overflow `i64`: an activation lies within `±2^16`, a weight within `±2^15`, a bias
 //! within `±2^40`, and a product of multipliers, activations and their number within `±2^61`.
 
-use super::{Format, Graph, Linear, Node, Op, Shape, TensorId, Window};
+use super::window::covered;
+use super::{Activation, Format, Graph, Linear, Node, Op, Origin, Shape, TensorId, Window};
 
 /// Largest magnitude of an activation: 16 bits unsigned.
 pub const ACTIVATION_LIMIT: i64 = (1 << 16) - 1;
@@ -14,6 +15,8 @@ pub const BIAS_LIMIT: i64 = 1 << 40;
 /// Largest shift.
 pub const MAX_SHIFT: u32 = 20;
 const ACCUMULATOR_LIMIT: i128 = 1 << 61;
+/// Largest kernel, stride, dilation and padding of a window.
+const WINDOW_LIMIT: usize = 1 << 16;
 
 /// Why a graph is not well formed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -145,33 +148,38 @@ impl Graph {
 
     fn check_node(&self, node: &Node) -> Check {
         let operands = match &node.op {
-            Op::Combine { multipliers } => multipliers.len().max(1),
+            Op::Combine { multipliers, .. } => multipliers.len().max(1),
+            Op::Rearrange { .. } => node.inputs.len().max(1),
             _ => 1,
         };
         expect(node, "number of operands", node.inputs.len(), operands)?;
+        self.check_activation(node)?;
         let (x, y) = (&self.tensors[node.inputs[0]], &self.tensors[node.output]);
         match &node.op {
             Op::Linear(linear) => {
                 check_linear(node, linear, x.shape)?;
                 self.check_raw(node, linear)?;
-                let shape = linear_output(linear, x.shape);
-                expect(node, "output shape", Some(y.shape), shape)
+                expect(node, "output shape", Some(y.shape), linear_output(linear, x.shape))
             }
-            Op::Combine { multipliers } => {
+            Op::Combine { multipliers, offset } => {
                 for &id in &node.inputs {
                     expect(node, "operand shape", self.tensors[id].shape, y.shape)?;
                 }
-                let sum = multipliers.iter().map(|m| i128::from(*m).abs()).sum();
-                check_multipliers(node, sum)
+                if !offset.is_empty() {
+                    expect(node, "number of summands", offset.len(), y.shape.len())?;
+                }
+                check_summands(node, "summand", offset)?;
+                check_multipliers(node, multipliers.iter().map(|m| i128::from(*m).abs()).sum())
             }
             Op::MaxPool(window) => {
                 check_window(node, window)?;
+                check_cover(node, window, x.shape)?;
                 expect(node, "output format", y.format, x.format)?;
                 expect(node, "output shape", Some(y.shape), pool_output(window, x.shape))
             }
             Op::AveragePool { window, multipliers } => {
                 check_window(node, window)?;
-                let area = window.kernel[0] * window.kernel[1];
+                let area = window.taps();
                 expect(node, "number of multipliers", multipliers.len(), area + 1)?;
                 let largest = multipliers.iter().map(|m| i128::from(*m).abs()).max().unwrap_or(0);
                 check_multipliers(node, largest * area as i128)?;
@@ -181,7 +189,48 @@ impl Graph {
                 expect(node, "output format", y.format, x.format)?;
                 expect(node, "number of elements", y.shape.len(), x.shape.len())
             }
+            Op::Rearrange { origins } => self.check_rearrangement(node, origins),
+            Op::ArgMax { starts, stride, count, .. } => {
+                expect(node, "number of maxima", starts.len(), y.shape.len())?;
+                expect(node, "output range", (y.format.min, y.format.max), (0, *count as i64 - 1))?;
+                let reach = count.checked_sub(1).and_then(|steps| steps.checked_mul(*stride));
+                let end = starts.iter().max().zip(reach).and_then(|(start, reach)| reach.checked_add(*start as usize));
+                expect(node, "candidates inside the operand", end.is_some_and(|end| end < x.shape.len()), true)?;
+                expect(node, "two candidates or more", *count > 1 && *stride > 0, true)
+            }
         }
+    }
+
+    fn check_activation(&self, node: &Node) -> Check {
+        let Some(index) = node.activation else { return Ok(()) };
+        expect(node, "an activation after requantisation", node.op.requantises(), true)?;
+        let Some(Activation { min, values }) = self.activations.get(index) else {
+            return expect(node, "known activation", index, self.activations.len());
+        };
+        let domain =
+            (-ACTIVATION_LIMIT..=ACTIVATION_LIMIT).contains(min) && values.len() <= 2 * ACTIVATION_LIMIT as usize;
+        expect(node, "an activation with two arguments or more, within 17 bits", domain && values.len() > 1, true)?;
+        let Format { min, max, .. } = self.tensors[node.output].format;
+        let inside = values.iter().all(|value| (min..=max).contains(value));
+        expect(node, "an activation inside the output's range", inside, true)
+    }
+
+    fn check_rearrangement(&self, node: &Node, origins: &[Origin]) -> Check {
+        let y = &self.tensors[node.output];
+        expect(node, "number of elements", origins.len(), y.shape.len())?;
+        for &id in &node.inputs {
+            let x = self.tensors[id].format;
+            expect(node, "fractional bits", y.format.frac_bits, x.frac_bits)?;
+            expect(node, "operands inside the output's range", y.format.min <= x.min && x.max <= y.format.max, true)?;
+        }
+        let known = |origin: &Origin| match *origin {
+            Origin::Element { operand, element } => {
+                let operand = node.inputs.get(operand as usize);
+                operand.is_some_and(|&id| (element as usize) < self.tensors[id].shape.len())
+            }
+            Origin::Constant(value) => (y.format.min..=y.format.max).contains(&value),
+        };
+        expect(node, "known origins of all elements", origins.iter().all(known), true)
     }
 
     fn check_raw(&self, node: &Node, linear: &Linear) -> Check {
@@ -234,23 +283,34 @@ fn check_tensor(tensor: &super::Tensor, limit: i64) -> Check {
     Ok(())
 }
 
-/// A window reaches the image wherever it stands, because no padding is as wide as the kernel.
+/// Numbers so small that no extent or position overflows.
 fn check_window(node: &Node, window: &Window) -> Check {
-    for axis in 0..2 {
-        let kernel = window.kernel[axis];
-        let pad = window.pad_before[axis].max(window.pad_after[axis]);
-        if !(1..1 << 20).contains(&kernel) || !(1..1 << 20).contains(&window.stride[axis]) || pad >= kernel {
-            let expected = "positive kernel and stride, padding less than the kernel";
-            return Err(mismatch(node, "window", format!("{window:?}"), expected.into()));
-        }
+    let Window { kernel, stride, dilation, pad_before, pad_after } = window;
+    let positive = [kernel, stride, dilation].into_iter().flatten().all(|n| (1..=WINDOW_LIMIT).contains(n));
+    if positive && pad_before.iter().chain(pad_after).all(|pad| *pad <= WINDOW_LIMIT) {
+        return Ok(());
     }
-    Ok(())
+    let expected = format!("positive kernel, stride and dilation, padding, all at most {WINDOW_LIMIT}");
+    Err(mismatch(node, "window", format!("{window:?}"), expected))
+}
+
+/// Every window covers some element of the image: there is no maximum of padding alone.
+fn check_cover(node: &Node, window: &Window, x: Shape) -> Check {
+    let Some([height, width]) = window.output(x.height, x.width) else { return Ok(()) };
+    let empty = |axis, size, outputs| covered(window, axis, size, outputs).iter().any(Vec::is_empty);
+    expect(node, "windows in padding alone", empty(0, x.height, height) || empty(1, x.width, width), false)
 }
 
 fn check_linear(node: &Node, linear: &Linear, x: Shape) -> Check {
     check_window(node, &linear.window)?;
-    let taps = linear.window.kernel[0] * linear.window.kernel[1];
-    let expected = linear.out_channels.checked_mul(x.channels).and_then(|n| n.checked_mul(taps));
+    let dilated = linear.input_dilation.iter().all(|d| (1..=WINDOW_LIMIT).contains(d));
+    expect(node, "input dilation that is positive and small", dilated, true)?;
+    let pooled = linear.pool.iter().all(|size| (1..=WINDOW_LIMIT).contains(size));
+    expect(node, "pooling window that is positive and small", pooled, true)?;
+    let divides = |n: usize| linear.groups > 0 && n.is_multiple_of(linear.groups);
+    expect(node, "groups that divide the channels", divides(x.channels) && divides(linear.out_channels), true)?;
+    let taps = linear.window.taps();
+    let expected = linear.out_channels.checked_mul(x.channels / linear.groups).and_then(|n| n.checked_mul(taps));
     expect(node, "number of weights", Some(linear.weights.len()), expected)?;
     expect(node, "number of biases", linear.bias.len(), linear.out_channels)?;
     let limit = 1i32 << (WEIGHT_BITS - 1);
@@ -258,8 +318,12 @@ fn check_linear(node: &Node, linear: &Linear, x: Shape) -> Check {
     if min < -limit || max >= limit {
         return Err(mismatch(node, "weights", format!("{min}..={max}"), format!("{WEIGHT_BITS} bits with sign")));
     }
-    match linear.bias.iter().find(|b| !(-BIAS_LIMIT..=BIAS_LIMIT).contains(*b)) {
-        Some(bias) => Err(mismatch(node, "bias", bias.to_string(), format!("at most ±{BIAS_LIMIT}"))),
+    check_summands(node, "bias", &linear.bias)
+}
+
+fn check_summands(node: &Node, what: &'static str, summands: &[i64]) -> Check {
+    match summands.iter().find(|b| !(-BIAS_LIMIT..=BIAS_LIMIT).contains(*b)) {
+        Some(summand) => Err(mismatch(node, what, summand.to_string(), format!("at most ±{BIAS_LIMIT}"))),
         None => Ok(()),
     }
 }
@@ -272,7 +336,7 @@ fn check_multipliers(node: &Node, sum: i128) -> Check {
 }
 
 fn linear_output(linear: &Linear, x: Shape) -> Option<Shape> {
-    let [h, w] = linear.window.output(x.height, x.width)?;
+    let [h, w] = linear.output(x)?;
     let [ph, pw] = linear.pool;
     Some(Shape { channels: linear.out_channels, height: h.checked_div(ph)?, width: w.checked_div(pw)? })
 }
@@ -295,17 +359,10 @@ mod tests {
             logical_shape: vec![1, n],
             transposed: false,
         };
-        let linear = Linear {
-            window: Window::UNIT,
-            out_channels: 2,
-            weights: vec![1; 6],
-            bias: vec![0; 2],
-            pool: [1, 1],
-            raw: false,
-        };
-        let nodes = vec![Node { name: "fc".into(), op: Op::Linear(linear), inputs: vec![0], output: 1 }];
+        let op = Op::Linear(Linear::dense(2, vec![1; 6], vec![0; 2]));
+        let nodes = vec![Node { name: "fc".into(), op, inputs: vec![0], output: 1, activation: None }];
         let tensors = vec![tensor("x", 3), tensor("y", 2)];
-        Graph { name: "g".into(), shift: 11, tensors, nodes, inputs: vec![0], outputs: vec![1] }
+        Graph { name: "g".into(), shift: 11, tensors, activations: vec![], nodes, inputs: vec![0], outputs: vec![1] }
     }
 
     fn linear(graph: &mut Graph) -> &mut Linear {
@@ -323,7 +380,7 @@ mod tests {
     #[test]
     fn each_broken_invariant_is_refused_with_its_place() {
         type Change = (&'static str, fn(&mut Graph));
-        let changes: [Change; 13] = [
+        let changes: [Change; 22] = [
             ("'g'", |g| g.shift = 0),
             ("'g'", |g| g.shift = 21),
             ("'fc'", |g| g.nodes[0].inputs = vec![7]),
@@ -336,9 +393,27 @@ mod tests {
             ("'fc'", |g| linear(g).weights[0] = 1 << 15),
             ("'fc'", |g| linear(g).bias[1] = (1 << 40) + 1),
             ("'fc'", |g| linear(g).window.pad_before = [1, 0]),
+            ("'fc'", |g| linear(g).window.dilation = [0, 1]),
+            ("'fc'", |g| linear(g).input_dilation = [1, 0]),
+            ("'fc'", |g| linear(g).groups = 2),
+            ("'fc'", |g| linear(g).groups = 0),
             ("'fc'", |g| {
                 linear(g).raw = true;
                 g.outputs = vec![];
+            }),
+            ("'fc'", |g| g.nodes[0].activation = Some(0)),
+            ("'fc'", |g| {
+                g.activations = vec![Activation { min: 0, values: vec![0, 128] }];
+                g.nodes[0].activation = Some(0);
+            }),
+            ("'fc'", |g| {
+                let element = |element| Origin::Element { operand: 0, element };
+                g.nodes[0].op = Op::Rearrange { origins: vec![element(0), element(3)] };
+            }),
+            ("'fc'", |g| g.nodes[0].op = Op::Rearrange { origins: vec![Origin::Constant(0), Origin::Constant(128)] }),
+            ("'fc'", |g| {
+                g.tensors[1].format = Format { frac_bits: 0, min: 0, max: 1 };
+                g.nodes[0].op = Op::ArgMax { starts: vec![0, 2], stride: 1, count: 2, last: false };
             }),
         ];
         for (i, (place, change)) in changes.into_iter().enumerate() {

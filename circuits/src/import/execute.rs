@@ -1,6 +1,6 @@
 //! The float executor: every value of a float graph, for calibration and as a check of the import.
 
-use crate::graph::window::{convolve, pool};
+use crate::graph::window::{Convolution, convolve, pool};
 use crate::graph::{Shape, Window, transpose};
 
 use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatTensor, ImportError};
@@ -84,15 +84,11 @@ impl FloatGraph {
                 sum
             }
             FloatOp::Clamp { min, max } => x.iter().map(|v| v.max(*min).min(*max)).collect(),
-            FloatOp::MaxPool(window) => {
-                let maximum = |best, row: &[f32]| row.iter().copied().fold(best, f32::max);
-                pool(x, shape, window, f32::NEG_INFINITY, maximum, |best, _| best)
-            }
+            FloatOp::MaxPool(window) => pool(x, shape, window, f32::NEG_INFINITY, f32::max, |best, _| best),
             FloatOp::AveragePool { window, count_padding, scale } => {
                 let area = window.kernel[0] * window.kernel[1];
-                let sum = |sum, row: &[f32]| sum + row.iter().sum::<f32>();
                 let divide = |sum, count| scale * sum / if *count_padding { area } else { count } as f32;
-                pool(x, shape, window, 0.0, sum, divide)
+                pool(x, shape, window, 0.0, |sum, value| sum + value, divide)
             }
             FloatOp::Reshape => x.clone(),
         }
@@ -107,6 +103,8 @@ fn linear_forward(linear: &FloatLinear, x: &[f32], shape: Shape) -> Vec<f32> {
     }
     let [height, width] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
     let mut out: Vec<f32> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
-    convolve(&mut out, x, shape, &linear.window, &linear.weights);
+    let convolution =
+        Convolution { window: linear.window, input_dilation: linear.input_dilation, groups: linear.groups };
+    convolve(&mut out, x, shape, &convolution, &linear.weights);
     out
 }

@@ -22,9 +22,14 @@ pub struct FloatTensor {
 pub struct FloatLinear {
     /// The sliding window; [`Window::UNIT`] for matrix products.
     pub window: Window,
+    /// Vertical and horizontal distance of neighbouring input elements on the grid that the window slides over, zeros
+    /// between them; more than `[1, 1]` for transposed convolutions with a stride.
+    pub input_dilation: [usize; 2],
+    /// Groups of channels.
+    pub groups: usize,
     /// Output channels.
     pub out_channels: usize,
-    /// Weights, `[out][in][kernel height][kernel width]`.
+    /// Weights, `[out][in / groups][kernel height][kernel width]`.
     pub weights: Vec<f32>,
     /// One for each output channel.
     pub bias: Vec<f32>,

@@ -145,6 +145,13 @@ fn replace_affine(graph: &mut FloatGraph, i: usize) -> Result<(), ImportError> {
     let mut weights = vec![0.0; n * n];
     scale.iter().enumerate().for_each(|(c, s)| weights[c * n + c] = *s);
     let bias = shift.clone();
-    graph.nodes[i].op = FloatOp::Linear(FloatLinear { window: Window::UNIT, out_channels: n, weights, bias });
+    graph.nodes[i].op = FloatOp::Linear(FloatLinear {
+        window: Window::UNIT,
+        input_dilation: [1, 1],
+        groups: 1,
+        out_channels: n,
+        weights,
+        bias,
+    });
     Ok(())
 }

@@ -55,7 +55,8 @@ impl Translator<'_> {
             Some((_, b)) if b.len() == 1 => vec![b[0]; out_channels],
             _ => return Err(self.form(node, "a bias that is computed", "the bias must be a constant of the model")),
         };
-        let linear = FloatOp::Linear(FloatLinear { window, out_channels, weights, bias });
+        let linear =
+            FloatOp::Linear(FloatLinear { window, input_dilation: [1, 1], groups: 1, out_channels, weights, bias });
         self.windowed(node, &op.pool_spec.data_format, &geometry, window, linear, out_channels)
     }
 
@@ -170,6 +171,7 @@ impl Translator<'_> {
         let mut window = Window {
             kernel: pair(&|a| spec.kernel_shape[a], 1),
             stride: pair(&|a| spec.stride(a), 1),
+            dilation: [1, 1],
             pad_before: pair(&|a| padding[a].pad_before, 0),
             pad_after: [0, 0],
         };

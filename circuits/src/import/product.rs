@@ -54,7 +54,14 @@ impl Translator<'_> {
             if stored.height * stored.width == area { [stored.height, stored.width] } else { [1, area] };
         let shape = Shape { channels: view.len() / area, height, width };
         let input = self.stored_as(node, view.tensor, shape);
-        let linear = FloatLinear { window: Window::UNIT, out_channels, weights, bias: vec![0.0; out_channels] };
+        let linear = FloatLinear {
+            window: Window::UNIT,
+            input_dilation: [1, 1],
+            groups: 1,
+            out_channels,
+            weights,
+            bias: vec![0.0; out_channels],
+        };
         let output = Shape { channels: out_channels, ..shape };
         let tensor = self.push(node, FloatOp::Linear(linear), vec![input], output);
         Ok(output_view(tensor, node.outputs[0].fact.rank(), &rows, &outs, &view, area))

@@ -5,7 +5,12 @@
 use crate::layout::{LayoutError, Order, Planner, Power, ResultEntry, RowKind};
 
 /// Places a combination and its requantisation.
-pub(super) fn place(planner: &mut Planner<'_>, index: usize, multipliers: &[i64]) -> Result<(), LayoutError> {
+pub(super) fn place(
+    planner: &mut Planner<'_>,
+    index: usize,
+    multipliers: &[i64],
+    _offset: &[i64],
+) -> Result<(), LayoutError> {
     let node = &planner.graph.nodes[index];
     let identity = planner.identity();
     for (input, multiplier) in node.inputs.iter().zip(multipliers) {

@@ -3,10 +3,12 @@
 //! To add a layer: a variant of [`Op`] with its integer reference in `graph/execute.rs`, a file here that places it,
 //! and a line in [`place`].
 
+mod argmax;
 mod combine;
 mod gather;
 mod linear;
 pub(crate) mod product;
+mod rearrange;
 
 use crate::{
     graph::Op,
@@ -19,9 +21,11 @@ pub(crate) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
     let node = &graph.nodes[index];
     match &node.op {
         Op::Linear(linear) => linear::place(planner, index, linear),
-        Op::Combine { multipliers } => combine::place(planner, index, multipliers),
+        Op::Combine { multipliers, offset } => combine::place(planner, index, multipliers, offset),
         Op::MaxPool(window) => gather::place_maximum(planner, index, window),
         Op::AveragePool { window, multipliers } => gather::place_sum(planner, index, window, multipliers),
         Op::Reshape => Ok(()),
+        Op::Rearrange { origins } => rearrange::place(planner, index, origins),
+        Op::ArgMax { .. } => argmax::place(planner, index),
     }
 }

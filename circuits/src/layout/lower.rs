@@ -17,7 +17,7 @@ pub fn lower(mut graph: Graph) -> Graph {
         let gathers = matches!(graph.nodes[index].op, Op::MaxPool(_) | Op::AveragePool { .. });
         if gathers && graph.inputs.contains(&roots(&graph)[graph.nodes[index].inputs[0]]) {
             let multipliers = vec![1 << graph.shift];
-            insert_copy(&mut graph, index, Op::Combine { multipliers });
+            insert_copy(&mut graph, index, Op::Combine { multipliers, offset: Vec::new() });
             index += 1;
         }
         index += 1;
@@ -33,5 +33,5 @@ fn insert_copy(graph: &mut Graph, node: usize, op: Op) {
     graph.tensors.push(tensor);
     graph.nodes[node].inputs[0] = copy;
     let name = format!("{} (operand)", graph.nodes[node].name);
-    graph.nodes.insert(node, Node { name, op, inputs: vec![source], output: copy });
+    graph.nodes.insert(node, Node { name, op, inputs: vec![source], output: copy, activation: None });
 }

@@ -118,7 +118,7 @@ impl Limbs {
                     !linear.raw
                 }
                 Op::Combine { .. } | Op::AveragePool { .. } => true,
-                Op::MaxPool(_) | Op::Reshape => false,
+                _ => false,
             };
             if requantised {
                 let format = graph.tensors[node.output].format;

@@ -39,6 +39,7 @@ pub(super) fn convert(
         name: source.name.clone(),
         shift: options.shift,
         tensors: Vec::new(),
+        activations: Vec::new(),
         nodes: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
@@ -92,7 +93,13 @@ impl Converter<'_> {
         };
         let inputs = head.inputs.iter().map(|id| self.ids[id]).collect();
         let output = self.add_tensor(group.output, format);
-        self.graph.nodes.push(Node { name: self.source.nodes[group.last].name.clone(), op, inputs, output });
+        self.graph.nodes.push(Node {
+            name: self.source.nodes[group.last].name.clone(),
+            op,
+            inputs,
+            output,
+            activation: None,
+        });
         Ok(())
     }
 
@@ -164,7 +171,7 @@ impl Converter<'_> {
             factor_bits(node, f64::from(factor) * 2f64.powi(bits))
         };
         let multipliers: Result<_, _> = node.inputs.iter().zip(factors).map(multiplier).collect();
-        Ok((Op::Combine { multipliers: multipliers? }, format))
+        Ok((Op::Combine { multipliers: multipliers?, offset: Vec::new() }, format))
     }
 
     fn average(
@@ -228,6 +235,8 @@ fn integers(linear: &FloatLinear, weight_bits: i32, bias_bits: i32, pool: [usize
     let fits = bias.iter().all(|b| (-BIAS_LIMIT..=BIAS_LIMIT).contains(b));
     fits.then(|| Linear {
         window: linear.window,
+        input_dilation: linear.input_dilation,
+        groups: linear.groups,
         out_channels: linear.out_channels,
         weights: linear.weights.iter().map(|&w| scale(w, weight_bits) as i32).collect(),
         bias,
