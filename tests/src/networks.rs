@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
-    graph::{Execution, Format, Graph, Linear, Node, Op, Shape, Tensor, Window},
+    graph::{Activation, Execution, Format, Graph, Linear, Node, Op, Origin, Shape, Tensor, Window},
     keys::{self, ProvingKeys},
     layout::{Layout, LayoutOptions, lower},
     prove::Job,
@@ -81,14 +81,46 @@ impl Builder {
         amplitude: i32,
         range: (i64, i64),
     ) -> usize {
+        let form = Linear { window, pool, ..Linear::dense(out_channels, Vec::new(), Vec::new()) };
+        self.product(input, form, amplitude, range)
+    }
+
+    /// Adds a product of this form with random weights up to `amplitude`.
+    pub fn product(&mut self, input: usize, form: Linear, amplitude: i32, range: (i64, i64)) -> usize {
         let x = self.graph.tensors[input].shape;
-        let len = out_channels * x.channels * window.kernel[0] * window.kernel[1];
+        let len = form.out_channels * x.channels / form.groups * form.window.taps();
         let weights = (0..len).map(|_| self.rng.gen_range(-amplitude..=amplitude)).collect();
-        let bias = (0..out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
-        let [height, width] = window.output(x.height, x.width).expect("the window fits");
-        let shape = Shape { channels: out_channels, height: height / pool[0], width: width / pool[1] };
-        let linear = Linear { window, pool, raw: range == WIDE, ..Linear::dense(out_channels, weights, bias) };
+        let bias = (0..form.out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
+        let [height, width] = form.output(x).expect("the window fits");
+        let shape =
+            Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] };
+        let linear = Linear { weights, bias, raw: range == WIDE, ..form };
         self.node(Op::Linear(linear), &[input], shape, range)
+    }
+
+    /// Adds an input.
+    pub fn input(&mut self, shape: Shape, range: (i64, i64)) -> usize {
+        let input = self.tensor(shape, range);
+        self.graph.inputs.push(input);
+        input
+    }
+
+    /// Adds a tensor made of elements of others: `(operand, element)`, or a constant.
+    pub fn rearranged(
+        &mut self,
+        inputs: &[usize],
+        shape: Shape,
+        range: (i64, i64),
+        origins: impl IntoIterator<Item = Origin>,
+    ) -> usize {
+        self.node(Op::Rearrange { origins: origins.into_iter().collect() }, inputs, shape, range)
+    }
+
+    /// Lets the last node apply a function to `min`, `min + 1`, ...
+    pub fn activate(&mut self, min: i64, values: impl IntoIterator<Item = i64>) {
+        self.graph.activations.push(Activation { min, values: values.into_iter().collect() });
+        let last = self.graph.nodes.last_mut().expect("a node");
+        last.activation = Some(self.graph.activations.len() - 1);
     }
 
     /// The finished graph.
@@ -215,7 +247,120 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("residual addition", residual()),
         ("pooling by gathering", gathered()),
         ("one tensor under two shapes, a pooled input", reshaped()),
+        ("grouped and dilated convolution", grouped()),
+        ("transposed convolution", transposed()),
+        ("activations by table, learned summands", activated()),
+        ("concatenation and slices", pieces()),
+        ("elements in any order", rearranged()),
+        ("index of a maximum", index_of_maximum()),
+        ("pooling over a whole image", global()),
+        ("two inputs, an output that is read", two_inputs()),
     ]
+}
+
+/// A convolution with groups, dilation and uneven padding, then a depthwise one.
+pub fn grouped() -> Graph {
+    let mut b = Builder::new(9, 6, image(4, 6, 5), (0, 31));
+    let window = Window { kernel: [2, 3], dilation: [3, 1], pad_before: [1, 0], pad_after: [2, 2], ..Window::UNIT };
+    let form = Linear { window, groups: 2, ..Linear::dense(6, vec![], vec![]) };
+    let x = b.product(0, form, 40, (0, 31));
+    let depthwise = Linear { window: square(3, 2, 1), groups: 6, ..Linear::dense(6, vec![], vec![]) };
+    let y = b.product(x, depthwise, 60, (-16, 15));
+    b.finish(&[y])
+}
+
+/// Transposed convolutions: one with padding wider than its kernel, one with groups, dilation and pooling.
+pub fn transposed() -> Graph {
+    let mut b = Builder::new(10, 6, image(2, 3, 3), (0, 31));
+    let window = Window { kernel: [2, 2], pad_before: [1, 1], pad_after: [2, 3], ..Window::UNIT };
+    let form = Linear { window, input_dilation: [2, 2], ..Linear::dense(2, vec![], vec![]) };
+    let x = b.product(0, form, 40, (0, 31));
+    let window = Window { kernel: [2, 3], dilation: [2, 1], pad_before: [2, 1], ..Window::UNIT };
+    let form = Linear { window, input_dilation: [1, 3], groups: 2, pool: [2, 2], ..Linear::dense(2, vec![], vec![]) };
+    let y = b.product(x, form, 40, (-16, 15));
+    b.finish(&[y])
+}
+
+/// Functions that are no clamps, after a product and after a sum; the sum has a learned summand for each element.
+pub fn activated() -> Graph {
+    let shape = image(2, 3, 4);
+    let mut b = Builder::new(11, 6, shape, (-16, 15));
+    let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
+    b.activate(-30, (-30..=30).map(|q: i64| if q < 0 { q / 4 } else { q / 2 }));
+    let offset = (0..shape.len() as i64).map(|i| i * 37 % 900 - 400).collect();
+    let sum = b.node(Op::Combine { multipliers: vec![64, -32], offset }, &[x, 0], shape, (0, 31));
+    b.activate(-9, (-9..=9).map(|q: i64| q * q / 3));
+    let y = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
+    b.finish(&[y, sum])
+}
+
+/// Channels of two convolutions and zeros, concatenated; slices of them, one added to another tensor, one claimed.
+pub fn pieces() -> Graph {
+    let mut b = Builder::new(12, 6, image(2, 4, 3), (0, 31));
+    let x = b.linear(0, 3, square(3, 1, 1), [1, 1], 20, (0, 31));
+    let y = b.linear(0, 2, square(1, 1, 0), [1, 1], 40, (0, 31));
+    let element = |operand: u32, element: usize| Origin::Element { operand, element: element as u32 };
+    let zeros = std::iter::repeat_n(Origin::Constant(0), 12);
+    let parts = (12..36).map(|e| element(0, e)).chain(zeros).chain((0..24).map(|e| element(1, e)));
+    let joined = b.rearranged(&[x, y], image(5, 4, 3), (0, 31), parts);
+    let z = b.linear(joined, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
+    let slice = b.rearranged(&[joined], image(2, 4, 3), (0, 31), (12..36).map(|e| element(0, e)));
+    let sum = b.node(Op::Combine { multipliers: vec![32, 32], offset: vec![] }, &[slice, z], image(2, 4, 3), (0, 31));
+    let claimed = b.rearranged(&[joined], Shape::vector(24), (0, 31), (36..60).map(|e| element(0, e)));
+    let w = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
+    b.finish(&[w, claimed])
+}
+
+/// A transposition with constants that a convolution reads, and a rearranged tensor that is only pooled.
+pub fn rearranged() -> Graph {
+    let mut b = Builder::new(13, 6, image(2, 3, 4), (0, 31));
+    let x = b.linear(0, 2, square(1, 1, 0), [1, 1], 40, (-16, 15));
+    let element = |element: usize| Origin::Element { operand: 0, element: element as u32 };
+    let shape = image(2, 3, 4);
+    let swap = move |(c, i, j): (usize, usize, usize)| match j {
+        3 => Origin::Constant(if c == 0 { -5 } else { 0 }),
+        _ => element(shape.index(c, j, i)),
+    };
+    let turned = b.rearranged(&[x], shape, (-16, 15), (0..24).map(|e| swap(shape.position(e))));
+    let y = b.linear(turned, 2, square(2, 1, 0), [1, 1], 30, (-16, 15));
+    let doubled = (0..48).map(|e| element(e / 24 * 12 + e % 24 / 8 * 4 + e % 8 / 2));
+    let wide = b.rearranged(&[turned], image(2, 3, 8), (-16, 15), doubled);
+    let max = b.node(Op::MaxPool(square(2, 1, 0)), &[wide], image(2, 2, 7), (-16, 15));
+    b.finish(&[y, max])
+}
+
+/// Over channels, the last of equals; then over all of a vector, the first.
+pub fn index_of_maximum() -> Graph {
+    let mut b = Builder::new(14, 6, image(3, 2, 2), (0, 31));
+    let x = b.linear(0, 5, square(1, 1, 0), [1, 1], 8, (-3, 3));
+    let over_channels = Op::ArgMax { starts: vec![0, 1, 2, 3], stride: 4, count: 5, last: true };
+    let index = b.node(over_channels, &[x], image(1, 2, 2), (0, 4));
+    let flat = b.node(Op::Reshape, &[x], Shape::vector(20), (-3, 3));
+    let y = b.linear(flat, 6, Window::UNIT, [1, 1], 20, (-16, 15));
+    let first = b.node(Op::ArgMax { starts: vec![0], stride: 1, count: 6, last: false }, &[y], Shape::vector(1), (0, 5));
+    b.finish(&[index, first, y])
+}
+
+/// The maximum and the mean of each channel.
+pub fn global() -> Graph {
+    let mut b = Builder::new(15, 6, image(2, 5, 4), (0, 31));
+    let x = b.linear(0, 2, square(1, 1, 0), [1, 1], 40, (-16, 15));
+    let window = Window { kernel: [5, 4], ..Window::UNIT };
+    let max = b.node(Op::MaxPool(window), &[x], Shape::vector(2), (-16, 15));
+    let average = Op::AveragePool { window, multipliers: vec![3; 21] };
+    let mean = b.node(average, &[x], Shape::vector(2), (-16, 15));
+    b.finish(&[max, mean])
+}
+
+/// An image and a vector meet in a sum, which is an output and goes on.
+pub fn two_inputs() -> Graph {
+    let mut b = Builder::new(16, 6, image(1, 4, 4), (0, 31));
+    let side = b.input(Shape::vector(3), SIGNED);
+    let x = b.linear(0, 2, square(3, 1, 0), [2, 2], 20, (-16, 15));
+    let y = b.linear(side, 2, Window::UNIT, [1, 1], 60, (-16, 15));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![] }, &[x, y], Shape::vector(2), (-16, 15));
+    let out = b.linear(sum, 3, Window::UNIT, [1, 1], 60, WIDE);
+    b.finish(&[sum, out])
 }
 
 /// Two dense layers, the last one raw.

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
-    graph::{Graph, Linear, Op, Shape, TensorId, Window},
+    graph::{Graph, Linear, Op, Origin, Shape, TensorId, Window},
     layout::{
         Accumulator, BankValues, Factor, FixedRole, Layout, LayoutOptions, Power, RowKind, Source, Variable, lower,
     },
@@ -281,22 +281,38 @@ fn slots(kind: RowKind) -> Vec<Monomial> {
             .flat_map(|i| (0..width).map(move |j| (0, (height - 1 - i) * vertical + (width - 1 - j) * horizontal)))
             .collect(),
         RowKind::Raw => vec![(0, 0)],
-        RowKind::GatheredMaximum { .. } | RowKind::GatheredSum => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
 fn digest_lanes(kind: RowKind) -> usize {
     match kind {
-        RowKind::Requantise { lanes, .. } => lanes,
-        RowKind::Raw => 0,
+        RowKind::Requantise { lanes, .. } | RowKind::Copies { lanes } => lanes,
+        RowKind::Raw | RowKind::Candidate { .. } => 0,
         _ => 1,
     }
 }
 
-/// The tensor whose cells a tensor shares.
-fn root(graph: &Graph, tensor: TensorId) -> TensorId {
-    let producer = graph.nodes.iter().find(|node| node.output == tensor && matches!(node.op, Op::Reshape));
-    producer.map_or(tensor, |node| root(graph, node.inputs[0]))
+/// The element that an element of a tensor is, through reshapes and rearrangements without cells; `None` for zero.
+fn origin(graph: &Graph, layout: &Layout, tensor: TensorId, element: usize) -> Option<Cell> {
+    let own = Some(Cell::Element { tensor, element });
+    let Some(producer) = graph.nodes.iter().position(|node| node.output == tensor) else { return own };
+    let node = &graph.nodes[producer];
+    match &node.op {
+        Op::Reshape => origin(graph, layout, node.inputs[0], element),
+        Op::Rearrange { origins } if !layout.results.iter().any(|row| row.node as usize == producer) => {
+            match origins[element] {
+                Origin::Element { operand, element } => {
+                    origin(graph, layout, node.inputs[operand as usize], element as usize)
+                }
+                Origin::Constant(value) => {
+                    assert_eq!(value, 0, "another constant needs a cell");
+                    None
+                }
+            }
+        }
+        _ => own,
+    }
 }
 
 /// What is known of cells: the element that each equals, `None` for zero.
@@ -304,7 +320,7 @@ struct Auditor<'l> {
     graph: &'l Graph,
     layout: &'l Layout,
     known: HashMap<Cell, Option<Cell>>,
-    claims: HashMap<Cell, Cell>,
+    claims: HashMap<Cell, Option<Cell>>,
 }
 
 /// What an audit saw.
@@ -338,13 +354,13 @@ impl<'l> Auditor<'l> {
                 for element in 0..port.len {
                     let (column, row) = port.placement.cell(element);
                     let (cell, value) =
-                        (Cell::Instance { column, row }, Cell::Element { tensor: root(graph, *tensor), element });
+                        (Cell::Instance { column, row }, origin(graph, layout, *tensor, element));
                     let taken = auditor.known.contains_key(&cell) || auditor.claims.contains_key(&cell);
                     if taken || row >= layout.usable_rows() {
                         return Err(format!("two claims at {cell:?}, or it is not usable"));
                     }
                     if input {
-                        auditor.known.insert(cell, Some(value));
+                        auditor.known.insert(cell, value);
                     } else {
                         auditor.claims.insert(cell, value);
                     }
@@ -420,10 +436,13 @@ impl<'l> Auditor<'l> {
         let masked = Cell::Weight { column, row };
         let Some(entry) = self.layout.bank.iter().find(|entry| entry.row as usize == row) else { return masked };
         let node = entry.node as usize;
+        if let BankValues::Offset(element) = entry.values {
+            return if column == 0 { Cell::Learned { node, output: 0, tap: element as usize } } else { masked };
+        }
         let Op::Linear(linear) = &self.graph.nodes[node].op else { return masked };
         let from_last = entry.block as usize * self.layout.architecture.weight_columns + column;
         let Some(output) = linear.out_channels.checked_sub(1 + from_last) else { return masked };
-        let taps = linear.weights.len() / linear.out_channels;
+        let taps = self.graph.tensors[self.graph.nodes[node].inputs[0]].shape.channels * linear.window.taps();
         let tap = if let BankValues::Weight(tap) = entry.values { tap as usize } else { taps };
         Cell::Learned { node, output, tap }
     }
@@ -539,20 +558,49 @@ impl<'l> Auditor<'l> {
                     RowKind::MaximumOfWindow { .. } => (slot / width, slot % width),
                     _ => (0, 0),
                 };
-                product(self.graph, result.node as usize, linear, (channel, i * height + a, j * width + b))
+                self.product(result.node as usize, linear, (channel, i * height + a, j * width + b))
             }
-            Op::Combine { multipliers, .. } => {
+            Op::Combine { multipliers, offset } => {
                 let mut form = Form::new();
                 for (input, multiplier) in node.inputs.iter().zip(multipliers) {
-                    let value = Cell::Element { tensor: root(self.graph, *input), element: element + slot };
-                    *form.entry(vec![value]).or_default() += multiplier;
+                    if let Some(value) = origin(self.graph, self.layout, *input, element + slot) {
+                        *form.entry(vec![value]).or_default() += multiplier;
+                    }
                 }
                 form.retain(|_, c| *c != 0);
+                if !offset.is_empty() {
+                    form.insert(vec![Cell::Learned { node: result.node as usize, output: 0, tap: element + slot }], 1);
+                }
                 form
             }
             op => return Err(format!("{op:?} has no accumulators")),
         };
         Ok((result.node as usize, form))
+    }
+
+    /// `Σ x·w + bias` of one output. Weights across groups are committed like others: that they are 0 is a fact of the
+    /// model commitment, not of the identity.
+    fn product(&self, node: usize, linear: &Linear, (output, i, j): (usize, usize, usize)) -> Form {
+        let input = self.graph.nodes[node].inputs[0];
+        let (shape, window) = (self.graph.tensors[input].shape, &linear.window);
+        let [height, width] = window.kernel;
+        let taps = shape.channels * height * width;
+        let mut form = Form::from([(vec![Cell::Learned { node, output, tap: taps }], 1)]);
+        let inside = |axis: usize, out: usize, tap: usize, size: usize| {
+            let at = (out * window.stride[axis] + tap * window.dilation[axis]).checked_sub(window.pad_before[axis])?;
+            let dilation = linear.input_dilation[axis];
+            (at % dilation == 0 && at / dilation < size).then_some(at / dilation)
+        };
+        for tap in 0..taps {
+            let (channel, a, b) = (tap / (height * width), tap / width % height, tap % width);
+            let (y, x) = (inside(0, i, a, shape.height), inside(1, j, b, shape.width));
+            let (Some(y), Some(x)) = (y, x) else { continue };
+            let Some(element) = origin(self.graph, self.layout, input, shape.index(channel, y, x)) else { continue };
+            let mut cells = vec![element, Cell::Learned { node, output, tap }];
+            cells.sort_unstable();
+            form.insert(cells, 1);
+        }
+        form
     }
 
     /// Raw outputs are claimed where their accumulators are read, and every other claim is tied to its element.
@@ -567,9 +615,9 @@ impl<'l> Auditor<'l> {
             let value = match raw {
                 Some(result) => {
                     let tensor = self.graph.nodes[result.node as usize].output;
-                    Some(Cell::Element { tensor, element: result.element as usize })
+                    Some(Some(Cell::Element { tensor, element: result.element as usize }))
                 }
-                None => self.known.get(cell).copied().flatten(),
+                None => self.known.get(cell).copied(),
             };
             if value != Some(*element) {
                 return Err(format!("the claim at {cell:?} is {value:?}, not {element:?}"));
@@ -581,27 +629,6 @@ impl<'l> Auditor<'l> {
 
 fn position(shape: Shape, element: usize) -> (usize, usize, usize) {
     (element / (shape.height * shape.width), element / shape.width % shape.height, element % shape.width)
-}
-
-/// `Σ x·w + bias` of one output.
-fn product(graph: &Graph, node: usize, linear: &Linear, (output, i, j): (usize, usize, usize)) -> Form {
-    let input = graph.nodes[node].inputs[0];
-    let (shape, tensor, window) = (graph.tensors[input].shape, root(graph, input), &linear.window);
-    let [height, width] = window.kernel;
-    let taps = shape.channels * height * width;
-    let mut form = Form::from([(vec![Cell::Learned { node, output, tap: taps }], 1)]);
-    for tap in 0..taps {
-        let (channel, a, b) = (tap / (height * width), tap / width % height, tap % width);
-        let y = (i * window.stride[0] + a).checked_sub(window.pad_before[0]).filter(|y| *y < shape.height);
-        let x = (j * window.stride[1] + b).checked_sub(window.pad_before[1]).filter(|x| *x < shape.width);
-        if let (Some(y), Some(x)) = (y, x) {
-            let element = shape.index(channel, y, x);
-            let mut cells = vec![Cell::Element { tensor, element }, Cell::Learned { node, output, tap }];
-            cells.sort_unstable();
-            form.insert(cells, 1);
-        }
-    }
-    form
 }
 
 /// Greatest exponent of `r`.
@@ -643,10 +670,10 @@ fn compile(graph: &Graph, options: &LayoutOptions) -> Layout {
 fn random_window(rng: &mut ChaCha20Rng, shape: Shape) -> Window {
     loop {
         let kernel = [0; 2].map(|_| rng.gen_range(1..=4));
-        let pads = || -> [[usize; 2]; 2] { [kernel; 2] };
-        let [pad_before, pad_after] = pads().map(|kernel| kernel.map(|k| rng.gen_range(0..k)));
+        let [pad_before, pad_after] = [kernel; 2].map(|kernel| kernel.map(|k| rng.gen_range(0..k + 1)));
         let stride = [0; 2].map(|_| rng.gen_range(1..=3));
-        let window = Window { kernel, stride, pad_before, pad_after, ..Window::UNIT };
+        let dilation = [0; 2].map(|_| if rng.gen_bool(0.3) { 2 } else { 1 });
+        let window = Window { kernel, stride, dilation, pad_before, pad_after };
         if window.output(shape.height, shape.width).is_some() {
             return window;
         }
@@ -674,8 +701,19 @@ fn random_product(
     let channels = if window == Window::UNIT { rng.gen_range(1..40) } else { rng.gen_range(1..5) };
     let [height, width] = window.output(shape.height, shape.width).unwrap();
     let pool = if range == WIDE { [1, 1] } else { [height, width].map(|size| rng.gen_range(1..=size.min(3))) };
-    let output = image(channels, height / pool[0], width / pool[1]);
-    (b.linear(input, channels, window, pool, 20, range), output)
+    let mut form = Linear { window, pool, ..Linear::dense(channels, vec![], vec![]) };
+    if rng.gen_bool(0.3) {
+        // As many groups as there are input channels, each with one or two outputs.
+        form.groups = shape.channels;
+        form.out_channels = shape.channels * rng.gen_range(1..=2);
+    }
+    if rng.gen_bool(0.2) {
+        form.input_dilation = [0; 2].map(|_| rng.gen_range(1..=3));
+        form.pool = [1, 1];
+    }
+    let [height, width] = form.output(shape).unwrap();
+    let output = image(form.out_channels, height / form.pool[0], width / form.pool[1]);
+    (b.product(input, form, 20, range), output)
 }
 
 /// One to three layers, of which every output is claimed.
@@ -730,6 +768,7 @@ fn every_output_of_the_zoo_has_a_monomial_that_holds_its_definition_alone() {
 fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alone() {
     let mut total = Seen::default();
     let (mut strides, mut uneven, mut pools, mut batches, mut blocks) = (0, 0, 0, 0, 0);
+    let (mut groups, mut dilations, mut transposed, mut wide) = (0, 0, 0, 0);
     for seed in 0..200 {
         let graph = lower(random_graph(seed));
         let mut options = LayoutOptions::default();
@@ -745,6 +784,10 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
             pools += usize::from(linear.pool != [1, 1]);
             batches += usize::from(window.kernel == [1, 1] && input.width > 1);
             blocks += usize::from(linear.out_channels > layout.architecture.weight_columns);
+            groups += usize::from(linear.groups > 1);
+            dilations += usize::from((0..2).any(|axis| window.extent(axis) > window.kernel[axis]));
+            transposed += usize::from(linear.input_dilation != [1, 1] && input.len() > input.channels);
+            wide += usize::from((0..2).any(|axis| window.pad_after[axis] >= window.extent(axis)));
         }
         total.products += seen.products;
         total.combinations += seen.combinations;
@@ -754,7 +797,8 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         total.garbage += seen.garbage;
     }
     // The random networks do exercise what the audit is for.
-    assert!([strides, uneven, pools, batches, blocks].iter().all(|count| *count >= 10));
+    let counts = [strides, uneven, pools, batches, blocks, groups, dilations, transposed, wide];
+    assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
     assert!(total.masked > 0 && total.padding > 0 && total.garbage > 0 && total.combinations > 10, "{total:?}");
 }
 

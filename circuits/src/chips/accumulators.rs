@@ -17,19 +17,8 @@ use crate::layout::{Accumulator, FixedRole, RowKind};
 
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
     let a = &config.architecture;
-    let mut all = vec![
-        (Accumulator::Weights, "weights"),
-        (Accumulator::Operand, "operand"),
-        (Accumulator::OperandDigest, "operand digest"),
-        (Accumulator::Result, "result"),
-        (Accumulator::ResultTotal, "result total"),
-        (Accumulator::ResultDigest, "result digest"),
-    ];
-    if a.garbage_lanes > 0 {
-        all.push((Accumulator::Garbage, "garbage"));
-    }
-    for (accumulator, name) in all {
-        meta.create_gate(name, |cells| {
+    for &accumulator in a.accumulators() {
+        meta.create_gate(format!("{accumulator:?}"), |cells| {
             let mut row = Row::new(cells, config);
             let input = match accumulator {
                 // The link proof fixes the folded weights on every row outside the blinding rows.

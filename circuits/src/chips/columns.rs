@@ -45,9 +45,16 @@ pub(crate) fn requantised<T: Cell>(a: &Architecture, lane: usize, advice: &mut i
     rounded * T::integer(1 << a.shift) + advice(a.range(first)) - T::integer(1 << (a.shift - 1))
 }
 
-/// By how much member `slot` of a pooling window is below the maximum.
-pub(crate) fn spread<T: Cell>(a: &Architecture, slot: usize, advice: &mut impl FnMut(usize) -> T) -> T {
-    limbs(a, a.requantise_columns() + slot * a.spread_limbs, a.spread_limbs, advice)
+/// By how much member `slot` of a row's window is below the maximum: a sum of limbs, which stand behind the requantised
+/// value's cells where the maximum is of accumulators.
+pub(crate) fn spread<T: Cell>(a: &Architecture, kind: RowKind, slot: usize, advice: &mut impl FnMut(usize) -> T) -> T {
+    limbs(a, spread_cell(a, kind, slot), a.spread_limbs, advice)
+}
+
+/// First range cell of the difference of member `slot`.
+pub(crate) const fn spread_cell(a: &Architecture, kind: RowKind, slot: usize) -> usize {
+    let first = if matches!(kind, RowKind::MaximumOfWindow { .. }) { a.requantise_columns() } else { 0 };
+    first + slot * a.spread_limbs
 }
 
 /// What a row of this kind adds to the Result accumulator; `raw` is the raw-output instance. `None` for kinds that do
@@ -69,13 +76,13 @@ pub(crate) fn result_input<T: Cell>(
             let (y, x) = (ring.pow(&ring.r, vertical), ring.pow(&ring.r, horizontal));
             (0..height)
                 .filter_map(|i| {
-                    let member = |j| maximum.clone() - spread(a, i * width + j, advice);
+                    let member = |j| maximum.clone() - spread(a, kind, i * width + j, advice);
                     (0..width).map(member).reduce(|sum, value| sum * x.clone() + value)
                 })
                 .reduce(|sum, row| sum * y.clone() + row)
         }
         RowKind::Raw => Some(raw()),
-        RowKind::GatheredMaximum { .. } | RowKind::GatheredSum => None,
+        _ => None,
     }
 }
 
@@ -83,7 +90,8 @@ pub(crate) fn result_input<T: Cell>(
 pub(crate) const fn digest_lanes(kind: RowKind) -> usize {
     match kind {
         RowKind::Requantise { lanes, .. } => lanes,
-        RowKind::Raw => 0,
+        RowKind::Copies { lanes } => lanes,
+        RowKind::Raw | RowKind::Candidate { .. } => 0,
         _ => 1,
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! Every key of every usable row is looked up; unused cells are 0, a range entry. A helper holds the sum of its group's
 //! reciprocals: `H·Π key = Σ Π of the others` (degree: group + 2). Keys and multiplicities are all in phase 1, before
-//! `α` and `θ`. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
+//! `α` and `θ`. Gather sources are entries that hold a witness's value at a fixed index; they are read as often as the
+//! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell says
+//! besides. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
 //! wrap to a false balance.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
@@ -41,7 +43,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
             let index = row.role(&FixedRole::SourceIndex).unwrap_or(constant(0)) + constant(lane as i64);
             let value = row.advice(a.activated(lane));
             let entry = compress([value, index, constant(0)], constant(GATHER_TAG), &theta, &alpha);
-            let count = row.role(&FixedRole::SourceCount(lane)).unwrap_or(constant(0));
+            let mut count = row.role(&FixedRole::SourceCount(lane)).unwrap_or(constant(0));
+            if let Some(open) = row.role(&FixedRole::SourceByIndex(lane)).filter(|_| a.gather_by_index) {
+                count = count + open * row.advice(a.source_uses(lane));
+            }
             vec![row.usable() * row.advice(a.source_helper(lane)) * entry - count]
         });
     }
@@ -56,7 +61,10 @@ fn key(row: &mut Row<'_, '_>, key: Key) -> Expression<Fr> {
             compress([row.advice(a.range(i)), constant(0), constant(0)], constant(RANGE_TAG), &theta, &alpha)
         }
         Key::Copy(k) => {
-            let index = row.role(&FixedRole::GatherIndex(k)).unwrap_or(constant(0));
+            let mut index = row.role(&FixedRole::GatherIndex(k)).unwrap_or(constant(0));
+            if a.gather_by_index && k == 1 {
+                index = index + row.advice(a.gather_offset());
+            }
             compress([row.advice(a.copy(k)), index, constant(0)], constant(GATHER_TAG), &theta, &alpha)
         }
         Key::Activation(lane) => {

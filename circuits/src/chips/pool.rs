@@ -39,18 +39,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         };
         meta.create_gate("maximum is attained", |cells| {
             let mut row = Row::new(cells, config);
-            let differences: Vec<_> = (0..size).map(|slot| difference(&mut row, *kind, slot)).collect();
+            let differences: Vec<_> = (0..size).map(|slot| columns::spread(a, *kind, slot, &mut |i| row.advice(i))).collect();
             let selector = row.fixed_at(index);
             gates(&mut row, &selector, &differences)
         });
-    }
-}
-
-fn difference(row: &mut Row<'_, '_>, kind: RowKind, slot: usize) -> Expression<Fr> {
-    let a = row.architecture();
-    match kind {
-        RowKind::GatheredMaximum { .. } => row.advice(a.range(slot)),
-        _ => columns::spread(a, slot, &mut |i| row.advice(i)),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The weight bank: learned values by row and column.
 
+use std::ops::Range;
+
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
@@ -14,7 +16,7 @@ use crate::{
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bank {
     columns: usize,
-    rows: Vec<(u32, Values)>,
+    rows: Vec<Row>,
 }
 
 impl std::fmt::Debug for Bank {
@@ -24,18 +26,27 @@ impl std::fmt::Debug for Bank {
     }
 }
 
-/// One row: weights have 16 bits, biases up to 40.
+/// One row: its values from column `first` on, zeros elsewhere. A grouped product has few in a row.
+#[derive(Clone, PartialEq, Eq)]
+struct Row {
+    row: u32,
+    first: usize,
+    values: Values,
+}
+
+/// Weights have 16 bits, biases up to 40.
 #[derive(Clone, PartialEq, Eq)]
 enum Values {
     Narrow(Box<[i16]>),
     Wide(Box<[i64]>),
 }
 
-impl Values {
+impl Row {
     fn get(&self, column: usize) -> i64 {
-        match self {
-            Self::Narrow(values) => values[column].into(),
-            Self::Wide(values) => values[column],
+        let Some(index) = column.checked_sub(self.first) else { return 0 };
+        match &self.values {
+            Values::Narrow(values) => values.get(index).copied().unwrap_or(0).into(),
+            Values::Wide(values) => values.get(index).copied().unwrap_or(0),
         }
     }
 }
@@ -44,7 +55,7 @@ impl Bank {
     /// The graph's learned values in the layout's places.
     pub fn new(layout: &Layout, graph: &Graph) -> Self {
         let columns = layout.architecture.weight_columns;
-        let rows = layout.bank.par_iter().map(|row| (row.row, row_values(row, graph, columns))).collect();
+        let rows = layout.bank.par_iter().map(|row| learned(row, graph, columns)).collect();
         Self { columns, rows }
     }
 
@@ -56,8 +67,8 @@ impl Bank {
     /// A column over `n` rows.
     pub fn column(&self, column: usize, n: usize) -> Vec<Fr> {
         let mut dense = vec![Fr::ZERO; n];
-        for (row, values) in &self.rows {
-            dense[*row as usize] = scalar::from_i64(values.get(column));
+        for row in &self.rows {
+            dense[row.row as usize] = scalar::from_i64(row.get(column));
         }
         dense
     }
@@ -67,35 +78,60 @@ impl Bank {
         let powers: Vec<[u64; 4]> =
             std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(self.columns).map(limbs).collect();
         let mut folded = vec![Fr::ZERO; usable];
-        let values: Vec<Fr> = self.rows.par_iter().map(|(_, values)| values.fold(&powers)).collect();
-        self.rows.iter().zip(values).for_each(|((row, _), value)| folded[*row as usize] = value);
+        let values: Vec<Fr> = self.rows.par_iter().map(|row| row.values.fold(&powers[row.first..])).collect();
+        self.rows.iter().zip(values).for_each(|(row, value)| folded[row.row as usize] = value);
         folded
     }
 
     /// Adds `delta` to one value: for tests that a changed model is rejected.
     #[doc(hidden)]
     pub fn change(&mut self, index: usize, column: usize, delta: i16) {
-        match &mut self.rows[index].1 {
-            Values::Narrow(values) => values[column] = values[column].wrapping_add(delta),
-            Values::Wide(values) => values[column] += i64::from(delta),
-        }
+        let row = &self.rows[index];
+        let mut values: Vec<i64> = (0..self.columns).map(|column| row.get(column)).collect();
+        values[column] += i64::from(delta);
+        self.rows[index] = Row { row: row.row, first: 0, values: Values::Wide(values.into()) };
     }
 }
 
-fn row_values(row: &BankRow, graph: &Graph, columns: usize) -> Values {
-    let Op::Linear(linear) = &graph.nodes[row.node as usize].op else { return Values::Narrow(Box::default()) };
-    let output = |column: usize| linear.out_channels.checked_sub(1 + row.block as usize * columns + column);
-    match row.values {
-        BankValues::Weight(tap) => Values::Narrow(
+/// The learned values of a row, in the columns of the outputs that have any.
+fn learned(row: &BankRow, graph: &Graph, columns: usize) -> Row {
+    let node = &graph.nodes[row.node as usize];
+    let (first, values) = match (&node.op, row.values) {
+        (Op::Linear(linear), BankValues::Weight(tap)) => {
+            let input = graph.tensors[node.inputs[0]].shape;
+            let taps = linear.window.taps();
+            let (channel, tap) = (tap as usize / taps, tap as usize % taps);
+            let group_outputs = linear.out_channels / linear.groups;
+            let group = channel / (input.channels / linear.groups);
+            let outputs = block(linear, row, columns, group * group_outputs..(group + 1) * group_outputs);
+            let weight = |output| linear.weight_index(input, output, channel, tap).map_or(0, |i| linear.weights[i]);
             // Graph validation holds weights to 16 bits.
-            (0..columns).map(|c| output(c).map_or(0, |o| weight(linear, o, tap as usize) as i16)).collect(),
-        ),
-        BankValues::Bias => Values::Wide((0..columns).map(|c| output(c).map_or(0, |o| linear.bias[o])).collect()),
-    }
+            let values = outputs.clone().rev().map(|output| weight(output) as i16).collect();
+            (column(linear, row, columns, &outputs), Values::Narrow(values))
+        }
+        (Op::Linear(linear), BankValues::Bias) => {
+            let outputs = block(linear, row, columns, 0..linear.out_channels);
+            let values = outputs.clone().rev().map(|output| linear.bias[output]).collect();
+            (column(linear, row, columns, &outputs), Values::Wide(values))
+        }
+        (Op::Combine { offset, .. }, BankValues::Offset(element)) => {
+            (0, Values::Wide([offset[element as usize]].into()))
+        }
+        _ => (0, Values::Narrow(Box::default())),
+    };
+    Row { row: row.row, first, values }
 }
 
-fn weight(linear: &Linear, output: usize, tap: usize) -> i32 {
-    linear.weights[output * (linear.weights.len() / linear.out_channels) + tap]
+/// Those of `outputs` that the row's block holds.
+fn block(linear: &Linear, row: &BankRow, columns: usize, outputs: Range<usize>) -> Range<usize> {
+    let end = linear.out_channels.saturating_sub(row.block as usize * columns);
+    let (start, end) = (outputs.start.max(end.saturating_sub(columns)), outputs.end.min(end));
+    start.min(end)..end
+}
+
+/// The column of the last of a row's outputs, which stands first.
+fn column(linear: &Linear, row: &BankRow, columns: usize, outputs: &Range<usize>) -> usize {
+    if outputs.is_empty() { 0 } else { linear.out_channels - outputs.end - row.block as usize * columns }
 }
 
 fn limbs(x: Fr) -> [u64; 4] {

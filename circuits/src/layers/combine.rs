@@ -1,15 +1,18 @@
-//! Linear combinations of tensors: `Σ_i m_i·D(x_i) = Σ r^e·acc`, where `D` are the digests that the operands have
-//! already. Nothing is copied: the digests of operands and result share their exponents, which are distinct per
-//! element, so equality at a random `r` is equality element by element. `|acc| < 2^60`, as for products.
+//! Linear combinations of tensors: `Σ_i m_i·D(x_i) + B = Σ r^e·acc`, where `D` are the digests that the operands have
+//! already and `B = Σ r^e·b` that of learned summands, by Horner's rule over one column of the weight bank. Nothing is
+//! copied: the digests of operands and result share their exponents, which are distinct per element, so equality at a
+//! random `r` is equality element by element. `|acc| < 2^60`, as for products.
 
-use crate::layout::{LayoutError, Order, Planner, Power, ResultEntry, RowKind};
+use crate::layout::{
+    Accumulator, BankValues, Factor, LayoutError, Order, Planner, Power, ResultEntry, RowKind, Source,
+};
 
 /// Places a combination and its requantisation.
 pub(super) fn place(
     planner: &mut Planner<'_>,
     index: usize,
     multipliers: &[i64],
-    _offset: &[i64],
+    offset: &[i64],
 ) -> Result<(), LayoutError> {
     let node = &planner.graph.nodes[index];
     let identity = planner.identity();
@@ -17,6 +20,16 @@ pub(super) fn place(
         planner.digest_term(identity, *input, *multiplier)?;
     }
     let geometry = planner.geometry(node.output);
+    if !offset.is_empty() {
+        let list: Vec<BankValues> = (0..offset.len() as u32).map(BankValues::Offset).collect();
+        let distance = |i: usize| Power::r(geometry.exponent(i - 1) - geometry.exponent(i));
+        let distances: Vec<Power> = (1..offset.len()).map(distance).collect();
+        let end = planner.operand_row + list.len() - 1;
+        planner.operand_row += list.len();
+        planner.reach(geometry.exponent(0));
+        planner.place_weights(index, end, &list, &distances, 1);
+        planner.term(identity, Source::Accumulator(Accumulator::Weights), end, Factor::default(), 1);
+    }
     let entry = |(element, count): (usize, usize)| {
         let kind = RowKind::Requantise { lanes: count, spacing: Power::r(1) };
         ResultEntry { kind, element, count, exponent: geometry.exponent(element + count - 1), channel: 0 }

@@ -2,40 +2,31 @@
 //! lookup of (value, index), with fixed indices, into the row of the output.
 
 use crate::{
-    graph::{Shape, Window},
+    graph::{Shape, Window, window::covered},
     layout::{FixedRole, LayoutError, Order, Planner, ResultEntry, RowKind},
 };
 
 /// Indices of the elements inside the image that each window covers, in output order.
-pub(crate) fn windows(input: Shape, window: &Window) -> Vec<Vec<usize>> {
+fn windows(input: Shape, window: &Window) -> Vec<Vec<usize>> {
     let Some([height, width]) = window.output(input.height, input.width) else { return Vec::new() };
+    let (rows, columns) = (covered(window, 0, input.height, height), covered(window, 1, input.width, width));
     let mut all = Vec::with_capacity(input.channels * height * width);
-    for (c, i, j) in (0..input.channels).flat_map(|c| (0..height).flat_map(move |i| (0..width).map(move |j| (c, i, j))))
-    {
-        let inside = |axis: usize, out: usize, tap: usize, size: usize| {
-            (out * window.stride[axis] + tap).checked_sub(window.pad_before[axis]).filter(|at| *at < size)
-        };
-        let taps = (0..window.kernel[0]).flat_map(|a| (0..window.kernel[1]).map(move |b| (a, b)));
-        all.push(
-            taps.filter_map(|(a, b)| {
-                Some(input.index(c, inside(0, i, a, input.height)?, inside(1, j, b, input.width)?))
-            })
-            .collect(),
-        );
+    for c in 0..input.channels {
+        for (rows, columns) in rows.iter().flat_map(|rows| columns.iter().map(move |columns| (rows, columns))) {
+            let row = |i: usize| columns.iter().map(move |j| input.index(c, i, *j));
+            all.push(rows.iter().flat_map(|i| row(*i)).collect());
+        }
     }
     all
 }
 
-/// Places a maximum: `copy_k = max - d_k` with `d_k` in the range table, and `Π d_k = 0`, so that the maximum is
-/// attained. A padded position gathers an element of the window again, which changes no maximum.
+/// Places a maximum: `copy_k = max - d_k` with `d_k` in range limbs, and `Π d_k = 0`, so that the maximum is attained. A
+/// padded position gathers an element of the window again, which changes no maximum.
 pub(super) fn place_maximum(planner: &mut Planner<'_>, index: usize, window: &Window) -> Result<(), LayoutError> {
     let node = &planner.graph.nodes[index];
     let input = &planner.graph.tensors[node.inputs[0]];
     let unsupported = |reason: String| LayoutError::Unsupported { node: node.name.clone(), reason };
-    if input.format.max - input.format.min >= 1 << planner.graph.shift {
-        return Err(unsupported(format!("its operand's range exceeds {} bits", planner.graph.shift)));
-    }
-    let size = window.kernel[0] * window.kernel[1];
+    let size = window.taps();
     let first_row = planner.result_row;
     let windows = windows(input.shape, window);
     for (i, elements) in windows.iter().enumerate() {

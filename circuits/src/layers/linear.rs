@@ -2,7 +2,8 @@
 //!
 //! `W_ci = Σ_co s^(C-1-co)·K_co,ci(r)` comes from the weight bank, `Y = Σ_co s^(C-1-co)·Σ r^e·acc` runs over the result
 //! bank, `V` is the sum of the outputs' powers of `r`, and `G` holds the coefficients that are not outputs, folded over
-//! the output channels: they are committed after `s` and before `r`, so an output's coefficient is fixed before both.
+//! the output channels: they are committed after `s` and before `r`, so an output's coefficient is fixed before both. With
+//! groups, `K_co,ci` is 0 across groups.
 //! As integers: `|acc| < 2^60` (graph validation) and `q·2^S + rem` alike, far below p/2, so equality modulo p is
 //! equality.
 
@@ -10,7 +11,7 @@ use super::product::Product;
 use crate::{
     graph::Linear,
     layout::{
-        Accumulator, BankValues, Geometry, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind, Source,
+        Accumulator, BankValues, Factor, Geometry, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind, Source,
     },
 };
 
@@ -20,7 +21,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, linear: &Linear) ->
     let input = planner.graph.tensors[node.inputs[0]].shape;
     let unsupported = |reason: &str| LayoutError::Unsupported { node: node.name.clone(), reason: reason.into() };
     let product = Product::new(linear, input, planner.geometry(node.inputs[0]))
-        .ok_or_else(|| unsupported("padding as large as the kernel, or a pooling window larger than the image"))?;
+        .ok_or_else(|| unsupported("a pooling window larger than the image"))?;
     let identity = planner.identity();
     place_operand(planner, index, linear, &product, identity)?;
     let shift = Some((identity, product.last()));
@@ -59,13 +60,13 @@ fn place_operand(
         Geometry::Image { channel_pitch, .. } => channel_pitch - 1,
         Geometry::Flat { .. } => 0,
     };
-    planner.reach(operand + product.kernel(height - 1, width - 1));
+    planner.reach(operand + product.kernel(height - 1, width - 1) + product.lead);
     let ends = planner.place_operand(planner.graph.nodes[index].inputs[0], taps.len() * blocks)?;
     for (channel, &end) in ends.iter().enumerate() {
         let list: Vec<BankValues> =
             taps.iter().map(|&(a, b)| BankValues::Weight(((channel * height + a) * width + b) as u32)).collect();
         planner.place_weights(index, end, &list, &distances, blocks);
-        planner.term(identity, Source::Dot, end, Default::default(), 1);
+        planner.term(identity, Source::Dot, end, Factor { shift: product.lead, runs: Vec::new() }, 1);
     }
     let end = planner.operand_row + blocks - 1;
     planner.operand_row += blocks;

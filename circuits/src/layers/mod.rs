@@ -25,7 +25,10 @@ pub(crate) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
         Op::MaxPool(window) => gather::place_maximum(planner, index, window),
         Op::AveragePool { window, multipliers } => gather::place_sum(planner, index, window, multipliers),
         Op::Reshape => Ok(()),
-        Op::Rearrange { origins } => rearrange::place(planner, index, origins),
-        Op::ArgMax { .. } => argmax::place(planner, index),
+        Op::Rearrange { .. } => rearrange::place(planner, index),
+        Op::ArgMax { starts, stride, count, last } => {
+            let candidates = argmax::Candidates { starts, stride: *stride, count: *count, last: *last };
+            argmax::place(planner, index, candidates)
+        }
     }
 }

@@ -1,15 +1,21 @@
 //! The product polynomial of a convolution.
 //!
-//! With row pitch `S`, an input channel is `X(r) = Σ x(i, j)·r^((H-1-i)·S + (W-1-j))`, a kernel
-//! `K(r) = Σ k(a, b)·r^(a·S + b)`, and the output at `(i, j)` is the coefficient of their product at
+//! The window slides over a grid: the input, or for a transposed convolution the input with `dy - 1` and `dx - 1` zeros
+//! between its rows and columns. With row pitch `S` on a grid of `H × W`, an input channel is
+//! `X(r) = Σ x(i, j)·r^((H-1-i·dy)·S + (W-1-j·dx))`, a kernel with taps `ey` and `ex` apart is
+//! `K(r) = Σ k(a, b)·r^(a·ey·S + b·ex)`, and the output at `(i, j)` is the coefficient of their product at
 //!
 //! ```text
 //! (H-1-i·stride+top)·S + (W-1-j·stride+left)
 //! ```
 //!
-//! `S >= W + left + right` keeps apart the rows: a product's column index reaches `W-1 + kw-1`; what spills over
-//! `S - 1` lands in the next row's columns up to `kw - 2 - left - right`, while valid columns are
-//! `[kw-1-right, W-1+left]`, and `left < kw` bounds them by `S - 1`.
+//! `S >= W + left + right` keeps apart the rows: with a kernel that spans `w = (kw-1)·ex + 1` columns, a product's column
+//! index reaches `W-1 + w-1`; what spills over `S - 1` lands in the next row's columns up to `w - 2 - left - right`, while
+//! the columns of outputs are from `w-1-right` to `W-1+left <= S - 1`. Where padding is wider than that, `right > w-1`,
+//! everything is shifted by the difference (`lead`): columns then reach `W-1+right` at most, and nothing spills. Rows
+//! likewise.
+
+use std::collections::BTreeSet;
 
 use crate::{
     graph::{Linear, Shape},
@@ -19,10 +25,17 @@ use crate::{
 /// The exponents of one product.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Product {
-    input: Shape,
+    /// Extent of the input, in elements.
+    input: [usize; 2],
+    /// Extent of the grid.
+    grid: [usize; 2],
+    input_dilation: [usize; 2],
     kernel: [usize; 2],
+    dilation: [usize; 2],
     stride: [usize; 2],
     pad: [usize; 2],
+    /// Power of `r` by which the whole product is multiplied, so that no output's exponent is negative.
+    pub(crate) lead: usize,
     /// Row pitch `S`.
     pub(crate) row_pitch: usize,
     /// Output rows and columns that are outputs or members of a pooling window.
@@ -30,22 +43,27 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// The product of `linear` with an operand of this shape and geometry; `None` where the window does not fit or
-    /// padding reaches a whole kernel.
+    /// The product of `linear` with an operand of this shape and geometry; `None` where the window, or its pooling, does not
+    /// fit.
     pub(crate) fn new(linear: &Linear, input: Shape, geometry: Geometry) -> Option<Self> {
         let window = &linear.window;
-        let [height, width] = window.output(input.height, input.width)?;
+        let [height, width] = linear.output(input)?;
+        let grid = linear.grid(input);
         let row_pitch = match geometry {
-            Geometry::Image { row_pitch, .. } if input.height * input.width > 1 => row_pitch,
-            _ => input.width + window.pad_before[1] + window.pad_after[1],
+            Geometry::Image { row_pitch, .. } if input.height * input.width > 1 => row_pitch / linear.input_dilation[0],
+            _ => grid.width + window.pad_before[1] + window.pad_after[1],
         };
-        let padding_fits = (0..2).all(|a| window.pad_before[a].max(window.pad_after[a]) < window.kernel[a]);
+        let [down, right] = [0, 1].map(|axis| (window.pad_after[axis] + 1).saturating_sub(window.extent(axis)));
         let used = [height / linear.pool[0] * linear.pool[0], width / linear.pool[1] * linear.pool[1]];
-        (padding_fits && used[0] * used[1] > 0).then_some(Self {
-            input,
+        (used[0] * used[1] > 0).then_some(Self {
+            input: [input.height, input.width],
+            grid: [grid.height, grid.width],
+            input_dilation: linear.input_dilation,
             kernel: window.kernel,
+            dilation: window.dilation,
             stride: window.stride,
             pad: window.pad_before,
+            lead: down * row_pitch + right,
             row_pitch,
             used,
         })
@@ -53,18 +71,21 @@ impl Product {
 
     /// Exponent of an output.
     pub(crate) const fn output(&self, i: usize, j: usize) -> usize {
-        (self.input.height - 1 + self.pad[0] - i * self.stride[0]) * self.row_pitch
-            + (self.input.width - 1 + self.pad[1] - j * self.stride[1])
+        // The column alone may be negative where `lead` makes up for it.
+        (self.grid[0] - 1 + self.pad[0]) * self.row_pitch + self.grid[1] - 1 + self.pad[1] + self.lead
+            - i * self.stride[0] * self.row_pitch
+            - j * self.stride[1]
     }
 
     /// Exponent of an input element.
     pub(crate) const fn operand(&self, i: usize, j: usize) -> usize {
-        (self.input.height - 1 - i) * self.row_pitch + (self.input.width - 1 - j)
+        (self.grid[0] - 1 - i * self.input_dilation[0]) * self.row_pitch
+            + (self.grid[1] - 1 - j * self.input_dilation[1])
     }
 
-    /// Exponent of a kernel element.
+    /// Exponent of a kernel element, without [`lead`](Self::lead).
     pub(crate) const fn kernel(&self, a: usize, b: usize) -> usize {
-        a * self.row_pitch + b
+        a * self.dilation[0] * self.row_pitch + b * self.dilation[1]
     }
 
     /// Exponent between outputs: vertical, horizontal.
@@ -83,14 +104,21 @@ impl Product {
         Factor { shift: self.last(), runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])] }
     }
 
-    /// For each exponent from the product's degree down to 0, whether its coefficient is free: reached by the product
-    /// and not an output in use.
+    /// For each exponent from the greatest down to 0, whether its coefficient is free: reached by the product and not an
+    /// output in use. The greatest is the product's degree, or that of the first output, which may lie in padding alone.
     pub(crate) fn free(&self) -> Vec<bool> {
-        let (rows, columns) = (self.input.height + self.kernel[0] - 1, self.input.width + self.kernel[1] - 1);
-        let degree = (rows - 1) * self.row_pitch + columns - 1;
+        let reached = |axis: usize| {
+            let positions = (0..self.input[axis]).map(|i| self.grid[axis] - 1 - i * self.input_dilation[axis]);
+            let taps = move |at: usize| (0..self.kernel[axis]).map(move |a| at + a * self.dilation[axis]);
+            positions.flat_map(taps).collect::<BTreeSet<usize>>()
+        };
+        let (rows, columns) = (reached(0), reached(1));
+        let greatest = |all: &BTreeSet<usize>| all.last().copied().unwrap_or(0);
+        let reach = greatest(&rows) * self.row_pitch + greatest(&columns) + self.lead;
+        let degree = reach.max(self.output(0, 0));
         let mut free = vec![false; degree + 1];
-        for i in 0..rows {
-            (0..columns).for_each(|j| free[degree - (i * self.row_pitch + j)] = true);
+        for i in &rows {
+            columns.iter().for_each(|j| free[degree - (i * self.row_pitch + j + self.lead)] = true);
         }
         for i in 0..self.used[0] {
             (0..self.used[1]).for_each(|j| free[degree - self.output(i, j)] = false);
@@ -107,8 +135,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
 
     fn linear(window: Window, pool: [usize; 2]) -> Linear {
-        let taps = window.kernel[0] * window.kernel[1];
-        Linear { window, out_channels: 1, weights: vec![0; taps], bias: vec![0], pool, raw: false }
+        Linear { window, pool, ..Linear::dense(1, vec![0; window.taps()], vec![0]) }
     }
 
     /// A random product that exists, at its own row pitch or a wider one.
@@ -119,12 +146,15 @@ mod tests {
             let window = Window {
                 kernel,
                 stride: [0; 2].map(|_| rng.gen_range(1..=5)),
-                pad_before: kernel.map(|k| rng.gen_range(0..k)),
-                pad_after: kernel.map(|k| rng.gen_range(0..k)),
+                dilation: [0; 2].map(|_| rng.gen_range(1..=3)),
+                pad_before: kernel.map(|k| rng.gen_range(0..k + 2)),
+                pad_after: kernel.map(|k| rng.gen_range(0..k + 3)),
             };
-            let linear = linear(window, [0; 2].map(|_| rng.gen_range(1..=2)));
-            let least = input.width + window.pad_before[1] + window.pad_after[1];
-            let geometry = Geometry::image(input, least + rng.gen_range(0..3), 1);
+            let mut linear = linear(window, [0; 2].map(|_| rng.gen_range(1..=2)));
+            linear.input_dilation = [0; 2].map(|_| rng.gen_range(1..=3));
+            let least = linear.grid(input).width + window.pad_before[1] + window.pad_after[1];
+            let [dy, dx] = linear.input_dilation;
+            let geometry = Geometry::image(input, [(least + rng.gen_range(0..3)) * dy, dx], 1);
             if let Some(product) = Product::new(&linear, input, geometry) {
                 return (linear, input, product);
             }
@@ -133,11 +163,15 @@ mod tests {
 
     /// The output at `(i, j)` by the definition of a convolution.
     fn convolved(linear: &Linear, input: Shape, x: &[i64], k: &[i64], [i, j]: [usize; 2]) -> i64 {
-        let Window { kernel: [height, width], stride, pad_before, .. } = linear.window;
+        let Window { kernel: [height, width], stride, dilation, pad_before, .. } = linear.window;
         let taps = (0..height).flat_map(|a| (0..width).map(move |b| (a, b)));
+        let element = |axis: usize, out: usize, tap: usize, size: usize| {
+            let at = (out * stride[axis] + tap * dilation[axis]).checked_sub(pad_before[axis])?;
+            let (element, between) = (at / linear.input_dilation[axis], at % linear.input_dilation[axis]);
+            (between == 0 && element < size).then_some(element)
+        };
         taps.filter_map(|(a, b)| {
-            let y = (i * stride[0] + a).checked_sub(pad_before[0]).filter(|y| *y < input.height)?;
-            let z = (j * stride[1] + b).checked_sub(pad_before[1]).filter(|z| *z < input.width)?;
+            let (y, z) = (element(0, i, a, input.height)?, element(1, j, b, input.width)?);
             Some(x[input.index(0, y, z)] * k[a * width + b])
         })
         .sum()
@@ -149,7 +183,7 @@ mod tests {
         for (e, x) in x.iter().enumerate() {
             for (t, k) in k.iter().enumerate() {
                 let at = product.operand(e / input.width, e % input.width) + product.kernel(t / width, t % width);
-                coefficients[at] += x * k;
+                coefficients[at + product.lead] += x * k;
             }
         }
         coefficients
@@ -210,16 +244,10 @@ mod tests {
     }
 
     #[test]
-    fn padding_as_wide_as_the_kernel_has_no_product() {
+    fn a_pool_larger_than_the_output_has_no_product() {
         let input = Shape { channels: 1, height: 3, width: 3 };
-        let geometry = Geometry::image(input, 9, 1);
-        for pads in [[2, 0], [0, 2]] {
-            let window = Window { kernel: [2, 2], pad_before: pads, ..Window::UNIT };
-            assert!(Product::new(&linear(window, [1, 1]), input, geometry).is_none());
-            let window = Window { kernel: [2, 2], pad_after: pads, ..Window::UNIT };
-            assert!(Product::new(&linear(window, [1, 1]), input, geometry).is_none());
-        }
         let window = Window { kernel: [3, 3], ..Window::UNIT };
-        assert!(Product::new(&linear(window, [2, 2]), input, geometry).is_none(), "a pool larger than the output");
+        assert!(Product::new(&linear(window, [2, 2]), input, Geometry::image(input, [3, 1], 1)).is_none());
+        assert!(Product::new(&linear(window, [1, 1]), input, Geometry::image(input, [3, 1], 1)).is_some());
     }
 }

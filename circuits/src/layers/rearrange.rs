@@ -1,12 +1,25 @@
-//! Rearranged tensors.
+//! Rearranged tensors that need cells of their own: rows of gathered copies. Others are placed nowhere
+//! ([`crate::layout`], `tensors.rs`).
 
-use crate::{
-    graph::Origin,
-    layout::{LayoutError, Planner},
-};
+use crate::layout::{LayoutError, Order, Planner, ResultEntry, RowKind};
 
-/// Places a rearrangement.
-pub(super) fn place(planner: &mut Planner<'_>, index: usize, _origins: &[Origin]) -> Result<(), LayoutError> {
-    let node = planner.graph.nodes[index].name.clone();
-    Err(LayoutError::Unsupported { node, reason: "a rearrangement".into() })
+/// Places a rearrangement, if it needs cells.
+pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), LayoutError> {
+    let output = planner.graph.nodes[index].output;
+    if !planner.tensors.is_placed(output) {
+        return Ok(());
+    }
+    let len = planner.graph.tensors[output].shape.len();
+    let entry = |(element, count)| {
+        let kind = RowKind::Copies { lanes: count };
+        ResultEntry { kind, element, count, exponent: 0, channel: 0 }
+    };
+    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len).into_iter().map(entry).collect();
+    let first_row = planner.result_row;
+    for (i, entry) in entries.iter().enumerate() {
+        for lane in 0..entry.count {
+            planner.gather(first_row + i, lane, output, entry.element + lane)?;
+        }
+    }
+    planner.place_results(index, &entries, Order::Unread, None)
 }

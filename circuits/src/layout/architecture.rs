@@ -23,8 +23,21 @@ pub enum Accumulator {
     ResultTotal,
     /// Digest of a result after requantisation.
     ResultDigest,
-    /// Free product coefficients.
+    /// Free product coefficients; the last, because circuits without them have no such column.
     Garbage,
+}
+
+impl Accumulator {
+    /// All, in column order.
+    pub const ALL: [Self; 7] = [
+        Self::Weights,
+        Self::Operand,
+        Self::OperandDigest,
+        Self::Result,
+        Self::ResultTotal,
+        Self::ResultDigest,
+        Self::Garbage,
+    ];
 }
 
 /// What a term of the grand sum multiplies.
@@ -66,6 +79,28 @@ pub enum RowKind {
     },
     /// The requantised sum of gathered copies times the row's factor.
     GatheredSum,
+    /// Gathered copies as they are.
+    Copies {
+        /// Number of copies.
+        lanes: usize,
+    },
+    /// The index of a maximum: any value of its table that all candidates' rows accept.
+    Index,
+    /// One candidate of a maximum whose index is given: it is not greater than the element at that index, nor as great and
+    /// preferred.
+    Candidate {
+        /// Number of candidates.
+        count: usize,
+        /// Whether the last of equal ones is preferred; otherwise the first.
+        last: bool,
+    },
+}
+
+impl RowKind {
+    /// Whether the row looks up its node's activation table.
+    pub const fn activates(self) -> bool {
+        !matches!(self, Self::Raw | Self::Candidate { .. })
+    }
 }
 
 /// The role of a fixed column.
@@ -99,8 +134,15 @@ pub enum FixedRole {
     SourceIndex,
     /// How often this activation lane is gathered.
     SourceCount(usize),
+    /// 1 where this activation lane may be gathered at an index that depends on the witness. Elsewhere an idle lane could
+    /// pass for the element whose index it has.
+    SourceByIndex(usize),
     /// Factor of a [`RowKind::GatheredSum`].
     SumFactor,
+    /// Distance of a [`RowKind::Candidate`]'s candidates in the gather table.
+    CandidateStride,
+    /// Which candidate a [`RowKind::Candidate`] is about.
+    CandidateNumber,
     /// Multiplier of an accumulator.
     Step(Accumulator, Power),
     /// Rows of a kind.
@@ -139,6 +181,8 @@ pub struct Architecture {
     pub garbage_lanes: usize,
     /// Gathered copies per row; 0 where nothing is gathered.
     pub gather_columns: usize,
+    /// Whether some copy is gathered at an index that depends on the witness: copy 1 of a [`RowKind::Candidate`].
+    pub gather_by_index: bool,
     /// Whether some output is raw, which takes an instance column of its own.
     pub raw_output: bool,
     /// Lookups that share one helper column.
@@ -212,9 +256,20 @@ impl Architecture {
         self.range(self.range_columns) + k
     }
 
+    /// What is added to the fixed gather index of copy 1.
+    pub const fn gather_offset(&self) -> usize {
+        self.copy(self.gather_columns)
+    }
+
+    /// How often a gather source lane is gathered at an index that depends on the witness.
+    pub const fn source_uses(&self, lane: usize) -> usize {
+        self.gather_offset() + 1 + lane
+    }
+
     /// Partial product.
     pub const fn product(&self, i: usize) -> usize {
-        self.copy(self.gather_columns) + i
+        let by_index = if self.gather_by_index { 1 + self.source_lanes() } else { 0 };
+        self.gather_offset() + by_index + i
     }
 
     /// Multiplicities of the table's rows.
@@ -237,13 +292,18 @@ impl Architecture {
         self.first_phase() + self.second_phase() + accumulator as usize
     }
 
-    const fn accumulators(&self) -> usize {
-        Accumulator::Garbage as usize + if self.garbage_lanes > 0 { 1 } else { 0 }
+    /// The accumulators, in column order.
+    pub fn accumulators(&self) -> &'static [Accumulator] {
+        &Accumulator::ALL[..self.accumulator_columns()]
+    }
+
+    const fn accumulator_columns(&self) -> usize {
+        Accumulator::ALL.len() - if self.garbage_lanes > 0 { 0 } else { 1 }
     }
 
     /// Helper of a lookup group.
     pub const fn helper(&self, group: usize) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulators() + group
+        self.first_phase() + self.second_phase() + self.accumulator_columns() + group
     }
 
     /// Helper of the table.
@@ -297,9 +357,17 @@ impl Architecture {
                 fits(cells, self.range_columns) && size.is_some_and(products)
             }
             FixedRole::Kind(RowKind::GatheredMaximum { window }) => {
-                *window <= self.range_columns.min(self.gather_columns) && (*window == 1 || products(*window))
+                fits(window.checked_mul(self.spread_limbs), self.range_columns)
+                    && *window <= self.gather_columns
+                    && (*window == 1 || products(*window))
             }
             FixedRole::Kind(RowKind::GatheredSum) => requantise <= self.range_columns && self.gather_columns > 0,
+            FixedRole::Kind(RowKind::Copies { lanes }) => {
+                *lanes <= self.activation_lanes.min(self.gather_columns)
+            }
+            FixedRole::Kind(RowKind::Candidate { .. }) => {
+                self.gather_by_index && self.gather_columns > 2 && self.spread_limbs <= self.range_columns
+            }
             FixedRole::Kind(RowKind::Raw) => self.raw_output,
             FixedRole::Step(accumulator, _) | FixedRole::Term { source: Source::Accumulator(accumulator), .. } => {
                 garbage(accumulator)

@@ -3,7 +3,7 @@
 //! A tensor is tied to its copies by equal digests, so each tensor has one map from elements to exponents. An image
 //! that a convolution reads has a row pitch wide enough for the padding, so that the digest's polynomial is, channel by
 //! channel, the polynomial that the convolution multiplies. Exponents fall in storage order: Horner's rule reads the
-//! elements as they are stored.
+//! elements as they are stored. Rows and columns may stand further apart, as on the grid of a transposed convolution.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub enum Geometry {
         /// Number of elements.
         len: usize,
     },
-    /// Element `(c, i, j)` has exponent `(C-1-c)·channel_pitch + (H-1-i)·row_pitch + (W-1-j)`.
+    /// Element `(c, i, j)` has exponent `(C-1-c)·channel_pitch + (H-1-i)·row_pitch + (W-1-j)·column_pitch`.
     Image {
         /// Channels.
         channels: usize,
@@ -27,17 +27,20 @@ pub enum Geometry {
         width: usize,
         /// Distance of rows; at least the width and its padding.
         row_pitch: usize,
+        /// Distance of columns.
+        column_pitch: usize,
         /// Distance of channels: a channel's extent, rounded up to whole rows of operand lanes.
         channel_pitch: usize,
     },
 }
 
 impl Geometry {
-    /// The image geometry of `shape` for operand rows of `lanes` cells.
-    pub fn image(shape: Shape, row_pitch: usize, lanes: usize) -> Self {
-        let extent = (shape.height - 1) * row_pitch + shape.width;
+    /// The image geometry of `shape` for operand rows of `lanes` cells; `pitch` are the distances of rows and columns.
+    pub fn image(shape: Shape, [row_pitch, column_pitch]: [usize; 2], lanes: usize) -> Self {
+        let Shape { channels, height, width } = shape;
+        let extent = (height - 1) * row_pitch + (width - 1) * column_pitch + 1;
         let channel_pitch = extent.next_multiple_of(lanes);
-        Self::Image { channels: shape.channels, height: shape.height, width: shape.width, row_pitch, channel_pitch }
+        Self::Image { channels, height, width, row_pitch, column_pitch, channel_pitch }
     }
 
     /// Number of elements.
@@ -57,9 +60,9 @@ impl Geometry {
     pub const fn exponent(&self, element: usize) -> usize {
         match *self {
             Self::Flat { len } => len - 1 - element,
-            Self::Image { channels, height, width, row_pitch, channel_pitch } => {
-                let (c, i, j) = (element / (height * width), element / width % height, element % width);
-                (channels - 1 - c) * channel_pitch + (height - 1 - i) * row_pitch + (width - 1 - j)
+            Self::Image { channels, height, width, row_pitch, column_pitch, channel_pitch } => {
+                let (c, i, j) = Shape { channels, height, width }.position(element);
+                (channels - 1 - c) * channel_pitch + (height - 1 - i) * row_pitch + (width - 1 - j) * column_pitch
             }
         }
     }

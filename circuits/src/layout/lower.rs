@@ -1,37 +1,222 @@
 //! Rewrites a graph into the forms that the layout places, without changing what it computes.
 
-use super::tensors::{conflict, roots};
-use crate::graph::{Graph, Node, Op, Tensor, TensorId, Window};
+use std::collections::HashMap;
 
-/// Inserts copies where a tensor is read in two ways that its cells cannot serve at once: a public input that is
-/// gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
+use super::tensors::{conflict, is_rearranged, roots};
+use crate::graph::{Graph, Linear, Node, Op, Shape, Tensor, TensorId, WEIGHT_BITS, Window};
+
+/// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its difference.
+const MAX_WINDOW: usize = 9;
+
+/// Rewrites what the layout cannot place, or only at a price:
+///
+/// - a maximum over a large window becomes maxima over rows, then columns, then over parts of them;
+/// - a mean over a large window becomes a product with constant weights, one channel at a time;
+/// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
+///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
 pub fn lower(mut graph: Graph) -> Graph {
-    // Each copy takes one reader from a class, so there are at most as many copies as nodes.
-    for _ in 0..graph.nodes.len() {
-        let Some(node) = conflict(&graph) else { break };
-        let multipliers = vec![0, 1 << graph.shift];
-        insert_copy(&mut graph, node, Op::AveragePool { window: Window::UNIT, multipliers });
-    }
     let mut index = 0;
     while index < graph.nodes.len() {
-        let gathers = matches!(graph.nodes[index].op, Op::MaxPool(_) | Op::AveragePool { .. });
-        if gathers && graph.inputs.contains(&roots(&graph)[graph.nodes[index].inputs[0]]) {
-            let multipliers = vec![1 << graph.shift];
-            insert_copy(&mut graph, index, Op::Combine { multipliers, offset: Vec::new() });
+        // A part of a split window may be split again.
+        if !split_maximum(&mut graph, index) {
+            average_by_product(&mut graph, index);
             index += 1;
         }
-        index += 1;
     }
+    copy_conflicts(&mut graph);
+    copy_gathered(&mut graph);
     graph
 }
 
-/// Lets a node read a copy of its first operand, made by `op` just before it.
-fn insert_copy(graph: &mut Graph, node: usize, op: Op) {
-    let source: TensorId = graph.nodes[node].inputs[0];
-    let copy = graph.tensors.len();
-    let tensor = Tensor { name: format!("{} (copy)", graph.tensors[source].name), ..graph.tensors[source].clone() };
-    graph.tensors.push(tensor);
-    graph.nodes[node].inputs[0] = copy;
+fn copy_conflicts(graph: &mut Graph) {
+    // Each copy takes one reader from a class, so there are at most as many copies as nodes.
+    for _ in 0..graph.nodes.len() {
+        let Some(node) = conflict(graph) else { break };
+        let multipliers = vec![0, 1 << graph.shift];
+        let source = graph.nodes[node].inputs[0];
+        let copy = insert_copy(graph, node, source, Op::AveragePool { window: Window::UNIT, multipliers });
+        graph.nodes[node + 1].inputs[0] = copy;
+    }
+}
+
+/// Copies public inputs that are gathered, and rearranged tensors of which an element at a position that depends on the
+/// witness is gathered.
+fn copy_gathered(graph: &mut Graph) {
+    let mut copies: HashMap<TensorId, TensorId> = HashMap::new();
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        let op = &graph.nodes[index].op;
+        let gathers =
+            matches!(op, Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. });
+        let by_position = matches!(op, Op::ArgMax { .. });
+        for operand in 0..graph.nodes[index].inputs.len() {
+            let source = graph.nodes[index].inputs[operand];
+            let public = graph.inputs.contains(&roots(graph)[source]);
+            if !gathers || !(public || by_position && is_rearranged(graph, source)) {
+                continue;
+            }
+            let copy = match copies.get(&source) {
+                Some(copy) => *copy,
+                None => {
+                    let op = Op::Combine { multipliers: vec![1 << graph.shift], offset: Vec::new() };
+                    let copy = insert_copy(graph, index, source, op);
+                    copies.insert(source, copy);
+                    index += 1;
+                    copy
+                }
+            };
+            graph.nodes[index].inputs[operand] = copy;
+        }
+        index += 1;
+    }
+}
+
+/// Inserts a copy of `source` before a node; returns the copy.
+fn insert_copy(graph: &mut Graph, node: usize, source: TensorId, op: Op) -> TensorId {
+    let name = format!("{} (copy)", graph.tensors[source].name);
+    let copy = add_tensor(graph, Tensor { name, ..graph.tensors[source].clone() });
     let name = format!("{} (operand)", graph.nodes[node].name);
     graph.nodes.insert(node, Node { name, op, inputs: vec![source], output: copy, activation: None });
+    copy
+}
+
+fn add_tensor(graph: &mut Graph, tensor: Tensor) -> TensorId {
+    graph.tensors.push(tensor);
+    graph.tensors.len() - 1
+}
+
+/// Splits a large window of a maximum in two stages; tells whether it did.
+fn split_maximum(graph: &mut Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let Op::MaxPool(window) = node.op else { return false };
+    let input = graph.tensors[node.inputs[0]].clone();
+    let Some([first, second]) = stages(&window, input.shape) else { return false };
+    let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
+    let shape = Shape { height, width, ..input.shape };
+    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
+    let logical_shape = vec![shape.channels, height, width];
+    let part = add_tensor(graph, Tensor { name: name.clone(), shape, logical_shape, transposed: false, ..input });
+    graph.nodes[index].op = Op::MaxPool(second);
+    graph.nodes[index].inputs = vec![part];
+    graph.nodes.insert(index, Node { name, op: Op::MaxPool(first), inputs, output: part, activation: None });
+    true
+}
+
+/// The two windows whose maxima, one after the other, are those of `window`; `None` where it is small, or long and
+/// overlapping. Padding never wins, so it may be split like the image.
+fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
+    if window.taps() <= MAX_WINDOW {
+        return None;
+    }
+    let Window { kernel, stride, dilation, pad_before, pad_after } = *window;
+    if kernel[0] > 1 && kernel[1] > 1 {
+        let along = |axis: usize| {
+            let mut only = Window::UNIT;
+            (only.kernel[axis], only.stride[axis], only.dilation[axis]) = (kernel[axis], stride[axis], dilation[axis]);
+            (only.pad_before[axis], only.pad_after[axis]) = (pad_before[axis], pad_after[axis]);
+            only
+        };
+        return Some([along(1), along(0)]);
+    }
+    let axis = usize::from(kernel[1] > 1);
+    let covers_all = kernel[axis] == [shape.height, shape.width][axis] && !window.is_padded() && dilation[axis] == 1;
+    if !covers_all {
+        return None;
+    }
+    // Parts of a whole row or column; the last one reaches into padding.
+    let part = kernel[axis].isqrt().min(MAX_WINDOW);
+    let parts = kernel[axis].div_ceil(part);
+    let (mut first, mut second) = (Window::UNIT, Window::UNIT);
+    (first.kernel[axis], first.stride[axis], first.pad_after[axis]) = (part, part, parts * part - kernel[axis]);
+    (second.kernel[axis], second.stride[axis]) = (parts, parts);
+    Some([first, second])
+}
+
+/// Turns a mean over a large window into a product with constant weights: the same accumulators. Only where every window
+/// has one factor, which weights can hold.
+fn average_by_product(graph: &mut Graph, index: usize) {
+    let node = &graph.nodes[index];
+    let Op::AveragePool { window, multipliers } = &node.op else { return };
+    let (window, taps) = (*window, window.taps());
+    let factor = multipliers[taps];
+    let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
+    let Ok(weight) = i32::try_from(factor) else { return };
+    let channels = graph.tensors[node.inputs[0]].shape.channels;
+    if taps <= MAX_WINDOW || !uniform || weight.unsigned_abs() >= 1 << (WEIGHT_BITS - 1) {
+        return;
+    }
+    let dense = Linear::dense(channels, vec![weight; channels * taps], vec![0; channels]);
+    graph.nodes[index].op = Op::Linear(Linear { window, groups: channels, ..dense });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Format;
+
+    fn pooled(shape: Shape, op: impl Fn(Window) -> Op, window: Window) -> Graph {
+        let [height, width] = window.output(shape.height, shape.width).unwrap();
+        let tensor = |shape: Shape| Tensor {
+            name: "t".into(),
+            shape,
+            format: Format { frac_bits: 0, min: -99, max: 99 },
+            logical_shape: vec![shape.len()],
+            transposed: false,
+        };
+        Graph {
+            name: "test".into(),
+            shift: 4,
+            tensors: vec![tensor(shape), tensor(Shape { height, width, ..shape })],
+            activations: Vec::new(),
+            nodes: vec![Node { name: "pool".into(), op: op(window), inputs: vec![0], output: 1, activation: None }],
+            inputs: vec![0],
+            outputs: vec![1],
+        }
+    }
+
+    /// Lowers, and checks that every output is as before and no window is large.
+    fn same(graph: Graph) -> Graph {
+        let input = (0..graph.tensors[0].shape.len() as i64).map(|i| (i * 73 + i / 7) % 199 - 99).collect::<Vec<_>>();
+        let before = graph.run(std::slice::from_ref(&input)).unwrap().values[1].clone();
+        let lowered = lower(graph);
+        assert_eq!(lowered.run(&[input]).unwrap().values[1], before);
+        for node in &lowered.nodes {
+            if let Op::MaxPool(window) | Op::AveragePool { window, .. } = &node.op {
+                assert!(window.taps() <= MAX_WINDOW, "{window:?}");
+            }
+        }
+        lowered
+    }
+
+    #[test]
+    fn large_maxima_are_taken_in_stages() {
+        for (height, width) in [(14, 14), (7, 7), (1, 50), (23, 1)] {
+            let shape = Shape { channels: 2, height, width };
+            same(pooled(shape, Op::MaxPool, Window { kernel: [height, width], ..Window::UNIT }));
+        }
+        let window = Window { kernel: [5, 4], stride: [2, 3], pad_before: [2, 1], pad_after: [1, 2], ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 9, width: 8 }, Op::MaxPool, window));
+        let window = Window { kernel: [4, 3], dilation: [2, 3], ..Window::UNIT };
+        same(pooled(Shape { channels: 1, height: 9, width: 8 }, Op::MaxPool, window));
+    }
+
+    #[test]
+    fn large_means_become_products_with_one_weight_a_channel() {
+        let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
+        let window = Window { kernel: [5, 6], ..Window::UNIT };
+        let graph = same(pooled(Shape { channels: 3, height: 5, width: 6 }, average, window));
+        let Op::Linear(linear) = &graph.nodes[0].op else { panic!("{:?}", graph.nodes) };
+        assert_eq!((linear.groups, linear.weights.len()), (3, 90));
+        let small = same(pooled(Shape { channels: 3, height: 6, width: 6 }, average, Window { kernel: [3, 3], ..window }));
+        assert!(small.nodes.iter().any(|node| matches!(node.op, Op::AveragePool { .. })), "{:?}", small.nodes);
+    }
+
+    #[test]
+    fn means_that_differ_at_the_border_stay() {
+        let multipliers = |window: Window| (0..=window.taps() as i64).collect();
+        let window = Window { kernel: [4, 4], pad_before: [1, 1], ..Window::UNIT };
+        let average = |window| Op::AveragePool { window, multipliers: multipliers(window) };
+        let graph = lower(pooled(Shape { channels: 1, height: 6, width: 6 }, average, window));
+        assert!(graph.nodes.iter().any(|node| matches!(node.op, Op::AveragePool { .. })));
+    }
 }

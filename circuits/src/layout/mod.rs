@@ -27,9 +27,9 @@ pub use geometry::Geometry;
 pub use lower::lower;
 pub(crate) use planner::{Order, Planner, ResultEntry};
 pub use statement::{Placement, Port, Statement, StatementError};
-pub use table::{ClampTable, FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables};
+pub use table::{FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables, saturate};
 
-use crate::graph::{Graph, TensorId};
+use crate::graph::Graph;
 
 /// Why a graph has no layout.
 #[derive(Debug, Error)]
@@ -97,6 +97,31 @@ pub struct OperandCell {
     pub element: u32,
 }
 
+/// Where a gathered value comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gathered {
+    /// An element of a tensor that has cells.
+    Element {
+        /// The tensor.
+        tensor: u32,
+        /// Its element.
+        element: u32,
+    },
+    /// A constant of the gather table.
+    Constant(i64),
+}
+
+/// A cell of the result bank that is gathered.
+#[derive(Clone, Copy, Debug)]
+pub struct GatherCell {
+    /// Row.
+    pub row: u32,
+    /// Copy column.
+    pub copy: u32,
+    /// Where its value comes from.
+    pub source: Gathered,
+}
+
 /// A row of the result bank.
 #[derive(Clone, Copy, Debug)]
 pub struct ResultRow {
@@ -106,7 +131,7 @@ pub struct ResultRow {
     pub kind: RowKind,
     /// The node that computes it.
     pub node: u32,
-    /// Its first output element.
+    /// Its first output element; for a candidate, the output element times the number of candidates plus which one it is.
     pub element: u32,
 }
 
@@ -131,6 +156,8 @@ pub enum BankValues {
     Weight(u32),
     /// The bias.
     Bias,
+    /// The summand of this element; one output channel.
+    Offset(u32),
 }
 
 /// The free coefficients of one convolution.
@@ -165,8 +192,8 @@ pub struct Layout {
     pub bank: Vec<BankRow>,
     /// Free coefficients.
     pub garbage: Vec<GarbageRun>,
-    /// Gathered copies: (row, copy column, tensor, element).
-    pub gathers: Vec<(u32, u32, TensorId, u32)>,
+    /// Gathered copies at fixed indices.
+    pub gathers: Vec<GatherCell>,
     /// Public inputs and outputs.
     pub statement: Statement,
     /// Number of identities.
@@ -245,8 +272,11 @@ impl ResultRow {
             RowKind::Requantise { lanes, .. } => lanes * requantise,
             RowKind::MaximumOfWindow { height, width, .. } => requantise + height * width * architecture.spread_limbs,
             RowKind::Raw => 0,
-            RowKind::GatheredMaximum { window } => 1 + 2 * window,
+            RowKind::GatheredMaximum { window } => 1 + window * (1 + architecture.spread_limbs),
             RowKind::GatheredSum => requantise + architecture.gather_columns,
+            RowKind::Copies { lanes } => 2 * lanes,
+            RowKind::Index => 1,
+            RowKind::Candidate { .. } => 3 + architecture.spread_limbs,
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Places nodes one after another: rows of the three banks, fixed cells, and the terms of each identity.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{
-    Accumulator, BankRow, BankValues, ClampTable, Factor, FixedRole, GarbageRun, Geometry, LayoutError, OperandCell,
-    Placement, Power, ResultRow, RowKind, Source, Tables, search::Widths, tensors::Tensors,
+    Accumulator, BankRow, BankValues, Factor, FixedRole, GarbageRun, GatherCell, Gathered, Geometry, LayoutError,
+    OperandCell, Placement, Power, ResultRow, RowKind, Source, Tables,
+    search::Widths,
+    tensors::{Piece, Tensors},
 };
 use crate::graph::{Graph, TensorId};
 
@@ -51,16 +53,20 @@ pub(crate) struct Planner<'g> {
     pub(crate) result_row: usize,
     garbage_row: usize,
     homes: HashMap<TensorId, Home>,
+    /// Rows of the result bank after which a piece of a tensor begins or ends: by tensor and elements up to there.
+    ends: HashMap<(TensorId, usize), usize>,
     pub(crate) input_places: HashMap<TensorId, Placement>,
     pub(crate) raw_places: HashMap<TensorId, Placement>,
     pub(crate) operands: Vec<OperandCell>,
     pub(crate) results: Vec<ResultRow>,
     pub(crate) bank: Vec<BankRow>,
     pub(crate) garbage: Vec<GarbageRun>,
-    pub(crate) gathers: Vec<(u32, u32, TensorId, u32)>,
+    pub(crate) gathers: Vec<GatherCell>,
     /// (row, root, first element, lanes) of gathered tensors' results.
     sources: Vec<(usize, TensorId, usize, usize)>,
     gather_counts: HashMap<(TensorId, usize), i64>,
+    /// Tensors that are gathered at indices that depend on the witness.
+    gathered_by_index: HashSet<TensorId>,
     pub(crate) identities: usize,
     pub(crate) max_degree: usize,
 }
@@ -78,6 +84,7 @@ impl<'g> Planner<'g> {
             result_row: 0,
             garbage_row: 0,
             homes: HashMap::new(),
+            ends: HashMap::new(),
             input_places: HashMap::new(),
             raw_places: HashMap::new(),
             operands: Vec::new(),
@@ -87,6 +94,7 @@ impl<'g> Planner<'g> {
             gathers: Vec::new(),
             sources: Vec::new(),
             gather_counts: HashMap::new(),
+            gathered_by_index: HashSet::new(),
             identities: 0,
             max_degree: 0,
         }
@@ -148,6 +156,9 @@ impl<'g> Planner<'g> {
     /// Adds `value` times the digest of `tensor` to an identity.
     pub(crate) fn digest_term(&mut self, identity: usize, tensor: TensorId, value: i64) -> Result<(), LayoutError> {
         let root = self.tensors.root(tensor);
+        if let Some(pieces) = self.tensors.pieces(root).map(<[Piece]>::to_vec) {
+            return pieces.iter().try_for_each(|piece| self.piece_term(identity, root, piece, value));
+        }
         if !self.homes.contains_key(&root) {
             if !self.graph.inputs.contains(&root) {
                 return Err(LayoutError::Malformed(format!("tensor {root} is read before it is produced")));
@@ -158,6 +169,34 @@ impl<'g> Planner<'g> {
         let (accumulator, row) = self.homes[&root];
         self.term(identity, Source::Accumulator(accumulator), row, Factor::default(), value);
         Ok(())
+    }
+
+    /// Adds `value` times a piece's share of the digest of `tensor`: the digest of the piece's tensor up to its end, less
+    /// that up to its beginning, at the exponents that the elements have in `tensor`.
+    fn piece_term(
+        &mut self,
+        identity: usize,
+        tensor: TensorId,
+        piece: &Piece,
+        value: i64,
+    ) -> Result<(), LayoutError> {
+        let source = Source::Accumulator(Accumulator::ResultDigest);
+        let [geometry, own] = [tensor, piece.root].map(|t| self.tensors.geometry(t));
+        self.reach(geometry.exponent(0));
+        let shift = geometry.exponent(piece.place_end - 1);
+        let end = self.end_row(piece.root, piece.end)?;
+        self.term(identity, source, end, Factor { shift, runs: Vec::new() }, value);
+        if piece.first > 0 {
+            let before = self.end_row(piece.root, piece.first)?;
+            let shift = shift + own.exponent(piece.first - 1) - own.exponent(piece.end - 1);
+            self.term(identity, source, before, Factor { shift, runs: Vec::new() }, -value);
+        }
+        Ok(())
+    }
+
+    fn end_row(&self, root: TensorId, end: usize) -> Result<usize, LayoutError> {
+        let row = self.ends.get(&(root, end)).copied();
+        row.ok_or_else(|| LayoutError::Malformed(format!("no row ends with element {end} of tensor {root}")))
     }
 
     /// Places an operand, one sequence a channel, each with room for `chain` rows of weights that end where the
@@ -287,16 +326,18 @@ impl<'g> Planner<'g> {
         identity: Option<(usize, usize)>,
     ) -> Result<(), LayoutError> {
         let output = self.graph.nodes[node].output;
-        let clamp =
-            ClampTable { min: self.graph.tensors[output].format.min, max: self.graph.tensors[output].format.max };
-        let tag = self.tables.activation_tag(clamp);
+        let tag = self.tables.activation_tag(&self.graph.activation(&self.graph.nodes[node]));
         let first_row = self.result_row;
         for (i, entry) in entries.iter().enumerate() {
             let row = first_row + i;
             self.set(FixedRole::Kind(entry.kind), row, 1);
-            if entry.kind != RowKind::Raw {
-                let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no table for {clamp:?}")))?;
+            if entry.kind.activates() {
+                let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {node}")))?;
                 self.set(FixedRole::ActivationTag, row, tag);
+                let end = entry.element + entry.count;
+                if self.tensors.is_cut(output, end) {
+                    self.ends.insert((output, end), row);
+                }
                 self.place_digest(output, entry, i.checked_sub(1).map(|i| &entries[i]), row);
             }
             self.place_accumulators(entries, i, order, row);
@@ -380,24 +421,58 @@ impl<'g> Planner<'g> {
 
     /// Copy column `k` of `row` reads this element of a tensor by lookup.
     pub(crate) fn gather(&mut self, row: usize, k: usize, tensor: TensorId, element: usize) -> Result<(), LayoutError> {
-        let root = self.tensors.root(tensor);
+        let source = self.tensors.resolve(tensor, element);
+        let index = match source {
+            Gathered::Constant(value) => {
+                let index = self.tensors.constants().iter().position(|constant| *constant == value);
+                index.ok_or_else(|| LayoutError::Malformed(format!("constant {value} was not declared")))? as i64
+            }
+            Gathered::Element { tensor, element } => {
+                *self.gather_counts.entry((tensor as usize, element as usize)).or_default() += 1;
+                self.gather_index(tensor as usize)? + i64::from(element)
+            }
+        };
+        if index != 0 {
+            self.set(FixedRole::GatherIndex(k), row, index);
+        }
+        self.gathers.push(GatherCell { row: row as u32, copy: k as u32, source });
+        Ok(())
+    }
+
+    /// Copy 1 of `row` reads the element of a tensor with cells at `first` plus what the row's gather offset says.
+    pub(crate) fn gather_by_index(&mut self, row: usize, root: TensorId, first: usize) -> Result<(), LayoutError> {
+        let index = self.gather_index(root)? + first as i64;
+        self.set(FixedRole::GatherIndex(1), row, index);
+        self.gathered_by_index.insert(root);
+        Ok(())
+    }
+
+    /// Gather index of element 0 of a tensor that has cells.
+    fn gather_index(&self, root: TensorId) -> Result<i64, LayoutError> {
         if self.graph.inputs.contains(&root) {
             return Err(LayoutError::Malformed("an input is gathered: the graph was not lowered".into()));
         }
-        let index = self
-            .tensors
-            .gather_index(root)
-            .ok_or_else(|| LayoutError::Malformed(format!("tensor {root} is gathered but was not declared")))?;
-        self.set(FixedRole::GatherIndex(k), row, index + element as i64);
-        self.gathers.push((row as u32, k as u32, root, element as u32));
-        *self.gather_counts.entry((root, element)).or_default() += 1;
-        Ok(())
+        let index = self.tensors.gather_index(root);
+        index.ok_or_else(|| LayoutError::Malformed(format!("tensor {root} is gathered but was not declared")))
+    }
+
+    /// Places rows that compute no element but constrain those of `node`'s output.
+    pub(crate) fn place_constraints(&mut self, node: usize, kind: RowKind, elements: impl Iterator<Item = usize>) {
+        for element in elements {
+            self.set(FixedRole::Kind(kind), self.result_row, 1);
+            let (row, element) = (self.result_row as u32, element as u32);
+            self.results.push(ResultRow { row, kind, node: node as u32, element });
+            self.result_row += 1;
+        }
     }
 
     /// Sets how often each gathered element is used, once all uses are known.
     pub(crate) fn finish_gathers(&mut self) {
         for (row, root, element, count) in std::mem::take(&mut self.sources) {
             for lane in 0..count {
+                if self.gathered_by_index.contains(&root) {
+                    self.set(FixedRole::SourceByIndex(lane), row, 1);
+                }
                 if let Some(uses) = self.gather_counts.get(&(root, element + lane)).copied() {
                     self.set(FixedRole::SourceCount(lane), row, uses);
                 }
@@ -406,7 +481,7 @@ impl<'g> Planner<'g> {
     }
 
     /// Splits `elements` (of one run in storage order) into groups that fill activation lanes: at most
-    /// [`Widths::activation_lanes`], and neighbours in the output's digest.
+    /// [`Widths::activation_lanes`], neighbours in the output's digest, and in one piece where it is read in pieces.
     pub(crate) fn lane_groups(&self, output: TensorId, elements: std::ops::Range<usize>) -> Vec<(usize, usize)> {
         let geometry = self.tensors.geometry(output);
         let mut groups: Vec<(usize, usize)> = Vec::new();
@@ -414,6 +489,7 @@ impl<'g> Planner<'g> {
             match groups.last_mut() {
                 Some((first, count))
                     if *count < self.widths.activation_lanes
+                        && !self.tensors.is_cut(output, element)
                         && geometry.exponent(*first + *count - 1) == geometry.exponent(element) + 1 =>
                 {
                     *count += 1;

@@ -1,12 +1,12 @@
 //! Chooses the widths: tries every sensible combination and keeps the cheapest by an estimate of the prover's work.
 
 use super::{
-    Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
+    Architecture, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
     Tables, tensors::Tensors,
 };
 use crate::{
     chips,
-    graph::{Graph, Op, TensorId},
+    graph::{Activation, Graph, Op, TensorId},
     layers,
 };
 
@@ -32,8 +32,8 @@ const FIXED_CELL: usize = 1;
 /// The cheapest layout.
 pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
-    if let Some(clamp) = clamps(graph).into_iter().find(|clamp| clamp.min >= clamp.max) {
-        return Err(LayoutError::Malformed(format!("the range {}..={} has no two values", clamp.min, clamp.max)));
+    if let Some(single) = activations(graph).into_iter().find(|activation| activation.values.len() < 2) {
+        return Err(LayoutError::Malformed(format!("the range {}..={} has no two values", single.min, single.max())));
     }
     let max_k = options.max_k.min(MAX_K);
     let options = &LayoutOptions { max_k, ..options.clone() };
@@ -73,7 +73,7 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
     for node in &graph.nodes {
         let Op::Linear(linear) = &node.op else { continue };
         widest = widest.max(linear.out_channels);
-        if linear.window.kernel != [1, 1] {
+        if linear.window.taps() > 1 {
             least = least.max(linear.out_channels);
         }
         if least > options.max_weight_columns {
@@ -108,23 +108,23 @@ impl Limbs {
         let limbs = |value: u64| (64 - value.leading_zeros()).div_ceil(graph.shift) as usize;
         let mut result = Self::default();
         for (node, bounds) in graph.nodes.iter().zip(graph.accumulator_bounds()) {
-            let requantised = match &node.op {
-                Op::Linear(linear) => {
-                    if linear.pool != [1, 1] {
-                        let input = graph.tensors[node.inputs[0]].format;
-                        let spread = linear.channel_bounds(input).iter().map(|b| b.max.abs_diff(b.min)).max();
-                        result.spread = result.spread.max(limbs(spread.unwrap_or(0)));
-                    }
-                    !linear.raw
+            let input = graph.tensors[node.inputs[0]].format;
+            let range = input.max.abs_diff(input.min);
+            let spread = match &node.op {
+                Op::Linear(linear) if linear.pool != [1, 1] => {
+                    linear.channel_bounds(input).iter().map(|b| b.max.abs_diff(b.min)).max().unwrap_or(0)
                 }
-                Op::Combine { .. } | Op::AveragePool { .. } => true,
-                _ => false,
+                Op::MaxPool(_) => range,
+                // count·(x_y - x_k) + k - y, see `chips::gather`
+                Op::ArgMax { count, .. } => *count as u64 * range + *count as u64 - 1,
+                _ => 0,
             };
-            if requantised {
-                let format = graph.tensors[node.output].format;
+            result.spread = result.spread.max(limbs(spread));
+            if node.op.requantises() {
+                let activation = graph.activation(node);
                 let rounded = |acc: i64| crate::graph::requantise(acc, graph.shift);
-                let above = rounded(bounds.max).saturating_sub(format.max).max(0);
-                let below = format.min.saturating_sub(rounded(bounds.min)).max(0);
+                let above = rounded(bounds.max).saturating_sub(activation.max()).max(0);
+                let below = activation.min.saturating_sub(rounded(bounds.min)).max(0);
                 result.excess = result.excess.max(limbs(above.max(below) as u64));
             }
         }
@@ -132,25 +132,28 @@ impl Limbs {
     }
 }
 
-fn clamps(graph: &Graph) -> Vec<ClampTable> {
-    let mut clamps = Vec::new();
+/// The activation tables that the graph needs.
+fn activations(graph: &Graph) -> Vec<Activation> {
+    let mut all: Vec<Activation> = Vec::new();
     for node in &graph.nodes {
         let raw = matches!(&node.op, Op::Linear(linear) if linear.raw);
         if raw || matches!(node.op, Op::Reshape) {
             continue;
         }
-        let format = graph.tensors[node.output].format;
-        let clamp = ClampTable { min: format.min, max: format.max };
-        if !clamps.contains(&clamp) {
-            clamps.push(clamp);
+        let activation = graph.activation(node);
+        if !all.contains(&activation) {
+            all.push(activation);
         }
     }
-    clamps
+    all
 }
 
 fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -> Result<Layout, LayoutError> {
-    let tensors = Tensors::new(graph, widths.operand_lanes)?;
-    let tables = Tables::new(graph.shift, tensors.gathers(), &clamps(graph));
+    let tensors = Tensors::new(graph, widths.operand_lanes).map_err(|index| LayoutError::Unsupported {
+        node: graph.nodes[index].name.clone(),
+        reason: "it reads a tensor under another shape than an earlier node: the graph was not lowered".into(),
+    })?;
+    let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph));
     let mut planner = Planner::new(graph, widths, tensors, tables);
     // The columns that every circuit has come first.
     for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
@@ -204,7 +207,7 @@ fn port(graph: &Graph, tensor: TensorId, placement: super::Placement) -> Port {
 }
 
 fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> Architecture {
-    let (mut range, mut activations, mut gather, mut largest_window) = (0, 1, 0, 0);
+    let (mut range, mut activations, mut largest_window) = (0, 1, 0);
     let requantise = 1 + limbs.excess;
     for row in &planner.results {
         match row.kind {
@@ -217,15 +220,16 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
                 largest_window = largest_window.max(height * width);
             }
             RowKind::GatheredMaximum { window } => {
-                range = range.max(window);
+                range = range.max(window * limbs.spread);
                 largest_window = largest_window.max(window);
-                gather = gather.max(window);
             }
             RowKind::GatheredSum => range = range.max(requantise),
-            RowKind::Raw => {}
+            RowKind::Candidate { .. } => range = range.max(limbs.spread),
+            RowKind::Copies { lanes } => activations = activations.max(lanes),
+            RowKind::Raw | RowKind::Index => {}
         }
     }
-    gather = planner.gathers.iter().map(|(_, k, ..)| *k as usize + 1).max().unwrap_or(gather);
+    let gather = planner.gathers.iter().map(|cell| cell.copy as usize + 1).max().unwrap_or(0);
     let mut architecture = Architecture {
         shift: planner.graph.shift,
         operand_lanes: planner.widths.operand_lanes,
@@ -239,6 +243,7 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
         range_columns: range,
         garbage_lanes: if planner.garbage.is_empty() { 0 } else { planner.widths.garbage_lanes },
         gather_columns: gather,
+        gather_by_index: planner.has(&FixedRole::CandidateStride),
         raw_output: !planner.raw_places.is_empty(),
         lookup_group: options.lookup_group.clamp(1, 3),
         weight_columns: planner.widths.weight_columns,
@@ -315,7 +320,7 @@ fn fill_tables(planner: &mut Planner<'_>, usable: usize) {
         }
     }
     let mut tagged = vec![false; usable];
-    planner.results.iter().filter(|r| r.kind != RowKind::Raw).for_each(|r| tagged[r.row as usize] = true);
+    planner.results.iter().filter(|r| r.kind.activates()).for_each(|r| tagged[r.row as usize] = true);
     for row in (0..usable).filter(|row| !tagged[*row]) {
         planner.set(FixedRole::ActivationTag, row, super::table::RANGE_TAG);
     }

@@ -43,11 +43,13 @@ impl Placement {
             Self::Packed { first_row, row_stride, lanes, geometry } => {
                 let numbers = match geometry {
                     Geometry::Flat { len: flat } => flat == len,
-                    Geometry::Image { channels, height, width, row_pitch, channel_pitch } => {
-                        let sizes = [channels, height, width, row_pitch, channel_pitch];
+                    Geometry::Image { channels, height, width, row_pitch, column_pitch, channel_pitch } => {
+                        let sizes = [channels, height, width, row_pitch, column_pitch, channel_pitch];
+                        // Numbers of at most 2^28: no product of two overflows.
                         sizes.iter().all(|n| (1..=LIMIT).contains(n))
                             && channels.checked_mul(height).and_then(|n| n.checked_mul(width)) == Some(len)
-                            && (height - 1).checked_mul(row_pitch).is_some_and(|n| n + width <= channel_pitch)
+                            && (width - 1) * column_pitch < row_pitch.max(channel_pitch)
+                            && (height - 1) * row_pitch + (width - 1) * column_pitch < channel_pitch
                     }
                 };
                 numbers && lanes > 0 && first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT

@@ -2,6 +2,12 @@
 //!
 //! A key is `(v0, v1, v2, tag)`. Every table has its own nonzero tag, fixed on both sides, so that no witness can move
 //! a lookup from one table to another; range entries have `v1 = v2 = 0`.
+//!
+//! The table of an activation has rows `(q, f(q), c)` with saturation `c` = -1 at the least argument, 1 at the greatest, 0
+//! between. An argument beyond the domain is looked up at its end, where `c` admits an excess:
+//! `round(acc / 2^S) = q + c·u` with `u >= 0`.
+
+use crate::graph::Activation;
 
 /// Tag of the range table `[0, 2^S)`.
 pub const RANGE_TAG: i64 = 1;
@@ -19,24 +25,12 @@ pub struct TableRow {
     pub tag: i64,
 }
 
-/// The table of an activation that clamps to `[min, max]`: rows `(q, q, c)` with saturation `c` = -1 at the least
-/// value, 1 at the greatest, 0 between. A value beyond the range is looked up at the end, where `c` admits an excess:
-/// `round(acc / 2^S) = q + c·u` with `u >= 0`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ClampTable {
-    /// Least value.
-    pub min: i64,
-    /// Greatest value.
-    pub max: i64,
-}
-
-impl ClampTable {
-    /// The row for a rounded accumulator, and the excess `u` that its saturation leaves.
-    pub fn saturate(&self, rounded: i64) -> ([i64; 3], u64) {
-        let q = rounded.clamp(self.min, self.max);
-        let c = i64::from(q == self.max) - i64::from(q == self.min);
-        ([q, q, c], rounded.abs_diff(q))
-    }
+/// The row of an activation's table for a rounded accumulator, and the excess `u` that its saturation leaves.
+pub fn saturate(activation: &Activation, rounded: i64) -> ([i64; 3], u64) {
+    let (min, max) = (activation.min, activation.max());
+    let q = rounded.clamp(min, max);
+    let c = i64::from(q == max) - i64::from(q == min);
+    ([q, activation.apply(q), c], rounded.abs_diff(q))
 }
 
 /// All tables of a circuit, in row order.
@@ -44,42 +38,46 @@ impl ClampTable {
 pub struct Tables {
     /// The rows, from row 0 of the circuit on.
     pub rows: Vec<TableRow>,
-    /// First row and tag of each activation table.
-    pub activations: Vec<(ClampTable, usize, i64)>,
-    /// Row of the gather table's constant 0, where anything is gathered.
-    pub gather_zero: Option<usize>,
+    /// Each activation table with its first row; the tag of the `i`-th is [`FIRST_ACTIVATION_TAG`]` + i`.
+    pub activations: Vec<(Activation, usize)>,
+    /// First row of the gather table's constants, and their number: constant `i` has index `i`.
+    pub constants: (usize, usize),
 }
 
 impl Tables {
-    /// The range table of `shift` bits, the constant 0 of the gather table if `gather`, and the activation tables.
-    pub fn new(shift: u32, gather: bool, clamps: &[ClampTable]) -> Self {
+    /// The range table of `shift` bits, the constants of the gather table, and the activation tables.
+    pub fn new(shift: u32, constants: &[i64], activations: &[Activation]) -> Self {
         let range = (0..1i64 << shift).map(|v| TableRow { values: [v, 0, 0], tag: RANGE_TAG });
         let mut tables = Self { rows: range.collect(), ..Self::default() };
-        if gather {
-            tables.gather_zero = Some(tables.rows.len());
-            tables.rows.push(TableRow { values: [0; 3], tag: GATHER_TAG });
-        }
-        for (i, clamp) in clamps.iter().enumerate() {
-            let tag = FIRST_ACTIVATION_TAG + i as i64;
-            tables.activations.push((*clamp, tables.rows.len(), tag));
-            tables.rows.extend((clamp.min..=clamp.max).map(|q| TableRow { values: clamp.saturate(q).0, tag }));
+        tables.constants = (tables.rows.len(), constants.len());
+        let constants = constants.iter().zip(0..);
+        tables.rows.extend(constants.map(|(value, index)| TableRow { values: [*value, index, 0], tag: GATHER_TAG }));
+        for (activation, tag) in activations.iter().zip(FIRST_ACTIVATION_TAG..) {
+            let row = |q| TableRow { values: saturate(activation, q).0, tag };
+            tables.activations.push((activation.clone(), tables.rows.len()));
+            tables.rows.extend((activation.min..=activation.max()).map(row));
         }
         tables
     }
 
-    /// Tag of the activation table for `clamp`, if there is one.
-    pub fn activation_tag(&self, clamp: ClampTable) -> Option<i64> {
-        self.activations.iter().find(|(c, ..)| *c == clamp).map(|(.., tag)| *tag)
+    /// Tag of an activation's table, if there is one.
+    pub fn activation_tag(&self, activation: &Activation) -> Option<i64> {
+        let index = self.activations.iter().position(|(known, _)| known == activation)?;
+        Some(FIRST_ACTIVATION_TAG + index as i64)
     }
 
     /// Row of a key, if it is in its table.
     pub fn find(&self, values: [i64; 3], tag: i64) -> Option<usize> {
         let row = match tag {
             RANGE_TAG => usize::try_from(values[0]).ok()?,
-            GATHER_TAG => self.gather_zero?,
+            GATHER_TAG => {
+                let index = usize::try_from(values[1]).ok().filter(|index| *index < self.constants.1)?;
+                self.constants.0 + index
+            }
             _ => {
-                let (clamp, first, _) = self.activations.iter().find(|(.., t)| *t == tag)?;
-                first.checked_add(usize::try_from(values[0].checked_sub(clamp.min)?).ok()?)?
+                let index = usize::try_from(tag.checked_sub(FIRST_ACTIVATION_TAG)?).ok()?;
+                let (activation, first) = self.activations.get(index)?;
+                first.checked_add(usize::try_from(values[0].checked_sub(activation.min)?).ok()?)?
             }
         };
         (self.rows.get(row)? == &TableRow { values, tag }).then_some(row)

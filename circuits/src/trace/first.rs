@@ -1,17 +1,21 @@
 //! Phase 1: small integers. Copies of operands, requantised values with their remainders and excesses, differences of
 //! maxima, and the multiplicities of the tables.
 
+use std::collections::HashMap;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 
 use super::dense;
 use crate::{
     chips::{
-        columns::{Key, keys},
+        columns::{self, Key, keys},
         pool,
     },
-    graph::{Execution, Graph, Op},
-    layout::{Architecture, ClampTable, FixedRole, GATHER_TAG, Layout, RANGE_TAG, ResultRow, RowKind},
+    graph::{Activation, Execution, Graph, Op},
+    layout::{
+        Architecture, FixedRole, GATHER_TAG, GatherCell, Gathered, Layout, RANGE_TAG, ResultRow, RowKind, saturate,
+    },
     scalar,
 };
 
@@ -44,60 +48,92 @@ impl FirstPhase {
             let value = execution.values[cell.tensor as usize][cell.element as usize];
             phase.columns[a.operand(cell.lane as usize)][cell.row as usize] = value;
         }
-        for &(row, k, tensor, element) in &layout.gathers {
-            phase.columns[a.copy(k as usize)][row as usize] = execution.values[tensor][element as usize];
+        for &GatherCell { row, copy, source } in &layout.gathers {
+            phase.columns[a.copy(copy as usize)][row as usize] = match source {
+                Gathered::Element { tensor, element } => execution.values[tensor as usize][element as usize],
+                Gathered::Constant(value) => value,
+            };
         }
+        let activations: Vec<Activation> = graph.nodes.iter().map(|node| graph.activation(node)).collect();
         for row in &layout.results {
-            phase.fill_result(a, graph, execution, row);
+            phase.fill_result(a, graph, execution, row, &activations[row.node as usize]);
         }
         phase.fill_products(layout);
         phase.fill_multiplicities(layout);
         phase
     }
 
-    fn fill_result(&mut self, a: &Architecture, graph: &Graph, execution: &Execution, result: &ResultRow) {
+    fn fill_result(
+        &mut self,
+        a: &Architecture,
+        graph: &Graph,
+        execution: &Execution,
+        result: &ResultRow,
+        activation: &Activation,
+    ) {
         let node = &graph.nodes[result.node as usize];
         let (row, element) = (result.row as usize, result.element as usize);
-        if result.kind == RowKind::Raw {
-            return;
+        if result.kind.activates() {
+            // Lanes that the row leaves idle hold the table's first entry.
+            let idle = saturate(activation, activation.min).0;
+            (0..a.activation_lanes).for_each(|lane| self.set_activation(a, row, lane, idle));
         }
-        let format = graph.tensors[node.output].format;
-        let clamp = ClampTable { min: format.min, max: format.max };
-        // Lanes that the row leaves idle hold the table's first entry.
-        (0..a.activation_lanes).for_each(|lane| self.set_activation(a, row, lane, clamp.saturate(clamp.min).0));
         let accumulators = &execution.accumulators[result.node as usize];
+        let values = &execution.values[node.output];
         match result.kind {
             RowKind::Requantise { lanes, .. } => {
-                (0..lanes).for_each(|lane| self.requantise(a, row, lane, accumulators[element + lane], clamp));
+                (0..lanes).for_each(|lane| self.requantise(a, row, lane, accumulators[element + lane], activation));
             }
             RowKind::MaximumOfWindow { height, width, .. } => {
                 let members = window_members(graph, result, accumulators, [height, width]);
                 let maximum = members.iter().copied().max().unwrap_or(0);
-                self.requantise(a, row, 0, maximum, clamp);
+                self.requantise(a, row, 0, maximum, activation);
                 for (slot, member) in members.iter().enumerate() {
-                    let first = a.requantise_columns() + slot * a.spread_limbs;
-                    self.set_limbs(a, row, first, a.spread_limbs, maximum.abs_diff(*member));
+                    self.set_spread(a, row, result.kind, slot, maximum.abs_diff(*member));
                 }
             }
             RowKind::GatheredMaximum { window } => {
-                let maximum = execution.values[node.output][element];
-                self.set_activation(a, row, 0, clamp.saturate(maximum).0);
+                let maximum = values[element];
+                self.set_activation(a, row, 0, saturate(activation, maximum).0);
                 for k in 0..window {
-                    self.columns[a.range(k)][row] = maximum - self.columns[a.copy(k)][row];
+                    let copy = self.columns[a.copy(k)][row];
+                    self.set_spread(a, row, result.kind, k, maximum.abs_diff(copy));
                 }
             }
-            RowKind::GatheredSum => self.requantise(a, row, 0, accumulators[element], clamp),
+            RowKind::GatheredSum => self.requantise(a, row, 0, accumulators[element], activation),
+            RowKind::Copies { lanes } => (0..lanes)
+                .for_each(|lane| self.set_activation(a, row, lane, saturate(activation, values[element + lane]).0)),
+            RowKind::Index => self.set_activation(a, row, 0, saturate(activation, values[element]).0),
+            RowKind::Candidate { .. } => self.fill_candidate(a, &node.op, &execution.values[node.inputs[0]], result),
             RowKind::Raw => {}
         }
     }
 
-    fn requantise(&mut self, a: &Architecture, row: usize, lane: usize, accumulator: i64, clamp: ClampTable) {
+    /// The comparison of one candidate with the element at the index that copy 2 holds.
+    fn fill_candidate(&mut self, a: &Architecture, op: &Op, x: &[i64], result: &ResultRow) {
+        let Op::ArgMax { starts, stride, count, last } = op else { return };
+        let (output, number) = (result.element as usize / count, result.element as usize % count);
+        let (row, start) = (result.row as usize, starts[output] as usize);
+        let [own, index] = [0, 2].map(|k| self.columns[a.copy(k)][row]);
+        let best = x[start + index as usize * stride];
+        self.columns[a.gather_offset()][row] = index * *stride as i64;
+        self.columns[a.copy(1)][row] = best;
+        let preference = if *last { index - number as i64 } else { number as i64 - index };
+        let lead = *count as i64 * (best - own) + preference;
+        self.set_spread(a, row, result.kind, 0, lead.unsigned_abs());
+    }
+
+    fn requantise(&mut self, a: &Architecture, row: usize, lane: usize, accumulator: i64, activation: &Activation) {
         let shifted = accumulator + (1 << (a.shift - 1));
-        let (activation, excess) = clamp.saturate(shifted >> a.shift);
+        let (triple, excess) = saturate(activation, shifted >> a.shift);
         let first = lane * a.requantise_columns();
-        self.set_activation(a, row, lane, activation);
+        self.set_activation(a, row, lane, triple);
         self.columns[a.range(first)][row] = shifted & ((1 << a.shift) - 1);
         self.set_limbs(a, row, first + 1, a.excess_limbs, excess);
+    }
+
+    fn set_spread(&mut self, a: &Architecture, row: usize, kind: RowKind, slot: usize, value: u64) {
+        self.set_limbs(a, row, columns::spread_cell(a, kind, slot), a.spread_limbs, value);
     }
 
     fn set_activation(&mut self, a: &Architecture, row: usize, lane: usize, values: [i64; 3]) {
@@ -117,14 +153,14 @@ impl FirstPhase {
         let a = &layout.architecture;
         for result in &layout.results {
             let row = result.row as usize;
-            let limb = |i: usize| scalar::from_i64(self.columns[a.range(i)][row]);
-            let differences: Vec<Fr> = match result.kind {
-                RowKind::MaximumOfWindow { height, width, .. } => (0..height * width)
-                    .map(|slot| crate::chips::columns::spread(a, slot, &mut |i| scalar::from_i64(self.columns[i][row])))
-                    .collect(),
-                RowKind::GatheredMaximum { window } => (0..window).map(limb).collect(),
+            let size = match result.kind {
+                RowKind::MaximumOfWindow { height, width, .. } => height * width,
+                RowKind::GatheredMaximum { window } => window,
                 _ => continue,
             };
+            let mut cell = |column: usize| scalar::from_i64(self.columns[column][row]);
+            let differences: Vec<Fr> =
+                (0..size).map(|slot| columns::spread(a, result.kind, slot, &mut cell)).collect();
             let mut product = Fr::ONE;
             for (i, factors) in pool::chain(a, &differences).iter().enumerate().take(a.product_columns) {
                 product *= factors.iter().product::<Fr>();
@@ -141,7 +177,7 @@ impl FirstPhase {
         let mut counts = vec![0i64; usable];
         for key in keys(a) {
             let indices = match key {
-                Key::Copy(k) => dense(layout, &FixedRole::GatherIndex(k), usable),
+                Key::Copy(k) => gather_indices(layout, self, k),
                 _ => Vec::new(),
             };
             for row in 0..usable {
@@ -159,15 +195,45 @@ impl FirstPhase {
             }
         }
         self.columns[a.multiplicity()] = counts;
+        if a.gather_by_index {
+            self.fill_source_uses(layout);
+        }
     }
+
+    /// Counts how often each gather source is gathered by a copy whose index depends on the witness.
+    fn fill_source_uses(&mut self, layout: &Layout) {
+        let a = &layout.architecture;
+        let usable = layout.usable_rows();
+        let strides = dense(layout, &FixedRole::CandidateStride, usable);
+        let indices = gather_indices(layout, self, 1);
+        let mut uses: HashMap<i64, i64> = HashMap::new();
+        indices.iter().zip(strides).filter(|(_, stride)| *stride != 0).for_each(|(index, _)| {
+            *uses.entry(*index).or_default() += 1;
+        });
+        let sources = dense(layout, &FixedRole::SourceIndex, usable);
+        for lane in 0..a.source_lanes() {
+            let open = dense(layout, &FixedRole::SourceByIndex(lane), usable);
+            let uses = |(source, open): (&i64, i64)| uses.get(&(source + lane as i64)).map_or(0, |uses| open * uses);
+            self.columns[a.source_uses(lane)] = sources.iter().zip(open).map(uses).collect();
+        }
+    }
+}
+
+/// Gather index of copy `k` on each usable row.
+pub(super) fn gather_indices(layout: &Layout, first: &FirstPhase, k: usize) -> Vec<i64> {
+    let mut indices = dense(layout, &FixedRole::GatherIndex(k), layout.usable_rows());
+    if layout.architecture.gather_by_index && k == 1 {
+        let offsets = &first.columns[layout.architecture.gather_offset()];
+        indices.iter_mut().zip(offsets).for_each(|(index, offset)| *index += offset);
+    }
+    indices
 }
 
 /// Accumulators of a pooling window, row by row.
 fn window_members(graph: &Graph, result: &ResultRow, accumulators: &[i64], pool: [usize; 2]) -> Vec<i64> {
     let node = &graph.nodes[result.node as usize];
     let Op::Linear(linear) = &node.op else { return Vec::new() };
-    let input = graph.tensors[node.inputs[0]].shape;
-    let Some([height, width]) = linear.window.output(input.height, input.width) else { return Vec::new() };
+    let Some([height, width]) = linear.output(graph.tensors[node.inputs[0]].shape) else { return Vec::new() };
     let [rows, columns] = [height / pool[0], width / pool[1]];
     let element = result.element as usize;
     let (channel, i, j) = (element / (rows * columns), element / columns % rows, element % columns);

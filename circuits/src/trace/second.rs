@@ -46,7 +46,8 @@ fn free_coefficients(
         channels: shape.channels,
         height: shape.height,
         width: shape.width,
-        row_pitch: run.row_pitch,
+        row_pitch: run.row_pitch * linear.input_dilation[0],
+        column_pitch: linear.input_dilation[1],
         channel_pitch: 0,
     };
     let Some(product) = Product::new(linear, shape, geometry) else { return coefficients };
@@ -63,7 +64,7 @@ fn free_coefficients(
         }
         let (value, base) = (scalar::from_i64(value), product.operand(i, j));
         for (a, b) in (0..height).flat_map(|a| (0..width).map(move |b| (a, b))) {
-            let position = degree - (base + product.kernel(a, b));
+            let position = degree - (base + product.kernel(a, b) + product.lead);
             if run.free[position] {
                 let tap = ((c * height + a) * width + b) as u32;
                 coefficients[position] += value * weights.get(&tap).copied().unwrap_or(Fr::ZERO);

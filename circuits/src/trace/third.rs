@@ -3,7 +3,7 @@
 use ff::Field;
 use halo2curves::bn256::Fr;
 
-use super::{FirstPhase, dense, invert_all};
+use super::{FirstPhase, dense, first::gather_indices, invert_all};
 use crate::{
     chips::{
         Challenges,
@@ -26,18 +26,7 @@ pub(crate) struct Before<'a> {
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
     let a = &before.layout.architecture;
-    let mut all = vec![
-        Accumulator::Weights,
-        Accumulator::Operand,
-        Accumulator::OperandDigest,
-        Accumulator::Result,
-        Accumulator::ResultTotal,
-        Accumulator::ResultDigest,
-    ];
-    if a.garbage_lanes > 0 {
-        all.push(Accumulator::Garbage);
-    }
-    all.into_iter().for_each(|accumulator| builder.accumulate(accumulator));
+    a.accumulators().iter().for_each(|accumulator| builder.accumulate(*accumulator));
     builder.look_up();
     builder.sum();
     builder.columns
@@ -191,7 +180,7 @@ impl<'a> Builder<'a> {
         let (a, layout, columns) = (self.a, self.before.layout, &self.before.first.columns);
         let fixed = match key {
             Key::Range(_) => Vec::new(),
-            Key::Copy(k) => dense(layout, &FixedRole::GatherIndex(k), self.usable),
+            Key::Copy(k) => gather_indices(layout, self.before.first, k),
             Key::Activation(_) => dense(layout, &FixedRole::ActivationTag, self.usable),
         };
         let mut missing = Vec::new();
@@ -219,7 +208,12 @@ impl<'a> Builder<'a> {
     fn source_helper(&self, lane: usize) -> Vec<Fr> {
         let layout = self.before.layout;
         let index = dense(layout, &FixedRole::SourceIndex, self.usable);
-        let count = dense(layout, &FixedRole::SourceCount(lane), self.usable);
+        let mut count = dense(layout, &FixedRole::SourceCount(lane), self.usable);
+        if self.a.gather_by_index {
+            let open = dense(layout, &FixedRole::SourceByIndex(lane), self.usable);
+            let uses = &self.before.first.columns[self.a.source_uses(lane)];
+            count.iter_mut().zip(open.iter().zip(uses)).for_each(|(count, (open, uses))| *count += open * uses);
+        }
         let value = &self.before.first.columns[self.a.activated(lane)];
         let entry = |row: usize| self.key([value[row], index[row] + lane as i64, 0], GATHER_TAG);
         let mut helper: Vec<Fr> =
