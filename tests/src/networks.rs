@@ -92,8 +92,7 @@ impl Builder {
         let weights = (0..len).map(|_| self.rng.gen_range(-amplitude..=amplitude)).collect();
         let bias = (0..form.out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
         let [height, width] = form.output(x).expect("the window fits");
-        let shape =
-            Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] };
+        let shape = Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] };
         let linear = Linear { weights, bias, raw: range == WIDE, ..form };
         self.node(Op::Linear(linear), &[input], shape, range)
     }
@@ -337,7 +336,8 @@ pub fn index_of_maximum() -> Graph {
     let index = b.node(over_channels, &[x], image(1, 2, 2), (0, 4));
     let flat = b.node(Op::Reshape, &[x], Shape::vector(20), (-3, 3));
     let y = b.linear(flat, 6, Window::UNIT, [1, 1], 20, (-16, 15));
-    let first = b.node(Op::ArgMax { starts: vec![0], stride: 1, count: 6, last: false }, &[y], Shape::vector(1), (0, 5));
+    let first =
+        b.node(Op::ArgMax { starts: vec![0], stride: 1, count: 6, last: false }, &[y], Shape::vector(1), (0, 5));
     b.finish(&[index, first, y])
 }
 

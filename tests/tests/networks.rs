@@ -400,6 +400,7 @@ fn claim_index(s: &Session, first: &mut FirstPhase, node: usize, element: usize,
     let a = &s.layout.architecture;
     let Op::ArgMax { starts, stride, count, last } = &s.graph.nodes[node].op else { panic!("an index of a maximum") };
     let x = &s.execution.values[s.graph.nodes[node].inputs[0]];
+    let (shift, mask) = (a.shift as usize, (1i64 << a.shift) - 1);
     for result in s.layout.results.iter().filter(|result| result.node as usize == node) {
         let row = result.row as usize;
         match result.kind {
@@ -419,8 +420,9 @@ fn claim_index(s: &Session, first: &mut FirstPhase, node: usize, element: usize,
                 first.columns[a.copy(1)][row] = best;
                 first.columns[a.copy(2)][row] = index;
                 first.columns[a.gather_offset()][row] = index * *stride as i64;
-                first.columns[a.range(0)][row] = lead;
-                (1..a.spread_limbs).for_each(|i| first.columns[a.range(i)][row] = 0);
+                // A lead below 0 has no limbs: the first one takes it all.
+                let limb = |i: usize| if lead < 0 { lead * i64::from(i == 0) } else { lead >> (i * shift) & mask };
+                (0..a.spread_limbs).for_each(|i| first.columns[a.range(i)][row] = limb(i));
             }
             _ => {}
         }

@@ -39,7 +39,8 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         };
         meta.create_gate("maximum is attained", |cells| {
             let mut row = Row::new(cells, config);
-            let differences: Vec<_> = (0..size).map(|slot| columns::spread(a, *kind, slot, &mut |i| row.advice(i))).collect();
+            let differences: Vec<_> =
+                (0..size).map(|slot| columns::spread(a, *kind, slot, &mut |i| row.advice(i))).collect();
             let selector = row.fixed_at(index);
             gates(&mut row, &selector, &differences)
         });

@@ -131,7 +131,8 @@ impl Graph {
         let x_shape = self.tensors[node.inputs[0]].shape;
         let y = &self.tensors[node.output];
         let narrow = |acc: &[i64]| -> Vec<i64> {
-            let activation = self.activation(node);
+            // Whatever is requantised has one.
+            let Some(activation) = self.activation(node) else { return Vec::new() };
             acc.iter().map(|&a| activation.apply(requantise(a, self.shift))).collect()
         };
         Ok(match &node.op {

@@ -363,15 +363,15 @@ impl Graph {
         self.nodes.iter().map(learned).sum()
     }
 
-    /// The function from a node's rounded accumulators to its output.
-    pub fn activation(&self, node: &Node) -> Activation {
-        match node.activation {
-            Some(index) => self.activations[index].clone(),
-            None => {
-                let Format { min, max, .. } = self.tensors[node.output].format;
-                Activation::clamp(min, max)
-            }
+    /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range. `None`
+    /// for outputs that are looked up in no table: raw ones, whose range may be too wide for one, and reshapes.
+    pub fn activation(&self, node: &Node) -> Option<Activation> {
+        let raw = matches!(&node.op, Op::Linear(linear) if linear.raw);
+        if raw || matches!(node.op, Op::Reshape) {
+            return None;
         }
+        let Format { min, max, .. } = self.tensors[node.output].format;
+        Some(node.activation.map_or_else(|| Activation::clamp(min, max), |index| self.activations[index].clone()))
     }
 
     /// Multiplications of one inference.

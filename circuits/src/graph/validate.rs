@@ -205,7 +205,8 @@ impl Graph {
         let Some(index) = node.activation else { return Ok(()) };
         expect(node, "an activation after requantisation", node.op.requantises(), true)?;
         let Some(Activation { min, values }) = self.activations.get(index) else {
-            return expect(node, "known activation", index, self.activations.len());
+            let known = format!("below {}", self.activations.len());
+            return Err(mismatch(node, "activation", index.to_string(), known));
         };
         let domain =
             (-ACTIVATION_LIMIT..=ACTIVATION_LIMIT).contains(min) && values.len() <= 2 * ACTIVATION_LIMIT as usize;

@@ -11,7 +11,8 @@ use super::product::Product;
 use crate::{
     graph::Linear,
     layout::{
-        Accumulator, BankValues, Factor, Geometry, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind, Source,
+        Accumulator, BankValues, Factor, Geometry, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind,
+        Source,
     },
 };
 

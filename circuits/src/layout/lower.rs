@@ -46,8 +46,7 @@ fn copy_gathered(graph: &mut Graph) {
     let mut index = 0;
     while index < graph.nodes.len() {
         let op = &graph.nodes[index].op;
-        let gathers =
-            matches!(op, Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. });
+        let gathers = matches!(op, Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. });
         let by_position = matches!(op, Op::ArgMax { .. });
         for operand in 0..graph.nodes[index].inputs.len() {
             let source = graph.nodes[index].inputs[operand];
@@ -207,7 +206,8 @@ mod tests {
         let graph = same(pooled(Shape { channels: 3, height: 5, width: 6 }, average, window));
         let Op::Linear(linear) = &graph.nodes[0].op else { panic!("{:?}", graph.nodes) };
         assert_eq!((linear.groups, linear.weights.len()), (3, 90));
-        let small = same(pooled(Shape { channels: 3, height: 6, width: 6 }, average, Window { kernel: [3, 3], ..window }));
+        let small =
+            same(pooled(Shape { channels: 3, height: 6, width: 6 }, average, Window { kernel: [3, 3], ..window }));
         assert!(small.nodes.iter().any(|node| matches!(node.op, Op::AveragePool { .. })), "{:?}", small.nodes);
     }
 

@@ -173,13 +173,7 @@ impl<'g> Planner<'g> {
 
     /// Adds `value` times a piece's share of the digest of `tensor`: the digest of the piece's tensor up to its end, less
     /// that up to its beginning, at the exponents that the elements have in `tensor`.
-    fn piece_term(
-        &mut self,
-        identity: usize,
-        tensor: TensorId,
-        piece: &Piece,
-        value: i64,
-    ) -> Result<(), LayoutError> {
+    fn piece_term(&mut self, identity: usize, tensor: TensorId, piece: &Piece, value: i64) -> Result<(), LayoutError> {
         let source = Source::Accumulator(Accumulator::ResultDigest);
         let [geometry, own] = [tensor, piece.root].map(|t| self.tensors.geometry(t));
         self.reach(geometry.exponent(0));
@@ -326,7 +320,8 @@ impl<'g> Planner<'g> {
         identity: Option<(usize, usize)>,
     ) -> Result<(), LayoutError> {
         let output = self.graph.nodes[node].output;
-        let tag = self.tables.activation_tag(&self.graph.activation(&self.graph.nodes[node]));
+        let activation = self.graph.activation(&self.graph.nodes[node]);
+        let tag = activation.and_then(|activation| self.tables.activation_tag(&activation));
         let first_row = self.result_row;
         for (i, entry) in entries.iter().enumerate() {
             let row = first_row + i;

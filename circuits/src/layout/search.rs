@@ -1,8 +1,8 @@
 //! Chooses the widths: tries every sensible combination and keeps the cheapest by an estimate of the prover's work.
 
 use super::{
-    Architecture, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
-    Tables, tensors::Tensors,
+    Architecture, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement, Tables,
+    tensors::Tensors,
 };
 use crate::{
     chips,
@@ -120,8 +120,7 @@ impl Limbs {
                 _ => 0,
             };
             result.spread = result.spread.max(limbs(spread));
-            if node.op.requantises() {
-                let activation = graph.activation(node);
+            if let Some(activation) = graph.activation(node).filter(|_| node.op.requantises()) {
                 let rounded = |acc: i64| crate::graph::requantise(acc, graph.shift);
                 let above = rounded(bounds.max).saturating_sub(activation.max()).max(0);
                 let below = activation.min.saturating_sub(rounded(bounds.min)).max(0);
@@ -136,11 +135,7 @@ impl Limbs {
 fn activations(graph: &Graph) -> Vec<Activation> {
     let mut all: Vec<Activation> = Vec::new();
     for node in &graph.nodes {
-        let raw = matches!(&node.op, Op::Linear(linear) if linear.raw);
-        if raw || matches!(node.op, Op::Reshape) {
-            continue;
-        }
-        let activation = graph.activation(node);
+        let Some(activation) = graph.activation(node) else { continue };
         if !all.contains(&activation) {
             all.push(activation);
         }

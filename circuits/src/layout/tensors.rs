@@ -83,8 +83,7 @@ impl Tensors {
             }
         };
         let geometries = (0..graph.tensors.len()).map(geometry).collect();
-        let mut this =
-            Self { roots, rearranged, geometries, gather_base: HashMap::new(), constants: Vec::new(), cuts };
+        let mut this = Self { roots, rearranged, geometries, gather_base: HashMap::new(), constants: Vec::new(), cuts };
         this.index_gathered(graph);
         Ok(this)
     }

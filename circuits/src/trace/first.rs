@@ -54,9 +54,12 @@ impl FirstPhase {
                 Gathered::Constant(value) => value,
             };
         }
-        let activations: Vec<Activation> = graph.nodes.iter().map(|node| graph.activation(node)).collect();
+        let activations: Vec<Option<Activation>> = graph.nodes.iter().map(|node| graph.activation(node)).collect();
         for row in &layout.results {
-            phase.fill_result(a, graph, execution, row, &activations[row.node as usize]);
+            // Rows without a table are raw outputs, which hold nothing.
+            if let Some(activation) = &activations[row.node as usize] {
+                phase.fill_result(a, graph, execution, row, activation);
+            }
         }
         phase.fill_products(layout);
         phase.fill_multiplicities(layout);
@@ -159,8 +162,7 @@ impl FirstPhase {
                 _ => continue,
             };
             let mut cell = |column: usize| scalar::from_i64(self.columns[column][row]);
-            let differences: Vec<Fr> =
-                (0..size).map(|slot| columns::spread(a, result.kind, slot, &mut cell)).collect();
+            let differences: Vec<Fr> = (0..size).map(|slot| columns::spread(a, result.kind, slot, &mut cell)).collect();
             let mut product = Fr::ONE;
             for (i, factors) in pool::chain(a, &differences).iter().enumerate().take(a.product_columns) {
                 product *= factors.iter().product::<Fr>();
