@@ -7,4 +7,4 @@ pub mod srs;
 pub mod transcript;
 
 pub use error::BackendError;
-pub use prover::{Challenges, ProofOutput, Prover, ProverError, ProverOptions, create_proof};
+pub use prover::{Challenges, Opening, ProofOutput, Prover, ProverError, ProverOptions, create_proof};
