@@ -4,6 +4,7 @@ pub mod backend;
 pub mod error;
 pub mod prover;
 pub mod srs;
+pub mod transcript;
 
 pub use error::BackendError;
-pub use prover::{Challenges, ProofOutput, Prover, ProverError, ProverOptions, create_proof};
+pub use prover::{Challenges, Opening, ProofOutput, Prover, ProverError, ProverOptions, create_proof};

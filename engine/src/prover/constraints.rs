@@ -21,12 +21,13 @@ struct Constraint {
     rest: NodeId,
 }
 
-/// Adds the folded constraints to a program and returns their node.
+/// Adds the folded constraints of one circuit to a program and returns their node, and how many they are: several circuits are
+/// folded with one running power of y, which a circuit advances by as many.
 pub(super) fn folded_constraints(
     program: &mut RowProgramBuilder,
     cs: &ConstraintSystem<Fr>,
     shape: &Shape,
-) -> Result<NodeId, ProverError> {
+) -> Result<(NodeId, usize), ProverError> {
     let mut constraints = gates(program, cs)?;
     constraints.extend(permutation(program, cs, shape));
     for (index, lookup) in cs.lookups().iter().enumerate() {
@@ -34,7 +35,7 @@ pub(super) fn folded_constraints(
         let table = program.compress(lookup.table_expressions())?;
         constraints.extend(lookup_constraints(program, index, input, table));
     }
-    Ok(fold(program, &constraints))
+    Ok((fold(program, &constraints), constraints.len()))
 }
 
 /// The circuit's own gates.

@@ -8,11 +8,16 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProverError {
-    /// More than one circuit in one proof.
-    #[error("a proof of {got} circuits was asked for\nhint: one proof holds one circuit; prove them one by one")]
-    MultipleCircuits {
-        /// How many circuits the caller gave.
-        got: usize,
+    /// A proof of nothing.
+    #[error("no circuit was given\nhint: a proof takes at least one")]
+    NoCircuits,
+    /// One of several circuits in one proof failed.
+    #[error("circuit {circuit}: {source}")]
+    InCircuit {
+        /// Index of the circuit.
+        circuit: usize,
+        /// What went wrong; neither the transcript's failure nor the back end's.
+        source: Box<ProverError>,
     },
     /// The caller's circuits and instance sets differ in number.
     #[error("{circuits} circuits but {instances} sets of instance columns")]
@@ -137,10 +142,22 @@ pub enum ProverError {
     Backend(#[from] BackendError),
 }
 
+impl ProverError {
+    /// Names the circuit that caused the error, if there are others.
+    pub(super) fn in_circuit(self, circuit: usize, circuits: usize) -> Self {
+        match self {
+            ProverError::Transcript(_) | ProverError::Backend(_) => self,
+            source if circuits > 1 => ProverError::InCircuit { circuit, source: Box::new(source) },
+            own => own,
+        }
+    }
+}
+
 impl From<ProverError> for plonk::Error {
     /// The nearest error of the stock prover; causes it does not know travel inside its transcript error.
     fn from(error: ProverError) -> Self {
         match error {
+            ProverError::InCircuit { source, .. } => (*source).into(),
             ProverError::Synthesis(error) => error,
             ProverError::Transcript(error) => plonk::Error::Transcript(error),
             ProverError::InstanceTooLong { .. } => plonk::Error::InstanceTooLarge,

@@ -1,72 +1,90 @@
 //! Which polynomials are evaluated and opened where.
 //!
-//! Both lists depend on the circuit alone. They differ in order: evaluations are written in the order in which the verifier reads
-//! them, openings are grouped in the order in which the verifier names the commitments.
+//! Both lists depend on the circuit alone, and on how many there are. They hold the same queries in different orders: evaluations are
+//! written in the order in which the verifier reads them, openings go by the order in which it names the commitments.
 
-use super::poly::{Poly, resolve};
+use super::poly::{Poly, ProofPoly};
 use super::shape::Shape;
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
 use halo2_proofs::plonk::ConstraintSystem;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
-use std::collections::{BTreeSet, HashMap};
+use halo2curves::bn256::Fr;
 use tracing::info_span;
 
 /// A polynomial at `x·omega^rotation`.
-type Query = (Poly, i32);
-
-/// Polynomials that are opened at the same points.
-#[derive(Debug)]
-pub(super) struct RotationSet {
-    /// The points, as exponents of omega in `0..n`.
-    pub(super) rotations: BTreeSet<u64>,
-    /// The polynomials, in the order of the protocol.
-    pub(super) polys: Vec<Poly>,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Query {
+    pub(super) poly: ProofPoly,
+    pub(super) rotation: i32,
 }
 
-/// The evaluations and openings of every proof of a circuit.
+/// The evaluations and openings of every proof of so many circuits.
 #[derive(Debug)]
 pub(super) struct OpeningSchedule {
     evaluations: Vec<Query>,
-    rotation_sets: Vec<RotationSet>,
+    openings: Vec<Query>,
     interpolated: Vec<Poly>,
 }
 
+/// A polynomial of one circuit, or of all, at a rotation.
+type Rotated = (Poly, i32);
+
 impl OpeningSchedule {
-    pub(super) fn new(cs: &ConstraintSystem<Fr>, shape: &Shape) -> Self {
-        let advice: Vec<Query> =
+    pub(super) fn new(cs: &ConstraintSystem<Fr>, shape: &Shape, circuits: usize) -> Self {
+        let advice: Vec<Rotated> =
             cs.advice_queries().iter().map(|(column, at)| (Poly::Advice(column.index()), at.0)).collect();
-        let fixed: Vec<Query> =
+        let fixed: Vec<Rotated> =
             cs.fixed_queries().iter().map(|(column, at)| (Poly::Fixed(column.index()), at.0)).collect();
         let columns = cs.permutation().get_columns().len();
-        let sigma: Vec<Query> = (0..columns).map(|index| (Poly::Sigma(index), 0)).collect();
-        let products = permutation_queries(shape, columns);
-        let lookups: Vec<Query> = (0..cs.lookups().len()).flat_map(lookup_queries).collect();
-
-        let evaluations = [&advice, &fixed, &vec![(Poly::Random, 0)], &sigma, &products, &lookups];
-        let openings = [&advice, &products, &lookups, &fixed, &sigma, &vec![(Poly::Quotient, 0), (Poly::Random, 0)]];
-        let openings: Vec<Query> = openings.into_iter().flatten().copied().collect();
+        let sigma: Vec<Rotated> = (0..columns).map(|index| (Poly::Sigma(index), 0)).collect();
+        let lookups = 0..cs.lookups().len();
+        let evaluations = [
+            of_circuits(circuits, &advice),
+            shared(&fixed),
+            shared(&[(Poly::Random, 0)]),
+            shared(&sigma),
+            of_circuits(circuits, &product_evaluations(shape, columns)),
+            of_circuits(circuits, &lookups.clone().flat_map(lookup_evaluations).collect::<Vec<_>>()),
+        ];
+        let own = [advice, product_openings(shape, columns), lookups.flat_map(lookup_openings).collect()].concat();
+        let openings = [
+            of_circuits(circuits, &own),
+            shared(&fixed),
+            shared(&sigma),
+            shared(&[(Poly::Quotient, 0), (Poly::Random, 0)]),
+        ];
         OpeningSchedule {
-            evaluations: evaluations.into_iter().flatten().copied().collect(),
-            interpolated: interpolated(cs, &openings),
-            rotation_sets: group(shape, &openings),
+            evaluations: evaluations.concat(),
+            openings: openings.concat(),
+            interpolated: interpolated(cs, &own),
         }
     }
 
-    /// The columns made by a proof as values that are needed as coefficients.
+    /// Every opening, in the verifier's order. No polynomial occurs twice at the same point.
+    pub(super) fn openings(&self) -> &[Query] {
+        &self.openings
+    }
+
+    /// The columns that a proof makes for each circuit as values, and needs as coefficients.
     pub(super) fn interpolated(&self) -> &[Poly] {
         &self.interpolated
     }
+}
 
-    pub(super) fn rotation_sets(&self) -> &[RotationSet] {
-        &self.rotation_sets
-    }
+/// Circuit after circuit, its own polynomials.
+fn of_circuits(circuits: usize, own: &[Rotated]) -> Vec<Query> {
+    (0..circuits)
+        .flat_map(|circuit| own.iter().map(move |&(poly, at)| (ProofPoly::Circuit(circuit, poly), at)))
+        .map(|(poly, rotation)| Query { poly, rotation })
+        .collect()
+}
+
+fn shared(polys: &[Rotated]) -> Vec<Query> {
+    polys.iter().map(|&(poly, rotation)| Query { poly: ProofPoly::Shared(poly), rotation }).collect()
 }
 
 /// Each product at x and at the next row; all but the last also where they end, to chain them.
-fn permutation_queries(shape: &Shape, columns: usize) -> Vec<Query> {
+fn product_evaluations(shape: &Shape, columns: usize) -> Vec<Rotated> {
     let sets = shape.permutation_sets(columns);
     (0..sets)
         .flat_map(|set| {
@@ -76,7 +94,15 @@ fn permutation_queries(shape: &Shape, columns: usize) -> Vec<Query> {
         .collect()
 }
 
-fn lookup_queries(lookup: usize) -> [Query; 5] {
+/// As [`product_evaluations`], but the ends come last, and backwards.
+fn product_openings(shape: &Shape, columns: usize) -> Vec<Rotated> {
+    let sets = shape.permutation_sets(columns);
+    let rows = (0..sets).flat_map(|set| [(Poly::PermutationProduct(set), 0), (Poly::PermutationProduct(set), 1)]);
+    let ends = (0..sets).rev().skip(1).map(|set| (Poly::PermutationProduct(set), shape.last_rotation()));
+    rows.chain(ends).collect()
+}
+
+fn lookup_evaluations(lookup: usize) -> [Rotated; 5] {
     [
         (Poly::LookupProduct(lookup), 0),
         (Poly::LookupProduct(lookup), 1),
@@ -86,13 +112,21 @@ fn lookup_queries(lookup: usize) -> [Query; 5] {
     ]
 }
 
-/// Opened columns that start as values; and the instance columns that constraints read, which are not opened.
-fn interpolated(cs: &ConstraintSystem<Fr>, openings: &[Query]) -> Vec<Poly> {
-    let made = |poly: &Poly| !poly.is_resident() && !matches!(poly, Poly::Quotient | Poly::Random);
-    let opened = openings.iter().map(|(poly, _)| *poly).filter(made);
+fn lookup_openings(lookup: usize) -> [Rotated; 5] {
+    [
+        (Poly::LookupProduct(lookup), 0),
+        (Poly::PermutedInput(lookup), 0),
+        (Poly::PermutedTable(lookup), 0),
+        (Poly::PermutedInput(lookup), -1),
+        (Poly::LookupProduct(lookup), 1),
+    ]
+}
+
+/// A circuit's opened columns; and the instance columns that constraints read, which are not opened.
+fn interpolated(cs: &ConstraintSystem<Fr>, own: &[Rotated]) -> Vec<Poly> {
     let instances = cs.instance_queries().iter().map(|(column, _)| Poly::Instance(column.index()));
     let mut names: Vec<Poly> = Vec::new();
-    for name in opened.chain(instances) {
+    for name in own.iter().map(|(poly, _)| *poly).chain(instances) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -100,46 +134,18 @@ fn interpolated(cs: &ConstraintSystem<Fr>, openings: &[Query]) -> Vec<Poly> {
     names
 }
 
-/// Groups polynomials by the set of their points: sets in the order of their first polynomial, polynomials in the order of
-/// their first query. This is the order in which the verifier assigns powers of SHPLONK's challenges.
-fn group(shape: &Shape, openings: &[Query]) -> Vec<RotationSet> {
-    let mut order: Vec<Poly> = Vec::new();
-    let mut rotations: HashMap<Poly, BTreeSet<u64>> = HashMap::new();
-    for &(poly, rotation) in openings {
-        let points = rotations.entry(poly).or_insert_with(|| {
-            order.push(poly);
-            BTreeSet::new()
-        });
-        points.insert(shape.normalize(rotation));
-    }
-    let mut sets: Vec<RotationSet> = Vec::new();
-    for poly in order {
-        let points = rotations.remove(&poly).unwrap_or_default();
-        match sets.iter_mut().find(|set| set.rotations == points) {
-            Some(set) => set.polys.push(poly),
-            None => sets.push(RotationSet { rotations: points, polys: vec![poly] }),
-        }
-    }
-    sets
-}
-
-impl<B, E, R, T> Proof<'_, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
+impl<B: Backend> Proof<'_, B> {
     /// Evaluates everything that the verifier reads at x, in one pass, and writes it.
     pub(super) fn write_evaluations(&mut self) -> Result<(), ProverError> {
         let prover = self.prover;
-        let queries = &prover.schedule.evaluations;
+        let queries = &self.schedule.evaluations;
         let span = info_span!(target: TRACING_TARGET, "evaluate", evaluations = queries.len(), rows = prover.shape.n);
         let _span = span.entered();
-        let names: Vec<Poly> = queries.iter().map(|(poly, _)| *poly).collect();
-        let polys = resolve(&[&self.polys, &prover.polys], &names)?;
-        let points = queries.iter().map(|&(_, rotation)| prover.shape.rotate(self.challenges.x, rotation));
-        let evaluations = prover.backend.eval_polynomials(&polys.into_iter().zip(points).collect::<Vec<_>>())?;
+        let queries = queries
+            .iter()
+            .map(|query| Ok((self.poly(query.poly)?, prover.shape.rotate(self.challenges.x, query.rotation))))
+            .collect::<Result<Vec<_>, ProverError>>()?;
+        let evaluations = prover.backend.eval_polynomials(&queries)?;
         evaluations.into_iter().try_for_each(|value| Ok(self.transcript.write_scalar(value)?))
     }
 }

@@ -6,15 +6,13 @@
 //! [halo2 book](https://zcash.github.io/halo2/design/proving-system/lookup.html).
 
 use super::constraints::lookup_factor;
-use super::poly::{Poly, resolve};
+use super::poly::Poly;
 use super::program::{RowProgram, RowProgramBuilder};
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::BackendError;
 use crate::backend::Backend;
 use halo2_proofs::plonk::ConstraintSystem;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
+use halo2curves::bn256::Fr;
 use tracing::info_span;
 
 /// A circuit's lookups, compiled.
@@ -56,39 +54,44 @@ fn permuted(index: usize) -> [Poly; 2] {
     [Poly::PermutedInput(index), Poly::PermutedTable(index)]
 }
 
-impl<B, E, R, T> Proof<'_, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
-    /// Squeezes theta and commits to A' and S' of every lookup.
+impl<B: Backend> Proof<'_, B> {
+    /// Squeezes theta and commits to A' and S' of every lookup of every circuit.
     pub(super) fn permute_lookups(&mut self) -> Result<(), ProverError> {
         self.challenges.theta = self.squeeze();
-        let (prover, lookups) = (self.prover, self.prover.cs.lookups().len());
+        let (circuits, lookups) = (self.circuits.len(), self.prover.cs.lookups().len());
         if lookups == 0 {
             return Ok(());
         }
-        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(2 * lookups));
-        let _span = info_span!(target: TRACING_TARGET, "lookups", lookups, rows, bytes).entered();
-        let stores = [&self.values, &prover.values];
-        let columns = prover.lookups.compress.run(&prover.backend, prover.shape.n, &stores, &self.challenges)?;
-        self.values.extend((0..lookups).flat_map(compressed), columns);
-        for lookup in 0..lookups {
-            let vectors = self.permute_lookup(lookup)?;
-            self.values.extend(permuted(lookup), vectors);
+        let (rows, bytes) = (self.prover.shape.n, self.prover.shape.bytes(2 * circuits * lookups));
+        let _span = info_span!(target: TRACING_TARGET, "lookups", circuits, lookups, rows, bytes).entered();
+        for circuit in 0..circuits {
+            self.compress_lookups(circuit)?;
+            for lookup in 0..lookups {
+                let vectors =
+                    self.permute_lookup(circuit, lookup).map_err(|error| error.in_circuit(circuit, circuits))?;
+                self.circuits[circuit].values.extend(permuted(lookup), vectors);
+            }
         }
-        let names: Vec<Poly> = (0..lookups).flat_map(permuted).collect();
-        let commitments = prover.backend.msm(&prover.lagrange, &resolve(&[&self.values], &names)?)?;
-        self.write_points(&commitments)
+        let names = (0..circuits).flat_map(|circuit| (0..lookups).flat_map(permuted).map(move |poly| (circuit, poly)));
+        self.commit_columns(&names.collect::<Vec<_>>())
+    }
+
+    /// A and S of every lookup of a circuit.
+    fn compress_lookups(&mut self, circuit: usize) -> Result<(), ProverError> {
+        let prover = self.prover;
+        let own = &mut self.circuits[circuit].values;
+        let columns =
+            prover.lookups.compress.run(&prover.backend, prover.shape.n, &[own, &prover.values], &self.challenges)?;
+        own.extend((0..prover.cs.lookups().len()).flat_map(compressed), columns);
+        Ok(())
     }
 
     /// A' and S' of one lookup, blinded.
-    fn permute_lookup(&mut self, lookup: usize) -> Result<[B::Scalars; 2], ProverError> {
+    fn permute_lookup(&mut self, circuit: usize, lookup: usize) -> Result<[B::Scalars; 2], ProverError> {
         let (backend, shape) = (&self.prover.backend, &self.prover.shape);
+        let values = &self.circuits[circuit].values;
         let [input, table] = compressed(lookup);
-        let (input, table) = (self.values.expect(input)?, self.values.expect(table)?);
+        let (input, table) = (values.expect(input)?, values.expect(table)?);
         let (mut input, mut table) =
             backend.permute_lookup(input, table, shape.usable_rows).map_err(|error| self.name_lookup(lookup, error))?;
         for column in [&mut input, &mut table] {
@@ -108,20 +111,20 @@ where
         }
     }
 
-    /// The grand product of every lookup, blinded.
-    pub(super) fn lookup_products(&mut self) -> Result<Vec<B::Scalars>, ProverError> {
+    /// Makes the grand product of every lookup of a circuit, blinded.
+    pub(super) fn make_lookup_products(&mut self, circuit: usize) -> Result<(), ProverError> {
         let prover = self.prover;
         let lookups = prover.cs.lookups().len();
         if lookups == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let ratios = prover.lookups.ratio.run(&prover.backend, prover.shape.n, &[&self.values], &self.challenges)?;
-        let mut denominators = ratios;
+        let stores = [&self.circuits[circuit].values];
+        let mut denominators = prover.lookups.ratio.run(&prover.backend, prover.shape.n, &stores, &self.challenges)?;
         let numerators = denominators.split_off(lookups);
-        denominators
-            .into_iter()
-            .zip(numerators)
-            .map(|(denominator, numerator)| Ok(self.grand_product(denominator, &numerator, Fr::one())?.0))
-            .collect()
+        for (lookup, (denominator, numerator)) in denominators.into_iter().zip(numerators).enumerate() {
+            let (product, _) = self.grand_product(denominator, &numerator, Fr::one())?;
+            self.circuits[circuit].values.insert(Poly::LookupProduct(lookup), product);
+        }
+        Ok(())
     }
 }

@@ -1,19 +1,23 @@
-//! The Halo2 prover (PLONKish arithmetisation, KZG over BN254, SHPLONK openings), written once over [`Backend`].
+//! The Halo2 prover (PLONKish arithmetisation, KZG over BN254, SHPLONK or GWC openings), written once over [`Backend`].
 //!
 //! Proofs are those of halo2-axiom: its verifier accepts them with keys of its own making. The protocol, one step per
-//! file, in the order of the transcript:
+//! file, in the order of the transcript (`channel.rs`); `proof.rs` has what they hand on to each other:
 //!
 //! | step | file | reads challenges | commits to |
 //! |---|---|---|---|
-//! | synthesis, advice phases | `witness.rs`, `advice.rs` | | advice columns, per phase |
-//! | permuted lookups | `lookup.rs` | theta | A', S' per lookup |
-//! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per chunk of columns, z per lookup |
+//! | synthesis, advice phases | `witness.rs`, `advice.rs` | | advice columns, per phase and circuit |
+//! | permuted lookups | `lookup.rs` | theta | A', S' per circuit and lookup |
+//! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per circuit and chunk of columns, then z per circuit and lookup |
 //! | vanishing argument | `vanishing.rs`, `quotient.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
 //! | evaluations | `evaluation.rs` | x | |
-//! | opening | `shplonk.rs` | SHPLONK's y, v, u | the two opening points |
+//! | opening | `opening.rs`, `shplonk.rs` | SHPLONK's y, v, u | two points |
+//! | or | `opening.rs`, `gwc.rs` | GWC's v, u | a point per rotation |
 //!
-//! The protocol is that of the [halo2 book](https://zcash.github.io/halo2/design/proving-system.html); the opening is
-//! [BDFG20](https://eprint.iacr.org/2020/081), section 4.
+//! The protocol is that of the [halo2 book](https://zcash.github.io/halo2/design/proving-system.html); the openings are
+//! [BDFG20](https://eprint.iacr.org/2020/081), section 4, and [GWC19](https://eprint.iacr.org/2019/953), section 3.
+//!
+//! Several circuits of one key share a proof: challenges, fixed columns, the quotient and the opening are the proof's, everything
+//! else is there once per circuit. Where the table says "per phase and circuit", all circuits come before the next phase.
 //!
 //! Zero knowledge: every column that depends on the witness is random in the rows from `n - blinding_factors` on (advice and
 //! permuted columns in one row more). All randomness is drawn from the caller's generator, on one thread and in
@@ -21,14 +25,18 @@
 
 mod advice;
 mod bases;
+mod channel;
 mod constraints;
 mod drop_in;
 mod error;
 mod evaluation;
+mod gwc;
 mod lookup;
+mod opening;
 mod permutation;
 mod poly;
 mod program;
+mod proof;
 mod quotient;
 mod shape;
 mod shplonk;
@@ -36,12 +44,12 @@ mod vanishing;
 mod witness;
 
 pub use bases::lagrange_points;
-pub use drop_in::{Shplonk, create_proof};
+pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
+pub use opening::Opening;
 
 use crate::backend::Backend;
-use advice::AdviceBlinding;
-use evaluation::OpeningSchedule;
+use channel::TranscriptChannel;
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey};
 use halo2_proofs::poly::commitment::{Params, ParamsProver};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -50,19 +58,22 @@ use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use lookup::LookupPrograms;
 use permutation::PermutationProgram;
 use poly::{Poly, Polynomials};
+use proof::{CircuitColumns, Proof};
 use quotient::Quotient;
 use rand_core::RngCore;
 use shape::Shape;
-use std::marker::PhantomData;
+use std::slice;
 use tracing::info_span;
 
 /// The target of the prover's tracing spans. One span per protocol step, with numbers of rows and bytes; no values.
 pub const TRACING_TARGET: &str = "zkml_gpu::prover";
 
-/// How a [`Prover`] spends memory, and what it checks.
+/// How a [`Prover`] opens polynomials, how it spends memory, and what it checks.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ProverOptions {
+    /// The kind of opening, which the verifier has to share.
+    pub opening: Opening,
     /// The Lagrange points `[l_i(s)]_1`, one per row. Taken out of the parameters when absent.
     pub lagrange_points: Option<Vec<G1Affine>>,
     /// Bytes per basis that the back end may spend on precomputed multiples of the points.
@@ -77,6 +88,7 @@ pub struct ProverOptions {
 impl Default for ProverOptions {
     fn default() -> Self {
         ProverOptions {
+            opening: Opening::default(),
             lagrange_points: None,
             table_budget_bytes: 256 << 20,
             coset_budget_bytes: 8 << 30,
@@ -148,6 +160,7 @@ pub struct Prover<B: Backend> {
     cs: ConstraintSystem<Fr>,
     transcript_repr: Fr,
     shape: Shape,
+    opening: Opening,
     check_witness: bool,
     monomial: B::Bases,
     lagrange: B::Bases,
@@ -158,7 +171,6 @@ pub struct Prover<B: Backend> {
     lookups: LookupPrograms<B>,
     permutation: PermutationProgram<B>,
     quotient: Quotient<B>,
-    schedule: OpeningSchedule,
 }
 
 impl<B: Backend> Prover<B> {
@@ -194,8 +206,8 @@ impl<B: Backend> Prover<B> {
             lookups: LookupPrograms::new(&backend, &cs)?,
             permutation: PermutationProgram::new(&backend, &cs, &shape)?,
             quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
-            schedule: OpeningSchedule::new(&cs, &shape),
             transcript_repr: pk.get_vk().transcript_repr(),
+            opening: options.opening,
             check_witness: options.check_witness,
             backend,
             cs,
@@ -234,12 +246,42 @@ impl<B: Backend> Prover<B> {
         R: RngCore,
         T: TranscriptWrite<G1Affine, E>,
     {
-        let span = info_span!(target: TRACING_TARGET, "prove", backend = self.backend.name(), rows = self.shape.n);
-        let _span = span.entered();
-        self.check_instances(instances)?;
-        let mut proof = Proof::new(self, rng, transcript);
+        let outputs = self.create_joint_proof(slice::from_ref(circuit), &[instances], rng, transcript)?;
+        // There is an output for every circuit.
+        outputs.into_iter().next().ok_or(ProverError::NoCircuits)
+    }
+
+    /// Proves several circuits of this key at once, in one proof that is smaller and quicker to verify than one for each: fixed
+    /// columns, the quotient and the opening are there once. `instances` has each circuit's instance columns, `&[Fr]` each; the
+    /// outputs come in the order of the circuits, with equal challenges.
+    ///
+    /// Circuits may have several phases. One that calls `next_phase` is then synthesised once for each phase, and has to
+    /// leave out what needs challenges still unknown, as it does in key generation.
+    ///
+    /// # Errors
+    /// As [`create_proof`](Self::create_proof), inside [`ProverError::InCircuit`] where one of several circuits is to blame; a gate is
+    /// checked for all circuits together. [`ProverError::NoCircuits`] without circuits, [`ProverError::InstanceSets`]
+    /// when there is not one set of instance columns for each.
+    pub fn create_joint_proof<C, E, R, T>(
+        &self,
+        circuits: &[C],
+        instances: &[&[&[Fr]]],
+        mut rng: R,
+        transcript: &mut T,
+    ) -> Result<Vec<ProofOutput>, ProverError>
+    where
+        C: Circuit<Fr>,
+        E: EncodedChallenge<G1Affine>,
+        R: RngCore,
+        T: TranscriptWrite<G1Affine, E>,
+    {
+        let (backend, rows) = (self.backend.name(), self.shape.n);
+        let _span = info_span!(target: TRACING_TARGET, "prove", backend, circuits = circuits.len(), rows).entered();
+        self.check_instances(circuits.len(), instances)?;
+        let mut channel = TranscriptChannel::<E, T>::new(transcript);
+        let mut proof = Proof::new(self, circuits.len(), &mut rng, &mut channel);
         proof.absorb_instances(instances)?;
-        proof.commit_advice(circuit, instances)?;
+        proof.commit_advice(circuits, instances)?;
         proof.permute_lookups()?;
         proof.commit_grand_products()?;
         proof.commit_random_polynomial()?;
@@ -247,11 +289,26 @@ impl<B: Backend> Prover<B> {
         proof.commit_quotient()?;
         proof.write_evaluations()?;
         proof.open()?;
-        Ok(ProofOutput { challenges: proof.challenges, advice_blinding: proof.advice_blinding.into_columns() })
+        let Proof { challenges, circuits, .. } = proof;
+        let output =
+            |CircuitColumns { advice_blinding, .. }| ProofOutput { challenges: challenges.clone(), advice_blinding };
+        Ok(circuits.into_iter().map(output).collect())
+    }
+
+    fn check_instances(&self, circuits: usize, instances: &[&[&[Fr]]]) -> Result<(), ProverError> {
+        if circuits != instances.len() {
+            return Err(ProverError::InstanceSets { circuits, instances: instances.len() });
+        }
+        if circuits == 0 {
+            return Err(ProverError::NoCircuits);
+        }
+        instances.iter().enumerate().try_for_each(|(circuit, columns)| {
+            self.check_instance_columns(columns).map_err(|error| error.in_circuit(circuit, circuits))
+        })
     }
 
     /// Halo2 pads instances with zeros up to the blinding rows and has no room for more.
-    fn check_instances(&self, instances: &[&[Fr]]) -> Result<(), ProverError> {
+    fn check_instance_columns(&self, instances: &[&[Fr]]) -> Result<(), ProverError> {
         let (expected, usable_rows) = (self.cs.num_instance_columns(), self.shape.usable_rows);
         if instances.len() != expected {
             return Err(ProverError::InstanceColumns { expected, got: instances.len() });
@@ -343,66 +400,5 @@ impl std::fmt::Debug for ProofOutput {
     /// Leaves the blinding out: with it, a commitment gives its column away.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("ProofOutput").field("challenges", &self.challenges).finish_non_exhaustive()
-    }
-}
-
-/// A proof in the making. Each step of the protocol is a method in the step's file.
-struct Proof<'p, B: Backend, E, R, T> {
-    prover: &'p Prover<B>,
-    rng: R,
-    transcript: &'p mut T,
-    challenges: Challenges,
-    /// Columns as values on H, until the grand products are made.
-    values: Polynomials<B::Scalars>,
-    /// Polynomials as coefficients.
-    polys: Polynomials<B::Scalars>,
-    advice_blinding: AdviceBlinding,
-    _encoding: PhantomData<E>,
-}
-
-impl<'p, B, E, R, T> Proof<'p, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
-    fn new(prover: &'p Prover<B>, rng: R, transcript: &'p mut T) -> Self {
-        Proof {
-            prover,
-            rng,
-            transcript,
-            challenges: Challenges::default(),
-            values: Polynomials::default(),
-            polys: Polynomials::default(),
-            advice_blinding: AdviceBlinding::new(prover.cs.num_advice_columns()),
-            _encoding: PhantomData,
-        }
-    }
-
-    fn squeeze(&mut self) -> Fr {
-        *self.transcript.squeeze_challenge_scalar::<()>()
-    }
-
-    fn write_points(&mut self, points: &[G1Affine]) -> Result<(), ProverError> {
-        points.iter().try_for_each(|&point| Ok(self.transcript.write_point(point)?))
-    }
-
-    /// So many uniform scalars.
-    fn draw(&mut self, count: usize) -> Vec<Fr> {
-        use ff::Field;
-        (0..count).map(|_| Fr::random(&mut self.rng)).collect()
-    }
-
-    /// Turns every column that is opened from values into coefficients, and drops the values.
-    fn interpolate_columns(&mut self) -> Result<(), ProverError> {
-        let names = self.prover.schedule.interpolated();
-        let (columns, rows, bytes) = (names.len(), self.prover.shape.n, self.prover.shape.bytes(names.len()));
-        let _span = info_span!(target: TRACING_TARGET, "interpolate", columns, rows, bytes).entered();
-        let columns = poly::resolve(&[&self.values], names)?;
-        let polys = self.prover.backend.intt(&columns)?;
-        self.polys.extend(names.iter().copied(), polys);
-        self.values = Polynomials::default();
-        Ok(())
     }
 }

@@ -4,15 +4,13 @@
 //! `Π(p_j + β·δ^j·ω^row + γ) / Π(p_j + β·s_j + γ)`, starts where z_{i-1} ended, and the last one ends at 1.
 
 use super::constraints::permutation_ratios;
-use super::poly::{Poly, resolve};
+use super::poly::Poly;
 use super::program::{RowProgram, RowProgramBuilder};
 use super::shape::Shape;
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
 use halo2_proofs::plonk::ConstraintSystem;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
+use halo2curves::bn256::Fr;
 use tracing::info_span;
 
 /// A circuit's permutation argument, compiled.
@@ -34,51 +32,48 @@ impl<B: Backend> PermutationProgram<B> {
     }
 }
 
-impl<B, E, R, T> Proof<'_, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
-    /// Squeezes beta and gamma and commits to all grand products, the permutation argument's before the lookups'.
+impl<B: Backend> Proof<'_, B> {
+    /// Squeezes beta and gamma and commits to all grand products: every circuit's permutation argument, then every circuit's
+    /// lookups.
     pub(super) fn commit_grand_products(&mut self) -> Result<(), ProverError> {
         self.challenges.beta = self.squeeze();
         self.challenges.gamma = self.squeeze();
-        let prover = self.prover;
-        let (sets, lookups) = (prover.permutation.sets, prover.cs.lookups().len());
-        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(sets + lookups));
-        let _span = info_span!(target: TRACING_TARGET, "permutation", sets, lookups, rows, bytes).entered();
-        let mut products = self.permutation_products()?;
-        products.extend(self.lookup_products()?);
-        let names: Vec<Poly> =
-            (0..sets).map(Poly::PermutationProduct).chain((0..lookups).map(Poly::LookupProduct)).collect();
-        self.values.extend(names.iter().copied(), products);
-        let commitments = prover.backend.msm(&prover.lagrange, &resolve(&[&self.values], &names)?)?;
-        self.write_points(&commitments)
+        let (circuits, shape) = (self.circuits.len(), &self.prover.shape);
+        let (sets, lookups) = (self.prover.permutation.sets, self.prover.cs.lookups().len());
+        let (rows, bytes) = (shape.n, shape.bytes(circuits * (sets + lookups)));
+        let _span = info_span!(target: TRACING_TARGET, "permutation", circuits, sets, lookups, rows, bytes).entered();
+        for circuit in 0..circuits {
+            self.make_permutation_products(circuit).map_err(|error| error.in_circuit(circuit, circuits))?;
+        }
+        for circuit in 0..circuits {
+            self.make_lookup_products(circuit)?;
+        }
+        let sets = (0..circuits).flat_map(|circuit| (0..sets).map(move |set| (circuit, Poly::PermutationProduct(set))));
+        let lookups =
+            (0..circuits).flat_map(|circuit| (0..lookups).map(move |lookup| (circuit, Poly::LookupProduct(lookup))));
+        self.commit_columns(&sets.chain(lookups).collect::<Vec<_>>())
     }
 
-    /// The grand product of every chunk of permutation columns, blinded.
-    fn permutation_products(&mut self) -> Result<Vec<B::Scalars>, ProverError> {
+    /// Makes the grand product of every chunk of a circuit's permutation columns, blinded.
+    fn make_permutation_products(&mut self, circuit: usize) -> Result<(), ProverError> {
         let prover = self.prover;
         if prover.permutation.sets == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        let stores = [&self.values, &prover.values];
+        let stores = [&self.circuits[circuit].values, &prover.values];
         let mut denominators =
             prover.permutation.ratio.run(&prover.backend, prover.shape.n, &stores, &self.challenges)?;
         let numerators = denominators.split_off(prover.permutation.sets);
         let mut end = Fr::one();
-        let mut products = Vec::with_capacity(prover.permutation.sets);
-        for (denominator, numerator) in denominators.into_iter().zip(numerators) {
+        for (set, (denominator, numerator)) in denominators.into_iter().zip(numerators).enumerate() {
             let product;
             (product, end) = self.grand_product(denominator, &numerator, end)?;
-            products.push(product);
+            self.circuits[circuit].values.insert(Poly::PermutationProduct(set), product);
         }
-        if prover.check_witness && end != Fr::one() {
-            return Err(ProverError::CopyConstraint);
+        match prover.check_witness && end != Fr::one() {
+            true => Err(ProverError::CopyConstraint),
+            false => Ok(()),
         }
-        Ok(products)
     }
 
     /// The running product of `numerator / denominator` from `start`, random in the last rows; and where it ends.

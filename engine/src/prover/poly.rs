@@ -47,6 +47,15 @@ impl Poly {
     }
 }
 
+/// A polynomial of a proof of several circuits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum ProofPoly {
+    /// Made from the witness or the public inputs of the circuit with this index.
+    Circuit(usize, Poly),
+    /// The key's or the vanishing argument's, which all circuits share.
+    Shared(Poly),
+}
+
 /// Polynomials by name. Never iterated, so that its order cannot influence a proof.
 #[derive(Debug)]
 pub(super) struct Polynomials<S> {
@@ -74,19 +83,17 @@ impl<S> Polynomials<S> {
     }
 
     pub(super) fn expect(&self, name: Poly) -> Result<&S, ProverError> {
-        self.get(name).ok_or_else(|| ProverError::MissingPolynomial { polynomial: format!("{name:?}") })
+        find(&[self], name)
     }
+}
+
+/// The vector of `name`, from the first of the `stores` that has it.
+pub(super) fn find<'a, S>(stores: &[&'a Polynomials<S>], name: Poly) -> Result<&'a S, ProverError> {
+    let found = stores.iter().find_map(|store| store.get(name));
+    found.ok_or_else(|| ProverError::MissingPolynomial { polynomial: format!("{name:?}") })
 }
 
 /// The vectors of `names`, each from the first of the `stores` that has it.
 pub(super) fn resolve<'a, S>(stores: &[&'a Polynomials<S>], names: &[Poly]) -> Result<Vec<&'a S>, ProverError> {
-    names
-        .iter()
-        .map(|&name| {
-            stores
-                .iter()
-                .find_map(|store| store.get(name))
-                .ok_or_else(|| ProverError::MissingPolynomial { polynomial: format!("{name:?}") })
-        })
-        .collect()
+    names.iter().map(|&name| find(stores, name)).collect()
 }

@@ -1,8 +1,11 @@
 //! The quotient polynomial, coset by coset.
 //!
 //! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it. One coset
-//! is worked on at a time: at most one coset's columns are in memory, beside the key's own, which are kept for all cosets
-//! if the budget allows.
+//! and one circuit is worked on at a time: at most one circuit's columns on one coset are in memory, beside the key's own, which are
+//! kept for all cosets if the budget allows.
+//!
+//! Where a circuit has m constraints, the fold of circuit c of C is multiplied by `y^(m·(C-1-c))`, as if all constraints stood in one
+//! list.
 
 use super::constraints::folded_constraints;
 use super::poly::{Poly, Polynomials, resolve};
@@ -17,7 +20,10 @@ use halo2curves::bn256::Fr;
 /// The compiled constraints and the cosets they are evaluated on.
 #[derive(Debug)]
 pub(super) struct Quotient<B: Backend> {
+    /// A circuit's constraints, folded.
     constraints: RowProgram<B>,
+    /// How many they are.
+    count: usize,
     cosets: Vec<Coset<B::Scalars>>,
 }
 
@@ -31,6 +37,16 @@ struct Coset<S> {
     resident: Option<Polynomials<S>>,
 }
 
+/// What the quotient is made of: coefficients, and the challenges up to y.
+#[derive(Debug)]
+pub(super) struct Committed<'a, B: Backend> {
+    /// Each circuit's own polynomials.
+    pub(super) circuits: Vec<&'a Polynomials<B::Scalars>>,
+    /// The key's polynomials.
+    pub(super) key: &'a Polynomials<B::Scalars>,
+    pub(super) challenges: &'a Challenges,
+}
+
 impl<B: Backend> Quotient<B> {
     pub(super) fn new(
         backend: &B,
@@ -40,14 +56,13 @@ impl<B: Backend> Quotient<B> {
         budget_bytes: usize,
     ) -> Result<Self, ProverError> {
         let mut program = RowProgramBuilder::default();
-        let folded = folded_constraints(&mut program, cs, shape)?;
+        let (folded, count) = folded_constraints(&mut program, cs, shape)?;
         let constraints = program.finish(backend, &[folded])?;
-        let mut quotient = Quotient { constraints, cosets: cosets(shape) };
+        let mut quotient = Quotient { constraints, count, cosets: cosets(shape) };
         let resident = quotient.constraints.polys().iter().filter(|poly| poly.is_resident()).count();
         if resident * shape.quotient_pieces * shape.n * size_of::<Fr>() <= budget_bytes {
             for index in 0..quotient.cosets.len() {
-                let kept =
-                    quotient.on_coset(backend, shape, &[polys], quotient.cosets[index].shift, Poly::is_resident)?;
+                let kept = quotient.on_coset(backend, shape, polys, quotient.cosets[index].shift, Poly::is_resident)?;
                 quotient.cosets[index].resident = Some(kept);
             }
         }
@@ -59,16 +74,11 @@ impl<B: Backend> Quotient<B> {
         &self,
         backend: &B,
         shape: &Shape,
-        stores: &[&Polynomials<B::Scalars>],
-        challenges: &Challenges,
+        witness: &Committed<'_, B>,
     ) -> Result<Vec<B::Scalars>, ProverError> {
         let mut values = Vec::with_capacity(self.cosets.len());
         for coset in &self.cosets {
-            let fresh = self.on_coset(backend, shape, stores, coset.shift, |poly| {
-                coset.resident.is_none() || !poly.is_resident()
-            })?;
-            let stores: Vec<_> = std::iter::once(&fresh).chain(&coset.resident).collect();
-            for mut column in self.constraints.run(backend, shape.n, &stores, challenges)? {
+            if let Some(mut column) = self.fold_circuits(backend, shape, coset, witness)? {
                 backend.scale(&mut column, coset.vanishing_inverse)?;
                 values.push((coset.shift, column));
             }
@@ -77,12 +87,39 @@ impl<B: Backend> Quotient<B> {
         Ok(backend.interpolate_cosets(&values)?)
     }
 
+    /// The folded constraints of all circuits on a coset; `None` without circuits.
+    fn fold_circuits(
+        &self,
+        backend: &B,
+        shape: &Shape,
+        coset: &Coset<B::Scalars>,
+        witness: &Committed<'_, B>,
+    ) -> Result<Option<B::Scalars>, ProverError> {
+        let transformed = match coset.resident {
+            None => self.on_coset(backend, shape, witness.key, coset.shift, Poly::is_resident)?,
+            Some(_) => Polynomials::default(),
+        };
+        let key = coset.resident.as_ref().unwrap_or(&transformed);
+        let step = witness.challenges.y.pow_vartime([self.count as u64]);
+        let mut total: Option<B::Scalars> = None;
+        for own in &witness.circuits {
+            let own = self.on_coset(backend, shape, own, coset.shift, |poly| !poly.is_resident())?;
+            let mut folded = self.constraints.run(backend, shape.n, &[&own, key], witness.challenges)?.pop();
+            if let (Some(folded), Some(mut before)) = (&mut folded, total.take()) {
+                backend.scale(&mut before, step)?;
+                backend.add_assign(folded, &before)?;
+            }
+            total = folded;
+        }
+        Ok(total)
+    }
+
     /// The values on a coset of those polynomials of the program that satisfy `wanted`.
     fn on_coset(
         &self,
         backend: &B,
         shape: &Shape,
-        stores: &[&Polynomials<B::Scalars>],
+        polys: &Polynomials<B::Scalars>,
         shift: Fr,
         wanted: impl Fn(Poly) -> bool,
     ) -> Result<Polynomials<B::Scalars>, ProverError> {
@@ -92,7 +129,7 @@ impl<B: Backend> Quotient<B> {
         for name in identity {
             coset.insert(name, backend.powers(shift, shape.omega, shape.n)?);
         }
-        let columns = resolve(stores, &names)?;
+        let columns = resolve(&[polys], &names)?;
         let values = backend.coset_ntt(&columns, shift)?;
         coset.extend(names, values);
         Ok(coset)

@@ -8,33 +8,60 @@
 //! No remainder is ever computed: R_i has a lower degree than Z_i, and R_i(u) is a constant, so the quotients of P_i by Z_i
 //! and of L by X - u are the same with and without them.
 
-use super::poly::{Poly, resolve};
+use super::evaluation::Query;
+use super::opening::powers;
+use super::poly::ProofPoly;
+use super::shape::Shape;
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
 use ff::Field;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
-use std::collections::BTreeSet;
+use halo2curves::bn256::Fr;
+use std::collections::{BTreeSet, HashMap};
 use tracing::info_span;
 
-impl<B, E, R, T> Proof<'_, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
-    /// Opens all evaluated polynomials.
-    pub(super) fn open(&mut self) -> Result<(), ProverError> {
+/// Polynomials that are opened at the same points.
+#[derive(Debug)]
+struct RotationSet {
+    /// The points, as exponents of omega in `0..n`.
+    rotations: BTreeSet<u64>,
+    /// The polynomials, in the order of the protocol.
+    polys: Vec<ProofPoly>,
+}
+
+/// Groups polynomials by the set of their points: sets in the order of their first polynomial, polynomials in the order of
+/// their first query. This is the order in which the verifier assigns powers of the challenges.
+fn group(shape: &Shape, openings: &[Query]) -> Vec<RotationSet> {
+    let mut order: Vec<ProofPoly> = Vec::new();
+    let mut rotations: HashMap<ProofPoly, BTreeSet<u64>> = HashMap::new();
+    for &Query { poly, rotation } in openings {
+        let points = rotations.entry(poly).or_insert_with(|| {
+            order.push(poly);
+            BTreeSet::new()
+        });
+        points.insert(shape.normalize(rotation));
+    }
+    let mut sets: Vec<RotationSet> = Vec::new();
+    for poly in order {
+        let points = rotations.remove(&poly).unwrap_or_default();
+        match sets.iter_mut().find(|set| set.rotations == points) {
+            Some(set) => set.polys.push(poly),
+            None => sets.push(RotationSet { rotations: points, polys: vec![poly] }),
+        }
+    }
+    sets
+}
+
+impl<B: Backend> Proof<'_, B> {
+    pub(super) fn open_shplonk(&mut self) -> Result<(), ProverError> {
         let prover = self.prover;
-        let (backend, sets) = (&prover.backend, prover.schedule.rotation_sets());
+        let backend = &prover.backend;
+        let sets = group(&prover.shape, self.schedule.openings());
         let (rows, bytes) = (prover.shape.n, prover.shape.bytes(sets.len() + 2));
         let _span = info_span!(target: TRACING_TARGET, "open", sets = sets.len(), rows, bytes).entered();
         let y = self.squeeze();
         let v = self.squeeze();
         let combined = sets.iter().map(|set| self.combine(&set.polys, y)).collect::<Result<Vec<_>, _>>()?;
-        let quotient = self.opening_quotient(&combined, v)?;
+        let quotient = self.opening_quotient(&sets, &combined, v)?;
         let commitment = backend.msm(&prover.monomial, &[&quotient])?;
         self.write_points(&commitment)?;
 
@@ -53,17 +80,16 @@ where
         self.write_points(&commitment)
     }
 
-    /// `Σ_j y^j·p_j`.
-    fn combine(&self, names: &[Poly], y: Fr) -> Result<B::Scalars, ProverError> {
-        let polys = resolve(&[&self.polys, &self.prover.polys], names)?;
-        Ok(self.prover.backend.linear_combination(&powers(y).zip(polys).collect::<Vec<_>>())?)
-    }
-
     /// `Σ_i v^i·(P_i - R_i)/Z_i`.
-    fn opening_quotient(&self, combined: &[B::Scalars], v: Fr) -> Result<B::Scalars, ProverError> {
+    fn opening_quotient(
+        &self,
+        sets: &[RotationSet],
+        combined: &[B::Scalars],
+        v: Fr,
+    ) -> Result<B::Scalars, ProverError> {
         let backend = &self.prover.backend;
         let mut quotients = Vec::with_capacity(combined.len());
-        for (set, polynomial) in self.prover.schedule.rotation_sets().iter().zip(combined) {
+        for (set, polynomial) in sets.iter().zip(combined) {
             let mut points = set.rotations.iter().map(|&rotation| self.point(rotation));
             let first = points.next().map(|point| backend.divide_by_linear(polynomial, point)).transpose()?;
             if let Some(first) = first {
@@ -73,18 +99,8 @@ where
         Ok(backend.linear_combination(&powers(v).zip(&quotients).collect::<Vec<_>>())?)
     }
 
-    /// `x·omega^rotation`.
-    fn point(&self, rotation: u64) -> Fr {
-        self.challenges.x * self.prover.shape.omega.pow_vartime([rotation])
-    }
-
     /// `Π (u - point)` over the given rotations of x.
     fn vanishing(&self, rotations: impl Iterator<Item = u64>, u: Fr) -> Fr {
         rotations.fold(Fr::ONE, |product, rotation| product * (u - self.point(rotation)))
     }
-}
-
-/// 1, base, base², ..
-fn powers(base: Fr) -> impl Iterator<Item = Fr> {
-    std::iter::successors(Some(Fr::ONE), move |power| Some(power * base))
 }

@@ -3,12 +3,13 @@
 //! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to the
 //! quotient in pieces of n coefficients.
 
+use super::opening::powers;
 use super::poly::Poly;
+use super::quotient::Committed;
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
+use ff::Field;
+use halo2curves::bn256::Fr;
 use tracing::info_span;
 
 /// Coefficients of the random polynomial r.
@@ -22,13 +23,7 @@ use tracing::info_span;
 /// columns they are made of are all the randomness that they have.
 const RANDOM_COEFFICIENTS: usize = 4;
 
-impl<B, E, R, T> Proof<'_, B, E, R, T>
-where
-    B: Backend,
-    E: EncodedChallenge<G1Affine>,
-    R: RngCore,
-    T: TranscriptWrite<G1Affine, E>,
-{
+impl<B: Backend> Proof<'_, B> {
     /// Commits to the random polynomial.
     pub(super) fn commit_random_polynomial(&mut self) -> Result<(), ProverError> {
         let _span = info_span!(target: TRACING_TARGET, "commit_random", rows = RANDOM_COEFFICIENTS).entered();
@@ -47,21 +42,17 @@ where
         let (backend, pieces) = (&prover.backend, prover.shape.quotient_pieces);
         let (rows, bytes) = (prover.shape.n, prover.shape.bytes(pieces));
         let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows, bytes).entered();
-        let stores = [&self.polys, &prover.polys];
-        let pieces = prover.quotient.pieces(backend, &prover.shape, &stores, &self.challenges)?;
+        let circuits = self.circuits.iter().map(|circuit| &circuit.polys).collect();
+        let committed = Committed { circuits, key: &prover.polys, challenges: &self.challenges };
+        let pieces = prover.quotient.pieces(backend, &prover.shape, &committed)?;
         if prover.check_witness {
             self.check_quotient_degree(&pieces)?;
         }
         let commitments = backend.msm(&prover.monomial, &pieces.iter().collect::<Vec<_>>())?;
         self.write_points(&commitments)?;
         self.challenges.x = self.squeeze();
-        let x_to_n = ff::Field::pow_vartime(&self.challenges.x, [prover.shape.n as u64]);
-        let mut power = Fr::one();
-        let mut terms = Vec::with_capacity(pieces.len());
-        for piece in &pieces {
-            terms.push((power, piece));
-            power *= x_to_n;
-        }
+        let x_to_n = self.challenges.x.pow_vartime([prover.shape.n as u64]);
+        let terms: Vec<(Fr, &B::Scalars)> = powers(x_to_n).zip(&pieces).collect();
         self.polys.insert(Poly::Quotient, backend.linear_combination(&terms)?);
         Ok(())
     }

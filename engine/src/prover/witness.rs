@@ -1,8 +1,12 @@
-//! Synthesis: runs the circuit and collects its advice columns, phase by phase.
+//! Synthesis: runs the circuits and collects their advice columns, phase by phase.
 //!
 //! Circuits come in two styles, and both work. In the first, `synthesize` runs once and calls `next_phase` where a phase ends;
 //! in the second it never does, and `synthesize` runs once per phase, with the challenges so far known. In either,
 //! a cell of a later phase may be left unknown, and cells of committed phases are ignored when assigned again.
+//!
+//! The challenges after a phase depend on the phase's columns in all circuits of the proof. Among several, a circuit therefore waits
+//! where its phase ends: the rest of its run counts for nothing, and it runs again, as in the second style, when its turn comes with
+//! the challenges known. A circuit of the first style has to stand being run again, with unknown challenges in the runs before.
 
 use super::ProverError;
 use ff::{BatchInvert, Field};
@@ -12,15 +16,18 @@ use halo2_proofs::plonk::{
     Instance, Selector,
 };
 use halo2curves::bn256::Fr;
+use std::mem;
 
 /// What happens when a phase's advice columns are complete.
 pub(super) trait PhaseCommitter {
-    /// Blinds and commits the columns of `phase` (`columns` holds all advice columns, by index) and returns the challenges
-    /// that follow, with their indices.
-    fn commit_phase(&mut self, phase: u8, columns: &mut [Vec<Fr>]) -> Result<Vec<(usize, Fr)>, ProverError>;
+    /// Blinds and commits a circuit's columns of `phase`, which come with their indices and one value per row.
+    fn commit_phase(&mut self, circuit: usize, phase: u8, columns: Vec<(usize, Vec<Fr>)>) -> Result<(), ProverError>;
+
+    /// The next challenge, after a phase is committed by all circuits.
+    fn challenge(&mut self) -> Fr;
 }
 
-/// Sizes that the synthesis is held to.
+/// What the synthesis is held to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Layout<'a> {
     /// The key's constraint system.
@@ -29,45 +36,85 @@ pub(super) struct Layout<'a> {
     pub(super) k: u32,
     /// Rows that the circuit may assign.
     pub(super) usable_rows: usize,
-    /// The public inputs.
-    pub(super) instances: &'a [&'a [Fr]],
+    /// The public inputs, per circuit.
+    pub(super) instances: &'a [&'a [&'a [Fr]]],
 }
 
-/// Runs a circuit's synthesis and commits all its phases; returns the circuit's challenges.
+/// Runs the circuits' synthesis and commits all their phases; returns the challenges of the circuits' own.
 pub(super) fn synthesize<C: Circuit<Fr>>(
-    circuit: &C,
+    circuits: &[C],
     layout: Layout<'_>,
     committer: &mut impl PhaseCommitter,
 ) -> Result<Vec<Fr>, ProverError> {
-    let mut cs = ConstraintSystem::default();
-    let config = C::configure_with_params(&mut cs, circuit.params());
-    check_configuration(&cs, layout.cs)?;
-    let mut witness = Witness::new(layout, committer);
-    while witness.phase < witness.phases {
-        let phase = witness.phase;
-        C::FloorPlanner::synthesize(&mut witness, circuit, config.clone(), layout.cs.constants().clone())
-            .map_err(|error| witness.failure.take().unwrap_or(ProverError::Synthesis(error)))?;
-        if witness.phase < witness.phases {
-            witness.next_phase();
+    let count = circuits.len();
+    let configs: Vec<C::Config> = circuits
+        .iter()
+        .enumerate()
+        .map(|(index, circuit)| configure(circuit, layout.cs).map_err(|error| error.in_circuit(index, count)))
+        .collect::<Result<_, _>>()?;
+    let mut phases = Phases::new(layout, committer, count);
+    let mut columns: Vec<Columns> = circuits.iter().map(|_| Columns::new(layout)).collect();
+    // Each round takes every circuit by at least one phase: by one where several wait for each other.
+    while columns.iter().any(|columns| columns.phase < phases.count) {
+        for (index, circuit) in circuits.iter().enumerate() {
+            let witness = Witness::new(layout, index, &mut columns[index], &mut phases);
+            witness.run(circuit, configs[index].clone()).map_err(|error| error.in_circuit(index, count))?;
         }
-        if let Some(failure) = witness.failure.take() {
-            return Err(failure);
-        }
-        debug_assert!(witness.phase > phase, "each pass commits a phase");
     }
-    Ok(witness.challenges.into_iter().map(|challenge| challenge.unwrap_or(Fr::ZERO)).collect())
+    Ok(phases.challenges.into_iter().map(|challenge| challenge.unwrap_or(Fr::ZERO)).collect())
 }
 
-/// The columns that the circuit configures must be those of the key: indices mean the same in both.
-fn check_configuration(circuit: &ConstraintSystem<Fr>, key: &ConstraintSystem<Fr>) -> Result<(), ProverError> {
+/// The circuit's columns, which must be those of the key: indices mean the same in both.
+fn configure<C: Circuit<Fr>>(circuit: &C, key: &ConstraintSystem<Fr>) -> Result<C::Config, ProverError> {
+    let mut cs = ConstraintSystem::default();
+    let config = C::configure_with_params(&mut cs, circuit.params());
     let counts = [
-        ("advice columns", key.num_advice_columns(), circuit.num_advice_columns()),
-        ("instance columns", key.num_instance_columns(), circuit.num_instance_columns()),
-        ("challenges", key.num_challenges(), circuit.num_challenges()),
+        ("advice columns", key.num_advice_columns(), cs.num_advice_columns()),
+        ("instance columns", key.num_instance_columns(), cs.num_instance_columns()),
+        ("challenges", key.num_challenges(), cs.num_challenges()),
     ];
     match counts.into_iter().find(|(_, expected, got)| expected != got) {
         Some((kind, expected, got)) => Err(ProverError::CircuitMismatch { kind, expected, got }),
-        None => Ok(()),
+        None => Ok(config),
+    }
+}
+
+/// What the circuits of a proof share.
+struct Phases<'a, P> {
+    committer: &'a mut P,
+    circuits: usize,
+    /// Number of phases.
+    count: u8,
+    column_phases: Vec<u8>,
+    challenge_phases: Vec<u8>,
+    challenges: Vec<Option<Fr>>,
+}
+
+impl<'a, P: PhaseCommitter> Phases<'a, P> {
+    fn new(layout: Layout<'_>, committer: &'a mut P, circuits: usize) -> Self {
+        let column_phases = layout.cs.advice_column_phase();
+        Phases {
+            committer,
+            circuits,
+            count: column_phases.iter().max().map_or(1, |&last| last + 1),
+            column_phases,
+            challenge_phases: layout.cs.challenge_phase(),
+            challenges: vec![None; layout.cs.num_challenges()],
+        }
+    }
+
+    /// Commits the phase that the circuit's columns are at; after the last circuit's, the challenges are known.
+    fn commit(&mut self, circuit: usize, columns: &mut Columns) -> Result<(), ProverError> {
+        let phase = columns.phase;
+        self.committer.commit_phase(circuit, phase, columns.complete_phase(&self.column_phases))?;
+        if circuit + 1 == self.circuits {
+            for (challenge, &after) in self.challenges.iter_mut().zip(&self.challenge_phases) {
+                if after == phase {
+                    *challenge = Some(self.committer.challenge());
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -80,56 +127,29 @@ struct Fraction {
     denominator: Fr,
 }
 
-/// Collects advice columns. Implements [`Assignment`], ignoring everything that the key already holds.
-struct Witness<'a, C> {
-    layout: Layout<'a>,
-    committer: &'a mut C,
-    /// The phase being assigned; equal to `phases` when all are committed.
+/// A circuit's advice columns. A column takes memory from its first assignment to its commitment.
+struct Columns {
+    rows: usize,
+    /// The phase being assigned; equal to the number of phases when all are committed.
     phase: u8,
-    phases: u8,
-    column_phases: Vec<u8>,
-    columns: Vec<Vec<Fr>>,
+    /// The most phases that the circuit ended by itself in one run, with `next_phase`.
+    paced: u8,
+    values: Vec<Vec<Fr>>,
     fractions: Vec<Fraction>,
     /// Whether a column has fractions, whose order among its other assignments then matters.
     has_fractions: Vec<bool>,
-    challenges: Vec<Option<Fr>>,
-    cells: CellArena,
-    /// The first failure; the trait's methods cannot return it.
-    failure: Option<ProverError>,
 }
 
-impl<'a, C: PhaseCommitter> Witness<'a, C> {
-    fn new(layout: Layout<'a>, committer: &'a mut C) -> Self {
-        let column_phases = layout.cs.advice_column_phase();
-        let columns = column_phases.len();
-        Witness {
+impl Columns {
+    fn new(layout: Layout<'_>) -> Self {
+        let columns = layout.cs.num_advice_columns();
+        Columns {
+            rows: 1 << layout.k,
             phase: 0,
-            phases: column_phases.iter().max().map_or(1, |&last| last + 1),
-            column_phases,
-            columns: vec![vec![Fr::ZERO; 1 << layout.k]; columns],
+            paced: 0,
+            values: vec![Vec::new(); columns],
             fractions: Vec::new(),
             has_fractions: vec![false; columns],
-            challenges: vec![None; layout.cs.num_challenges()],
-            cells: CellArena::default(),
-            failure: None,
-            layout,
-            committer,
-        }
-    }
-
-    fn fail(&mut self, failure: ProverError) {
-        self.failure.get_or_insert(failure);
-    }
-
-    /// Whether an assignment to this cell counts; out of range is a failure, a committed phase is not.
-    fn admits(&mut self, column: usize, row: usize) -> bool {
-        match self.column_phases.get(column) {
-            Some(&phase) if row < self.layout.usable_rows => phase >= self.phase,
-            _ => {
-                let (columns, usable_rows) = (self.columns.len(), self.layout.usable_rows);
-                self.fail(ProverError::CellOutOfRange { column, row, columns, usable_rows });
-                false
-            }
         }
     }
 
@@ -143,23 +163,107 @@ impl<'a, C: PhaseCommitter> Witness<'a, C> {
                 return;
             }
         };
-        self.columns[column][row] = value;
+        self.allocated(column)[row] = value;
         if self.has_fractions[column] {
             self.fractions.push(Fraction { column, row, numerator: value, denominator: Fr::ONE });
         }
     }
 
+    fn allocated(&mut self, column: usize) -> &mut Vec<Fr> {
+        let values = &mut self.values[column];
+        if values.is_empty() {
+            values.resize(self.rows, Fr::ZERO);
+        }
+        values
+    }
+
     /// Writes all pending fractions into their cells, in the order of assignment. A zero denominator gives zero.
     fn settle_fractions(&mut self) {
-        let mut denominators: Vec<Fr> = self.fractions.iter().map(|fraction| fraction.denominator).collect();
+        let fractions = mem::take(&mut self.fractions);
+        let mut denominators: Vec<Fr> = fractions.iter().map(|fraction| fraction.denominator).collect();
         denominators.iter_mut().batch_invert();
-        for (fraction, inverse) in self.fractions.drain(..).zip(denominators) {
-            self.columns[fraction.column][fraction.row] = fraction.numerator * inverse;
+        for (fraction, inverse) in fractions.into_iter().zip(denominators) {
+            self.allocated(fraction.column)[fraction.row] = fraction.numerator * inverse;
+        }
+    }
+
+    /// Hands over the columns of the current phase, with their indices, and goes on to the next one.
+    fn complete_phase(&mut self, column_phases: &[u8]) -> Vec<(usize, Vec<Fr>)> {
+        self.settle_fractions();
+        let phase = self.phase;
+        self.phase += 1;
+        let indices = (0..column_phases.len()).filter(|&index| column_phases[index] == phase);
+        indices.map(|index| (index, mem::take(self.allocated(index)))).collect()
+    }
+}
+
+/// One run of a circuit's synthesis. Implements [`Assignment`], ignoring everything that the key already holds.
+struct Witness<'a, 'p, P> {
+    layout: Layout<'a>,
+    circuit: usize,
+    columns: &'a mut Columns,
+    phases: &'a mut Phases<'p, P>,
+    /// How many phases have ended in this run.
+    ended: u8,
+    /// Whether the rest of the run lacks challenges.
+    waiting: bool,
+    cells: CellArena,
+    /// The first failure; the trait's methods cannot return it.
+    failure: Option<ProverError>,
+}
+
+impl<'a, 'p, P: PhaseCommitter> Witness<'a, 'p, P> {
+    fn new(layout: Layout<'a>, circuit: usize, columns: &'a mut Columns, phases: &'a mut Phases<'p, P>) -> Self {
+        let (waiting, cells, failure) = (false, CellArena::default(), None);
+        Witness { layout, circuit, columns, phases, ended: 0, waiting, cells, failure }
+    }
+
+    /// Runs the circuit. Its last phase, or the only one of a run in the second style, ends with the run.
+    fn run<C: Circuit<Fr>>(mut self, circuit: &C, config: C::Config) -> Result<(), ProverError> {
+        let constants = self.layout.cs.constants().clone();
+        let outcome = C::FloorPlanner::synthesize(&mut self, circuit, config, constants);
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        if self.waiting {
+            // Whatever became of the rest of the run, it will be done again.
+            return Ok(());
+        }
+        outcome?;
+        self.commit_phase();
+        self.failure.map_or(Ok(()), Err)
+    }
+
+    /// Commits the current phase, unless all are.
+    fn commit_phase(&mut self) {
+        if self.waiting || self.failure.is_some() || self.columns.phase >= self.phases.count {
+            return;
+        }
+        if let Err(failure) = self.phases.commit(self.circuit, self.columns) {
+            self.fail(failure);
+        }
+        self.waiting = self.phases.circuits > 1 && self.columns.phase < self.phases.count;
+    }
+
+    fn fail(&mut self, failure: ProverError) {
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Whether an assignment to this cell counts; out of range is a failure, a committed phase is not.
+    fn admits(&mut self, column: usize, row: usize) -> bool {
+        match self.phases.column_phases.get(column) {
+            _ if self.waiting => false,
+            Some(&phase) if row < self.layout.usable_rows => phase >= self.columns.phase,
+            _ => {
+                let (columns, usable_rows) = (self.phases.column_phases.len(), self.layout.usable_rows);
+                self.fail(ProverError::CellOutOfRange { column, row, columns, usable_rows });
+                false
+            }
         }
     }
 }
 
-impl<C: PhaseCommitter> Assignment<Fr> for Witness<'_, C> {
+impl<P: PhaseCommitter> Assignment<Fr> for Witness<'_, '_, P> {
     fn assign_advice<'v>(
         &mut self,
         column: Column<Advice>,
@@ -172,12 +276,15 @@ impl<C: PhaseCommitter> Assignment<Fr> for Witness<'_, C> {
         let stored = to.map(|value| {
             known = true;
             if admitted {
-                self.store(column, row, &value);
+                self.columns.store(column, row, &value);
             }
             self.cells.keep(value)
         });
-        if admitted && !known && self.column_phases[column] == self.phase {
-            self.fail(ProverError::MissingWitness { column, row, phase: self.phase });
+        let phase = self.columns.phase;
+        // A circuit that ends its phases itself may be repeating those before.
+        let due = self.ended >= phase.min(self.columns.paced);
+        if admitted && !known && due && self.phases.column_phases[column] == phase {
+            self.fail(ProverError::MissingWitness { column, row, phase });
         }
         stored
     }
@@ -186,31 +293,24 @@ impl<C: PhaseCommitter> Assignment<Fr> for Witness<'_, C> {
         if row >= self.layout.usable_rows {
             return Err(Error::NotEnoughRowsAvailable { current_k: self.layout.k });
         }
-        let value = self.layout.instances.get(column.index()).and_then(|column| column.get(row));
+        let value = self.layout.instances[self.circuit].get(column.index()).and_then(|column| column.get(row));
         value.copied().map(Value::known).ok_or(Error::BoundsFailure)
     }
 
     fn get_challenge(&self, challenge: Challenge) -> Value<Fr> {
-        match self.challenges.get(challenge.index()) {
+        match self.phases.challenges.get(challenge.index()) {
             Some(Some(value)) => Value::known(*value),
             _ => Value::unknown(),
         }
     }
 
     fn next_phase(&mut self) {
-        if self.phase >= self.phases || self.failure.is_some() {
-            return;
+        self.ended = self.ended.saturating_add(1);
+        self.columns.paced = self.columns.paced.max(self.ended);
+        // What an earlier run committed is only replayed.
+        if self.ended > self.columns.phase {
+            self.commit_phase();
         }
-        self.settle_fractions();
-        match self.committer.commit_phase(self.phase, &mut self.columns) {
-            Ok(challenges) => {
-                for (index, value) in challenges {
-                    self.challenges[index] = Some(value);
-                }
-            }
-            Err(failure) => self.fail(failure),
-        }
-        self.phase += 1;
     }
 
     fn enter_region<NR: Into<String>, N: FnOnce() -> NR>(&mut self, _: N) {}

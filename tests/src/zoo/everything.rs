@@ -13,6 +13,7 @@ use halo2curves::bn256::Fr;
 /// gate of degree 5 and rotations to both sides.
 #[derive(Debug, Clone)]
 pub struct Everything {
+    step: u64,
     error: u64,
 }
 
@@ -40,20 +41,31 @@ impl Specimen for Everything {
     const K: u32 = 9;
 
     fn honest() -> Self {
-        Everything { error: 0 }
+        Everything { step: 11, error: 0 }
+    }
+
+    fn other() -> Self {
+        Everything { step: 13, error: 0 }
     }
 
     fn tampered() -> Option<Self> {
-        Some(Everything { error: 1 })
+        Some(Everything { error: 1, ..Self::honest() })
     }
 
     fn instances(&self) -> Vec<Vec<Fr>> {
-        vec![field(&(0..10).map(base_value).collect::<Vec<_>>())]
+        vec![field(&(0..10).map(|row| self.base_value(row)).collect::<Vec<_>>())]
     }
 }
 
-fn base_value(row: u64) -> u64 {
-    row * 11 % TABLE
+impl Everything {
+    fn base_value(&self, row: u64) -> u64 {
+        row * self.step % TABLE
+    }
+
+    fn folded(&self, fold: Value<Fr>, row: u64) -> Value<Fr> {
+        let [before, next] = [row - 1, row + 1].map(|row| Fr::from(self.base_value(row)));
+        fold.map(|fold| before + fold * next * Fr::from(row))
+    }
 }
 
 impl EverythingConfig {
@@ -90,13 +102,13 @@ impl EverythingConfig {
         });
     }
 
-    fn assign_first_phase(&self, layouter: &mut impl Layouter<Fr>) -> Result<(), Error> {
+    fn assign_first_phase(&self, layouter: &mut impl Layouter<Fr>, circuit: &Everything) -> Result<(), Error> {
         let firsts = layouter.assign_region(
             || "first phase",
             |mut region| {
                 let mut firsts = Vec::new();
                 for row in 0..ROWS {
-                    let value = Fr::from(base_value(row as u64));
+                    let value = Fr::from(circuit.base_value(row as u64));
                     let base = region.assign_advice(self.base, row, Value::known(value));
                     let power = Assigned::from((value.square().square() * Fr::from(3), Fr::from(3)));
                     region.assign_advice(self.power, row, Value::known(power));
@@ -120,12 +132,6 @@ impl EverythingConfig {
             layouter.constrain_instance(cell, self.inputs, row);
         }
         Ok(())
-    }
-
-    fn folded(&self, layouter: &impl Layouter<Fr>, row: usize) -> Value<Fr> {
-        let fold = layouter.get_challenge(self.fold);
-        let [before, next] = [row - 1, row + 1].map(|row| Fr::from(base_value(row as u64)));
-        fold.map(|fold| before + fold * next * Fr::from(row as u64))
     }
 
     fn assign_column(
@@ -198,9 +204,10 @@ impl Circuit<Fr> for Everything {
                 })
             },
         )?;
-        config.assign_first_phase(&mut layouter)?;
+        config.assign_first_phase(&mut layouter, self)?;
         layouter.next_phase();
-        let folded: Vec<_> = (1..ROWS - 1).map(|row| config.folded(&layouter, row)).collect();
+        let fold = layouter.get_challenge(config.fold);
+        let folded: Vec<_> = (1..ROWS as u64 - 1).map(|row| self.folded(fold, row)).collect();
         config.assign_column(&mut layouter, config.folded, &folded)?;
         layouter.next_phase();
         let weight = layouter.get_challenge(config.weight);

@@ -16,7 +16,7 @@ pub use everything::Everything;
 pub use extremes::{Empty, PublicOnly, Tall, Wide};
 pub use gates::{Arithmetic, DegreeFive, DegreeSix, Product, Switches};
 pub use lookups::{ManyLookups, RangeCheck};
-pub use phases::{SelfPacedPhases, ThreePhases, TwoPhases};
+pub use phases::{SelfPacedPhases, ThreePhases, TwoPhases, Unknown};
 pub use rows::{FullRows, Recurrence};
 pub use wiring::{Chunks, Constants, Public};
 
@@ -30,6 +30,14 @@ pub trait Specimen: Circuit<Fr> {
 
     /// A witness that satisfies the circuit.
     fn honest() -> Self;
+
+    /// Another witness that satisfies the circuit, with other public inputs where the circuit leaves a choice.
+    fn other() -> Self
+    where
+        Self: Sized,
+    {
+        Self::honest()
+    }
 
     /// A witness, or public inputs, that violate the circuit in one place. `None` where nothing can be wrong.
     fn tampered() -> Option<Self>

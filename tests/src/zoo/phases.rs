@@ -214,3 +214,73 @@ impl Circuit<Fr> for ThreePhases {
         Ok(())
     }
 }
+
+/// A second-phase cell that may be unknown in the first phase, but not in its own.
+#[derive(Debug, Clone)]
+pub struct Unknown {
+    /// The cell's value as the first and as the second phase assign it.
+    values: [Option<u64>; 2],
+}
+
+impl Unknown {
+    /// A good witness, which MockProver does not accept.
+    pub fn known_in_time() -> Self {
+        Unknown { values: [None, Some(5)] }
+    }
+}
+
+impl Specimen for Unknown {
+    const K: u32 = 4;
+
+    fn honest() -> Self {
+        Unknown { values: [Some(3), Some(5)] }
+    }
+
+    fn tampered() -> Option<Self> {
+        Some(Unknown { values: [Some(3), None] })
+    }
+}
+
+impl Circuit<Fr> for Unknown {
+    type Config = ([Column<Advice>; 2], Selector);
+    type FloorPlanner = SimpleFloorPlanner;
+    type Params = ();
+
+    fn without_witnesses(&self) -> Self {
+        self.clone()
+    }
+
+    fn configure(cs: &mut ConstraintSystem<Fr>) -> Self::Config {
+        let (first, selector) = (cs.advice_column(), cs.selector());
+        let challenge = cs.challenge_usable_after(FirstPhase);
+        let second = cs.advice_column_in(SecondPhase);
+        cs.create_gate("five of the second phase", |cells| {
+            let challenge = cells.query_challenge(challenge);
+            let [first, second] = [first, second].map(|column| cells.query_advice(column, Rotation::cur()));
+            let five = second - Expression::Constant(Fr::from(5));
+            vec![cells.query_selector(selector) * (first + challenge * five)]
+        });
+        ([first, second], selector)
+    }
+
+    fn synthesize(
+        &self,
+        ([first, second], selector): Self::Config,
+        mut layouter: impl Layouter<Fr>,
+    ) -> Result<(), Error> {
+        for value in self.values {
+            layouter.assign_region(
+                || "cell",
+                |mut region| {
+                    selector.enable(&mut region, 2)?;
+                    region.assign_advice(first, 2, Value::known(Fr::zero()));
+                    let value = value.map_or(Value::unknown(), |value| Value::known(Fr::from(value)));
+                    region.assign_advice(second, 2, value);
+                    Ok(())
+                },
+            )?;
+            layouter.next_phase();
+        }
+        Ok(())
+    }
+}

@@ -20,6 +20,10 @@ impl Specimen for Public {
         Public { secrets: vec![3, 4, 5], inputs: [vec![3, 4, 5], vec![1, 2, 2, 3]] }
     }
 
+    fn other() -> Self {
+        Public { secrets: vec![7, 8, 9], inputs: [vec![7, 8, 9], vec![3, 4, 4, 5]] }
+    }
+
     fn tampered() -> Option<Self> {
         Some(Public { inputs: [vec![3, 5, 5], vec![1, 2, 2, 3]], ..Self::honest() })
     }
