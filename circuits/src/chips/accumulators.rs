@@ -2,7 +2,7 @@
 //!
 //! | accumulator | input | degree |
 //! |---|---|---|
-//! | Weights | folded weights | 2 |
+//! | Weights | folded weights: their column, or the fold of the embedded ones | 2 |
 //! | Operand, OperandDigest | operand lanes or instance lanes, under the selectors that say which are read | 2 |
 //! | Result | accumulators of the row's values, under the row's kind | 3 |
 //! | ResultTotal | Result, where taken | 2 |
@@ -32,8 +32,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         meta.create_gate(name, |cells| {
             let mut row = Row::new(cells, config);
             let input = match accumulator {
-                // The link proof fixes the folded weights on every row outside the blinding rows.
-                Accumulator::Weights => row.advice(a.folded_weights()) * row.usable(),
+                Accumulator::Weights => weights(&mut row),
                 Accumulator::Operand | Accumulator::OperandDigest => operand(&mut row),
                 Accumulator::Result => result(&mut row),
                 Accumulator::ResultTotal => row
@@ -57,6 +56,31 @@ fn step(row: &mut Row<'_, '_>, accumulator: Accumulator) -> Expression<Fr> {
         FixedRole::Step(of, power) if *of == accumulator => Some(row.fixed_at(index) * ring.power(*power)),
         _ => None,
     }))
+}
+
+/// `Σ_c s^c·W_c`.
+fn weights(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let a = row.architecture();
+    match a.folded_weights() {
+        // The link proof fixes the folded weights on every row outside the blinding rows.
+        Some(folded) => row.advice(folded) * row.usable(),
+        // Fixed cells: 0 where the bank has no value, the blinding rows among them.
+        None => fold(row, 0, a.embedded_columns()),
+    }
+}
+
+/// `Σ_{c < count} s^c·W_{first + c}`, by halves: an expression is evaluated recursively, and its depth must not grow with
+/// the number of columns.
+fn fold(row: &mut Row<'_, '_>, first: usize, count: usize) -> Expression<Fr> {
+    match count {
+        0 => super::constant(0),
+        1 => row.weight(first),
+        _ => {
+            let (ring, half) = (row.ring(), count / 2);
+            let low = fold(row, first, half);
+            low + ring.pow(&ring.s, half) * fold(row, first + half, count - half)
+        }
+    }
 }
 
 /// Operand lanes of the row: all, the first, or the instance's. Unread lanes do not count.

@@ -56,10 +56,13 @@ impl Bank {
     /// A column over `n` rows.
     pub fn column(&self, column: usize, n: usize) -> Vec<Fr> {
         let mut dense = vec![Fr::ZERO; n];
-        for (row, values) in &self.rows {
-            dense[*row as usize] = scalar::from_i64(values.get(column));
-        }
+        self.cells(column).for_each(|(row, value)| dense[row] = scalar::from_i64(value));
         dense
+    }
+
+    /// Rows and values of a column; it is 0 elsewhere.
+    pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = (usize, i64)> {
+        self.rows.iter().map(move |(row, values)| (*row as usize, values.get(column)))
     }
 
     /// `Σ_c s^c · W_c` on the first `usable` rows.

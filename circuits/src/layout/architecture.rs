@@ -1,7 +1,7 @@
 //! What the constraint system depends on: the numbers of columns, and the role of each fixed column.
 //!
 //! Nothing here depends on the weights beyond the widths that their ranges need, so a retrained model of the same shape
-//! keeps its keys.
+//! keeps its architecture; with committed weights, also its circuit's keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +116,18 @@ pub enum FixedRole {
     },
 }
 
+/// Where the learned values stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightMode {
+    /// In columns outside the circuit, committed with blinding: the weights stay hidden.
+    #[default]
+    Committed,
+    /// In fixed columns of the circuit: a proof is a plain Halo2 proof, and the weights are public. The commitments to
+    /// fixed columns are not blinded, and each proof reveals one evaluation of every column.
+    Embedded,
+}
+
 /// Shape of the constraint system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Architecture {
@@ -143,9 +155,11 @@ pub struct Architecture {
     pub raw_output: bool,
     /// Lookups that share one helper column.
     pub lookup_group: usize,
-    /// Columns of the weight bank, outside the circuit.
+    /// Where the weight bank stands.
+    pub weights: WeightMode,
+    /// Columns of the weight bank.
     pub weight_columns: usize,
-    /// Roles of the fixed columns, in column order.
+    /// Roles of the fixed columns, in column order; embedded weights follow them.
     pub fixed: Vec<FixedRole>,
 }
 
@@ -172,9 +186,9 @@ impl Architecture {
         self.multiplicity() + 1
     }
 
-    /// Advice columns of phase 2: folded weights, free coefficients.
+    /// Advice columns of phase 2: folded weights where they are committed, free coefficients. There may be none.
     pub const fn second_phase(&self) -> usize {
-        1 + self.garbage_lanes
+        self.garbage(self.garbage_lanes) - self.first_phase()
     }
 
     /// Advice columns of phase 3.
@@ -222,14 +236,18 @@ impl Architecture {
         self.product(self.product_columns)
     }
 
-    /// Folded weights: the column that the link proof ties to the model commitment.
-    pub const fn folded_weights(&self) -> usize {
-        self.first_phase()
+    /// Folded weights: the column that the link proof ties to the model commitment. Embedded weights are folded by the
+    /// gate that reads them.
+    pub const fn folded_weights(&self) -> Option<usize> {
+        match self.weights {
+            WeightMode::Committed => Some(self.first_phase()),
+            WeightMode::Embedded => None,
+        }
     }
 
     /// Free coefficient.
     pub const fn garbage(&self, lane: usize) -> usize {
-        self.folded_weights() + 1 + lane
+        self.first_phase() + self.folded_weights().is_some() as usize + lane
     }
 
     /// Accumulator column.
@@ -269,6 +287,19 @@ impl Architecture {
     /// All advice columns.
     pub const fn advice_columns(&self) -> usize {
         self.sum() + 1
+    }
+
+    /// Columns of the weight bank that are fixed columns of the circuit.
+    pub const fn embedded_columns(&self) -> usize {
+        match self.weights {
+            WeightMode::Committed => 0,
+            WeightMode::Embedded => self.weight_columns,
+        }
+    }
+
+    /// All fixed columns.
+    pub const fn fixed_columns(&self) -> usize {
+        self.fixed.len() + self.embedded_columns()
     }
 
     /// Instance columns: operand lanes, then the raw outputs.
@@ -330,7 +361,9 @@ impl Architecture {
             self.excess_limbs,
             self.spread_limbs,
         ];
-        if counts.iter().any(|count| *count > MAX_COLUMNS) || self.fixed.len() > MAX_FIXED_COLUMNS {
+        // First the weight columns alone, so that the sum cannot overflow.
+        let few = self.weight_columns <= MAX_WEIGHT_COLUMNS && self.fixed_columns() <= MAX_FIXED_COLUMNS;
+        if counts.iter().any(|count| *count > MAX_COLUMNS) || !few {
             return Err("too many columns".into());
         }
         let shape = (1..=30).contains(&self.shift)
@@ -339,8 +372,7 @@ impl Architecture {
             && self.operand_columns <= self.operand_lanes
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| self.has_cells_of(role))
-            && self.activation_lanes > 0
-            && self.weight_columns <= MAX_WEIGHT_COLUMNS;
+            && self.activation_lanes > 0;
         let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);
         if shape && nodes <= MAX_EXPONENTS { Ok(()) } else { Err("numbers out of bounds".into()) }
     }

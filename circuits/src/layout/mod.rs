@@ -21,7 +21,7 @@ mod tensors;
 
 use thiserror::Error;
 
-pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source};
+pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source, WeightMode};
 pub use challenge::{Factor, Power, Ring, Variable};
 pub use geometry::Geometry;
 pub use lower::lower;
@@ -70,7 +70,10 @@ pub const MAX_K: u32 = 22;
 pub struct LayoutOptions {
     /// Largest circuit size to consider, at most [`MAX_K`].
     pub max_k: u32,
-    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication.
+    /// Where the learned values stand.
+    pub weights: WeightMode,
+    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication,
+    /// and, where the weights are embedded, the proof 32 bytes and the prover a fixed column.
     pub max_weight_columns: usize,
     /// Lookups that share one helper column: gates then have degree `lookup_group + 2`, 1 to 3.
     pub lookup_group: usize,
@@ -80,7 +83,7 @@ impl Default for LayoutOptions {
     fn default() -> Self {
         // Degree 4: two lookups a helper column. Halving the helpers saves more multi-scalar multiplication than the
         // third coset costs.
-        Self { max_k: 20, max_weight_columns: 1024, lookup_group: 2 }
+        Self { max_k: 20, weights: WeightMode::default(), max_weight_columns: 1024, lookup_group: 2 }
     }
 }
 
@@ -187,7 +190,7 @@ pub struct Summary {
     pub rows: usize,
     /// Advice columns.
     pub advice_columns: usize,
-    /// Fixed columns.
+    /// Fixed columns, embedded weights among them.
     pub fixed_columns: usize,
     /// Columns of the weight bank.
     pub weight_columns: usize,
@@ -227,7 +230,7 @@ impl Layout {
             k: self.k,
             rows: self.rows.into_iter().max().unwrap_or(0),
             advice_columns: self.architecture.advice_columns(),
-            fixed_columns: self.architecture.fixed.len(),
+            fixed_columns: self.architecture.fixed_columns(),
             weight_columns: self.architecture.weight_columns,
             lookups: self.results.iter().map(|row| row.lookups(&self.architecture)).sum(),
             table_rows: self.tables.rows.len(),

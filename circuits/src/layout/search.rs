@@ -62,8 +62,8 @@ pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, Lay
 fn cost(layout: &Layout) -> usize {
     let a = &layout.architecture;
     let full = a.second_phase() + a.third_phase();
-    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed.len() * FIXED_CELL;
-    // A weight column costs the prover nothing and the verifier little: it only breaks ties.
+    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed_columns() * FIXED_CELL;
+    // A committed weight column costs the prover nothing and the verifier little: it only breaks ties.
     (per_row << layout.k) + a.weight_columns
 }
 
@@ -241,6 +241,7 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
         gather_columns: gather,
         raw_output: !planner.raw_places.is_empty(),
         lookup_group: options.lookup_group.clamp(1, 3),
+        weights: options.weights,
         weight_columns: planner.widths.weight_columns,
         fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
         ..Architecture::default()

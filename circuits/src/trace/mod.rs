@@ -10,7 +10,7 @@ mod third;
 use halo2curves::bn256::Fr;
 
 pub use first::FirstPhase;
-pub(crate) use second::second_phase;
+pub(crate) use second::SecondPhase;
 pub(crate) use third::{Before, third_phase};
 
 use crate::layout::{FixedRole, Layout};

@@ -13,20 +13,29 @@ use crate::{
     scalar,
 };
 
-/// The columns of phase 2 over the usable rows, in column order.
-pub(crate) fn second_phase(layout: &Layout, graph: &Graph, execution: &Execution, bank: &Bank, s: Fr) -> Vec<Vec<Fr>> {
-    let a = &layout.architecture;
-    let usable = layout.usable_rows();
-    let mut columns = vec![bank.fold(s, usable)];
-    columns.resize(a.second_phase(), vec![Fr::ZERO; usable]);
-    for run in &layout.garbage {
-        let coefficients = free_coefficients(layout, graph, execution, run, &columns[0], s);
-        for (position, value) in coefficients.into_iter().enumerate().filter(|(p, _)| run.free[*p]) {
-            let row = run.first_row as usize + position / a.garbage_lanes;
-            columns[1 + position % a.garbage_lanes][row] = value;
+/// What follows from `s`, over the usable rows.
+pub(crate) struct SecondPhase {
+    /// The folded weights: a column where they are committed, the value of an expression where they are embedded.
+    pub(crate) folded: Vec<Fr>,
+    /// Columns of the free coefficients.
+    pub(crate) garbage: Vec<Vec<Fr>>,
+}
+
+impl SecondPhase {
+    /// The phase of an execution of the graph that the layout was made for.
+    pub(crate) fn new(layout: &Layout, graph: &Graph, execution: &Execution, bank: &Bank, s: Fr) -> Self {
+        let lanes = layout.architecture.garbage_lanes;
+        let usable = layout.usable_rows();
+        let folded = bank.fold(s, usable);
+        let mut garbage = vec![vec![Fr::ZERO; usable]; lanes];
+        for run in &layout.garbage {
+            let coefficients = free_coefficients(layout, graph, execution, run, &folded, s);
+            for (position, value) in coefficients.into_iter().enumerate().filter(|(p, _)| run.free[*p]) {
+                garbage[position % lanes][run.first_row as usize + position / lanes] = value;
+            }
         }
+        Self { folded, garbage }
     }
-    columns
 }
 
 /// Coefficients of `Σ_ci X_ci(r) · W_ci(r, s)` at free positions, as elements of the field at `s`, by position.

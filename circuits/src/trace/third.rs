@@ -3,7 +3,7 @@
 use ff::Field;
 use halo2curves::bn256::Fr;
 
-use super::{FirstPhase, dense, invert_all};
+use super::{FirstPhase, SecondPhase, dense, invert_all};
 use crate::{
     chips::{
         Challenges,
@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Everything before phase 3.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Before<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) first: &'a FirstPhase,
-    pub(crate) second: &'a [Vec<Fr>],
+    pub(crate) second: &'a SecondPhase,
     pub(crate) instances: &'a [Vec<Fr>],
 }
 
@@ -94,7 +94,7 @@ impl<'a> Builder<'a> {
 
     fn input(&self, accumulator: Accumulator) -> Vec<Fr> {
         match accumulator {
-            Accumulator::Weights => self.before.second[0].clone(),
+            Accumulator::Weights => self.before.second.folded.clone(),
             Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
             Accumulator::Result => self.result_input(),
             Accumulator::ResultTotal => {
@@ -151,7 +151,7 @@ impl<'a> Builder<'a> {
         let lanes = self.a.garbage_lanes;
         let masks: Vec<Vec<i64>> =
             (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::GarbageMask(lane), self.usable)).collect();
-        let cell = |lane: usize, row: usize| self.before.second[1 + lane][row] * Fr::from(masks[lane][row] as u64);
+        let cell = |lane: usize, row: usize| self.before.second.garbage[lane][row] * Fr::from(masks[lane][row] as u64);
         (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
