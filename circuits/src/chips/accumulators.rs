@@ -8,6 +8,7 @@
 //! | ResultTotal | Result, where taken | 2 |
 //! | ResultDigest | activation lanes, under the row's kind | 2 |
 //! | Garbage | free coefficients, under their masks | 2 |
+//! | GarbageTotal | Garbage, where taken | 2 |
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
@@ -17,35 +18,41 @@ use crate::layout::{Accumulator, FixedRole, RowKind};
 
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
     let a = &config.architecture;
-    let mut all = vec![
-        (Accumulator::Weights, "weights"),
-        (Accumulator::Operand, "operand"),
-        (Accumulator::OperandDigest, "operand digest"),
-        (Accumulator::Result, "result"),
-        (Accumulator::ResultTotal, "result total"),
-        (Accumulator::ResultDigest, "result digest"),
-    ];
-    if a.garbage_lanes > 0 {
-        all.push((Accumulator::Garbage, "garbage"));
-    }
-    for (accumulator, name) in all {
-        meta.create_gate(name, |cells| {
+    for &accumulator in a.accumulators() {
+        meta.create_gate(name(accumulator), |cells| {
             let mut row = Row::new(cells, config);
             let input = match accumulator {
                 Accumulator::Weights => weights(&mut row),
                 Accumulator::Operand | Accumulator::OperandDigest => operand(&mut row),
                 Accumulator::Result => result(&mut row),
-                Accumulator::ResultTotal => row
-                    .role(&FixedRole::Take)
-                    .map_or(super::constant(0), |take| take * row.accumulator(Accumulator::Result)),
+                Accumulator::ResultTotal => taken(&mut row, &FixedRole::Take, Accumulator::Result),
                 Accumulator::ResultDigest => digest(&mut row),
                 Accumulator::Garbage => garbage(&mut row),
+                Accumulator::GarbageTotal => taken(&mut row, &FixedRole::GarbageTake, Accumulator::Garbage),
             };
             let step = step(&mut row, accumulator);
             let index = a.accumulator(accumulator);
             vec![row.usable() * row.advice(index) - step * row.previous(index) - input]
         });
     }
+}
+
+const fn name(accumulator: Accumulator) -> &'static str {
+    match accumulator {
+        Accumulator::Weights => "weights",
+        Accumulator::Operand => "operand",
+        Accumulator::OperandDigest => "operand digest",
+        Accumulator::Result => "result",
+        Accumulator::ResultTotal => "result total",
+        Accumulator::ResultDigest => "result digest",
+        Accumulator::Garbage => "garbage",
+        Accumulator::GarbageTotal => "garbage total",
+    }
+}
+
+/// An accumulator on the rows where it is taken.
+fn taken(row: &mut Row<'_, '_>, role: &FixedRole, accumulator: Accumulator) -> Expression<Fr> {
+    row.role(role).map_or(super::constant(0), |take| take * row.accumulator(accumulator))
 }
 
 /// `Σ selector · power` over the accumulator's steps; at most one selector is 1 on a row.

@@ -23,8 +23,23 @@ pub enum Accumulator {
     ResultTotal,
     /// Digest of a result after requantisation.
     ResultDigest,
-    /// Free product coefficients.
+    /// Free product coefficients; of one output channel where each channel has its own.
     Garbage,
+    /// The same over all output channels: adds `Garbage` where [`FixedRole::GarbageTake`] is set.
+    GarbageTotal,
+}
+
+impl Accumulator {
+    const ALL: [Self; 8] = [
+        Self::Weights,
+        Self::Operand,
+        Self::OperandDigest,
+        Self::Result,
+        Self::ResultTotal,
+        Self::ResultDigest,
+        Self::Garbage,
+        Self::GarbageTotal,
+    ];
 }
 
 /// What a term of the grand sum multiplies.
@@ -91,6 +106,8 @@ pub enum FixedRole {
     InstanceSingle,
     /// `ResultTotal` adds `Result` on this row.
     Take,
+    /// `GarbageTotal` adds `Garbage` on this row.
+    GarbageTake,
     /// Free coefficient allowed in this garbage lane.
     GarbageMask(usize),
     /// Index that copy `k` of the row gathers; 0 gathers the constant 0.
@@ -125,6 +142,9 @@ pub enum WeightMode {
     Committed,
     /// In fixed columns of the circuit: a proof is a plain Halo2 proof, and the weights are public. The commitments to
     /// fixed columns are not blinded, and each proof reveals one evaluation of every column.
+    ///
+    /// The circuit has two phases, all that the stock prover of halo2-axiom can prove (its phase counter refuses to leave
+    /// the third one), so that both provers prove the same circuit. Free coefficients are then not folded over channels.
     Embedded,
 }
 
@@ -183,15 +203,19 @@ impl Architecture {
 
     /// Advice columns of phase 1.
     pub const fn first_phase(&self) -> usize {
-        self.multiplicity() + 1
+        match self.weights {
+            WeightMode::Committed => self.multiplicity() + 1,
+            WeightMode::Embedded => self.garbage(self.garbage_lanes),
+        }
     }
 
-    /// Advice columns of phase 2: folded weights where they are committed, free coefficients. There may be none.
+    /// Advice columns between the challenges `s` and `r`: folded weights and coefficients folded alike. None where the
+    /// weights are embedded.
     pub const fn second_phase(&self) -> usize {
         self.garbage(self.garbage_lanes) - self.first_phase()
     }
 
-    /// Advice columns of phase 3.
+    /// Advice columns after all challenges.
     pub const fn third_phase(&self) -> usize {
         self.sum() + 1 - self.first_phase() - self.second_phase()
     }
@@ -240,14 +264,14 @@ impl Architecture {
     /// gate that reads them.
     pub const fn folded_weights(&self) -> Option<usize> {
         match self.weights {
-            WeightMode::Committed => Some(self.first_phase()),
+            WeightMode::Committed => Some(self.multiplicity() + 1),
             WeightMode::Embedded => None,
         }
     }
 
     /// Free coefficient.
     pub const fn garbage(&self, lane: usize) -> usize {
-        self.first_phase() + self.folded_weights().is_some() as usize + lane
+        self.multiplicity() + 1 + self.folded_weights().is_some() as usize + lane
     }
 
     /// Accumulator column.
@@ -255,13 +279,21 @@ impl Architecture {
         self.first_phase() + self.second_phase() + accumulator as usize
     }
 
-    const fn accumulators(&self) -> usize {
-        Accumulator::Garbage as usize + if self.garbage_lanes > 0 { 1 } else { 0 }
+    /// The accumulators that the circuit has, in column order.
+    pub(crate) const fn accumulators(&self) -> &'static [Accumulator] {
+        let all = &Accumulator::ALL;
+        let (without_garbage, without_total) =
+            (all.split_at(Accumulator::Garbage as usize).0, all.split_at(all.len() - 1).0);
+        match (self.garbage_lanes, self.weights) {
+            (0, _) => without_garbage,
+            (_, WeightMode::Committed) => without_total,
+            (_, WeightMode::Embedded) => all,
+        }
     }
 
     /// Helper of a lookup group.
     pub const fn helper(&self, group: usize) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulators() + group
+        self.first_phase() + self.second_phase() + self.accumulators().len() + group
     }
 
     /// Helper of the table.
@@ -315,7 +347,7 @@ impl Architecture {
     /// Whether the cells that a role's gates read exist.
     fn has_cells_of(&self, role: &FixedRole) -> bool {
         let requantise = self.requantise_columns();
-        let garbage = |accumulator: &Accumulator| *accumulator != Accumulator::Garbage || self.garbage_lanes > 0;
+        let exists = |accumulator: &Accumulator| self.accumulators().contains(accumulator);
         let fits = |cells: Option<usize>, columns: usize| cells.is_some_and(|cells| cells <= columns);
         let products = |size: usize| size > 1 && chips::pool::partial_products(self, size) <= self.product_columns;
         match role {
@@ -333,8 +365,9 @@ impl Architecture {
             FixedRole::Kind(RowKind::GatheredSum) => requantise <= self.range_columns && self.gather_columns > 0,
             FixedRole::Kind(RowKind::Raw) => self.raw_output,
             FixedRole::Step(accumulator, _) | FixedRole::Term { source: Source::Accumulator(accumulator), .. } => {
-                garbage(accumulator)
+                exists(accumulator)
             }
+            FixedRole::GarbageTake => exists(&Accumulator::GarbageTotal),
             _ => true,
         }
     }

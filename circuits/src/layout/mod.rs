@@ -5,7 +5,8 @@
 //! - the **operand bank** holds, for each product, a copy of its operand beside the folded weights, channel by channel;
 //!   public inputs and outputs stand there too, read from the instance columns;
 //! - the **result bank** holds every requantised value once, with its remainder and excess;
-//! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs.
+//! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs: folded over
+//!   output channels where the weights are committed, channel by channel where they are embedded.
 //!
 //! Every identity is one sum of terms at the ends of accumulators, weighted by its own power of `t`, in one grand sum.
 
@@ -136,11 +137,13 @@ pub enum BankValues {
     Bias,
 }
 
-/// The free coefficients of one convolution.
+/// The free coefficients of one convolution, or of one of its output channels.
 #[derive(Clone, Debug)]
 pub struct GarbageRun {
     /// The node.
     pub node: u32,
+    /// The output channel; none where the coefficients are folded over all of them.
+    pub channel: Option<u32>,
     /// Row pitch of its product polynomial.
     pub row_pitch: usize,
     /// First row; position `p` (exponent `degree - p`, `degree` being one less than rows × lanes) is in row `first_row + p / lanes`, lane `p % lanes`.

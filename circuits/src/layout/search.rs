@@ -2,7 +2,7 @@
 
 use super::{
     Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
-    Tables, tensors::Tensors,
+    Tables, WeightMode, tensors::Tensors,
 };
 use crate::{
     chips,
@@ -21,6 +21,8 @@ pub(crate) struct Widths {
     pub(crate) weight_columns: usize,
     /// Free coefficients per row.
     pub(crate) garbage_lanes: usize,
+    /// Whether the weights are embedded, so that each output channel has free coefficients of its own.
+    pub(crate) weights: WeightMode,
 }
 
 /// Relative cost of a cell to the prover: a full-size field element in the multi-scalar multiplication, transforms and
@@ -89,7 +91,8 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
     for &weight_columns in &weights {
         for operand_lanes in [1, 2, 4, 8] {
             for activation_lanes in [1, 2, 4] {
-                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1 });
+                let weights = options.weights;
+                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1, weights });
             }
         }
     }
@@ -148,7 +151,26 @@ fn clamps(graph: &Graph) -> Vec<ClampTable> {
     clamps
 }
 
-fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -> Result<Layout, LayoutError> {
+fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, mut widths: Widths) -> Result<Layout, LayoutError> {
+    let (mut planner, mut statement) = place(graph, widths)?;
+    // Free coefficients that are not folded fill the rows that the other banks take, in as many columns as it needs.
+    let room = room_for_garbage(&planner, options, limbs);
+    while planner.rows()[2] > room && widths.weights == WeightMode::Embedded {
+        widths.garbage_lanes = (widths.garbage_lanes * planner.rows()[2]).div_ceil(room).max(widths.garbage_lanes + 1);
+        (planner, statement) = place(graph, widths)?;
+    }
+    finish(planner, options, limbs, statement)
+}
+
+/// Usable rows of the smallest circuit that has room for everything but free coefficients.
+fn room_for_garbage(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> usize {
+    let unusable = chips::unusable_rows(&architecture(planner, options, limbs));
+    let [operand, result, _, table] = planner.rows();
+    (operand.max(result).max(table) + unusable).next_power_of_two() - unusable
+}
+
+/// All rows of a plan.
+fn place(graph: &Graph, widths: Widths) -> Result<(Planner<'_>, Statement), LayoutError> {
     let tensors = Tensors::new(graph, widths.operand_lanes)?;
     let tables = Tables::new(graph.shift, tensors.gathers(), &clamps(graph));
     let mut planner = Planner::new(graph, widths, tensors, tables);
@@ -163,7 +185,7 @@ fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -
     }
     let statement = place_ports(&mut planner)?;
     planner.finish_gathers();
-    finish(planner, options, limbs, statement)
+    Ok((planner, statement))
 }
 
 fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {

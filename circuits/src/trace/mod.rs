@@ -4,6 +4,7 @@
 //! those of the gates (`chips::columns`).
 
 mod first;
+mod garbage;
 mod second;
 mod third;
 

@@ -25,19 +25,7 @@ pub(crate) struct Before<'a> {
 /// The columns of phase 3 over the usable rows, in column order.
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
-    let a = &before.layout.architecture;
-    let mut all = vec![
-        Accumulator::Weights,
-        Accumulator::Operand,
-        Accumulator::OperandDigest,
-        Accumulator::Result,
-        Accumulator::ResultTotal,
-        Accumulator::ResultDigest,
-    ];
-    if a.garbage_lanes > 0 {
-        all.push(Accumulator::Garbage);
-    }
-    all.into_iter().for_each(|accumulator| builder.accumulate(accumulator));
+    before.layout.architecture.accumulators().iter().for_each(|accumulator| builder.accumulate(*accumulator));
     builder.look_up();
     builder.sum();
     builder.columns
@@ -97,14 +85,18 @@ impl<'a> Builder<'a> {
             Accumulator::Weights => self.before.second.folded.clone(),
             Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
             Accumulator::Result => self.result_input(),
-            Accumulator::ResultTotal => {
-                let taken = dense(self.before.layout, &FixedRole::Take, self.usable);
-                let result = self.column(self.a.accumulator(Accumulator::Result));
-                result.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
-            }
+            Accumulator::ResultTotal => self.taken(&FixedRole::Take, Accumulator::Result),
             Accumulator::ResultDigest => self.digest_input(),
             Accumulator::Garbage => self.garbage_input(),
+            Accumulator::GarbageTotal => self.taken(&FixedRole::GarbageTake, Accumulator::Garbage),
         }
+    }
+
+    /// An accumulator on the rows where it is taken.
+    fn taken(&self, role: &FixedRole, accumulator: Accumulator) -> Vec<Fr> {
+        let taken = dense(self.before.layout, role, self.usable);
+        let values = self.column(self.a.accumulator(accumulator));
+        values.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
     }
 
     fn operand_input(&self) -> Vec<Fr> {
@@ -151,7 +143,11 @@ impl<'a> Builder<'a> {
         let lanes = self.a.garbage_lanes;
         let masks: Vec<Vec<i64>> =
             (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::GarbageMask(lane), self.usable)).collect();
-        let cell = |lane: usize, row: usize| self.before.second.garbage[lane][row] * Fr::from(masks[lane][row] as u64);
+        let value = |lane: usize, row: usize| match self.before.second.garbage.get(lane) {
+            Some(folded) => folded[row],
+            None => self.small(self.a.garbage(lane), row),
+        };
+        let cell = |lane: usize, row: usize| value(lane, row) * Fr::from(masks[lane][row] as u64);
         (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
