@@ -13,7 +13,7 @@ use crate::{
     graph::{Execution, Graph},
     layout::{Architecture, Layout},
     scalar,
-    trace::{self, Before, FirstPhase},
+    trace::{self, Before, FirstPhase, SecondPhase},
 };
 
 /// What the prover knows.
@@ -35,19 +35,22 @@ pub struct Witness<'a> {
 #[derive(Clone, Debug)]
 pub struct NetworkCircuit<'a> {
     layout: &'a Layout,
+    /// Assigned where the weights are embedded.
+    bank: &'a Bank,
     witness: Option<Witness<'a>>,
     changed: Vec<(usize, usize, Fr)>,
 }
 
 impl<'a> NetworkCircuit<'a> {
-    /// The circuit without a witness, for key generation: assigns the fixed columns.
-    pub fn keygen(layout: &'a Layout) -> Self {
-        Self { layout, witness: None, changed: Vec::new() }
+    /// The circuit without a witness, for key generation: assigns the fixed columns, which hold the learned values only
+    /// where the layout embeds them.
+    pub fn keygen(layout: &'a Layout, bank: &'a Bank) -> Self {
+        Self { layout, bank, witness: None, changed: Vec::new() }
     }
 
     /// The circuit with a witness.
     pub fn proving(layout: &'a Layout, witness: Witness<'a>) -> Self {
-        Self { witness: Some(witness), ..Self::keygen(layout) }
+        Self { witness: Some(witness), ..Self::keygen(layout, witness.bank) }
     }
 
     /// Adds `delta` to an advice cell after everything is computed. Breaks the witness: for tests of soundness.
@@ -86,19 +89,20 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
 
 impl NetworkCircuit<'_> {
     fn assign(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) -> Result<(), Error> {
-        for (column, cells) in config.fixed.iter().zip(&layout.fixed) {
-            for (row, value) in cells {
-                region.assign_fixed(*column, *row as usize, scalar::from_i64(*value));
-            }
-        }
+        self.assign_fixed(config, layout, region);
         let Some(witness) = &self.witness else { return Ok(()) };
         let a = &layout.architecture;
         self.assign_first(config, witness.first, a, region);
         region.next_phase();
         let Some(s) = known(region.get_challenge(config.challenges.s)) else { return Ok(()) };
-        let second = trace::second_phase(layout, witness.graph, witness.execution, witness.bank, s);
-        self.assign_columns(config, a.first_phase(), &second, region);
-        region.next_phase();
+        let second = SecondPhase::new(layout, witness.graph, witness.execution, witness.bank, s);
+        if let Some(folded) = a.folded_weights() {
+            self.assign_column(config, folded, second.folded.iter().copied(), region);
+        }
+        self.assign_columns(config, a.garbage(0), &second.garbage, region);
+        if a.second_phase() > 0 {
+            region.next_phase();
+        }
         let challenges = config.challenges.map(|challenge| known(region.get_challenge(challenge)));
         if challenges.r.is_none() {
             return Ok(());
@@ -108,6 +112,19 @@ impl NetworkCircuit<'_> {
         let third = trace::third_phase(before, &challenges);
         self.assign_columns(config, a.first_phase() + a.second_phase(), &third, region);
         Ok(())
+    }
+
+    fn assign_fixed(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) {
+        for (column, cells) in config.fixed.iter().zip(&layout.fixed) {
+            for (row, value) in cells {
+                region.assign_fixed(*column, *row as usize, scalar::from_i64(*value));
+            }
+        }
+        for (index, column) in config.weights.iter().enumerate() {
+            for (row, value) in self.bank.cells(index) {
+                region.assign_fixed(*column, row, scalar::from_i64(value));
+            }
+        }
     }
 
     fn assign_first(&self, config: &NetworkConfig, first: &FirstPhase, a: &Architecture, region: &mut Region<'_, Fr>) {

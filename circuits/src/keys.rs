@@ -19,7 +19,7 @@ use crate::{
     circuit::NetworkCircuit,
     commit::{Bank, Bound, ModelOpening},
     graph::Graph,
-    layout::{Architecture, Layout, MAX_K, Statement},
+    layout::{Architecture, Layout, MAX_K, Statement, WeightMode},
 };
 
 /// Why keys cannot be made or read.
@@ -52,7 +52,7 @@ pub enum KeyError {
 pub struct ProvingKeys {
     /// Halo2's proving key.
     pub pk: ProvingKey<G1Affine>,
-    /// The learned values and their blinding.
+    /// The learned values, and their blinding where they are committed.
     pub model: ModelOpening,
     /// Everything to verify with.
     pub verifying: VerifyingKeys,
@@ -67,13 +67,16 @@ pub struct VerifyingKeys {
     pub(crate) g: G1Affine,
     pub(crate) g2: G2Affine,
     pub(crate) s_g2: G2Affine,
+    /// Lagrange points of the blinding rows, for the link; none where the weights are embedded.
     pub(crate) blinding_points: Vec<G1Affine>,
+    /// The model commitment; empty where the weights are embedded.
     pub(crate) model: Vec<G1Affine>,
     pub(crate) statement: Statement,
     pub(crate) insecure_srs: bool,
 }
 
-/// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values.
+/// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values. Embedded learned
+/// values are part of the circuit; `rng` is not used then, so equal models have equal keys.
 ///
 /// # Errors
 /// [`KeyError`] where the reference string is too small or key generation fails.
@@ -81,21 +84,25 @@ pub fn setup(
     graph: &Graph,
     layout: &Layout,
     srs: &Srs,
-    mut rng: impl RngCore + CryptoRng,
+    rng: impl RngCore + CryptoRng,
 ) -> Result<ProvingKeys, KeyError> {
     if srs.k() != layout.k {
         return Err(KeyError::SrsSize { got: srs.k(), expected: layout.k });
     }
-    let circuit = NetworkCircuit::keygen(layout);
+    let bank = Bank::new(layout, graph);
+    let circuit = NetworkCircuit::keygen(layout, &bank);
     let error = |error: halo2_proofs::plonk::Error| KeyError::Keygen(error.to_string());
     let vk = keygen_vk(srs.params(), &circuit).map_err(error)?;
     let pk = keygen_pk(srs.params(), vk.clone(), &circuit).map_err(error)?;
-    let n = 1usize << layout.k;
-    let blinding_rows = vk.cs().blinding_factors() + 1;
-    let backend = Cpu::default();
-    let bases = backend.load_bases(srs.lagrange(), 0)?;
-    let bank = Bank::new(layout, graph);
-    let (model, commitments) = ModelOpening::commit(bank, &backend, &bases, n, blinding_rows, &mut rng)?;
+    let blinding_points = linked_points(&layout.architecture, srs, &vk);
+    let (model, commitments) = match layout.architecture.weights {
+        WeightMode::Committed => {
+            let backend = Cpu::default();
+            let bases = backend.load_bases(srs.lagrange(), 0)?;
+            ModelOpening::commit(bank, &backend, &bases, 1 << layout.k, blinding_points.len(), rng)?
+        }
+        WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
+    };
     let verifying = VerifyingKeys {
         architecture: layout.architecture.clone(),
         vk,
@@ -103,12 +110,26 @@ pub fn setup(
         g: srs.g()[0],
         g2: srs.g2(),
         s_g2: srs.s_g2(),
-        blinding_points: srs.lagrange()[n - blinding_rows..].to_vec(),
+        blinding_points,
         model: commitments,
         statement: layout.statement.clone(),
         insecure_srs: srs.is_insecure(),
     };
     Ok(ProvingKeys { pk, model, verifying })
+}
+
+/// The Lagrange points of the blinding rows, where there is a link to prove.
+fn linked_points(architecture: &Architecture, srs: &Srs, vk: &VerifyingKey<G1Affine>) -> Vec<G1Affine> {
+    let [rows, _] = point_counts(architecture, vk);
+    srs.lagrange()[srs.lagrange().len() - rows..].to_vec()
+}
+
+/// Numbers of the blinding rows' points and of the model commitment's.
+fn point_counts(architecture: &Architecture, vk: &VerifyingKey<G1Affine>) -> [usize; 2] {
+    match architecture.weights {
+        WeightMode::Committed => [vk.cs().blinding_factors() + 1, architecture.weight_columns],
+        WeightMode::Embedded => [0, 0],
+    }
 }
 
 /// The part of a key file that is not points.
@@ -149,26 +170,34 @@ impl VerifyingKeys {
         self.insecure_srs
     }
 
-    /// The model commitment: one point per column of the weight bank.
+    /// Where the learned values stand.
+    pub const fn weights(&self) -> WeightMode {
+        self.architecture.weights
+    }
+
+    /// The model commitment: one point per column of the weight bank; none where the weights are embedded.
     pub fn model_commitment(&self) -> &[G1Affine] {
         &self.model
     }
 
-    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement.
-    pub fn digest(&self) -> Fr {
+    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
+    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances, which
+    /// it absorbs too, are made by the statement.
+    pub fn digest(&self) -> Option<Fr> {
+        let folded_weights = self.architecture.folded_weights()?;
         // A statement of plain numbers and strings always serialises.
         let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
-        Bound {
+        let bound = Bound {
             transcript_repr: self.vk.transcript_repr(),
             k: self.k,
             g: self.g,
             g2: [self.g2, self.s_g2],
             blinding_points: &self.blinding_points,
-            folded_weights: self.architecture.folded_weights(),
+            folded_weights,
             model: &self.model,
             statement: &statement,
-        }
-        .digest()
+        };
+        Some(bound.digest())
     }
 
     /// The keys as bytes: a header's length, the header as JSON, Halo2's key, then compressed points.
@@ -215,13 +244,11 @@ impl VerifyingKeys {
             header.architecture.clone(),
         )
         .map_err(|error| KeyError::Malformed(error.to_string()))?;
-        if vk.cs().blinding_factors() + 1 != header.blinding_points
-            || header.model != header.architecture.weight_columns
-        {
+        if [header.blinding_points, header.model] != point_counts(&header.architecture, &vk) {
             return Err(malformed("numbers of points disagree with the circuit"));
         }
-        let usable =
-            (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
+        let unusable = vk.cs().blinding_factors() + 1;
+        let usable = (1usize << header.k).checked_sub(unusable).ok_or_else(|| malformed("no usable rows"))?;
         let keys = Self {
             vk,
             k: header.k,
@@ -242,7 +269,7 @@ impl VerifyingKeys {
 /// Halo2's key starts with a version, k, and the number of fixed columns: refuse others before it allocates by them.
 fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let fixed = header.architecture.fixed.len();
+    let fixed = header.architecture.fixed_columns();
     let expected = 10 + fixed * G1_BYTES;
     let fits = (1..=MAX_K).contains(&header.k)
         && word(1) == Some(header.k)

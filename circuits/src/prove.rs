@@ -1,4 +1,4 @@
-//! Proving an inference: the Halo2 proof, then the link proof, in one transcript.
+//! Proving an inference: the Halo2 proof; then, where the weights are committed, the link proof in the same transcript.
 
 use ff::Field;
 use group::Curve;
@@ -41,7 +41,7 @@ pub enum ProveError {
 /// A proof and what it proves.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// The Halo2 proof, then the link proof.
+    /// The Halo2 proof, then the link proof where the weights are committed.
     pub bytes: Vec<u8>,
     /// The outputs, in the graph's order and storage order.
     pub outputs: Vec<Vec<i64>>,
@@ -110,16 +110,23 @@ impl<'a> Job<'a> {
         };
         let circuit = change(NetworkCircuit::proving(self.layout, witness));
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
-        transcript.common_scalar(verifying.digest())?;
+        // Nothing is absorbed besides what Halo2 itself absorbs where there is no link: such a proof is a plain one.
+        if let Some(digest) = verifying.digest() {
+            transcript.common_scalar(digest)?;
+        }
         let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
         let output = prover.create_proof(&circuit, &columns, &mut rng, &mut transcript)?;
-        let _span = tracing::info_span!(target: "zkml_gpu::prover", "link").entered();
-        self.link(&output, &mut rng, &mut transcript)?;
+        if let Some(folded) = verifying.architecture.folded_weights() {
+            let _span = tracing::info_span!(target: "zkml_gpu::prover", "link").entered();
+            self.link(folded, &output, &mut rng, &mut transcript)?;
+        }
         Ok(transcript.finalize())
     }
 
+    /// Ties the folded weights, an advice column, to the model commitment.
     fn link(
         &self,
+        folded: usize,
         output: &ProofOutput,
         rng: impl RngCore + CryptoRng,
         transcript: &mut Blake2bWrite<Vec<u8>, G1Affine, Challenge255<G1Affine>>,
@@ -128,7 +135,7 @@ impl<'a> Job<'a> {
         // Challenge 0 of the circuit is s (`chips::configure`).
         let s = output.challenges.circuit.first().copied().unwrap_or(Fr::ZERO);
         let context = output.challenges.circuit.get(1).copied().unwrap_or(Fr::ZERO);
-        let blinding = &output.advice_blinding[verifying.architecture.folded_weights()];
+        let blinding = &output.advice_blinding[folded];
         let secrets: Vec<Fr> =
             blinding.iter().zip(self.keys.model.fold_blinds(s)).map(|(own, folded)| own - folded).collect();
         let difference: G1 = secrets.iter().zip(&verifying.blinding_points).map(|(d, point)| point * d).sum();

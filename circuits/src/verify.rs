@@ -1,4 +1,5 @@
-//! Verifying an inference: the stock Halo2 verifier, then the link.
+//! Verifying an inference: the stock Halo2 verifier, then the link where the weights are committed. Where they are
+//! embedded, the stock verifier is all: the circuit's key holds the weights.
 //!
 //! Trusted are the keys alone. The claimed tensors and the proof are not: the instance columns are built here.
 
@@ -49,7 +50,7 @@ pub enum VerifyError {
 
 type ReadTranscript<'c, 'p> = Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge255<G1Affine>>;
 
-/// Verifies that the committed model maps `inputs` to `outputs` (storage order).
+/// Verifies that the keys' model maps `inputs` to `outputs` (storage order).
 ///
 /// # Errors
 /// [`VerifyError`] where anything does not hold.
@@ -59,29 +60,41 @@ pub fn verify(
     outputs: &[Vec<i64>],
     proof: &[u8],
 ) -> Result<(), VerifyError> {
-    let blinding_rows = keys.vk.cs().blinding_factors() + 1;
-    if keys.blinding_points.len() != blinding_rows || keys.model.len() != keys.architecture.weight_columns {
-        return Err(VerifyError::Link(LinkError::Rejected));
-    }
     let instances = keys.statement.instances(inputs, outputs)?;
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-    let digest = keys.digest();
-    let (folded, s) = replay(keys, digest, &columns, proof)?;
-    let powers: Vec<Fr> =
-        std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
-    let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
-    let difference = (folded.to_curve() - fold).to_affine();
     let mut cursor = Cursor::new(proof);
-    {
-        let mut transcript = ReadTranscript::init(&mut cursor);
-        transcript.common_scalar(digest)?;
-        verify_circuit(keys, &columns, &mut transcript)?;
-        verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
+    match keys.digest() {
+        Some(digest) => verify_linked(keys, digest, &columns, proof, &mut cursor)?,
+        None => verify_circuit(keys, &columns, &mut ReadTranscript::init(&mut cursor))?,
     }
     match proof.len() as u64 - cursor.position() {
         0 => Ok(()),
         rest => Err(VerifyError::TrailingBytes(rest)),
     }
+}
+
+/// The circuit's proof and the link to the model commitment.
+fn verify_linked<'p>(
+    keys: &VerifyingKeys,
+    digest: Fr,
+    columns: &[&[Fr]],
+    proof: &'p [u8],
+    cursor: &mut Cursor<&'p [u8]>,
+) -> Result<(), VerifyError> {
+    let blinding_rows = keys.vk.cs().blinding_factors() + 1;
+    if keys.blinding_points.len() != blinding_rows || keys.model.len() != keys.architecture.weight_columns {
+        return Err(VerifyError::Link(LinkError::Rejected));
+    }
+    let (folded, s) = replay(keys, digest, columns, proof)?;
+    let powers: Vec<Fr> =
+        std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
+    let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
+    let difference = (folded.to_curve() - fold).to_affine();
+    let mut transcript = ReadTranscript::init(cursor);
+    transcript.common_scalar(digest)?;
+    verify_circuit(keys, columns, &mut transcript)?;
+    verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
+    Ok(())
 }
 
 /// The stock verifier, on parameters that hold no more than it uses.

@@ -8,7 +8,7 @@ use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     graph::{Activation, Execution, Format, Graph, Linear, Node, Op, Origin, Shape, Tensor, Window},
     keys::{self, ProvingKeys},
-    layout::{Layout, LayoutOptions, lower},
+    layout::{Layout, LayoutOptions, WeightMode, lower},
     prove::Job,
     trace::FirstPhase,
     verify::{self, VerifyError},
@@ -442,5 +442,12 @@ pub fn reshaped() -> Graph {
 pub fn narrow() -> LayoutOptions {
     let mut options = LayoutOptions::default();
     options.max_weight_columns = 8;
+    options
+}
+
+/// Options that embed the weights.
+pub fn embedded() -> LayoutOptions {
+    let mut options = LayoutOptions::default();
+    options.weights = WeightMode::Embedded;
     options
 }

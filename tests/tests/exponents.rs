@@ -13,10 +13,11 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     graph::{Graph, Linear, Op, Origin, Shape, TensorId, Window},
     layout::{
-        Accumulator, BankValues, Factor, FixedRole, Layout, LayoutOptions, Power, RowKind, Source, Variable, lower,
+        Accumulator, BankValues, Factor, FixedRole, Layout, LayoutOptions, Power, RowKind, Source, Variable,
+        WeightMode, lower,
     },
 };
-use zkml_gpu_tests::networks::{Builder, WIDE, image, narrow, pooled, residual, strided, zoo};
+use zkml_gpu_tests::networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo};
 
 /// A committed or public value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -173,8 +174,9 @@ impl<'l> Columns<'l> {
                     });
                 }
             }
-            Accumulator::ResultTotal => {
-                if self.at(&FixedRole::Take, row) == 1 {
+            Accumulator::ResultTotal | Accumulator::GarbageTotal => {
+                let (_, take) = inner(accumulator).expect("a total");
+                if self.at(&take, row) == 1 {
                     input.clone_from(result);
                 }
             }
@@ -210,8 +212,8 @@ impl<'l> Columns<'l> {
     fn accumulate(&self, accumulator: Accumulator, read: &BTreeSet<usize>) -> Audit<BTreeMap<usize, Poly>> {
         let (mut value, mut result, mut values) = (Poly::new(), Poly::new(), BTreeMap::new());
         for row in 0..self.layout.usable_rows() {
-            if accumulator == Accumulator::ResultTotal {
-                result = self.next(Accumulator::Result, row, &result, &Poly::new())?;
+            if let Some((inner, _)) = inner(accumulator) {
+                result = self.next(inner, row, &result, &Poly::new())?;
             }
             value = self.next(accumulator, row, &value, &result)?;
             if read.contains(&row) {
@@ -260,6 +262,15 @@ impl<'l> Columns<'l> {
             }
         }
         Ok(identities)
+    }
+}
+
+/// The accumulator that a total adds up, and where.
+fn inner(accumulator: Accumulator) -> Option<(Accumulator, FixedRole)> {
+    match accumulator {
+        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Take)),
+        Accumulator::GarbageTotal => Some((Accumulator::Garbage, FixedRole::GarbageTake)),
+        _ => None,
     }
 }
 
@@ -516,7 +527,8 @@ impl<'l> Auditor<'l> {
         Ok(())
     }
 
-    /// Monomials that are no output's. A free coefficient is chosen when `s` is known, so it counts at every power of `s`.
+    /// Monomials that are no output's. A folded free coefficient is chosen when `s` is known, so it counts at every power of
+    /// `s`; one that is committed before `s` balances its own power alone.
     fn others(&self, resolved: &Poly, outputs: &HashSet<Monomial>, seen: &mut Seen) -> Audit<()> {
         let constrained: HashSet<usize> = outputs.iter().map(|(_, r)| *r).collect();
         let is_garbage = |cells: &Vec<Cell>| matches!(cells[..], [Cell::Garbage { .. }]);
@@ -526,8 +538,10 @@ impl<'l> Auditor<'l> {
             return Err(format!("a free coefficient at an output's exponent {shared}"));
         }
         seen.garbage += free.len();
+        let folded = self.layout.architecture.folded_weights().is_some();
         for ((s, r), form) in resolved.iter().filter(|(at, _)| !outputs.contains(at)) {
-            if free.contains(r) {
+            let balanced = if folded { free.contains(r) } else { form.keys().any(is_garbage) };
+            if balanced {
                 continue;
             }
             // Nothing can balance it: it must vanish, so an honest witness must leave it zero.
@@ -754,7 +768,8 @@ fn random_graph(seed: u64) -> Graph {
 
 #[test]
 fn every_output_of_the_zoo_has_a_monomial_that_holds_its_definition_alone() {
-    for options in [LayoutOptions::default(), narrow()] {
+    // Weights are variables here in both modes. Free coefficients differ: of all channels, or of each.
+    for options in [LayoutOptions::default(), narrow(), embedded()] {
         for (name, graph) in zoo() {
             let graph = lower(graph);
             let seen = audit(&graph, &compile(&graph, &options)).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -773,6 +788,7 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         let mut options = LayoutOptions::default();
         options.max_weight_columns = [5, 8, 1024][seed as usize % 3];
         options.lookup_group = 1 + seed as usize % 3;
+        options.weights = [WeightMode::Committed, WeightMode::Embedded][seed as usize / 3 % 2];
         let layout = compile(&graph, &options);
         let seen = audit(&graph, &layout).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph:#?}"));
         for node in &graph.nodes {
@@ -810,6 +826,7 @@ fn matters(role: &FixedRole) -> bool {
             | FixedRole::OperandSingle
             | FixedRole::InstanceSingle
             | FixedRole::Take
+            | FixedRole::GarbageTake
             | FixedRole::GarbageMask(_)
             | FixedRole::Step(..)
             | FixedRole::Term { .. }
@@ -820,9 +837,15 @@ fn matters(role: &FixedRole) -> bool {
 fn the_audit_notices_the_loss_of_any_selector_step_or_term() {
     // The digest of a tensor that is read by gathering alone has no reader, so such networks stay out.
     let gathers = |graph: &Graph| graph.nodes.iter().any(|n| matches!(n.op, Op::MaxPool(_) | Op::AveragePool { .. }));
-    for (name, graph) in zoo().into_iter().filter(|(_, graph)| !gathers(graph)) {
+    let graphs = zoo().into_iter().filter(|(_, graph)| !gathers(graph));
+    let cases = graphs.map(|(name, graph)| (name, graph, WeightMode::Committed));
+    // The modes differ in the free coefficients alone, and so in convolutions.
+    let embedded = ("convolution, pooled", pooled(), WeightMode::Embedded);
+    for (name, graph, weights) in cases.chain([embedded]) {
         let graph = lower(graph);
-        let layout = compile(&graph, &narrow());
+        let mut options = narrow();
+        options.weights = weights;
+        let layout = compile(&graph, &options);
         audit(&graph, &layout).unwrap();
         let identities = Columns::new(&layout).identities().unwrap();
         let auditor = tied(&graph, &layout, &identities, &mut Seen::default()).unwrap();
@@ -873,8 +896,9 @@ fn a_tensor_added_to_itself_counts_twice() {
 
 #[test]
 fn the_audit_notices_a_free_coefficient_at_an_outputs_exponent() {
-    for graph in [strided(), residual(), pooled()].map(lower) {
-        let layout = compile(&graph, &LayoutOptions::default());
+    let graphs = [strided(), residual(), pooled()].map(lower);
+    for (graph, options) in graphs.iter().flat_map(|graph| [LayoutOptions::default(), embedded()].map(|o| (graph, o))) {
+        let layout = compile(graph, &options);
         let run = &layout.garbage[0];
         let lanes = layout.architecture.garbage_lanes;
         let outputs: Vec<usize> = (0..run.free.len()).filter(|position| !run.free[*position]).collect();
@@ -886,7 +910,7 @@ fn the_audit_notices_a_free_coefficient_at_an_outputs_exponent() {
             };
             let mut changed = layout.clone();
             changed.fixed[column].push((row as u32, 1));
-            noticed += usize::from(audit(&graph, &changed).is_err());
+            noticed += usize::from(audit(graph, &changed).is_err());
         }
         let Op::Linear(linear) = &graph.nodes[0].op else { unreachable!("the first node is a product") };
         let shape = graph.tensors[0].shape;

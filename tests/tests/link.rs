@@ -35,6 +35,11 @@ fn blinding_rows(session: &Session) -> usize {
     session.keys.verifying.vk().cs().blinding_factors() + 1
 }
 
+/// The column of the folded weights.
+fn folded(session: &Session) -> usize {
+    session.layout.architecture.folded_weights().expect("committed weights are folded in a column")
+}
+
 fn rows(session: &Session) -> usize {
     1 << session.layout.k
 }
@@ -49,7 +54,7 @@ fn combine(scalars: &[Fr], points: &[G1Affine]) -> G1 {
 
 /// Secrets and points of the link proof that an honest prover makes.
 fn honest_link(session: &Session, output: &ProofOutput) -> (Vec<Fr>, Vec<G1Affine>) {
-    link_of_column(session, output, session.layout.architecture.folded_weights())
+    link_of_column(session, output, folded(session))
 }
 
 fn link_of_column(session: &Session, output: &ProofOutput, column: usize) -> (Vec<Fr>, Vec<G1Affine>) {
@@ -90,7 +95,7 @@ impl<'a> Forgery<'a> {
             bank: &session.keys.model.bank,
             inputs: &session.inputs,
             outputs: session.outputs.clone(),
-            digest: Some(session.keys.verifying.digest()),
+            digest: session.keys.verifying.digest(),
             changed: Vec::new(),
             link: honest_link,
             seed: 5,
@@ -293,7 +298,7 @@ fn folded_weights_that_differ_in_one_usable_row_are_rejected() {
     for row in [unread, last] {
         for delta in [Fr::ONE, -Fr::from(7)] {
             let mut forgery = Forgery::honest(&session);
-            forgery.changed = vec![(a.folded_weights(), row, delta), (a.accumulator(Accumulator::Weights), row, delta)];
+            forgery.changed = vec![(folded(&session), row, delta), (a.accumulator(Accumulator::Weights), row, delta)];
             let (proof, _) = forgery.prove();
             assert!(is_unlinked(&session.verify(&session.outputs, &proof)), "row {row}");
             let library = session.proof(&session.first, &session.outputs, &forgery.changed).expect("the circuit holds");
@@ -308,7 +313,7 @@ fn a_link_over_more_rows_than_the_blinding_rows_is_rejected() {
     let a = &session.layout.architecture;
     let row = session.layout.usable_rows() - 1;
     let mut forgery = Forgery::honest(&session);
-    forgery.changed = vec![(a.folded_weights(), row, Fr::ONE), (a.accumulator(Accumulator::Weights), row, Fr::ONE)];
+    forgery.changed = vec![(folded(&session), row, Fr::ONE), (a.accumulator(Accumulator::Weights), row, Fr::ONE)];
     forgery.link = |session, output| {
         let (mut secrets, mut points) = honest_link(session, output);
         secrets.insert(0, Fr::ONE);
@@ -331,8 +336,8 @@ fn a_link_of_another_column_is_rejected() {
     let session = Session::new(pooled(), &LayoutOptions::default(), 6);
     Forgery::honest(&session).verify().unwrap();
     let links: [Link; 3] = [
-        |session, output| link_of_column(session, output, session.layout.architecture.folded_weights() - 1),
-        |session, output| link_of_column(session, output, session.layout.architecture.folded_weights() + 1),
+        |session, output| link_of_column(session, output, folded(session) - 1),
+        |session, output| link_of_column(session, output, folded(session) + 1),
         |session, output| link_of_column(session, output, 0),
     ];
     for link in links {
@@ -374,7 +379,7 @@ fn swapped_commitments_are_rejected_whichever_digest_the_prover_absorbs() {
     let honest = verify::verify(&swapped, &session.inputs, &session.outputs, &proof(&session));
     assert!(matches!(honest, Err(VerifyError::Proof(_))), "{honest:?}");
     let mut forgery = Forgery::honest(&session);
-    forgery.digest = Some(swapped.digest());
+    forgery.digest = swapped.digest();
     let result = verify::verify(&swapped, &session.inputs, &session.outputs, &forgery.prove().0);
     assert!(is_unlinked(&result), "{result:?}");
 }
@@ -382,7 +387,8 @@ fn swapped_commitments_are_rejected_whichever_digest_the_prover_absorbs() {
 #[test]
 fn a_proof_that_absorbs_no_digest_or_another_is_rejected() {
     let session = session();
-    for digest in [None, Some(Fr::ZERO), Some(session.keys.verifying.digest() + Fr::ONE)] {
+    let other = session.keys.verifying.digest().map(|digest| digest + Fr::ONE);
+    for digest in [None, Some(Fr::ZERO), other] {
         let mut forgery = Forgery::honest(&session);
         forgery.digest = digest;
         let result = forgery.verify();
@@ -456,7 +462,7 @@ fn two_proofs_of_one_inference_share_no_blinding() {
         assert_eq!((a.len(), b.len()), (blinding_rows(&session), blinding_rows(&session)));
         assert!(a.iter().all(|value| !b.contains(value)), "column {column}");
     }
-    let folded = POINT * session.layout.architecture.folded_weights();
+    let folded = POINT * folded(&session);
     assert_ne!(first[folded..folded + POINT], second[folded..folded + POINT]);
     let link = first.len() - link_bytes(&session);
     let words = |proof: &[u8]| proof[link..].chunks(POINT).map(<[u8]>::to_vec).collect::<Vec<_>>();
@@ -501,7 +507,7 @@ fn a_retrained_model_keeps_the_circuit_and_rejects_the_old_models_proofs() {
     assert!(matches!(result, Err(VerifyError::Proof(_))), "{result:?}");
     // A prover of the old model that absorbs the new model's digest.
     let mut forgery = Forgery::honest(&old);
-    forgery.digest = Some(new.verifying.digest());
+    forgery.digest = new.verifying.digest();
     let result = verify::verify(&new.verifying, &old.inputs, &old.outputs, &forgery.prove().0);
     assert!(is_unlinked(&result), "{result:?}");
 }

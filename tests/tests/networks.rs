@@ -7,26 +7,40 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
 use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, RowKind, saturate};
+use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, RowKind, WeightMode, saturate};
 use zkml_gpu_circuits::trace::FirstPhase;
-use zkml_gpu_tests::networks::{self, Session, narrow};
+use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
 /// Sessions of the whole zoo; the dense layers that need several blocks take narrow options.
 fn sessions() -> Vec<(&'static str, Session)> {
-    let options = |name: &str| if name.contains("blocks") { narrow() } else { LayoutOptions::default() };
-    networks::zoo().into_iter().map(|(name, graph)| (name, Session::new(graph, &options(name), 11))).collect()
+    sessions_with(WeightMode::Committed)
+}
+
+fn sessions_with(weights: WeightMode) -> Vec<(&'static str, Session)> {
+    let session = |(name, graph): (&'static str, _)| {
+        let mut options = if name.contains("blocks") { narrow() } else { LayoutOptions::default() };
+        options.weights = weights;
+        (name, Session::new(graph, &options, 11))
+    };
+    networks::zoo().into_iter().map(session).collect()
 }
 
 fn session(name: &str) -> Session {
+    session_with(name, &LayoutOptions::default())
+}
+
+fn session_with(name: &str, options: &LayoutOptions) -> Session {
     let (_, graph) = networks::zoo().into_iter().find(|(n, _)| *n == name).expect("a network of that name");
-    Session::new(graph, &LayoutOptions::default(), 11)
+    Session::new(graph, options, 11)
 }
 
 #[test]
 fn honest_inferences_are_accepted() {
-    for (name, s) in sessions() {
-        assert!(s.mock(&s.first, &s.outputs, &[]), "{name}: MockProver");
-        assert!(s.real(&s.first, &s.outputs, &[]), "{name}: real proof");
+    for weights in [WeightMode::Committed, WeightMode::Embedded] {
+        for (name, s) in sessions_with(weights) {
+            assert!(s.mock(&s.first, &s.outputs, &[]), "{name}, {weights:?}: MockProver");
+            assert!(s.real(&s.first, &s.outputs, &[]), "{name}, {weights:?}: real proof");
+        }
     }
 }
 
@@ -142,14 +156,17 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
 
 /// The free-cell audit: a change to one cell of any column, on a row of any class, breaks some gate.
 fn audit(name: &str) {
-    let s = session(name);
+    audit_session(name, &session(name));
+}
+
+fn audit_session(name: &str, s: &Session) {
     let mut rng = ChaCha20Rng::seed_from_u64(5);
     let mut checked = 0;
-    for row in representatives(&s) {
+    for row in representatives(s) {
         for column in 0..s.layout.architecture.advice_columns() {
             let delta = Fr::random(&mut rng);
             let accepted = s.mock(&s.first, &s.outputs, &[(column, row, delta)]);
-            assert_eq!(accepted, is_unread(&s, column, row), "{name}: column {column}, row {row}");
+            assert_eq!(accepted, is_unread(s, column, row), "{name}: column {column}, row {row}");
             checked += usize::from(!accepted);
         }
     }
@@ -159,6 +176,16 @@ fn audit(name: &str) {
 #[test]
 fn no_cell_of_a_dense_network_is_free() {
     audit("dense");
+}
+
+#[test]
+fn no_cell_of_a_dense_network_with_embedded_weights_is_free() {
+    audit_session("dense, embedded", &session_with("dense", &embedded()));
+}
+
+#[test]
+fn no_cell_of_a_pooled_convolution_with_embedded_weights_is_free() {
+    audit_session("pooled, embedded", &session_with("convolution, pooled", &embedded()));
 }
 
 #[test]
@@ -223,7 +250,7 @@ fn no_cell_of_pooling_over_a_whole_image_is_free() {
 
 #[test]
 fn a_changed_cell_of_any_column_breaks_the_real_proof() {
-    for name in [
+    let committed = [
         "dense",
         "convolution, pooled",
         "residual addition",
@@ -232,8 +259,10 @@ fn a_changed_cell_of_any_column_breaks_the_real_proof() {
         "activations by table, learned summands",
         "elements in any order",
         "index of a maximum",
-    ] {
-        let s = session(name);
+    ];
+    let committed = committed.map(|name| (name, LayoutOptions::default()));
+    for (name, options) in committed.into_iter().chain([("dense", embedded()), ("convolution, pooled", embedded())]) {
+        let s = session_with(name, &options);
         let rows = representatives(&s);
         for column in 0..s.layout.architecture.advice_columns() {
             let row = rows.iter().copied().find(|row| !is_unread(&s, column, *row));

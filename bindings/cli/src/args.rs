@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
-use zkml_gpu::BackendChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use zkml_gpu::{BackendChoice, WeightMode};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -35,6 +35,12 @@ pub(crate) struct ProveOptions {
     /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+    /// Where the weights stand
+    #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
+    pub(crate) weights: Weights,
+    /// The weights are private: refuse what would publish them. A model says so itself by zkml-gpu.weights = private in its metadata
+    #[arg(long)]
+    pub(crate) private: bool,
     /// auto, cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B to compare two
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) backend: BackendChoice,
@@ -50,6 +56,23 @@ pub(crate) struct ProveOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Weights {
+    /// Hidden behind a commitment; retraining keeps the circuit's keys
+    Committed,
+    /// Public, in the circuit's own key: the stock Halo2 verifier is enough, and every model has keys of its own
+    Embedded,
+}
+
+impl From<Weights> for WeightMode {
+    fn from(weights: Weights) -> Self {
+        match weights {
+            Weights::Committed => Self::Committed,
+            Weights::Embedded => Self::Embedded,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

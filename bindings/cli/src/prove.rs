@@ -8,8 +8,8 @@ use rand_core::OsRng;
 use serde::Serialize;
 use tracing::{Span, info_span};
 use zkml_gpu::{
-    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelProver, ProofBundle, Proved, Sample, Srs,
-    read_samples,
+    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample,
+    Srs, read_samples,
 };
 
 use crate::args::ProveOptions;
@@ -26,6 +26,8 @@ struct Report {
     model: String,
     backend: String,
     device: String,
+    /// How the weights are bound, as in `proof.json`.
+    weights: String,
     k: u32,
     advice_columns: usize,
     fixed_columns: usize,
@@ -89,7 +91,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     if options.json {
         report::print_json(&report)?
     } else {
-        report::print(&text(&report, &proof, &files))?
+        report::print(&text(&report, &proof, prover.key(), &files))?
     }
     Ok(0)
 }
@@ -110,7 +112,9 @@ fn compile(options: &ProveOptions) -> Result<(Model, Sample, CompiledModel), Err
             Some(path) => read_samples(path, &model)?,
             None => samples.clone(),
         };
-        let compiled = model.compile(&calibration, &CompileOptions::default())?;
+        let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
+        choices.layout.weights = options.weights.into();
+        let compiled = model.compile(&calibration, &choices)?;
         compiled.check_memory()?;
         // `read_samples` gives one sample or more.
         let sample = samples.into_iter().next().unwrap_or_default();
@@ -158,6 +162,7 @@ fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>
         model: proof.model.clone(),
         backend: proof.backend.clone(),
         device: prover.device(),
+        weights: proof.weights.clone(),
         k: summary.k,
         advice_columns: summary.advice_columns,
         fixed_columns: summary.fixed_columns,
@@ -185,7 +190,7 @@ fn max_abs_error(output: &[Vec<f64>], float: &[Vec<f32>]) -> f64 {
     pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max)
 }
 
-fn text(report: &Report, proof: &ProofBundle, files: &[PathBuf; 2]) -> String {
+fn text(report: &Report, proof: &ProofBundle, key: &ModelKey, files: &[PathBuf; 2]) -> String {
     let Report { k, advice_columns, fixed_columns, .. } = report;
     let mut text = format!("{}: proved and verified on {}\n", report.model, report.backend);
     for tensor in &proof.outputs {
@@ -202,7 +207,7 @@ fn text(report: &Report, proof: &ProofBundle, files: &[PathBuf; 2]) -> String {
         ("memory", format!("{:.0} MB at most", report.peak_rss_bytes as f64 / 1e6)),
     ];
     text.extend(lines.iter().map(|(label, line)| report::line(label, line)));
-    text += &report::guarantee_lines(report.insecure_srs);
+    text += &report::guarantee_lines(key);
     text += &report::line("written", &format!("{}, {}", files[0].display(), files[1].display()));
     text
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use serde::Serialize;
+use zkml_gpu::{ModelKey, WeightMode};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
@@ -51,9 +52,15 @@ pub(crate) fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
 }
 
 /// What a proof does and does not say.
-pub(crate) fn guarantee_lines(insecure_srs: bool) -> String {
-    let mut text = line("weights", &format!("{}; {}", zkml_gpu::WEIGHTS, zkml_gpu::NOTE));
-    if insecure_srs {
+pub(crate) fn guarantee_lines(key: &ModelKey) -> String {
+    let mut text = line("weights", &format!("{}; {}", key.weights(), key.note()));
+    if key.weight_mode() == WeightMode::Embedded {
+        text += &line(
+            "public",
+            "whoever has model.vk can check guesses of the weights, and every proof reveals more of them",
+        );
+    }
+    if key.is_insecure() {
         text += &line(
             "insecure",
             "the reference string was made on one machine, whose owner could forge proofs: use --srs",

@@ -18,6 +18,8 @@ struct Verdict<'a> {
     input: Vec<&'a [f64]>,
     /// Likewise.
     output: Vec<&'a [f64]>,
+    /// How the weights are bound, as in `proof.json`.
+    weights: &'static str,
     insecure_srs: bool,
     verify_ms: f64,
 }
@@ -33,18 +35,19 @@ pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
         model: key.model(),
         input: proof.inputs.iter().map(|tensor| &tensor.reals[..]).collect(),
         output: proof.outputs.iter().map(|tensor| &tensor.reals[..]).collect(),
+        weights: key.weights(),
         insecure_srs: key.is_insecure(),
         verify_ms: report::elapsed_ms(start),
     };
     if options.json {
         report::print_json(&verdict)?
     } else {
-        report::print(&text(&verdict, &proof))?
+        report::print(&text(&verdict, &proof, &key))?
     }
     Ok(if verdict.accepted { 0 } else { REJECTED })
 }
 
-fn text(verdict: &Verdict<'_>, proof: &ProofBundle) -> String {
+fn text(verdict: &Verdict<'_>, proof: &ProofBundle, key: &ModelKey) -> String {
     if let Some(reason) = &verdict.reason {
         return format!("rejected: {reason}\n");
     }
@@ -55,6 +58,6 @@ fn text(verdict: &Verdict<'_>, proof: &ProofBundle) -> String {
     for tensor in &proof.inputs {
         text += &report::tensor_line("input", &tensor.name, &tensor.reals);
     }
-    text += &report::guarantee_lines(verdict.insecure_srs);
+    text += &report::guarantee_lines(key);
     text
 }

@@ -16,7 +16,15 @@ struct Artifacts {
 
 impl Artifacts {
     fn make() -> Self {
-        let (scratch, out) = prove(&[]);
+        Self::make_with(&[])
+    }
+
+    fn embedded() -> Self {
+        Self::make_with(&["--weights", "embedded"])
+    }
+
+    fn make_with(arguments: &[&str]) -> Self {
+        let (scratch, out) = prove(arguments);
         let proof = ProofBundle::read(format!("{out}/proof.json")).expect("proof.json");
         let key = ModelKey::read(format!("{out}/model.vk")).expect("model.vk");
         let text = std::fs::read(format!("{out}/proof.json")).expect("proof.json");
@@ -194,4 +202,52 @@ fn a_damaged_key_is_refused() {
     }
     let read = ModelKey::from_bytes(&bytes, "model.vk").expect("the key as written");
     assert_eq!(read.to_bytes(), bytes);
+}
+
+#[test]
+fn artifacts_say_that_embedded_weights_are_public_and_reject_every_other_word() {
+    let artifacts = Artifacts::embedded();
+    let ProofBundle { weights, note, .. } = &artifacts.proof;
+    assert_eq!((weights.as_str(), note.as_str()), ("embedded, public", "exact integers, fixed by the verifying key"));
+    assert_eq!((artifacts.key.weights(), artifacts.key.note()), (weights.as_str(), note.as_str()));
+    let read = ModelKey::from_bytes(artifacts.key.to_bytes(), "model.vk").expect("the key as written");
+    assert_eq!((read.weight_mode(), read.digest()), (artifacts.key.weight_mode(), artifacts.key.digest()));
+    assert_eq!(artifacts.verdict(|_| {}).map_err(|rejection| rejection.to_string()), Ok(()));
+    let committed = Artifacts::make();
+    for (ours, others) in [(&artifacts, &committed), (&committed, &artifacts)] {
+        for text in [others.key.weights(), "", "public"] {
+            let verdict = ours.verdict(|p| p.weights = text.into());
+            assert!(matches!(verdict, Err(Rejection::Field { ref field, .. }) if field == "weights"), "{verdict:?}");
+        }
+        let verdict = ours.verdict(|p| p.note = others.key.note().into());
+        assert!(matches!(verdict, Err(Rejection::Field { ref field, .. }) if field == "note"), "{verdict:?}");
+    }
+}
+
+#[test]
+fn a_proof_of_one_mode_is_rejected_under_a_key_of_the_other_in_whatever_words() {
+    let (embedded, committed) = (Artifacts::embedded(), Artifacts::make());
+    for (ours, others) in [(&embedded, &committed), (&committed, &embedded)] {
+        assert!(others.key.verify(&ours.proof).is_err());
+        let mut disguised = ours.proof.clone();
+        disguised.verifying_key = others.key.digest();
+        disguised.weights = others.key.weights().into();
+        disguised.note = others.key.note().into();
+        disguised.seal();
+        assert!(matches!(others.key.verify(&disguised), Err(Rejection::Proof(_))));
+    }
+}
+
+#[test]
+fn another_output_or_flipped_bytes_are_rejected_with_embedded_weights() {
+    let artifacts = Artifacts::embedded();
+    for index in 0..artifacts.proof.outputs[0].values.len() {
+        let by = if artifacts.proof.outputs[0].values[index] > 0 { -1 } else { 1 };
+        assert!(matches!(artifacts.verdict(|p| shift(&mut p.outputs[0], index, by)), Err(Rejection::Proof(_))));
+    }
+    for digit in (0..artifacts.proof.proof.len()).step_by(61) {
+        let changed = if artifacts.proof.proof.as_bytes()[digit] == b'0' { "1" } else { "0" };
+        assert!(artifacts.verdict(|p| p.proof.replace_range(digit..=digit, changed)).is_err(), "digit {digit}");
+    }
+    assert!(artifacts.verdict(|p| p.proof.push_str("00")).is_err(), "a byte more");
 }

@@ -9,10 +9,11 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
 
 /// Fields of `prove --json`, in order.
-const PROVE_FIELDS: [&str; 22] = [
+const PROVE_FIELDS: [&str; 23] = [
     "model",
     "backend",
     "device",
+    "weights",
     "k",
     "advice_columns",
     "fixed_columns",
@@ -34,7 +35,8 @@ const PROVE_FIELDS: [&str; 22] = [
     "insecure_srs",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 7] = ["accepted", "reason", "model", "input", "output", "insecure_srs", "verify_ms"];
+const VERIFY_FIELDS: [&str; 8] =
+    ["accepted", "reason", "model", "input", "output", "weights", "insecure_srs", "verify_ms"];
 
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();
@@ -52,6 +54,7 @@ fn a_proof_is_made_and_accepted_with_exactly_the_promised_fields() {
     assert_fields(&report, &PROVE_FIELDS);
     assert_eq!((report["model"].as_str(), report["backend"].as_str()), (Some("gemm_plain"), Some("cpu")));
     assert_eq!(report["insecure_srs"], true);
+    assert_eq!(report["weights"], "committed, hiding");
     for field in ["k", "advice_columns", "fixed_columns", "parameters", "macs", "proof_bytes", "peak_rss_bytes"] {
         assert!(report[field].as_u64() > Some(0), "{field}");
     }
@@ -133,7 +136,7 @@ fn a_proof_under_a_reference_string_from_a_file_is_not_called_insecure() {
 #[test]
 fn bad_arguments_exit_2() {
     let (model, input) = (gemm("onnx"), gemm("json"));
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 11] = [
         &[],
         &["prove"],
         &["prove", &model],
@@ -141,6 +144,8 @@ fn bad_arguments_exit_2() {
         &["prove", &model, &input, "--threads", "0"],
         &["prove", &model, &input, "--threads", "x"],
         &["prove", &model, &input, "--dim", "n"],
+        &["prove", &model, &input, "--weights", "hidden"],
+        &["prove", &model, &input, "--weights"],
         &["verify", "proof.json"],
         &["frobnicate"],
     ];
@@ -239,4 +244,70 @@ fn an_input_beyond_the_calibrated_range_saturates_and_is_proved() {
     let output = run(&["prove", &gemm("onnx"), &wild, "--calibration", &gemm("json"), "--out", &out, "--json"]);
     assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     assert_eq!(json(&output)["insecure_srs"], true);
+}
+
+#[test]
+fn embedded_weights_are_proved_and_called_public() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--weights", "embedded", "--out", &out];
+    let report = json(&run(&[&arguments[..], &["--json"]].concat()));
+    assert_eq!(report["weights"], "embedded, public");
+    let verify = ["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk")];
+    let verdict = json(&run(&[&verify[..], &["--json"]].concat()));
+    assert_eq!((&verdict["accepted"], &verdict["weights"]), (&Value::Bool(true), &report["weights"]));
+    for output in [run(&arguments), run(&verify)] {
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+        let shown = text(&output.stdout);
+        for part in
+            ["embedded, public", "exact integers, fixed by the verifying key", "can check guesses of the weights"]
+        {
+            assert!(shown.contains(part), "{part}: {shown}");
+        }
+        assert!(!shown.contains("hiding") && !shown.contains("field-valued"), "{shown}");
+    }
+    let help = text(&run(&["prove", "--help"]).stdout);
+    for part in ["committed", "embedded", "--private", "Public"] {
+        assert!(help.contains(part), "{part}: {help}");
+    }
+}
+
+/// The dense layer with an entry of `metadata_props`: appended fields of a protocol buffers message are part of it.
+fn gemm_with_metadata(scratch: &Scratch, key: &str, value: &str) -> String {
+    let field = |number: u8, bytes: &[u8]| {
+        let len = u8::try_from(bytes.len()).ok().filter(|len| *len < 0x80).expect("a length of one byte");
+        [&[number << 3 | 2, len], bytes].concat()
+    };
+    let entry = [field(1, key.as_bytes()), field(2, value.as_bytes())].concat();
+    let model = std::fs::read(gemm("onnx")).expect("the model");
+    scratch.file("declared.onnx", [model, field(14, &entry)].concat())
+}
+
+#[test]
+fn weights_declared_private_are_not_embedded() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let prove = |model: &str, arguments: &[&str]| {
+        let output = run(&[&["prove", model, &gemm("json"), "--out", &out], arguments].concat());
+        (exit_code(&output), text(&output.stderr))
+    };
+    let refused = |(code, message): (i32, String), by: &str| {
+        assert_eq!(code, 2, "{message}");
+        for part in ["declared private", by, "embedded", "hint:", "--weights committed"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+        assert!(!std::path::Path::new(&out).exists(), "nothing is written");
+    };
+    refused(prove(&gemm("onnx"), &["--weights", "embedded", "--private"]), "by you");
+    let declared = gemm_with_metadata(&scratch, "zkml-gpu.weights", "private");
+    refused(prove(&declared, &["--weights", "embedded"]), "by the model's metadata");
+    assert_eq!(prove(&declared, &["--weights", "committed"]).0, 0);
+    assert_eq!(prove(&gemm("onnx"), &["--private"]).0, 0);
+    for (key, value) in [("zkml-gpu.weights", "public"), ("author", "private")] {
+        let open = gemm_with_metadata(&scratch, key, value);
+        assert_eq!(prove(&open, &["--weights", "embedded"]).0, 0, "{key} = {value}");
+    }
+    let (code, message) = prove(&gemm_with_metadata(&scratch, "zkml-gpu.weights", "privat"), &[]);
+    assert_eq!(code, 2, "a misspelt declaration must not publish: {message}");
+    assert!(message.contains("privat") && message.contains("hint:"), "{message}");
 }

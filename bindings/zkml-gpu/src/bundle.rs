@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu_circuits::layout::Port;
+use zkml_gpu_circuits::layout::{Port, WeightMode};
 use zkml_gpu_circuits::verify::{VerifyError, verify};
 
 use crate::backend::BackendChoice;
@@ -19,11 +19,6 @@ use crate::{Error, ModelKey};
 const FORMAT: &str = "zkml-gpu proof";
 /// Value of [`ProofBundle::version`].
 const VERSION: u32 = 1;
-/// Value of [`ProofBundle::weights`].
-pub const WEIGHTS: &str = "committed, hiding";
-/// Value of [`ProofBundle::note`]: there is no range proof of the weights yet, so they are field elements to the
-/// verifier, and weights outside the layout's mask are not ruled out.
-pub const NOTE: &str = "field-valued, architecture not proven";
 /// Largest `proof.json` that is read: millions of public values.
 const MAX_BYTES: u64 = 512 << 20;
 const HINT: &str = "proof.json is written by `zkml-gpu prove`; fetch it again from whoever made the proof";
@@ -42,9 +37,9 @@ pub struct ProofBundle {
     pub verifying_key: String,
     /// The back end that proved; for the record only, since all make the same proofs.
     pub backend: String,
-    /// How the weights are bound: `committed, hiding`.
+    /// How the weights are bound: [`ModelKey::weights`].
     pub weights: String,
-    /// What is not proven: `field-valued, architecture not proven`.
+    /// What the verifier knows of them: [`ModelKey::note`].
     pub note: String,
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
     pub insecure_srs: bool,
@@ -56,6 +51,23 @@ pub struct ProofBundle {
     pub proof: String,
     /// Blake2b digest of all other fields: finds damage, not fraud.
     pub checksum: String,
+}
+
+/// How the weights are bound.
+pub(crate) const fn weights(mode: WeightMode) -> &'static str {
+    match mode {
+        WeightMode::Committed => "committed, hiding",
+        WeightMode::Embedded => "embedded, public",
+    }
+}
+
+/// What the verifier knows of the weights. There is no range proof of committed ones yet, so they are field elements to
+/// the verifier, and weights outside the layout's mask are not ruled out. Embedded ones are fixed cells.
+pub(crate) const fn note(mode: WeightMode) -> &'static str {
+    match mode {
+        WeightMode::Committed => "field-valued, architecture not proven",
+        WeightMode::Embedded => "exact integers, fixed by the verifying key",
+    }
 }
 
 /// A public tensor: integers, their meaning, and the real numbers that they stand for.
@@ -137,8 +149,8 @@ impl ProofBundle {
             model: key.model().into(),
             verifying_key: key.digest(),
             backend: backend.into(),
-            weights: WEIGHTS.into(),
-            note: NOTE.into(),
+            weights: key.weights().into(),
+            note: key.note().into(),
             insecure_srs: key.is_insecure(),
             inputs: tensors(&statement.inputs, inputs),
             outputs: tensors(&statement.outputs, outputs),
@@ -224,8 +236,8 @@ impl ProofBundle {
         expect("version", self.version, VERSION)?;
         expect("model", &self.model, key.model())?;
         expect("verifying_key", &self.verifying_key, &key.digest())?;
-        expect("weights", &self.weights, WEIGHTS)?;
-        expect("note", &self.note, NOTE)?;
+        expect("weights", &self.weights, key.weights())?;
+        expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
         if self.backend.parse::<BackendChoice>().is_err() || self.backend == "auto" {
             let (field, got) = ("backend".into(), self.backend.escape_debug().to_string());

@@ -77,6 +77,16 @@ pub enum Error {
         /// What the system offers.
         available_bytes: u64,
     },
+    /// Weights declared private would become public.
+    #[error(
+        "the weights of '{model}' are declared private {declared}, but embedded weights are public: whoever has model.vk can check guesses of them, and every proof reveals more\nhint: leave them committed (--weights committed, the default), which hides them"
+    )]
+    PrivateWeights {
+        /// The model.
+        model: String,
+        /// By whom.
+        declared: &'static str,
+    },
     /// The model cannot be imported.
     #[error(transparent)]
     Import(#[from] ImportError),
@@ -125,6 +135,7 @@ impl Error {
             | Self::Input { .. }
             | Self::Artifact { .. }
             | Self::UnknownBackend { .. }
+            | Self::PrivateWeights { .. }
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } => ErrorClass::WouldNotFit,

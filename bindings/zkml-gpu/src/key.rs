@@ -8,13 +8,14 @@
 use std::path::Path;
 
 use zkml_gpu_circuits::keys::VerifyingKeys;
+use zkml_gpu_circuits::layout::WeightMode;
 
 use crate::files::{read_bounded, write_whole};
 use crate::text::is_printable;
-use crate::{Error, ProofBundle, Rejection};
+use crate::{Error, ProofBundle, Rejection, bundle};
 
 const MAGIC: &[u8; 8] = b"zkmlgpuV";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const DIGEST_BYTES: usize = 32;
 /// Magic, version, length of the name, length of the keys.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
@@ -24,7 +25,8 @@ pub(crate) const MAX_NAME_BYTES: usize = 255;
 const MAX_BYTES: u64 = 256 << 20;
 const HINT: &str = "model.vk is written by `zkml-gpu prove`; fetch it again from whoever published the model";
 
-/// A model's verifying key: circuit key, reference string's verifier part, model commitment and public statement.
+/// A model's verifying key: circuit key, reference string's verifier part, public statement, and the model commitment
+/// where the circuit key does not hold the weights.
 #[derive(Clone, Debug)]
 pub struct ModelKey {
     model: String,
@@ -87,6 +89,23 @@ impl ModelKey {
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
     pub fn is_insecure(&self) -> bool {
         self.keys.insecure_srs()
+    }
+
+    /// Where the learned values stand. Embedded ones are public: the key holds commitments to them without blinding, by
+    /// which a guess is checked, and each proof reveals one evaluation of every weight column.
+    pub fn weight_mode(&self) -> WeightMode {
+        self.keys.weights()
+    }
+
+    /// How the weights are bound: `committed, hiding` or `embedded, public`.
+    pub fn weights(&self) -> &'static str {
+        bundle::weights(self.weight_mode())
+    }
+
+    /// What the verifier knows of the weights: `field-valued, architecture not proven` of committed ones,
+    /// `exact integers, fixed by the verifying key` of embedded ones.
+    pub fn note(&self) -> &'static str {
+        bundle::note(self.weight_mode())
     }
 
     /// Digest of the whole file, lower-case hexadecimal.

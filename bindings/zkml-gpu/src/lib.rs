@@ -22,9 +22,14 @@
 //!
 //! Authors of Halo2 circuits need [`engine::create_proof`] only, a faster drop-in for the stock function.
 //!
-//! What is proven, with input and output public and weights hidden: whoever made the proof knows weights under the
-//! commitment in `model.vk` for which the quantised network, laid out as in `model.vk`, maps the input to the output. The
-//! weights are [field-valued](NOTE): nothing yet proves that they are small, or zero where the layout has none.
+//! What is proven, with input and output public, depends on where the weights stand ([`WeightMode`]):
+//!
+//! - **Committed**, the default: whoever made the proof knows weights under the commitment in `model.vk` for which the
+//!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. They are
+//!   [field-valued](ModelKey::note): nothing yet proves that they are small, or zero where the layout has none.
+//! - **Embedded** ([`LayoutOptions::weights`]): the quantised network whose integers are fixed cells of the circuit in
+//!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a model
+//!   [declared private](CompileOptions::private) is refused.
 
 mod backend;
 mod bundle;
@@ -39,7 +44,7 @@ mod prover;
 mod text;
 
 pub use backend::BackendChoice;
-pub use bundle::{NOTE, ProofBundle, PublicTensor, Rejection, WEIGHTS};
+pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use error::{Error, ErrorClass};
 pub use input::read_samples;
 pub use key::ModelKey;
@@ -47,7 +52,7 @@ pub use model::{CompileOptions, CompiledModel, Model};
 pub use prover::{ModelProver, Proved};
 
 pub use zkml_gpu_circuits::import::ImportOptions;
-pub use zkml_gpu_circuits::layout::{LayoutOptions, Summary};
+pub use zkml_gpu_circuits::layout::{LayoutOptions, Summary, WeightMode};
 pub use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Sample};
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 

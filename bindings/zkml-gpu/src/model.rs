@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Summary, lower};
+use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Summary, WeightMode, lower};
 use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, quantise};
 use zkml_gpu_engine::srs::Srs;
 
@@ -26,8 +26,10 @@ pub struct Model {
 pub struct CompileOptions {
     /// Widths of integers and the target for accuracy.
     pub quantisation: QuantOptions,
-    /// Bounds on the circuit.
+    /// Where the weights stand, and bounds on the circuit.
     pub layout: LayoutOptions,
+    /// Declares the weights private, as the model's own metadata may: refuses what would publish them.
+    pub private: bool,
 }
 
 impl Model {
@@ -43,6 +45,11 @@ impl Model {
     /// The model's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the file declares its weights private, by `zkml-gpu.weights = private` in its metadata.
+    pub fn is_declared_private(&self) -> bool {
+        self.float.is_declared_private()
     }
 
     /// Name and number of elements of each input.
@@ -63,12 +70,27 @@ impl Model {
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
-    /// [`Error::Quantise`] for unusable samples or weights, [`Error::Layout`] for a model without a circuit.
+    /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable samples
+    /// or weights, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
+        self.check_privacy(options)?;
         let mut quantised = quantise(self.float.graph(), samples, &options.quantisation)?;
         quantised.graph = lower(quantised.graph);
         let layout = Layout::compile(&quantised.graph, &options.layout)?;
         Ok(CompiledModel { name: self.name.clone(), quantised, layout })
+    }
+
+    /// Embedded weights are public.
+    fn check_privacy(&self, options: &CompileOptions) -> Result<(), Error> {
+        let declared = match (options.private, self.is_declared_private()) {
+            (true, _) => "by you",
+            (false, true) => "by the model's metadata",
+            (false, false) => return Ok(()),
+        };
+        match options.layout.weights {
+            WeightMode::Committed => Ok(()),
+            WeightMode::Embedded => Err(Error::PrivateWeights { model: self.name.clone(), declared }),
+        }
     }
 }
 
@@ -111,7 +133,8 @@ impl CompiledModel {
         &self.quantised.graph
     }
 
-    /// Makes keys, commits to the weights and loads the back end. Do it once and prove many times.
+    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove many
+    /// times.
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///

@@ -2,12 +2,13 @@
 //!
 //! | accumulator | input | degree |
 //! |---|---|---|
-//! | Weights | folded weights | 2 |
+//! | Weights | folded weights: their column, or the fold of the embedded ones | 2 |
 //! | Operand, OperandDigest | operand lanes or instance lanes, under the selectors that say which are read | 2 |
 //! | Result | accumulators of the row's values, under the row's kind | 3 |
 //! | ResultTotal | Result, where taken | 2 |
 //! | ResultDigest | activation lanes, under the row's kind | 2 |
 //! | Garbage | free coefficients, under their masks | 2 |
+//! | GarbageTotal | Garbage, where taken | 2 |
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
@@ -18,24 +19,40 @@ use crate::layout::{Accumulator, FixedRole, RowKind};
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
     let a = &config.architecture;
     for &accumulator in a.accumulators() {
-        meta.create_gate(format!("{accumulator:?}"), |cells| {
+        meta.create_gate(name(accumulator), |cells| {
             let mut row = Row::new(cells, config);
             let input = match accumulator {
-                // The link proof fixes the folded weights on every row outside the blinding rows.
-                Accumulator::Weights => row.advice(a.folded_weights()) * row.usable(),
+                Accumulator::Weights => weights(&mut row),
                 Accumulator::Operand | Accumulator::OperandDigest => operand(&mut row),
                 Accumulator::Result => result(&mut row),
-                Accumulator::ResultTotal => row
-                    .role(&FixedRole::Take)
-                    .map_or(super::constant(0), |take| take * row.accumulator(Accumulator::Result)),
+                Accumulator::ResultTotal => taken(&mut row, &FixedRole::Take, Accumulator::Result),
                 Accumulator::ResultDigest => digest(&mut row),
                 Accumulator::Garbage => garbage(&mut row),
+                Accumulator::GarbageTotal => taken(&mut row, &FixedRole::GarbageTake, Accumulator::Garbage),
             };
             let step = step(&mut row, accumulator);
             let index = a.accumulator(accumulator);
             vec![row.usable() * row.advice(index) - step * row.previous(index) - input]
         });
     }
+}
+
+const fn name(accumulator: Accumulator) -> &'static str {
+    match accumulator {
+        Accumulator::Weights => "weights",
+        Accumulator::Operand => "operand",
+        Accumulator::OperandDigest => "operand digest",
+        Accumulator::Result => "result",
+        Accumulator::ResultTotal => "result total",
+        Accumulator::ResultDigest => "result digest",
+        Accumulator::Garbage => "garbage",
+        Accumulator::GarbageTotal => "garbage total",
+    }
+}
+
+/// An accumulator on the rows where it is taken.
+fn taken(row: &mut Row<'_, '_>, role: &FixedRole, accumulator: Accumulator) -> Expression<Fr> {
+    row.role(role).map_or(super::constant(0), |take| take * row.accumulator(accumulator))
 }
 
 /// `Σ selector · power` over the accumulator's steps; at most one selector is 1 on a row.
@@ -46,6 +63,31 @@ fn step(row: &mut Row<'_, '_>, accumulator: Accumulator) -> Expression<Fr> {
         FixedRole::Step(of, power) if *of == accumulator => Some(row.fixed_at(index) * ring.power(*power)),
         _ => None,
     }))
+}
+
+/// `Σ_c s^c·W_c`.
+fn weights(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let a = row.architecture();
+    match a.folded_weights() {
+        // The link proof fixes the folded weights on every row outside the blinding rows.
+        Some(folded) => row.advice(folded) * row.usable(),
+        // Fixed cells: 0 where the bank has no value, the blinding rows among them.
+        None => fold(row, 0, a.embedded_columns()),
+    }
+}
+
+/// `Σ_{c < count} s^c·W_{first + c}`, by halves: an expression is evaluated recursively, and its depth must not grow with
+/// the number of columns.
+fn fold(row: &mut Row<'_, '_>, first: usize, count: usize) -> Expression<Fr> {
+    match count {
+        0 => super::constant(0),
+        1 => row.weight(first),
+        _ => {
+            let (ring, half) = (row.ring(), count / 2);
+            let low = fold(row, first, half);
+            low + ring.pow(&ring.s, half) * fold(row, first + half, count - half)
+        }
+    }
 }
 
 /// Operand lanes of the row: all, the first, or the instance's. Unread lanes do not count.

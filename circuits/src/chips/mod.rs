@@ -31,6 +31,8 @@ pub struct NetworkConfig {
     pub(crate) architecture: Architecture,
     pub(crate) advice: Vec<Column<Advice>>,
     pub(crate) fixed: Vec<Column<Fixed>>,
+    /// The weight bank, where it is embedded.
+    pub(crate) weights: Vec<Column<Fixed>>,
     pub(crate) instance: Vec<Column<Instance>>,
     pub(crate) challenges: Challenges<Challenge>,
 }
@@ -40,7 +42,7 @@ pub struct NetworkConfig {
 pub struct Challenges<T> {
     /// Tells output channels apart; squeezed after phase 1.
     pub s: T,
-    /// Tells positions apart; squeezed, like the rest, after phase 2.
+    /// Tells positions apart; squeezed, like the rest, after phase 2, or together with `s` where nothing stands between.
     pub r: T,
     /// Tells identities apart.
     pub t: T,
@@ -68,14 +70,24 @@ pub(crate) fn unusable_rows(architecture: &Architecture) -> usize {
 pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architecture) -> NetworkConfig {
     let a = &architecture;
     let fixed = a.fixed.iter().map(|_| meta.fixed_column()).collect();
+    let weights = (0..a.embedded_columns()).map(|_| meta.fixed_column()).collect();
     let instance = (0..a.instance_columns()).map(|_| meta.instance_column()).collect();
     let mut advice: Vec<Column<Advice>> = (0..a.first_phase()).map(|_| meta.advice_column_in(FirstPhase)).collect();
     let s = meta.challenge_usable_after(FirstPhase);
     advice.extend((0..a.second_phase()).map(|_| meta.advice_column_in(SecondPhase)));
-    let [r, t, alpha, theta] = [(); 4].map(|()| meta.challenge_usable_after(SecondPhase));
-    advice.extend((0..a.third_phase()).map(|_| meta.advice_column_in(ThirdPhase)));
+    // Halo2 has no phase without columns. Where nothing is committed between s and r, all that the identities hold is in
+    // phase 1, before both, and each identity is one polynomial in s and r, zero at a point that is drawn after it.
+    let between = a.second_phase() > 0;
+    let [r, t, alpha, theta] = [(); 4].map(|()| match between {
+        true => meta.challenge_usable_after(SecondPhase),
+        false => meta.challenge_usable_after(FirstPhase),
+    });
+    advice.extend((0..a.third_phase()).map(|_| match between {
+        true => meta.advice_column_in(ThirdPhase),
+        false => meta.advice_column_in(SecondPhase),
+    }));
     let challenges = Challenges { s, r, t, alpha, theta };
-    let config = NetworkConfig { architecture, advice, fixed, instance, challenges };
+    let config = NetworkConfig { architecture, advice, fixed, weights, instance, challenges };
     accumulators::configure(meta, &config);
     pool::configure(meta, &config);
     gather::configure(meta, &config);
@@ -117,6 +129,11 @@ impl<'r, 'm> Row<'r, 'm> {
 
     pub(crate) fn fixed_at(&mut self, index: usize) -> Expression<Fr> {
         self.cells.query_fixed(self.config.fixed[index], Rotation::cur())
+    }
+
+    /// A column of the embedded weight bank.
+    pub(crate) fn weight(&mut self, column: usize) -> Expression<Fr> {
+        self.cells.query_fixed(self.config.weights[column], Rotation::cur())
     }
 
     /// A fixed column by role; `None` where this circuit has none, and so no row with that role.

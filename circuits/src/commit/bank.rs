@@ -67,10 +67,13 @@ impl Bank {
     /// A column over `n` rows.
     pub fn column(&self, column: usize, n: usize) -> Vec<Fr> {
         let mut dense = vec![Fr::ZERO; n];
-        for row in &self.rows {
-            dense[row.row as usize] = scalar::from_i64(row.get(column));
-        }
+        self.cells(column).for_each(|(row, value)| dense[row] = scalar::from_i64(value));
         dense
+    }
+
+    /// Rows and values of a column; it is 0 elsewhere.
+    pub(crate) fn cells(&self, column: usize) -> impl Iterator<Item = (usize, i64)> {
+        self.rows.iter().map(move |row| (row.row as usize, row.get(column)))
     }
 
     /// `Σ_c s^c · W_c` on the first `usable` rows.

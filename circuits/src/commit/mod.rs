@@ -1,5 +1,5 @@
-//! Weights outside the circuit: the weight bank, its commitment, and the proof that a circuit's folded weights are its
-//! fold.
+//! The weight bank; and weights outside the circuit: the bank's commitment, and the proof that a circuit's folded weights
+//! are its fold. Embedded weights are fixed columns of the circuit and need neither.
 //!
 //! The bank's columns `W_c` are committed once per model. In the circuit only `F = Σ_c s^c·W_c` appears, one column. KZG
 //! is homomorphic, so `[F] - Σ_c s^c·[W_c]` commits to the difference of the two; they must agree on every row but the
@@ -19,12 +19,13 @@ use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_engine::{BackendError, backend::Backend};
 
-/// The prover's side of a model commitment: the learned values and the blinding rows. Secret where the weights are.
+/// The prover's side of the weights: the learned values and, where they are committed, the blinding rows of the commitment.
+/// Secret where the weights are.
 #[derive(Clone)]
 pub struct ModelOpening {
     /// The learned values by row and column.
     pub bank: Bank,
-    /// Blinding rows of each column.
+    /// Blinding rows of each column; none where the weights are embedded.
     pub blinds: Vec<Vec<Fr>>,
 }
 
@@ -38,6 +39,11 @@ impl std::fmt::Debug for ModelOpening {
 const BATCH: usize = 32;
 
 impl ModelOpening {
+    /// The learned values of a circuit that embeds them: there is nothing to open.
+    pub const fn embedded(bank: Bank) -> Self {
+        Self { bank, blinds: Vec::new() }
+    }
+
     /// Draws blinding rows and commits to the bank's columns over `n` rows.
     ///
     /// # Errors

@@ -34,6 +34,14 @@ pub enum ImportError {
         /// What the analysis said.
         cause: String,
     },
+    /// Metadata that does not say what it is for.
+    #[error("the model's metadata has {key} = '{}'\nhint: the values are `private` and `public`", .value.escape_debug())]
+    Declaration {
+        /// The entry.
+        key: &'static str,
+        /// Its value.
+        value: String,
+    },
     /// A dimension without a number.
     #[error(
         "input '{input}' has the unknown dimension '{dimension}' at axis {axis}\nhint: give its size, as in `{dimension}=16`"

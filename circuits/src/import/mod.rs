@@ -72,6 +72,7 @@ pub struct ImportOptions {
 /// An imported model: its float graph, and tract's plan of the whole model as the reference.
 pub struct FloatModel {
     graph: FloatGraph,
+    private: bool,
     plan: Arc<TypedRunnableModel>,
 }
 
@@ -109,12 +110,17 @@ impl FloatModel {
         let failed = |cause| ImportError::Run { model: graph.name.clone(), cause };
         let plan = read::guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));
         let plan = plan.map_err(failed)?.map_err(|e| failed(read::chain(&e)))?;
-        Ok(Self { graph, plan })
+        Ok(Self { graph, private: source.private, plan })
     }
 
     /// The operations to be proved.
     pub fn graph(&self) -> &FloatGraph {
         &self.graph
+    }
+
+    /// Whether the file declares its weights private: `zkml-gpu.weights = private` among its `metadata_props`.
+    pub const fn is_declared_private(&self) -> bool {
+        self.private
     }
 
     /// Runs the model in tract: the float reference. Inputs and outputs are flat, in the model's axis order.

@@ -15,10 +15,15 @@ use super::{ImportError, ImportOptions};
 /// Most elements of a tensor, 1 GiB of floats: far beyond what can be proved.
 const MAX_ELEMENTS: usize = 1 << 28;
 
+/// Entry of a model's metadata by which it declares its weights `private` or `public`.
+const WEIGHTS_KEY: &str = "zkml-gpu.weights";
+
 /// A typed model and what error messages need of its source.
 pub(super) struct Source {
     /// Name of the graph.
     pub(super) name: String,
+    /// Whether the weights are declared private.
+    pub(super) private: bool,
     /// The model after type inference and decluttering.
     pub(super) model: TypedModel,
     /// Name and operator of each ONNX node.
@@ -41,13 +46,27 @@ pub(super) fn read(
     if graph.output.is_empty() {
         return Err(not_onnx("its graph has no output".into()));
     }
+    let private = declares_private(&proto)?;
     check_names(graph).map_err(invalid)?;
     let origins = origins(graph);
     check_operators(&onnx, graph, &origins)?;
     let folder = folder.and_then(Path::to_str);
     let model = guarded(|| analyse(&onnx, &proto, folder, options)).map_err(invalid)?;
     let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
-    Ok(Source { name: name(&proto, file), model, origins })
+    Ok(Source { name: name(&proto, file), private, model, origins })
+}
+
+/// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish them.
+fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
+    let mut private = false;
+    for entry in proto.metadata_props.iter().filter(|entry| entry.key == WEIGHTS_KEY) {
+        match entry.value.as_str() {
+            "private" => private = true,
+            "public" => {}
+            value => return Err(ImportError::Declaration { key: WEIGHTS_KEY, value: value.into() }),
+        }
+    }
+    Ok(private)
 }
 
 /// Type and shape inference. Fails with our own error, or with tract's.

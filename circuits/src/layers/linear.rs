@@ -1,9 +1,10 @@
 //! Products with learned weights: `Σ_ci X_ci(r)·W_ci(r, s) + B(s)·V(r) = Y(r, s) + G(r)`.
 //!
 //! `W_ci = Σ_co s^(C-1-co)·K_co,ci(r)` comes from the weight bank, `Y = Σ_co s^(C-1-co)·Σ r^e·acc` runs over the result
-//! bank, `V` is the sum of the outputs' powers of `r`, and `G` holds the coefficients that are not outputs, folded over
-//! the output channels: they are committed after `s` and before `r`, so an output's coefficient is fixed before both. With
-//! groups, `K_co,ci` is 0 across groups.
+//! bank, `V` is the sum of the outputs' powers of `r`, and `G` holds the coefficients that are not outputs. Folded over
+//! the output channels, they are committed after `s` and before `r`, so an output's coefficient is fixed before both;
+//! with embedded weights they are not folded, `G = Σ_co s^(C-1-co)·G_co(r)`, and committed before both, as the outputs are.
+//! With groups, `K_co,ci` is 0 across groups.
 //! As integers: `|acc| < 2^60` (graph validation) and `q·2^S + rem` alike, far below p/2, so equality modulo p is
 //! equality.
 
@@ -38,7 +39,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, linear: &Linear) ->
         };
         planner.place_results(index, &entries, order, shift)?;
     }
-    planner.place_garbage(index, product.free(), product.row_pitch, identity);
+    planner.place_garbage(index, linear.out_channels, &product.free(), product.row_pitch, identity);
     Ok(())
 }
 

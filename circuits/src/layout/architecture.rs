@@ -1,7 +1,7 @@
 //! What the constraint system depends on: the numbers of columns, and the role of each fixed column.
 //!
 //! Nothing here depends on the weights beyond the widths that their ranges need, so a retrained model of the same shape
-//! keeps its keys.
+//! keeps its architecture; with committed weights, also its circuit's keys.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,13 +23,15 @@ pub enum Accumulator {
     ResultTotal,
     /// Digest of a result after requantisation.
     ResultDigest,
-    /// Free product coefficients; the last, because circuits without them have no such column.
+    /// Free product coefficients; of one output channel where each channel has its own.
     Garbage,
+    /// The same over all output channels: adds `Garbage` where [`FixedRole::GarbageTake`] is set.
+    GarbageTotal,
 }
 
 impl Accumulator {
     /// All, in column order.
-    pub const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
@@ -37,6 +39,7 @@ impl Accumulator {
         Self::ResultTotal,
         Self::ResultDigest,
         Self::Garbage,
+        Self::GarbageTotal,
     ];
 }
 
@@ -126,6 +129,8 @@ pub enum FixedRole {
     InstanceSingle,
     /// `ResultTotal` adds `Result` on this row.
     Take,
+    /// `GarbageTotal` adds `Garbage` on this row.
+    GarbageTake,
     /// Free coefficient allowed in this garbage lane.
     GarbageMask(usize),
     /// Index that copy `k` of the row gathers; 0 gathers the constant 0.
@@ -158,6 +163,21 @@ pub enum FixedRole {
     },
 }
 
+/// Where the learned values stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightMode {
+    /// In columns outside the circuit, committed with blinding: the weights stay hidden.
+    #[default]
+    Committed,
+    /// In fixed columns of the circuit: a proof is a plain Halo2 proof, and the weights are public. The commitments to
+    /// fixed columns are not blinded, and each proof reveals one evaluation of every column.
+    ///
+    /// The circuit has two phases, all that the stock prover of halo2-axiom can prove (its phase counter refuses to leave
+    /// the third one), so that both provers prove the same circuit. Free coefficients are then not folded over channels.
+    Embedded,
+}
+
 /// Shape of the constraint system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Architecture {
@@ -187,9 +207,11 @@ pub struct Architecture {
     pub raw_output: bool,
     /// Lookups that share one helper column.
     pub lookup_group: usize,
-    /// Columns of the weight bank, outside the circuit.
+    /// Where the weight bank stands.
+    pub weights: WeightMode,
+    /// Columns of the weight bank.
     pub weight_columns: usize,
-    /// Roles of the fixed columns, in column order.
+    /// Roles of the fixed columns, in column order; embedded weights follow them.
     pub fixed: Vec<FixedRole>,
 }
 
@@ -213,15 +235,19 @@ impl Architecture {
 
     /// Advice columns of phase 1.
     pub const fn first_phase(&self) -> usize {
-        self.multiplicity() + 1
+        match self.weights {
+            WeightMode::Committed => self.multiplicity() + 1,
+            WeightMode::Embedded => self.garbage(self.garbage_lanes),
+        }
     }
 
-    /// Advice columns of phase 2: folded weights, free coefficients.
+    /// Advice columns between the challenges `s` and `r`: folded weights and coefficients folded alike. None where the
+    /// weights are embedded.
     pub const fn second_phase(&self) -> usize {
-        1 + self.garbage_lanes
+        self.garbage(self.garbage_lanes) - self.first_phase()
     }
 
-    /// Advice columns of phase 3.
+    /// Advice columns after all challenges.
     pub const fn third_phase(&self) -> usize {
         self.sum() + 1 - self.first_phase() - self.second_phase()
     }
@@ -277,14 +303,18 @@ impl Architecture {
         self.product(self.product_columns)
     }
 
-    /// Folded weights: the column that the link proof ties to the model commitment.
-    pub const fn folded_weights(&self) -> usize {
-        self.first_phase()
+    /// Folded weights: the column that the link proof ties to the model commitment. Embedded weights are folded by the
+    /// gate that reads them.
+    pub const fn folded_weights(&self) -> Option<usize> {
+        match self.weights {
+            WeightMode::Committed => Some(self.multiplicity() + 1),
+            WeightMode::Embedded => None,
+        }
     }
 
     /// Free coefficient.
     pub const fn garbage(&self, lane: usize) -> usize {
-        self.folded_weights() + 1 + lane
+        self.multiplicity() + 1 + self.folded_weights().is_some() as usize + lane
     }
 
     /// Accumulator column.
@@ -292,18 +322,21 @@ impl Architecture {
         self.first_phase() + self.second_phase() + accumulator as usize
     }
 
-    /// The accumulators, in column order.
-    pub fn accumulators(&self) -> &'static [Accumulator] {
-        &Accumulator::ALL[..self.accumulator_columns()]
-    }
-
-    const fn accumulator_columns(&self) -> usize {
-        Accumulator::ALL.len() - if self.garbage_lanes > 0 { 0 } else { 1 }
+    /// The accumulators that the circuit has, in column order.
+    pub(crate) const fn accumulators(&self) -> &'static [Accumulator] {
+        let all = &Accumulator::ALL;
+        let (without_garbage, without_total) =
+            (all.split_at(Accumulator::Garbage as usize).0, all.split_at(all.len() - 1).0);
+        match (self.garbage_lanes, self.weights) {
+            (0, _) => without_garbage,
+            (_, WeightMode::Committed) => without_total,
+            (_, WeightMode::Embedded) => all,
+        }
     }
 
     /// Helper of a lookup group.
     pub const fn helper(&self, group: usize) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulator_columns() + group
+        self.first_phase() + self.second_phase() + self.accumulators().len() + group
     }
 
     /// Helper of the table.
@@ -331,6 +364,19 @@ impl Architecture {
         self.sum() + 1
     }
 
+    /// Columns of the weight bank that are fixed columns of the circuit.
+    pub const fn embedded_columns(&self) -> usize {
+        match self.weights {
+            WeightMode::Committed => 0,
+            WeightMode::Embedded => self.weight_columns,
+        }
+    }
+
+    /// All fixed columns.
+    pub const fn fixed_columns(&self) -> usize {
+        self.fixed.len() + self.embedded_columns()
+    }
+
     /// Instance columns: operand lanes, then the raw outputs.
     pub const fn instance_columns(&self) -> usize {
         self.operand_lanes + self.raw_output as usize
@@ -344,7 +390,7 @@ impl Architecture {
     /// Whether the cells that a role's gates read exist.
     fn has_cells_of(&self, role: &FixedRole) -> bool {
         let requantise = self.requantise_columns();
-        let garbage = |accumulator: &Accumulator| *accumulator != Accumulator::Garbage || self.garbage_lanes > 0;
+        let exists = |accumulator: &Accumulator| self.accumulators().contains(accumulator);
         let fits = |cells: Option<usize>, columns: usize| cells.is_some_and(|cells| cells <= columns);
         let products = |size: usize| size > 1 && chips::pool::partial_products(self, size) <= self.product_columns;
         match role {
@@ -368,8 +414,9 @@ impl Architecture {
             }
             FixedRole::Kind(RowKind::Raw) => self.raw_output,
             FixedRole::Step(accumulator, _) | FixedRole::Term { source: Source::Accumulator(accumulator), .. } => {
-                garbage(accumulator)
+                exists(accumulator)
             }
+            FixedRole::GarbageTake => exists(&Accumulator::GarbageTotal),
             _ => true,
         }
     }
@@ -396,7 +443,9 @@ impl Architecture {
             self.excess_limbs,
             self.spread_limbs,
         ];
-        if counts.iter().any(|count| *count > MAX_COLUMNS) || self.fixed.len() > MAX_FIXED_COLUMNS {
+        // First the weight columns alone, so that the sum cannot overflow.
+        let few = self.weight_columns <= MAX_WEIGHT_COLUMNS && self.fixed_columns() <= MAX_FIXED_COLUMNS;
+        if counts.iter().any(|count| *count > MAX_COLUMNS) || !few {
             return Err("too many columns".into());
         }
         let shape = (1..=30).contains(&self.shift)
@@ -405,8 +454,7 @@ impl Architecture {
             && self.operand_columns <= self.operand_lanes
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| self.has_cells_of(role))
-            && self.activation_lanes > 0
-            && self.weight_columns <= MAX_WEIGHT_COLUMNS;
+            && self.activation_lanes > 0;
         let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);
         if shape && nodes <= MAX_EXPONENTS { Ok(()) } else { Err("numbers out of bounds".into()) }
     }

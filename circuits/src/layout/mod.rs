@@ -5,7 +5,8 @@
 //! - the **operand bank** holds, for each product, a copy of its operand beside the folded weights, channel by channel;
 //!   public inputs and outputs stand there too, read from the instance columns;
 //! - the **result bank** holds every requantised value once, with its remainder and excess;
-//! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs.
+//! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs: folded over
+//!   output channels where the weights are committed, channel by channel where they are embedded.
 //!
 //! Every identity is one sum of terms at the ends of accumulators, weighted by its own power of `t`, in one grand sum.
 
@@ -21,7 +22,7 @@ mod tensors;
 
 use thiserror::Error;
 
-pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source};
+pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source, WeightMode};
 pub use challenge::{Factor, Power, Ring, Variable};
 pub use geometry::Geometry;
 pub use lower::lower;
@@ -70,7 +71,10 @@ pub const MAX_K: u32 = 22;
 pub struct LayoutOptions {
     /// Largest circuit size to consider, at most [`MAX_K`].
     pub max_k: u32,
-    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication.
+    /// Where the learned values stand.
+    pub weights: WeightMode,
+    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication,
+    /// and, where the weights are embedded, the proof 32 bytes and the prover a fixed column.
     pub max_weight_columns: usize,
     /// Lookups that share one helper column: gates then have degree `lookup_group + 2`, 1 to 3.
     pub lookup_group: usize,
@@ -80,7 +84,7 @@ impl Default for LayoutOptions {
     fn default() -> Self {
         // Degree 4: two lookups a helper column. Halving the helpers saves more multi-scalar multiplication than the
         // third coset costs.
-        Self { max_k: 20, max_weight_columns: 1024, lookup_group: 2 }
+        Self { max_k: 20, weights: WeightMode::default(), max_weight_columns: 1024, lookup_group: 2 }
     }
 }
 
@@ -160,11 +164,13 @@ pub enum BankValues {
     Offset(u32),
 }
 
-/// The free coefficients of one convolution.
+/// The free coefficients of one convolution, or of one of its output channels.
 #[derive(Clone, Debug)]
 pub struct GarbageRun {
     /// The node.
     pub node: u32,
+    /// The output channel; none where the coefficients are folded over all of them.
+    pub channel: Option<u32>,
     /// Row pitch of its product polynomial.
     pub row_pitch: usize,
     /// First row; position `p` (exponent `degree - p`, `degree` being one less than rows × lanes) is in row `first_row + p / lanes`, lane `p % lanes`.
@@ -214,7 +220,7 @@ pub struct Summary {
     pub rows: usize,
     /// Advice columns.
     pub advice_columns: usize,
-    /// Fixed columns.
+    /// Fixed columns, embedded weights among them.
     pub fixed_columns: usize,
     /// Columns of the weight bank.
     pub weight_columns: usize,
@@ -254,7 +260,7 @@ impl Layout {
             k: self.k,
             rows: self.rows.into_iter().max().unwrap_or(0),
             advice_columns: self.architecture.advice_columns(),
-            fixed_columns: self.architecture.fixed.len(),
+            fixed_columns: self.architecture.fixed_columns(),
             weight_columns: self.architecture.weight_columns,
             lookups: self.results.iter().map(|row| row.lookups(&self.architecture)).sum(),
             table_rows: self.tables.rows.len(),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Accumulator, BankRow, BankValues, Factor, FixedRole, GarbageRun, GatherCell, Gathered, Geometry, LayoutError,
-    OperandCell, Placement, Power, ResultRow, RowKind, Source, Tables,
+    OperandCell, Placement, Power, ResultRow, RowKind, Source, Tables, WeightMode,
     search::Widths,
     tensors::{Piece, Tensors},
 };
@@ -389,16 +389,46 @@ impl<'g> Planner<'g> {
     }
 
     /// Places the free coefficients of a product polynomial (`free[p]` for exponent `free.len() - 1 - p`), as a term of
-    /// `identity`.
-    pub(crate) fn place_garbage(&mut self, node: usize, mut free: Vec<bool>, row_pitch: usize, identity: usize) {
+    /// `identity`: one run that is folded over the `channels` between the challenges, or one for each channel before both.
+    pub(crate) fn place_garbage(
+        &mut self,
+        node: usize,
+        channels: usize,
+        free: &[bool],
+        row_pitch: usize,
+        identity: usize,
+    ) {
         self.reach(free.len() - 1);
         if !free.contains(&true) {
             return;
         }
+        let source = match self.widths.weights {
+            WeightMode::Committed => {
+                self.place_garbage_run(node, None, free, row_pitch);
+                Accumulator::Garbage
+            }
+            WeightMode::Embedded => {
+                for channel in 0..channels {
+                    let first_row = self.garbage_row;
+                    self.place_garbage_run(node, Some(channel as u32), free, row_pitch);
+                    let last = self.garbage_row - 1;
+                    self.set(FixedRole::GarbageTake, last, 1);
+                    if channel > 0 {
+                        (first_row..last).for_each(|row| self.step(Accumulator::GarbageTotal, row, Power::KEEP));
+                        self.step(Accumulator::GarbageTotal, last, Power::s(1));
+                    }
+                }
+                Accumulator::GarbageTotal
+            }
+        };
+        self.term(identity, Source::Accumulator(source), self.garbage_row - 1, Factor::default(), -1);
+    }
+
+    fn place_garbage_run(&mut self, node: usize, channel: Option<u32>, free: &[bool], row_pitch: usize) {
         let lanes = self.widths.garbage_lanes;
         // Leading positions fill the first row: exponents beyond the product's degree, never free.
         let padding = free.len().next_multiple_of(lanes) - free.len();
-        free.splice(0..0, std::iter::repeat_n(false, padding));
+        let free: Vec<bool> = std::iter::repeat_n(false, padding).chain(free.iter().copied()).collect();
         let first_row = self.garbage_row;
         for (i, row) in free.chunks(lanes).enumerate() {
             if i > 0 {
@@ -409,9 +439,7 @@ impl<'g> Planner<'g> {
             }
         }
         self.garbage_row += free.len() / lanes;
-        let garbage = Source::Accumulator(Accumulator::Garbage);
-        self.term(identity, garbage, self.garbage_row - 1, Factor::default(), -1);
-        self.garbage.push(GarbageRun { node: node as u32, row_pitch, first_row: first_row as u32, free });
+        self.garbage.push(GarbageRun { node: node as u32, channel, row_pitch, first_row: first_row as u32, free });
     }
 
     /// Copy column `k` of `row` reads this element of a tensor by lookup.

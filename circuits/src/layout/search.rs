@@ -2,7 +2,7 @@
 
 use super::{
     Architecture, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement, Tables,
-    tensors::Tensors,
+    WeightMode, tensors::Tensors,
 };
 use crate::{
     chips,
@@ -21,6 +21,8 @@ pub(crate) struct Widths {
     pub(crate) weight_columns: usize,
     /// Free coefficients per row.
     pub(crate) garbage_lanes: usize,
+    /// Whether the weights are embedded, so that each output channel has free coefficients of its own.
+    pub(crate) weights: WeightMode,
 }
 
 /// Relative cost of a cell to the prover: a full-size field element in the multi-scalar multiplication, transforms and
@@ -62,8 +64,8 @@ pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, Lay
 fn cost(layout: &Layout) -> usize {
     let a = &layout.architecture;
     let full = a.second_phase() + a.third_phase();
-    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed.len() * FIXED_CELL;
-    // A weight column costs the prover nothing and the verifier little: it only breaks ties.
+    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed_columns() * FIXED_CELL;
+    // A committed weight column costs the prover nothing and the verifier little: it only breaks ties.
     (per_row << layout.k) + a.weight_columns
 }
 
@@ -89,7 +91,8 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
     for &weight_columns in &weights {
         for operand_lanes in [1, 2, 4, 8] {
             for activation_lanes in [1, 2, 4] {
-                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1 });
+                let weights = options.weights;
+                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1, weights });
             }
         }
     }
@@ -143,7 +146,26 @@ fn activations(graph: &Graph) -> Vec<Activation> {
     all
 }
 
-fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -> Result<Layout, LayoutError> {
+fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, mut widths: Widths) -> Result<Layout, LayoutError> {
+    let (mut planner, mut statement) = place(graph, widths)?;
+    // Free coefficients that are not folded fill the rows that the other banks take, in as many columns as it needs.
+    let room = room_for_garbage(&planner, options, limbs);
+    while planner.rows()[2] > room && widths.weights == WeightMode::Embedded {
+        widths.garbage_lanes = (widths.garbage_lanes * planner.rows()[2]).div_ceil(room).max(widths.garbage_lanes + 1);
+        (planner, statement) = place(graph, widths)?;
+    }
+    finish(planner, options, limbs, statement)
+}
+
+/// Usable rows of the smallest circuit that has room for everything but free coefficients.
+fn room_for_garbage(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> usize {
+    let unusable = chips::unusable_rows(&architecture(planner, options, limbs));
+    let [operand, result, _, table] = planner.rows();
+    (operand.max(result).max(table) + unusable).next_power_of_two() - unusable
+}
+
+/// All rows of a plan.
+fn place(graph: &Graph, widths: Widths) -> Result<(Planner<'_>, Statement), LayoutError> {
     let tensors = Tensors::new(graph, widths.operand_lanes).map_err(|index| LayoutError::Unsupported {
         node: graph.nodes[index].name.clone(),
         reason: "it reads a tensor under another shape than an earlier node: the graph was not lowered".into(),
@@ -161,7 +183,7 @@ fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -
     }
     let statement = place_ports(&mut planner)?;
     planner.finish_gathers();
-    finish(planner, options, limbs, statement)
+    Ok((planner, statement))
 }
 
 fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
@@ -241,6 +263,7 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
         gather_by_index: planner.has(&FixedRole::CandidateStride),
         raw_output: !planner.raw_places.is_empty(),
         lookup_group: options.lookup_group.clamp(1, 3),
+        weights: options.weights,
         weight_columns: planner.widths.weight_columns,
         fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
         ..Architecture::default()

@@ -1,12 +1,12 @@
 //! Phase 1: small integers. Copies of operands, requantised values with their remainders and excesses, differences of
-//! maxima, and the multiplicities of the tables.
+//! maxima, free coefficients that are not folded, and the multiplicities of the tables.
 
 use std::collections::HashMap;
 
 use ff::Field;
 use halo2curves::bn256::Fr;
 
-use super::dense;
+use super::{dense, garbage};
 use crate::{
     chips::{
         columns::{self, Key, keys},
@@ -61,9 +61,23 @@ impl FirstPhase {
                 phase.fill_result(a, graph, execution, row, activation);
             }
         }
+        phase.fill_garbage(layout, graph, execution);
         phase.fill_products(layout);
         phase.fill_multiplicities(layout);
         phase
+    }
+
+    /// Free coefficients of single channels; folded ones are in phase 2.
+    fn fill_garbage(&mut self, layout: &Layout, graph: &Graph, execution: &Execution) {
+        let a = &layout.architecture;
+        for run in &layout.garbage {
+            let Some(channel) = run.channel else { continue };
+            let coefficients = garbage::of_channel(graph, execution, run, channel as usize);
+            for (position, value) in coefficients.into_iter().enumerate() {
+                let row = run.first_row as usize + position / a.garbage_lanes;
+                self.columns[a.garbage(position % a.garbage_lanes)][row] = value;
+            }
+        }
     }
 
     fn fill_result(

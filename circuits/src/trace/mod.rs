@@ -4,13 +4,14 @@
 //! those of the gates (`chips::columns`).
 
 mod first;
+mod garbage;
 mod second;
 mod third;
 
 use halo2curves::bn256::Fr;
 
 pub use first::FirstPhase;
-pub(crate) use second::second_phase;
+pub(crate) use second::SecondPhase;
 pub(crate) use third::{Before, third_phase};
 
 use crate::layout::{FixedRole, Layout};

@@ -3,7 +3,7 @@
 use ff::Field;
 use halo2curves::bn256::Fr;
 
-use super::{FirstPhase, dense, first::gather_indices, invert_all};
+use super::{FirstPhase, SecondPhase, dense, first::gather_indices, invert_all};
 use crate::{
     chips::{
         Challenges,
@@ -14,19 +14,18 @@ use crate::{
 };
 
 /// Everything before phase 3.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(crate) struct Before<'a> {
     pub(crate) layout: &'a Layout,
     pub(crate) first: &'a FirstPhase,
-    pub(crate) second: &'a [Vec<Fr>],
+    pub(crate) second: &'a SecondPhase,
     pub(crate) instances: &'a [Vec<Fr>],
 }
 
 /// The columns of phase 3 over the usable rows, in column order.
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
-    let a = &before.layout.architecture;
-    a.accumulators().iter().for_each(|accumulator| builder.accumulate(*accumulator));
+    before.layout.architecture.accumulators().iter().for_each(|accumulator| builder.accumulate(*accumulator));
     builder.look_up();
     builder.sum();
     builder.columns
@@ -83,17 +82,21 @@ impl<'a> Builder<'a> {
 
     fn input(&self, accumulator: Accumulator) -> Vec<Fr> {
         match accumulator {
-            Accumulator::Weights => self.before.second[0].clone(),
+            Accumulator::Weights => self.before.second.folded.clone(),
             Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
             Accumulator::Result => self.result_input(),
-            Accumulator::ResultTotal => {
-                let taken = dense(self.before.layout, &FixedRole::Take, self.usable);
-                let result = self.column(self.a.accumulator(Accumulator::Result));
-                result.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
-            }
+            Accumulator::ResultTotal => self.taken(&FixedRole::Take, Accumulator::Result),
             Accumulator::ResultDigest => self.digest_input(),
             Accumulator::Garbage => self.garbage_input(),
+            Accumulator::GarbageTotal => self.taken(&FixedRole::GarbageTake, Accumulator::Garbage),
         }
+    }
+
+    /// An accumulator on the rows where it is taken.
+    fn taken(&self, role: &FixedRole, accumulator: Accumulator) -> Vec<Fr> {
+        let taken = dense(self.before.layout, role, self.usable);
+        let values = self.column(self.a.accumulator(accumulator));
+        values.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
     }
 
     fn operand_input(&self) -> Vec<Fr> {
@@ -140,7 +143,11 @@ impl<'a> Builder<'a> {
         let lanes = self.a.garbage_lanes;
         let masks: Vec<Vec<i64>> =
             (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::GarbageMask(lane), self.usable)).collect();
-        let cell = |lane: usize, row: usize| self.before.second[1 + lane][row] * Fr::from(masks[lane][row] as u64);
+        let value = |lane: usize, row: usize| match self.before.second.garbage.get(lane) {
+            Some(folded) => folded[row],
+            None => self.small(self.a.garbage(lane), row),
+        };
+        let cell = |lane: usize, row: usize| value(lane, row) * Fr::from(masks[lane][row] as u64);
         (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
