@@ -89,10 +89,17 @@ impl Bank {
     /// Adds `delta` to one value: for tests that a changed model is rejected.
     #[doc(hidden)]
     pub fn change(&mut self, index: usize, column: usize, delta: i16) {
-        let row = &self.rows[index];
-        let mut values: Vec<i64> = (0..self.columns).map(|column| row.get(column)).collect();
-        values[column] += i64::from(delta);
-        self.rows[index] = Row { row: row.row, first: 0, values: Values::Wide(values.into()) };
+        let row = &mut self.rows[index];
+        match (&mut row.values, column.checked_sub(row.first)) {
+            (Values::Narrow(values), Some(i)) if i < values.len() => values[i] = values[i].wrapping_add(delta),
+            (Values::Wide(values), Some(i)) if i < values.len() => values[i] += i64::from(delta),
+            // A value where the architecture has none.
+            _ => {
+                let mut values: Vec<i64> = (0..self.columns).map(|column| row.get(column)).collect();
+                values[column] += i64::from(delta);
+                *row = Row { row: row.row, first: 0, values: Values::Wide(values.into()) };
+            }
+        }
     }
 }
 
