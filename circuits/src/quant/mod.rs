@@ -21,6 +21,8 @@ mod calibrate;
 mod convert;
 mod error;
 mod group;
+mod scales;
+mod table;
 
 use crate::graph::Graph;
 use crate::import::FloatGraph;
