@@ -251,6 +251,9 @@ def pools():
 def large_pools():
     m = Model("max_pool_global", 1, 3, 5, 4)
     m.save(m.op("Flatten", m.op("GlobalMaxPool", m.op("Relu", m.conv("input", 3, 4, [2, 2])))))
+    m = Model("average_pool_global_large", 1, 2, 19, 17)
+    x = m.op("Flatten", m.op("GlobalAveragePool", m.op("Relu", "input")))
+    m.save(m.op("Gemm", x, m.weights(2, 3), m.vector(3)))
     m = Model("max_pool_dilated", 1, 2, 7, 6)
     m.save(m.op("MaxPool", "input", kernel_shape=[2, 3], dilations=[3, 2]))
     m = Model("max_pool_ceil", 1, 2, 6, 5)
@@ -334,6 +337,8 @@ def constants():
     m.save(m.op("Add", "input", m.weights(4, 3)))
     m = Model("sum_broadcast", 1, 3, 4, 4)
     m.save(m.op("Add", "input", m.op("GlobalAveragePool", "input")))
+    m = Model("sum_of_three", 1, 6)
+    m.save(m.op("Sum", "input", m.op("Gemm", "input", m.weights(6, 6)), m.op("Relu", "input")))
     m = Model("residual_shifted", 1, 6)
     m.save(m.op("Add", m.op("Add", "input", m.op("Gemm", "input", m.weights(6, 6))), m.vector(6)))
     m = Model("negate_before_conv", 1, 2, 4, 4)

@@ -52,6 +52,7 @@ impl Translator<'_> {
                 let flipped = match operator {
                     "Sub" => "SubF",
                     "SubF" => "Sub",
+                    "Div" => return Err(self.form(node, "an activation as divisor", "divide by constants only")),
                     other => other,
                 };
                 self.with_constant(node, flipped, 1, constant)
@@ -74,7 +75,7 @@ impl Translator<'_> {
         } else {
             (a, b, factors)
         };
-        let a = self.broadcast(node, a, &dims);
+        let a = self.broadcast(node, a, &dims)?;
         let other = self.stored_like(node, &b, &a);
         let shape = self.graph.tensors[a.tensor].shape;
         let (inputs, factors) = if other == a.tensor {
@@ -108,7 +109,7 @@ impl Translator<'_> {
     ) -> Result<View, ImportError> {
         let view = self.view(node, operand)?;
         let result = self.dims(node)?;
-        let view = self.broadcast(node, view, &result);
+        let view = self.broadcast(node, view, &result)?;
         if let ("Max" | "Min", Some(&bound)) = (operator, constant.first()) {
             if bound.is_nan() {
                 return Err(self.form(node, "a bound that is not a number", "check the exported bounds"));

@@ -152,3 +152,21 @@ fn contracts_last(op: &EinSum, slot: usize, model: &TypedModel, outlet: OutletId
     };
     dims.iter().rposition(|d| *d != 1).is_none_or(contracted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_is_stored_channels_first_where_its_axes_allow() {
+        let shape = Shape { channels: 3, height: 4, width: 5 };
+        assert_eq!(image(&[1, 3, 4, 5], 1, &[2, 3]), (shape, false));
+        assert_eq!(image(&[1, 4, 5, 3], 3, &[1, 2]), (shape, true));
+        assert_eq!(image(&[3, 5], 0, &[1]), (Shape { height: 1, ..shape }, false));
+        // Width before height, or a batch, is no order of storage.
+        assert_eq!(image(&[1, 5, 4, 3], 3, &[2, 1]), (Shape::vector(60), false));
+        assert_eq!(image(&[2, 3, 4, 5], 1, &[2, 3]), (Shape::vector(120), false));
+        // One channel may stand anywhere.
+        assert_eq!(image(&[1, 4, 5, 1], 3, &[1, 2]), (Shape { channels: 1, ..shape }, false));
+    }
+}

@@ -35,8 +35,8 @@ impl Translator<'_> {
         self.windowed(node, &op.pool_spec.data_format, &placement, FloatOp::Linear(linear))
     }
 
-    /// `ConvTranspose`: a convolution of stride 1, with the kernel turned by half a turn, over the input with zeros between its
-    /// elements.
+    /// `ConvTranspose`: a convolution of stride 1, with the kernel turned by half a turn, over the input with zeros
+    /// between its elements.
     pub(super) fn transposed_convolution(&mut self, node: &TypedNode, op: &Deconv) -> Result<View, ImportError> {
         let spec = &op.pool_spec;
         let placement = self.placement(node, spec)?;

@@ -42,8 +42,8 @@ pub use error::ImportError;
 pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 pub use function::Function;
 
-/// ONNX operators that can be imported, some with limits that error messages explain: `Mul`, `Div`, `Max` and `Min` take one
-/// activation and one constant, `Resize` the mode `nearest`, `Where` a choice by sign.
+/// ONNX operators that can be imported, some with limits that error messages explain: `Mul`, `Div`, `Max` and `Min`
+/// take one activation and one constant, `Resize` the mode `nearest`, `Where` a choice by sign.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Add",
     "ArgMax",

@@ -2,8 +2,9 @@
 //! expresses.
 //!
 //! What such an operator does is found by running it: tract evaluates it once on tensors that hold the numbers of their
-//! elements, and once on other numbers that tell elements from constants, and movement from interpolation. So one function serves
-//! all operators and all forms of their attributes, and agrees with the float reference by construction.
+//! elements, and once on other numbers that tell elements from constants, and movement from interpolation. So one
+//! function serves all operators and all forms of their attributes, and agrees with the float reference by
+//! construction.
 
 use tract_onnx::prelude::*;
 
@@ -32,7 +33,8 @@ const MOVEMENTS: &[&str] = &[
     "Trilu",
 ];
 
-/// Most elements of all operands together: numbers of elements, and as many others, must be exact as floats.
+/// Most elements of a result, and of all operands together: numbers of elements, and as many others, must be exact as
+/// floats.
 const MAX_TRACED: usize = 1 << 23;
 
 /// Whether an operator moves elements only.
@@ -60,17 +62,25 @@ impl Translator<'_> {
     }
 
     /// A view broadcast to larger extents of the same rank.
-    pub(super) fn broadcast(&mut self, node: &TypedNode, view: View, dims: &[usize]) -> View {
+    pub(super) fn broadcast(&mut self, node: &TypedNode, view: View, dims: &[usize]) -> Result<View, ImportError> {
         if view.dims == dims {
-            return view;
+            return Ok(view);
         }
+        self.check_size(node, dims.iter().product())?;
         let offsets = view.broadcast_offsets(dims);
         let moved = Moved { inputs: vec![view.tensor], origins: offsets.into_iter().map(element).collect() };
-        self.place(node, moved, dims, Some(&view))
+        Ok(self.place(node, moved, dims, Some(&view)))
     }
 
-    /// A view of the same elements over a tensor that stores the axes row-major in the order given; the view's own tensor
-    /// where it does already.
+    fn check_size(&self, node: &TypedNode, elements: usize) -> Result<(), ImportError> {
+        if elements > MAX_TRACED {
+            return Err(self.form(node, format!("{elements} elements to move"), "move smaller tensors"));
+        }
+        Ok(())
+    }
+
+    /// A view of the same elements over a tensor that stores the axes row-major in the order given; the view's own
+    /// tensor where it does already.
     pub(super) fn arranged(&mut self, node: &TypedNode, view: &View, order: &[usize], shape: Shape) -> View {
         let permuted = view.permuted(order);
         let tensor = if permuted.is_row_major() {
@@ -89,10 +99,8 @@ impl Translator<'_> {
     /// Where each element of an operator's output comes from.
     fn trace(&self, node: &TypedNode, views: &[Option<View>]) -> Result<Moved, ImportError> {
         let total: usize = views.iter().flatten().map(View::len).sum();
-        if total > MAX_TRACED {
-            let hint = "move smaller tensors, or split them first";
-            return Err(self.form(node, format!("operands of {total} elements"), hint));
-        }
+        self.check_size(node, total)?;
+        self.check_size(node, self.dims(node)?.iter().product())?;
         let numbers: Vec<f32> = (0..total).map(|i| i as f32).collect();
         let others: Vec<f32> = (0..total).map(|i| (total + scattered(i) % ((1 << 24) - total)) as f32).collect();
         let (first, second) = (self.evaluate(node, views, &numbers)?, self.evaluate(node, views, &others)?);

@@ -3,11 +3,14 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 
-use crate::graph::{Shape, Window};
+use crate::graph::{Shape, TensorId, Window};
 
 use super::translate::Translator;
 use super::view::View;
 use super::{FloatOp, ImportError};
+
+/// Most elements of one mean over a whole image.
+const MAX_MEAN: usize = 256;
 
 impl Translator<'_> {
     /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
@@ -38,14 +41,30 @@ impl Translator<'_> {
         let shape = Shape { channels: view.len() / area, height, width };
         let input = self.stored_as(node, view.tensor, shape);
         let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
-        let pool = match op.reducer {
-            Reducer::Max => FloatOp::MaxPool(window),
-            _ => FloatOp::AveragePool { window, count_padding: true, scale: area as f32 },
+        view.tensor = match op.reducer {
+            Reducer::Max => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
+            _ => self.sum_all(node, input, shape),
         };
-        view.tensor = self.push(node, pool, vec![input], Shape::vector(shape.channels));
         view.strides.iter_mut().for_each(|s| *s /= area);
         op.axes.iter().for_each(|&a| view.dims[a] = 1);
         view
+    }
+
+    /// The sum over height and width; a large window as the mean of its columns' means, because the multiplier of a
+    /// mean over many elements would be rounded too much.
+    fn sum_all(&mut self, node: &TypedNode, mut input: TensorId, mut shape: Shape) -> TensorId {
+        let area = shape.height * shape.width;
+        let count_padding = true;
+        if area > MAX_MEAN && shape.height > 1 && shape.width > 1 {
+            let kernel = [shape.height, 1];
+            let window = Window { kernel, stride: kernel, ..Window::UNIT };
+            shape.height = 1;
+            input = self.push(node, FloatOp::AveragePool { window, count_padding, scale: 1.0 }, vec![input], shape);
+        }
+        let kernel = [shape.height, shape.width];
+        let window = Window { kernel, stride: kernel, ..Window::UNIT };
+        let pool = FloatOp::AveragePool { window, count_padding, scale: area as f32 };
+        self.push(node, pool, vec![input], Shape::vector(shape.channels))
     }
 
     fn arg_max(&mut self, node: &TypedNode, op: &Reduce, mut view: View, last: bool) -> Result<View, ImportError> {

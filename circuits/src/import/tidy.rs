@@ -113,8 +113,8 @@ fn compose(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     true
 }
 
-/// Lets a pointwise function run before a rearrangement, where that puts it directly behind the operations whose results
-/// are rearranged.
+/// Lets a pointwise function run before a rearrangement, where that puts it directly behind the operations whose
+/// results are rearranged.
 fn distribute(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     let fuses = |&x: &TensorId| {
         let computes = |p: usize| {
@@ -174,4 +174,108 @@ fn permute_weights(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     }
     graph.nodes[i].op = FloatOp::Reshape;
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{FloatLinear, Function};
+    use super::*;
+    use crate::graph::Shape;
+
+    fn element(operand: u32, element: u32) -> FloatOrigin {
+        FloatOrigin::Element { operand, element }
+    }
+
+    fn rearrange(origins: &[FloatOrigin]) -> FloatOp {
+        FloatOp::Rearrange { origins: origins.to_vec() }
+    }
+
+    /// A graph over vectors of these sizes, the first two of which are inputs; the last is the output.
+    fn graph(sizes: &[usize], nodes: Vec<(FloatOp, Vec<TensorId>)>) -> FloatGraph {
+        let tensor = |&n: &usize| FloatTensor {
+            name: String::new(),
+            shape: Shape::vector(n),
+            logical_shape: vec![n],
+            transposed: false,
+        };
+        let node = |(i, (op, inputs))| FloatNode { name: format!("n{i}"), op, inputs, output: i + 2 };
+        FloatGraph {
+            name: String::new(),
+            tensors: sizes.iter().map(tensor).collect(),
+            nodes: nodes.into_iter().enumerate().map(node).collect(),
+            inputs: vec![0, 1],
+            outputs: vec![sizes.len() - 1],
+        }
+    }
+
+    /// Simplifies a graph, which must not change what it computes, and returns its operations.
+    fn simplified(mut graph: FloatGraph) -> FloatGraph {
+        let inputs: Vec<Vec<f32>> = graph
+            .inputs
+            .iter()
+            .map(|&id| (0..graph.tensors[id].shape.len()).map(|i| (3 * id + i) as f32 - 2.0).collect())
+            .collect();
+        let expected = graph.run(&inputs).unwrap();
+        prune(&mut graph);
+        while (0..graph.nodes.len()).any(|i| step(&mut graph, i)) {}
+        assert_eq!(graph.run(&inputs).unwrap(), expected);
+        graph
+    }
+
+    #[test]
+    fn moves_in_a_row_are_one() {
+        let first = rearrange(&[element(1, 1), FloatOrigin::Constant(7.0), element(0, 0)]);
+        let second = rearrange(&[element(0, 2), element(0, 1), element(1, 1), element(0, 0)]);
+        let result = simplified(graph(&[2, 2, 3, 4], vec![(first, vec![0, 1]), (second, vec![2, 1])]));
+        assert_eq!((result.nodes.len(), result.nodes[0].inputs.as_slice()), (1, &[0, 1][..]));
+    }
+
+    #[test]
+    fn operands_that_nothing_takes_are_dropped() {
+        let slice = rearrange(&[element(1, 1), element(2, 0)]);
+        let result = simplified(graph(&[2, 2, 2], vec![(slice, vec![0, 1, 1])]));
+        assert_eq!((result.nodes.len(), result.nodes[0].inputs.as_slice()), (1, &[1][..]));
+    }
+
+    #[test]
+    fn a_function_moves_to_the_operations_whose_results_are_rearranged() {
+        let double = || FloatOp::sum(vec![2.0]);
+        let concat = rearrange(&[element(0, 0), element(0, 1), element(1, 0), FloatOrigin::Constant(-2.0)]);
+        let leaky = FloatOp::Activation(Function::LeakyRelu { slope: 0.5 });
+        let nodes = vec![(double(), vec![0]), (double(), vec![1]), (concat, vec![2, 3]), (leaky, vec![4])];
+        let result = simplified(graph(&[2, 2, 2, 2, 4, 4], nodes));
+        let functions = |node: &FloatNode| matches!(node.op, FloatOp::Activation(_));
+        assert_eq!(result.nodes.iter().map(functions).collect::<Vec<_>>(), [false, false, true, true, false]);
+    }
+
+    #[test]
+    fn a_function_of_an_input_that_is_rearranged_stays() {
+        let nodes = vec![
+            (rearrange(&[element(0, 1), element(0, 0)]), vec![0]),
+            (FloatOp::Clamp { min: 0.0, max: 1.0 }, vec![2]),
+        ];
+        assert!(matches!(simplified(graph(&[2, 2, 2, 2], nodes)).nodes[0].op, FloatOp::Rearrange { .. }));
+    }
+
+    #[test]
+    fn a_permutation_goes_into_the_weights_and_a_selection_does_not() {
+        for (origins, moves) in [
+            ([element(0, 2), element(0, 0), element(0, 1)], false),
+            ([element(0, 2), element(0, 2), element(0, 1)], true),
+            ([element(0, 2), FloatOrigin::Constant(1.0), element(0, 1)], true),
+        ] {
+            let dense = FloatLinear::dense(2, vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0], vec![0.0, 1.0]);
+            let nodes = vec![(rearrange(&origins), vec![0]), (FloatOp::Linear(dense), vec![2])];
+            let result = simplified(graph(&[3, 1, 3, 2], nodes));
+            let moved = result.nodes.iter().any(|node| matches!(node.op, FloatOp::Rearrange { .. }));
+            assert_eq!(moved, moves, "{origins:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_output_needs_is_removed() {
+        let nodes = vec![(FloatOp::sum(vec![1.0]), vec![0]), (FloatOp::sum(vec![3.0]), vec![1])];
+        let result = simplified(graph(&[2, 2, 2, 2], nodes));
+        assert_eq!((result.nodes.len(), result.nodes[0].inputs.as_slice()), (1, &[1][..]));
+    }
 }

@@ -1,5 +1,6 @@
 //! From float nodes to integers, once every scale is chosen.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::graph::{
@@ -27,6 +28,8 @@ pub(super) struct Converter<'a> {
     graph: Graph,
     /// Quantised tensor of each float tensor.
     ids: HashMap<TensorId, TensorId>,
+    /// Factors that the readers of a float tensor apply: what the rounding of a mean's multiplier has changed.
+    gains: HashMap<TensorId, f64>,
 }
 
 /// A node before it has its operands and its place.
@@ -64,7 +67,8 @@ pub(super) fn convert(
         inputs: Vec::new(),
         outputs: Vec::new(),
     };
-    let mut this = Converter { scales: context.scales()?, context: &context, graph, ids: HashMap::new() };
+    let mut this =
+        Converter { scales: context.scales()?, context: &context, graph, ids: HashMap::new(), gains: HashMap::new() };
     for &id in &source.inputs {
         let format = this.full_format(id);
         let tensor = this.add_tensor(id, format);
@@ -99,7 +103,8 @@ impl Converter<'_> {
 
     fn group(&mut self, g: usize, group: &Group) -> Result<(), QuantError> {
         let head = &self.context.source.nodes[group.head];
-        let kept = |op| Converted { op, format: self.format(head.inputs[0]), activation: None };
+        let x_format = self.format(head.inputs[0]);
+        let kept = |op| Converted { op, format: x_format, activation: None };
         let mut inputs: Vec<TensorId> = head.inputs.iter().map(|id| self.ids[id]).collect();
         let converted = match &head.op {
             FloatOp::Linear(linear) if group.raw => self.raw(head, linear)?,
@@ -119,7 +124,12 @@ impl Converter<'_> {
                 let format = Format { frac_bits: 0, min: 0, max: *count as i64 - 1 };
                 Converted { op, format, activation: None }
             }
-            _ => kept(Op::Reshape),
+            _ => {
+                if let Some(&gain) = self.gains.get(&head.inputs[0]) {
+                    self.gains.insert(group.output, gain);
+                }
+                kept(Op::Reshape)
+            }
         };
         let Converted { op, format, activation } = converted;
         let output = self.add_tensor(group.output, format);
@@ -170,18 +180,19 @@ impl Converter<'_> {
         }
         let Context { observations, options, activation_bits, .. } = *self.context;
         let spread = observations.spread(group.argument).widened(options.headroom);
-        let bits = table::argument_bits(function, spread, result, activation_bits);
+        let (min, max) = range(true, activation_bits);
+        let bits = table::argument_bits(function, spread, result, (min, max));
         let limit = limit(node, |id| self.format(id).frac_bits, options.shift)?;
         if limit < -64 {
             return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
         }
-        let (min, max) = table::argument_range(activation_bits);
         Ok(Format { frac_bits: bits.min(limit), min, max })
     }
 
     /// An accumulator exposed as it is, with as many fractional bits as weights and accumulator allow.
     fn raw(&self, node: &FloatNode, linear: &FloatLinear) -> Result<Converted, QuantError> {
         let x = self.format(node.inputs[0]);
+        let linear = &*self.with_gain(node, linear);
         let largest = largest_weight(node, linear)?;
         let mut weight_bits = fitting(largest, WEIGHT_LIMIT).min(self.context.options.shift as i32 + 16);
         loop {
@@ -206,9 +217,24 @@ impl Converter<'_> {
         let Target { frac_bits, format, activation } = self.target(group, node)?;
         let bias_bits = self.context.options.shift as i32 + frac_bits;
         let weight_bits = bias_bits - self.format(node.inputs[0]).frac_bits;
-        let integers = integers(linear, weight_bits, bias_bits, group.pool, false)
+        let linear = self.with_gain(node, linear);
+        let integers = integers(&linear, weight_bits, bias_bits, group.pool, false)
             .ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "biases" })?;
         Ok(Converted { op: Op::Linear(integers), format, activation })
+    }
+
+    fn gain(&self, tensor: TensorId) -> f64 {
+        self.gains.get(&tensor).copied().unwrap_or(1.0)
+    }
+
+    /// A product that also applies its operand's gain.
+    fn with_gain<'l>(&self, node: &FloatNode, linear: &'l FloatLinear) -> Cow<'l, FloatLinear> {
+        let gain = self.gain(node.inputs[0]);
+        if gain == 1.0 {
+            return Cow::Borrowed(linear);
+        }
+        let weights = linear.weights.iter().map(|w| (f64::from(*w) * gain) as f32).collect();
+        Cow::Owned(FloatLinear { weights, ..linear.clone() })
     }
 
     fn combine(
@@ -221,7 +247,7 @@ impl Converter<'_> {
         let Target { frac_bits, format, activation } = self.target(group, node)?;
         let bits = self.context.options.shift as i32 + frac_bits;
         let multiplier = |(&id, &factor): (&TensorId, &f32)| {
-            factor_bits(node, f64::from(factor) * 2f64.powi(bits - self.format(id).frac_bits))
+            factor_bits(node, f64::from(factor) * self.gain(id) * 2f64.powi(bits - self.format(id).frac_bits))
         };
         let multipliers: Result<_, _> = node.inputs.iter().zip(factors).map(multiplier).collect();
         // The limit on the scale keeps these within a bias's range.
@@ -230,7 +256,7 @@ impl Converter<'_> {
     }
 
     fn average(
-        &self,
+        &mut self,
         group: &Group,
         node: &FloatNode,
         window: &Window,
@@ -240,15 +266,40 @@ impl Converter<'_> {
         let Target { frac_bits, format, activation } = self.target(group, node)?;
         let bits = self.context.options.shift as i32 + frac_bits - self.format(node.inputs[0]).frac_bits;
         let area = window.taps();
+        let scale = f64::from(scale) * self.gain(node.inputs[0]);
         let multiplier = |count: usize| match count {
             0 => Ok(0),
             _ => {
                 let count = if count_padding || !window.is_padded() { area } else { count };
-                factor_bits(node, f64::from(scale) * 2f64.powi(bits) / count as f64)
+                factor_bits(node, scale * 2f64.powi(bits) / count as f64)
             }
         };
-        let multipliers: Result<_, _> = (0..=area).map(multiplier).collect();
-        Ok(Converted { op: Op::AveragePool { window: *window, multipliers: multipliers? }, format, activation })
+        let multipliers = (0..=area).map(multiplier).collect::<Result<Vec<i64>, _>>()?;
+        if count_padding || !window.is_padded() {
+            let exact = scale * 2f64.powi(bits) / area as f64;
+            self.compensate(group, exact, multipliers[area] as f64);
+        }
+        Ok(Converted { op: Op::AveragePool { window: *window, multipliers }, format, activation })
+    }
+
+    /// Leaves what a mean's rounded multiplier lacks to the weights and factors that take the mean, where nothing else
+    /// does: a multiplier of a large window has few bits.
+    fn compensate(&mut self, group: &Group, exact: f64, rounded: f64) {
+        let linear = group.function.is_none() && group.clamp.is_none();
+        if linear && rounded != 0.0 && exact != rounded && self.goes_into_factors(group.output) {
+            self.gains.insert(group.output, exact / rounded);
+        }
+    }
+
+    /// Whether only weights and factors take a tensor, perhaps under another shape.
+    fn goes_into_factors(&self, tensor: TensorId) -> bool {
+        let source = self.context.source;
+        let absorbs = |i: usize| match &source.nodes[i].op {
+            FloatOp::Linear(_) | FloatOp::Combine { .. } | FloatOp::AveragePool { .. } => true,
+            FloatOp::Reshape => self.goes_into_factors(source.nodes[i].output),
+            _ => false,
+        };
+        !source.outputs.contains(&tensor) && source.readers(tensor).all(absorbs)
     }
 
     /// A rearrangement's result holds what its operands and constants do.

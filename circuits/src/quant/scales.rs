@@ -1,12 +1,13 @@
 //! One scale for each class of tensors that share elements.
 //!
 //! A change of shape and a maximum keep an element's format, and a rearrangement its fractional bits, so tensors that
-//! are related by movement form classes: a class has the fractional bits at which all its members fit, and every producer
-//! quantises straight into them. A concatenation then costs no rescaling. Ranges stay each tensor's own: a ReLU's output
-//! is unsigned whatever it is concatenated with.
+//! are related by movement form classes: a class has the fractional bits at which all its members fit, and every
+//! producer quantises straight into them. A concatenation then costs no rescaling. Ranges stay each tensor's own: a
+//! ReLU's output is unsigned whatever it is concatenated with.
 //!
-//! Two cases are cut out of a class, and rescaled where they enter it: indices of maxima, whose scale is fixed, and
-//! tensors that something else reads at a much finer scale than the class has.
+//! Three cases are cut out of a class, and rescaled where they enter it: indices of maxima, whose scale is fixed; tensors
+//! that something else reads at a much finer scale than the class has; and results of weights that are too large for
+//! their operand's scale, where that is the class's.
 
 use std::collections::HashSet;
 
@@ -67,14 +68,23 @@ impl Context<'_> {
         let (fine, shared) = (minima(&alone, &own), minima(&together, &own));
         for (g, i, operand) in self.rearranged() {
             let (fine, shared) = (fine[alone.root(operand)], shared[together.root(operand)]);
-            let loss = fine.saturating_sub(shared);
-            if fine != i32::MAX && loss >= TOLERATED_LOSS && self.is_read_elsewhere(operand) {
+            let loses = fine != i32::MAX && fine.saturating_sub(shared) >= TOLERATED_LOSS;
+            if loses && self.is_read_elsewhere(&alone, operand) {
                 cuts.insert((g, i));
             }
         }
-        let classes = self.classes(&cuts);
-        let mut frac_bits = minima(&classes, &own);
-        self.settle(&classes, &mut frac_bits)?;
+        let (classes, frac_bits) = loop {
+            let classes = self.classes(&cuts);
+            let mut frac_bits = minima(&classes, &own);
+            let Err((tensor, error)) = self.settle(&classes, &mut frac_bits) else { break (classes, frac_bits) };
+            // A producer whose own operand is in its class may not fit at any scale: its result leaves the class.
+            let entries = self.rearranged().into_iter().filter(|(_, _, id)| alone.root(*id) == alone.root(tensor));
+            let before = cuts.len();
+            cuts.extend(entries.map(|(g, i, _)| (g, i)));
+            if cuts.len() == before {
+                return Err(error);
+            }
+        };
         let of = |id| match frac_bits[classes.root(id)] {
             i32::MAX => 0,
             bits => bits,
@@ -82,8 +92,9 @@ impl Context<'_> {
         Ok(Scales { frac_bits: (0..own.len()).map(of).collect(), signed, cuts })
     }
 
-    /// Lowers scales until the weights, biases and factors of every producer fit.
-    fn settle(&self, classes: &Classes, frac_bits: &mut [i32]) -> Result<(), QuantError> {
+    /// Lowers scales until the weights, biases and factors of every producer fit; fails with the result of one whose do
+    /// not at any scale.
+    fn settle(&self, classes: &Classes, frac_bits: &mut [i32]) -> Result<(), (TensorId, QuantError)> {
         let mut changed = true;
         while changed {
             changed = false;
@@ -93,13 +104,15 @@ impl Context<'_> {
                     i32::MAX => 0,
                     bits => bits,
                 };
-                let (limit, root) = (limit(node, scale, self.options.shift)?, classes.root(group.output));
+                let root = classes.root(group.output);
+                let limit = limit(node, scale, self.options.shift).map_err(|error| (group.output, error))?;
                 if limit < scale(root) {
                     frac_bits[root] = limit;
                     changed = true;
                 }
                 if limit < -64 {
-                    return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
+                    let (node, what) = (node.name.clone(), "weights, biases or factors");
+                    return Err((group.output, QuantError::Scale { node, what }));
                 }
             }
         }
@@ -146,12 +159,13 @@ impl Context<'_> {
         operands.filter(|(_, _, id)| fixed.contains(&classes.root(*id))).map(|(g, i, _)| (g, i)).collect()
     }
 
-    /// Whether something other than movement reads a tensor, or the caller gets it.
-    fn is_read_elsewhere(&self, id: TensorId) -> bool {
+    /// Whether something other than movement reads a tensor or another of its format, or the caller gets it.
+    fn is_read_elsewhere(&self, formats: &Classes, id: TensorId) -> bool {
         let moves = |i: usize| {
             matches!(self.source.nodes[i].op, FloatOp::Rearrange { .. } | FloatOp::Reshape | FloatOp::MaxPool(_))
         };
-        self.source.outputs.contains(&id) || self.source.readers(id).any(|i| !moves(i))
+        let is_read = |id| self.source.outputs.contains(&id) || self.source.readers(id).any(|i| !moves(i));
+        (0..self.source.tensors.len()).any(|other| formats.root(other) == formats.root(id) && is_read(other))
     }
 
     /// Whether each tensor may hold negative numbers.
@@ -267,4 +281,46 @@ pub(super) fn bounded(format: Format, clamp: Option<[f32; 2]>) -> Format {
     let scaled = |v: f32| (f64::from(v) * 2f64.powi(format.frac_bits)).round() as i64;
     let min = scaled(low).clamp(format.min, format.max);
     Format { min, max: scaled(high).clamp(min, format.max), ..format }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::import::FloatLinear;
+
+    use super::*;
+
+    fn node(op: FloatOp) -> FloatNode {
+        FloatNode { name: "n".into(), op, inputs: vec![0], output: 1 }
+    }
+
+    #[test]
+    fn a_scale_is_limited_by_weights_biases_and_factors() {
+        let linear = |weight: f32, bias: f32| node(FloatOp::Linear(FloatLinear::dense(1, vec![weight], vec![bias])));
+        let of = |node: &FloatNode| limit(node, |_| 4, 11).unwrap();
+        // 2^8 · 100 is the last that fits 16 bits, and 2^20 · 2^20 the last that fits a bias.
+        assert_eq!(of(&linear(-100.0, 0.0)), 8 + 4 - 11);
+        assert_eq!(of(&linear(1.0, (1 << 20) as f32)), (14 + 4 - 11).min(20 - 11));
+        assert_eq!(of(&linear(0.001, (1 << 20) as f32)), 20 - 11);
+        assert_eq!(of(&node(FloatOp::sum(vec![1.0]))), 30 + 4 - 11);
+        assert_eq!(of(&node(FloatOp::Reshape)), i32::MAX);
+        assert!(matches!(limit(&linear(f32::NAN, 0.0), |_| 4, 11), Err(QuantError::NotFinite { .. })));
+        assert!(matches!(limit(&linear(1.0, f32::INFINITY), |_| 4, 11), Err(QuantError::NotFinite { .. })));
+    }
+
+    #[test]
+    fn classes_take_the_least_of_their_members() {
+        let mut classes = Classes((0..4).collect());
+        classes.join(3, 1);
+        classes.join(1, 0);
+        let shared = minima(&classes, &[7, 5, 2, 6]);
+        assert_eq!((shared[classes.root(3)], shared[classes.root(2)]), (5, 2));
+    }
+
+    #[test]
+    fn an_activation_leaves_a_part_of_the_range() {
+        let format = Format { frac_bits: 2, min: -128, max: 127 };
+        assert_eq!(bounded(format, Some([0.0, 6.0])), Format { min: 0, max: 24, ..format });
+        assert_eq!(bounded(format, Some([f32::NEG_INFINITY, 0.0])), Format { max: 0, ..format });
+        assert_eq!(bounded(format, Some([100.0, 200.0])), Format { min: 127, ..format });
+    }
 }
