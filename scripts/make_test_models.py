@@ -22,8 +22,8 @@ FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent
 class Model:
     """An ONNX graph under construction; every method returns the name of its result."""
 
-    def __init__(self, name, *shape):
-        self.name, self.nodes, self.constants = name, [], []
+    def __init__(self, name, *shape, opset=13):
+        self.name, self.nodes, self.constants, self.opset = name, [], [], opset
         self.inputs, self.shapes = ["input"], [list(shape)]
         self.random = np.random.RandomState(zlib.crc32(name.encode()))
 
@@ -44,12 +44,20 @@ class Model:
         names = [f"{kind.lower()}{number}_{i}" if i else f"{kind.lower()}{number}" for i in range(outputs)]
         node = helper.make_node(kind, inputs, names, name=f"node{number}_{kind}", domain=domain, **attributes)
         self.nodes.append(node)
-        return names[0]
+        return names[0] if outputs == 1 else names
+
+    def ints(self, *values):
+        return self.constant(values, np.int64)
 
     def conv(self, x, c_in, c_out, kernel, bias=True, group=1, **attributes):
         w = self.weights(c_out, c_in // group, *kernel)
         inputs = [x, w] + ([self.vector(c_out)] if bias else [])
         return self.op("Conv", *inputs, kernel_shape=kernel, group=group, **attributes)
+
+    def conv_transpose(self, x, c_in, c_out, kernel, bias=True, group=1, **attributes):
+        w = self.weights(c_in, c_out // group, *kernel)
+        inputs = [x, w] + ([self.vector(c_out)] if bias else [])
+        return self.op("ConvTranspose", *inputs, kernel_shape=kernel, group=group, **attributes)
 
     def batch_norm(self, x, c):
         scale, shift, mean = self.vector(c, 0.8, 1.2), self.vector(c), self.vector(c)
@@ -58,9 +66,10 @@ class Model:
     def proto(self, *outputs):
         value = helper.make_tensor_value_info
         inputs = [value(n, TensorProto.FLOAT, s) for n, s in zip(self.inputs, self.shapes)]
-        outputs = [value(n, TensorProto.FLOAT, None) for n in outputs]
+        kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type == "ArgMax"}
+        outputs = [value(n, kinds.get(n, TensorProto.FLOAT), None) for n in outputs]
         graph = helper.make_graph(self.nodes, self.name, inputs, outputs, self.constants)
-        opsets = [helper.make_opsetid("", 13), helper.make_opsetid("test", 1)]
+        opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("test", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="zkml-gpu")
 
     def save(self, *outputs, symbols=()):
@@ -104,6 +113,105 @@ def convolutions():
     m.save(m.op("Relu", m.batch_norm(x, 3)))
 
 
+def grouped_convolutions():
+    m = Model("conv_depthwise", 1, 6, 6, 5)
+    m.save(m.op("Relu", m.conv("input", 6, 6, [3, 3], group=6, pads=[1, 1, 1, 1])))
+    m = Model("conv_depthwise_multiplier", 1, 3, 6, 5)
+    m.save(m.conv("input", 3, 6, [3, 2], group=3, strides=[2, 1]))
+    m = Model("conv_depthwise_pointwise", 1, 4, 5, 5)
+    x = m.op("Relu", m.batch_norm(m.conv("input", 4, 4, [3, 3], group=4, bias=False), 4))
+    m.save(m.op("Relu", m.conv(x, 4, 5, [1, 1])))
+    m = Model("conv_depthwise_1x1", 1, 4, 5, 5)
+    m.save(m.conv("input", 4, 4, [1, 1], group=4))
+    m = Model("conv_grouped_1x1", 1, 6, 3, 4)
+    m.save(m.op("Relu", m.conv("input", 6, 4, [1, 1], group=2)))
+    m = Model("conv_grouped_1d", 1, 4, 9)
+    m.save(m.conv("input", 4, 6, [3], group=2, dilations=[2], pads=[2, 2]))
+    m = Model("batch_norm_before_grouped_conv", 1, 4, 5, 5)
+    m.save(m.conv(m.batch_norm("input", 4), 4, 6, [2, 2], group=2))
+
+
+def transposed_convolutions():
+    forms = {
+        "conv_transpose": dict(),
+        "conv_transpose_stride": dict(strides=[2, 2]),
+        "conv_transpose_pads": dict(strides=[2, 1], pads=[1, 0, 0, 1]),
+        "conv_transpose_output_padding": dict(strides=[3, 2], output_padding=[2, 1], pads=[1, 1, 1, 1]),
+        "conv_transpose_dilated": dict(dilations=[2, 1], strides=[1, 2]),
+        "conv_transpose_grouped": dict(group=2, strides=[2, 2]),
+        "conv_transpose_depthwise": dict(group=4, strides=[2, 2], pads=[1, 1, 1, 1]),
+        "conv_transpose_no_bias": dict(bias=False),
+    }
+    for name, attributes in forms.items():
+        m = Model(name, 1, 4, 3, 4)
+        m.save(m.conv_transpose("input", 4, 4, [3, 2], **attributes))
+    m = Model("conv_transpose_relu", 1, 3, 3, 3)
+    x = m.batch_norm(m.conv_transpose("input", 3, 2, [2, 2], strides=[2, 2], bias=False), 2)
+    m.save(m.op("Relu", x))
+    m = Model("conv_transpose_1d", 1, 3, 5)
+    m.save(m.conv_transpose("input", 3, 2, [4], strides=[2], pads=[1, 1]))
+
+
+def functions():
+    conv = lambda m: m.op("Mul", m.conv("input", 2, 3, [2, 2]), m.constant(4.0))
+    limits = lambda m, *values: [m.constant(v) if v is not None else "" for v in values]
+    for name, bounds in {
+        "clip_both": (-1.0, 2.0),
+        "clip_lower": (-0.5, None),
+        "clip_upper": (None, 0.75),
+        "clip_above": (0.5, 2.0),
+    }.items():
+        m = Model(name, 1, 2, 5, 5)
+        m.save(m.op("Clip", conv(m), *limits(m, *bounds)))
+    m = Model("clip_crossed", 1, 2, 3, 3)
+    m.save(m.op("Clip", conv(m), *limits(m, 2.0, 1.0)), conv(m))
+    m = Model("clip_none", 1, 6)
+    m.save(m.op("Clip", "input"))
+    m = Model("leaky_relu", 1, 2, 6, 6)
+    m.save(m.op("LeakyRelu", conv(m), alpha=0.1))
+    m = Model("leaky_relu_default_alone", 1, 9)
+    m.save(m.op("LeakyRelu", "input"))
+    m = Model("leaky_relu_negative_slope", 1, 2, 5, 5)
+    m.save(m.op("LeakyRelu", conv(m), alpha=-0.5))
+    m = Model("leaky_relu_pool", 1, 2, 7, 7)
+    m.save(m.op("MaxPool", m.op("LeakyRelu", conv(m), alpha=0.2), kernel_shape=[2, 2], strides=[2, 2]))
+    m = Model("leaky_relu_twice", 1, 2, 6, 6)
+    x = m.op("LeakyRelu", m.conv("input", 2, 3, [3, 3], pads=[1, 1, 1, 1]), alpha=0.125)
+    m.save(m.op("LeakyRelu", m.conv(x, 3, 3, [3, 3], pads=[1, 1, 1, 1]), alpha=0.125))
+    m = Model("hard_swish", 1, 2, 5, 5, opset=14)
+    m.save(m.op("HardSwish", conv(m)))
+    m = Model("hard_swish_pool", 1, 2, 7, 7, opset=14)
+    m.save(m.op("MaxPool", m.op("HardSwish", conv(m)), kernel_shape=[2, 2], strides=[2, 2]))
+    m = Model("hard_swish_clip", 1, 2, 5, 5, opset=14)
+    m.save(m.op("Clip", m.op("HardSwish", conv(m)), *limits(m, -0.25, 1.5)))
+    m = Model("hard_swish_alone", 1, 9, opset=14)
+    m.save(m.op("HardSwish", m.op("Mul", "input", m.constant(5.0))))
+    m = Model("hard_sigmoid", 1, 2, 5, 5)
+    m.save(m.op("HardSigmoid", conv(m)))
+    m = Model("hard_sigmoid_alpha_beta_alone", 1, 9)
+    m.save(m.op("HardSigmoid", "input", alpha=0.7, beta=0.4))
+    for name, shape in {
+        "prelu_scalar": (1,),
+        "prelu_channels": (3, 1, 1),
+        "prelu_elements": (3, 4, 4),
+        "prelu_rows": (4, 1),
+    }.items():
+        m = Model(name, 1, 2, 5, 5)
+        slope = m.constant(m.random.uniform(-0.2, 0.4, shape))
+        m.save(m.op("PRelu", conv(m), slope))
+    m = Model("prelu_vector", 1, 8)
+    m.save(m.op("PRelu", m.op("Gemm", "input", m.weights(8, 6)), m.vector(6, 0, 0.5)))
+    m = Model("where_leaky", 1, 2, 5, 5)
+    x = conv(m)
+    m.save(m.op("Where", m.op("Less", x, m.constant(0.0)), m.op("Mul", x, m.constant(0.3)), x))
+    m = Model("max_constant", 1, 2, 4, 4)
+    m.save(m.op("Max", m.op("Min", "input", m.constant(0.5)), m.constant(-0.25)))
+    m = Model("max_by_channel", 1, 3, 4, 4)
+    m.save(m.op("Max", "input", m.constant(m.random.uniform(-0.5, 0.5, (3, 1, 1)))))
+    m = Model("min_by_element", 1, 3, 2, 2)
+    m.save(m.op("Min", m.constant(m.random.uniform(-0.5, 0.5, (3, 2, 2))), "input"))
+
+
 def activations():
     pool = dict(kernel_shape=[2, 2], strides=[2, 2])
     m = Model("conv_relu_pool", 1, 2, 7, 7)
@@ -138,6 +246,26 @@ def pools():
     m.save(m.op("MaxPool", m.op("Relu", m.conv("input", 3, 2, [1, 1])), kernel_shape=[3, 3], strides=[2, 2]))
     m = Model("max_pool_padded", 1, 3, 6, 6)
     m.save(m.op("MaxPool", "input", **window))
+
+
+def large_pools():
+    m = Model("max_pool_global", 1, 3, 5, 4)
+    m.save(m.op("Flatten", m.op("GlobalMaxPool", m.op("Relu", m.conv("input", 3, 4, [2, 2])))))
+    m = Model("average_pool_global_large", 1, 2, 19, 17)
+    x = m.op("Flatten", m.op("GlobalAveragePool", m.op("Relu", "input")))
+    m.save(m.op("Gemm", x, m.weights(2, 3), m.vector(3)))
+    m = Model("max_pool_dilated", 1, 2, 7, 6)
+    m.save(m.op("MaxPool", "input", kernel_shape=[2, 3], dilations=[3, 2]))
+    m = Model("max_pool_ceil", 1, 2, 6, 5)
+    m.save(m.op("MaxPool", "input", kernel_shape=[3, 2], strides=[2, 2], ceil_mode=1))
+    m = Model("max_pool_1d", 1, 3, 11)
+    m.save(m.op("MaxPool", "input", kernel_shape=[3], strides=[2], pads=[1, 1]))
+    m = Model("reduce_max_channels", 1, 4, 3, 3)
+    m.save(m.op("ReduceMax", "input", axes=[1], keepdims=1))
+    m = Model("reduce_mean_channels", 1, 4, 3, 3)
+    m.save(m.op("ReduceMean", "input", axes=[1], keepdims=0))
+    m = Model("reduce_sum_rows", 1, 3, 4, 4)
+    m.save(m.op("ReduceSum", m.op("Relu", "input"), m.ints(2), keepdims=1))
 
 
 def products():
@@ -190,6 +318,155 @@ def sums():
     m.save(x, m.op("Gemm", x, m.weights(5, 3), m.vector(3)))
 
 
+def constants():
+    m = Model("subtract_constant", 1, 3, 3, 4)
+    m.save(m.op("Sub", "input", m.constant(m.random.uniform(-1, 1, (3, 1, 1)))))
+    m = Model("subtract_from_constant", 1, 3, 3, 4)
+    m.save(m.op("Sub", m.constant(0.5), m.op("Relu", "input")))
+    m = Model("divide_by_channel", 1, 3, 3, 4)
+    m.save(m.op("Div", "input", m.constant(m.random.uniform(0.5, 2, (1, 3, 1, 1)))))
+    m = Model("multiply_by_element", 1, 2, 3, 4)
+    m.save(m.op("Relu", m.op("Mul", m.conv("input", 2, 2, [1, 1]), m.weights(2, 3, 4))))
+    m = Model("multiply_by_column", 1, 2, 3, 4)
+    m.save(m.op("Mul", "input", m.constant(m.random.uniform(-1, 1, 4))))
+    m = Model("shift_by_position", 1, 2, 3, 4)
+    m.save(m.op("Add", "input", m.weights(1, 1, 3, 4)))
+    m = Model("shift_by_element_after_conv", 1, 2, 4, 4)
+    m.save(m.op("Relu", m.op("Add", m.constant(m.random.uniform(-1, 1, (3, 3, 3))), m.conv("input", 2, 3, [2, 2]))))
+    m = Model("constant_enlarges", 1, 3)
+    m.save(m.op("Add", "input", m.weights(4, 3)))
+    m = Model("sum_broadcast", 1, 3, 4, 4)
+    m.save(m.op("Add", "input", m.op("GlobalAveragePool", "input")))
+    m = Model("sum_of_three", 1, 6)
+    m.save(m.op("Sum", "input", m.op("Gemm", "input", m.weights(6, 6)), m.op("Relu", "input")))
+    m = Model("residual_shifted", 1, 6)
+    m.save(m.op("Add", m.op("Add", "input", m.op("Gemm", "input", m.weights(6, 6))), m.vector(6)))
+    m = Model("negate_before_conv", 1, 2, 4, 4)
+    m.save(m.conv(m.op("Neg", m.op("Relu", "input")), 2, 3, [2, 2], pads=[1, 1, 1, 1]))
+
+
+def movements():
+    image = lambda name, **more: Model(name, 1, 3, 4, 5, **more)
+    m = image("transposed_image")
+    m.save(m.op("Transpose", "input", perm=[0, 1, 3, 2]))
+    m = image("transpose_conv")
+    m.save(m.conv(m.op("Transpose", "input", perm=[0, 2, 3, 1]), 4, 3, [2, 2]))
+    m = Model("concat_channels", 1, 2, 4, 4)
+    x = m.op("Relu", m.conv("input", 2, 3, [1, 1]))
+    m.save(m.conv(m.op("Concat", x, m.conv("input", 2, 2, [1, 1]), axis=1), 5, 2, [2, 2]))
+    m = Model("concat_relu", 1, 2, 4, 4)
+    x = m.op("Concat", m.conv("input", 2, 3, [1, 1]), m.conv("input", 2, 2, [3, 3], pads=[1, 1, 1, 1]), axis=1)
+    m.save(m.op("Relu", x))
+    m = Model("concat_dense_block", 1, 2, 4, 4)
+    x = m.op("Concat", "input", m.op("Relu", m.conv("input", 2, 2, [3, 3], pads=[1, 1, 1, 1])), axis=1)
+    m.save(m.op("Concat", x, m.op("Relu", m.conv(x, 4, 2, [3, 3], pads=[1, 1, 1, 1])), axis=1))
+    m = Model("concat_width_constant", 1, 2, 3, 3)
+    m.save(m.op("Concat", "input", m.weights(1, 2, 3, 1), axis=3))
+    m = Model("concat_inputs", 1, 3)
+    m.inputs, m.shapes = ["input", "other"], [[1, 3], [2, 3]]
+    m.save(m.op("Concat", "input", m.op("Mul", "other", m.constant(100.0)), axis=0), "input")
+    m = Model("split_channels", 1, 5, 3, 3)
+    a, b = m.op("Split", m.conv("input", 5, 5, [1, 1]), m.ints(2, 3), axis=1, outputs=2)
+    m.save(m.op("Relu", a), b)
+    m = image("slice_steps")
+    m.save(m.op("Slice", "input", m.ints(0, -1), m.ints(3, -6), m.ints(1, 3), m.ints(2, -2)))
+    m = image("slice_conv")
+    m.save(m.op("Slice", m.conv("input", 3, 4, [1, 1]), m.ints(1, 1), m.ints(3, 4), m.ints(1, 2)))
+    m = image("pad_constant")
+    m.save(m.op("Pad", "input", m.ints(0, 0, 1, 2, 0, 0, 2, 1), m.constant(0.75)))
+    for mode in ("reflect", "edge"):
+        m = image(f"pad_{mode}")
+        m.save(m.op("Pad", "input", m.ints(0, 0, 1, 2, 0, 0, 2, 1), mode=mode))
+    m = image("pad_conv")
+    m.save(m.conv(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 0, 1)), 3, 2, [2, 2]))
+    m = image("pad_reflect_conv")
+    m.save(m.conv(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 1, 1), mode="reflect"), 3, 2, [3, 3]))
+    m = image("expand")
+    m.save(m.op("Expand", m.op("GlobalAveragePool", "input"), m.ints(1, 3, 2, 2)))
+    m = image("tile")
+    m.save(m.op("Tile", "input", m.ints(1, 1, 2, 1)))
+    m = image("gather_channels")
+    m.save(m.op("Gather", "input", m.ints(2, 0, 2), axis=1))
+    m = Model("gather_one", 1, 4, 3)
+    m.save(m.op("Gather", "input", m.constant(-1, np.int64), axis=1))
+    for mode in ("DCR", "CRD"):
+        m = Model(f"depth_to_space_{mode.lower()}", 1, 8, 2, 3)
+        m.save(m.op("DepthToSpace", m.conv("input", 8, 8, [1, 1]), blocksize=2, mode=mode))
+    m = Model("space_to_depth", 1, 2, 4, 6)
+    m.save(m.op("SpaceToDepth", "input", blocksize=2))
+    m = Model("channel_shuffle", 1, 6, 3, 3)
+    x = m.op("Reshape", m.conv("input", 6, 6, [1, 1], group=2), m.ints(1, 2, 3, 3, 3))
+    x = m.op("Reshape", m.op("Transpose", x, perm=[0, 2, 1, 3, 4]), m.ints(1, 6, 3, 3))
+    m.save(m.conv(x, 6, 6, [3, 3], group=6))
+    m = image("flatten_channels_last")
+    x = m.op("Transpose", m.op("Relu", m.conv("input", 3, 4, [2, 2])), perm=[0, 2, 3, 1])
+    m.save(m.op("Gemm", m.op("Flatten", x), m.weights(48, 5), m.vector(5)))
+    m = image("reshape_exchanged_axes")
+    m.save(m.op("Reshape", m.op("Transpose", "input", perm=[0, 3, 1, 2]), m.ints(1, 10, 6)))
+
+
+def resizes():
+    m = Model("resize_nearest", 1, 2, 3, 4)
+    m.save(m.op("Resize", m.conv("input", 2, 3, [1, 1]), "", m.constant([1, 1, 2, 2]), mode="nearest"))
+    m = Model("resize_default_sizes", 1, 2, 4, 5)
+    m.save(m.op("Resize", "input", "", "", m.ints(1, 2, 7, 3)))
+    for coordinates in ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"):
+        for nearest in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil"):
+            m = Model(f"resize_{coordinates}_{nearest}", 1, 1, 4, 5)
+            modes = dict(coordinate_transformation_mode=coordinates, nearest_mode=nearest)
+            m.save(m.op("Resize", "input", "", m.constant([1, 1, 1.75, 0.6]), mode="nearest", **modes))
+    m = Model("resize_crop", 1, 1, 4, 5)
+    modes = dict(coordinate_transformation_mode="tf_crop_and_resize", extrapolation_value=0.5)
+    region = m.constant([0, 0, 0.25, -0.5, 1, 1, 1, 1])
+    m.save(m.op("Resize", "input", region, "", m.ints(1, 1, 3, 6), mode="nearest", **modes))
+
+
+def channels_last():
+    m = Model("channels_last_input", 1, 5, 4, 3)
+    x = m.op("Transpose", "input", perm=[0, 3, 1, 2])
+    x = m.op("Relu", m.conv(m.op("Mul", x, m.constant(0.5)), 3, 4, [2, 2]))
+    m.save(m.op("Transpose", x, perm=[0, 2, 3, 1]))
+    m = Model("channels_last_classifier", 1, 6, 5, 2)
+    x = m.op("Relu", m.conv(m.op("Transpose", "input", perm=[0, 3, 1, 2]), 2, 3, [3, 3]))
+    x = m.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
+    x = m.op("Reshape", m.op("Transpose", x, perm=[0, 2, 3, 1]), m.ints(1, -1))
+    m.save(m.op("Gemm", x, m.weights(6, 4), m.vector(4)))
+    m = Model("channels_last_pad", 1, 5, 4, 3)
+    x = m.op("Pad", "input", m.ints(0, 1, 0, 0, 0, 1, 0, 0), mode="edge")
+    m.save(m.conv(m.op("Transpose", x, perm=[0, 3, 1, 2]), 3, 2, [2, 2]))
+
+
+def maxima():
+    spread = lambda m, n: m.op("Gemm", "input", m.constant(m.random.permutation(np.eye(n)) * 2), m.constant(np.arange(n) / 4))
+    m = Model("arg_max", 1, 7)
+    m.save(m.op("ArgMax", spread(m, 7), axis=1))
+    m = Model("arg_max_flat", 1, 7)
+    m.save(m.op("ArgMax", spread(m, 7), axis=-1, keepdims=0))
+    m = Model("arg_max_last", 1, 6)
+    x = m.op("Clip", m.op("Mul", "input", m.constant(9.0)), m.constant(-1.0), m.constant(1.0))
+    m.save(m.op("ArgMax", x, axis=1, select_last_index=1), m.op("ArgMax", x, axis=1))
+    m = Model("arg_max_image", 1, 2, 3, 4)
+    w = np.array([[1, 0], [0, 1], [-1, -1]]).reshape(3, 2, 1, 1)
+    m.save(m.op("ArgMax", m.op("Conv", "input", m.constant(w)), axis=1, keepdims=0))
+    m = Model("arg_max_cast", 1, 5)
+    m.save(m.op("Cast", m.op("ArgMax", spread(m, 5), axis=1), to=TensorProto.FLOAT), "input")
+
+
+def outputs():
+    m = Model("output_used_inside", 1, 6)
+    x = m.op("Gemm", "input", m.weights(6, 5), m.vector(5))
+    m.save(x, m.op("Gemm", x, m.weights(5, 3)), m.op("Relu", x))
+    m = Model("output_twice", 1, 6)
+    x = m.op("Gemm", "input", m.weights(6, 5), m.vector(5))
+    m.save(x, m.op("Identity", x))
+    m = Model("output_is_input", 1, 6)
+    m.save(m.op("Identity", "input"), m.op("Relu", "input"))
+    m = Model("two_inputs", 1, 2, 4, 4)
+    m.inputs, m.shapes = ["input", "other"], [[1, 2, 4, 4], [1, 5]]
+    x = m.op("Gemm", m.op("Flatten", m.conv("input", 2, 2, [3, 3])), m.weights(8, 4))
+    m.save(m.op("Add", x, m.op("Gemm", "other", m.weights(5, 4))), m.op("Relu", "other"))
+
+
 def shapes():
     ints = lambda m, values: m.constant(values, np.int64)
     m = Model("reshape_flat", 1, 2, 3, 4)
@@ -227,14 +504,43 @@ def refused():
     m = Model("lstm", 3, 1, 4)
     weights = [m.weights(1, 8, 4), m.weights(1, 8, 2)]
     m.refuse(m.op("LSTM", "input", *weights, hidden_size=2))
-    m = Model("transposed_image", 1, 2, 3, 4)
-    m.refuse(m.op("Transpose", "input", perm=[0, 1, 3, 2]))
     m = Model("product_of_activations", 1, 4)
     m.refuse(m.op("Mul", "input", m.op("Relu", "input")))
-    m = Model("shift_by_position", 1, 2, 3, 4)
-    m.refuse(m.op("Add", "input", m.weights(1, 1, 3, 4)))
     m = Model("conv_3d", 1, 2, 4, 4, 4)
     m.refuse(m.conv("input", 2, 3, [2, 2, 2]))
+    m = Model("conv_transpose_cut", 1, 2, 3, 3)
+    m.refuse(m.conv_transpose("input", 2, 2, [2, 2], strides=[2, 2], pads=[2, 2, 1, 1]))
+    m = Model("conv_kernel_computed", 1, 2, 4, 4)
+    m.inputs, m.shapes = ["input", "kernel"], [[1, 2, 4, 4], [3, 2, 2, 2]]
+    m.refuse(m.op("Conv", "input", "kernel"))
+    m = Model("divide_by_activation", 1, 4)
+    m.refuse(m.op("Div", m.constant(1.0), m.op("Relu", "input")))
+    m = Model("max_of_activations", 1, 4)
+    m.refuse(m.op("Max", "input", m.op("Neg", "input")))
+    m = Model("clip_computed", 1, 4)
+    m.inputs, m.shapes = ["input", "bound"], [[1, 4], []]
+    m.refuse(m.op("Clip", "input", "bound"))
+    m = Model("clip_not_a_number", 1, 4)
+    m.refuse(m.op("Clip", "input", m.constant(np.nan)))
+    m = Model("multiply_by_infinity", 1, 4)
+    m.refuse(m.op("Mul", "input", m.constant([1, np.inf, 1, 1])))
+    m = Model("pad_infinite", 1, 1, 2, 2)
+    m.refuse(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 1, 1), m.constant(-np.inf)))
+    m = Model("pad_edge_with_constant", 1, 1, 2, 2)
+    m.refuse(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 1, 1), m.constant(0.5), mode="edge"))
+    m = Model("resize_linear", 1, 1, 3, 3)
+    m.refuse(m.op("Resize", "input", "", m.constant([1, 1, 2, 2]), mode="linear"))
+    m = Model("gather_computed", 1, 4)
+    m.refuse(m.op("Gather", "input", m.op("ArgMax", "input", axis=1, keepdims=0), axis=1))
+    m = Model("where_other", 1, 4)
+    m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.5)), m.op("Neg", "input"), "input"))
+    m = Model("where_unrelated", 1, 4)
+    x = m.op("Gemm", "input", m.weights(4, 4))
+    m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.0)), x, "input"))
+    m = Model("arg_max_of_one", 1, 4, 1)
+    m.refuse(m.op("ArgMax", "input", axis=2))
+    m = Model("cast_to_integer", 1, 4)
+    m.refuse(m.op("Cast", m.op("Cast", "input", to=TensorProto.INT64), to=TensorProto.FLOAT))
     m = Model("wrong_shapes", 1, 5)
     m.refuse(m.op("MatMul", "input", m.weights(6, 4)))
     m = Model("axis_beyond_rank", 1, 4)
@@ -252,5 +558,6 @@ def refused():
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for make in (convolutions, activations, pools, products, sums, shapes, refused):
+    accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
+    for make in (*accepted, products, sums, constants, movements, resizes, channels_last, maxima, outputs, shapes, refused):
         make()

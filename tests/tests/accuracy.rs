@@ -8,7 +8,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use zkml_gpu_circuits::graph::{Graph, Shape, Window};
+use zkml_gpu_circuits::graph::{Graph, Shape};
 use zkml_gpu_circuits::import::{FloatGraph, FloatLinear, FloatModel, FloatNode, FloatOp, FloatTensor, ImportOptions};
 use zkml_gpu_circuits::quant::{QuantError, QuantOptions, Quantised, Sample, quantise, split_samples};
 
@@ -146,14 +146,7 @@ fn dense_stack(widths: &[usize], seed: u64) -> FloatGraph {
         let bound = 1.0 / (pair[0] as f32).sqrt();
         let mut draw = |n: usize| -> Vec<f32> { (0..n).map(|_| rng.gen_range(-bound..bound)).collect() };
         let (weights, bias) = (draw(pair[0] * pair[1]), draw(pair[1]));
-        let linear = FloatLinear {
-            window: Window::UNIT,
-            input_dilation: [1, 1],
-            groups: 1,
-            out_channels: pair[1],
-            weights,
-            bias,
-        };
+        let linear = FloatLinear::dense(pair[1], weights, bias);
         for op in [FloatOp::Linear(linear), FloatOp::Clamp { min: 0.0, max: f32::INFINITY }] {
             let output = graph.tensors.len();
             graph.tensors.push(tensor(format!("t{output}"), pair[1]));

@@ -1,19 +1,45 @@
-//! Elementwise operators: sums, scales, shifts and clamps.
+//! Elementwise operators: sums, scales, shifts, clamps and functions of one number.
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{Neg, Recip};
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu};
+
+use crate::graph::Shape;
 
 use super::translate::Translator;
 use super::view::View;
-use super::{FloatOp, ImportError};
+use super::{FloatOp, FloatOrigin, Function, ImportError};
+
+/// The function that an elementwise operator of tract computes.
+fn function(op: &ElementWiseOp) -> Option<Function> {
+    let op = &op.0;
+    if let Some(LeakyRelu { alpha }) = op.downcast_ref() {
+        Some(Function::LeakyRelu { slope: *alpha })
+    } else if op.is::<HardSwish>() {
+        Some(Function::HardSwish)
+    } else {
+        None
+    }
+}
 
 impl Translator<'_> {
-    /// `Neg`.
-    pub(super) fn unary(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
-        if operator != "Neg" {
-            return Err(self.unsupported(node));
+    /// `Neg`, and functions.
+    pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<View, ImportError> {
+        if op.0.is::<Recip>() {
+            return Err(self.form(node, "an activation as divisor", "divide by constants only"));
         }
+        let negative = op.0.is::<Neg>();
+        let op = match function(op) {
+            _ if negative => FloatOp::sum(vec![-1.0]),
+            Some(Function::LeakyRelu { slope }) if !slope.is_finite() => {
+                return Err(self.form(node, "a slope that is not finite", "check the exported attributes"));
+            }
+            Some(function) => FloatOp::Activation(function),
+            None => return Err(self.unsupported(node)),
+        };
         let view = self.view(node, 0)?;
-        Ok(self.elementwise(node, FloatOp::Combine { factors: vec![-1.0] }, view))
+        Ok(self.elementwise(node, op, view))
     }
 
     /// A binary operator over two activations, or an activation and a constant on either side.
@@ -42,19 +68,36 @@ impl Translator<'_> {
             _ => return Err(self.form(node, "two activations as operands", "one operand must be constant")),
         };
         let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
-        if !a.aligned(&b) {
-            let hint = "operands need equal shapes and the same order of axes";
-            return Err(self.form(node, format!("operands of {:?} and {:?}", a.dims, b.dims), hint));
-        }
+        let dims = self.dims(node)?;
+        // The operand that has all elements says how they are stored.
+        let (a, b, factors) = if b.dims == dims && a.dims != dims {
+            (b, a, factors.into_iter().rev().collect())
+        } else {
+            (a, b, factors)
+        };
+        let a = self.broadcast(node, a, &dims)?;
+        let other = self.stored_like(node, &b, &a);
         let shape = self.graph.tensors[a.tensor].shape;
-        let other = self.stored_as(node, b.tensor, shape);
         let (inputs, factors) = if other == a.tensor {
             (vec![other], vec![factors.iter().sum()])
         } else {
             (vec![a.tensor, other], factors)
         };
-        let tensor = self.push(node, FloatOp::Combine { factors }, inputs, shape);
+        let tensor = self.push(node, FloatOp::sum(factors), inputs, shape);
         Ok(View { tensor, ..a })
+    }
+
+    /// A tensor that holds a view, broadcast where it is smaller, as another view of all elements is stored.
+    fn stored_like(&mut self, node: &TypedNode, view: &View, like: &View) -> usize {
+        let shape = self.graph.tensors[like.tensor].shape;
+        if view.aligned(like) {
+            return self.stored_as(node, view.tensor, shape);
+        }
+        let mut origins = vec![FloatOrigin::Constant(0.0); like.len()];
+        for (place, source) in like.offsets().into_iter().zip(view.broadcast_offsets(&like.dims)) {
+            origins[place] = FloatOrigin::Element { operand: 0, element: source as u32 };
+        }
+        self.push(node, FloatOp::Rearrange { origins }, vec![view.tensor], shape)
     }
 
     fn with_constant(
@@ -65,63 +108,80 @@ impl Translator<'_> {
         (dims, constant): (Vec<usize>, Vec<f32>),
     ) -> Result<View, ImportError> {
         let view = self.view(node, operand)?;
+        let result = self.dims(node)?;
+        let view = self.broadcast(node, view, &result)?;
         if let ("Max" | "Min", Some(&bound)) = (operator, constant.first()) {
-            if constant.iter().any(|c| *c != bound) || bound.is_nan() {
-                return Err(self.form(node, "bounds that differ by element", "clamp to one bound"));
+            if bound.is_nan() {
+                return Err(self.form(node, "a bound that is not a number", "check the exported bounds"));
             }
-            let (min, max) = if operator == "Max" { (bound, f32::INFINITY) } else { (f32::NEG_INFINITY, bound) };
-            return Ok(self.elementwise(node, FloatOp::Clamp { min, max }, view));
+            if constant.iter().all(|c| *c == bound) {
+                return Ok(self.elementwise(node, clamp(operator, bound), view));
+            }
         }
-        let Some(c) = self.by_channel(&view, &dims, &constant) else {
-            let hint = "scales and shifts must be one number, or one a channel or feature";
-            return Err(self.form(node, format!("a constant of {dims:?} for an operand of {:?}", view.dims), hint));
-        };
-        let (ones, zeros) = (vec![1.0; c.len()], vec![0.0; c.len()]);
-        let map = |f: fn(f32) -> f32| c.iter().map(|v| f(*v)).collect();
-        let (scale, shift) = match operator {
-            "Add" => (ones, c),
-            "Sub" => (ones, map(|v| -v)),
-            "SubF" => (vec![-1.0; c.len()], c),
-            "Mul" => (c, zeros),
-            "Div" => (map(f32::recip), zeros),
-            _ => return Err(self.unsupported(node)),
-        };
-        if scale.iter().chain(&shift).any(|v| !v.is_finite()) {
+        let offsets = View::row_major(0, &dims).broadcast_offsets(&view.dims);
+        let mut c = vec![0.0; view.len()];
+        view.offsets().into_iter().zip(offsets).for_each(|(place, source)| c[place] = constant[source]);
+        let factors: Vec<f32> = if operator == "Div" { c.iter().map(|v| v.recip()).collect() } else { c };
+        if factors.iter().any(|v| !v.is_finite()) {
             return Err(self.form(node, "a constant that is not finite", "check the exported weights"));
         }
-        Ok(self.elementwise(node, FloatOp::Affine { scale, shift }, view))
+        let (ones, zeros) = (vec![1.0; factors.len()], vec![0.0; factors.len()]);
+        let negative = |v: &[f32]| v.iter().map(|v| -v).collect::<Vec<f32>>();
+        Ok(match operator {
+            "Add" => self.affine(node, &ones, &factors, view),
+            "Sub" => self.affine(node, &ones, &negative(&factors), view),
+            "SubF" => self.affine(node, &negative(&ones), &factors, view),
+            "Mul" | "Div" => {
+                let source = view.tensor;
+                let view = self.affine(node, &factors, &zeros, view);
+                self.scaled.insert(view.tensor, (source, factors));
+                view
+            }
+            "Max" | "Min" => {
+                // max(x, c) = max(x - c, 0) + c.
+                let view = self.affine(node, &ones, &negative(&factors), view);
+                let view = self.elementwise(node, clamp(operator, 0.0), view);
+                self.affine(node, &ones, &factors, view)
+            }
+            _ => return Err(self.unsupported(node)),
+        })
     }
 
     /// Appends a node that keeps its operand's storage.
-    fn elementwise(&mut self, node: &TypedNode, op: FloatOp, view: View) -> View {
+    pub(super) fn elementwise(&mut self, node: &TypedNode, op: FloatOp, view: View) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
         let tensor = self.push(node, op, vec![view.tensor], shape);
         View { tensor, ..view }
     }
 
-    /// A broadcast constant as one value a stored channel; `None` where it varies within a channel or would make
-    /// the operand larger.
-    fn by_channel(&self, view: &View, dims: &[usize], constant: &[f32]) -> Option<Vec<f32>> {
-        let lead = view.dims.len().checked_sub(dims.len())?;
-        let mut broadcast = View::row_major(0, dims);
-        for (axis, &dim) in dims.iter().enumerate() {
-            match dim {
-                1 => broadcast.strides[axis] = 0,
-                _ if dim != view.dims[lead + axis] => return None,
-                _ => {}
-            }
-        }
-        broadcast.dims.clone_from(&view.dims);
-        broadcast.strides.splice(0..0, vec![0; lead]);
+    /// Appends a scale and a shift, given for each stored element: by channel where they do not vary within one, and
+    /// otherwise over the vector of all elements.
+    pub(super) fn affine(&mut self, node: &TypedNode, scale: &[f32], shift: &[f32], view: View) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
         let area = shape.height * shape.width;
-        let mut channels: Vec<Option<f32>> = vec![None; shape.channels];
-        for (offset, source) in view.offsets().into_iter().zip(broadcast.offsets()) {
-            let value = constant[source];
-            if *channels[offset / area].get_or_insert(value) != value {
-                return None;
-            }
+        if let Some((scale, shift)) = by_channel(scale, area).zip(by_channel(shift, area)) {
+            return self.elementwise(node, FloatOp::Affine { scale, shift }, view);
         }
-        channels.into_iter().collect()
+        let first = scale.first().copied().unwrap_or(1.0);
+        if scale.iter().all(|s| *s == first) {
+            let op = FloatOp::Combine { factors: vec![first], offset: shift.to_vec() };
+            return self.elementwise(node, op, view);
+        }
+        let vector = Shape::vector(shape.len());
+        let elements = self.stored_as(node, view.tensor, vector);
+        let op = FloatOp::Affine { scale: scale.to_vec(), shift: shift.to_vec() };
+        let scaled = self.push(node, op, vec![elements], vector);
+        View { tensor: self.stored_as(node, scaled, shape), ..view }
     }
+}
+
+fn clamp(operator: &str, bound: f32) -> FloatOp {
+    let (min, max) = if operator == "Max" { (bound, f32::INFINITY) } else { (f32::NEG_INFINITY, bound) };
+    FloatOp::Clamp { min, max }
+}
+
+/// One value a channel of `area` elements; `None` where a channel has several.
+fn by_channel(elements: &[f32], area: usize) -> Option<Vec<f32>> {
+    let channel = |values: &[f32]| values.iter().all(|v| *v == values[0]).then_some(values[0]);
+    elements.chunks(area.max(1)).map(channel).collect()
 }

@@ -3,7 +3,7 @@
 use crate::graph::window::{Convolution, convolve, pool};
 use crate::graph::{Shape, Window, transpose};
 
-use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatTensor, ImportError};
+use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor, ImportError};
 
 impl FloatTensor {
     /// Elements in stored order from elements in the model's order.
@@ -76,8 +76,9 @@ impl FloatGraph {
                 let channels = x.chunks(area).zip(scale.iter().zip(shift));
                 channels.flat_map(|(plane, (a, b))| plane.iter().map(move |v| a * v + b)).collect()
             }
-            FloatOp::Combine { factors } => {
-                let mut sum = vec![0.0; x.len()];
+            FloatOp::Combine { factors, offset } => {
+                let mut sum = offset.clone();
+                sum.resize(x.len(), 0.0);
                 for (&id, &factor) in node.inputs.iter().zip(factors) {
                     sum.iter_mut().zip(&values[id]).for_each(|(a, v)| *a += factor * v);
                 }
@@ -90,18 +91,39 @@ impl FloatGraph {
                 let divide = |sum, count| scale * sum / if *count_padding { area } else { count } as f32;
                 pool(x, shape, window, 0.0, |sum, value| sum + value, divide)
             }
+            FloatOp::Activation(function) => x.iter().map(|v| function.apply(*v)).collect(),
             FloatOp::Reshape => x.clone(),
+            FloatOp::Rearrange { origins } => {
+                let value = |origin: &FloatOrigin| match *origin {
+                    FloatOrigin::Element { operand, element } => {
+                        values[node.inputs[operand as usize]][element as usize]
+                    }
+                    FloatOrigin::Constant(constant) => constant,
+                };
+                origins.iter().map(value).collect()
+            }
+            FloatOp::ArgMax { starts, stride, count, last } => {
+                let index = |start: &u32| greatest((0..*count).map(|k| x[*start as usize + k * stride]), *last) as f32;
+                starts.iter().map(index).collect()
+            }
         }
     }
 }
 
+/// Position of the greatest value; of equal ones the first, or the last.
+fn greatest(values: impl Iterator<Item = f32>, last: bool) -> usize {
+    let beats = |value: f32, best: f32| if last { value >= best } else { value > best };
+    let start = (0, f32::NEG_INFINITY);
+    values.enumerate().fold(start, |best, (i, value)| if beats(value, best.1) { (i, value) } else { best }).0
+}
+
 fn linear_forward(linear: &FloatLinear, x: &[f32], shape: Shape) -> Vec<f32> {
-    if linear.window == Window::UNIT && shape.height * shape.width == 1 {
+    if linear.window == Window::UNIT && shape.height * shape.width == 1 && linear.groups == 1 {
         let rows = linear.weights.chunks_exact(x.len().max(1));
         let dot = |row: &[f32]| row.iter().zip(x).map(|(w, v)| w * v).sum::<f32>();
         return rows.zip(&linear.bias).map(|(row, bias)| dot(row) + bias).collect();
     }
-    let [height, width] = linear.window.output(shape.height, shape.width).unwrap_or([0, 0]);
+    let [height, width] = linear.output(shape).unwrap_or([0, 0]);
     let mut out: Vec<f32> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
     let convolution =
         Convolution { window: linear.window, input_dilation: linear.input_dilation, groups: linear.groups };

@@ -4,6 +4,8 @@
 
 use crate::graph::{Shape, TensorId, Window};
 
+use super::Function;
+
 /// A value of the float graph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FloatTensor {
@@ -35,6 +37,33 @@ pub struct FloatLinear {
     pub bias: Vec<f32>,
 }
 
+impl FloatLinear {
+    /// A product over single elements: a dense layer for vectors, rows times a matrix for matrices.
+    pub fn dense(out_channels: usize, weights: Vec<f32>, bias: Vec<f32>) -> Self {
+        Self { window: Window::UNIT, input_dilation: [1, 1], groups: 1, out_channels, weights, bias }
+    }
+
+    /// Extent (height, width) of the output; `None` where the window does not fit.
+    pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        let grid = |axis: usize, size: usize| (size - 1) * self.input_dilation[axis] + 1;
+        self.window.output(grid(0, input.height), grid(1, input.width))
+    }
+}
+
+/// Where an element of a rearranged tensor comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FloatOrigin {
+    /// An element of an operand.
+    Element {
+        /// Which operand.
+        operand: u32,
+        /// Its element, in stored order.
+        element: u32,
+    },
+    /// A constant.
+    Constant(f32),
+}
+
 /// A float operation.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -49,11 +78,15 @@ pub enum FloatOp {
         /// One summand for each channel.
         shift: Vec<f32>,
     },
-    /// `y = Σ factor_i · x_i`, elementwise over equal shapes.
+    /// `y = offset + Σ factor_i · x_i`, elementwise over equal shapes.
     Combine {
         /// One factor for each operand.
         factors: Vec<f32>,
+        /// One summand for each element, in stored order; empty for none.
+        offset: Vec<f32>,
     },
+    /// A function of each element.
+    Activation(Function),
     /// `y = min(max(x, min), max)`: a ReLU is `0..=∞`.
     Clamp {
         /// Least output; negative infinity for none.
@@ -74,6 +107,29 @@ pub enum FloatOp {
     },
     /// The same elements in the same order under another shape.
     Reshape,
+    /// Elements of operands and constants in any order and number.
+    Rearrange {
+        /// Origin of each element of the output, in stored order.
+        origins: Vec<FloatOrigin>,
+    },
+    /// Index of the greatest of `count` elements `start + k·stride`, for each start.
+    ArgMax {
+        /// Element of the first candidate of each output.
+        starts: Vec<u32>,
+        /// Distance of candidates.
+        stride: usize,
+        /// Number of candidates.
+        count: usize,
+        /// Whether the last of equal maxima counts; otherwise the first.
+        last: bool,
+    },
+}
+
+impl FloatOp {
+    /// A sum of operands without a summand of its own.
+    pub fn sum(factors: Vec<f32>) -> Self {
+        Self::Combine { factors, offset: Vec::new() }
+    }
 }
 
 /// An operation with its operands.

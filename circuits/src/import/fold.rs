@@ -1,33 +1,39 @@
 //! Simplification of a float graph: scales and shifts go into the weights around them, clamps move next to the
 //! operation whose output they bound.
 
-use crate::graph::{TensorId, Window};
+use crate::graph::{Shape, TensorId};
 
-use super::{FloatGraph, FloatLinear, FloatOp, FloatTensor, ImportError};
+use super::tidy;
+use super::{FloatGraph, FloatLinear, FloatOp, FloatTensor};
 
-/// Most channels for which a scale that found no neighbour becomes a product with a diagonal matrix.
-const MAX_DIAGONAL: usize = 2048;
-
-/// Folds until nothing changes; leaves no [`FloatOp::Affine`].
-pub(super) fn fold(graph: &mut FloatGraph) -> Result<(), ImportError> {
-    while (0..graph.nodes.len()).any(|i| step(graph, i)) {}
+/// Folds until nothing changes; leaves no [`FloatOp::Affine`] and no node that nothing reads.
+pub(super) fn fold(graph: &mut FloatGraph) {
+    tidy::prune(graph);
+    settle(graph);
     for i in 0..graph.nodes.len() {
-        replace_affine(graph, i)?;
+        replace_affine(graph, i);
     }
     // Scales that have just become `Combine` may now join a sum.
-    while (0..graph.nodes.len()).any(|i| step(graph, i)) {}
-    Ok(())
+    settle(graph);
+}
+
+fn settle(graph: &mut FloatGraph) {
+    while (0..graph.nodes.len()).any(|i| step(graph, i) || tidy::step(graph, i)) {}
 }
 
 /// Tries to fold node `i` with the only reader of its output; tells whether the graph changed.
 fn step(graph: &mut FloatGraph, i: usize) -> bool {
     let Some(j) = graph.sole_reader(graph.nodes[i].output) else { return false };
     let swappable = may_swap(graph, i);
+    let shape = graph.tensors[graph.nodes[i].inputs[0]].shape;
+    let result = graph.tensors[graph.nodes[i].output].shape;
     let (head, tail) = graph.nodes.split_at_mut(i.max(j));
     let (first, second) = if i < j { (&mut head[i], &mut tail[0]) } else { return false };
     let operand = first.output;
     match (&mut first.op, &mut second.op) {
-        (FloatOp::Linear(linear), FloatOp::Affine { scale, shift }) => scale_outputs(linear, scale, shift),
+        (FloatOp::Linear(linear), op) if let Some((scale, shift)) = by_channel(op, result) => {
+            scale_outputs(linear, &scale, &shift);
+        }
         (FloatOp::Affine { scale: a, shift: b }, FloatOp::Affine { scale, shift }) => {
             for (k, (a, b)) in a.iter_mut().zip(b).enumerate() {
                 (*a, *b) = (*a * scale[k], *b * scale[k] + shift[k]);
@@ -36,19 +42,34 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         (FloatOp::Clamp { min, max }, FloatOp::Clamp { min: low, max: high }) => {
             (*min, *max) = (min.max(*low).min(*high), max.max(*low).min(*high));
         }
-        (FloatOp::AveragePool { scale: factor, .. }, op) if let Some(s) = uniform(op) => *factor *= s,
-        (FloatOp::Combine { factors }, op) if let Some(s) = uniform(op) => factors.iter_mut().for_each(|f| *f *= s),
-        (FloatOp::Affine { scale, shift }, FloatOp::Linear(linear)) if unpadded(&linear.window) => {
-            scale_inputs(linear, scale, shift);
+        (FloatOp::AveragePool { scale: factor, .. }, op)
+            if let Some((s, shift)) = uniform(op)
+                && shift.is_empty() =>
+        {
+            *factor *= s;
+        }
+        (FloatOp::Combine { factors, offset }, op) if let Some((s, shift)) = uniform(op) => {
+            factors.iter_mut().for_each(|f| *f *= s);
+            offset.iter_mut().for_each(|o| *o *= s);
+            add_offset(offset, 1.0, &shift);
+        }
+        (op, FloatOp::Linear(linear)) if let Some((scale, shift)) = by_channel(op, shape) => {
+            if !unpadded(linear) && shift.iter().any(|s| *s != 0.0) {
+                return false;
+            }
+            scale_inputs(linear, &scale, &shift);
             return absorb(graph, i, j);
         }
-        (op, FloatOp::Combine { factors }) if let Some(s) = uniform(op) => {
+        (op, FloatOp::Combine { factors, offset }) if let Some((s, shift)) = uniform(op) => {
             for (factor, _) in factors.iter_mut().zip(&second.inputs).filter(|(_, id)| **id == operand) {
+                add_offset(offset, *factor, &shift);
                 *factor *= s;
             }
             return absorb(graph, i, j);
         }
         (FloatOp::MaxPool(_) | FloatOp::Reshape, FloatOp::Clamp { .. }) if swappable => return swap(graph, i, j),
+        (FloatOp::Reshape, FloatOp::Activation(_)) if swappable => return swap(graph, i, j),
+        (FloatOp::MaxPool(_), FloatOp::Activation(f)) if swappable && f.is_monotone() => return swap(graph, i, j),
         (FloatOp::MaxPool(_), FloatOp::Affine { scale, .. }) if swappable && scale.iter().all(|s| *s > 0.0) => {
             return swap(graph, i, j);
         }
@@ -57,20 +78,42 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
     merge(graph, i, j)
 }
 
-/// The factor of an operation that only scales, equally everywhere.
-fn uniform(op: &FloatOp) -> Option<f32> {
+/// Factor and summands of an operation that scales equally everywhere and adds constants.
+fn uniform(op: &FloatOp) -> Option<(f32, Vec<f32>)> {
     match op {
         FloatOp::Affine { scale, shift } => {
             let first = *scale.first()?;
-            (scale.iter().all(|s| *s == first) && shift.iter().all(|s| *s == 0.0)).then_some(first)
+            (scale.iter().all(|s| *s == first) && shift.iter().all(|s| *s == 0.0)).then(|| (first, Vec::new()))
         }
-        FloatOp::Combine { factors } if factors.len() == 1 => factors.first().copied(),
+        FloatOp::Combine { factors, offset } if factors.len() == 1 => Some((factors[0], offset.clone())),
         _ => None,
     }
 }
 
-fn unpadded(window: &Window) -> bool {
-    window.pad_before == [0, 0] && window.pad_after == [0, 0]
+/// Scale and shift by channel of an operation on a tensor of this shape that does no more.
+fn by_channel(op: &FloatOp, shape: Shape) -> Option<(Vec<f32>, Vec<f32>)> {
+    match op {
+        FloatOp::Affine { scale, shift } => Some((scale.clone(), shift.clone())),
+        FloatOp::Combine { factors, offset } if factors.len() == 1 && offset.is_empty() => {
+            Some((vec![factors[0]; shape.channels], vec![0.0; shape.channels]))
+        }
+        FloatOp::Combine { factors, offset } if factors.len() == 1 && offset.len() == shape.channels => {
+            Some((vec![factors[0]; shape.channels], offset.clone()))
+        }
+        _ => None,
+    }
+}
+
+/// Adds `factor · summands`, where an empty list is all zero.
+fn add_offset(offset: &mut Vec<f32>, factor: f32, summands: &[f32]) {
+    if offset.is_empty() {
+        offset.resize(summands.len(), 0.0);
+    }
+    offset.iter_mut().zip(summands).for_each(|(o, s)| *o += factor * s);
+}
+
+fn unpadded(linear: &FloatLinear) -> bool {
+    !linear.window.is_padded() && linear.input_dilation == [1, 1]
 }
 
 fn scale_outputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
@@ -82,12 +125,13 @@ fn scale_outputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
 }
 
 fn scale_inputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
-    let taps = linear.window.kernel[0] * linear.window.kernel[1];
-    let row = scale.len() * taps;
-    for (weights, bias) in linear.weights.chunks_mut(row).zip(&mut linear.bias) {
+    let taps = linear.window.taps();
+    let (group_inputs, group_outputs) = (scale.len() / linear.groups, linear.out_channels / linear.groups);
+    for (o, (weights, bias)) in linear.weights.chunks_mut(group_inputs * taps).zip(&mut linear.bias).enumerate() {
+        let first = o / group_outputs * group_inputs;
         for (k, weight) in weights.iter_mut().enumerate() {
-            *bias += *weight * shift[k / taps];
-            *weight *= scale[k / taps];
+            *bias += *weight * shift[first + k / taps];
+            *weight *= scale[first + k / taps];
         }
     }
 }
@@ -99,7 +143,7 @@ fn may_swap(graph: &FloatGraph, i: usize) -> bool {
 }
 
 /// Node `i`, already changed to compute both, takes the place of node `j`.
-fn merge(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
+pub(super) fn merge(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     let second = graph.nodes.remove(j);
     graph.nodes[i].output = second.output;
     graph.nodes[i].name = second.name;
@@ -107,7 +151,7 @@ fn merge(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
 }
 
 /// Node `j`, already changed to compute both, reads what node `i` read.
-fn absorb(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
+pub(super) fn absorb(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     let (operand, input): (TensorId, TensorId) = (graph.nodes[i].output, graph.nodes[i].inputs[0]);
     graph.nodes[j].inputs.iter_mut().filter(|id| **id == operand).for_each(|id| *id = input);
     graph.nodes.remove(i);
@@ -126,32 +170,43 @@ fn swap(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     true
 }
 
-/// A scale and shift without a neighbour to go into: a sum of one operand, or a product with a diagonal matrix.
-fn replace_affine(graph: &mut FloatGraph, i: usize) -> Result<(), ImportError> {
-    if let Some(factor) = uniform(&graph.nodes[i].op) {
-        graph.nodes[i].op = FloatOp::Combine { factors: vec![factor] };
-        return Ok(());
+/// A scale and shift without a neighbour to go into: a sum of one operand where the scale is the same everywhere, or a
+/// product with a diagonal, which is one group a channel.
+fn replace_affine(graph: &mut FloatGraph, i: usize) {
+    let shape = graph.tensors[graph.nodes[i].inputs[0]].shape;
+    let FloatOp::Affine { scale, shift } = &graph.nodes[i].op else { return };
+    let first = scale.first().copied().unwrap_or(1.0);
+    graph.nodes[i].op = if scale.iter().all(|s| *s == first) {
+        let area = shape.height * shape.width;
+        let everywhere = || shift.iter().flat_map(|s| std::iter::repeat_n(*s, area)).collect();
+        let offset = if shift.iter().all(|s| *s == 0.0) { Vec::new() } else { everywhere() };
+        FloatOp::Combine { factors: vec![first], offset }
+    } else {
+        let diagonal = FloatLinear::dense(scale.len(), scale.clone(), shift.clone());
+        FloatOp::Linear(FloatLinear { groups: scale.len(), ..diagonal })
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::Window;
+
+    use super::*;
+
+    #[test]
+    fn a_scale_goes_into_the_groups_that_read_it() {
+        let window = Window { kernel: [1, 2], ..Window::UNIT };
+        let mut linear = FloatLinear { window, groups: 2, ..FloatLinear::dense(2, vec![1.0; 4], vec![0.0; 2]) };
+        scale_inputs(&mut linear, &[2.0, 3.0], &[10.0, 100.0]);
+        assert_eq!((linear.weights, linear.bias), (vec![2.0, 2.0, 3.0, 3.0], vec![20.0, 200.0]));
     }
-    let FloatOp::Affine { scale, shift } = &graph.nodes[i].op else { return Ok(()) };
-    let n = scale.len();
-    if n > MAX_DIAGONAL {
-        return Err(ImportError::UnsupportedForm {
-            operator: "scale and shift".into(),
-            node: graph.nodes[i].name.clone(),
-            form: format!("{n} channels and no convolution or product before it"),
-            hint: "put normalisation directly after a layer with weights",
-        });
+
+    #[test]
+    fn summands_are_those_of_all_operands() {
+        let mut offset = Vec::new();
+        add_offset(&mut offset, 2.0, &[1.0, -1.0]);
+        add_offset(&mut offset, 1.0, &[]);
+        add_offset(&mut offset, -1.0, &[1.0, 0.0]);
+        assert_eq!(offset, [1.0, -2.0]);
     }
-    let mut weights = vec![0.0; n * n];
-    scale.iter().enumerate().for_each(|(c, s)| weights[c * n + c] = *s);
-    let bias = shift.clone();
-    graph.nodes[i].op = FloatOp::Linear(FloatLinear {
-        window: Window::UNIT,
-        input_dilation: [1, 1],
-        groups: 1,
-        out_channels: n,
-        weights,
-        bias,
-    });
-    Ok(())
 }

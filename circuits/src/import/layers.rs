@@ -1,8 +1,9 @@
-//! Convolutions, pools, products and reductions.
+//! Convolutions, transposed convolutions and pools.
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
-use tract_onnx::tract_core::ops::nn::{DataFormat, Reduce, Reducer};
+use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use crate::graph::{Shape, TensorId, Window};
 
@@ -10,54 +11,76 @@ use super::translate::Translator;
 use super::view::View;
 use super::{FloatLinear, FloatOp, ImportError};
 
-/// Most weights that a grouped or dilated kernel may have once written out in full.
-const MAX_EXPANDED_WEIGHTS: usize = 1 << 26;
-
-/// A pool or convolution over a stored image.
-struct Geometry {
+/// The operand of a window, stored as an image.
+struct Placement {
     input: TensorId,
     shape: Shape,
-    /// With the kernel's extent as in the model, before dilation.
-    window: Window,
-    dilation: [usize; 2],
-    /// Output height and width.
-    output: [usize; 2],
-    /// Whether the last window reaches beyond the padding (ceil mode).
-    overhang: bool,
+    /// Number of spatial axes, 1 or 2.
+    space: usize,
 }
 
 impl Translator<'_> {
-    /// `Conv`, grouped and dilated kernels written out in full.
+    /// `Conv`.
     pub(super) fn convolution(&mut self, node: &TypedNode, op: &Conv) -> Result<View, ImportError> {
-        let geometry = self.geometry(node, &op.pool_spec)?;
-        let out_channels = op.output_channels();
-        let kernel = self
-            .constant(node, 1)
-            .ok_or_else(|| self.form(node, "a kernel that is computed", "weights must be constants of the model"))?;
-        if op.q_params.is_some() || (op.group != 1 && op.kernel_fmt != KernelFormat::OIHW) {
+        let placement = self.placement(node, &op.pool_spec)?;
+        let (window, _) = placement.sliding(&op.pool_spec);
+        if op.q_params.is_some() {
             return Err(self.unsupported(node));
         }
-        let mut window = geometry.window;
+        let out_channels = op.output_channels();
+        let weights = self.kernel(node, op.kernel_fmt, op.group)?;
+        let bias = self.bias(node, out_channels)?;
+        let linear = FloatLinear { window, input_dilation: [1, 1], groups: op.group, out_channels, weights, bias };
+        self.check_pads(node, &window)?;
+        self.windowed(node, &op.pool_spec.data_format, &placement, FloatOp::Linear(linear))
+    }
+
+    /// `ConvTranspose`: a convolution of stride 1, with the kernel turned by half a turn, over the input with zeros
+    /// between its elements.
+    pub(super) fn transposed_convolution(&mut self, node: &TypedNode, op: &Deconv) -> Result<View, ImportError> {
+        let spec = &op.pool_spec;
+        let placement = self.placement(node, spec)?;
+        let output = placement.pair(|a| self.space(node, spec, a), 1);
+        let before = placement.pair(|a| deconvolution_pad(op, &placement, a), 0);
+        let mut window = placement.window(spec);
+        let input_dilation = std::mem::replace(&mut window.stride, [1, 1]);
+        let size = [placement.shape.height, placement.shape.width];
         for axis in 0..2 {
-            window.kernel[axis] = (window.kernel[axis] - 1) * geometry.dilation[axis] + 1;
+            let reach = window.extent(axis) - 1;
+            let grid = (size[axis] - 1) * input_dilation[axis] + 1;
+            let pads = reach
+                .checked_sub(before[axis])
+                .and_then(|pad| Some((pad, (output[axis] + reach).checked_sub(grid + pad)?)));
+            let Some((pad_before, pad_after)) = pads else {
+                let form = format!("pads that cut more than the {} outputs a kernel adds", reach);
+                return Err(self.form(node, form, "use pads of at most dilation * (kernel - 1)"));
+            };
+            (window.pad_before[axis], window.pad_after[axis]) = (pad_before, pad_after);
         }
-        let weights = out_channels * geometry.shape.channels * window.kernel[0] * window.kernel[1];
-        if weights > MAX_EXPANDED_WEIGHTS {
-            return Err(self.form(
-                node,
-                format!("{weights} weights once its groups are written out"),
-                "use fewer channels",
-            ));
-        }
-        let weights = expand_kernel(op, &geometry, &kernel.1, window.kernel);
-        let bias = match self.constant(node, 2) {
-            Some((_, b)) if b.len() == out_channels => b,
-            Some((_, b)) if b.len() == 1 => vec![b[0]; out_channels],
-            _ => return Err(self.form(node, "a bias that is computed", "the bias must be a constant of the model")),
+        let out_channels = spec.output_channels;
+        let mut weights = self.kernel(node, op.kernel_format, op.group)?;
+        weights.chunks_mut(window.taps()).for_each(<[f32]>::reverse);
+        let bias = self.bias(node, out_channels)?;
+        let linear = FloatLinear { window, input_dilation, groups: op.group, out_channels, weights, bias };
+        self.windowed(node, &spec.data_format, &placement, FloatOp::Linear(linear))
+    }
+
+    /// A kernel as `[out][in / groups][taps]`.
+    fn kernel(&self, node: &TypedNode, format: KernelFormat, groups: usize) -> Result<Vec<f32>, ImportError> {
+        let elements = |kernel: &Tensor| -> TractResult<Vec<f32>> {
+            let kernel = format.kernel_as_group_o_ihw(kernel, groups)?;
+            Ok(kernel.cast_to::<f32>()?.to_plain_array_view::<f32>()?.iter().copied().collect())
         };
-        let linear =
-            FloatOp::Linear(FloatLinear { window, input_dilation: [1, 1], groups: 1, out_channels, weights, bias });
-        self.windowed(node, &op.pool_spec.data_format, &geometry, window, linear, out_channels)
+        let kernel = self.constant_tensor(node, 1).and_then(|kernel| elements(kernel).ok());
+        kernel.ok_or_else(|| self.form(node, "a kernel that is computed", "weights must be constants of the model"))
+    }
+
+    fn bias(&self, node: &TypedNode, channels: usize) -> Result<Vec<f32>, ImportError> {
+        match self.constant(node, 2) {
+            Some((_, b)) if b.len() == channels => Ok(b),
+            Some((_, b)) if b.len() == 1 => Ok(vec![b[0]; channels]),
+            _ => Err(self.form(node, "a bias that is computed", "the bias must be a constant of the model")),
+        }
     }
 
     /// `MaxPool`.
@@ -65,55 +88,33 @@ impl Translator<'_> {
         if op.with_index_outputs.is_some() {
             return Err(self.form(node, "an output of indices", "drop the second output"));
         }
-        let geometry = self.pool_geometry(node, &op.pool_spec)?;
-        let (window, channels) = (geometry.window, geometry.shape.channels);
-        self.windowed(node, &op.pool_spec.data_format, &geometry, window, FloatOp::MaxPool(window), channels)
+        let placement = self.placement(node, &op.pool_spec)?;
+        let (window, _) = placement.sliding(&op.pool_spec);
+        self.check_pads(node, &window)?;
+        self.windowed(node, &op.pool_spec.data_format, &placement, FloatOp::MaxPool(window))
     }
 
     /// `AveragePool`.
     pub(super) fn sum_pool(&mut self, node: &TypedNode, op: &SumPool) -> Result<View, ImportError> {
-        let geometry = self.pool_geometry(node, &op.pool_spec)?;
-        let window = geometry.window;
+        let placement = self.placement(node, &op.pool_spec)?;
+        let (window, overhang) = placement.sliding(&op.pool_spec);
         let count_padding = op.count_include_pad || !op.normalize;
-        if geometry.overhang && op.count_include_pad && op.normalize {
+        if overhang && op.count_include_pad && op.normalize {
             return Err(self.form(node, "ceil_mode together with count_include_pad", "set one of them to 0"));
         }
-        let scale = if op.normalize { 1.0 } else { (window.kernel[0] * window.kernel[1]) as f32 };
+        let scale = if op.normalize { 1.0 } else { window.taps() as f32 };
         let pool = FloatOp::AveragePool { window, count_padding, scale };
-        let channels = geometry.shape.channels;
-        self.windowed(node, &op.pool_spec.data_format, &geometry, window, pool, channels)
+        self.check_pads(node, &window)?;
+        self.windowed(node, &op.pool_spec.data_format, &placement, pool)
     }
 
-    /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, over all of space.
-    pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
-        let mut view = self.view(node, 0)?;
-        if op.reducer != Reducer::Sum {
-            return Err(self.unsupported(node));
+    /// Refuses windows in padding alone, which have no maximum and no mean.
+    fn check_pads(&self, node: &TypedNode, window: &Window) -> Result<(), ImportError> {
+        if (0..2).any(|a| window.pad_before[a].max(window.pad_after[a]) >= window.extent(a)) {
+            let form = format!("pads {:?} and {:?}", window.pad_before, window.pad_after);
+            return Err(self.form(node, form, "padding must be smaller than the kernel"));
         }
-        let shape = self.graph.tensors[view.tensor].shape;
-        let area = op.axes.iter().map(|&a| view.dims[a]).product::<usize>();
-        let mut axes: Vec<usize> = op.axes.to_vec();
-        axes.sort_unstable_by_key(|&a| std::cmp::Reverse(view.strides[a]));
-        if !view.is_dense(axes.iter().copied(), 1) {
-            return Err(self.form(node, format!("axes {:?}", op.axes), "reduce over height and width only"));
-        }
-        let [height, width] = if shape.height * shape.width == area { [shape.height, shape.width] } else { [1, area] };
-        let shape = Shape { channels: view.len() / area, height, width };
-        let input = self.stored_as(node, view.tensor, shape);
-        let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
-        let pool = FloatOp::AveragePool { window, count_padding: true, scale: area as f32 };
-        view.tensor = self.push(node, pool, vec![input], Shape::vector(shape.channels));
-        view.strides.iter_mut().for_each(|s| *s /= area);
-        op.axes.iter().for_each(|&a| view.dims[a] = 1);
-        Ok(view)
-    }
-
-    fn pool_geometry(&mut self, node: &TypedNode, spec: &PoolSpec) -> Result<Geometry, ImportError> {
-        let geometry = self.geometry(node, spec)?;
-        match geometry.dilation {
-            [1, 1] => Ok(geometry),
-            other => Err(self.form(node, format!("dilations {other:?}"), "pool without dilation")),
-        }
+        Ok(())
     }
 
     /// Appends a node over windows and views its output as tract does.
@@ -121,32 +122,40 @@ impl Translator<'_> {
         &mut self,
         node: &TypedNode,
         format: &DataFormat,
-        geometry: &Geometry,
-        window: Window,
+        placement: &Placement,
         op: FloatOp,
-        channels: usize,
     ) -> Result<View, ImportError> {
-        let Geometry { shape, output: [height, width], .. } = *geometry;
-        let pads_fit = (0..2).all(|a| window.pad_before[a].max(window.pad_after[a]) < window.kernel[a]);
-        if !pads_fit || window.output(shape.height, shape.width) != Some([height, width]) {
-            return Err(self.form(node, format!("{window:?}"), "padding must be smaller than the kernel"));
-        }
-        let tensor = self.push(node, op, vec![geometry.input], Shape { channels, height, width });
-        let space = if node.outputs[0].fact.rank() - usize::from(format.has_n()) == 2 {
-            vec![width]
-        } else {
-            vec![height, width]
+        let dims = self.dims(node)?;
+        let (lead, space) = (usize::from(format.has_n()), placement.space);
+        let first = if format.c_is_last() { lead } else { lead + 1 };
+        let [height, width] = placement.pair(|a| dims[first + a], 1);
+        let input = placement.shape;
+        let (channels, fits) = match &op {
+            FloatOp::Linear(linear) => (linear.out_channels, linear.output(input)),
+            FloatOp::MaxPool(window) | FloatOp::AveragePool { window, .. } => {
+                (input.channels, window.output(input.height, input.width))
+            }
+            _ => return Err(self.unsupported(node)),
         };
-        let mut dims = if format.has_n() { vec![1, channels] } else { vec![channels] };
-        let channel_axis = dims.len() - 1;
-        dims.extend(space);
-        let last = dims.len() - 1;
-        let view = View::row_major(tensor, &dims);
-        Ok(if format.c_is_last() { view.moved(channel_axis, last) } else { view })
+        if fits != Some([height, width]) {
+            return Err(self.form(node, format!("an output of {height} by {width}"), "check strides and pads"));
+        }
+        let tensor = self.push(node, op, vec![placement.input], Shape { channels, height, width });
+        let channel = if format.c_is_last() { lead + space } else { lead };
+        let stored: Vec<usize> = (0..lead).chain([channel]).chain(first..first + space).collect();
+        let sizes: Vec<usize> = stored.iter().map(|&axis| dims[axis]).collect();
+        Ok(View::row_major(tensor, &sizes).unpermuted(&stored))
     }
 
-    /// Reads a window's geometry and brings its operand into image storage.
-    fn geometry(&mut self, node: &TypedNode, spec: &PoolSpec) -> Result<Geometry, ImportError> {
+    /// Extent of a node's output along a spatial axis.
+    fn space(&self, node: &TypedNode, spec: &PoolSpec, axis: usize) -> usize {
+        let first = usize::from(spec.data_format.has_n()) + usize::from(!spec.data_format.c_is_last());
+        let dims = node.outputs[0].fact.shape.as_concrete();
+        dims.and_then(|dims| dims.get(first + axis)).copied().unwrap_or(0)
+    }
+
+    /// Brings the operand of a window into image storage.
+    fn placement(&mut self, node: &TypedNode, spec: &PoolSpec) -> Result<Placement, ImportError> {
         let view = self.view(node, 0)?;
         let lead = usize::from(spec.data_format.has_n());
         let space = spec.kernel_shape.len();
@@ -158,58 +167,59 @@ impl Translator<'_> {
         }
         let first = if spec.data_format.c_is_last() { lead } else { lead + 1 };
         let channel = if spec.data_format.c_is_last() { lead + space } else { lead };
-        if !view.is_dense(std::iter::once(channel).chain(first..first + space), 1) {
-            return Err(self.form(node, "exchanged axes", "the order must be channels, height, width"));
+        let width = view.dims[first + space - 1];
+        let height = if space == 2 { view.dims[first] } else { 1 };
+        let shape = Shape { channels: view.dims[channel], height, width };
+        let order: Vec<usize> = (0..lead).chain([channel]).chain(first..first + space).collect();
+        let input = self.arranged(node, &view, &order, shape).tensor;
+        Ok(Placement { input, shape, space })
+    }
+}
+
+impl Placement {
+    /// Values of the spatial axes as height and width; a single axis is the width.
+    fn pair<T: Copy>(&self, get: impl Fn(usize) -> T, missing: T) -> [T; 2] {
+        if self.space == 2 { [get(0), get(1)] } else { [missing, get(0)] }
+    }
+
+    /// The window without padding.
+    fn window(&self, spec: &PoolSpec) -> Window {
+        Window {
+            kernel: self.pair(|a| spec.kernel_shape[a], 1),
+            stride: self.pair(|a| spec.stride(a), 1),
+            dilation: self.pair(|a| spec.dilation(a), 1),
+            ..Window::UNIT
         }
-        let sizes = &view.dims[first..first + space];
-        let padding = spec.computed_padding(sizes);
-        let pair =
-            |get: &dyn Fn(usize) -> usize, missing| if space == 2 { [get(0), get(1)] } else { [missing, get(0)] };
-        let [height, width] = pair(&|a| sizes[a], 1);
-        let output = pair(&|a| padding[a].convoluted, 1);
-        let dilation = pair(&|a| spec.dilation(a), 1);
-        let mut window = Window {
-            kernel: pair(&|a| spec.kernel_shape[a], 1),
-            stride: pair(&|a| spec.stride(a), 1),
-            dilation: [1, 1],
-            pad_before: pair(&|a| padding[a].pad_before, 0),
-            pad_after: [0, 0],
-        };
+    }
+
+    /// The window of a convolution or pool, with the padding that its positions reach (which also covers ceil mode),
+    /// and whether that is more than the model says.
+    fn sliding(&self, spec: &PoolSpec) -> (Window, bool) {
+        let sizes = [self.shape.height, self.shape.width];
+        let padding = spec.computed_padding(&sizes[2 - self.space..]);
+        let output = self.pair(|a| padding[a].convoluted, 1);
+        let mut window = Window { pad_before: self.pair(|a| padding[a].pad_before, 0), ..self.window(spec) };
         let mut overhang = false;
-        for (axis, size) in [height, width].into_iter().enumerate() {
-            // The padding that windows reach, which also covers ceil mode.
-            let kernel = (window.kernel[axis] - 1) * dilation[axis] + 1;
-            let reach = output[axis].saturating_sub(1) * window.stride[axis] + kernel;
+        for (axis, size) in sizes.into_iter().enumerate() {
+            let reach = output[axis].saturating_sub(1) * window.stride[axis] + window.extent(axis);
             window.pad_after[axis] = reach.saturating_sub(size + window.pad_before[axis]);
             if let (PaddingSpec::ExplicitOnnxPool(_, after, true), Some(a)) =
-                (&spec.padding, (axis + space).checked_sub(2))
+                (&spec.padding, (axis + self.space).checked_sub(2))
             {
                 overhang |= window.pad_after[axis] > after[a];
             }
         }
-        let shape = Shape { channels: view.dims[channel], height, width };
-        let input = self.stored_as(node, view.tensor, shape);
-        Ok(Geometry { input, shape, window, dilation, output, overhang })
+        (window, overhang)
     }
 }
 
-/// Kernel as `[out][in][height][width]` with groups and dilation written out as zeros.
-fn expand_kernel(op: &Conv, geometry: &Geometry, kernel: &[f32], extent: [usize; 2]) -> Vec<f32> {
-    let (outs, ins) = (op.output_channels(), geometry.shape.channels);
-    let group_ins = ins / op.group;
-    let [kh, kw] = geometry.window.kernel;
-    let mut weights = vec![0.0; outs * ins * extent[0] * extent[1]];
-    for o in 0..outs {
-        let first = o / (outs / op.group) * group_ins;
-        for (i, y, x) in (0..group_ins).flat_map(|i| (0..kh).flat_map(move |y| (0..kw).map(move |x| (i, y, x)))) {
-            let source = match op.kernel_fmt {
-                KernelFormat::OIHW => ((o * group_ins + i) * kh + y) * kw + x,
-                KernelFormat::HWIO => ((y * kw + x) * ins + i) * outs + o,
-                KernelFormat::OHWI => ((o * kh + y) * kw + x) * ins + i,
-            };
-            let (y, x) = (y * geometry.dilation[0], x * geometry.dilation[1]);
-            weights[((o * ins + first + i) * extent[0] + y) * extent[1] + x] = kernel[source];
-        }
-    }
-    weights
+/// Outputs that a transposed convolution's padding cuts at the beginning of a spatial axis.
+fn deconvolution_pad(op: &Deconv, placement: &Placement, axis: usize) -> usize {
+    let spec = &op.pool_spec;
+    let sizes = [placement.shape.height, placement.shape.width];
+    let (kernel, dilation) = (spec.kernel_shape[axis], spec.dilation(axis));
+    let size = sizes[2 - placement.space + axis];
+    let padding =
+        spec.padding.compute_one_for_deconv(axis, &size, kernel, dilation, spec.stride(axis), op.adjustments[axis]);
+    padding.map_or(usize::MAX, |padding| padding.pad_before)
 }

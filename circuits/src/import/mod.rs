@@ -25,41 +25,73 @@ mod error;
 mod execute;
 mod float;
 mod fold;
+mod function;
 mod inputs;
 mod layers;
+mod movement;
 mod product;
+mod quirks;
 mod read;
+mod reduce;
+mod select;
+mod tidy;
 mod translate;
 mod view;
 
 pub use error::ImportError;
-pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatTensor};
+pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
+pub use function::Function;
 
-/// ONNX operators that can be imported; `Add`, `Sub`, `Mul` and `Div` with limits that error messages explain.
+/// ONNX operators that can be imported, some with limits that error messages explain: `Mul`, `Div`, `Max` and `Min`
+/// take one activation and one constant, `Resize` the mode `nearest`, `Where` a choice by sign.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Add",
+    "ArgMax",
     "AveragePool",
     "BatchNormalization",
+    "Cast",
     "Clip",
+    "Concat",
     "Constant",
     "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
     "Div",
     "Dropout",
+    "Expand",
     "Flatten",
+    "Gather",
     "Gemm",
     "GlobalAveragePool",
+    "GlobalMaxPool",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
+    "LeakyRelu",
     "MatMul",
+    "Max",
     "MaxPool",
+    "Min",
     "Mul",
     "Neg",
+    "PRelu",
+    "Pad",
+    "ReduceMax",
     "ReduceMean",
+    "ReduceSum",
     "Relu",
     "Reshape",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
     "Squeeze",
     "Sub",
+    "Sum",
+    "Tile",
     "Transpose",
     "Unsqueeze",
+    "Where",
 ];
 
 /// What a model does not say itself.
@@ -106,7 +138,7 @@ impl FloatModel {
     fn read(bytes: &[u8], name: &str, folder: Option<&Path>, options: &ImportOptions) -> Result<Self, ImportError> {
         let source = read::read(bytes, name, folder, options)?;
         let mut graph = translate::translate(&source)?;
-        fold::fold(&mut graph)?;
+        fold::fold(&mut graph);
         let failed = |cause| ImportError::Run { model: graph.name.clone(), cause };
         let plan = read::guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));
         let plan = plan.map_err(failed)?.map_err(|e| failed(read::chain(&e)))?;
@@ -139,6 +171,10 @@ impl FloatModel {
         let inputs: TractResult<TVec<TValue>> =
             shapes.zip(inputs).map(|(shape, x)| Ok(Tensor::from_shape(shape, x)?.into_tvalue())).collect();
         let outputs = self.plan.run(inputs?)?;
-        outputs.iter().map(|y| Ok(y.to_plain_array_view::<f32>()?.iter().copied().collect())).collect()
+        let floats = |y: &TValue| -> TractResult<Vec<f32>> {
+            // Indices of maxima are whole numbers; as floats they are exact.
+            Ok(y.cast_to::<f32>()?.to_plain_array_view::<f32>()?.iter().copied().collect())
+        };
+        outputs.iter().map(floats).collect()
     }
 }

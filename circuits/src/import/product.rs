@@ -3,7 +3,7 @@
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
-use crate::graph::{Shape, Window};
+use crate::graph::Shape;
 
 use super::translate::Translator;
 use super::view::View;
@@ -32,7 +32,7 @@ impl Translator<'_> {
             [Some((dims, weights)), None] => (1, dims, weights),
             _ => return Err(self.form(node, "two activations as operands", "one operand must be constant weights")),
         };
-        let view = self.view(node, slot)?;
+        let mut view = self.view(node, slot)?;
         let axes = (op.q_params.is_none() && node.inputs.len() == 2)
             .then(|| sum_axes(op, slot, &view, &weight_dims))
             .flatten()
@@ -45,7 +45,13 @@ impl Translator<'_> {
         outs.sort_unstable_by_key(|a| a.output);
         let area: usize = rows.iter().map(|a| a.len).product();
         if !view.is_dense(rows.iter().filter_map(|a| a.input).collect::<Vec<_>>().into_iter(), 1) {
-            return Err(self.form(node, "rows that are not stored together", "contract the last axis"));
+            // Features first, then rows: one channel a feature.
+            let feature = |axis: &usize| !rows.iter().any(|row| row.input == Some(*axis));
+            let mut order: Vec<usize> = (0..view.dims.len()).filter(feature).collect();
+            order.extend((0..view.dims.len()).filter(|axis| !feature(axis)));
+            let shape = Shape { channels: view.len() / area, height: 1, width: area };
+            view = self.arranged(node, &view, &order, shape);
+            rows.sort_unstable_by_key(|a| std::cmp::Reverse(a.input.map(|i| view.strides[i])));
         }
         let weights = arrange(&weights, &contracted, &outs, &view, area);
         let out_channels = outs.iter().map(|a| a.len).product();
@@ -54,14 +60,7 @@ impl Translator<'_> {
             if stored.height * stored.width == area { [stored.height, stored.width] } else { [1, area] };
         let shape = Shape { channels: view.len() / area, height, width };
         let input = self.stored_as(node, view.tensor, shape);
-        let linear = FloatLinear {
-            window: Window::UNIT,
-            input_dilation: [1, 1],
-            groups: 1,
-            out_channels,
-            weights,
-            bias: vec![0.0; out_channels],
-        };
+        let linear = FloatLinear::dense(out_channels, weights, vec![0.0; out_channels]);
         let output = Shape { channels: out_channels, ..shape };
         let tensor = self.push(node, FloatOp::Linear(linear), vec![input], output);
         Ok(output_view(tensor, node.outputs[0].fact.rank(), &rows, &outs, &view, area))

@@ -10,7 +10,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
 
-use super::{ImportError, ImportOptions};
+use super::{ImportError, ImportOptions, quirks};
 
 /// Most elements of a tensor, 1 GiB of floats: far beyond what can be proved.
 const MAX_ELEMENTS: usize = 1 << 28;
@@ -41,7 +41,8 @@ pub(super) fn read(
     let invalid = |cause: String| ImportError::Invalid { file: file.into(), cause };
     // Shapes noted inside the model may name symbols that the inputs no longer have.
     let onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
-    let proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
+    let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
+    proto.graph.iter_mut().for_each(quirks::separate_outputs);
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
     if graph.output.is_empty() {
         return Err(not_onnx("its graph has no output".into()));
@@ -135,6 +136,7 @@ fn check_operators(
             return Err(ImportError::UnsupportedOperator { operator: operator.clone(), node: name.clone() });
         }
         check_permutation(node, name)?;
+        quirks::check_padding(node, name)?;
     }
     Ok(())
 }

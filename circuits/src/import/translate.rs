@@ -6,14 +6,18 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
+use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
 use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::Reduce;
 
 use crate::graph::{Shape, TensorId};
 
+use super::movement::is_movement;
 use super::read::{Source, bounded};
 use super::view::View;
 use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
@@ -25,6 +29,13 @@ pub(super) enum Value {
     Constant(Arc<Tensor>),
     /// A view of a stored tensor.
     View(View),
+    /// Whether elements are negative: the view's, in a comparison with zero.
+    Negative {
+        /// What is compared.
+        view: View,
+        /// Set where the comparison holds for negative elements, clear where for positive ones.
+        holds: bool,
+    },
 }
 
 /// A float graph under construction.
@@ -33,12 +44,22 @@ pub(super) struct Translator<'a> {
     pub(super) graph: FloatGraph,
     values: HashMap<OutletId, Value>,
     reshaped: HashMap<(TensorId, Shape), TensorId>,
+    pub(super) rearranged: HashMap<(View, Shape), TensorId>,
+    /// Tensors that are another one times a constant for each element, in stored order.
+    pub(super) scaled: HashMap<TensorId, (TensorId, Vec<f32>)>,
 }
 
 /// Translates a typed model, without any folding.
 pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
     let graph = FloatGraph { name: source.name.clone(), ..FloatGraph::default() };
-    let mut this = Translator { source, graph, values: HashMap::new(), reshaped: HashMap::new() };
+    let mut this = Translator {
+        source,
+        graph,
+        values: HashMap::new(),
+        reshaped: HashMap::new(),
+        rearranged: HashMap::new(),
+        scaled: HashMap::new(),
+    };
     let invalid = |e: TractError| ImportError::Invalid { file: source.name.clone(), cause: super::read::chain(&e) };
     // Inputs first and in the model's order, whether or not anything reads them.
     for &outlet in source.model.input_outlets().map_err(invalid)? {
@@ -67,17 +88,28 @@ impl Translator<'_> {
             let shape = output.fact.shape.as_concrete().ok_or_else(|| self.unsupported(node))?;
             bounded(&node.name, shape)?;
         }
+        if let Some(comparison) = self.comparison(node)? {
+            self.values.insert(outlet, comparison);
+            return Ok(());
+        }
         let view = self.operation(node)?;
-        if node.outputs.len() != 1 || Some(view.dims.as_slice()) != node.outputs[0].fact.shape.as_concrete() {
+        if node.outputs.len() != 1 || view.dims != self.dims(node)? {
             return Err(self.unsupported(node));
         }
         self.values.insert(outlet, Value::View(view));
         Ok(())
     }
 
+    /// Extents of a node's output.
+    pub(super) fn dims(&self, node: &TypedNode) -> Result<Vec<usize>, ImportError> {
+        node.outputs[0].fact.shape.as_concrete().map(<[usize]>::to_vec).ok_or_else(|| self.unsupported(node))
+    }
+
     fn operation(&mut self, node: &TypedNode) -> Result<View, ImportError> {
         if let Some(op) = node.op_as::<Conv>() {
             self.convolution(node, op)
+        } else if let Some(op) = node.op_as::<Deconv>() {
+            self.transposed_convolution(node, op)
         } else if let Some(op) = node.op_as::<EinSum>() {
             self.product(node, op)
         } else if let Some(op) = node.op_as::<MaxPool>() {
@@ -89,9 +121,15 @@ impl Translator<'_> {
         } else if let Some(op) = node.op_as::<TypedBinOp>() {
             self.binary(node, op.0.name())
         } else if let Some(op) = node.op_as::<ElementWiseOp>() {
-            self.unary(node, &op.0.name())
+            self.unary(node, op)
         } else if let Some(op) = node.op_as::<AxisOp>() {
             self.axis(node, op)
+        } else if node.op_is::<Iff>() {
+            self.select(node)
+        } else if node.op_is::<Cast>() {
+            self.cast(node)
+        } else if is_movement(node) {
+            self.movement(node)
         } else {
             Err(self.unsupported(node))
         }
@@ -106,22 +144,42 @@ impl Translator<'_> {
             AxisOp::Reshape(at, from, to) => {
                 let sizes: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
                 let sizes = sizes.ok_or_else(|| self.unsupported(node))?;
-                let hint = "reshape before the axes are exchanged, or only axes of extent 1";
-                view.reshaped(*at, from.len(), &sizes)
-                    .ok_or_else(|| self.form(node, "axes that were exchanged", hint))?
+                match view.clone().reshaped(*at, from.len(), &sizes) {
+                    Some(view) => view,
+                    None => {
+                        let order: Vec<usize> = (0..view.dims.len()).collect();
+                        let view = self.arranged(node, &view, &order, Shape::vector(view.len()));
+                        view.reshaped(*at, from.len(), &sizes).ok_or_else(|| self.unsupported(node))?
+                    }
+                }
             }
         })
     }
 
+    /// A change of element type that changes no value: whole numbers to numbers.
+    fn cast(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        let from = node.inputs.first().and_then(|&input| self.source.model.outlet_fact(input).ok());
+        let to = node.outputs[0].fact.datum_type;
+        match from.map(|fact| fact.datum_type) {
+            Some(from) if from == to || from == DatumType::I64 && (to == DatumType::F32 || to == DatumType::I32) => {
+                self.view(node, 0)
+            }
+            _ => Err(self.form(node, format!("elements of {to:?}"), "compute with 32-bit floats only")),
+        }
+    }
+
     fn output(&mut self, outlet: OutletId) -> Result<(), ImportError> {
         let node = self.source.model.node(outlet.node);
-        let Some(Value::View(view)) = self.values.get(&outlet).cloned() else {
+        let Some(Value::View(mut view)) = self.values.get(&outlet).cloned() else {
             return Err(self.form(node, "a constant as output of the model", "remove that output"));
         };
+        let transposed = view.transposition(self.graph.tensors[view.tensor].shape);
+        let transposed = transposed.unwrap_or_else(|| {
+            let order: Vec<usize> = (0..view.dims.len()).collect();
+            view = self.arranged(node, &view, &order, Shape::vector(view.len()));
+            false
+        });
         let mut id = view.tensor;
-        let Some(transposed) = view.transposition(self.graph.tensors[id].shape) else {
-            return Err(self.form(node, "exchanged axes", "leave the output in the order of the last layer"));
-        };
         if self.graph.inputs.contains(&id) || self.graph.outputs.contains(&id) {
             let tensor = self.graph.tensors[id].clone();
             id = self.push(node, FloatOp::Reshape, vec![id], tensor.shape);
@@ -178,15 +236,28 @@ impl Translator<'_> {
 
     /// Operand `i`, where it is computed.
     pub(super) fn view(&self, node: &TypedNode, i: usize) -> Result<View, ImportError> {
-        match node.inputs.get(i).and_then(|outlet| self.values.get(outlet)) {
+        match self.value(node, i) {
             Some(Value::View(view)) => Ok(view.clone()),
             _ => Err(self.form(node, "a constant in the place of an activation", "fold constants before the export")),
         }
     }
 
+    /// Operand `i`, whatever it is.
+    pub(super) fn value(&self, node: &TypedNode, i: usize) -> Option<&Value> {
+        self.values.get(node.inputs.get(i)?)
+    }
+
+    /// Operand `i`, where it is constant.
+    pub(super) fn constant_tensor(&self, node: &TypedNode, i: usize) -> Option<&Arc<Tensor>> {
+        match self.value(node, i)? {
+            Value::Constant(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
     /// Operand `i`, where it is constant: its shape and elements.
     pub(super) fn constant(&self, node: &TypedNode, i: usize) -> Option<(Vec<usize>, Vec<f32>)> {
-        let Value::Constant(tensor) = self.values.get(node.inputs.get(i)?)? else { return None };
+        let tensor = self.constant_tensor(node, i)?;
         let tensor = tensor.cast_to::<f32>().ok()?;
         let elements = tensor.to_plain_array_view::<f32>().ok()?.iter().copied().collect();
         Some((tensor.shape().to_vec(), elements))

@@ -7,7 +7,7 @@
 use crate::graph::{Shape, TensorId};
 
 /// Axes and strides of a tract value over a stored tensor, of which it holds every element once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct View {
     /// The stored tensor.
     pub(super) tensor: TensorId,
@@ -39,6 +39,30 @@ impl View {
             offsets = offsets.iter().flat_map(|o| (0..dim).map(move |i| o + i * stride)).collect();
         }
         offsets
+    }
+
+    /// Storage index of each element of the view broadcast to `dims`, in row-major order: axes of extent 1 repeat, and
+    /// further axes come before the first.
+    pub(super) fn broadcast_offsets(&self, dims: &[usize]) -> Vec<usize> {
+        let lead = dims.len() - self.dims.len();
+        let stride = |axis: usize| match axis.checked_sub(lead) {
+            Some(own) if self.dims[own] != 1 => self.strides[own],
+            _ => 0,
+        };
+        Self { tensor: self.tensor, dims: dims.to_vec(), strides: (0..dims.len()).map(stride).collect() }.offsets()
+    }
+
+    /// The view with its axes in the order given.
+    pub(super) fn permuted(&self, order: &[usize]) -> Self {
+        let pick = |list: &[usize]| order.iter().map(|&axis| list[axis]).collect();
+        Self { tensor: self.tensor, dims: pick(&self.dims), strides: pick(&self.strides) }
+    }
+
+    /// The view whose axes in the order given are this one's.
+    pub(super) fn unpermuted(&self, order: &[usize]) -> Self {
+        let mut inverse = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(position, &axis)| inverse[axis] = position);
+        self.permuted(&inverse)
     }
 
     /// Whether the axes, in the order given, are contiguous row-major with the innermost at stride `inner`.
@@ -135,6 +159,21 @@ mod tests {
         assert_eq!(offsets, [0, 3, 1, 4, 2, 5]);
         offsets.sort_unstable();
         assert_eq!(offsets, [0, 1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn permuted_axes_come_back() {
+        let view = View::row_major(0, &[2, 3, 4]);
+        let permuted = view.permuted(&[2, 0, 1]);
+        assert_eq!((permuted.dims.as_slice(), permuted.strides.as_slice()), (&[4, 2, 3][..], &[1, 12, 4][..]));
+        assert_eq!(permuted.unpermuted(&[2, 0, 1]), view);
+    }
+
+    #[test]
+    fn broadcast_axes_repeat() {
+        let view = View::row_major(0, &[2, 1]).moved(0, 1);
+        assert_eq!(view.broadcast_offsets(&[2, 2, 2]), [0, 1, 0, 1, 0, 1, 0, 1]);
+        assert_eq!(View::row_major(0, &[2, 1]).broadcast_offsets(&[2, 3]), [0, 0, 0, 1, 1, 1]);
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub(super) struct Spread {
     pub(super) max: f32,
 }
 
+impl Spread {
+    /// With headroom at both ends.
+    pub(super) fn widened(self, headroom: f32) -> Self {
+        Self { min: self.min * headroom, max: self.max * headroom }
+    }
+}
+
 /// All tensors' values on all samples.
 pub(super) struct Observations {
     /// By sample, then by tensor.
@@ -50,11 +57,19 @@ impl Observations {
     }
 
     /// Most fractional bits at which integers in `min..=max` hold every observed value, with `headroom` as a factor
-    /// for those that the samples do not show.
-    pub(super) fn frac_bits(&self, tensor: TensorId, min: i64, max: i64, headroom: f64) -> i32 {
-        let Spread { min: low, max: high } = self.spread(tensor);
-        let bits = fitting(f64::from(high) * headroom, max).min(fitting(-f64::from(low) * headroom, -min));
-        if bits == i32::MAX { 0 } else { bits }
+    /// for those that the samples do not show, as far as a clamp lets them pass; `i32::MAX` where all are zero.
+    pub(super) fn frac_bits(
+        &self,
+        tensor: TensorId,
+        (min, max): (i64, i64),
+        headroom: f32,
+        clamp: Option<[f32; 2]>,
+    ) -> i32 {
+        let spread = self.spread(tensor);
+        let Spread { min: low, max: high } = spread.widened(headroom);
+        let [floor, ceiling] = clamp.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+        let (low, high) = (low.max(floor).min(spread.min), high.min(ceiling).max(spread.max));
+        fitting(f64::from(high), max).min(fitting(-f64::from(low), -min))
     }
 }
 

@@ -1,30 +1,52 @@
 //! From float nodes to integers, once every scale is chosen.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::graph::{BIAS_LIMIT, Format, Graph, Linear, Node, Op, Tensor, TensorId, WEIGHT_BITS, Window};
-use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
+use crate::graph::{
+    ACTIVATION_LIMIT, Activation, BIAS_LIMIT, Format, Graph, Linear, Node, Op, Origin, Tensor, TensorId, WEIGHT_BITS,
+    Window, requantise,
+};
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, Function};
 
 use super::calibrate::{Observations, Spread, fitting};
 use super::group::Group;
-use super::{QuantError, QuantOptions};
+use super::scales::{Context, Scales, bounded, limit, range};
+use super::{QuantError, QuantOptions, table};
 
 /// Largest accumulator of an output that is not requantised.
 const RAW_LIMIT: i64 = BIAS_LIMIT;
 /// Largest weight.
-const WEIGHT_LIMIT: i64 = (1 << (WEIGHT_BITS - 1)) - 1;
+pub(super) const WEIGHT_LIMIT: i64 = (1 << (WEIGHT_BITS - 1)) - 1;
 /// Largest factor of a sum or mean.
-const FACTOR_LIMIT: f64 = (1u64 << 30) as f64;
+pub(super) const FACTOR_LIMIT: i64 = 1 << 30;
 
 /// A quantised graph under construction.
 pub(super) struct Converter<'a> {
-    pub(super) source: &'a FloatGraph,
-    pub(super) observations: &'a Observations,
-    pub(super) options: &'a QuantOptions,
-    pub(super) activation_bits: u32,
+    context: &'a Context<'a>,
+    scales: Scales,
     graph: Graph,
     /// Quantised tensor of each float tensor.
     ids: HashMap<TensorId, TensorId>,
+    /// Factors that the readers of a float tensor apply: what the rounding of a mean's multiplier has changed.
+    gains: HashMap<TensorId, f64>,
+}
+
+/// A node before it has its operands and its place.
+struct Converted {
+    op: Op,
+    format: Format,
+    activation: Option<Activation>,
+}
+
+/// What an accumulator is requantised to.
+struct Target {
+    /// Fractional bits after requantisation.
+    frac_bits: i32,
+    /// The result's format.
+    format: Format,
+    /// The function between them.
+    activation: Option<Activation>,
 }
 
 /// Quantises with a fixed number of activation bits.
@@ -35,6 +57,7 @@ pub(super) fn convert(
     options: &QuantOptions,
     activation_bits: u32,
 ) -> Result<Graph, QuantError> {
+    let context = Context { source, groups, observations, options, activation_bits };
     let graph = Graph {
         name: source.name.clone(),
         shift: options.shift,
@@ -44,15 +67,15 @@ pub(super) fn convert(
         inputs: Vec::new(),
         outputs: Vec::new(),
     };
-    let mut this = Converter { source, observations, options, activation_bits, graph, ids: HashMap::new() };
+    let mut this =
+        Converter { scales: context.scales()?, context: &context, graph, ids: HashMap::new(), gains: HashMap::new() };
     for &id in &source.inputs {
-        let unsigned = observations.spread(id).min >= 0.0;
-        let format = this.calibrated(id, unsigned, None);
+        let format = this.full_format(id);
         let tensor = this.add_tensor(id, format);
         this.graph.inputs.push(tensor);
     }
-    for group in groups {
-        this.group(group)?;
+    for (g, group) in groups.iter().enumerate() {
+        this.group(g, group)?;
     }
     this.graph.outputs = source.outputs.iter().map(|id| this.ids[id]).collect();
     this.graph.validate()?;
@@ -61,7 +84,7 @@ pub(super) fn convert(
 
 impl Converter<'_> {
     fn add_tensor(&mut self, source: TensorId, format: Format) -> TensorId {
-        let tensor = &self.source.tensors[source];
+        let tensor = &self.context.source.tensors[source];
         let id = self.graph.tensors.len();
         self.graph.tensors.push(Tensor {
             name: tensor.name.clone(),
@@ -78,58 +101,100 @@ impl Converter<'_> {
         self.graph.tensors[self.ids[&source]].format
     }
 
-    fn group(&mut self, group: &Group) -> Result<(), QuantError> {
-        let head = &self.source.nodes[group.head];
-        let (op, format) = match &head.op {
+    fn group(&mut self, g: usize, group: &Group) -> Result<(), QuantError> {
+        let head = &self.context.source.nodes[group.head];
+        let x_format = self.format(head.inputs[0]);
+        let kept = |op| Converted { op, format: x_format, activation: None };
+        let mut inputs: Vec<TensorId> = head.inputs.iter().map(|id| self.ids[id]).collect();
+        let converted = match &head.op {
             FloatOp::Linear(linear) if group.raw => self.raw(head, linear)?,
             FloatOp::Linear(linear) => self.linear(group, head, linear)?,
-            FloatOp::Combine { factors } => self.combine(group, head, factors)?,
-            FloatOp::Clamp { .. } => self.combine(group, head, &[1.0])?,
+            FloatOp::Combine { factors, offset } => self.combine(group, head, factors, offset)?,
+            FloatOp::Clamp { .. } | FloatOp::Activation(_) => self.combine(group, head, &[1.0], &[])?,
             FloatOp::AveragePool { window, count_padding, scale } => {
                 self.average(group, head, window, *count_padding, *scale)?
             }
-            FloatOp::MaxPool(window) => (Op::MaxPool(*window), self.format(head.inputs[0])),
-            _ => (Op::Reshape, self.format(head.inputs[0])),
+            FloatOp::MaxPool(window) => kept(Op::MaxPool(*window)),
+            FloatOp::Rearrange { origins } => {
+                inputs = self.rescaled_operands(g, group)?;
+                self.rearrange(group, &inputs, origins)
+            }
+            FloatOp::ArgMax { starts, stride, count, last } => {
+                let op = Op::ArgMax { starts: starts.clone(), stride: *stride, count: *count, last: *last };
+                let format = Format { frac_bits: 0, min: 0, max: *count as i64 - 1 };
+                Converted { op, format, activation: None }
+            }
+            _ => {
+                if let Some(&gain) = self.gains.get(&head.inputs[0]) {
+                    self.gains.insert(group.output, gain);
+                }
+                kept(Op::Reshape)
+            }
         };
-        let inputs = head.inputs.iter().map(|id| self.ids[id]).collect();
+        let Converted { op, format, activation } = converted;
         let output = self.add_tensor(group.output, format);
-        self.graph.nodes.push(Node {
-            name: self.source.nodes[group.last].name.clone(),
-            op,
-            inputs,
-            output,
-            activation: None,
-        });
+        let activation = activation.map(|activation| self.shared(activation));
+        let name = self.context.source.nodes[group.last].name.clone();
+        self.graph.nodes.push(Node { name, op, inputs, output, activation });
         Ok(())
     }
 
-    /// The format of a tensor from its observed values and its activation.
-    fn calibrated(&self, tensor: TensorId, unsigned: bool, clamp: Option<[f32; 2]>) -> Format {
-        let bits = self.activation_bits;
-        let (min, max) = if unsigned { (0, (1 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
-        let frac_bits = self.observations.frac_bits(tensor, min, max, f64::from(self.options.headroom));
-        bounded(Format { frac_bits, min, max }, clamp)
+    /// Index of a function's table, which equal functions share.
+    fn shared(&mut self, activation: Activation) -> usize {
+        let known = self.graph.activations.iter().position(|known| *known == activation);
+        known.unwrap_or_else(|| {
+            self.graph.activations.push(activation);
+            self.graph.activations.len() - 1
+        })
     }
 
-    /// The format of a group's output: unsigned where no negative value can occur.
-    fn output_format(&self, group: &Group) -> Format {
-        let head = &self.source.nodes[group.head];
-        let inputs_positive = head.inputs.iter().all(|&id| self.format(id).min >= 0);
-        let positive = match &head.op {
-            FloatOp::Combine { factors } => inputs_positive && factors.iter().all(|f| *f >= 0.0),
-            FloatOp::AveragePool { scale, .. } => inputs_positive && *scale >= 0.0,
-            FloatOp::Clamp { .. } => inputs_positive,
-            _ => false,
+    /// The format of a tensor with all integers of its sign.
+    fn full_format(&self, id: TensorId) -> Format {
+        let (min, max) = range(self.scales.signed[id], self.context.activation_bits);
+        Format { frac_bits: self.scales.frac_bits[id], min, max }
+    }
+
+    /// What a group's accumulators are requantised to.
+    fn target(&self, group: &Group, node: &FloatNode) -> Result<Target, QuantError> {
+        let format = bounded(self.full_format(group.output), group.clamp);
+        let Some(function) = group.function else {
+            return Ok(Target { frac_bits: format.frac_bits, format, activation: None });
         };
-        let unsigned = positive || group.clamp.is_some_and(|[min, _]| min >= 0.0);
-        self.calibrated(group.output, unsigned, group.clamp)
+        let argument = self.argument(group, node, function, format)?;
+        let activation = table::tabulate(function, argument, format);
+        let (min, max) = activation.values.iter().fold((i64::MAX, i64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let format = Format { min, max, ..format };
+        Ok(Target { frac_bits: argument.frac_bits, format, activation: Some(activation) })
+    }
+
+    /// The format of a function's argument: an operand's own where the function takes it as it is.
+    fn argument(
+        &self,
+        group: &Group,
+        node: &FloatNode,
+        function: Function,
+        result: Format,
+    ) -> Result<Format, QuantError> {
+        if matches!(node.op, FloatOp::Activation(_)) {
+            return Ok(self.format(node.inputs[0]));
+        }
+        let Context { observations, options, activation_bits, .. } = *self.context;
+        let spread = observations.spread(group.argument).widened(options.headroom);
+        let (min, max) = range(true, activation_bits);
+        let bits = table::argument_bits(function, spread, result, (min, max));
+        let limit = limit(node, |id| self.format(id).frac_bits, options.shift)?;
+        if limit < -64 {
+            return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
+        }
+        Ok(Format { frac_bits: bits.min(limit), min, max })
     }
 
     /// An accumulator exposed as it is, with as many fractional bits as weights and accumulator allow.
-    fn raw(&self, node: &FloatNode, linear: &FloatLinear) -> Result<(Op, Format), QuantError> {
+    fn raw(&self, node: &FloatNode, linear: &FloatLinear) -> Result<Converted, QuantError> {
         let x = self.format(node.inputs[0]);
+        let linear = &*self.with_gain(node, linear);
         let largest = largest_weight(node, linear)?;
-        let mut weight_bits = fitting(largest, WEIGHT_LIMIT).min(self.options.shift as i32 + 16);
+        let mut weight_bits = fitting(largest, WEIGHT_LIMIT).min(self.context.options.shift as i32 + 16);
         loop {
             let frac_bits = x.frac_bits + weight_bits;
             if frac_bits < -64 {
@@ -140,85 +205,152 @@ impl Converter<'_> {
                 let magnitude = bounds.iter().map(|b| b.magnitude()).max().unwrap_or(0);
                 if magnitude < RAW_LIMIT && frac_bits <= 64 {
                     let format = Format { frac_bits, min: -magnitude, max: magnitude };
-                    return Ok((Op::Linear(integers), format));
+                    return Ok(Converted { op: Op::Linear(integers), format, activation: None });
                 }
             }
             weight_bits -= 1;
         }
     }
 
-    /// Weights with `S + f_y - f_x` fractional bits; `f_y` is lowered until they fit.
-    fn linear(&self, group: &Group, node: &FloatNode, linear: &FloatLinear) -> Result<(Op, Format), QuantError> {
-        let x = self.format(node.inputs[0]);
-        let shift = self.options.shift as i32;
-        let fitting = fitting(largest_weight(node, linear)?, WEIGHT_LIMIT);
-        let mut format = self.output_format(group);
-        format.frac_bits = format.frac_bits.min(fitting.saturating_add(x.frac_bits).saturating_sub(shift));
-        while format.frac_bits >= -64 {
-            let weight_bits = shift + format.frac_bits - x.frac_bits;
-            if let Some(integers) = integers(linear, weight_bits, shift + format.frac_bits, group.pool, false) {
-                return Ok((Op::Linear(integers), rescaled(format, group.clamp, self.activation_bits)));
-            }
-            format.frac_bits -= 1;
-        }
-        Err(QuantError::Scale { node: node.name.clone(), what: "biases" })
+    /// Weights with `S + f - f_x` fractional bits, for accumulators that are requantised to `f`.
+    fn linear(&self, group: &Group, node: &FloatNode, linear: &FloatLinear) -> Result<Converted, QuantError> {
+        let Target { frac_bits, format, activation } = self.target(group, node)?;
+        let bias_bits = self.context.options.shift as i32 + frac_bits;
+        let weight_bits = bias_bits - self.format(node.inputs[0]).frac_bits;
+        let linear = self.with_gain(node, linear);
+        let integers = integers(&linear, weight_bits, bias_bits, group.pool, false)
+            .ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "biases" })?;
+        Ok(Converted { op: Op::Linear(integers), format, activation })
     }
 
-    fn combine(&self, group: &Group, node: &FloatNode, factors: &[f32]) -> Result<(Op, Format), QuantError> {
-        let format = self.output_format(group);
+    fn gain(&self, tensor: TensorId) -> f64 {
+        self.gains.get(&tensor).copied().unwrap_or(1.0)
+    }
+
+    /// A product that also applies its operand's gain.
+    fn with_gain<'l>(&self, node: &FloatNode, linear: &'l FloatLinear) -> Cow<'l, FloatLinear> {
+        let gain = self.gain(node.inputs[0]);
+        if gain == 1.0 {
+            return Cow::Borrowed(linear);
+        }
+        let weights = linear.weights.iter().map(|w| (f64::from(*w) * gain) as f32).collect();
+        Cow::Owned(FloatLinear { weights, ..linear.clone() })
+    }
+
+    fn combine(
+        &self,
+        group: &Group,
+        node: &FloatNode,
+        factors: &[f32],
+        offset: &[f32],
+    ) -> Result<Converted, QuantError> {
+        let Target { frac_bits, format, activation } = self.target(group, node)?;
+        let bits = self.context.options.shift as i32 + frac_bits;
         let multiplier = |(&id, &factor): (&TensorId, &f32)| {
-            let bits = self.options.shift as i32 + format.frac_bits - self.format(id).frac_bits;
-            factor_bits(node, f64::from(factor) * 2f64.powi(bits))
+            factor_bits(node, f64::from(factor) * self.gain(id) * 2f64.powi(bits - self.format(id).frac_bits))
         };
         let multipliers: Result<_, _> = node.inputs.iter().zip(factors).map(multiplier).collect();
-        Ok((Op::Combine { multipliers: multipliers?, offset: Vec::new() }, format))
+        // The limit on the scale keeps these within a bias's range.
+        let offset = offset.iter().map(|&o| (f64::from(o) * 2f64.powi(bits)).round() as i64).collect();
+        Ok(Converted { op: Op::Combine { multipliers: multipliers?, offset }, format, activation })
     }
 
     fn average(
-        &self,
+        &mut self,
         group: &Group,
         node: &FloatNode,
         window: &Window,
         count_padding: bool,
         scale: f32,
-    ) -> Result<(Op, Format), QuantError> {
-        let format = self.output_format(group);
-        let bits = self.options.shift as i32 + format.frac_bits - self.format(node.inputs[0]).frac_bits;
-        let area = window.kernel[0] * window.kernel[1];
-        let unpadded = window.pad_before == [0, 0] && window.pad_after == [0, 0];
+    ) -> Result<Converted, QuantError> {
+        let Target { frac_bits, format, activation } = self.target(group, node)?;
+        let bits = self.context.options.shift as i32 + frac_bits - self.format(node.inputs[0]).frac_bits;
+        let area = window.taps();
+        let scale = f64::from(scale) * self.gain(node.inputs[0]);
         let multiplier = |count: usize| match count {
             0 => Ok(0),
             _ => {
-                let count = if count_padding || unpadded { area } else { count };
-                factor_bits(node, f64::from(scale) * 2f64.powi(bits) / count as f64)
+                let count = if count_padding || !window.is_padded() { area } else { count };
+                factor_bits(node, scale * 2f64.powi(bits) / count as f64)
             }
         };
-        let multipliers: Result<_, _> = (0..=area).map(multiplier).collect();
-        Ok((Op::AveragePool { window: *window, multipliers: multipliers? }, format))
+        let multipliers = (0..=area).map(multiplier).collect::<Result<Vec<i64>, _>>()?;
+        if count_padding || !window.is_padded() {
+            let exact = scale * 2f64.powi(bits) / area as f64;
+            self.compensate(group, exact, multipliers[area] as f64);
+        }
+        Ok(Converted { op: Op::AveragePool { window: *window, multipliers }, format, activation })
+    }
+
+    /// Leaves what a mean's rounded multiplier lacks to the weights and factors that take the mean, where nothing else
+    /// does: a multiplier of a large window has few bits.
+    fn compensate(&mut self, group: &Group, exact: f64, rounded: f64) {
+        let linear = group.function.is_none() && group.clamp.is_none();
+        if linear && rounded != 0.0 && exact != rounded && self.goes_into_factors(group.output) {
+            self.gains.insert(group.output, exact / rounded);
+        }
+    }
+
+    /// Whether only weights and factors take a tensor, perhaps under another shape.
+    fn goes_into_factors(&self, tensor: TensorId) -> bool {
+        let source = self.context.source;
+        let absorbs = |i: usize| match &source.nodes[i].op {
+            FloatOp::Linear(_) | FloatOp::Combine { .. } | FloatOp::AveragePool { .. } => true,
+            FloatOp::Reshape => self.goes_into_factors(source.nodes[i].output),
+            _ => false,
+        };
+        !source.outputs.contains(&tensor) && source.readers(tensor).all(absorbs)
+    }
+
+    /// A rearrangement's result holds what its operands and constants do.
+    fn rearrange(&self, group: &Group, inputs: &[TensorId], origins: &[FloatOrigin]) -> Converted {
+        let frac_bits = self.scales.frac_bits[group.output];
+        let all = Format { frac_bits, min: -ACTIVATION_LIMIT, max: ACTIVATION_LIMIT };
+        let origin = |origin: &FloatOrigin| match *origin {
+            FloatOrigin::Element { operand, element } => Origin::Element { operand, element },
+            FloatOrigin::Constant(constant) => Origin::Constant(all.quantise(constant)),
+        };
+        let origins: Vec<Origin> = origins.iter().map(origin).collect();
+        let constants = origins.iter().filter_map(|origin| match *origin {
+            Origin::Constant(constant) => Some((constant, constant)),
+            Origin::Element { .. } => None,
+        });
+        let operands = inputs.iter().map(|&id| self.graph.tensors[id].format).map(|f| (f.min, f.max));
+        let (min, max) = constants.chain(operands).fold((i64::MAX, i64::MIN), |(l, h), (a, b)| (l.min(a), h.max(b)));
+        let format = Format { frac_bits, min, max };
+        Converted { op: Op::Rearrange { origins }, format, activation: None }
+    }
+
+    /// Operands of a rearrangement, those of another class brought to its scale.
+    fn rescaled_operands(&mut self, g: usize, group: &Group) -> Result<Vec<TensorId>, QuantError> {
+        let node = &self.context.source.nodes[group.head];
+        let mut operands = Vec::new();
+        for (i, &source) in node.inputs.iter().enumerate() {
+            let x = self.ids[&source];
+            operands.push(if self.scales.cuts.contains(&(g, i)) { self.rescale(node, x, group.output)? } else { x });
+        }
+        Ok(operands)
+    }
+
+    fn rescale(&mut self, node: &FloatNode, x: TensorId, to: TensorId) -> Result<TensorId, QuantError> {
+        let (frac_bits, shift) = (self.scales.frac_bits[to], self.context.options.shift);
+        let tensor = self.graph.tensors[x].clone();
+        let multiplier = factor_bits(node, 2f64.powi(shift as i32 + frac_bits - tensor.format.frac_bits))?;
+        let bound = |v: i64| requantise(v * multiplier, shift).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT);
+        let format = Format { frac_bits, min: bound(tensor.format.min), max: bound(tensor.format.max) };
+        let output = self.graph.tensors.len();
+        self.graph.tensors.push(Tensor { format, ..tensor });
+        let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new() };
+        self.graph.nodes.push(Node { name: node.name.clone(), op, inputs: vec![x], output, activation: None });
+        Ok(output)
     }
 }
 
 fn factor_bits(node: &FloatNode, factor: f64) -> Result<i64, QuantError> {
-    if factor.abs() > FACTOR_LIMIT || factor.is_nan() {
+    if factor.abs() > FACTOR_LIMIT as f64 || factor.is_nan() {
         return Err(QuantError::Scale { node: node.name.clone(), what: "factors" });
     }
     Ok(factor.round() as i64)
-}
-
-/// The part of a range that an activation leaves.
-fn bounded(format: Format, clamp: Option<[f32; 2]>) -> Format {
-    let Some([low, high]) = clamp else { return format };
-    // The casts saturate, so that infinite bounds leave the range as it is.
-    let scaled = |v: f32| (f64::from(v) * 2f64.powi(format.frac_bits)).round() as i64;
-    let min = scaled(low).clamp(format.min, format.max);
-    Format { min, max: scaled(high).clamp(min, format.max), ..format }
-}
-
-/// The range of a format whose scale has changed.
-fn rescaled(format: Format, clamp: Option<[f32; 2]>, bits: u32) -> Format {
-    let unsigned = format.min >= 0;
-    let (min, max) = if unsigned { (0, (1 << bits) - 1) } else { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) };
-    bounded(Format { min, max, ..format }, clamp)
 }
 
 fn largest_weight(node: &FloatNode, linear: &FloatLinear) -> Result<f64, QuantError> {

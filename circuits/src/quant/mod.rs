@@ -1,8 +1,10 @@
 //! Calibration and conversion: from a float graph and sample inputs to the integers that are proved.
 //!
 //! Each tensor has the most fractional bits that hold its values on the samples, with some headroom; weights take
-//! `S + f_y - f_x` fractional bits, so that one shift requantises every layer. The error is measured on the samples,
-//! and activations get one bit more while it is above the target: a wider table in the circuit, no other cost.
+//! `S + f_y - f_x` fractional bits, so that one shift requantises every layer. Tensors that are related by movement of
+//! data alone have one scale between them (`scales.rs`), and functions are tables with a scale of their own before them
+//! (`table.rs`). The error is measured on the samples, and activations get one bit more while it is above the target:
+//! wider tables in the circuit, no other cost.
 //!
 //! ```no_run
 //! use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
@@ -21,6 +23,8 @@ mod calibrate;
 mod convert;
 mod error;
 mod group;
+mod scales;
+mod table;
 
 use crate::graph::Graph;
 use crate::import::FloatGraph;

@@ -1,0 +1,99 @@
+//! Choice by sign: the form into which tract puts `PRelu`, and in which exporters write leaky ReLUs.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+
+use crate::graph::TensorId;
+
+use super::translate::{Translator, Value};
+use super::view::View;
+use super::{FloatOp, Function, ImportError};
+
+const HINT: &str = "choose between multiples of x by the sign of the same x";
+
+impl Translator<'_> {
+    /// A comparison of an activation with zero; `None` for other operators.
+    pub(super) fn comparison(&self, node: &TypedNode) -> Result<Option<Value>, ImportError> {
+        let Some(op) = node.op_as::<TypedBinOp>() else { return Ok(None) };
+        let less = match op.0.name() {
+            "LT" | "LTE" => true,
+            "GT" | "GTE" => false,
+            "Eq" | "NE" => return Err(self.form(node, "activations as operands", HINT)),
+            _ => return Ok(None),
+        };
+        let zero = |i| self.constant(node, i).is_some_and(|(_, elements)| elements.iter().all(|c| *c == 0.0));
+        // Equality does not matter: every branch that is accepted is zero at zero.
+        let (operand, holds) = match (zero(0), zero(1)) {
+            (true, false) => (1, !less),
+            (false, true) => (0, less),
+            _ => return Err(self.form(node, "a comparison with other than zero", HINT)),
+        };
+        Ok(Some(Value::Negative { view: self.view(node, operand)?, holds }))
+    }
+
+    /// `Where` over a comparison with zero: `x` times one slope for negative elements and another for positive ones.
+    pub(super) fn select(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        let Some(Value::Negative { view, holds }) = self.value(node, 0).cloned() else {
+            return Err(self.form(node, "a condition that is no comparison with zero", HINT));
+        };
+        let (first, second) = (self.slopes(node, 1, &view), self.slopes(node, 2, &view));
+        let Some((first, second)) = first.zip(second) else {
+            return Err(self.form(node, "branches that are no multiples of what is compared", HINT));
+        };
+        let (negative, positive) = if holds { (first, second) } else { (second, first) };
+        Ok(self.piecewise(node, &negative, &positive, view))
+    }
+
+    /// Factors of an operand of a choice as a multiple of the view, one for each stored element.
+    fn slopes(&self, node: &TypedNode, i: usize, view: &View) -> Option<Vec<f32>> {
+        match self.value(node, i)? {
+            Value::Constant(_) => {
+                let (_, elements) = self.constant(node, i)?;
+                elements.iter().all(|c| *c == 0.0).then(|| vec![0.0; view.len()])
+            }
+            Value::View(branch) if branch.aligned(view) => self.multiple(branch.tensor, view.tensor, view.len()),
+            _ => None,
+        }
+    }
+
+    fn multiple(&self, tensor: TensorId, of: TensorId, len: usize) -> Option<Vec<f32>> {
+        if tensor == of {
+            return Some(vec![1.0; len]);
+        }
+        self.scaled.get(&tensor).filter(|(source, _)| *source == of).map(|(_, factors)| factors.clone())
+    }
+
+    /// `negative · x` where `x` is negative and `positive · x` elsewhere.
+    fn piecewise(&mut self, node: &TypedNode, negative: &[f32], positive: &[f32], view: View) -> View {
+        let zeros = vec![0.0; view.len()];
+        if positive.iter().any(|p| *p != 1.0) {
+            // Functions keep positive numbers, so the rest is a sum of both parts.
+            let parts = [(f32::NEG_INFINITY, 0.0, negative), (0.0, f32::INFINITY, positive)];
+            let parts = parts.map(|(min, max, slopes)| {
+                let part = self.elementwise(node, FloatOp::Clamp { min, max }, view.clone());
+                self.affine(node, slopes, &zeros, part).tensor
+            });
+            return self.add(node, parts.to_vec(), view);
+        }
+        let slope = negative.first().copied().unwrap_or(1.0);
+        if negative.iter().all(|s| *s == slope) {
+            let op = match slope {
+                0.0 => FloatOp::Clamp { min: 0.0, max: f32::INFINITY },
+                slope => FloatOp::Activation(Function::LeakyRelu { slope }),
+            };
+            return self.elementwise(node, op, view);
+        }
+        // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged.
+        let clamp = FloatOp::Clamp { min: f32::NEG_INFINITY, max: 0.0 };
+        let part = self.elementwise(node, clamp, view.clone());
+        let less: Vec<f32> = negative.iter().map(|s| s - 1.0).collect();
+        let part = self.affine(node, &less, &zeros, part).tensor;
+        self.add(node, vec![view.tensor, part], view)
+    }
+
+    fn add(&mut self, node: &TypedNode, inputs: Vec<TensorId>, view: View) -> View {
+        let shape = self.graph.tensors[view.tensor].shape;
+        let tensor = self.push(node, FloatOp::sum(vec![1.0; inputs.len()]), inputs, shape);
+        View { tensor, ..view }
+    }
+}
