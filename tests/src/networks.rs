@@ -176,6 +176,12 @@ pub struct Session {
 impl Session {
     /// Compiles a graph and runs it on a random input.
     pub fn new(graph: Graph, options: &LayoutOptions, seed: u64) -> Self {
+        let inputs = random_inputs(&graph, seed);
+        Self::with_inputs(graph, options, seed, inputs)
+    }
+
+    /// Compiles a graph and runs it on these inputs.
+    pub fn with_inputs(graph: Graph, options: &LayoutOptions, seed: u64, inputs: Vec<Vec<i64>>) -> Self {
         let graph = lower(graph);
         let layout = Layout::compile(&graph, options).expect("the graph has a layout");
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
@@ -187,7 +193,6 @@ impl Session {
         prover_options.check_witness = false;
         prover_options.table_budget_bytes = 0;
         let prover = Prover::with_options(Cpu::default(), srs.params(), &keys.pk, prover_options).expect("a prover");
-        let inputs = random_inputs(&graph, seed);
         let execution = graph.run(&inputs).expect("the graph runs");
         let outputs = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
         let first = FirstPhase::new(&layout, &graph, &execution);
