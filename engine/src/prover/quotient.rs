@@ -38,7 +38,6 @@ struct Coset<S> {
 }
 
 /// What the quotient is made of: coefficients, and the challenges up to y.
-#[derive(Debug)]
 pub(super) struct Committed<'a, B: Backend> {
     /// Each circuit's own polynomials.
     pub(super) circuits: Vec<&'a Polynomials<B::Scalars>>,
