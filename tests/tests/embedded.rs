@@ -287,8 +287,8 @@ fn assemble(header: &serde_json::Value, rest: &[u8]) -> Vec<u8> {
 #[test]
 fn keys_that_name_another_mode_are_refused() {
     let modes = [(LayoutOptions::default(), "committed"), (embedded(), "embedded")];
-    for (options, own) in &modes {
-        let session = Session::new(dense(), options, 26);
+    for ((options, own), graph) in modes.iter().flat_map(|mode| [dense(), pooled()].map(|graph| (mode, graph))) {
+        let session = Session::new(graph, options, 26);
         let (header, rest) = parts(&session.keys.verifying.to_bytes());
         assert_eq!(header["architecture"]["weights"], **own);
         let others = modes.iter().map(|(_, name)| *name).filter(|name| name != own);
