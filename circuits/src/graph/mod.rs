@@ -167,9 +167,10 @@ pub struct Activation {
 }
 
 impl Activation {
-    /// The identity on a range: a clamp.
+    /// The clamp to a range. A single value has two arguments, because saturation needs a table with two ends.
     pub fn clamp(min: i64, max: i64) -> Self {
-        Self { min, values: (min..=max).collect() }
+        let values = if min == max { vec![min; 2] } else { (min..=max).collect() };
+        Self { min, values }
     }
 
     /// Greatest argument.
