@@ -63,6 +63,11 @@ impl OpeningSchedule {
     pub(super) fn rotation_sets(&self) -> &[RotationSet] {
         &self.rotation_sets
     }
+
+    /// Number of values that are written at x.
+    pub(super) fn evaluations(&self) -> usize {
+        self.evaluations.len()
+    }
 }
 
 /// Each product at x and at the next row; all but the last also where they end, to chain them.

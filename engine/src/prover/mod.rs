@@ -22,6 +22,7 @@
 mod advice;
 mod bases;
 mod constraints;
+mod cost;
 mod drop_in;
 mod error;
 mod evaluation;
@@ -36,6 +37,7 @@ mod vanishing;
 mod witness;
 
 pub use bases::lagrange_points;
+pub use cost::CircuitSize;
 pub use drop_in::{Shplonk, create_proof};
 pub use error::ProverError;
 
