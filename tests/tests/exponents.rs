@@ -733,7 +733,7 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         let graph = lower(random_graph(seed));
         let mut options = LayoutOptions::default();
         options.max_weight_columns = [5, 8, 1024][seed as usize % 3];
-        options.lookup_group = 1 + seed as usize % 3;
+        options.lookup_group = Some(1 + seed as usize % 3);
         let layout = compile(&graph, &options);
         let seen = audit(&graph, &layout).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph:#?}"));
         for node in &graph.nodes {

@@ -33,7 +33,7 @@ fn every_group_size_is_accepted() {
     for lookup_group in 1..=3 {
         for (name, graph) in [("pooled", networks::pooled()), ("gathered", networks::gathered())] {
             let mut options = LayoutOptions::default();
-            options.lookup_group = lookup_group;
+            options.lookup_group = Some(lookup_group);
             let s = Session::new(graph, &options, 12);
             assert!(s.keys.verifying.vk().cs().degree() <= lookup_group.max(1) + 2, "{name}");
             assert!(s.mock(&s.first, &s.outputs, &[]), "{name} with groups of {lookup_group}: MockProver");

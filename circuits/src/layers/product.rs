@@ -83,11 +83,28 @@ impl Product {
         Factor { shift: self.last(), runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])] }
     }
 
+    /// The product's greatest exponent.
+    pub(crate) const fn degree(&self) -> usize {
+        let [rows, columns] = self.extent();
+        (rows - 1) * self.row_pitch + columns - 1
+    }
+
+    /// Number of free coefficients, without listing them: the exponents that the product reaches less the outputs in use.
+    pub(crate) fn free_count(&self) -> usize {
+        let [rows, columns] = self.extent();
+        let reached = if columns <= self.row_pitch { rows * columns } else { self.degree() + 1 };
+        reached - self.used[0] * self.used[1]
+    }
+
+    /// Rows and columns of the product's coefficients.
+    const fn extent(&self) -> [usize; 2] {
+        [self.input.height + self.kernel[0] - 1, self.input.width + self.kernel[1] - 1]
+    }
+
     /// For each exponent from the product's degree down to 0, whether its coefficient is free: reached by the product
     /// and not an output in use.
     pub(crate) fn free(&self) -> Vec<bool> {
-        let (rows, columns) = (self.input.height + self.kernel[0] - 1, self.input.width + self.kernel[1] - 1);
-        let degree = (rows - 1) * self.row_pitch + columns - 1;
+        let ([rows, columns], degree) = (self.extent(), self.degree());
         let mut free = vec![false; degree + 1];
         for i in 0..rows {
             (0..columns).for_each(|j| free[degree - (i * self.row_pitch + j)] = true);
@@ -187,6 +204,7 @@ mod tests {
             let free: Vec<bool> = product.free().into_iter().rev().collect();
             let expected: Vec<bool> = reached.iter().zip(&outputs).map(|(r, o)| *r != 0 && !o).collect();
             assert_eq!(free, expected, "{product:?}");
+            assert_eq!(product.free_count(), free.iter().filter(|free| **free).count(), "{product:?}");
         }
     }
 

@@ -237,7 +237,8 @@ impl Architecture {
         self.first_phase() + self.second_phase() + accumulator as usize
     }
 
-    const fn accumulators(&self) -> usize {
+    /// Accumulator columns.
+    pub const fn accumulators(&self) -> usize {
         Accumulator::Garbage as usize + if self.garbage_lanes > 0 { 1 } else { 0 }
     }
 

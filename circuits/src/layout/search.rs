@@ -1,8 +1,14 @@
-//! Chooses the widths: tries every sensible combination and keeps the cheapest by an estimate of the prover's work.
+//! The widths that a layout may choose from, and the placement of a network for one choice of them.
+
+use serde::Serialize;
+use zkml_gpu_engine::prover::CircuitSize;
 
 use super::{
-    Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
-    Tables, tensors::Tensors,
+    Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, Planner, Port, RowKind, Statement, Tables,
+    choose::Choice,
+    cost::{Filling, Network},
+    count::Rows,
+    tensors::Tensors,
 };
 use crate::{
     chips,
@@ -10,64 +16,24 @@ use crate::{
     layers,
 };
 
-/// Numbers of columns that a plan is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Widths {
+/// Numbers that a layout may choose: columns, and lookups to a helper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Widths {
     /// Operand cells per row.
-    pub(crate) operand_lanes: usize,
+    pub operand_lanes: usize,
     /// Requantised values per row.
-    pub(crate) activation_lanes: usize,
+    pub activation_lanes: usize,
     /// Columns of the weight bank.
-    pub(crate) weight_columns: usize,
+    pub weight_columns: usize,
     /// Free coefficients per row.
-    pub(crate) garbage_lanes: usize,
+    pub garbage_lanes: usize,
+    /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
+    pub lookup_group: usize,
 }
 
-/// Relative cost of a cell to the prover: a full-size field element in the multi-scalar multiplication, transforms and
-/// openings; a small one, whose commitment is nearly free; a fixed one, which is only read. Measured on the CPU.
-const FULL_CELL: usize = 6;
-const SMALL_CELL: usize = 2;
-const FIXED_CELL: usize = 1;
-
-/// The cheapest layout.
-pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
-    graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
-    if let Some(clamp) = clamps(graph).into_iter().find(|clamp| clamp.min >= clamp.max) {
-        return Err(LayoutError::Malformed(format!("the range {}..={} has no two values", clamp.min, clamp.max)));
-    }
-    let max_k = options.max_k.min(MAX_K);
-    let options = &LayoutOptions { max_k, ..options.clone() };
-    let limbs = Limbs::of(graph);
-    let mut best: Option<(usize, Layout)> = None;
-    let mut failure = None;
-    for widths in candidates(graph, options)? {
-        match plan(graph, options, &limbs, widths) {
-            Ok(layout) => {
-                let cost = cost(&layout);
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, layout));
-                }
-            }
-            Err(error @ LayoutError::WouldNotFit { .. }) => failure = Some(error),
-            Err(error) => return Err(error),
-        }
-    }
-    match (best, failure) {
-        (Some((_, layout)), _) => Ok(layout),
-        (None, Some(error)) => Err(error),
-        (None, None) => Err(LayoutError::Malformed("no candidate widths".into())),
-    }
-}
-
-fn cost(layout: &Layout) -> usize {
-    let a = &layout.architecture;
-    let full = a.second_phase() + a.third_phase();
-    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed.len() * FIXED_CELL;
-    // A weight column costs the prover nothing and the verifier little: it only breaks ties.
-    (per_row << layout.k) + a.weight_columns
-}
-
-fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
+/// Every sensible combination, cheap or not.
+pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
     let mut least = 1;
     let mut widest = 1;
     for node in &graph.nodes {
@@ -85,26 +51,32 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
     let mut weights: Vec<usize> =
         [16, 32, 64, 128, 256, 512].into_iter().filter(|w| (least..widest).contains(w)).collect();
     weights.push(widest);
-    let mut all = Vec::new();
-    for &weight_columns in &weights {
-        for operand_lanes in [1, 2, 4, 8] {
-            for activation_lanes in [1, 2, 4] {
-                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1 });
-            }
-        }
-    }
-    Ok(all)
+    let groups = options.lookup_group.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
+    let lanes = [1, 2, 4, 8].into_iter();
+    let all = weights.into_iter().flat_map(|weight_columns| {
+        lanes.clone().flat_map(move |operand_lanes| {
+            [1, 2, 4, 8].into_iter().flat_map(move |activation_lanes| {
+                [1, 2, 4, 8].map(move |garbage_lanes| (weight_columns, operand_lanes, activation_lanes, garbage_lanes))
+            })
+        })
+    });
+    let all = all.flat_map(|(weight_columns, operand_lanes, activation_lanes, garbage_lanes)| {
+        let widths =
+            move |lookup_group| Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes, lookup_group };
+        groups.clone().map(widths)
+    });
+    Ok(all.collect())
 }
 
 /// Limbs of the range checks, from the worst case over all inputs in range: no input fails for want of room.
 #[derive(Clone, Copy, Debug, Default)]
-struct Limbs {
-    excess: usize,
-    spread: usize,
+pub(super) struct Limbs {
+    pub(super) excess: usize,
+    pub(super) spread: usize,
 }
 
 impl Limbs {
-    fn of(graph: &Graph) -> Self {
+    pub(super) fn of(graph: &Graph) -> Self {
         let limbs = |value: u64| (64 - value.leading_zeros()).div_ceil(graph.shift) as usize;
         let mut result = Self::default();
         for (node, bounds) in graph.nodes.iter().zip(graph.accumulator_bounds()) {
@@ -132,7 +104,7 @@ impl Limbs {
     }
 }
 
-fn clamps(graph: &Graph) -> Vec<ClampTable> {
+pub(super) fn clamps(graph: &Graph) -> Vec<ClampTable> {
     let mut clamps = Vec::new();
     for node in &graph.nodes {
         let raw = matches!(&node.op, Op::Linear(linear) if linear.raw);
@@ -148,22 +120,65 @@ fn clamps(graph: &Graph) -> Vec<ClampTable> {
     clamps
 }
 
-fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, widths: Widths) -> Result<Layout, LayoutError> {
-    let tensors = Tensors::new(graph, widths.operand_lanes)?;
-    let tables = Tables::new(graph.shift, tensors.gathers(), &clamps(graph));
-    let mut planner = Planner::new(graph, widths, tensors, tables);
-    // The columns that every circuit has come first.
-    for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
-        planner.declare(role);
+/// A network with everything placed, before the number of rows and the lookups to a helper are fixed.
+#[derive(Debug)]
+pub(super) struct Draft<'g> {
+    pub(super) planner: Planner<'g>,
+    statement: Statement,
+    /// Rows that each node takes of each bank, then those of public tensors that no node reads.
+    layers: Vec<Rows>,
+}
+
+impl<'g> Draft<'g> {
+    /// Places every node and the public tensors.
+    pub(super) fn place(graph: &'g Graph, widths: Widths) -> Result<Self, LayoutError> {
+        let tensors = Tensors::new(graph, widths.operand_lanes)?;
+        let tables = Tables::new(graph.shift, tensors.gathers(), &clamps(graph));
+        let mut planner = Planner::new(graph, widths, tensors, tables);
+        // The columns that every circuit has come first.
+        for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
+            planner.declare(role);
+        }
+        (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
+        planner.declare(FixedRole::ActivationTag);
+        let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
+        let mut before = planner.rows();
+        let mut taken = |planner: &Planner<'_>| {
+            let rows = planner.rows();
+            layers.push([0, 1, 2].map(|bank| rows[bank] - before[bank]));
+            before = rows;
+        };
+        for index in 0..graph.nodes.len() {
+            layers::place(&mut planner, index)?;
+            taken(&planner);
+        }
+        let statement = place_ports(&mut planner)?;
+        taken(&planner);
+        planner.finish_gathers();
+        Ok(Self { planner, statement, layers })
     }
-    (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
-    planner.declare(FixedRole::ActivationTag);
-    for index in 0..graph.nodes.len() {
-        layers::place(&mut planner, index)?;
+
+    /// Rows that each node takes, then those of public tensors that no node reads.
+    #[cfg(test)]
+    pub(super) fn layers(&self) -> &[Rows] {
+        &self.layers
     }
-    let statement = place_ports(&mut planner)?;
-    planner.finish_gathers();
-    finish(planner, options, limbs, statement)
+
+    /// What its cells hold.
+    pub(super) fn filling(&self, network: Network) -> Filling {
+        let planner = &self.planner;
+        Filling {
+            rows: planner.rows(),
+            operand_cells: planner.operands.len(),
+            gathered_cells: planner.gathers.len(),
+            network,
+        }
+    }
+
+    /// The constraint system's shape with so many lookups to a helper.
+    pub(super) fn architecture(&self, lookup_group: usize, limbs: &Limbs) -> Architecture {
+        architecture(&self.planner, lookup_group, limbs)
+    }
 }
 
 fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
@@ -203,7 +218,7 @@ fn port(graph: &Graph, tensor: TensorId, placement: super::Placement) -> Port {
     }
 }
 
-fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> Architecture {
+fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
     let (mut range, mut activations, mut gather, mut largest_window) = (0, 1, 0, 0);
     let requantise = 1 + limbs.excess;
     for row in &planner.results {
@@ -240,7 +255,7 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
         garbage_lanes: if planner.garbage.is_empty() { 0 } else { planner.widths.garbage_lanes },
         gather_columns: gather,
         raw_output: !planner.raw_places.is_empty(),
-        lookup_group: options.lookup_group.clamp(1, 3),
+        lookup_group,
         weight_columns: planner.widths.weight_columns,
         fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
         ..Architecture::default()
@@ -249,21 +264,15 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
     architecture
 }
 
-fn finish(
-    mut planner: Planner<'_>,
-    options: &LayoutOptions,
-    limbs: &Limbs,
-    mut statement: Statement,
+/// Fills in what depends on the number of rows.
+pub(super) fn finish(
+    draft: Draft<'_>,
+    architecture: Architecture,
+    size: CircuitSize,
+    choice: Choice,
 ) -> Result<Layout, LayoutError> {
-    let architecture = architecture(&planner, options, limbs);
-    let unusable = chips::unusable_rows(&architecture);
-    let rows = planner.rows();
-    let needed = rows.into_iter().max().unwrap_or(0);
-    let k = (needed + unusable).next_power_of_two().ilog2();
-    if k > options.max_k {
-        let limit = (1usize << options.max_k).saturating_sub(unusable);
-        return Err(LayoutError::WouldNotFit { rows: needed, limit, k: options.max_k });
-    }
+    let Draft { mut planner, mut statement, layers } = draft;
+    let (k, unusable, rows) = (size.k, chips::unusable_rows(&architecture), planner.rows());
     let usable = (1 << k) - unusable;
     for row in 0..usable {
         planner.set(FixedRole::Usable, row, 1);
@@ -290,6 +299,9 @@ fn finish(
         identities: planner.identities,
         max_degree: planner.max_degree,
         rows,
+        layers,
+        size,
+        choice,
         usable,
     })
 }

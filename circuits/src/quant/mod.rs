@@ -21,12 +21,14 @@ mod calibrate;
 mod convert;
 mod error;
 mod group;
+mod outline;
 
 use crate::graph::Graph;
 use crate::import::FloatGraph;
 
 use calibrate::{Observations, Spread};
 pub use error::QuantError;
+pub use outline::outline;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
 pub type Sample = Vec<Vec<f32>>;
