@@ -51,7 +51,7 @@ impl BackendChoice {
         }
     }
 
-    /// Measures what the operations of this back end cost, in about a quarter of a second.
+    /// Measures what the operations of this back end cost, in about a tenth of a second.
     ///
     /// # Errors
     /// [`Error::MissingBackend`] where this build has none, [`Error::Prover`] where the device fails.

@@ -258,7 +258,8 @@ impl<'g> Search<'g> {
             self.too_many = Some(self.too_many.map_or(rows, |least| least.min(rows)));
             return Ok(());
         }
-        let groups = options.lookup_group.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
+        let pinned = options.widths.map(|_| widths.lookup_group).or(options.lookup_group);
+        let groups = pinned.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
         let mut cheapest: Option<(Alternative, Architecture, CircuitSize)> = None;
         for lookup_group in groups {
             let architecture = draft.architecture(lookup_group, &self.limbs);
@@ -325,7 +326,7 @@ mod tests {
 
     fn tensor(shape: Shape) -> Tensor {
         let format = Format { frac_bits: 0, min: 0, max: 31 };
-        Tensor { name: String::new(), shape, format, logical_shape: Vec::new(), transposed: false }
+        Tensor { name: String::new(), shape, format, logical_shape: vec![shape.len()], transposed: false }
     }
 
     /// A convolution with pooling, then a dense layer.

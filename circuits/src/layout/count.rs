@@ -156,9 +156,8 @@ impl Counter<'_> {
             _ if linear.raw => (linear.out_channels * height * width, 0),
             [1, 1] if [height, width] == [1, 1] => self.groups(output),
             [1, 1] => {
-                let (_, run) = self.runs(output);
-                let lanes = self.widths.activation_lanes;
-                (linear.out_channels * height * width.div_ceil(lanes), lanes.min(width).min(run))
+                let (_, most) = self.groups(output);
+                (linear.out_channels * height * width.div_ceil(self.widths.activation_lanes), most.min(width))
             }
             pool => {
                 self.count.windows[0] = self.count.windows[0].max(pool[0] * pool[1]);
@@ -196,17 +195,25 @@ impl Counter<'_> {
     /// Groups of neighbouring elements that fill activation lanes, and the most elements of a group.
     fn groups(&self, tensor: TensorId) -> (usize, usize) {
         let lanes = self.widths.activation_lanes;
-        let (runs, run) = self.runs(tensor);
-        (runs * run.div_ceil(lanes), lanes.min(run))
+        let runs = self.runs(tensor).into_iter().filter(|(count, _)| *count > 0);
+        runs.fold((0, 0), |(groups, most), (count, run)| {
+            (groups + count * run.div_ceil(lanes), most.max(lanes.min(run)))
+        })
     }
 
-    /// Runs of elements with consecutive exponents, and the length of each.
-    fn runs(&self, tensor: TensorId) -> (usize, usize) {
+    /// Runs of elements with consecutive exponents, as (count, length).
+    fn runs(&self, tensor: TensorId) -> [(usize, usize); 2] {
         match self.tensors.geometry(self.tensors.root(tensor)) {
-            Geometry::Flat { len } => (1, len),
+            Geometry::Flat { len } => [(1, len), (0, 0)],
             Geometry::Image { channels, height, width, row_pitch, channel_pitch } => {
                 let (rows, row) = if width == row_pitch || height == 1 { (1, height * width) } else { (height, width) };
-                if rows == 1 && channel_pitch == row { (1, channels * row) } else { (channels * rows, row) }
+                let adjacent = channel_pitch == (height - 1) * row_pitch + width;
+                match (adjacent, rows) {
+                    (true, 1) => [(1, channels * row), (0, 0)],
+                    // A channel's last row and the next one's first are one run.
+                    (true, _) => [(channels * rows - 2 * (channels - 1), row), (channels - 1, 2 * row)],
+                    (false, _) => [(channels * rows, row), (0, 0)],
+                }
             }
         }
     }

@@ -90,6 +90,8 @@ pub struct LayoutOptions {
     pub max_weight_columns: usize,
     /// Lookups that share one helper column, 1 to 3: gates then have degree `lookup_group + 2`. Chosen by cost where absent.
     pub lookup_group: Option<usize>,
+    /// Widths to take instead of any choice, raised where the network needs more.
+    pub widths: Option<Widths>,
     /// Prices by which the layout is chosen, after [`Costs::rounded`]. The verifying key depends on the choice: equal prices
     /// give equal layouts, and the default are the reference processor's.
     pub costs: Costs,
@@ -97,7 +99,7 @@ pub struct LayoutOptions {
 
 impl Default for LayoutOptions {
     fn default() -> Self {
-        Self { max_k: 20, max_weight_columns: 1024, lookup_group: None, costs: Costs::reference() }
+        Self { max_k: 20, max_weight_columns: 1024, lookup_group: None, widths: None, costs: Costs::reference() }
     }
 }
 

@@ -32,7 +32,20 @@ pub struct Widths {
     pub lookup_group: usize,
 }
 
-/// Every sensible combination, cheap or not.
+impl Widths {
+    /// These widths, raised to what a network with so many weight columns needs.
+    fn at_least(self, weight_columns: usize) -> Self {
+        Self {
+            operand_lanes: self.operand_lanes.max(1),
+            activation_lanes: self.activation_lanes.max(1),
+            weight_columns: self.weight_columns.max(weight_columns),
+            garbage_lanes: self.garbage_lanes.max(1),
+            lookup_group: self.lookup_group.clamp(1, 3),
+        }
+    }
+}
+
+/// Every sensible combination, cheap or not; the caller's own where there is one.
 pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
     let mut least = 1;
     let mut widest = 1;
@@ -46,6 +59,9 @@ pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<W
             let reason = format!("{least} output channels exceed the {} weight columns", options.max_weight_columns);
             return Err(LayoutError::Unsupported { node: node.name.clone(), reason });
         }
+    }
+    if let Some(widths) = options.widths {
+        return Ok(vec![widths.at_least(least)]);
     }
     let widest = widest.min(options.max_weight_columns).max(least);
     let mut weights: Vec<usize> =

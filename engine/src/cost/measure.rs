@@ -1,8 +1,9 @@
 //! Timing small instances of a back end's operations.
 //!
-//! An operation's time is the least of a few runs: whatever else the machine does can only lengthen them. Everything runs on
-//! one thread of the processor, so that a price does not depend on how many are free; how much faster they are together
-//! is measured once, as the parallelism.
+//! An operation's time is the least of some runs: whatever else the machine does can only lengthen them. On a processor a run is
+//! no longer than a millisecond or two, so that on a busy machine some run is left undisturbed by others' turns. Everything
+//! runs on one thread of the processor, so that a price does not depend on how many are free; how much faster they
+//! are together is measured once, as the parallelism.
 
 use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};
@@ -15,14 +16,18 @@ use halo2curves::bn256::{Fr, G1, G1Affine};
 use std::time::{Duration, Instant};
 
 /// Runs of each operation.
-const RUNS: usize = 5;
-/// log2 of the points of a multi-scalar multiplication: large enough for buckets, small enough for a table in a few
-/// hundredths of a second.
-const LOG_POINTS: u32 = 10;
-/// Greatest log2 of the points, for devices that answer faster.
+const RUNS: usize = 15;
+/// Runs that tell whether an operation is long enough.
+const PROBES: usize = 5;
+/// log2 of the points of a multi-scalar multiplication, to begin with.
+const LOG_POINTS: u32 = 8;
+/// Greatest log2 of the points.
 const MAX_LOG_POINTS: u32 = 16;
-/// Below this an operation's time is that of asking for it: larger instances are taken.
-const LATENCY: Duration = Duration::from_millis(1);
+/// By how much four times the points must take longer: below this a device's time is mostly that of asking it.
+const SLOPE: f64 = 3.0;
+/// What a point costs in a multiplication of circuit size, as a part of its cost among 256: digits are longer, and so fewer, but points
+/// come from farther memory. The quotient between both on the reference processor, for 2^12 to 2^17 points.
+const LARGE: f64 = 0.75;
 /// How much longer transforms and programs are than multi-scalar multiplications, in log2: their elements are far cheaper.
 const LOG_LONGER: u32 = 2;
 /// Bits of the two small widths that a price by bits is drawn from: a quantised value, and a product of a few.
@@ -35,7 +40,7 @@ const OPERATIONS: usize = 64;
 const LEAST_NS: f64 = 1e-3;
 
 impl Costs {
-    /// Times the back end's operations: about a quarter of a second on a processor.
+    /// Times the back end's operations: about a tenth of a second on a processor.
     ///
     /// # Errors
     /// Failures of the back end.
@@ -46,18 +51,18 @@ impl Costs {
             message: error.to_string(),
         })?;
         let mut costs = Self { backend: backend.name(), device: backend.description(), ..Self::reference() };
-        let log_points = pool.install(|| points(backend, &mut costs))?;
-        let rows = 1 << (log_points + LOG_LONGER);
-        pool.install(|| vectors(backend, rows, &mut costs))?;
+        let n = 1usize << pool.install(|| log_points(backend))?;
+        let rows = n << LOG_LONGER;
+        pool.install(|| points(backend, n, &mut costs).and_then(|()| vectors(backend, rows, &mut costs)))?;
         costs.parallelism = parallelism(backend, rows, costs.butterfly_ns)?;
         Ok(costs)
     }
 }
 
-/// The least time of a few runs, in nanoseconds for each of `count` units.
-fn price<T>(count: usize, mut run: impl FnMut() -> Result<T>) -> Result<f64> {
+/// The least time of so many runs, in nanoseconds for each of `count` units.
+fn least<T>(runs: usize, count: usize, mut run: impl FnMut() -> Result<T>) -> Result<f64> {
     let mut least = Duration::MAX;
-    for _ in 0..RUNS {
+    for _ in 0..runs {
         let start = Instant::now();
         std::hint::black_box(run()?);
         least = least.min(start.elapsed());
@@ -65,27 +70,41 @@ fn price<T>(count: usize, mut run: impl FnMut() -> Result<T>) -> Result<f64> {
     Ok((least.as_secs_f64() * 1e9 / count as f64).max(LEAST_NS))
 }
 
-/// Prices of points; returns the log2 of how many were taken.
-fn points<B: Backend>(backend: &B, costs: &mut Costs) -> Result<u32> {
-    let table_bytes = ProverOptions::default().table_budget_bytes;
-    for log_points in (LOG_POINTS..=MAX_LOG_POINTS).step_by(2) {
+fn price<T>(count: usize, run: impl FnMut() -> Result<T>) -> Result<f64> {
+    least(RUNS, count, run)
+}
+
+/// log2 of a number of points that is large enough for the device.
+fn log_points<B: Backend>(backend: &B) -> Result<u32> {
+    let time = |log_points: u32| {
         let n = 1usize << log_points;
-        let bases = backend.load_bases(&distinct_points(n), table_bytes)?;
-        let msm = |scalars: Vec<Fr>| {
-            let column = backend.upload(&scalars)?;
-            price(n, || backend.msm(&bases, &[&column]))
-        };
-        costs.full_point_ns = msm(full_size(n))?;
-        let fast = costs.full_point_ns * (n as f64) < LATENCY.as_nanos() as f64;
-        if fast && log_points < MAX_LOG_POINTS {
-            continue;
+        let (bases, column) = (backend.load_bases(&distinct_points(n), 0)?, backend.upload(&full_size(n))?);
+        least(PROBES, 1, || backend.msm(&bases, &[&column]))
+    };
+    let mut log_points = LOG_POINTS;
+    let mut short = time(log_points)?;
+    while log_points < MAX_LOG_POINTS {
+        let long = time(log_points + 2)?;
+        if long >= SLOPE * short {
+            break;
         }
-        let [narrow, wide] = [msm(signed(n, SMALL_BITS[0]))?, msm(signed(n, SMALL_BITS[1]))?];
-        costs.small_point_bit_ns = ((wide - narrow) / f64::from(SMALL_BITS[1] - SMALL_BITS[0])).max(LEAST_NS);
-        costs.small_point_ns = (narrow - costs.small_point_bit_ns * f64::from(SMALL_BITS[0])).max(LEAST_NS);
-        return Ok(log_points);
+        (log_points, short) = (log_points + 2, long);
     }
-    Ok(MAX_LOG_POINTS)
+    Ok(log_points)
+}
+
+/// Prices of points, for multiplications of `n` points.
+fn points<B: Backend>(backend: &B, n: usize, costs: &mut Costs) -> Result<()> {
+    let bases = backend.load_bases(&distinct_points(n), ProverOptions::default().table_budget_bytes)?;
+    let msm = |scalars: Vec<Fr>| {
+        let column = backend.upload(&scalars)?;
+        price(n, || backend.msm(&bases, &[&column]))
+    };
+    costs.full_point_ns = LARGE * msm(full_size(n))?;
+    let [narrow, wide] = [msm(signed(n, SMALL_BITS[0]))?, msm(signed(n, SMALL_BITS[1]))?];
+    costs.small_point_bit_ns = ((wide - narrow) / f64::from(SMALL_BITS[1] - SMALL_BITS[0])).max(LEAST_NS);
+    costs.small_point_ns = (narrow - costs.small_point_bit_ns * f64::from(SMALL_BITS[0])).max(LEAST_NS);
+    Ok(())
 }
 
 /// Prices of operations on vectors of `n` elements.
