@@ -14,7 +14,7 @@ use zkml_gpu_circuits::{
     graph::{Graph, Linear, Op, Origin, Shape, TensorId, Window},
     layout::{
         Accumulator, BankValues, Factor, FixedRole, Layout, LayoutOptions, Power, RowKind, Source, Variable,
-        WeightMode, lower,
+        WeightMode, Widths, lower,
     },
 };
 use zkml_gpu_tests::networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo};
@@ -778,17 +778,33 @@ fn every_output_of_the_zoo_has_a_monomial_that_holds_its_definition_alone() {
     }
 }
 
+/// Widths that a choice by cost may never take.
+fn random_widths(seed: u64, weight_columns: usize) -> Widths {
+    let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+    let mut widths = Widths::default();
+    widths.operand_lanes = rng.gen_range(1..=8);
+    widths.activation_lanes = rng.gen_range(1..=8);
+    widths.weight_columns = weight_columns;
+    widths.garbage_lanes = rng.gen_range(1..=8);
+    widths.lookup_group = rng.gen_range(1..=3);
+    widths
+}
+
 #[test]
 fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alone() {
     let mut total = Seen::default();
-    let (mut strides, mut uneven, mut pools, mut batches, mut blocks) = (0, 0, 0, 0, 0);
+    let (mut strides, mut uneven, mut pools, mut batches, mut blocks, mut lanes) = (0, 0, 0, 0, 0, 0);
     let (mut groups, mut dilations, mut transposed, mut wide) = (0, 0, 0, 0);
     for seed in 0..200 {
         let graph = lower(random_graph(seed));
         let mut options = LayoutOptions::default();
         options.max_weight_columns = [5, 8, 1024][seed as usize % 3];
-        options.lookup_group = 1 + seed as usize % 3;
         options.weights = [WeightMode::Committed, WeightMode::Embedded][seed as usize / 3 % 2];
+        if seed % 2 == 0 {
+            options.lookup_group = Some(1 + seed as usize % 3);
+        } else {
+            options.widths = Some(random_widths(seed, options.max_weight_columns.min(20)));
+        }
         let layout = compile(&graph, &options);
         let seen = audit(&graph, &layout).unwrap_or_else(|error| panic!("seed {seed}: {error}\n{graph:#?}"));
         for node in &graph.nodes {
@@ -810,9 +826,10 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         total.masked += seen.masked;
         total.padding += seen.padding;
         total.garbage += seen.garbage;
+        lanes += usize::from(layout.architecture.garbage_lanes > 1);
     }
     // The random networks do exercise what the audit is for.
-    let counts = [strides, uneven, pools, batches, blocks, groups, dilations, transposed, wide];
+    let counts = [strides, uneven, pools, batches, blocks, lanes, groups, dilations, transposed, wide];
     assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
     assert!(total.masked > 0 && total.padding > 0 && total.garbage > 0 && total.combinations > 10, "{total:?}");
 }

@@ -7,7 +7,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
 use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, RowKind, WeightMode, saturate};
+use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, RowKind, WeightMode, Widths, saturate};
 use zkml_gpu_circuits::trace::FirstPhase;
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
@@ -49,11 +49,34 @@ fn every_group_size_is_accepted() {
     for lookup_group in 1..=3 {
         for (name, graph) in [("pooled", networks::pooled()), ("gathered", networks::gathered())] {
             let mut options = LayoutOptions::default();
-            options.lookup_group = lookup_group;
+            options.lookup_group = Some(lookup_group);
             let s = Session::new(graph, &options, 12);
             assert!(s.keys.verifying.vk().cs().degree() <= lookup_group.max(1) + 2, "{name}");
             assert!(s.mock(&s.first, &s.outputs, &[]), "{name} with groups of {lookup_group}: MockProver");
             assert!(s.real(&s.first, &s.outputs, &[]), "{name} with groups of {lookup_group}: real proof");
+        }
+    }
+}
+
+#[test]
+fn wide_rows_are_accepted_and_a_changed_free_coefficient_is_rejected() {
+    for (name, graph) in [("pooled", networks::pooled()), ("strided", networks::strided())] {
+        let mut widths = Widths::default();
+        (widths.operand_lanes, widths.activation_lanes, widths.garbage_lanes, widths.lookup_group) = (3, 4, 3, 2);
+        let mut options = LayoutOptions::default();
+        options.widths = Some(widths);
+        let s = Session::new(graph, &options, 13);
+        let a = &s.layout.architecture;
+        assert_eq!((a.operand_lanes, a.garbage_lanes, a.lookup_group), (3, 3, 2), "{name}");
+        assert!(s.mock(&s.first, &s.outputs, &[]), "{name}: MockProver");
+        assert!(s.real(&s.first, &s.outputs, &[]), "{name}: real proof");
+        let run = &s.layout.garbage[0];
+        for lane in 0..a.garbage_lanes {
+            let free = (0..run.free.len()).find(|position| run.free[*position] && position % a.garbage_lanes == lane);
+            let row = run.first_row as usize + free.expect("a free coefficient in every lane") / a.garbage_lanes;
+            let changed = [(a.garbage(lane), row, Fr::ONE)];
+            assert!(!s.mock(&s.first, &s.outputs, &changed), "{name}, lane {lane}: MockProver");
+            assert!(!s.real(&s.first, &s.outputs, &changed), "{name}, lane {lane}: real proof");
         }
     }
 }

@@ -17,12 +17,15 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Prove one inference of an ONNX model
     Prove(ProveOptions),
+    /// Tell what a proof will cost, in all and by layer, without proving
+    Plan(PlanOptions),
     /// Verify a proof
     Verify(VerifyOptions),
 }
 
+/// A model, an input, and how they become a circuit.
 #[derive(Debug, Args)]
-pub(crate) struct ProveOptions {
+pub(crate) struct ModelOptions {
     /// The model, an ONNX file
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
@@ -32,9 +35,6 @@ pub(crate) struct ProveOptions {
     /// Samples for calibration, in the input's format; without it, the input itself
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
-    /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
-    #[arg(long, value_name = "FILE")]
-    pub(crate) srs: Option<PathBuf>,
     /// Where the weights stand
     #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
     pub(crate) weights: Weights,
@@ -47,12 +47,27 @@ pub(crate) struct ProveOptions {
     /// Threads of the processor; without it, all
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Folder for proof.json and model.vk [default: ./MODEL.proof]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
+    /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a plan
+    #[arg(long, value_name = "SOURCE", default_value = "measured")]
+    pub(crate) costs: CostsSource,
+    /// Refuse what needs more memory, such as 512MiB or 2GiB; without it, what is free
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) max_memory: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProveOptions {
+    #[command(flatten)]
+    pub(crate) source: ModelOptions,
+    /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    /// Folder for proof.json and model.vk [default: ./MODEL.proof]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -71,6 +86,33 @@ impl From<Weights> for WeightMode {
         match weights {
             Weights::Committed => Self::Committed,
             Weights::Embedded => Self::Embedded,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanOptions {
+    #[command(flatten)]
+    pub(crate) source: ModelOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where prices come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CostsSource {
+    Measured,
+    Reference,
+    File(PathBuf),
+}
+
+impl From<&str> for CostsSource {
+    fn from(text: &str) -> Self {
+        match text {
+            "measured" => Self::Measured,
+            "reference" => Self::Reference,
+            path => Self::File(path.into()),
         }
     }
 }
@@ -96,6 +138,24 @@ fn dimension(text: &str) -> Result<(String, usize), String> {
     }
 }
 
+/// A number of bytes, with a unit or without.
+fn bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [(&str, u64); 8] = [
+        ("KiB", 1 << 10),
+        ("MiB", 1 << 20),
+        ("GiB", 1 << 30),
+        ("TiB", 1 << 40),
+        ("kB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("TB", 1_000_000_000_000),
+    ];
+    let unit = UNITS.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size)));
+    let (number, size) = unit.unwrap_or((text, 1));
+    let count = number.trim().parse::<u64>().ok().and_then(|count| count.checked_mul(size));
+    count.ok_or_else(|| "expected a number of bytes, such as 1500000000, 512MiB or 2GiB".into())
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -105,6 +165,23 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn bytes_are_numbers_with_units() {
+        for (text, expected) in [("0", 0), ("7", 7), ("2GiB", 2 << 30), ("512 MiB", 512 << 20), ("3kB", 3000)] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for text in ["", "GiB", "-1", "1.5GiB", "2gib", "2G", "99999999999TiB"] {
+            assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn prices_come_from_a_clock_the_program_or_a_file() {
+        assert_eq!(CostsSource::from("measured"), CostsSource::Measured);
+        assert_eq!(CostsSource::from("reference"), CostsSource::Reference);
+        assert_eq!(CostsSource::from("./measured"), CostsSource::File("./measured".into()));
     }
 
     #[test]

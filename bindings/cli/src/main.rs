@@ -1,10 +1,11 @@
-//! The command line: `zkml-gpu prove MODEL.onnx INPUT.json` and `zkml-gpu verify PROOF.json --vk model.vk`.
+//! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json` and
+//! `zkml-gpu verify PROOF.json --vk model.vk`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. Exit codes:
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | proof made, or accepted |
+//! | 0 | proof made or accepted, or plan printed |
 //! | 1 | proof rejected |
 //! | 2 | bad arguments or input |
 //! | 3 | unsupported operator or device |
@@ -12,6 +13,8 @@
 //! | 70 | a bug of ours |
 
 mod args;
+mod compile;
+mod plan;
 mod progress;
 mod prove;
 mod report;
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Prove(options) => prove::prove(options),
+        Command::Plan(options) => plan::plan(options),
         Command::Verify(options) => verify::verify(options),
     }
 }

@@ -3,22 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
 use rand_core::OsRng;
 use serde::Serialize;
-use tracing::{Span, info_span};
-use zkml_gpu::{
-    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample,
-    Srs, read_samples,
-};
+use tracing::info_span;
+use zkml_gpu::{Error, Model, ModelKey, ModelProver, ProofBundle, Proved, Srs};
 
 use crate::args::ProveOptions;
+use crate::compile::{Compiled, TARGET, compile, prepare, timed};
 use crate::progress;
 use crate::report::{self, elapsed_ms, grouped};
 use crate::resources::{cpu_ms, peak_rss_bytes};
-
-/// Target of the spans of this command.
-const TARGET: &str = "zkml_gpu::cli";
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -64,21 +58,17 @@ struct Timings {
 }
 
 pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
-    options.backend.check()?;
-    if let Some(threads) = options.threads {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
-        pool.build_global().with_context(|| format!("{threads} threads"))?;
-    }
+    prepare(&options.source)?;
     if !options.json {
         progress::show();
     }
-    let (model, sample, compiled) = compile(options)?;
+    let Compiled { model, sample, compiled, .. } = compile(&options.source)?;
     let folder = output_folder(options, &model)?;
 
     let (srs, srs_ms) =
         timed(info_span!(target: TARGET, "reference_string"), || reference_string(options, compiled.k()))?;
     let (prover, setup_ms) =
-        timed(info_span!(target: TARGET, "keys"), || compiled.prover(&srs, &options.backend, OsRng))?;
+        timed(info_span!(target: TARGET, "keys"), || compiled.prover(&srs, &options.source.backend, OsRng))?;
     let cpu_before = cpu_ms();
     let start = Instant::now();
     let Proved { bundle: proof, witness_ms } = prover.prove(&sample, OsRng)?;
@@ -94,33 +84,6 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
         report::print(&text(&report, &proof, prover.key(), &files))?
     }
     Ok(0)
-}
-
-/// Runs a step under its span and takes the time.
-fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> Result<(T, f64), Error> {
-    let _span = span.entered();
-    let start = Instant::now();
-    Ok((step()?, elapsed_ms(start)))
-}
-
-/// The model, the sample to prove, and the circuit.
-fn compile(options: &ProveOptions) -> Result<(Model, Sample, CompiledModel), Error> {
-    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || {
-        let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
-        let samples = read_samples(&options.input, &model)?;
-        let calibration = match &options.calibration {
-            Some(path) => read_samples(path, &model)?,
-            None => samples.clone(),
-        };
-        let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
-        choices.layout.weights = options.weights.into();
-        let compiled = model.compile(&calibration, &choices)?;
-        compiled.check_memory()?;
-        // `read_samples` gives one sample or more.
-        let sample = samples.into_iter().next().unwrap_or_default();
-        Ok((model, sample, compiled))
-    })?;
-    Ok(compiled)
 }
 
 fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {

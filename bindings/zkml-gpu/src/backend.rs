@@ -3,6 +3,10 @@
 use std::fmt;
 use std::str::FromStr;
 
+use zkml_gpu_engine::backend::{Cpu, Dual};
+use zkml_gpu_engine::cost::Costs;
+use zkml_gpu_engine::prover::ProverError;
+
 use crate::Error;
 
 /// Which hardware proves: `auto`, `cpu`, `wgpu[:N]`, `cuda[:N]`, `icicle`, `dual:A,B`.
@@ -45,6 +49,18 @@ impl BackendChoice {
             },
             Self::Wgpu(_) | Self::Cuda(_) | Self::Icicle => Err(Error::MissingBackend { name: self.to_string() }),
         }
+    }
+
+    /// Measures what the operations of this back end cost, in about a tenth of a second.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`] where this build has none, [`Error::Prover`] where the device fails.
+    pub fn measure(&self) -> Result<Costs, Error> {
+        let costs = match self.resolve()? {
+            Available::Cpu => Costs::measure(&Cpu::new()),
+            Available::DualCpu => Costs::measure(&Dual::new(Cpu::new(), Cpu::new())),
+        };
+        Ok(costs.map_err(ProverError::Backend)?)
     }
 
     /// Whether this build can prove with it.

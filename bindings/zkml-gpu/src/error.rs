@@ -69,13 +69,16 @@ pub enum Error {
     },
     /// The proof would need more memory than there is.
     #[error(
-        "proving needs about {needed_bytes} bytes of memory, {available_bytes} are free\nhint: use a machine with more memory, or a smaller model"
+        "keys and proof need about {needed_bytes} bytes of memory, {available_bytes} may be used{}\nhint: use a machine with more memory, or a smaller model; --max-memory overrides what is free",
+        largest(layers)
     )]
     WouldNotFit {
         /// Estimate for keys and proof.
         needed_bytes: u64,
-        /// What the system offers.
+        /// What the caller permits, or the system offers.
         available_bytes: u64,
+        /// The largest layers with their rows, where they are placed already.
+        layers: Vec<(String, usize)>,
     },
     /// Weights declared private would become public.
     #[error(
@@ -111,6 +114,11 @@ pub enum Error {
     /// A promise of this library was broken.
     #[error("internal error: {0}\nhint: this is a bug; please report it with the command that you ran")]
     Internal(String),
+}
+
+fn largest(layers: &[(String, usize)]) -> String {
+    let names: Vec<String> = layers.iter().map(|(name, rows)| format!("'{name}' {rows} rows")).collect();
+    if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
 }
 
 /// Whose move it is after an [`Error`].

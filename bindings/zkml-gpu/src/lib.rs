@@ -33,6 +33,7 @@
 
 mod backend;
 mod bundle;
+mod costs;
 mod error;
 mod files;
 mod input;
@@ -45,15 +46,18 @@ mod text;
 
 pub use backend::BackendChoice;
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
+pub use costs::read_costs;
 pub use error::{Error, ErrorClass};
 pub use input::read_samples;
 pub use key::ModelKey;
+pub use memory::available_bytes;
 pub use model::{CompileOptions, CompiledModel, Model};
 pub use prover::{ModelProver, Proved};
 
 pub use zkml_gpu_circuits::import::ImportOptions;
-pub use zkml_gpu_circuits::layout::{LayoutOptions, Summary, WeightMode};
+pub use zkml_gpu_circuits::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
 pub use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Sample};
+pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 
 pub use zkml_gpu_circuits as circuits;

@@ -3,14 +3,16 @@
 use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Summary, WeightMode, lower};
-use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, quantise};
+use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
+use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, outline, quantise};
+use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
 
 use rand_core::{CryptoRng, RngCore};
 
 use crate::backend::BackendChoice;
 use crate::key::MAX_NAME_BYTES;
+use crate::memory::check_memory;
 use crate::text::printable;
 use crate::{Error, ModelProver};
 
@@ -67,6 +69,24 @@ impl Model {
         Ok(self.float.run(sample)?)
     }
 
+    /// Refuses a model that no layout fits, before anything is computed: from its shapes alone, in no time.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] where it has too many rows, [`Error::WouldNotFit`] where it needs more memory than `max_memory_bytes`,
+    /// or than there is.
+    pub fn check_fits(&self, options: &CompileOptions, max_memory_bytes: Option<u64>) -> Result<(), Error> {
+        match self.check_rows(options)? {
+            Some(needs) => check_memory(needs.bytes, max_memory_bytes, Vec::new),
+            None => Ok(()),
+        }
+    }
+
+    /// What every layout needs, where it can be told ahead.
+    fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
+        let outline = outline(self.float.graph(), &options.quantisation).map(lower);
+        Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
+    }
+
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
@@ -74,6 +94,7 @@ impl Model {
     /// or weights, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
+        self.check_rows(options)?;
         let mut quantised = quantise(self.float.graph(), samples, &options.quantisation)?;
         quantised.graph = lower(quantised.graph);
         let layout = Layout::compile(&quantised.graph, &options.layout)?;
@@ -111,6 +132,11 @@ impl CompiledModel {
     /// The layout in numbers.
     pub fn summary(&self) -> Summary {
         self.layout.summary()
+    }
+
+    /// What keys, proof and verification will cost by these prices, in all and by layer.
+    pub fn plan(&self, costs: &Costs) -> Plan {
+        self.layout.plan(&self.quantised.graph, costs)
     }
 
     /// Widths chosen and error on the samples.

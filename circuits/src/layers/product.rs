@@ -104,18 +104,40 @@ impl Product {
         Factor { shift: self.last(), runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])] }
     }
 
-    /// For each exponent from the greatest down to 0, whether its coefficient is free: reached by the product and not an
-    /// output in use. The greatest is the product's degree, or that of the first output, which may lie in padding alone.
-    pub(crate) fn free(&self) -> Vec<bool> {
-        let reached = |axis: usize| {
-            let positions = (0..self.input[axis]).map(|i| self.grid[axis] - 1 - i * self.input_dilation[axis]);
-            let taps = move |at: usize| (0..self.kernel[axis]).map(move |a| at + a * self.dilation[axis]);
-            positions.flat_map(taps).collect::<BTreeSet<usize>>()
+    /// Exponents along an axis that the product reaches, without [`lead`](Self::lead).
+    fn reached(&self, axis: usize) -> BTreeSet<usize> {
+        let positions = (0..self.input[axis]).map(|i| self.grid[axis] - 1 - i * self.input_dilation[axis]);
+        let taps = move |at: usize| (0..self.kernel[axis]).map(move |a| at + a * self.dilation[axis]);
+        positions.flat_map(taps).collect()
+    }
+
+    /// The greatest exponent: the product's degree, or that of the first output, which may lie in padding alone.
+    pub(crate) fn degree(&self) -> usize {
+        let reach = |axis: usize| self.grid[axis] - 1 + (self.kernel[axis] - 1) * self.dilation[axis];
+        let (reach, first) = (reach(0) * self.row_pitch + reach(1) + self.lead, self.output(0, 0));
+        if reach > first { reach } else { first }
+    }
+
+    /// Whether some coefficient is free, without listing them.
+    pub(crate) fn has_free(&self) -> bool {
+        let (rows, columns) = (self.reached(0), self.reached(1));
+        let (down, right) = (self.lead / self.row_pitch, self.lead % self.row_pitch);
+        let spills = columns.last().is_some_and(|last| last + right >= self.row_pitch);
+        let outputs = |axis: usize, lead: usize| -> BTreeSet<usize> {
+            let first = self.grid[axis] - 1 + self.pad[axis] + lead;
+            (0..self.used[axis]).map(|out| first - out * self.stride[axis]).collect()
         };
-        let (rows, columns) = (reached(0), reached(1));
-        let greatest = |all: &BTreeSet<usize>| all.last().copied().unwrap_or(0);
-        let reach = greatest(&rows) * self.row_pitch + greatest(&columns) + self.lead;
-        let degree = reach.max(self.output(0, 0));
+        let (output_rows, output_columns) = (outputs(0, down), outputs(1, right));
+        // What spills into the next row stands at no output.
+        spills
+            || !rows.iter().all(|row| output_rows.contains(&(row + down)))
+            || !columns.iter().all(|column| output_columns.contains(&(column + right)))
+    }
+
+    /// For each exponent from the greatest down to 0, whether its coefficient is free: reached by the product and not an
+    /// output in use.
+    pub(crate) fn free(&self) -> Vec<bool> {
+        let (rows, columns, degree) = (self.reached(0), self.reached(1), self.degree());
         let mut free = vec![false; degree + 1];
         for i in &rows {
             columns.iter().for_each(|j| free[degree - (i * self.row_pitch + j + self.lead)] = true);
@@ -221,6 +243,7 @@ mod tests {
             let free: Vec<bool> = product.free().into_iter().rev().collect();
             let expected: Vec<bool> = reached.iter().zip(&outputs).map(|(r, o)| *r != 0 && !o).collect();
             assert_eq!(free, expected, "{product:?}");
+            assert_eq!(product.has_free(), free.contains(&true), "{product:?}");
         }
     }
 

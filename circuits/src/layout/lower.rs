@@ -137,7 +137,7 @@ fn average_by_product(graph: &mut Graph, index: usize) {
     let node = &graph.nodes[index];
     let Op::AveragePool { window, multipliers } = &node.op else { return };
     let (window, taps) = (*window, window.taps());
-    let factor = multipliers[taps];
+    let Some(&factor) = multipliers.get(taps) else { return };
     let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
     let Ok(weight) = i32::try_from(factor) else { return };
     let channels = graph.tensors[node.inputs[0]].shape.channels;

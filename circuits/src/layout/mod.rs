@@ -12,8 +12,12 @@
 
 mod architecture;
 mod challenge;
+mod choose;
+mod cost;
+mod count;
 mod geometry;
 mod lower;
+mod plan;
 mod planner;
 mod search;
 mod statement;
@@ -21,12 +25,16 @@ mod table;
 mod tensors;
 
 use thiserror::Error;
+use zkml_gpu_engine::{cost::Costs, prover::CircuitSize};
 
 pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source, WeightMode};
 pub use challenge::{Factor, Power, Ring, Variable};
+pub use choose::{Alternative, Choice, Needs, needs};
 pub use geometry::Geometry;
 pub use lower::lower;
+pub use plan::{LayerPlan, Plan};
 pub(crate) use planner::{Order, Planner, ResultEntry};
+pub use search::Widths;
 pub use statement::{Placement, Port, Statement, StatementError};
 pub use table::{FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables, saturate};
 
@@ -38,8 +46,9 @@ use crate::graph::Graph;
 pub enum LayoutError {
     /// The circuit is larger than the largest one that may be built.
     #[error(
-        "the circuit needs {rows} rows, more than the {limit} usable rows of k = {k}\n\
-         hint: raise the limit on k, or use fewer activation bits"
+        "the circuit needs {rows} rows, more than the {limit} usable rows of k = {k}; {}\n\
+         hint: prove a smaller model, or the model in parts",
+        largest(layers)
     )]
     WouldNotFit {
         /// Rows needed by the fullest bank.
@@ -48,6 +57,8 @@ pub enum LayoutError {
         limit: usize,
         /// Largest permitted size.
         k: u32,
+        /// The largest layers of that bank, with their rows.
+        layers: Vec<(String, usize)>,
     },
     /// The node has a form that the circuit cannot express.
     #[error("node '{node}': {reason}")]
@@ -60,6 +71,11 @@ pub enum LayoutError {
     /// The graph breaks one of its own invariants.
     #[error("malformed graph: {0}")]
     Malformed(String),
+}
+
+fn largest(layers: &[(String, usize)]) -> String {
+    let names: Vec<String> = layers.iter().map(|(name, rows)| format!("'{name}' {rows}")).collect();
+    if names.is_empty() { "they hold lookup tables".into() } else { format!("largest layers: {}", names.join(", ")) }
 }
 
 /// Largest log2 of a circuit's number of rows: keys of a larger one are refused before anything is computed from them.
@@ -76,15 +92,25 @@ pub struct LayoutOptions {
     /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication,
     /// and, where the weights are embedded, the proof 32 bytes and the prover a fixed column.
     pub max_weight_columns: usize,
-    /// Lookups that share one helper column: gates then have degree `lookup_group + 2`, 1 to 3.
-    pub lookup_group: usize,
+    /// Lookups that share one helper column, 1 to 3: gates then have degree `lookup_group + 2`. Chosen by cost where absent.
+    pub lookup_group: Option<usize>,
+    /// Widths to take instead of any choice, raised where the network needs more.
+    pub widths: Option<Widths>,
+    /// Prices by which the layout is chosen, after [`Costs::rounded`]. The verifying key depends on the choice: equal prices
+    /// give equal layouts, and the default are the reference processor's.
+    pub costs: Costs,
 }
 
 impl Default for LayoutOptions {
     fn default() -> Self {
-        // Degree 4: two lookups a helper column. Halving the helpers saves more multi-scalar multiplication than the
-        // third coset costs.
-        Self { max_k: 20, weights: WeightMode::default(), max_weight_columns: 1024, lookup_group: 2 }
+        Self {
+            max_k: 20,
+            weights: WeightMode::default(),
+            max_weight_columns: 1024,
+            lookup_group: None,
+            widths: None,
+            costs: Costs::reference(),
+        }
     }
 }
 
@@ -208,6 +234,12 @@ pub struct Layout {
     pub max_degree: usize,
     /// Rows in use: operand, result and garbage bank, table.
     pub rows: [usize; 4],
+    /// Rows that each node takes of the three banks, then those of public tensors that no node reads.
+    pub layers: Vec<[usize; 3]>,
+    /// What the circuit asks of the prover.
+    pub size: CircuitSize,
+    /// How the widths were chosen.
+    pub choice: Choice,
     usable: usize,
 }
 
@@ -241,7 +273,7 @@ impl Layout {
     /// [`LayoutError::WouldNotFit`] where no permitted size suffices, [`LayoutError::Unsupported`] for a node without a
     /// circuit, [`LayoutError::Malformed`] for a graph that fails its own checks.
     pub fn compile(graph: &Graph, options: &LayoutOptions) -> Result<Self, LayoutError> {
-        search::best(graph, options)
+        choose::best(graph, options)
     }
 
     /// log2 of the number of rows.

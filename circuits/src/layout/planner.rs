@@ -44,6 +44,8 @@ type Home = (Accumulator, usize);
 pub(crate) struct Planner<'g> {
     pub(crate) graph: &'g Graph,
     pub(crate) widths: Widths,
+    /// Whether the weights are embedded, so that each output channel has free coefficients of its own.
+    pub(crate) weights: WeightMode,
     pub(crate) tensors: Tensors,
     pub(crate) tables: Tables,
     roles: HashMap<FixedRole, usize>,
@@ -72,10 +74,11 @@ pub(crate) struct Planner<'g> {
 }
 
 impl<'g> Planner<'g> {
-    pub(crate) fn new(graph: &'g Graph, widths: Widths, tensors: Tensors, tables: Tables) -> Self {
+    pub(crate) fn new(graph: &'g Graph, widths: Widths, weights: WeightMode, tensors: Tensors, tables: Tables) -> Self {
         Self {
             graph,
             widths,
+            weights,
             tensors,
             tables,
             roles: HashMap::new(),
@@ -402,7 +405,7 @@ impl<'g> Planner<'g> {
         if !free.contains(&true) {
             return;
         }
-        let source = match self.widths.weights {
+        let source = match self.weights {
             WeightMode::Committed => {
                 self.place_garbage_run(node, None, free, row_pitch);
                 Accumulator::Garbage

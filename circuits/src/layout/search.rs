@@ -1,8 +1,14 @@
-//! Chooses the widths: tries every sensible combination and keeps the cheapest by an estimate of the prover's work.
+//! The widths that a layout may choose from, and the placement of a network for one choice of them.
+
+use serde::Serialize;
+use zkml_gpu_engine::prover::CircuitSize;
 
 use super::{
-    Architecture, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement, Tables,
-    WeightMode, tensors::Tensors,
+    Architecture, FixedRole, Layout, LayoutError, LayoutOptions, Planner, Port, RowKind, Statement, Tables, WeightMode,
+    choose::Choice,
+    cost::{Filling, Network},
+    count::Rows,
+    tensors::Tensors,
 };
 use crate::{
     chips,
@@ -10,66 +16,37 @@ use crate::{
     layers,
 };
 
-/// Numbers of columns that a plan is made for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Widths {
+/// Numbers that a layout may choose: columns, and lookups to a helper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Widths {
     /// Operand cells per row.
-    pub(crate) operand_lanes: usize,
+    pub operand_lanes: usize,
     /// Requantised values per row.
-    pub(crate) activation_lanes: usize,
+    pub activation_lanes: usize,
     /// Columns of the weight bank.
-    pub(crate) weight_columns: usize,
+    pub weight_columns: usize,
     /// Free coefficients per row.
-    pub(crate) garbage_lanes: usize,
-    /// Whether the weights are embedded, so that each output channel has free coefficients of its own.
-    pub(crate) weights: WeightMode,
+    pub garbage_lanes: usize,
+    /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
+    pub lookup_group: usize,
 }
 
-/// Relative cost of a cell to the prover: a full-size field element in the multi-scalar multiplication, transforms and
-/// openings; a small one, whose commitment is nearly free; a fixed one, which is only read. Measured on the CPU.
-const FULL_CELL: usize = 6;
-const SMALL_CELL: usize = 2;
-const FIXED_CELL: usize = 1;
-
-/// The cheapest layout.
-pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
-    graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
-    if let Some(single) = activations(graph).into_iter().find(|activation| activation.values.len() < 2) {
-        return Err(LayoutError::Malformed(format!("the range {}..={} has no two values", single.min, single.max())));
-    }
-    let max_k = options.max_k.min(MAX_K);
-    let options = &LayoutOptions { max_k, ..options.clone() };
-    let limbs = Limbs::of(graph);
-    let mut best: Option<(usize, Layout)> = None;
-    let mut failure = None;
-    for widths in candidates(graph, options)? {
-        match plan(graph, options, &limbs, widths) {
-            Ok(layout) => {
-                let cost = cost(&layout);
-                if best.as_ref().is_none_or(|(least, _)| cost < *least) {
-                    best = Some((cost, layout));
-                }
-            }
-            Err(error @ LayoutError::WouldNotFit { .. }) => failure = Some(error),
-            Err(error) => return Err(error),
+impl Widths {
+    /// These widths, raised to what a network with so many weight columns needs.
+    fn at_least(self, weight_columns: usize) -> Self {
+        Self {
+            operand_lanes: self.operand_lanes.max(1),
+            activation_lanes: self.activation_lanes.max(1),
+            weight_columns: self.weight_columns.max(weight_columns),
+            garbage_lanes: self.garbage_lanes.max(1),
+            lookup_group: self.lookup_group.clamp(1, 3),
         }
     }
-    match (best, failure) {
-        (Some((_, layout)), _) => Ok(layout),
-        (None, Some(error)) => Err(error),
-        (None, None) => Err(LayoutError::Malformed("no candidate widths".into())),
-    }
 }
 
-fn cost(layout: &Layout) -> usize {
-    let a = &layout.architecture;
-    let full = a.second_phase() + a.third_phase();
-    let per_row = full * FULL_CELL + a.first_phase() * SMALL_CELL + a.fixed_columns() * FIXED_CELL;
-    // A committed weight column costs the prover nothing and the verifier little: it only breaks ties.
-    (per_row << layout.k) + a.weight_columns
-}
-
-fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
+/// Every sensible combination, cheap or not; the caller's own where there is one.
+pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
     let mut least = 1;
     let mut widest = 1;
     for node in &graph.nodes {
@@ -83,31 +60,44 @@ fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, Lay
             return Err(LayoutError::Unsupported { node: node.name.clone(), reason });
         }
     }
+    if let Some(widths) = options.widths {
+        return Ok(vec![widths.at_least(least)]);
+    }
     let widest = widest.min(options.max_weight_columns).max(least);
     let mut weights: Vec<usize> =
         [16, 32, 64, 128, 256, 512].into_iter().filter(|w| (least..widest).contains(w)).collect();
     weights.push(widest);
-    let mut all = Vec::new();
-    for &weight_columns in &weights {
-        for operand_lanes in [1, 2, 4, 8] {
-            for activation_lanes in [1, 2, 4] {
-                let weights = options.weights;
-                all.push(Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes: 1, weights });
-            }
-        }
-    }
-    Ok(all)
+    let groups = options.lookup_group.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
+    let lanes = [1, 2, 4, 8].into_iter();
+    let garbage: &[usize] = match options.weights {
+        WeightMode::Committed => &[1, 2, 4, 8],
+        // Each output channel has free coefficients of its own: many, but small.
+        WeightMode::Embedded => &[1, 2, 4, 8, 16, 32],
+    };
+    let all = weights.into_iter().flat_map(|weight_columns| {
+        lanes.clone().flat_map(move |operand_lanes| {
+            [1, 2, 4, 8].into_iter().flat_map(move |activation_lanes| {
+                garbage.iter().map(move |garbage_lanes| (weight_columns, operand_lanes, activation_lanes, *garbage_lanes))
+            })
+        })
+    });
+    let all = all.flat_map(|(weight_columns, operand_lanes, activation_lanes, garbage_lanes)| {
+        let widths =
+            move |lookup_group| Widths { operand_lanes, activation_lanes, weight_columns, garbage_lanes, lookup_group };
+        groups.clone().map(widths)
+    });
+    Ok(all.collect())
 }
 
 /// Limbs of the range checks, from the worst case over all inputs in range: no input fails for want of room.
 #[derive(Clone, Copy, Debug, Default)]
-struct Limbs {
-    excess: usize,
-    spread: usize,
+pub(super) struct Limbs {
+    pub(super) excess: usize,
+    pub(super) spread: usize,
 }
 
 impl Limbs {
-    fn of(graph: &Graph) -> Self {
+    pub(super) fn of(graph: &Graph) -> Self {
         let limbs = |value: u64| (64 - value.leading_zeros()).div_ceil(graph.shift) as usize;
         let mut result = Self::default();
         for (node, bounds) in graph.nodes.iter().zip(graph.accumulator_bounds()) {
@@ -135,7 +125,7 @@ impl Limbs {
 }
 
 /// The activation tables that the graph needs.
-fn activations(graph: &Graph) -> Vec<Activation> {
+pub(super) fn activations(graph: &Graph) -> Vec<Activation> {
     let mut all: Vec<Activation> = Vec::new();
     for node in &graph.nodes {
         let Some(activation) = graph.activation(node) else { continue };
@@ -146,44 +136,73 @@ fn activations(graph: &Graph) -> Vec<Activation> {
     all
 }
 
-fn plan(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, mut widths: Widths) -> Result<Layout, LayoutError> {
-    let (mut planner, mut statement) = place(graph, widths)?;
-    // Free coefficients that are not folded fill the rows that the other banks take, in as many columns as it needs.
-    let room = room_for_garbage(&planner, options, limbs);
-    while planner.rows()[2] > room && widths.weights == WeightMode::Embedded {
-        widths.garbage_lanes = (widths.garbage_lanes * planner.rows()[2]).div_ceil(room).max(widths.garbage_lanes + 1);
-        (planner, statement) = place(graph, widths)?;
-    }
-    finish(planner, options, limbs, statement)
-}
-
-/// Usable rows of the smallest circuit that has room for everything but free coefficients.
-fn room_for_garbage(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> usize {
-    let unusable = chips::unusable_rows(&architecture(planner, options, limbs));
-    let [operand, result, _, table] = planner.rows();
-    (operand.max(result).max(table) + unusable).next_power_of_two() - unusable
-}
-
-/// All rows of a plan.
-fn place(graph: &Graph, widths: Widths) -> Result<(Planner<'_>, Statement), LayoutError> {
-    let tensors = Tensors::new(graph, widths.operand_lanes).map_err(|index| LayoutError::Unsupported {
+/// Which tensors share cells, for operand rows of `lanes` cells.
+pub(super) fn tensors(graph: &Graph, lanes: usize) -> Result<Tensors, LayoutError> {
+    Tensors::new(graph, lanes).map_err(|index| LayoutError::Unsupported {
         node: graph.nodes[index].name.clone(),
         reason: "it reads a tensor under another shape than an earlier node: the graph was not lowered".into(),
-    })?;
-    let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph));
-    let mut planner = Planner::new(graph, widths, tensors, tables);
-    // The columns that every circuit has come first.
-    for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
-        planner.declare(role);
+    })
+}
+
+/// A network with everything placed, before the number of rows and the lookups to a helper are fixed.
+#[derive(Debug)]
+pub(super) struct Draft<'g> {
+    pub(super) planner: Planner<'g>,
+    statement: Statement,
+    /// Rows that each node takes of each bank, then those of public tensors that no node reads.
+    layers: Vec<Rows>,
+}
+
+impl<'g> Draft<'g> {
+    /// Places every node and the public tensors.
+    pub(super) fn place(graph: &'g Graph, widths: Widths, weights: WeightMode) -> Result<Self, LayoutError> {
+        let tensors = tensors(graph, widths.operand_lanes)?;
+        let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph));
+        let mut planner = Planner::new(graph, widths, weights, tensors, tables);
+        // The columns that every circuit has come first.
+        for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
+            planner.declare(role);
+        }
+        (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
+        planner.declare(FixedRole::ActivationTag);
+        let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
+        let mut before = planner.rows();
+        let mut taken = |planner: &Planner<'_>| {
+            let rows = planner.rows();
+            layers.push([0, 1, 2].map(|bank| rows[bank] - before[bank]));
+            before = rows;
+        };
+        for index in 0..graph.nodes.len() {
+            layers::place(&mut planner, index)?;
+            taken(&planner);
+        }
+        let statement = place_ports(&mut planner)?;
+        taken(&planner);
+        planner.finish_gathers();
+        Ok(Self { planner, statement, layers })
     }
-    (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
-    planner.declare(FixedRole::ActivationTag);
-    for index in 0..graph.nodes.len() {
-        layers::place(&mut planner, index)?;
+
+    /// Rows that each node takes, then those of public tensors that no node reads.
+    #[cfg(test)]
+    pub(super) fn layers(&self) -> &[Rows] {
+        &self.layers
     }
-    let statement = place_ports(&mut planner)?;
-    planner.finish_gathers();
-    Ok((planner, statement))
+
+    /// What its cells hold.
+    pub(super) fn filling(&self, network: Network) -> Filling {
+        let planner = &self.planner;
+        Filling {
+            rows: planner.rows(),
+            operand_cells: planner.operands.len(),
+            gathered_cells: planner.gathers.len(),
+            network,
+        }
+    }
+
+    /// The constraint system's shape with so many lookups to a helper.
+    pub(super) fn architecture(&self, lookup_group: usize, limbs: &Limbs) -> Architecture {
+        architecture(&self.planner, lookup_group, limbs)
+    }
 }
 
 fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
@@ -223,7 +242,7 @@ fn port(graph: &Graph, tensor: TensorId, placement: super::Placement) -> Port {
     }
 }
 
-fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -> Architecture {
+fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
     let (mut range, mut activations, mut largest_window) = (0, 1, 0);
     let requantise = 1 + limbs.excess;
     for row in &planner.results {
@@ -262,8 +281,8 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
         gather_columns: gather,
         gather_by_index: planner.has(&FixedRole::CandidateStride),
         raw_output: !planner.raw_places.is_empty(),
-        lookup_group: options.lookup_group.clamp(1, 3),
-        weights: options.weights,
+        lookup_group,
+        weights: planner.weights,
         weight_columns: planner.widths.weight_columns,
         fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
         ..Architecture::default()
@@ -272,21 +291,15 @@ fn architecture(planner: &Planner<'_>, options: &LayoutOptions, limbs: &Limbs) -
     architecture
 }
 
-fn finish(
-    mut planner: Planner<'_>,
-    options: &LayoutOptions,
-    limbs: &Limbs,
-    mut statement: Statement,
+/// Fills in what depends on the number of rows.
+pub(super) fn finish(
+    draft: Draft<'_>,
+    architecture: Architecture,
+    size: CircuitSize,
+    choice: Choice,
 ) -> Result<Layout, LayoutError> {
-    let architecture = architecture(&planner, options, limbs);
-    let unusable = chips::unusable_rows(&architecture);
-    let rows = planner.rows();
-    let needed = rows.into_iter().max().unwrap_or(0);
-    let k = (needed + unusable).next_power_of_two().ilog2();
-    if k > options.max_k {
-        let limit = (1usize << options.max_k).saturating_sub(unusable);
-        return Err(LayoutError::WouldNotFit { rows: needed, limit, k: options.max_k });
-    }
+    let Draft { mut planner, mut statement, layers } = draft;
+    let (k, unusable, rows) = (size.k, chips::unusable_rows(&architecture), planner.rows());
     let usable = (1 << k) - unusable;
     for row in 0..usable {
         planner.set(FixedRole::Usable, row, 1);
@@ -313,6 +326,9 @@ fn finish(
         identities: planner.identities,
         max_degree: planner.max_degree,
         rows,
+        layers,
+        size,
+        choice,
         usable,
     })
 }

@@ -23,6 +23,7 @@ mod calibrate;
 mod convert;
 mod error;
 mod group;
+mod outline;
 mod scales;
 mod table;
 
@@ -31,6 +32,7 @@ use crate::import::FloatGraph;
 
 use calibrate::{Observations, Spread};
 pub use error::QuantError;
+pub use outline::outline;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
 pub type Sample = Vec<Vec<f32>>;

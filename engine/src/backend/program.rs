@@ -288,6 +288,13 @@ impl Program {
         &self.outputs
     }
 
+    /// Operations a row: multiplications and squarings, then additions, subtractions and negations.
+    pub fn operations(&self) -> (usize, usize) {
+        let multiplies = |step: &&Instruction<Operand>| matches!(step, Instruction::Mul(..) | Instruction::Square(_));
+        let multiplications = self.instructions.iter().filter(multiplies).count();
+        (multiplications, self.instructions.len() - multiplications)
+    }
+
     /// Number of entries of the scalar table.
     pub fn scalar_table_len(&self) -> usize {
         self.leaves.len() + self.scalar_instructions.len()

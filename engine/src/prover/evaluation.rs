@@ -60,6 +60,11 @@ impl OpeningSchedule {
         }
     }
 
+    /// Number of values that are written at x.
+    pub(super) fn written(&self) -> usize {
+        self.evaluations.len()
+    }
+
     /// Every opening, in the verifier's order. No polynomial occurs twice at the same point.
     pub(super) fn openings(&self) -> &[Query] {
         &self.openings

@@ -27,6 +27,7 @@ mod advice;
 mod bases;
 mod channel;
 mod constraints;
+mod cost;
 mod drop_in;
 mod error;
 mod evaluation;
@@ -44,6 +45,7 @@ mod vanishing;
 mod witness;
 
 pub use bases::lagrange_points;
+pub use cost::CircuitSize;
 pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
 pub use opening::Opening;

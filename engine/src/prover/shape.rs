@@ -28,13 +28,17 @@ pub(super) struct Shape {
 impl Shape {
     /// Reads the sizes off a verifying key and checks that every constraint's degree fits its quotient.
     pub(super) fn new(vk: &VerifyingKey<G1Affine>) -> Result<Self, ProverError> {
-        let (cs, domain) = (vk.cs(), vk.get_domain());
-        let n = 1usize << domain.k();
-        let quotient_pieces = usize::try_from(domain.quotient_poly_degree).unwrap_or(usize::MAX);
+        let domain = vk.get_domain();
+        Self::of(vk.cs(), domain.k(), usize::try_from(domain.quotient_poly_degree).unwrap_or(usize::MAX))
+    }
+
+    /// The sizes of a constraint system with `2^k` rows, whose quotient has so many pieces.
+    pub(super) fn of(cs: &ConstraintSystem<Fr>, k: u32, quotient_pieces: usize) -> Result<Self, ProverError> {
+        let n = 1usize << k;
         check_degrees(cs, quotient_pieces.saturating_add(1))?;
-        let omega = root_of_unity(domain.k()).unwrap_or(Fr::ONE);
+        let omega = root_of_unity(k).unwrap_or(Fr::ONE);
         Ok(Shape {
-            k: domain.k(),
+            k,
             n,
             usable_rows: n.saturating_sub(cs.blinding_factors() + 1),
             blinding_factors: cs.blinding_factors(),

@@ -21,16 +21,16 @@ use tracing::info_span;
 
 /// Polynomials that are opened at the same points.
 #[derive(Debug)]
-struct RotationSet {
+pub(super) struct RotationSet {
     /// The points, as exponents of omega in `0..n`.
-    rotations: BTreeSet<u64>,
+    pub(super) rotations: BTreeSet<u64>,
     /// The polynomials, in the order of the protocol.
     polys: Vec<ProofPoly>,
 }
 
 /// Groups polynomials by the set of their points: sets in the order of their first polynomial, polynomials in the order of
 /// their first query. This is the order in which the verifier assigns powers of the challenges.
-fn group(shape: &Shape, openings: &[Query]) -> Vec<RotationSet> {
+pub(super) fn group(shape: &Shape, openings: &[Query]) -> Vec<RotationSet> {
     let mut order: Vec<ProofPoly> = Vec::new();
     let mut rotations: HashMap<ProofPoly, BTreeSet<u64>> = HashMap::new();
     for &Query { poly, rotation } in openings {

@@ -1,0 +1,73 @@
+//! From the arguments to a circuit: what `prove` and `plan` share.
+
+use std::time::Instant;
+
+use anyhow::Context;
+use tracing::{Span, info_span};
+use zkml_gpu::{CompileOptions, CompiledModel, Costs, Error, ImportOptions, Model, Sample, read_costs, read_samples};
+
+use crate::args::{CostsSource, ModelOptions};
+use crate::report::elapsed_ms;
+
+/// Target of the spans of this program.
+pub(crate) const TARGET: &str = "zkml_gpu::cli";
+
+/// A model with its circuit.
+pub(crate) struct Compiled {
+    /// The model in floating point.
+    pub(crate) model: Model,
+    /// The sample to prove.
+    pub(crate) sample: Sample,
+    /// The circuit.
+    pub(crate) compiled: CompiledModel,
+    /// The prices that it was chosen by.
+    pub(crate) costs: Costs,
+}
+
+/// Checks the back end and starts the threads.
+pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
+    options.backend.check()?;
+    if let Some(threads) = options.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
+        pool.build_global().with_context(|| format!("{threads} threads"))?;
+    }
+    Ok(())
+}
+
+/// Runs a step under its span and takes the time.
+pub(crate) fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> Result<(T, f64), Error> {
+    let _span = span.entered();
+    let start = Instant::now();
+    Ok((step()?, elapsed_ms(start)))
+}
+
+/// Reads, calibrates and lays out. What cannot fit is refused as soon as the model is read.
+pub(crate) fn compile(options: &ModelOptions) -> Result<Compiled, Error> {
+    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || {
+        let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+        let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
+        choices.layout.weights = options.weights.into();
+        model.check_fits(&choices, options.max_memory)?;
+        let samples = read_samples(&options.input, &model)?;
+        let calibration = match &options.calibration {
+            Some(path) => read_samples(path, &model)?,
+            None => samples.clone(),
+        };
+        let costs = costs(options)?;
+        choices.layout.costs = costs.clone();
+        let compiled = model.compile(&calibration, &choices)?;
+        compiled.check_memory(options.max_memory)?;
+        // `read_samples` gives one sample or more.
+        let sample = samples.into_iter().next().unwrap_or_default();
+        Ok(Compiled { model, sample, compiled, costs })
+    })?;
+    Ok(compiled)
+}
+
+fn costs(options: &ModelOptions) -> Result<Costs, Error> {
+    match &options.costs {
+        CostsSource::Measured => options.backend.measure(),
+        CostsSource::Reference => Ok(Costs::reference()),
+        CostsSource::File(path) => read_costs(path),
+    }
+}

@@ -1,0 +1,138 @@
+//! `zkml-gpu plan`.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use zkml_gpu::{Costs, LayerPlan, Plan, available_bytes};
+
+use crate::args::PlanOptions;
+use crate::compile::{Compiled, compile, prepare};
+use crate::report::{self, grouped, line};
+
+/// What `--json` prints. Names and meaning are part of the command line's contract.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    parameters: usize,
+    macs: usize,
+    #[serde(flatten)]
+    plan: &'a Plan,
+    /// What the system offers; null where it does not tell.
+    available_memory_bytes: Option<u64>,
+    /// The prices, as `--costs FILE` takes them.
+    costs: &'a Costs,
+}
+
+pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
+    prepare(&options.source)?;
+    let Compiled { model, compiled, costs, .. } = compile(&options.source)?;
+    let plan = compiled.plan(&costs);
+    let report = Report {
+        model: model.name(),
+        parameters: compiled.parameters(),
+        macs: compiled.macs(),
+        plan: &plan,
+        available_memory_bytes: available_bytes(),
+        costs: &costs,
+    };
+    if options.json {
+        report::print_json(&report)?
+    } else {
+        report::print(&text(&report))?
+    }
+    Ok(0)
+}
+
+fn text(report: &Report<'_>) -> String {
+    let plan = report.plan;
+    let [first, second, third] = plan.advice_columns;
+    let [operand, result, garbage, table] = plan.rows.map(|rows| grouped(rows as u64));
+    let mut text = format!("{}: {} learned values\n", report.model, grouped(report.parameters as u64));
+    text += &table_text(&plan.layers, plan.unused_share);
+    let lines = [
+        (
+            "circuit",
+            format!(
+                "k = {}, degree {}; {first} small and {} full-size advice, {} fixed, {} instance and {} weight columns",
+                plan.k,
+                plan.degree,
+                second + third,
+                plan.fixed_columns,
+                plan.instance_columns,
+                plan.weight_columns
+            ),
+        ),
+        (
+            "rows",
+            format!("{operand} operand, {result} result, {garbage} garbage, {table} table of {}", grouped(1 << plan.k)),
+        ),
+        ("lookups", grouped(plan.lookups as u64)),
+        ("widths", widths(plan)),
+        ("prove", format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms)),
+        ("verify", format!("{:.0} ms", plan.verify_ms)),
+        ("memory", memory(plan.memory_bytes, report.available_memory_bytes)),
+        (
+            "files",
+            format!("proof {} bytes, key {} bytes", grouped(plan.proof_bytes as u64), grouped(plan.key_bytes as u64)),
+        ),
+        ("prices", format!("{}, {}", report.costs.backend, report.costs.device)),
+    ];
+    text.extend(lines.iter().map(|(label, text)| line(label, text)));
+    text
+}
+
+/// One line for each layer.
+fn table_text(layers: &[LayerPlan], unused: f64) -> String {
+    let name = layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).clamp(5, 40);
+    let mut text = format!(
+        "  {:name$} {:14} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9} {:>6}\n",
+        "layer", "operator", "operand", "result", "garbage", "small cells", "full cells", "lookups", "time"
+    );
+    for layer in layers {
+        let shown: String = layer.name.escape_debug().to_string().chars().take(name).collect();
+        let numbers = [layer.operand_rows, layer.result_rows, layer.garbage_rows].map(|rows| grouped(rows as u64));
+        let cells = [layer.small_cells, layer.full_cells].map(|cells| grouped(cells as u64));
+        let _ = writeln!(
+            text,
+            "  {shown:name$} {:14} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9} {:>5.1}%",
+            layer.operator,
+            numbers[0],
+            numbers[1],
+            numbers[2],
+            cells[0],
+            cells[1],
+            grouped(layer.lookups as u64),
+            100.0 * layer.share
+        );
+    }
+    let _ = writeln!(text, "  {:name$} {:>86.1}%", "shared and unused", 100.0 * unused);
+    text
+}
+
+fn widths(plan: &Plan) -> String {
+    let choice = &plan.choice;
+    let list = |widths: &zkml_gpu::Widths| {
+        format!(
+            "{} operands, {} results, {} free coefficients a row, {} weight columns, {} lookups a helper",
+            widths.operand_lanes,
+            widths.activation_lanes,
+            widths.garbage_lanes,
+            widths.weight_columns,
+            widths.lookup_group
+        )
+    };
+    let mut text = format!("{} (best of {}, {} placed)", list(&choice.widths), choice.considered, choice.placed);
+    if let Some(other) = &choice.runner_up {
+        let more = 100.0 * (other.cost_ms / choice.cost_ms - 1.0);
+        let _ = write!(text, "\n  {:<12} k = {}, {}: {more:.1} % more", "runner-up", other.k, list(&other.widths));
+    }
+    text
+}
+
+fn memory(needed: u64, available: Option<u64>) -> String {
+    let needed = format!("{:.0} MB", needed as f64 / 1e6);
+    match available {
+        Some(available) => format!("{needed} at most, of {:.0} MB that may be used", available as f64 / 1e6),
+        None => needed,
+    }
+}

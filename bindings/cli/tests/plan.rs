@@ -1,0 +1,160 @@
+//! `zkml-gpu plan`, and the refusal of what would not fit.
+
+#[path = "../../../benches/benches/onnx/mod.rs"]
+mod onnx;
+mod support;
+
+use serde_json::Value;
+use support::{Scratch, exit_code, gemm, json, run, text};
+
+/// Fields of `plan --json`, in order.
+const PLAN_FIELDS: [&str; 22] = [
+    "model",
+    "parameters",
+    "macs",
+    "k",
+    "rows",
+    "advice_columns",
+    "fixed_columns",
+    "instance_columns",
+    "weight_columns",
+    "degree",
+    "lookups",
+    "layers",
+    "unused_share",
+    "prove_cpu_ms",
+    "prove_ms",
+    "verify_ms",
+    "memory_bytes",
+    "proof_bytes",
+    "key_bytes",
+    "choice",
+    "available_memory_bytes",
+    "costs",
+];
+/// Fields of each of its layers.
+const LAYER_FIELDS: [&str; 9] = [
+    "name",
+    "operator",
+    "operand_rows",
+    "result_rows",
+    "garbage_rows",
+    "small_cells",
+    "full_cells",
+    "lookups",
+    "share",
+];
+
+fn assert_fields(object: &Value, fields: &[&str]) {
+    let mut expected: Vec<&str> = fields.to_vec();
+    let mut got: Vec<&str> = object.as_object().expect("an object").keys().map(String::as_str).collect();
+    expected.sort_unstable();
+    got.sort_unstable();
+    assert_eq!(got, expected);
+}
+
+fn plan(arguments: &[&str]) -> Value {
+    json(&run(&[&["plan", &gemm("onnx"), &gemm("json"), "--json"], arguments].concat()))
+}
+
+#[test]
+fn a_plan_tells_what_the_proof_then_is() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let plan = plan(&[]);
+    let proof = json(&run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json"]));
+    assert_fields(&plan, &PLAN_FIELDS);
+    for field in ["model", "parameters", "macs", "k", "fixed_columns", "lookups", "proof_bytes"] {
+        assert_eq!(plan[field], proof[field], "{field}");
+    }
+    let advice: u64 = plan["advice_columns"].as_array().expect("phases").iter().flat_map(Value::as_u64).sum();
+    assert_eq!(Some(advice), proof["advice_columns"].as_u64());
+    let key_bytes = std::fs::metadata(format!("{out}/model.vk")).expect("model.vk").len() as f64;
+    let planned = plan["key_bytes"].as_f64().expect("a number");
+    assert!((0.9..=1.1).contains(&(planned / key_bytes)), "{planned} of {key_bytes}");
+    for field in ["prove_cpu_ms", "prove_ms", "verify_ms", "memory_bytes"] {
+        assert!(plan[field].as_f64() > Some(0.0), "{field}");
+    }
+}
+
+#[test]
+fn the_shares_of_a_plan_add_up() {
+    let plan = plan(&["--costs", "reference"]);
+    let layers = plan["layers"].as_array().expect("a list");
+    layers.iter().for_each(|layer| assert_fields(layer, &LAYER_FIELDS));
+    assert_eq!(layers[layers.len() - 1]["name"], "public tensors");
+    let shares: f64 = layers.iter().flat_map(|layer| layer["share"].as_f64()).sum();
+    let total = shares + plan["unused_share"].as_f64().expect("a number");
+    assert!((total - 1.0).abs() < 1e-9 && shares > 0.0, "{total}");
+    for (bank, field) in ["operand_rows", "result_rows", "garbage_rows"].into_iter().enumerate() {
+        let rows: u64 = layers.iter().flat_map(|layer| layer[field].as_u64()).sum();
+        assert_eq!(Some(rows), plan["rows"][bank].as_u64(), "{field}");
+    }
+}
+
+#[test]
+fn a_plan_in_words_names_layers_rows_time_and_memory() {
+    let output = run(&["plan", &gemm("onnx"), &gemm("json")]);
+    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    for part in ["gemm_plain", "layer", "Linear", "k = ", "degree", "prove", "verify", "memory", "proof", "key"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn prices_in_a_file_give_the_same_circuit_and_wrong_ones_exit_2() {
+    let scratch = Scratch::new();
+    let measured = plan(&[]);
+    let file = scratch.file("costs.json", measured["costs"].to_string());
+    let again = plan(&["--costs", &file]);
+    for field in ["costs", "choice", "prove_ms", "layers"] {
+        assert_eq!(again[field], measured[field], "{field}");
+    }
+    let mut unsound = measured["costs"].clone();
+    unsound["butterfly_ns"] = 0.into();
+    let mut unknown = measured["costs"].clone();
+    unknown["other"] = 1.into();
+    for content in ["", "{}", &unsound.to_string(), &unknown.to_string()] {
+        let file = scratch.file("wrong.json", content);
+        let output = run(&["plan", &gemm("onnx"), &gemm("json"), "--costs", &file]);
+        assert_eq!(exit_code(&output), 2, "{content}");
+        assert!(text(&output.stderr).contains("hint:"), "{}", text(&output.stderr));
+    }
+    assert_eq!(exit_code(&run(&["plan", &gemm("onnx"), &gemm("json"), "--costs", &scratch.path("absent")])), 2);
+}
+
+#[test]
+fn a_model_with_too_many_rows_exits_4_before_its_input_is_read() {
+    let scratch = Scratch::new();
+    let features = 1 << 20;
+    let model = scratch.file("wide.onnx", onnx::dense(&[features, 1], 1));
+    for command in ["prove", "plan"] {
+        let output = run(&[command, &model, &scratch.path("absent.json")]);
+        assert_eq!(exit_code(&output), 4, "{}", text(&output.stderr));
+        let message = text(&output.stderr);
+        // Each feature has a row, and the bias one; the largest circuit has 2^20 rows, of which 6 blind it.
+        for part in ["1048578 rows", "1048570 usable", "k = 20", "'y0' 1048577", "hint:"] {
+            assert!(message.contains(part), "{part}: {message}");
+        }
+    }
+}
+
+#[test]
+fn a_model_that_needs_more_memory_than_permitted_exits_4() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let needed = plan(&[])["memory_bytes"].as_u64().expect("a number");
+    for limit in ["1MiB".to_owned(), (needed - 1).to_string()] {
+        let output = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--max-memory", &limit]);
+        assert_eq!(exit_code(&output), 4, "{limit}: {}", text(&output.stderr));
+        assert!(!std::path::Path::new(&out).exists());
+        let message = text(&output.stderr);
+        let permitted = if limit == "1MiB" { "1048576" } else { &limit };
+        assert!(message.contains(permitted) && message.contains("hint:"), "{message}");
+    }
+    let message = text(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", &(needed - 1).to_string()]).stderr);
+    assert!(message.contains(&needed.to_string()) && message.contains("largest layers: "), "{message}");
+    assert_eq!(plan(&["--max-memory", &needed.to_string()])["memory_bytes"].as_u64(), Some(needed));
+    assert_eq!(exit_code(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", "much"])), 2);
+}
