@@ -205,7 +205,7 @@ impl Graph {
         let Some(index) = node.activation else { return Ok(()) };
         expect(node, "an activation after requantisation", node.op.requantises(), true)?;
         let Some(Activation { min, values }) = self.activations.get(index) else {
-            return expect(node, "known activation", index, self.activations.len());
+            return expect(node, "known activation", index < self.activations.len(), true);
         };
         let domain =
             (-ACTIVATION_LIMIT..=ACTIVATION_LIMIT).contains(min) && values.len() <= 2 * ACTIVATION_LIMIT as usize;
