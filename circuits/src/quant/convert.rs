@@ -180,13 +180,11 @@ impl Converter<'_> {
         }
         let Context { observations, options, activation_bits, .. } = *self.context;
         let spread = observations.spread(group.argument).widened(options.headroom);
-        let (min, max) = range(true, activation_bits);
-        let bits = table::argument_bits(function, spread, result, (min, max));
         let limit = limit(node, |id| self.format(id).frac_bits, options.shift)?;
         if limit < -64 {
             return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
         }
-        Ok(Format { frac_bits: bits.min(limit), min, max })
+        Ok(table::argument(function, spread, result, activation_bits, limit))
     }
 
     /// An accumulator exposed as it is, with as many fractional bits as weights and accumulator allow.

@@ -76,13 +76,10 @@ impl Context<'_> {
         let (classes, frac_bits) = loop {
             let classes = self.classes(&cuts);
             let mut frac_bits = minima(&classes, &own);
-            let Err((tensor, error)) = self.settle(&classes, &mut frac_bits) else { break (classes, frac_bits) };
-            // A producer whose own operand is in its class may not fit at any scale: its result leaves the class.
-            let entries = self.rearranged().into_iter().filter(|(_, _, id)| alone.root(*id) == alone.root(tensor));
-            let before = cuts.len();
-            cuts.extend(entries.map(|(g, i, _)| (g, i)));
-            if cuts.len() == before {
-                return Err(error);
+            match self.settle(&classes, &mut frac_bits) {
+                Ok(()) => break (classes, frac_bits),
+                Err(error) if !self.cut_one(&classes, &alone, &mut cuts) => return Err(error),
+                Err(_) => {}
             }
         };
         let of = |id| match frac_bits[classes.root(id)] {
@@ -92,9 +89,23 @@ impl Context<'_> {
         Ok(Scales { frac_bits: (0..own.len()).map(of).collect(), signed, cuts })
     }
 
-    /// Lowers scales until the weights, biases and factors of every producer fit; fails with the result of one whose do
-    /// not at any scale.
-    fn settle(&self, classes: &Classes, frac_bits: &mut [i32]) -> Result<(), (TensorId, QuantError)> {
+    /// Cuts a producer's result out of its class where no scale of the class may suit the weights, because the operand
+    /// is in the class as well; tells whether there was one. Longer circles are broken anywhere.
+    fn cut_one(&self, classes: &Classes, formats: &Classes, cuts: &mut HashSet<(usize, usize)>) -> bool {
+        let entries = self.rearranged();
+        let joined: Vec<_> = entries.iter().filter(|(g, i, _)| !cuts.contains(&(*g, *i))).collect();
+        let circular = |id: TensorId| {
+            let same = |group: &&Group| formats.root(group.output) == formats.root(id);
+            let operands = |group: &Group| self.source.nodes[group.head].inputs.clone();
+            let reads = |group: &Group| operands(group).iter().any(|x| classes.root(*x) == classes.root(id));
+            self.groups.iter().filter(same).any(|group| computes(&self.source.nodes[group.head]) && reads(group))
+        };
+        let entry = joined.iter().find(|(_, _, id)| circular(*id)).or(joined.first());
+        entry.is_some_and(|(g, i, _)| cuts.insert((*g, *i)))
+    }
+
+    /// Lowers scales until the weights, biases and factors of every producer fit.
+    fn settle(&self, classes: &Classes, frac_bits: &mut [i32]) -> Result<(), QuantError> {
         let mut changed = true;
         while changed {
             changed = false;
@@ -105,14 +116,14 @@ impl Context<'_> {
                     bits => bits,
                 };
                 let root = classes.root(group.output);
-                let limit = limit(node, scale, self.options.shift).map_err(|error| (group.output, error))?;
+                let limit = limit(node, scale, self.options.shift)?;
                 if limit < scale(root) {
                     frac_bits[root] = limit;
                     changed = true;
                 }
                 if limit < -64 {
                     let (node, what) = (node.name.clone(), "weights, biases or factors");
-                    return Err((group.output, QuantError::Scale { node, what }));
+                    return Err(QuantError::Scale { node, what });
                 }
             }
         }
@@ -228,6 +239,11 @@ impl Context<'_> {
     }
 }
 
+/// Whether a node's result is an accumulator's requantisation.
+fn computes(node: &FloatNode) -> bool {
+    matches!(node.op, FloatOp::Linear(_) | FloatOp::Combine { .. } | FloatOp::AveragePool { .. })
+}
+
 /// The integers of a format with this many bits.
 pub(super) fn range(signed: bool, bits: u32) -> (i64, i64) {
     if signed { (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) } else { (0, (1 << bits) - 1) }
@@ -299,7 +315,7 @@ mod tests {
         let of = |node: &FloatNode| limit(node, |_| 4, 11).unwrap();
         // 2^8 · 100 is the last that fits 16 bits, and 2^20 · 2^20 the last that fits a bias.
         assert_eq!(of(&linear(-100.0, 0.0)), 8 + 4 - 11);
-        assert_eq!(of(&linear(1.0, (1 << 20) as f32)), (14 + 4 - 11).min(20 - 11));
+        assert_eq!(of(&linear(1.0, (1 << 20) as f32)), 14 + 4 - 11);
         assert_eq!(of(&linear(0.001, (1 << 20) as f32)), 20 - 11);
         assert_eq!(of(&node(FloatOp::sum(vec![1.0]))), 30 + 4 - 11);
         assert_eq!(of(&node(FloatOp::Reshape)), i32::MAX);
