@@ -376,7 +376,7 @@ fn the_circuit_of_another_model_is_another_circuit() {
 #[test]
 fn the_layout_pays_for_embedded_columns() {
     // One wide layer: committed columns are free, embedded ones are not.
-    let mut b = Builder::new(31, 6, Shape::vector(8), SIGNED);
+    let mut b = Builder::new(31, 6, Shape::vector(100), SIGNED);
     let x = b.linear(0, 300, Window::UNIT, [1, 1], 20, (0, 31));
     let y = b.linear(x, 2, Window::UNIT, [1, 1], 20, WIDE);
     let graph = lower(b.finish(&[y]));

@@ -187,7 +187,8 @@ impl Counter<'_> {
             [1, 1] if [height, width] == [1, 1] => self.groups(output),
             [1, 1] => {
                 let (_, most) = self.groups(output);
-                (linear.out_channels * height * width.div_ceil(self.widths.activation_lanes), most.min(width))
+                let lanes = most.min(width);
+                (linear.out_channels * height * width.div_ceil(lanes), lanes)
             }
             pool => {
                 self.count.windows[0] = self.count.windows[0].max(pool[0] * pool[1]);
