@@ -1,7 +1,9 @@
 //! Halo2 prover over interchangeable back ends.
 
 pub mod backend;
+pub mod encoding;
 pub mod error;
+pub mod file;
 pub mod prover;
 pub mod srs;
 
