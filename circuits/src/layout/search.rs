@@ -2,7 +2,7 @@
 
 use super::{
     Architecture, ClampTable, FixedRole, Layout, LayoutError, LayoutOptions, MAX_K, Planner, Port, RowKind, Statement,
-    Tables, tensors::Tensors,
+    Tables, statement::MAX_INSTANCE_CELLS, tensors::Tensors,
 };
 use crate::{
     chips,
@@ -48,7 +48,9 @@ pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, Lay
                     best = Some((cost, layout));
                 }
             }
-            Err(error @ LayoutError::WouldNotFit { .. }) => failure = Some(error),
+            Err(
+                error @ (LayoutError::WouldNotFit { .. } | LayoutError::PublicValues { .. } | LayoutError::Bounds(_)),
+            ) => failure = Some(error),
             Err(error) => return Err(error),
         }
     }
@@ -256,6 +258,8 @@ fn finish(
     mut statement: Statement,
 ) -> Result<Layout, LayoutError> {
     let architecture = architecture(&planner, options, limbs);
+    // Keys beyond the bounds could be made, but no verifier would read them.
+    architecture.check().map_err(LayoutError::Bounds)?;
     let unusable = chips::unusable_rows(&architecture);
     let rows = planner.rows();
     let needed = rows.into_iter().max().unwrap_or(0);
@@ -274,6 +278,9 @@ fn finish(
     planner.set(FixedRole::SumEnd, usable - 1, 1);
     fill_tables(&mut planner, usable);
     statement.set_lengths(architecture.instance_columns());
+    if statement.cells() > MAX_INSTANCE_CELLS {
+        return Err(LayoutError::PublicValues { cells: statement.cells(), limit: MAX_INSTANCE_CELLS });
+    }
     statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
     Ok(Layout {
