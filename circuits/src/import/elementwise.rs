@@ -65,8 +65,11 @@ impl Translator<'_> {
         (dims, constant): (Vec<usize>, Vec<f32>),
     ) -> Result<View, ImportError> {
         let view = self.view(node, operand)?;
+        if constant.iter().any(|c| c.is_nan()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
         if let ("Max" | "Min", Some(&bound)) = (operator, constant.first()) {
-            if constant.iter().any(|c| *c != bound) || bound.is_nan() {
+            if constant.iter().any(|c| *c != bound) {
                 return Err(self.form(node, "bounds that differ by element", "clamp to one bound"));
             }
             let (min, max) = if operator == "Max" { (bound, f32::INFINITY) } else { (f32::NEG_INFINITY, bound) };
@@ -87,7 +90,7 @@ impl Translator<'_> {
             _ => return Err(self.unsupported(node)),
         };
         if scale.iter().chain(&shift).any(|v| !v.is_finite()) {
-            return Err(self.form(node, "a constant that is not finite", "check the exported weights"));
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
         }
         Ok(self.elementwise(node, FloatOp::Affine { scale, shift }, view))
     }

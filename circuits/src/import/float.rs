@@ -2,6 +2,7 @@
 //!
 //! Tensors are stored as in the quantised graph (see [`crate::graph`]): images of `channels × height × width`.
 
+use super::ImportError;
 use crate::graph::{Shape, TensorId, Window};
 
 /// A value of the float graph.
@@ -100,6 +101,26 @@ pub struct FloatGraph {
 }
 
 impl FloatGraph {
+    /// Refuses learned values that are infinite or not numbers, with their node. The bounds of a clamp may be infinite.
+    pub(super) fn check_finite(&self) -> Result<(), ImportError> {
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        for node in &self.nodes {
+            let found = match &node.op {
+                FloatOp::Linear(linear) if !finite(&linear.weights) => Some("weights"),
+                FloatOp::Linear(linear) if !finite(&linear.bias) => Some("biases"),
+                FloatOp::Affine { scale, shift } if !finite(scale) || !finite(shift) => Some("scales or shifts"),
+                FloatOp::Combine { factors } if !finite(factors) => Some("factors"),
+                FloatOp::AveragePool { scale, .. } if !scale.is_finite() => Some("factors"),
+                FloatOp::Clamp { min, max } if min.is_nan() || max.is_nan() => Some("bounds"),
+                _ => None,
+            };
+            if let Some(what) = found {
+                return Err(ImportError::NotFinite { node: node.name.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
     /// Indices of the nodes that read a tensor.
     pub fn readers(&self, tensor: TensorId) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&tensor)).map(|(i, _)| i)

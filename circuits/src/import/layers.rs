@@ -12,6 +12,10 @@ use super::{FloatLinear, FloatOp, ImportError};
 
 /// Most weights that a grouped or dilated kernel may have once written out in full.
 const MAX_EXPANDED_WEIGHTS: usize = 1 << 26;
+/// Most weights that one weight may become, above the channels of any depthwise kernel: a file of a few bytes must not ask for more.
+const MAX_EXPANSION: usize = 1 << 12;
+/// Most elements of a pool's window.
+const MAX_POOL_AREA: usize = 1 << 16;
 
 /// A pool or convolution over a stored image.
 struct Geometry {
@@ -41,8 +45,9 @@ impl Translator<'_> {
         for axis in 0..2 {
             window.kernel[axis] = (window.kernel[axis] - 1) * geometry.dilation[axis] + 1;
         }
-        let weights = out_channels * geometry.shape.channels * window.kernel[0] * window.kernel[1];
-        if weights > MAX_EXPANDED_WEIGHTS {
+        let extents = [out_channels, geometry.shape.channels, window.kernel[0], window.kernel[1]];
+        let weights = extents.iter().fold(1usize, |n, d| n.saturating_mul(*d));
+        if weights > MAX_EXPANDED_WEIGHTS.min(MAX_EXPANSION.saturating_mul(kernel.1.len())) {
             return Err(self.form(
                 node,
                 format!("{weights} weights once its groups are written out"),
@@ -109,6 +114,10 @@ impl Translator<'_> {
 
     fn pool_geometry(&mut self, node: &TypedNode, spec: &PoolSpec) -> Result<Geometry, ImportError> {
         let geometry = self.geometry(node, spec)?;
+        let area = geometry.window.kernel[0].saturating_mul(geometry.window.kernel[1]);
+        if area > MAX_POOL_AREA {
+            return Err(self.form(node, format!("a window of {area} elements"), "pool in several steps"));
+        }
         match geometry.dilation {
             [1, 1] => Ok(geometry),
             other => Err(self.form(node, format!("dilations {other:?}"), "pool without dilation")),

@@ -14,7 +14,8 @@ use tract_onnx::tract_core::ops::nn::Reduce;
 
 use crate::graph::{Shape, TensorId};
 
-use super::read::{Source, bounded};
+use super::analyse::bounded;
+use super::read::Source;
 use super::view::View;
 use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
 
@@ -39,7 +40,7 @@ pub(super) struct Translator<'a> {
 pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
     let graph = FloatGraph { name: source.name.clone(), ..FloatGraph::default() };
     let mut this = Translator { source, graph, values: HashMap::new(), reshaped: HashMap::new() };
-    let invalid = |e: TractError| ImportError::Invalid { file: source.name.clone(), cause: super::read::chain(&e) };
+    let invalid = |e: TractError| ImportError::Invalid { file: source.file.clone(), cause: super::read::chain(&e) };
     // Inputs first and in the model's order, whether or not anything reads them.
     for &outlet in source.model.input_outlets().map_err(invalid)? {
         this.input(outlet)?;
