@@ -1,6 +1,6 @@
 //! `zkml-gpu prove`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -8,8 +8,8 @@ use rand_core::OsRng;
 use serde::Serialize;
 use tracing::{Span, info_span};
 use zkml_gpu::{
-    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelProver, ProofBundle, Proved, Sample, Srs,
-    read_samples,
+    CompileOptions, CompiledModel, Error, ImportOptions, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample,
+    Srs, read_samples,
 };
 
 use crate::args::ProveOptions;
@@ -83,9 +83,11 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
-    let files = write(&folder, &prover, &proof)?;
+    // Whatever can fail comes before the files: those of a command that failed would be taken for good ones.
+    let output_float = model.run(&sample)?;
+    let files = proof.write_with_key(prover.key(), &folder)?;
     let timings = Timings { srs_ms, setup_ms, witness_ms, prove_ms, prove_cpu_ms, verify_ms };
-    let report = report(&prover, &proof, model.run(&sample)?, &timings);
+    let report = report(&prover, &proof, output_float, &timings);
     if options.json {
         report::print_json(&report)?
     } else {
@@ -102,21 +104,33 @@ fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> Result<(T, f
 }
 
 /// The model, the sample to prove, and the circuit.
-fn compile(options: &ProveOptions) -> Result<(Model, Sample, CompiledModel), Error> {
+fn compile(options: &ProveOptions) -> anyhow::Result<(Model, Sample, CompiledModel)> {
+    let (model, samples, calibration) = read(options)?;
+    let calibrated = options.calibration.as_ref().unwrap_or(&options.input);
+    let files = || format!("{} with {}", options.model.display(), calibrated.display());
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || {
+        let compiled = model.compile(&calibration, &CompileOptions::default())?;
+        compiled.check_memory()?;
+        Ok(compiled)
+    })
+    .with_context(files)?;
+    // `read_samples` gives one sample or more.
+    let sample = samples.into_iter().next().unwrap_or_default();
+    Ok((model, sample, compiled))
+}
+
+/// The model, the samples to prove and those for calibration.
+fn read(options: &ProveOptions) -> Result<(Model, Vec<Sample>, Vec<Sample>), Error> {
+    let (read, _) = timed(info_span!(target: TARGET, "read"), || {
         let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
         let samples = read_samples(&options.input, &model)?;
         let calibration = match &options.calibration {
             Some(path) => read_samples(path, &model)?,
             None => samples.clone(),
         };
-        let compiled = model.compile(&calibration, &CompileOptions::default())?;
-        compiled.check_memory()?;
-        // `read_samples` gives one sample or more.
-        let sample = samples.into_iter().next().unwrap_or_default();
-        Ok((model, sample, compiled))
+        Ok((model, samples, calibration))
     })?;
-    Ok(compiled)
+    Ok(read)
 }
 
 fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
@@ -126,10 +140,12 @@ fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
     })
 }
 
-/// No proof leaves that its own verifier rejects. It is read back from its text first, as a verifier would.
+/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier would.
 fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
-    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json")?;
-    let verdict = prover.key().verify(&read);
+    let unreadable = |error: Error| Error::Internal(format!("what was just made cannot be read: {error}"));
+    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
+    let key = ModelKey::from_bytes(prover.key().to_bytes(), "model.vk").map_err(unreadable)?;
+    let verdict = key.verify(&read);
     verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
 }
 
@@ -141,14 +157,6 @@ fn output_folder(options: &ProveOptions, model: &Model) -> anyhow::Result<PathBu
         return Err(Error::File { path: folder, action: "write", source }.into());
     }
     Ok(folder)
-}
-
-fn write(folder: &Path, prover: &ModelProver, proof: &ProofBundle) -> Result<[PathBuf; 2], Error> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::File { path: folder.into(), action: "write", source })?;
-    let files = [folder.join("proof.json"), folder.join("model.vk")];
-    prover.key().write(&files[1])?;
-    proof.write(&files[0])?;
-    Ok(files)
 }
 
 fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>, timings: &Timings) -> Report {
