@@ -1,17 +1,18 @@
 //! Keys of a network: made once per architecture and model.
 
-use group::GroupEncoding;
+use group::{GroupEncoding, prime::PrimeCurveAffine};
 use halo2_proofs::{
     SerdeFormat,
     plonk::{ProvingKey, VerifyingKey, keygen_pk, keygen_vk},
 };
-use halo2curves::bn256::{Fq, Fr, G1Affine, G2Affine};
+use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zkml_gpu_engine::{
     BackendError,
     backend::{MsmOps, cpu::Cpu},
+    encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2},
     srs::Srs,
 };
 
@@ -145,10 +146,6 @@ struct Header {
     vk_bytes: usize,
 }
 
-/// Bytes of a compressed point.
-const G1_BYTES: usize = 32;
-const G2_BYTES: usize = 64;
-
 impl VerifyingKeys {
     /// The public statement.
     pub const fn statement(&self) -> &Statement {
@@ -238,6 +235,9 @@ impl VerifyingKeys {
         header.architecture.check().map_err(KeyError::Malformed)?;
         let vk_bytes = reader.take(header.vk_bytes)?;
         check_vk_bytes(vk_bytes, &header)?;
+        let usable =
+            (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
+        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
         let vk = VerifyingKey::from_bytes::<NetworkCircuit<'_>>(
             vk_bytes,
             SerdeFormat::Processed,
@@ -247,8 +247,10 @@ impl VerifyingKeys {
         if [header.blinding_points, header.model] != point_counts(&header.architecture, &vk) {
             return Err(malformed("numbers of points disagree with the circuit"));
         }
-        let unusable = vk.cs().blinding_factors() + 1;
-        let usable = (1usize << header.k).checked_sub(unusable).ok_or_else(|| malformed("no usable rows"))?;
+        // Embedded keys have no points for the blinding rows, so their number is known by the circuit alone.
+        let usable = (1usize << header.k).checked_sub(vk.cs().blinding_factors() + 1);
+        let usable = usable.ok_or_else(|| malformed("no usable rows"))?;
+        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
         let keys = Self {
             vk,
             k: header.k,
@@ -261,8 +263,23 @@ impl VerifyingKeys {
             statement: header.statement,
             insecure_srs: header.insecure_srs,
         };
-        keys.statement.check(keys.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
-        if reader.0.is_empty() { Ok(keys) } else { Err(malformed("trailing bytes")) }
+        keys.check_reference_string()?;
+        if !reader.0.is_empty() {
+            return Err(malformed("trailing bytes"));
+        }
+        // One key, one file: Halo2's reader takes a point in several encodings and passes over what follows its own part.
+        if keys.to_bytes() == bytes { Ok(keys) } else { Err(malformed("the keys are not in their canonical form")) }
+    }
+
+    /// What the reference string's own check demands of the points that a verifier keeps.
+    fn check_reference_string(&self) -> Result<(), KeyError> {
+        if self.g != G1Affine::generator() || self.g2 != G2Affine::generator() {
+            return Err(malformed("the reference string does not start at the generators"));
+        }
+        if bool::from(self.s_g2.is_identity()) || self.s_g2 == self.g2 {
+            return Err(malformed("the reference string's secret is 0 or 1"));
+        }
+        Ok(())
     }
 }
 
@@ -292,24 +309,12 @@ impl<'a> Reader<'a> {
     }
 
     fn g1(&mut self) -> Result<G1Affine, KeyError> {
-        let mut repr = <G1Affine as GroupEncoding>::Repr::default();
-        repr.as_mut().copy_from_slice(self.take(G1_BYTES)?);
-        Option::from(G1Affine::from_bytes(&repr)).ok_or_else(|| malformed("a point is not on the curve"))
+        let bytes = self.take(G1_BYTES)?.try_into().map_err(|_| malformed("the file ends early"))?;
+        decompress_g1(bytes).map_err(|error| KeyError::Malformed(error.to_string()))
     }
 
     fn g2(&mut self) -> Result<G2Affine, KeyError> {
-        let mut repr = <G2Affine as GroupEncoding>::Repr::default();
-        let bytes = self.take(G2_BYTES)?;
-        // The curve library takes both halves of the coordinate to be reduced; the last byte's top bits are flags.
-        for (half, mask) in [(&bytes[..32], 0xff), (&bytes[32..], 0x3f)] {
-            let mut coordinate = [0; 32];
-            coordinate.copy_from_slice(half);
-            coordinate[31] &= mask;
-            if bool::from(Fq::from_bytes(&coordinate).is_none()) {
-                return Err(malformed("a point's coordinate is not reduced"));
-            }
-        }
-        repr.as_mut().copy_from_slice(bytes);
-        Option::from(G2Affine::from_bytes(&repr)).ok_or_else(|| malformed("a point is not on the twist"))
+        let bytes = self.take(G2_BYTES)?.try_into().map_err(|_| malformed("the file ends early"))?;
+        decompress_g2(bytes).map_err(|error| KeyError::Malformed(error.to_string()))
     }
 }

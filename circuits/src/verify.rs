@@ -3,8 +3,8 @@
 //!
 //! Trusted are the keys alone. The claimed tensors and the proof are not: the instance columns are built here.
 
-use ff::Field;
-use group::{Curve, prime::PrimeCurveAffine};
+use ff::{Field, PrimeField};
+use group::{Curve, GroupEncoding, prime::PrimeCurveAffine};
 use halo2_proofs::{
     plonk::{Error, verify_proof},
     poly::{
@@ -18,7 +18,7 @@ use halo2_proofs::{
     transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer},
 };
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
-use std::io::Cursor;
+use std::io::{self, Cursor};
 use thiserror::Error;
 
 use crate::{
@@ -46,9 +46,51 @@ pub enum VerifyError {
     /// The proof ends early.
     #[error("the proof cannot be read: {0}")]
     Read(#[from] std::io::Error),
+    /// A point has flags set that the curve library ignores: the same proof in other bytes.
+    #[error("the proof is not in its canonical encoding")]
+    Encoding,
 }
 
-type ReadTranscript<'c, 'p> = Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge255<G1Affine>>;
+type Challenge = Challenge255<G1Affine>;
+type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
+
+/// A transcript that writes down again what it reads, so that a proof can be compared with its only encoding.
+struct Canonical<T> {
+    inner: T,
+    bytes: Vec<u8>,
+}
+
+impl<T: Transcript<G1Affine, Challenge>> Transcript<G1Affine, Challenge> for Canonical<T> {
+    fn squeeze_challenge(&mut self) -> Challenge {
+        self.inner.squeeze_challenge()
+    }
+
+    fn common_point(&mut self, point: G1Affine) -> io::Result<()> {
+        self.inner.common_point(point)
+    }
+
+    fn common_scalar(&mut self, scalar: Fr) -> io::Result<()> {
+        self.inner.common_scalar(scalar)
+    }
+}
+
+impl<T: TranscriptRead<G1Affine, Challenge>> TranscriptRead<G1Affine, Challenge> for Canonical<T> {
+    fn read_point(&mut self) -> io::Result<G1Affine> {
+        let point = self.inner.read_point()?;
+        self.bytes.extend(point.to_bytes().as_ref());
+        Ok(point)
+    }
+
+    fn read_scalar(&mut self) -> io::Result<Fr> {
+        let scalar = self.inner.read_scalar()?;
+        self.bytes.extend(scalar.to_repr().as_ref());
+        Ok(scalar)
+    }
+}
+
+fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
+    Canonical { inner: Blake2bRead::init(cursor), bytes: Vec::new() }
+}
 
 /// Verifies that the keys' model maps `inputs` to `outputs` (storage order).
 ///
@@ -63,12 +105,17 @@ pub fn verify(
     let instances = keys.statement.instances(inputs, outputs)?;
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let mut cursor = Cursor::new(proof);
-    match keys.digest() {
+    let read = match keys.digest() {
         Some(digest) => verify_linked(keys, digest, &columns, proof, &mut cursor)?,
-        None => verify_circuit(keys, &columns, &mut ReadTranscript::init(&mut cursor))?,
-    }
+        None => {
+            let mut transcript = transcript(&mut cursor);
+            verify_circuit(keys, &columns, &mut transcript)?;
+            transcript.bytes
+        }
+    };
     match proof.len() as u64 - cursor.position() {
-        0 => Ok(()),
+        0 if read == proof => Ok(()),
+        0 => Err(VerifyError::Encoding),
         rest => Err(VerifyError::TrailingBytes(rest)),
     }
 }
@@ -80,7 +127,7 @@ fn verify_linked<'p>(
     columns: &[&[Fr]],
     proof: &'p [u8],
     cursor: &mut Cursor<&'p [u8]>,
-) -> Result<(), VerifyError> {
+) -> Result<Vec<u8>, VerifyError> {
     let blinding_rows = keys.vk.cs().blinding_factors() + 1;
     if keys.blinding_points.len() != blinding_rows || keys.model.len() != keys.architecture.weight_columns {
         return Err(VerifyError::Link(LinkError::Rejected));
@@ -90,11 +137,11 @@ fn verify_linked<'p>(
         std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
     let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
     let difference = (folded.to_curve() - fold).to_affine();
-    let mut transcript = ReadTranscript::init(cursor);
+    let mut transcript = transcript(cursor);
     transcript.common_scalar(digest)?;
     verify_circuit(keys, columns, &mut transcript)?;
     verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
-    Ok(())
+    Ok(transcript.bytes)
 }
 
 /// The stock verifier, on parameters that hold no more than it uses.
@@ -118,7 +165,7 @@ fn verify_circuit(
 /// Reads the proof's start again as the verifier did: the commitment to the folded weights, and the challenge `s`.
 fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> Result<(G1Affine, Fr), VerifyError> {
     let mut cursor = Cursor::new(proof);
-    let mut transcript = ReadTranscript::init(&mut cursor);
+    let mut transcript = transcript(&mut cursor);
     transcript.common_scalar(digest)?;
     keys.vk.hash_into(&mut transcript)?;
     for value in columns.iter().copied().flatten() {

@@ -2,7 +2,9 @@
 
 pub mod backend;
 pub mod cost;
+pub mod encoding;
 pub mod error;
+pub mod file;
 pub mod prover;
 pub mod srs;
 pub mod transcript;

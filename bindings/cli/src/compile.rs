@@ -42,26 +42,30 @@ pub(crate) fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> R
 }
 
 /// Reads, calibrates and lays out. What cannot fit is refused as soon as the model is read.
-pub(crate) fn compile(options: &ModelOptions) -> Result<Compiled, Error> {
-    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || {
-        let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
-        let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
-        choices.layout.weights = options.weights.into();
-        model.check_fits(&choices, options.max_memory)?;
-        let samples = read_samples(&options.input, &model)?;
-        let calibration = match &options.calibration {
-            Some(path) => read_samples(path, &model)?,
-            None => samples.clone(),
-        };
-        let costs = costs(options)?;
-        choices.layout.costs = costs.clone();
-        let compiled = model.compile(&calibration, &choices)?;
-        compiled.check_memory(options.max_memory)?;
-        // `read_samples` gives one sample or more.
-        let sample = samples.into_iter().next().unwrap_or_default();
-        Ok(Compiled { model, sample, compiled, costs })
-    })?;
-    Ok(compiled)
+pub(crate) fn compile(options: &ModelOptions) -> anyhow::Result<Compiled> {
+    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || Ok(compile_timed(options)))?;
+    compiled
+}
+
+fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
+    let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+    let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
+    choices.layout.weights = options.weights.into();
+    model.check_fits(&choices, options.max_memory)?;
+    let samples = read_samples(&options.input, &model)?;
+    let calibration = match &options.calibration {
+        Some(path) => read_samples(path, &model)?,
+        None => samples.clone(),
+    };
+    let costs = costs(options)?;
+    choices.layout.costs = costs.clone();
+    let calibrated = options.calibration.as_ref().unwrap_or(&options.input);
+    let files = || format!("{} with {}", options.model.display(), calibrated.display());
+    let compiled = model.compile(&calibration, &choices).with_context(files)?;
+    compiled.check_memory(options.max_memory).with_context(files)?;
+    // `read_samples` gives one sample or more.
+    let sample = samples.into_iter().next().unwrap_or_default();
+    Ok(Compiled { model, sample, compiled, costs })
 }
 
 fn costs(options: &ModelOptions) -> Result<Costs, Error> {

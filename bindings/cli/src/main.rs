@@ -22,6 +22,7 @@ mod resources;
 mod verify;
 
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
 
@@ -36,9 +37,11 @@ const WOULD_NOT_FIT: u8 = 4;
 const BUG: u8 = 70;
 
 fn main() -> ExitCode {
-    std::panic::set_hook(Box::new(|panic| {
-        eprintln!("zkml-gpu {} failed: {panic}", env!("CARGO_PKG_VERSION"));
-        eprintln!("sorry: this is a bug of ours; please report it with these lines and the command that you ran");
+    // Kept until it is known to be a bug: the model reader panics on some bad files, and the import makes errors of that.
+    let last_panic = Arc::new(Mutex::new(String::new()));
+    let kept = Arc::clone(&last_panic);
+    std::panic::set_hook(Box::new(move |panic| {
+        *kept.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
     }));
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -51,11 +54,25 @@ fn main() -> ExitCode {
     match std::panic::catch_unwind(|| run(&arguments.command)) {
         Ok(Ok(code)) => ExitCode::from(code),
         Ok(Err(error)) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", report::terminal_safe(&message(&error)));
             ExitCode::from(exit_code(&error))
         }
-        Err(_) => ExitCode::from(BUG),
+        Err(_) => {
+            let panic = last_panic.lock().unwrap_or_else(PoisonError::into_inner);
+            eprintln!("zkml-gpu {} failed: {panic}", env!("CARGO_PKG_VERSION"));
+            eprintln!("sorry: this is a bug of ours; please report it with these lines and the command that you ran");
+            ExitCode::from(BUG)
+        }
     }
+}
+
+/// An error with its causes; those that are part of its own words already are not repeated.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        text if text.contains(&cause) => text.into(),
+        text => format!("{text}: {cause}"),
+    })
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {

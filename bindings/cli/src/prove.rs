@@ -1,6 +1,6 @@
 //! `zkml-gpu prove`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use rand_core::OsRng;
@@ -75,9 +75,11 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
-    let files = write(&folder, &prover, &proof)?;
+    // Whatever can fail comes before the files: those of a command that failed would be taken for good ones.
+    let output_float = model.run(&sample)?;
+    let files = proof.write_with_key(prover.key(), &folder)?;
     let timings = Timings { srs_ms, setup_ms, witness_ms, prove_ms, prove_cpu_ms, verify_ms };
-    let report = report(&prover, &proof, model.run(&sample)?, &timings);
+    let report = report(&prover, &proof, output_float, &timings);
     if options.json {
         report::print_json(&report)?
     } else {
@@ -93,10 +95,12 @@ fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
     })
 }
 
-/// No proof leaves that its own verifier rejects. It is read back from its text first, as a verifier would.
+/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier would.
 fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
-    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json")?;
-    let verdict = prover.key().verify(&read);
+    let unreadable = |error: Error| Error::Internal(format!("what was just made cannot be read: {error}"));
+    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
+    let key = ModelKey::from_bytes(prover.key().to_bytes(), "model.vk").map_err(unreadable)?;
+    let verdict = key.verify(&read);
     verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
 }
 
@@ -108,14 +112,6 @@ fn output_folder(options: &ProveOptions, model: &Model) -> anyhow::Result<PathBu
         return Err(Error::File { path: folder, action: "write", source }.into());
     }
     Ok(folder)
-}
-
-fn write(folder: &Path, prover: &ModelProver, proof: &ProofBundle) -> Result<[PathBuf; 2], Error> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::File { path: folder.into(), action: "write", source })?;
-    let files = [folder.join("proof.json"), folder.join("model.vk")];
-    prover.key().write(&files[1])?;
-    proof.write(&files[0])?;
-    Ok(files)
 }
 
 fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>, timings: &Timings) -> Report {

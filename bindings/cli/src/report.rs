@@ -11,6 +11,9 @@ use zkml_gpu::{ModelKey, WeightMode};
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
 
+/// Characters shown of a line of a message.
+const MAX_LINE_CHARS: usize = 600;
+
 /// Prints one JSON object on one line.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     let mut text = serde_json::to_string(value).context("the result as JSON")?;
@@ -69,6 +72,24 @@ pub(crate) fn guarantee_lines(key: &ModelKey) -> String {
     text
 }
 
+/// A message with names from files in it: control characters and those that reorder text are escaped, and long lines cut.
+pub(crate) fn terminal_safe(message: &str) -> String {
+    let safe = |line: &str| {
+        let mut text = String::new();
+        for c in line.chars().take(MAX_LINE_CHARS) {
+            match c {
+                '\'' | '"' | '\\' => text.push(c),
+                _ => text.extend(c.escape_debug()),
+            }
+        }
+        if line.chars().nth(MAX_LINE_CHARS).is_some() {
+            text += "...";
+        }
+        text
+    };
+    message.lines().map(safe).collect::<Vec<_>>().join("\n")
+}
+
 /// A count with separators.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();
@@ -91,6 +112,14 @@ mod tests {
         for (count, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1234567, "1,234,567")] {
             assert_eq!(grouped(count), text);
         }
+    }
+
+    #[test]
+    fn messages_cannot_move_the_cursor_nor_flood_the_screen() {
+        assert_eq!(terminal_safe("'a' is bad\nhint: \"b\\c\""), "'a' is bad\nhint: \"b\\c\"");
+        assert_eq!(terminal_safe("\x1b[2J\u{202e}ö\r"), "\\u{1b}[2J\\u{202e}ö\\r");
+        let long = terminal_safe(&format!("{}\nhint: x", "a".repeat(10_000)));
+        assert!(long.len() < 700 && long.ends_with("...\nhint: x"), "{long}");
     }
 
     #[test]

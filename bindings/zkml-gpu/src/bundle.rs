@@ -4,14 +4,15 @@
 //! Byte strings are lower-case hexadecimal. Real numbers are the integers times `2^-frac_bits`, exactly, for people and
 //! programs that do not want to dequantise.
 
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuits::layout::{Port, WeightMode};
 use zkml_gpu_circuits::verify::{VerifyError, verify};
 
 use crate::backend::BackendChoice;
-use crate::files::{read_bounded, write_whole};
+use crate::files::{NewFolder, Staged, read_bounded, write_whole};
 use crate::order::{to_logical, to_stored};
 use crate::{Error, ModelKey};
 
@@ -21,6 +22,8 @@ const FORMAT: &str = "zkml-gpu proof";
 const VERSION: u32 = 1;
 /// Largest `proof.json` that is read: millions of public values.
 const MAX_BYTES: u64 = 512 << 20;
+/// Most characters of a value that a message shows.
+const SHOWN_CHARS: usize = 100;
 const HINT: &str = "proof.json is written by `zkml-gpu prove`; fetch it again from whoever made the proof";
 
 /// A proof and what it proves.
@@ -209,6 +212,26 @@ impl ProofBundle {
         write_whole(path.as_ref(), &self.to_json()?)
     }
 
+    /// Writes `proof.json` and `model.vk` into a folder, which is made where it is missing.
+    ///
+    /// Both are on the disk before either gets its name, and an older proof goes before the key is replaced: at no time does the folder
+    /// hold a proof beside another proof's key. Where anything fails before that, an older pair is still there, and else nothing.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write_with_key(&self, key: &ModelKey, folder: impl AsRef<Path>) -> Result<[PathBuf; 2], Error> {
+        let folder = folder.as_ref();
+        let paths = [folder.join("proof.json"), folder.join("model.vk")];
+        let text = self.to_json()?;
+        let made = NewFolder::make(folder)?;
+        let (proof, vk) = (Staged::new(&paths[0], &text)?, Staged::new(&paths[1], key.to_bytes())?);
+        remove_if_there(&paths[0])?;
+        vk.publish()?;
+        proof.publish()?;
+        made.keep();
+        Ok(paths)
+    }
+
     /// The proof's bytes; none where the field is not hexadecimal.
     pub fn proof_bytes(&self) -> Vec<u8> {
         decode_hex(&self.proof).unwrap_or_default()
@@ -240,7 +263,7 @@ impl ProofBundle {
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
         if self.backend.parse::<BackendChoice>().is_err() || self.backend == "auto" {
-            let (field, got) = ("backend".into(), self.backend.escape_debug().to_string());
+            let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
         }
         let statement = key.keys().statement();
@@ -298,6 +321,15 @@ fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<V
         .collect()
 }
 
+fn remove_if_there(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(Error::File { path: path.into(), action: "write", source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What an integer stands for.
 pub(crate) fn real(value: i64, frac_bits: i32) -> f64 {
     value as f64 * 2f64.powi(-frac_bits)
@@ -307,8 +339,15 @@ fn expect<A: PartialEq<B> + ToString, B: ToString>(field: &str, got: A, expected
     if got == expected {
         return Ok(());
     }
-    let text = |value: String| value.escape_debug().to_string();
+    let text = |value: String| shown(&value);
     Err(Rejection::Field { field: field.into(), got: text(got.to_string()), expected: text(expected.to_string()) })
+}
+
+/// A value from a file in a message: its beginning, escaped.
+fn shown(value: &str) -> String {
+    let start: String = value.chars().take(SHOWN_CHARS).collect();
+    let dots = if start.len() < value.len() { "..." } else { "" };
+    format!("{}{dots}", start.escape_debug())
 }
 
 /// Shows a list in a message.

@@ -90,7 +90,15 @@ pub enum Error {
         /// By whom.
         declared: &'static str,
     },
-    /// The model cannot be imported.
+    /// A model file cannot be imported.
+    #[error("{}: {source}", path.display())]
+    Model {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: ImportError,
+    },
+    /// The model cannot be imported, or does not take these inputs.
     #[error(transparent)]
     Import(#[from] ImportError),
     /// The model cannot be quantised.
@@ -147,11 +155,13 @@ impl Error {
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } => ErrorClass::WouldNotFit,
-            Self::Import(error) => import_class(error),
+            Self::Import(error) | Self::Model { source: error, .. } => import_class(error),
             Self::Quantise(error) => quantise_class(error),
             Self::Prover(error) | Self::Prove(ProveError::Prover(error)) => prover_class(error),
             Self::Key(KeyError::Malformed(_)) => ErrorClass::BadInput,
-            Self::Layout(LayoutError::WouldNotFit { .. }) => ErrorClass::WouldNotFit,
+            Self::Layout(
+                LayoutError::WouldNotFit { .. } | LayoutError::PublicValues { .. } | LayoutError::Bounds(_),
+            ) => ErrorClass::WouldNotFit,
             Self::Layout(LayoutError::Unsupported { .. }) => ErrorClass::Unsupported,
             Self::Layout(_) | Self::Key(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,
         }

@@ -1,28 +1,26 @@
-//! Files: read whole and bounded, written whole or not at all.
+//! Files: read whole and bounded; written as a pair, of which nobody sees a half.
 
-use std::fs::File;
-use std::io::{Read, Write};
-use std::path::Path;
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+
+use tempfile::NamedTempFile;
+use zkml_gpu_engine::file::open_regular;
 
 use crate::Error;
 
-/// The bytes of a file of at most `limit` bytes.
+/// The bytes of a regular file of at most `limit` bytes.
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read, [`Error::FileSize`] where it is larger.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let io = |source| Error::File { path: path.into(), action: "read", source };
-    let file = File::open(path).map_err(io)?;
-    let len = file.metadata().map_err(io)?.len();
+    let (file, len) = open_regular(path).map_err(io)?;
     if len > limit {
         return Err(Error::FileSize { path: path.into(), len, limit });
     }
     let mut bytes = Vec::with_capacity(len as usize);
-    // The size may change between the two calls, and is 0 for pipes.
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > limit {
-        return Err(Error::FileSize { path: path.into(), len: bytes.len() as u64, limit });
-    }
+    // No further than its size was, should it grow.
+    file.take(len).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
@@ -31,17 +29,76 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// [`Error::File`] where the system refuses.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let io = |source| Error::File { path: path.into(), action: "write", source };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // Artifacts are public; temporary files are private by default.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let mut file = builder.prefix(".zkml-gpu-").tempfile_in(folder).map_err(io)?;
-    file.write_all(bytes).map_err(io)?;
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|error| io(error.error))?;
-    Ok(())
+    Staged::new(path, bytes)?.publish()
+}
+
+/// A file on disk that does not have its name yet; goes away unless published.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    file: NamedTempFile,
+    path: PathBuf,
+}
+
+impl Staged {
+    /// Writes the bytes beside `path`, through to the disk: a disk that is full says so here.
+    pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+        let io = |source| Error::File { path: path.into(), action: "write", source };
+        // Renaming onto a folder fails, but only after the other file of a pair may have been renamed.
+        if path.is_dir() {
+            return Err(io(ErrorKind::IsADirectory.into()));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let mut builder = tempfile::Builder::new();
+        // Artifacts are public; temporary files are private by default.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+        let mut file = builder.prefix(".zkml-gpu-").tempfile_in(folder).map_err(io)?;
+        file.write_all(bytes).map_err(io)?;
+        file.as_file().sync_all().map_err(io)?;
+        Ok(Self { file, path: path.into() })
+    }
+
+    /// Gives the file its name, in the place of whatever had it.
+    pub(crate) fn publish(self) -> Result<(), Error> {
+        let path = self.path;
+        let persisted = self.file.persist(&path);
+        persisted.map(|_| ()).map_err(|error| Error::File { path, action: "write", source: error.error })
+    }
+}
+
+/// A folder that is made for files to come, with those above it; what was made goes away again unless kept.
+#[derive(Debug)]
+pub(crate) struct NewFolder {
+    /// The folders that were not there, the deepest first.
+    made: Vec<PathBuf>,
+}
+
+impl NewFolder {
+    /// Makes the folder where it is missing.
+    pub(crate) fn make(folder: &Path) -> Result<Self, Error> {
+        let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let made = Self { made: missing.map(Path::to_path_buf).collect() };
+        std::fs::create_dir_all(folder).map_err(|source| Error::File {
+            path: folder.into(),
+            action: "write",
+            source,
+        })?;
+        Ok(made)
+    }
+
+    /// Lets the folder stay.
+    pub(crate) fn keep(mut self) {
+        self.made.clear();
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        // Only empty folders can be removed: what somebody else has put there stays.
+        for folder in &self.made {
+            let _ = std::fs::remove_dir(folder);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -65,5 +122,31 @@ mod tests {
         write_whole(&path, b"four").expect("write");
         assert!(matches!(read_bounded(&path, 3), Err(Error::FileSize { len: 4, limit: 3, .. })));
         assert!(matches!(read_bounded(folder.path(), 3), Err(Error::File { .. } | Error::FileSize { .. })));
+    }
+
+    #[test]
+    fn what_is_staged_and_not_published_leaves_nothing() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("a");
+        write_whole(&path, b"old").expect("write");
+        drop(Staged::new(&path, b"new").expect("stage"));
+        assert_eq!(std::fs::read(&path).expect("read"), b"old");
+        assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
+        assert!(Staged::new(folder.path(), b"a file in the place of a folder").is_err());
+    }
+
+    #[test]
+    fn folders_made_for_nothing_go_away_and_others_stay() {
+        let scratch = tempfile::tempdir().expect("temporary folder");
+        let deep = scratch.path().join("a/b/c");
+        drop(NewFolder::make(&deep).expect("make"));
+        assert!(scratch.path().exists() && !scratch.path().join("a").exists());
+        let folder = NewFolder::make(&deep).expect("make");
+        write_whole(&scratch.path().join("a/other"), b"").expect("write");
+        drop(folder);
+        assert!(scratch.path().join("a/other").exists() && !scratch.path().join("a/b").exists());
+        NewFolder::make(&deep).expect("make").keep();
+        drop(NewFolder::make(&deep).expect("there already"));
+        assert!(deep.exists());
     }
 }

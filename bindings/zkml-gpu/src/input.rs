@@ -10,6 +10,8 @@ use crate::{Error, Model};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;
+/// Most samples of a file: each takes memory of its own, however small its input is.
+const MAX_SAMPLES: usize = 1 << 16;
 
 /// The samples of an input or calibration file: `{"input_data": [[...], ...]}`, one flat list for each input of the model,
 /// in the order of its axes. A list n times the input's size holds n samples. Other keys are ignored.
@@ -54,6 +56,9 @@ fn split(path: &Path, model: &Model, lists: &[Vec<f32>]) -> Result<Vec<Sample>, 
         let count = values.len() / (*size).max(1);
         if *size == 0 || values.is_empty() || !values.len().is_multiple_of(*size) {
             return fail(format!("input_data[{list}]: {} values, but input '{name}' takes {size}", values.len()));
+        }
+        if count > MAX_SAMPLES {
+            return fail(format!("input_data[{list}]: {count} samples, at most {MAX_SAMPLES} are read"));
         }
         if list > 0 && count != samples.len() {
             return fail(format!("input_data[{list}]: {count} samples, but the lists before hold {}", samples.len()));

@@ -56,7 +56,7 @@ impl ModelKey {
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
         let fail = |problem: String| Error::Artifact { file: file.into(), problem, hint: HINT };
         let (model, body) = decode(bytes).map_err(fail)?;
-        let keys = VerifyingKeys::from_bytes(body).map_err(|error| fail(format!("verifying keys: {error}")))?;
+        let keys = VerifyingKeys::from_bytes(body).map_err(|error| fail(error.to_string()))?;
         Ok(Self { model, keys, bytes: bytes.to_vec() })
     }
 

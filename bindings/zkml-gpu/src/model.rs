@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
+use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
 use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, outline, quantise};
 use zkml_gpu_engine::cost::Costs;
@@ -38,10 +38,16 @@ impl Model {
     /// Reads an ONNX file; its name without the extension is the model's.
     ///
     /// # Errors
-    /// [`Error::Import`] for a file that is not ONNX or holds what is not supported.
+    /// [`Error::File`], [`Error::Import`] and [`Error::Model`] for a file that is not ONNX or holds what is not supported.
     pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, Error> {
         let path = path.as_ref();
-        Ok(Self { name: model_name(path), float: FloatModel::load(path, options)? })
+        let float = FloatModel::load(path, options).map_err(|error| match error {
+            ImportError::File { path, source } => Error::File { path, action: "read", source },
+            // These name the file themselves.
+            ImportError::NotOnnx { .. } | ImportError::Invalid { .. } => Error::Import(error),
+            source => Error::Model { path: path.into(), source },
+        })?;
+        Ok(Self { name: model_name(path), float })
     }
 
     /// The model's name.

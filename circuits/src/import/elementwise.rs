@@ -108,12 +108,12 @@ impl Translator<'_> {
         (dims, constant): (Vec<usize>, Vec<f32>),
     ) -> Result<View, ImportError> {
         let view = self.view(node, operand)?;
+        if constant.iter().any(|c| c.is_nan()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
         let result = self.dims(node)?;
         let view = self.broadcast(node, view, &result)?;
         if let ("Max" | "Min", Some(&bound)) = (operator, constant.first()) {
-            if bound.is_nan() {
-                return Err(self.form(node, "a bound that is not a number", "check the exported bounds"));
-            }
             if constant.iter().all(|c| *c == bound) {
                 return Ok(self.elementwise(node, clamp(operator, bound), view));
             }
@@ -123,7 +123,7 @@ impl Translator<'_> {
         view.offsets().into_iter().zip(offsets).for_each(|(place, source)| c[place] = constant[source]);
         let factors: Vec<f32> = if operator == "Div" { c.iter().map(|v| v.recip()).collect() } else { c };
         if factors.iter().any(|v| !v.is_finite()) {
-            return Err(self.form(node, "a constant that is not finite", "check the exported weights"));
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
         }
         let (ones, zeros) = (vec![1.0; factors.len()], vec![0.0; factors.len()]);
         let negative = |v: &[f32]| v.iter().map(|v| -v).collect::<Vec<f32>>();

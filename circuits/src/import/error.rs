@@ -64,6 +64,38 @@ pub enum ImportError {
         /// The most elements a tensor may have.
         limit: usize,
     },
+    /// A tensor without any element.
+    #[error(
+        "'{tensor}' would have the shape {shape:?}, which holds nothing\nhint: check the sizes of windows and slices before it"
+    )]
+    Empty {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A model that would grow far beyond its file, or beyond what could be proved.
+    #[error(
+        "at node '{node}' the model has {total} {what}, expected at most {limit}\nhint: fold constants before the export, or use a smaller model"
+    )]
+    Inflated {
+        /// The node.
+        node: String,
+        /// What there is too much of.
+        what: &'static str,
+        /// How much, as far as it was counted.
+        total: usize,
+        /// How much there may be.
+        limit: usize,
+    },
+    /// A learned value that is infinite or not a number.
+    #[error("node '{node}' has {what} that are not finite\nhint: check the exported weights")]
+    NotFinite {
+        /// The node.
+        node: String,
+        /// Which values.
+        what: &'static str,
+    },
     /// A tensor whose elements are not 32-bit floats.
     #[error(
         "'{tensor}' holds {got} values, expected F32\nhint: export the float model, not one that is already quantised"

@@ -2,6 +2,7 @@
 //!
 //! Tensors are stored as in the quantised graph (see [`crate::graph`]): images of `channels × height × width`.
 
+use super::ImportError;
 use crate::graph::{Shape, TensorId, Window};
 
 use super::Function;
@@ -62,6 +63,13 @@ pub enum FloatOrigin {
     },
     /// A constant.
     Constant(f32),
+}
+
+impl FloatOrigin {
+    /// Whether it is a constant that is infinite or not a number.
+    fn is_infinite(&self) -> bool {
+        matches!(self, Self::Constant(value) if !value.is_finite())
+    }
 }
 
 /// A float operation.
@@ -161,6 +169,29 @@ pub struct FloatGraph {
 }
 
 impl FloatGraph {
+    /// Refuses learned values that are infinite or not numbers, with their node. The bounds of a clamp may be infinite.
+    pub(super) fn check_finite(&self) -> Result<(), ImportError> {
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        for node in &self.nodes {
+            let found = match &node.op {
+                FloatOp::Linear(linear) if !finite(&linear.weights) => Some("weights"),
+                FloatOp::Linear(linear) if !finite(&linear.bias) => Some("biases"),
+                FloatOp::Affine { scale, shift } if !finite(scale) || !finite(shift) => Some("scales or shifts"),
+                FloatOp::Combine { factors, offset } if !finite(factors) || !finite(offset) => Some("factors"),
+                FloatOp::Rearrange { origins } if origins.iter().any(|origin| origin.is_infinite()) => {
+                    Some("constants")
+                }
+                FloatOp::AveragePool { scale, .. } if !scale.is_finite() => Some("factors"),
+                FloatOp::Clamp { min, max } if min.is_nan() || max.is_nan() => Some("bounds"),
+                _ => None,
+            };
+            if let Some(what) = found {
+                return Err(ImportError::NotFinite { node: node.name.clone(), what });
+            }
+        }
+        Ok(())
+    }
+
     /// Indices of the nodes that read a tensor.
     pub fn readers(&self, tensor: TensorId) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&tensor)).map(|(i, _)| i)

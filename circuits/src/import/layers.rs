@@ -11,6 +11,9 @@ use super::translate::Translator;
 use super::view::View;
 use super::{FloatLinear, FloatOp, ImportError};
 
+/// Most taps of a window.
+const MAX_TAPS: usize = 1 << 16;
+
 /// The operand of a window, stored as an image.
 struct Placement {
     input: TensorId,
@@ -108,8 +111,12 @@ impl Translator<'_> {
         self.windowed(node, &op.pool_spec.data_format, &placement, pool)
     }
 
-    /// Refuses windows in padding alone, which have no maximum and no mean.
+    /// Refuses windows of absurd size, and those in padding alone, which have no maximum and no mean.
     fn check_pads(&self, node: &TypedNode, window: &Window) -> Result<(), ImportError> {
+        let taps = window.kernel[0].saturating_mul(window.kernel[1]);
+        if taps > MAX_TAPS {
+            return Err(self.form(node, format!("a window of {taps} elements"), "pool in several steps"));
+        }
         if (0..2).any(|a| window.pad_before[a].max(window.pad_after[a]) >= window.extent(a)) {
             let form = format!("pads {:?} and {:?}", window.pad_before, window.pad_after);
             return Err(self.form(node, form, "padding must be smaller than the kernel"));

@@ -20,9 +20,12 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 
+mod analyse;
+mod check;
 mod elementwise;
 mod error;
 mod execute;
+mod external;
 mod float;
 mod fold;
 mod function;
@@ -37,6 +40,7 @@ mod select;
 mod tidy;
 mod translate;
 mod view;
+mod wire;
 
 pub use error::ImportError;
 pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
@@ -94,6 +98,42 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Where",
 ];
 
+/// ONNX operators that compute shapes and constants, which tract folds away. `Max` and `Min` with a constant are clamps; over other
+/// activations each is refused by its name. What stands in neither list never reaches tract; `Range` does not, because it is
+/// computed while its shape is inferred.
+pub(crate) const FOLDED_OPERATORS: &[&str] = &[
+    "Abs",
+    "Cast",
+    "Ceil",
+    "Concat",
+    "ConstantOfShape",
+    "Equal",
+    "Exp",
+    "Expand",
+    "Floor",
+    "Gather",
+    "Greater",
+    "Less",
+    "Log",
+    "Max",
+    "Min",
+    "Pad",
+    "Pow",
+    "Reciprocal",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "Shape",
+    "Sign",
+    "Size",
+    "Slice",
+    "Split",
+    "Sqrt",
+    "Sum",
+    "Where",
+];
+
 /// What a model does not say itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImportOptions {
@@ -115,15 +155,14 @@ impl fmt::Debug for FloatModel {
 }
 
 impl FloatModel {
-    /// Reads an ONNX file; weights in external files are looked for beside it.
+    /// Reads an ONNX file; weights in external files must lie in its folder or below.
     ///
     /// # Errors
     ///
     /// [`ImportError`] where the file is not a valid ONNX model, or holds what is not supported.
     pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, ImportError> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| ImportError::File { path: path.into(), source })?;
-        Self::read(&bytes, &path.display().to_string(), path.parent(), options)
+        Self::read(&read::read_file(path)?, &path.display().to_string(), path.parent(), options)
     }
 
     /// Reads an ONNX model from memory; `name` stands for the file in messages.
@@ -138,10 +177,13 @@ impl FloatModel {
     fn read(bytes: &[u8], name: &str, folder: Option<&Path>, options: &ImportOptions) -> Result<Self, ImportError> {
         let source = read::read(bytes, name, folder, options)?;
         let mut graph = translate::translate(&source)?;
+        // Before the weights are multiplied with each other, and after.
+        graph.check_finite()?;
         fold::fold(&mut graph);
-        let failed = |cause| ImportError::Run { model: graph.name.clone(), cause };
+        graph.check_finite()?;
+        let invalid = |cause| ImportError::Invalid { file: name.into(), cause };
         let plan = read::guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));
-        let plan = plan.map_err(failed)?.map_err(|e| failed(read::chain(&e)))?;
+        let plan = plan.map_err(invalid)?.map_err(|e| invalid(read::chain(&e)))?;
         Ok(Self { graph, private: source.private, plan })
     }
 

@@ -17,8 +17,9 @@ use tract_onnx::tract_core::ops::nn::Reduce;
 
 use crate::graph::{Shape, TensorId};
 
+use super::analyse::bounded;
 use super::movement::is_movement;
-use super::read::{Source, bounded};
+use super::read::Source;
 use super::view::View;
 use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
 
@@ -60,7 +61,7 @@ pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
         rearranged: HashMap::new(),
         scaled: HashMap::new(),
     };
-    let invalid = |e: TractError| ImportError::Invalid { file: source.name.clone(), cause: super::read::chain(&e) };
+    let invalid = |e: TractError| ImportError::Invalid { file: source.file.clone(), cause: super::read::chain(&e) };
     // Inputs first and in the model's order, whether or not anything reads them.
     for &outlet in source.model.input_outlets().map_err(invalid)? {
         this.input(outlet)?;

@@ -427,7 +427,12 @@ impl Architecture {
         packed && (!self.fixed.contains(&FixedRole::OperandSingle) || self.operand_columns > 0)
     }
 
-    /// Bounds every number before columns are created by it: for shapes read from a file.
+    /// Total of the exponents in all gates.
+    fn exponents(&self) -> usize {
+        self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add)
+    }
+
+    /// Bounds every number before columns are created by it: for shapes read from a file, and for those that will be written to one.
     ///
     /// # Errors
     /// What is out of bounds.
@@ -455,17 +460,18 @@ impl Architecture {
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| self.has_cells_of(role))
             && self.activation_lanes > 0;
-        let nodes: usize = self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add);
-        if shape && nodes <= MAX_EXPONENTS { Ok(()) } else { Err("numbers out of bounds".into()) }
+        if shape && self.exponents() <= MAX_EXPONENTS { Ok(()) } else { Err("numbers out of bounds".into()) }
     }
 }
 
-/// Limits for shapes read from a file, far above what a layout makes.
-const MAX_COLUMNS: usize = 4096;
-const MAX_FIXED_COLUMNS: usize = 1 << 14;
+/// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a kind by recursion,
+/// which for so many fits the two megabytes of stack that a thread has.
+const MAX_COLUMNS: usize = 512;
+const MAX_FIXED_COLUMNS: usize = 1 << 11;
 const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
-/// Total of the exponents in all gates: an expression has about two nodes per unit.
-const MAX_EXPONENTS: usize = 1 << 22;
+/// Total of the exponents in all gates: an expression has about two nodes for each, which take some 300 bytes together. Networks for
+/// k = 12 have about 2,000.
+const MAX_EXPONENTS: usize = 1 << 18;
 
 impl FixedRole {
     /// Total of the exponents that the column's expressions raise a challenge to.

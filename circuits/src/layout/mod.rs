@@ -60,6 +60,22 @@ pub enum LayoutError {
         /// The largest layers of that bank, with their rows.
         layers: Vec<(String, usize)>,
     },
+    /// Inputs and outputs take more of the instance columns than a verifier reads.
+    #[error(
+        "public inputs and outputs take {cells} cells, more than {limit}\n\
+         hint: the verifier handles every one; use a model with smaller inputs or outputs"
+    )]
+    PublicValues {
+        /// Cells needed.
+        cells: usize,
+        /// Cells that a verifier reads.
+        limit: usize,
+    },
+    /// The circuit's shape is beyond what a verifier builds.
+    #[error(
+        "the circuit is beyond what a verifier builds: {0}\nhint: use a model with fewer layers, or smaller images and windows"
+    )]
+    Bounds(String),
     /// The node has a form that the circuit cannot express.
     #[error("node '{node}': {reason}")]
     Unsupported {

@@ -8,6 +8,7 @@ use super::{
     choose::Choice,
     cost::{Filling, Network},
     count::Rows,
+    statement::MAX_INSTANCE_CELLS,
     tensors::Tensors,
 };
 use crate::{
@@ -77,7 +78,9 @@ pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<W
     let all = weights.into_iter().flat_map(|weight_columns| {
         lanes.clone().flat_map(move |operand_lanes| {
             [1, 2, 4, 8].into_iter().flat_map(move |activation_lanes| {
-                garbage.iter().map(move |garbage_lanes| (weight_columns, operand_lanes, activation_lanes, *garbage_lanes))
+                garbage
+                    .iter()
+                    .map(move |garbage_lanes| (weight_columns, operand_lanes, activation_lanes, *garbage_lanes))
             })
         })
     });
@@ -298,6 +301,8 @@ pub(super) fn finish(
     size: CircuitSize,
     choice: Choice,
 ) -> Result<Layout, LayoutError> {
+    // Keys beyond the bounds could be made, but no verifier would read them.
+    architecture.check().map_err(LayoutError::Bounds)?;
     let Draft { mut planner, mut statement, layers } = draft;
     let (k, unusable, rows) = (size.k, chips::unusable_rows(&architecture), planner.rows());
     let usable = (1 << k) - unusable;
@@ -310,6 +315,9 @@ pub(super) fn finish(
     planner.set(FixedRole::SumEnd, usable - 1, 1);
     fill_tables(&mut planner, usable);
     statement.set_lengths(architecture.instance_columns());
+    if statement.cells() > MAX_INSTANCE_CELLS {
+        return Err(LayoutError::PublicValues { cells: statement.cells(), limit: MAX_INSTANCE_CELLS });
+    }
     statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
     Ok(Layout {

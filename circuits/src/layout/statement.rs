@@ -9,6 +9,11 @@ use thiserror::Error;
 use super::geometry::Geometry;
 use crate::{graph::Format, scalar};
 
+/// Most cells of all instance columns: a verifier holds and hashes every one, 128 MiB in all.
+pub(crate) const MAX_INSTANCE_CELLS: usize = 1 << 22;
+/// Largest scale of a public tensor as a power of two; quantisation keeps to a quarter of it.
+const MAX_FRAC_BITS: i32 = 256;
+
 /// Rows and columns of a tensor in the instance columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Placement {
@@ -155,7 +160,13 @@ impl Statement {
         self.lengths = lengths;
     }
 
-    /// Checks that every cell lies in its column's declared length: for statements read from a file.
+    /// Cells of the instance columns.
+    pub fn cells(&self) -> usize {
+        self.lengths.iter().fold(0, |sum, len| sum.saturating_add(*len))
+    }
+
+    /// Checks that every cell lies in its column's declared length and belongs to one tensor, and that a verifier can work with the
+    /// numbers: for statements read from a file.
     ///
     /// # Errors
     /// What does not fit.
@@ -163,15 +174,18 @@ impl Statement {
         if self.lengths.len() != columns || self.lengths.iter().any(|len| *len > usable) {
             return Err("instance columns disagree with the circuit".into());
         }
-        let mut taken = std::collections::HashSet::new();
+        if self.cells() > MAX_INSTANCE_CELLS {
+            return Err("instance columns are too long".into());
+        }
+        let mut taken: Vec<Vec<bool>> = self.lengths.iter().map(|len| vec![false; *len]).collect();
         for port in self.inputs.iter().chain(&self.outputs) {
-            if port.len > columns.saturating_mul(usable) || !port.placement.is_sound(port.len) {
+            if !port.is_sound() || port.len > self.cells() {
                 return Err(format!("tensor '{}' does not fit", port.name));
             }
             for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
-                let inside = self.lengths.get(column).is_some_and(|len| row < *len);
-                if !inside || !taken.insert((column, row)) {
-                    return Err(format!("tensor '{}' leaves the instance columns", port.name));
+                match taken.get_mut(column).and_then(|column| column.get_mut(row)) {
+                    Some(cell) if !*cell => *cell = true,
+                    _ => return Err(format!("tensor '{}' leaves the instance columns", port.name)),
                 }
             }
         }
@@ -201,6 +215,17 @@ impl Statement {
 }
 
 impl Port {
+    /// Whether the shape, the scale and the place are such that values can be converted and placed without overflow.
+    fn is_sound(&self) -> bool {
+        let elements = self.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let Format { frac_bits, min, max } = self.format;
+        elements == Some(self.len)
+            && self.len > 0
+            && min <= max
+            && (-MAX_FRAC_BITS..=MAX_FRAC_BITS).contains(&frac_bits)
+            && self.placement.is_sound(self.len)
+    }
+
     fn check(&self, values: &[i64]) -> Result<(), StatementError> {
         if values.len() != self.len {
             return Err(StatementError::Length { name: self.name.clone(), got: values.len(), expected: self.len });

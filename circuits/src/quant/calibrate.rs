@@ -2,6 +2,8 @@
 //!
 //! Nothing observed is clipped: a few clipped activations that add up in one output cost more than the bit they buy.
 
+use std::collections::HashMap;
+
 use crate::graph::TensorId;
 use crate::import::FloatGraph;
 
@@ -23,37 +25,45 @@ impl Spread {
     }
 }
 
-/// All tensors' values on all samples.
+/// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with the
+/// samples by more than their outputs.
 pub(super) struct Observations {
-    /// By sample, then by tensor.
-    runs: Vec<Vec<Vec<f32>>>,
+    /// Extremes of each tensor, with zero among them.
+    spreads: Vec<Spread>,
+    /// Values of the outputs, by sample; empty for other tensors.
+    outputs: Vec<HashMap<TensorId, Vec<f32>>>,
 }
 
 impl Observations {
     /// Runs the float graph on every sample.
     pub(super) fn collect(graph: &FloatGraph, samples: &[Vec<Vec<f32>>]) -> Result<Self, QuantError> {
-        let runs: Result<Vec<_>, _> = samples.iter().map(|sample| graph.execute(sample)).collect();
-        let runs = runs?;
-        for values in &runs {
-            if let Some(id) = values.iter().position(|v| v.iter().any(|x| !x.is_finite())) {
-                return Err(QuantError::NotFinite { node: graph.tensors[id].name.clone(), what: "activations" });
+        let mut spreads = vec![Spread { min: 0.0, max: 0.0 }; graph.tensors.len()];
+        let mut outputs = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let mut values = graph.execute(sample)?;
+            for (id, (spread, values)) in spreads.iter_mut().zip(&values).enumerate() {
+                if values.iter().any(|x| !x.is_finite()) {
+                    return Err(QuantError::NotFinite { node: graph.tensors[id].name.clone(), what: "activations" });
+                }
+                *spread = values.iter().fold(*spread, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
             }
+            let mut kept = HashMap::new();
+            for &id in &graph.outputs {
+                kept.entry(id).or_insert_with(|| std::mem::take(&mut values[id]));
+            }
+            outputs.push(kept);
         }
-        Ok(Self { runs })
+        Ok(Self { spreads, outputs })
     }
 
     /// Extremes of a tensor, with zero among them.
     pub(super) fn spread(&self, tensor: TensorId) -> Spread {
-        self.values(tensor).fold(Spread { min: 0.0, max: 0.0 }, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) })
+        self.spreads[tensor]
     }
 
-    /// Values of a tensor in one sample.
-    pub(super) fn sample(&self, sample: usize, tensor: TensorId) -> &[f32] {
-        &self.runs[sample][tensor]
-    }
-
-    fn values(&self, tensor: TensorId) -> impl Iterator<Item = f32> + '_ {
-        self.runs.iter().flat_map(move |values| values[tensor].iter().copied())
+    /// Values of an output in one sample.
+    pub(super) fn output(&self, sample: usize, tensor: TensorId) -> &[f32] {
+        self.outputs[sample].get(&tensor).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Most fractional bits at which integers in `min..=max` hold every observed value, with `headroom` as a factor

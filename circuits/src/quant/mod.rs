@@ -167,7 +167,7 @@ fn measure(
         let execution = graph.run(&graph.quantise_inputs(sample))?;
         for (k, (&id, &float_id)) in graph.outputs.iter().zip(&source.outputs).enumerate() {
             let format = graph.tensors[id].format;
-            for (&v, &expected) in execution.values[id].iter().zip(observations.sample(i, float_id)) {
+            for (&v, &expected) in execution.values[id].iter().zip(observations.output(i, float_id)) {
                 let error = (format.dequantise(v) - expected).abs() / ranges[k];
                 max_error = max_error.max(error);
                 squares += f64::from(error).powi(2);
@@ -181,7 +181,7 @@ fn measure(
 
 /// Extent of an output over the samples; its magnitude where it never changes.
 fn output_range(observations: &Observations, samples: usize, tensor: usize) -> f32 {
-    let values = || (0..samples).flat_map(|i| observations.sample(i, tensor));
+    let values = || (0..samples).flat_map(|i| observations.output(i, tensor));
     let start = Spread { min: f32::INFINITY, max: f32::NEG_INFINITY };
     let spread = values().fold(start, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
     convert::extent(spread, spread.max)

@@ -3,11 +3,9 @@
 //! Four bytes of k, little-endian; `2^k` powers; `2^k` Lagrange points; the generator of G2; `[s]G2`. Points are uncompressed
 //! with coordinates in Montgomery form, or compressed (`SerdeFormat::Processed`); the file's size tells which.
 
-use group::GroupEncoding;
-use halo2curves::bn256::{G1Affine, G2Affine};
-
 use super::source::{G1_BYTES, G2_BYTES, Source};
 use super::{MAX_K, Points, SrsError};
+use crate::encoding::{decompress_g1, decompress_g2};
 
 const HEADER: u64 = 4;
 
@@ -47,17 +45,11 @@ fn read_compressed(source: &mut Source, file_k: u32, k: u32) -> Result<Points, S
     let (n, file_n) = (1usize << k, 1u64 << file_k);
     let g1 = |source: &mut Source, first: u64, place| {
         let bytes = source.read_at(HEADER + first * size as u64, n * size, place)?;
-        source.decode(&bytes, size, place, decompress::<G1Affine>)
+        source.decode(&bytes, size, place, |bytes| decompress_g1(bytes.try_into().ok()?).ok())
     };
     let g = g1(source, 0, "powers of G1")?;
     let lagrange = if file_k == k { Some(g1(source, file_n, "Lagrange points")?) } else { None };
     let bytes = source.read_at(HEADER + 2 * file_n * size as u64, G2_BYTES, "powers of G2")?;
-    let g2 = source.decode(&bytes, G2_BYTES / 2, "powers of G2", decompress::<G2Affine>)?;
+    let g2 = source.decode(&bytes, G2_BYTES / 2, "powers of G2", |bytes| decompress_g2(bytes.try_into().ok()?).ok())?;
     Ok(Points { g, lagrange, g2: g2[0], s_g2: g2[1] })
-}
-
-fn decompress<C: GroupEncoding>(bytes: &[u8]) -> Option<C> {
-    let mut repr = C::Repr::default();
-    repr.as_mut().copy_from_slice(bytes);
-    Option::from(C::from_bytes(&repr))
 }

@@ -86,6 +86,10 @@ fn sections(source: &mut Source) -> Result<Vec<Section>, SrsError> {
         sections.push(Section { id, offset, len });
         offset = end;
     }
+    if offset != source.len() {
+        let (got, expected) = (format!("{} more bytes", source.len() - offset), "the end of the file".into());
+        return Err(source.malformed("after the last section", got, expected, "fetch the file again"));
+    }
     Ok(sections)
 }
 

@@ -10,6 +10,7 @@ use halo2curves::serde::SerdeObject;
 use rayon::prelude::*;
 
 use super::SrsError;
+use crate::file::open_regular;
 
 /// Bytes of an uncompressed point of G1: two coordinates, little-endian, Montgomery form with R = 2^256.
 pub(super) const G1_BYTES: usize = 64;
@@ -25,13 +26,8 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self, SrsError> {
-        let io = |source| SrsError::Io { path: path.into(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(SrsError::Unrecognised { path: path.into(), problem: "not a regular file".into() });
-        }
-        Ok(Self { file, path: path.into(), len: metadata.len() })
+        let (file, len) = open_regular(path).map_err(|source| SrsError::Io { path: path.into(), source })?;
+        Ok(Self { file, path: path.into(), len })
     }
 
     pub(super) fn path(&self) -> &Path {

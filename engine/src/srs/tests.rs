@@ -216,6 +216,56 @@ fn tampered_halo2_parameters_are_refused() {
 }
 
 #[test]
+fn compressed_points_have_one_encoding() {
+    let stock = ParamsKZG::<Bn256>::setup(3, ChaCha20Rng::seed_from_u64(2));
+    let mut bytes = vec![];
+    stock.write_custom(&mut bytes, SerdeFormat::Processed).expect("write parameters");
+    assert!(read("untouched", &bytes, 3).is_ok());
+    // The flag of the identity on another point, which the curve library ignores.
+    for last in (4 + 31..4 + 32 * 16).step_by(32).chain([4 + 32 * 16 + 63, 4 + 32 * 16 + 127]) {
+        let mut flagged = bytes.clone();
+        flagged[last] ^= 0x80;
+        assert!(refusal("flagged", &flagged, 3).contains("not a valid point"), "byte {last}");
+    }
+    // A coordinate of the twist that is not reduced, over which it panics.
+    for start in [0, 32, 64, 96].map(|offset| 4 + 32 * 16 + offset) {
+        let mut overflowing = bytes.clone();
+        overflowing[start..start + 31].fill(0xff);
+        overflowing[start + 31] = 0x3f;
+        assert!(refusal("overflowing", &overflowing, 3).contains("not a valid point"), "byte {start}");
+    }
+}
+
+#[test]
+fn points_outside_the_group_are_refused() {
+    let stock = ParamsKZG::<Bn256>::setup(3, ChaCha20Rng::seed_from_u64(2));
+    let mut bytes = vec![];
+    stock.write_custom(&mut bytes, SerdeFormat::Processed).expect("write parameters");
+    let start = 4 + 32 * 16 + 64;
+    let outside = (0..=255u8).filter(|abscissa| {
+        let mut point = [0; 64];
+        point[0] = *abscissa;
+        bytes[start..start + 64].copy_from_slice(&point);
+        assert!(refusal("outside", &bytes, 3).contains("not a valid point"));
+        crate::encoding::decompress_g2(&point) == Err(crate::encoding::PointError::Group)
+    });
+    assert!(outside.count() > 10, "no point of the twist outside the group was tried");
+}
+
+#[test]
+fn bytes_after_the_last_section_are_refused() {
+    let mut bytes = std::fs::read(data("prepared_k4.ptau")).expect("test data");
+    bytes.push(0);
+    assert!(refusal("longer", &bytes, 4).contains("after the last section"));
+}
+
+#[test]
+fn what_is_no_file_is_refused_without_waiting() {
+    let message = Srs::read("/dev/zero", 4).expect_err("a device").to_string();
+    assert!(message.contains("/dev/zero") && message.contains("hint:"), "{message}");
+}
+
+#[test]
 fn files_of_another_kind_are_refused() {
     for bytes in [&b""[..], b"ptau", b"\x7fELF\x02\x01\x01\0\0\0\0\0", b"{\"input_data\": [[0.1]]}"] {
         refusal("other", bytes, 4);

@@ -1,6 +1,9 @@
 //! Runs the built program on small models.
 #![allow(dead_code)]
 
+pub(crate) mod limited;
+pub(crate) mod mutate;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
