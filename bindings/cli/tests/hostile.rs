@@ -19,7 +19,7 @@ use zkml_gpu::circuits::verify::verify;
 use zkml_gpu::{ModelKey, ProofBundle, Srs};
 
 /// Files of the corpus that are well formed but hold what is not supported; the others are refused with exit code 2.
-const UNSUPPORTED: &[&str] = &["condition.onnx", "one_hot.onnx", "ranged.onnx", "resized.onnx", "tiled.onnx"];
+const UNSUPPORTED: &[&str] = &["condition.onnx", "one_hot.onnx", "ranged.onnx"];
 
 /// The files of a folder of the corpus, each of which its README lists.
 fn corpus(kind: &str) -> Vec<PathBuf> {

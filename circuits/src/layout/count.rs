@@ -187,7 +187,7 @@ impl Counter<'_> {
             [1, 1] if [height, width] == [1, 1] => self.groups(output),
             [1, 1] => {
                 let (_, most) = self.groups(output);
-                let lanes = most.min(width);
+                let lanes = if self.stands_apart(output) { 1 } else { most.min(width) };
                 (linear.out_channels * height * width.div_ceil(lanes), lanes)
             }
             pool => {
@@ -226,19 +226,41 @@ impl Counter<'_> {
     /// Groups of neighbouring elements that fill activation lanes, and the most elements of a group.
     fn groups(&self, tensor: TensorId) -> (usize, usize) {
         let lanes = self.widths.activation_lanes;
+        if self.stands_apart(tensor) {
+            return self.walked_groups(tensor);
+        }
         let runs = self.runs(tensor).into_iter().filter(|(count, _)| *count > 0);
         runs.fold((0, 0), |(groups, most), (count, run)| {
             (groups + count * run.div_ceil(lanes), most.max(lanes.min(run)))
         })
     }
 
+    /// Whether neighbours in a row of a tensor's image have no consecutive exponents.
+    fn stands_apart(&self, tensor: TensorId) -> bool {
+        let geometry = self.tensors.geometry(self.tensors.root(tensor));
+        matches!(geometry, Geometry::Image { width, column_pitch, .. } if width > 1 && column_pitch > 1)
+    }
+
+    /// As [`groups`](Self::groups), element by element.
+    fn walked_groups(&self, tensor: TensorId) -> (usize, usize) {
+        let geometry = self.tensors.geometry(self.tensors.root(tensor));
+        let (mut groups, mut most, mut run) = (0, 0, 0);
+        for element in 0..geometry.len() {
+            let follows = element > 0 && geometry.exponent(element - 1) == geometry.exponent(element) + 1;
+            if follows && run < self.widths.activation_lanes {
+                run += 1;
+            } else {
+                (groups, run) = (groups + 1, 1);
+            }
+            most = most.max(run);
+        }
+        (groups, most)
+    }
+
     /// Runs of elements with consecutive exponents, as (count, length).
     fn runs(&self, tensor: TensorId) -> [(usize, usize); 2] {
         match self.tensors.geometry(self.tensors.root(tensor)) {
             Geometry::Flat { len } => [(1, len), (0, 0)],
-            Geometry::Image { channels, height, width, column_pitch, .. } if column_pitch > 1 => {
-                [(channels * height * width, 1), (0, 0)]
-            }
             Geometry::Image { channels, height, width, row_pitch, channel_pitch, .. } => {
                 let (rows, row) = if width == row_pitch || height == 1 { (1, height * width) } else { (height, width) };
                 let adjacent = channel_pitch == (height - 1) * row_pitch + width;
