@@ -113,10 +113,10 @@ impl Translator<'_> {
         }
         let result = self.dims(node)?;
         let view = self.broadcast(node, view, &result)?;
-        if let ("Max" | "Min", Some(&bound)) = (operator, constant.first()) {
-            if constant.iter().all(|c| *c == bound) {
-                return Ok(self.elementwise(node, clamp(operator, bound), view));
-            }
+        if let ("Max" | "Min", Some(&bound)) = (operator, constant.first())
+            && constant.iter().all(|c| *c == bound)
+        {
+            return Ok(self.elementwise(node, clamp(operator, bound), view));
         }
         let offsets = View::row_major(0, &dims).broadcast_offsets(&view.dims);
         let mut c = vec![0.0; view.len()];

@@ -4,7 +4,7 @@
 //! combinations are placed, the least bound first, until no bound is left that promises a saving. So a network of any
 //! size is refused at once, and one that fits is placed a few times, not once for every combination.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
@@ -114,10 +114,10 @@ fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usi
     let mut bounds: Vec<Bound> = Vec::new();
     let mut least: Option<(usize, Count)> = None;
     for widths in candidates(graph, options)? {
-        if !by_lanes.contains_key(&widths.operand_lanes) {
-            by_lanes.insert(widths.operand_lanes, tensors(graph, widths.operand_lanes)?);
-        }
-        let of_lanes = &by_lanes[&widths.operand_lanes];
+        let of_lanes = match by_lanes.entry(widths.operand_lanes) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
+        };
         let placed = Widths { lookup_group: 0, ..widths };
         let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
         let rows = count.rows().into_iter().fold(table_rows, usize::max);
