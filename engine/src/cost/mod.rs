@@ -3,7 +3,7 @@
 //! A proof is a list of [`Work`]: so many points in multi-scalar multiplications, so many butterflies, and so on, counted from
 //! the protocol ([`CircuitSize`](crate::prover::CircuitSize)) and from what the columns hold. [`Costs`] are the prices of
 //! one unit of each; their product is the time. The prices come from small instances of the operations of the
-//! [`Backend`] trait, timed where they will run.
+//! [`Backend`](crate::backend::Backend) trait, timed where they will run.
 //!
 //! Whoever chooses a circuit by these prices chooses its keys, so the choice must not follow the noise of a clock:
 //! [`Costs::rounded`] keeps of a measurement only what sets a device apart from the reference processor, in powers of two.
