@@ -6,7 +6,7 @@
 //! [`Backend`](crate::backend::Backend) trait, timed where they will run.
 //!
 //! Whoever chooses a circuit by these prices chooses its keys, so the choice must not follow the noise of a clock:
-//! [`Costs::rounded`] keeps of a measurement only what sets a device apart from the reference processor, in powers of two.
+//! [`Costs::rounded`] keeps of a measurement only what sets a device apart from the reference processor, in powers of four.
 //! All ordinary processors then have the same prices, to the bit.
 //!
 //! ```
@@ -114,14 +114,14 @@ impl Costs {
         Time { busy_ms: total / 1e6, wall_ms: ((total - host) / self.parallelism.max(1.0) + host) / 1e6 }
     }
 
-    /// The prices by which a circuit is chosen: the reference's, each times the power of two nearest to this back end's ratio
-    /// to it. Ratios are relative to the butterfly's, for the speed of a whole device changes no choice.
+    /// The prices by which a circuit is chosen: the reference's, each times the power of four nearest to this back end's ratio
+    /// to it; with steps of two, a busy machine's clock was seen to change the choice. Ratios are relative to the butterfly's, for the speed of a whole device changes no choice.
     pub fn rounded(&self) -> Self {
         let reference = Self::reference();
         let speed = self.butterfly_ns / reference.butterfly_ns;
         let rounded = |own: f64, reference: f64| {
-            let octaves = (own / speed / reference).log2().round();
-            if octaves.is_finite() { reference * octaves.exp2() } else { reference }
+            let steps = ((own / speed / reference).log2() / 2.0).round();
+            if steps.is_finite() { reference * (2.0 * steps).exp2() } else { reference }
         };
         Self {
             full_point_ns: rounded(self.full_point_ns, reference.full_point_ns),
