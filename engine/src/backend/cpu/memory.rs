@@ -25,7 +25,8 @@ impl MemoryOps for Cpu {
     }
 
     fn description(&self) -> String {
-        format!("{} processor, {} threads", std::env::consts::ARCH, rayon::current_num_threads())
+        let (arch, instructions) = (std::env::consts::ARCH, self.processor.name());
+        format!("{arch} processor, {instructions}, {} threads", rayon::current_num_threads())
     }
 
     fn len(&self, vector: &CpuScalars) -> usize {

@@ -1,26 +1,51 @@
-//! The processor itself: portable Rust, parallel over columns and row chunks by rayon's global pool.
+//! The processor itself: vectors of eight elements (`lanes`), parallel over columns and row chunks by rayon's global pool.
 
 mod inversion;
+mod lanes;
 mod lookup;
 mod memory;
 mod msm;
 mod ntt;
 mod quotient;
+mod shared;
 mod vector;
 
 pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;
 
+use lanes::{Portable, Processor};
+
 /// The host's processor. Vectors live in host memory; twiddle factors are kept between calls.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cpu {
+    processor: Processor,
     domains: ntt::DomainCache,
 }
 
+/// The environment variable that takes the processor's special instructions away, with the value [`PORTABLE`].
+const INSTRUCTIONS: &str = "ZKML_CPU";
+/// See [`INSTRUCTIONS`].
+const PORTABLE: &str = "portable";
+
+impl Default for Cpu {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Cpu {
-    /// A back end with empty caches.
+    /// A back end with empty caches, for the fastest instructions that the processor has; with the environment variable
+    /// `ZKML_CPU=portable`, for those that every processor has.
     pub fn new() -> Self {
-        Self::default()
+        match std::env::var_os(INSTRUCTIONS) {
+            Some(value) if value == PORTABLE => Self::portable(),
+            _ => Self { processor: Processor::detect(), domains: ntt::DomainCache::default() },
+        }
+    }
+
+    /// A back end that uses no instructions but those that every processor has.
+    pub fn portable() -> Self {
+        Self { processor: Processor::Portable(Portable), domains: ntt::DomainCache::default() }
     }
 }

@@ -1,0 +1,532 @@
+//! Lanes with AVX-512 IFMA: products of 52-bit limbs, eight at a time.
+//!
+//! A residue x is five limbs of 52 bits; limb i of eight residues shares a register. Memory holds four words of 64 bits with
+//! R = 2^256, while a Montgomery multiplication by five limbs divides by 2^260: so one operand of every product, the
+//! [`Factor`], holds 16 times its residue, and the product is again a residue with R = 2^256. Where a factor comes from memory, or
+//! is a constant, those four bits cost nothing.
+//!
+//! p is below 2^254, and 2^260/p = 84.7: there is room for sums and differences that are not reduced. A product of a and b
+//! below α·p and β·p is (a·b + m·p)/2^260 with m below 2^260, and so below (α·β/84.7 + 1)·p.
+//!
+//! The multiplication is Montgomery's with the reduction after the product ("SOS", Koç, Acar, Kaliski: Analyzing and Comparing
+//! Montgomery Multiplication Algorithms, 1996), with limbs as vectors as in Gueron and Krasnov, Accelerating Big Integer Arithmetic
+//! Using Intel AVX512 IFMA Extensions, 2016.
+
+#![allow(unsafe_code)]
+
+use super::{Kernel, LANES, Lanes, Modulus, as_words, as_words_mut};
+use std::arch::x86_64::*;
+use std::array::from_fn;
+use std::marker::PhantomData;
+use zkml_gpu_kernels::field::Words;
+
+/// Limbs of a residue.
+const LIMBS: usize = 5;
+/// Bits of a limb.
+const BITS: u32 = 52;
+/// The bits of a limb.
+const MASK: u64 = (1 << BITS) - 1;
+/// 2^260 / 2^256: a factor's excess.
+const SCALE_BITS: u32 = 4;
+/// Added, in multiples of p, before a lazy residue is multiplied or stored, so that it is not negative.
+const LAZY_OFFSET: u64 = 32;
+
+type Limbs = [u64; LIMBS];
+type Registers = [__m512i; LIMBS];
+
+/// Proof that the processor has the instructions: only [`Ifma::detect`] makes one.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Ifma(());
+
+/// Eight residues.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Vector<F>(Registers, PhantomData<F>);
+
+/// Sixteen times eight residues.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Factor<F>(Registers, PhantomData<F>);
+
+/// Sixteen times a residue.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Single<F>(Limbs, PhantomData<F>);
+
+/// A field's constants in limbs.
+trait Constants: Modulus {
+    const P: Limbs = limbs(Self::MONTGOMERY.modulus);
+    /// 2^260 - p: what is added to subtract p modulo 2^260.
+    const NEGATED_P: Limbs = complement(Self::P);
+    const FOUR_P: Limbs = multiple(Self::P, 4);
+    const LAZY_P: Limbs = multiple(Self::P, LAZY_OFFSET);
+    /// `-p^-1 mod 2^52`.
+    const NEGATED_INVERSE: u64 = Self::MONTGOMERY.negated_inverse & MASK;
+    /// `floor(2^52 / p_4)` with p_4 the top limb rounded up: from the top limb of a residue it estimates the multiple of p.
+    const ESTIMATE: u64 = (1 << BITS) / (Self::P[LIMBS - 1] + 1);
+}
+
+impl<F: Modulus> Constants for F {}
+
+const fn limbs(words: Words) -> Limbs {
+    [
+        words[0] & MASK,
+        (words[0] >> 52 | words[1] << 12) & MASK,
+        (words[1] >> 40 | words[2] << 24) & MASK,
+        (words[2] >> 28 | words[3] << 36) & MASK,
+        words[3] >> 16,
+    ]
+}
+
+const fn multiple(x: Limbs, factor: u64) -> Limbs {
+    let mut product = [0; LIMBS];
+    let mut carry = 0;
+    let mut i = 0;
+    while i < LIMBS {
+        // Limbs of 52 bits and factors below 2^11.
+        let limb = x[i] * factor + carry;
+        product[i] = limb & MASK;
+        carry = limb >> BITS;
+        i += 1;
+    }
+    product
+}
+
+/// 2^260 - x.
+const fn complement(x: Limbs) -> Limbs {
+    let mut difference = [0; LIMBS];
+    let mut carry = 1;
+    let mut i = 0;
+    while i < LIMBS {
+        let limb = (MASK - x[i]) + carry;
+        difference[i] = limb & MASK;
+        carry = limb >> BITS;
+        i += 1;
+    }
+    difference
+}
+
+impl Ifma {
+    /// The lanes, if the processor has them.
+    pub(in super::super) fn detect() -> Option<Self> {
+        let present = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512ifma")
+            && is_x86_feature_detected!("avx512vbmi2");
+        present.then_some(Ifma(()))
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx512ifma,avx512vbmi2,bmi2,adx")]
+fn run<K: Kernel<Ifma>>(lanes: Ifma, kernel: K) -> K::Output {
+    kernel.run(lanes)
+}
+
+// Every function below is inlined into a kernel, and so compiled with the features that `run` enables. The intrinsics are unsafe
+// outside of it only because the processor may lack them.
+
+#[inline(always)]
+fn zero() -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_setzero_si512() }
+}
+
+#[inline(always)]
+fn set(x: u64) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_set1_epi64(x as i64) }
+}
+
+#[inline(always)]
+fn add(a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_add_epi64(a, b) }
+}
+
+#[inline(always)]
+fn sub(a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_sub_epi64(a, b) }
+}
+
+/// The low 52 bits.
+#[inline(always)]
+fn low(a: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_and_si512(a, set(MASK)) }
+}
+
+/// What is above 52 bits, with sign.
+#[inline(always)]
+fn carry(a: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_srai_epi64::<BITS>(a) }
+}
+
+/// acc + the low 52 bits of a·b, of whose operands the low 52 bits count.
+#[inline(always)]
+fn madd_low(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_madd52lo_epu64(acc, a, b) }
+}
+
+/// acc + the high 52 bits of a·b.
+#[inline(always)]
+fn madd_high(acc: __m512i, a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_madd52hi_epu64(acc, a, b) }
+}
+
+/// Bits 64 - N to 128 - N of high·2^64 + low.
+#[inline(always)]
+fn concat_shift<const N: i32>(high: __m512i, low: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_shldi_epi64::<N>(high, low) }
+}
+
+#[inline(always)]
+fn shift_left<const N: u32>(a: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_slli_epi64::<N>(a) }
+}
+
+#[inline(always)]
+fn shift_right<const N: u32>(a: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_srli_epi64::<N>(a) }
+}
+
+#[inline(always)]
+fn or(a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_or_si512(a, b) }
+}
+
+/// `a` where the mask has a one, else `b`.
+#[inline(always)]
+fn choose(mask: u8, a: __m512i, b: __m512i) -> __m512i {
+    // SAFETY: see above.
+    unsafe { _mm512_mask_blend_epi64(mask, b, a) }
+}
+
+#[inline(always)]
+fn constant(x: Limbs) -> Registers {
+    x.map(set)
+}
+
+/// Carries what exceeds 52 bits, or is negative, to the next limb; the top limb keeps its own.
+#[inline(always)]
+fn normalize(x: Registers) -> Registers {
+    let mut out = x;
+    for i in 0..LIMBS - 1 {
+        out[i + 1] = add(out[i + 1], carry(out[i]));
+        out[i] = low(out[i]);
+    }
+    out
+}
+
+/// a·b/2^260 modulo p, normalised; operands normalised.
+///
+/// The whole product comes first: it waits for nothing, while each of the five steps of the reduction waits for the one before.
+#[inline(always)]
+fn montgomery<F: Modulus>(a: Registers, b: Registers) -> Registers {
+    reduce_product::<F>(product(a, b))
+}
+
+/// a·b in ten limbs, each a sum of at most ten products of 52 bits.
+#[inline(always)]
+fn product(a: Registers, b: Registers) -> [__m512i; 2 * LIMBS] {
+    let mut sum = [zero(); 2 * LIMBS];
+    for (i, a) in a.into_iter().enumerate() {
+        for (j, b) in b.into_iter().enumerate() {
+            sum[i + j] = madd_low(sum[i + j], a, b);
+            sum[i + j + 1] = madd_high(sum[i + j + 1], a, b);
+        }
+    }
+    sum
+}
+
+/// x/2^260 modulo p, normalised: Montgomery's reduction, limb by limb.
+#[inline(always)]
+fn reduce_product<F: Modulus>(mut sum: [__m512i; 2 * LIMBS]) -> Registers {
+    let p = constant(F::P);
+    for i in 0..LIMBS {
+        let m = madd_low(zero(), sum[i], set(F::NEGATED_INVERSE));
+        // The low 52 bits of sum_i + m·p_0 are zero. They carry unless they were zero before; m·p_0 itself need not be added.
+        sum[i + 1] = add(sum[i + 1], carry(add(sum[i], set(MASK))));
+        for j in 1..LIMBS {
+            sum[i + j] = madd_low(sum[i + j], m, p[j]);
+        }
+        for j in 0..LIMBS {
+            sum[i + j + 1] = madd_high(sum[i + j + 1], m, p[j]);
+        }
+    }
+    let [.., a, b, c, d, e] = sum;
+    normalize([a, b, c, d, e])
+}
+
+/// a below p, from a below 84·p, normalised.
+#[inline(always)]
+fn reduce<F: Modulus>(a: Registers) -> Registers {
+    // ESTIMATE is floor(2^52/p_4) = 84, 0.8 per cent below the quotient itself: for a below 84·p the estimate of a/p is at most
+    // 1.7 too small, and never too large.
+    let quotient = madd_high(zero(), a[LIMBS - 1], set(F::ESTIMATE));
+    let negated = constant(F::NEGATED_P);
+    let mut rest = a;
+    for i in 0..LIMBS {
+        rest[i] = madd_low(rest[i], quotient, negated[i]);
+        if i + 1 < LIMBS {
+            rest[i + 1] = madd_high(rest[i + 1], quotient, negated[i]);
+        }
+    }
+    // Modulo 2^260: the multiples of 2^260 that the complements of p added leave at the top.
+    let mut rest = normalize(rest);
+    rest[LIMBS - 1] = low(rest[LIMBS - 1]);
+    conditional_subtract::<F>(rest)
+}
+
+/// a - p where that is not negative.
+#[inline(always)]
+fn conditional_subtract<F: Modulus>(a: Registers) -> Registers {
+    let p = constant(F::P);
+    let difference = normalize(from_fn(|i| sub(a[i], p[i])));
+    // SAFETY: see above.
+    let negative = unsafe { _mm512_movepi64_mask(difference[LIMBS - 1]) };
+    from_fn(|i| choose(negative, a[i], difference[i]))
+}
+
+/// Word j of eight elements in register j.
+#[inline(always)]
+fn gather_words(source: &[Words; LANES]) -> [__m512i; 4] {
+    let base: *const __m512i = source.as_ptr().cast();
+    // SAFETY: four unaligned loads of 64 bytes are the 256 bytes of the array; features see above.
+    unsafe {
+        let [a, b, c, d] = from_fn(|i| _mm512_loadu_si512(base.add(i)));
+        let first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13);
+        let last = _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15);
+        let (ab_first, ab_last) = (_mm512_permutex2var_epi64(a, first, b), _mm512_permutex2var_epi64(a, last, b));
+        let (cd_first, cd_last) = (_mm512_permutex2var_epi64(c, first, d), _mm512_permutex2var_epi64(c, last, d));
+        [
+            _mm512_shuffle_i64x2::<0x44>(ab_first, cd_first),
+            _mm512_shuffle_i64x2::<0xee>(ab_first, cd_first),
+            _mm512_shuffle_i64x2::<0x44>(ab_last, cd_last),
+            _mm512_shuffle_i64x2::<0xee>(ab_last, cd_last),
+        ]
+    }
+}
+
+/// The inverse of [`gather_words`].
+#[inline(always)]
+fn scatter_words(words: [__m512i; 4], target: &mut [Words; LANES]) {
+    let base: *mut __m512i = target.as_mut_ptr().cast();
+    // SAFETY: four unaligned stores of 64 bytes are the 256 bytes of the array; features see above.
+    unsafe {
+        let first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13);
+        let last = _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15);
+        let ab_first = _mm512_shuffle_i64x2::<0x44>(words[0], words[1]);
+        let cd_first = _mm512_shuffle_i64x2::<0xee>(words[0], words[1]);
+        let ab_last = _mm512_shuffle_i64x2::<0x44>(words[2], words[3]);
+        let cd_last = _mm512_shuffle_i64x2::<0xee>(words[2], words[3]);
+        _mm512_storeu_si512(base, _mm512_permutex2var_epi64(ab_first, first, ab_last));
+        _mm512_storeu_si512(base.add(1), _mm512_permutex2var_epi64(ab_first, last, ab_last));
+        _mm512_storeu_si512(base.add(2), _mm512_permutex2var_epi64(cd_first, first, cd_last));
+        _mm512_storeu_si512(base.add(3), _mm512_permutex2var_epi64(cd_first, last, cd_last));
+    }
+}
+
+/// Limbs of 256-bit integers.
+#[inline(always)]
+fn unpack([a, b, c, d]: [__m512i; 4]) -> Registers {
+    [
+        low(a),
+        low(concat_shift::<12>(b, a)),
+        low(concat_shift::<24>(c, b)),
+        low(concat_shift::<36>(d, c)),
+        shift_right::<16>(d),
+    ]
+}
+
+/// Limbs of sixteen times 256-bit integers.
+#[inline(always)]
+fn unpack_scaled([a, b, c, d]: [__m512i; 4]) -> Registers {
+    [
+        low(shift_left::<SCALE_BITS>(a)),
+        low(concat_shift::<16>(b, a)),
+        low(concat_shift::<28>(c, b)),
+        low(concat_shift::<40>(d, c)),
+        shift_right::<12>(d),
+    ]
+}
+
+/// The inverse of [`unpack`], for limbs that are normalised and make up less than 2^256.
+#[inline(always)]
+fn pack([a, b, c, d, e]: Registers) -> [__m512i; 4] {
+    [
+        or(a, shift_left::<52>(b)),
+        or(shift_right::<12>(b), shift_left::<40>(c)),
+        or(shift_right::<24>(c), shift_left::<28>(d)),
+        or(shift_right::<36>(d), shift_left::<16>(e)),
+    ]
+}
+
+#[inline(always)]
+fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
+    let [a, b, c, d, e, f, g, h] = rows;
+    // SAFETY: see above.
+    unsafe {
+        let pairs = |x, y| (_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
+        let ((ab0, ab1), (cd0, cd1), (ef0, ef1), (gh0, gh1)) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
+        let halves = |x, y| (_mm512_shuffle_i64x2::<0x88>(x, y), _mm512_shuffle_i64x2::<0xdd>(x, y));
+        let ((even04, even26), (odd15, odd37)) = (halves(ab0, cd0), halves(ab1, cd1));
+        let ((late04, late26), (late15, late37)) = (halves(ef0, gh0), halves(ef1, gh1));
+        let ((r0, r4), (r2, r6)) = (halves(even04, late04), halves(even26, late26));
+        let ((r1, r5), (r3, r7)) = (halves(odd15, late15), halves(odd37, late37));
+        [r0, r1, r2, r3, r4, r5, r6, r7]
+    }
+}
+
+fn words_of<F: Modulus>(elements: &[F; LANES]) -> &[Words; LANES] {
+    as_words(elements).first_chunk().expect("eight elements are eight times four words")
+}
+
+fn words_of_mut<F: Modulus>(elements: &mut [F; LANES]) -> &mut [Words; LANES] {
+    as_words_mut(elements).first_chunk_mut().expect("eight elements are eight times four words")
+}
+
+impl Lanes for Ifma {
+    type Vector<F: Modulus> = Vector<F>;
+    type Factor<F: Modulus> = Factor<F>;
+    type Single<F: Modulus> = Single<F>;
+
+    const SCALE: u64 = 1 << SCALE_BITS;
+
+    fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output {
+        // SAFETY: a value of this type proves that the processor has the features.
+        unsafe { run(self, kernel) }
+    }
+
+    #[inline(always)]
+    fn zero<F: Modulus>(self) -> Vector<F> {
+        Vector([zero(); LIMBS], PhantomData)
+    }
+
+    #[inline(always)]
+    fn load<F: Modulus>(self, source: &[F; LANES]) -> Vector<F> {
+        Vector(unpack(gather_words(words_of(source))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn store<F: Modulus>(self, vector: Vector<F>, target: &mut [F; LANES]) {
+        scatter_words(pack(reduce::<F>(vector.0)), words_of_mut(target));
+    }
+
+    #[inline(always)]
+    fn canonical_words<F: Modulus>(self, vector: Vector<F>) -> [[u64; LANES]; 4] {
+        // x·2^256 times 2^4 over 2^260.
+        let sixteen = constant([1 << SCALE_BITS, 0, 0, 0, 0]);
+        pack(reduce::<F>(montgomery::<F>(vector.0, sixteen))).map(|word| {
+            let mut row = [0; LANES];
+            // SAFETY: one unaligned store of the row's 64 bytes; features see above.
+            unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), word) };
+            row
+        })
+    }
+
+    #[inline(always)]
+    fn splat<F: Modulus>(self, element: F) -> Vector<F> {
+        Vector(constant(limbs(as_words(&[element])[0])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn load_factor<F: Modulus>(self, source: &[F; LANES]) -> Factor<F> {
+        Factor(unpack_scaled(gather_words(words_of(source))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn factor<F: Modulus>(self, vector: Vector<F>) -> Factor<F> {
+        // Below 16·5·p, hence below 2^260.
+        Factor(normalize(vector.0.map(shift_left::<SCALE_BITS>)), PhantomData)
+    }
+
+    #[inline(always)]
+    fn scaled_factor<F: Modulus>(self, vector: Vector<F>) -> Factor<F> {
+        Factor(vector.0, PhantomData)
+    }
+
+    #[inline(always)]
+    fn single<F: Modulus>(element: F) -> Single<F> {
+        Single(limbs(as_words(&[element * F::from(Self::SCALE)])[0]), PhantomData)
+    }
+
+    #[inline(always)]
+    fn broadcast<F: Modulus>(self, single: &Single<F>) -> Factor<F> {
+        Factor(constant(single.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn factors<F: Modulus>(self, elements: &[F; LANES]) -> Factor<F> {
+        let scale = F::from(Self::SCALE);
+        Factor(unpack(gather_words(words_of(&elements.map(|element| element * scale)))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn add<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        Vector(normalize(from_fn(|i| add(a.0[i], b.0[i]))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn sub<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        let offset = constant(F::FOUR_P);
+        Vector(normalize(from_fn(|i| add(sub(a.0[i], b.0[i]), offset[i]))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn mul<F: Modulus>(self, a: Vector<F>, b: Factor<F>) -> Vector<F> {
+        Vector(montgomery::<F>(a.0, b.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn reduce<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        Vector(reduce::<F>(vector.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn equal<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> u8 {
+        // SAFETY: see above.
+        (0..LIMBS).fold(u8::MAX, |mask, i| unsafe { _mm512_mask_cmpeq_epi64_mask(mask, a.0[i], b.0[i]) })
+    }
+
+    #[inline(always)]
+    fn select<F: Modulus>(self, mask: u8, a: Vector<F>, b: Vector<F>) -> Vector<F> {
+        Vector(from_fn(|i| choose(mask, a.0[i], b.0[i])), PhantomData)
+    }
+
+    // Lazy residues: the limbs of a lazy vector are signed and up to 2^57, not normalised.
+
+    #[inline(always)]
+    fn cross<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>) {
+        for (a, b) in a.0.iter_mut().zip(&mut b.0) {
+            (*a, *b) = (add(*a, *b), sub(*a, *b));
+        }
+    }
+
+    #[inline(always)]
+    fn twist<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>, w: &Single<F>) {
+        // b + 32·p is below 64·p: the product is below 2·p.
+        let turned = montgomery::<F>(self.settle(*b).0, constant(w.0));
+        for i in 0..LIMBS {
+            (a.0[i], b.0[i]) = (add(a.0[i], turned[i]), sub(a.0[i], turned[i]));
+        }
+    }
+
+    #[inline(always)]
+    fn settle<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        let offset = constant(F::LAZY_P);
+        Vector(normalize(from_fn(|i| add(vector.0[i], offset[i]))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn transpose<F: Modulus>(self, vectors: [Vector<F>; LANES]) -> [Vector<F>; LANES] {
+        let limbs: [[__m512i; LANES]; LIMBS] = from_fn(|limb| transpose(vectors.map(|vector| vector.0[limb])));
+        from_fn(|lane| Vector(limbs.map(|limb| limb[lane]), PhantomData))
+    }
+}

@@ -1,0 +1,200 @@
+//! Eight field elements at a time.
+//!
+//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are two implementations of it, and
+//! every kernel of this back end is written once over the trait:
+//!
+//! | lanes | processor | representation |
+//! |---|---|---|
+//! | [`Ifma`] | x86-64 with AVX-512 IFMA and VBMI2 | five limbs of 52 bits, one register each, residues not reduced |
+//! | [`Portable`] | any | an array of elements, reduced |
+//!
+//! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The lanes' methods
+//! are inlined into the kernel, and a kernel's own functions must be too (`#[inline(always)]`): a function that is not would be
+//! compiled without those instructions.
+//!
+//! # Residues
+//! A vector's elements are Montgomery residues with R = 2^256, as in memory, but they need not be below p. A bound in
+//! multiples of p goes with each vector, in the comments of the kernel: every operation says what it needs and what it gives. With
+//! [`Portable`] every residue is below p, so that only the larger bounds, those of [`Ifma`], matter.
+
+#[cfg(target_arch = "x86_64")]
+mod ifma;
+mod portable;
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use ifma::Ifma;
+pub(super) use portable::Portable;
+
+use ff::PrimeField;
+use halo2curves::bn256::{Fq, Fr};
+use zkml_gpu_kernels::field::{Montgomery, Words};
+
+/// Elements in a vector.
+pub(super) const LANES: usize = 8;
+
+/// A prime field whose elements are four words of 64 bits in Montgomery form with R = 2^256.
+pub(super) trait Modulus: PrimeField + Send + Sync + 'static {
+    /// The field's constants.
+    const MONTGOMERY: Montgomery;
+}
+
+impl Modulus for Fr {
+    const MONTGOMERY: Montgomery = Montgomery::SCALAR;
+}
+
+impl Modulus for Fq {
+    const MONTGOMERY: Montgomery = Montgomery::BASE;
+}
+
+/// Arithmetic on vectors of [`LANES`] elements. Residues are bounded in multiples of p; no vector may reach 84·p.
+pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
+    /// Eight elements.
+    type Vector<F: Modulus>: Copy + Send + Sync;
+    /// Eight elements, made ready to multiply by.
+    type Factor<F: Modulus>: Copy + Send + Sync;
+    /// One element, made ready to multiply by.
+    type Single<F: Modulus>: Copy + Send + Sync;
+
+    /// What [`scaled_factor`](Self::scaled_factor) takes out of a vector.
+    const SCALE: u64;
+
+    /// Runs a kernel, compiled for these lanes' instructions.
+    fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output;
+
+    /// Zeros.
+    fn zero<F: Modulus>(self) -> Self::Vector<F>;
+
+    /// The elements as they are: below p.
+    fn load<F: Modulus>(self, source: &[F; LANES]) -> Self::Vector<F>;
+
+    /// Reduces and stores.
+    fn store<F: Modulus>(self, vector: Self::Vector<F>, target: &mut [F; LANES]);
+
+    /// The elements in canonical words, not in Montgomery form: word i of every element stands in row i.
+    fn canonical_words<F: Modulus>(self, vector: Self::Vector<F>) -> [[u64; LANES]; 4];
+
+    /// One element in all lanes: below p.
+    fn splat<F: Modulus>(self, element: F) -> Self::Vector<F>;
+
+    /// As [`load`](Self::load), to multiply by: counts as 16·p in a product's bound.
+    fn load_factor<F: Modulus>(self, source: &[F; LANES]) -> Self::Factor<F>;
+
+    /// The vector, to multiply by: below 5·p; counts as 16 times its bound in a product's.
+    fn factor<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Factor<F>;
+
+    /// The factor x of a vector that holds [`SCALE`](Self::SCALE)·x. Costs nothing; counts with the vector's own bound.
+    fn scaled_factor<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Factor<F>;
+
+    /// One element to multiply by: below p.
+    fn single<F: Modulus>(element: F) -> Self::Single<F>;
+
+    /// The same factor in all lanes.
+    fn broadcast<F: Modulus>(self, single: &Self::Single<F>) -> Self::Factor<F>;
+
+    /// Factors, one a lane: below p.
+    fn factors<F: Modulus>(self, elements: &[F; LANES]) -> Self::Factor<F>;
+
+    /// a + b; the bounds add up.
+    fn add<F: Modulus>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// a - b for b up to 4·p; adds 4·p to the bound of a.
+    fn sub<F: Modulus>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// a·b. With a below α·p, and b counting as β·p, the product is below (1 + α·β/84)·p.
+    fn mul<F: Modulus>(self, a: Self::Vector<F>, b: Self::Factor<F>) -> Self::Vector<F>;
+
+    /// Brings any residue below p.
+    fn reduce<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// One bit for each lane in which two residues below p are equal, the first lane's the lowest.
+    fn equal<F: Modulus>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> u8;
+
+    /// The lanes of `a` where the mask has a one, else those of `b`.
+    fn select<F: Modulus>(self, mask: u8, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// `(a + b, a - b)`, in the lazy form that only this method, [`twist`](Self::twist) and [`settle`](Self::settle) take. Doubles
+    /// the bounds' absolute value.
+    fn cross<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>);
+
+    /// `(a + w·b, a - w·b)`, in the lazy form; w below p. Residues may be negative here, between -32·p and 32·p; the absolute
+    /// value grows by 2·p.
+    fn twist<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>, w: &Self::Single<F>);
+
+    /// From the lazy form to an ordinary vector below 64·p.
+    fn settle<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// Element j of vector i becomes element i of vector j.
+    fn transpose<F: Modulus>(self, vectors: [Self::Vector<F>; LANES]) -> [Self::Vector<F>; LANES];
+}
+
+/// A computation that is compiled for the lanes' instructions.
+pub(super) trait Kernel<L: Lanes> {
+    /// The result.
+    type Output;
+
+    /// Computes with these lanes, on the calling thread: what other threads run is not compiled with it. Implementations
+    /// are `#[inline(always)]`.
+    fn run(self, lanes: L) -> Self::Output;
+}
+
+/// The lanes that this processor has.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Processor {
+    Portable(Portable),
+    #[cfg(target_arch = "x86_64")]
+    Ifma(Ifma),
+}
+
+impl Processor {
+    /// The fastest lanes there are.
+    pub(super) fn detect() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(lanes) = Ifma::detect() {
+            return Self::Ifma(lanes);
+        }
+        Self::Portable(Portable)
+    }
+
+    /// In words.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_) => "AVX-512 IFMA",
+        }
+    }
+}
+
+/// Evaluates an expression with `$lanes` bound to a processor's lanes.
+macro_rules! with_lanes {
+    ($processor:expr, $lanes:ident => $result:expr) => {
+        match $processor {
+            $crate::backend::cpu::lanes::Processor::Portable($lanes) => $result,
+            #[cfg(target_arch = "x86_64")]
+            $crate::backend::cpu::lanes::Processor::Ifma($lanes) => $result,
+        }
+    };
+}
+pub(super) use with_lanes;
+
+/// The words of elements in memory.
+///
+/// Elements are `struct F([u64; 4])` in their own crate, little-endian words in Montgomery form.
+#[allow(unsafe_code)]
+pub(super) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
+    const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
+    // SAFETY: equal size and alignment; a type of that size cannot but consist of its four words, without padding, and a word has
+    // no invalid bits. That they are the residue's words in order is what the tests below and of the lanes check.
+    unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), elements.len()) }
+}
+
+/// As [`as_words`], to write. Words written must be below p.
+#[allow(unsafe_code)]
+pub(super) fn as_words_mut<F: Modulus>(elements: &mut [F]) -> &mut [Words] {
+    const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
+    // SAFETY: as for `as_words`; any four words are a value of the type, and the borrow is exclusive.
+    unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
+}
+
+#[cfg(test)]
+mod tests;

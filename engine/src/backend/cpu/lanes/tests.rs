@@ -1,0 +1,140 @@
+use super::*;
+use ff::Field;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use std::array::from_fn;
+use std::marker::PhantomData;
+
+/// Elements at the edges of the field and of its words, then random ones.
+fn samples<F: Modulus>() -> Vec<[F; LANES]> {
+    let edges = [F::ZERO, F::ONE, -F::ONE, F::from(2), -F::from(2), F::TWO_INV, -F::TWO_INV, F::from(u64::MAX)];
+    let mut high = F::ONE;
+    let powers: [F; LANES] = from_fn(|_| {
+        high *= F::from(1 << 31) * F::from(1 << 21);
+        high - F::ONE
+    });
+    // Residues whose words, not values, are extreme.
+    let one = F::from_u128(1 << 64).square().square().invert().unwrap_or(F::ONE);
+    let words: [F; LANES] =
+        from_fn(|i| [one, -one, one + one, -(one + one), one.square(), -one.square(), one * edges[7], F::ZERO][i]);
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let mut samples = vec![edges, powers, words, [F::ZERO; LANES], [-F::ONE; LANES]];
+    samples.extend((0..40).map(|_| from_fn(|_| F::random(&mut rng))));
+    samples
+}
+
+fn stored<L: Lanes, F: Modulus>(lanes: L, vector: L::Vector<F>) -> [F; LANES] {
+    let mut out = [F::ZERO; LANES];
+    lanes.store(vector, &mut out);
+    out
+}
+
+/// Every operation of the lanes beside the host library's.
+struct Comparison<F>(PhantomData<F>);
+
+impl<F: Modulus, L: Lanes> Kernel<L> for Comparison<F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: L) {
+        let samples = samples::<F>();
+        for a in &samples {
+            let x = lanes.load(a);
+            assert_eq!(stored(lanes, x), *a);
+            assert_eq!(stored(lanes, lanes.splat(a[0])), [a[0]; LANES]);
+            assert_eq!(stored(lanes, lanes.reduce(x)), *a);
+            let words = lanes.canonical_words(x);
+            for (lane, element) in a.iter().enumerate() {
+                let bytes: Vec<u8> = words.iter().flat_map(|word| word[lane].to_le_bytes()).collect();
+                assert_eq!(element.to_repr().as_ref(), bytes);
+            }
+            for b in &samples {
+                binary(lanes, a, b);
+            }
+        }
+        turned(lanes, &samples);
+        turns(lanes, &samples);
+    }
+}
+
+#[inline(always)]
+fn binary<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
+    let (x, y) = (lanes.load(a), lanes.load(b));
+    let product: [F; LANES] = from_fn(|i| a[i] * b[i]);
+    assert_eq!(stored(lanes, lanes.add(x, y)), from_fn(|i| a[i] + b[i]));
+    assert_eq!(stored(lanes, lanes.sub(x, y)), from_fn(|i| a[i] - b[i]));
+    assert_eq!(stored(lanes, lanes.mul(x, lanes.load_factor(b))), product);
+    assert_eq!(stored(lanes, lanes.mul(x, lanes.factor(y))), product);
+    assert_eq!(stored(lanes, lanes.mul(x, lanes.factors(b))), product);
+    assert_eq!(stored(lanes, lanes.mul(x, lanes.broadcast(&L::single(b[3])))), from_fn(|i| a[i] * b[3]));
+    let scaled = lanes.load(&b.map(|element| element * F::from(L::SCALE)));
+    assert_eq!(stored(lanes, lanes.mul(x, lanes.scaled_factor(scaled))), product);
+    // As far from reduced as is allowed: 16·5 counts 80 in the bound.
+    let far = lanes.sub(x, y);
+    assert_eq!(stored(lanes, lanes.mul(far, lanes.factor(x))), from_fn(|i| (a[i] - b[i]) * a[i]));
+    let mut equal = 0;
+    for lane in 0..LANES {
+        equal |= u8::from(a[lane] == b[lane]) << lane;
+    }
+    assert_eq!(lanes.equal(x, y), equal);
+    let mask = 0b1001_0110;
+    let selected = stored(lanes, lanes.select(mask, x, y));
+    assert_eq!(selected, from_fn(|i| if mask >> i & 1 == 1 { a[i] } else { b[i] }));
+}
+
+#[inline(always)]
+fn turned<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
+    let rows = from_fn(|i| lanes.load(&samples[i]));
+    let columns = lanes.transpose(rows).map(|vector| stored(lanes, vector));
+    for (i, column) in columns.iter().enumerate() {
+        assert_eq!(*column, from_fn(|j| samples[j][i]));
+    }
+}
+
+/// As many butterflies one after the other as the largest transform has layers in one pass.
+#[inline(always)]
+fn turns<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
+    for pair in samples.windows(2) {
+        let ([mut a, mut b], w) = ([pair[0], pair[1]], pair[1][5]);
+        let (mut x, mut y) = (lanes.load(&a), lanes.load(&b));
+        for layer in 0..14 {
+            if layer < 2 {
+                lanes.cross::<F>(&mut x, &mut y);
+                (a, b) = (from_fn(|i| a[i] + b[i]), from_fn(|i| a[i] - b[i]));
+            } else {
+                lanes.twist::<F>(&mut x, &mut y, &L::single(w));
+                (a, b) = (from_fn(|i| a[i] + w * b[i]), from_fn(|i| a[i] - w * b[i]));
+            }
+        }
+        assert_eq!(stored(lanes, lanes.settle(x)), a);
+        assert_eq!(stored(lanes, lanes.settle(y)), b);
+    }
+}
+
+fn compare(processor: Processor) {
+    with_lanes!(processor, lanes => {
+        lanes.run(Comparison::<Fr>(PhantomData));
+        lanes.run(Comparison::<Fq>(PhantomData));
+    });
+}
+
+#[test]
+fn portable_lanes_compute_in_both_fields() {
+    compare(Processor::Portable(Portable));
+}
+
+#[test]
+fn the_lanes_of_this_processor_compute_in_both_fields() {
+    compare(Processor::detect());
+}
+
+#[test]
+fn words_are_the_residues_words() {
+    for (element, words) in [(Fr::ONE, Montgomery::SCALAR.one), (Fr::from(1), Montgomery::SCALAR.one)] {
+        assert_eq!(as_words(&[element]), [words]);
+    }
+    assert_eq!(as_words(&[Fq::ONE]), [Montgomery::BASE.one]);
+    let mut written = [Fr::ZERO];
+    as_words_mut(&mut written)[0] = Montgomery::SCALAR.one;
+    assert_eq!(written, [Fr::ONE]);
+}

@@ -1,0 +1,151 @@
+//! Number-theoretic transforms: two passes over eight columns at a time (`passes.rs`), with factors that are made once for each
+//! domain (`domain.rs`); transforms too short for that are taken one layer after the other.
+
+mod domain;
+mod passes;
+
+pub(super) use domain::DomainCache;
+
+use super::lanes::{Lanes, with_lanes};
+use super::{Cpu, CpuScalars};
+use crate::backend::{NttOps, Result, root_of_unity};
+use crate::error::BackendError;
+use domain::{Domain, MIN_LOG, Transform};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
+/// `initial·base^i`.
+pub(super) fn powers(initial: Fr, base: Fr, len: usize) -> Vec<Fr> {
+    std::iter::successors(Some(initial), |power| Some(*power * base)).take(len).collect()
+}
+
+impl NttOps for Cpu {
+    fn ntt(&self, columns: &[&CpuScalars]) -> Result<Vec<CpuScalars>> {
+        let Some(forward) = common_domain("ntt", columns)? else { return Ok(Vec::new()) };
+        Ok(self.transform_all(columns, |_| forward))
+    }
+
+    fn intt(&self, columns: &[&CpuScalars]) -> Result<Vec<CpuScalars>> {
+        let Some(forward) = common_domain("intt", columns)? else { return Ok(Vec::new()) };
+        Ok(self.transform_all(columns, |_| inverse(forward)))
+    }
+
+    fn coset_ntt(&self, columns: &[&CpuScalars], shift: Fr) -> Result<Vec<CpuScalars>> {
+        let Some(forward) = common_domain("coset_ntt", columns)? else { return Ok(Vec::new()) };
+        Ok(self.transform_all(columns, |_| Transform { shift, ..forward }))
+    }
+
+    fn interpolate_cosets(&self, cosets: &[(Fr, &CpuScalars)]) -> Result<Vec<CpuScalars>> {
+        let operation = "interpolate_cosets";
+        let columns: Vec<&CpuScalars> = cosets.iter().map(|(_, values)| *values).collect();
+        let dependent = BackendError::DependentCosets { operation, cosets: cosets.len() };
+        let Some(forward) = common_domain(operation, &columns)? else { return Err(dependent) };
+        let n = 1u64 << forward.log_n;
+        let nodes: Vec<Fr> = cosets.iter().map(|(shift, _)| shift.pow_vartime([n])).collect();
+        let matrix = inverse_vandermonde(&nodes).ok_or(dependent.clone())?;
+        let inverse_shifts = cosets.iter().map(|(shift, _)| Option::from(shift.invert()).ok_or(dependent.clone()));
+        let inverse_shifts = inverse_shifts.collect::<Result<Vec<Fr>>>()?;
+        let inverse = inverse(forward);
+        let residues = self.transform_all(&columns, |i| Transform { out_shift: inverse_shifts[i], ..inverse });
+        let residues: Vec<&[Fr]> = residues.iter().map(|residue| residue.0.as_slice()).collect();
+        Ok(matrix.par_iter().map(|row| CpuScalars(super::vector::combine(row, &residues))).collect())
+    }
+}
+
+/// The forward transform of all the columns, `None` when there are none.
+fn common_domain(operation: &'static str, columns: &[&CpuScalars]) -> Result<Option<Transform>> {
+    let Some(first) = columns.first() else { return Ok(None) };
+    let expected = first.0.len();
+    if let Some(other) = columns.iter().find(|column| column.0.len() != expected) {
+        return Err(BackendError::LengthMismatch { operation, expected, got: other.0.len() });
+    }
+    let missing = BackendError::NoSuchDomain { operation, len: expected };
+    if !expected.is_power_of_two() {
+        return Err(missing);
+    }
+    let log_n = expected.trailing_zeros();
+    let root = root_of_unity(log_n).ok_or(missing)?;
+    Ok(Some(Transform { log_n, root, shift: Fr::ONE, scale: Fr::ONE, out_shift: Fr::ONE }))
+}
+
+/// The transform back from H.
+fn inverse(forward: Transform) -> Transform {
+    // Neither a root of unity nor a power of two is zero.
+    let invert = |x: Fr| x.invert().unwrap_or(Fr::ONE);
+    Transform { root: invert(forward.root), scale: invert(Fr::from(1u64 << forward.log_n)), ..forward }
+}
+
+impl Cpu {
+    /// Transforms every column, column i by `transform(i)`.
+    fn transform_all(&self, columns: &[&CpuScalars], transform: impl Fn(usize) -> Transform) -> Vec<CpuScalars> {
+        with_lanes!(self.processor, lanes => self.transform_with(lanes, columns, transform))
+    }
+
+    fn transform_with<L: Lanes>(
+        &self,
+        lanes: L,
+        columns: &[&CpuScalars],
+        transform: impl Fn(usize) -> Transform,
+    ) -> Vec<CpuScalars> {
+        let transforms: Vec<Transform> = (0..columns.len()).map(transform).collect();
+        if transforms.iter().any(|transform| transform.log_n < MIN_LOG) {
+            return columns.iter().zip(&transforms).map(|(column, t)| CpuScalars(short(t, &column.0))).collect();
+        }
+        let domains: Vec<_> = transforms.into_iter().map(|transform| self.domains.get(lanes, transform)).collect();
+        let one = |scratch: &mut Vec<L::Vector<Fr>>, (column, domain): (&&CpuScalars, &std::sync::Arc<Domain<L>>)| {
+            CpuScalars(passes::transform(lanes, domain, &column.0, scratch))
+        };
+        match (columns, domains.as_slice()) {
+            ([column], [domain]) => vec![one(&mut Vec::new(), (column, domain))],
+            _ => columns.par_iter().zip(&domains).map_init(Vec::new, one).collect(),
+        }
+    }
+}
+
+/// A transform of less than 2^[`MIN_LOG`] elements.
+fn short(transform: &Transform, input: &[Fr]) -> Vec<Fr> {
+    let Transform { log_n, root, shift, scale, out_shift } = *transform;
+    let n = input.len();
+    let scaled: Vec<Fr> =
+        powers(Fr::ONE, shift, n).into_iter().zip(input).map(|(power, value)| power * value).collect();
+    let reversed = |i: usize| if log_n == 0 { 0 } else { i.reverse_bits() >> (usize::BITS - log_n) };
+    let mut out: Vec<Fr> = (0..n).map(|i| scaled[reversed(i)]).collect();
+    for layer in 0..log_n {
+        let half = 1 << layer;
+        let factors = powers(Fr::ONE, root.pow_vartime([(n / (2 * half)) as u64]), half);
+        for blocks in out.chunks_exact_mut(2 * half) {
+            let (low, high) = blocks.split_at_mut(half);
+            for ((a, b), w) in low.iter_mut().zip(high).zip(&factors) {
+                let turned = *b * w;
+                (*a, *b) = (*a + turned, *a - turned);
+            }
+        }
+    }
+    out.iter_mut().zip(powers(scale, out_shift, n)).for_each(|(value, factor)| *value *= factor);
+    out
+}
+
+/// The inverse of the matrix `V[i][j] = nodes[i]^j`, by Lagrange polynomials: column i of the inverse holds the
+/// coefficients of the polynomial that is one at node i and zero at the others. `None` when two nodes coincide.
+fn inverse_vandermonde(nodes: &[Fr]) -> Option<Vec<Vec<Fr>>> {
+    let m = nodes.len();
+    let mut matrix = vec![vec![Fr::ZERO; m]; m];
+    for (i, node) in nodes.iter().enumerate() {
+        let mut basis = vec![Fr::ONE];
+        let mut denominator = Fr::ONE;
+        for other in nodes.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other) {
+            denominator *= node - other;
+            basis.push(Fr::ZERO);
+            for j in (0..basis.len()).rev() {
+                let below = if j == 0 { Fr::ZERO } else { basis[j - 1] };
+                basis[j] = below - basis[j] * other;
+            }
+        }
+        let scale: Fr = Option::from(denominator.invert())?;
+        for (row, coefficient) in matrix.iter_mut().zip(basis) {
+            row[i] = coefficient * scale;
+        }
+    }
+    Some(matrix)
+}

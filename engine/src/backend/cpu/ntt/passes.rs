@@ -1,0 +1,174 @@
+//! A transform in two passes over memory.
+//!
+//! A vector is taken for a matrix of about as many rows as columns ("four-step", Bailey, FFTs in External or Hierarchical Memory,
+//! 1990). The first pass transforms its columns, eight neighbours at a time, one in each lane; it multiplies by the factors
+//! between and transposes in registers. The second pass transforms the rows, eight at a time again, and writes the results,
+//! of which neighbours in memory are in neighbouring lanes. Within a pass everything stays in the first- or second-level cache.
+
+#![allow(unsafe_code)]
+
+use super::super::lanes::{Kernel, LANES, Lanes};
+use super::super::shared::Shared;
+use super::domain::{Domain, Layers};
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+use std::array::from_fn;
+use std::ops::Range;
+
+/// log2 of the vectors that a transform works on at a time: 20 KiB, which stay in the first-level cache.
+const CACHED_LOG: u32 = 6;
+/// log2 of the length from which on one transform is shared by several threads.
+const PARALLEL_LOG: u32 = 15;
+
+/// The transform of a column of the domain's length. `scratch` is reused between calls.
+pub(super) fn transform<L: Lanes>(
+    lanes: L,
+    domain: &Domain<L>,
+    input: &[Fr],
+    scratch: &mut Vec<L::Vector<Fr>>,
+) -> Vec<Fr> {
+    let vectors = input.len() / LANES;
+    lanes.run(Reserve { scratch, vectors });
+    let scratch = &mut scratch[..vectors];
+    let mut out = vec![Fr::default(); input.len()];
+    let columns = 1 << domain.transform.shape()[1];
+    let (transposed, shared) = (Shared::new(scratch), Shared::new(&mut out));
+    let first = |blocks| lanes.run(FirstPass { domain, input, blocks, transposed });
+    let second = |(block, rows)| lanes.run(SecondPass { domain, block, rows, out: shared });
+    if domain.transform.log_n < PARALLEL_LOG {
+        first(0..columns / LANES);
+        scratch.chunks_exact_mut(columns).enumerate().for_each(second);
+    } else {
+        (0..columns / LANES).into_par_iter().for_each(|block| first(block..block + 1));
+        scratch.par_chunks_exact_mut(columns).enumerate().for_each(second);
+    }
+    out
+}
+
+/// Makes room for so many vectors.
+struct Reserve<'a, V> {
+    scratch: &'a mut Vec<V>,
+    vectors: usize,
+}
+
+impl<L: Lanes> Kernel<L> for Reserve<'_, L::Vector<Fr>> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: L) {
+        if self.scratch.len() < self.vectors {
+            self.scratch.resize(self.vectors, lanes.zero());
+        }
+    }
+}
+
+/// Transforms of columns, in blocks of [`LANES`] neighbours.
+struct FirstPass<'a, L: Lanes> {
+    domain: &'a Domain<L>,
+    input: &'a [Fr],
+    blocks: Range<usize>,
+    /// Rows in blocks of [`LANES`], one in each lane: a block's columns are neighbours, in bit-reversed order.
+    transposed: Shared<'a, L::Vector<Fr>>,
+}
+
+impl<L: Lanes> Kernel<L> for FirstPass<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: L) {
+        let [row_log, column_log] = self.domain.transform.shape();
+        let (rows, columns) = (1usize << row_log, 1usize << column_log);
+        let mut buffer = vec![lanes.zero(); rows];
+        for block in self.blocks {
+            let column = block * LANES;
+            for (row, source) in self.input.chunks_exact(columns).enumerate() {
+                buffer[reverse(row, row_log)] = lanes.load(window(source, column));
+            }
+            decimate(lanes, &self.domain.first, &mut buffer);
+            for (row_block, vectors) in buffer.as_chunks::<LANES>().0.iter().enumerate() {
+                // Lazy residues settle below 64·p; their products with factors below p are below 2·p.
+                let turned = from_fn(|i| {
+                    let factor = self.domain.between[(row_block * LANES + i) * (columns / LANES) + block];
+                    lanes.mul(lanes.settle(vectors[i]), factor)
+                });
+                for (i, vector) in lanes.transpose(turned).into_iter().enumerate() {
+                    let place = row_block * columns + reverse(column + i, column_log);
+                    // SAFETY: each block of columns has places of its own, and no block is done twice.
+                    *unsafe { self.transposed.window::<1>(place) } = [vector];
+                }
+            }
+        }
+    }
+}
+
+/// Transforms of [`LANES`] rows.
+struct SecondPass<'a, L: Lanes> {
+    domain: &'a Domain<L>,
+    /// Which rows.
+    block: usize,
+    rows: &'a mut [L::Vector<Fr>],
+    out: Shared<'a, Fr>,
+}
+
+impl<L: Lanes> Kernel<L> for SecondPass<'_, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: L) {
+        let row_count = 1usize << self.domain.transform.shape()[0];
+        decimate(lanes, &self.domain.second, self.rows);
+        for (i, vector) in self.rows.iter().enumerate() {
+            let settled = lanes.settle(*vector);
+            let scaled = match self.domain.last.get(i) {
+                Some(factor) => lanes.mul(settled, lanes.broadcast(factor)),
+                None => settled,
+            };
+            // SAFETY: each block of rows has places of its own, and no block is done twice.
+            lanes.store(scaled, unsafe { self.out.window(i * row_count + self.block * LANES) });
+        }
+    }
+}
+
+/// Eight transforms, one in each lane, from bit-reversed to natural order and from residues below 2·p to lazy ones.
+///
+/// Bounds: the first two layers double them to 8·p where they need no product, every other layer adds 2·p; there are at most 14
+/// layers, which makes 32·p.
+#[inline(always)]
+fn decimate<L: Lanes>(lanes: L, layers: &Layers<L>, vectors: &mut [L::Vector<Fr>]) {
+    let cached = layers.log_n.min(CACHED_LOG);
+    for chunk in vectors.chunks_exact_mut(1 << cached) {
+        for layer in 0..cached {
+            join_blocks(lanes, layers, layer, chunk);
+        }
+    }
+    for layer in cached..layers.log_n {
+        join_blocks(lanes, layers, layer, vectors);
+    }
+}
+
+/// One layer: joins neighbouring blocks of `2^layer` vectors.
+#[inline(always)]
+fn join_blocks<L: Lanes>(lanes: L, layers: &Layers<L>, layer: u32, vectors: &mut [L::Vector<Fr>]) {
+    let (half, factors) = (1usize << layer, layers.layer(layer));
+    let skipped = usize::from(layer < 2 && !layers.shifted);
+    for blocks in vectors.chunks_exact_mut(2 * half) {
+        let (low, high) = blocks.split_at_mut(half);
+        for (a, b) in low[..skipped].iter_mut().zip(&mut high[..skipped]) {
+            lanes.cross::<Fr>(a, b);
+        }
+        for ((a, b), w) in low[skipped..].iter_mut().zip(&mut high[skipped..]).zip(&factors[skipped..]) {
+            lanes.twist::<Fr>(a, b, w);
+        }
+    }
+}
+
+#[inline(always)]
+fn window(source: &[Fr], start: usize) -> &[Fr; LANES] {
+    source[start..].first_chunk().expect("columns are blocks of lanes")
+}
+
+/// The `bits` lowest bits backwards.
+#[inline(always)]
+const fn reverse(index: usize, bits: u32) -> usize {
+    index.reverse_bits() >> (usize::BITS - bits)
+}
