@@ -16,7 +16,6 @@
 
 use super::{Kernel, LANES, Lanes, Modulus, as_words, as_words_mut};
 use std::arch::x86_64::*;
-use std::array::from_fn;
 use std::marker::PhantomData;
 use zkml_gpu_kernels::field::Words;
 
@@ -56,6 +55,7 @@ trait Constants: Modulus {
     /// 2^260 - p: what is added to subtract p modulo 2^260.
     const NEGATED_P: Limbs = complement(Self::P);
     const FOUR_P: Limbs = multiple(Self::P, 4);
+    const EIGHT_P: Limbs = multiple(Self::P, 8);
     const LAZY_P: Limbs = multiple(Self::P, LAZY_OFFSET);
     /// `-p^-1 mod 2^52`.
     const NEGATED_INVERSE: u64 = Self::MONTGOMERY.negated_inverse & MASK;
@@ -119,6 +119,18 @@ impl Ifma {
 #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512bw,avx512ifma,avx512vbmi2,bmi2,adx")]
 fn run<K: Kernel<Ifma>>(lanes: Ifma, kernel: K) -> K::Output {
     kernel.run(lanes)
+}
+
+/// An array from what an expression gives for each index. Not `array::from_fn`: a closure is a function of its own, and `from_fn` too,
+/// and what is not inlined is compiled without the vector instructions.
+macro_rules! each {
+    ($n:expr, $i:ident => $value:expr) => {{
+        let mut array = [zero(); $n];
+        for $i in 0..$n {
+            array[$i] = $value;
+        }
+        array
+    }};
 }
 
 // Every function below is inlined into a kernel, and so compiled with the features that `run` enables. The intrinsics are unsafe
@@ -210,7 +222,7 @@ fn choose(mask: u8, a: __m512i, b: __m512i) -> __m512i {
 
 #[inline(always)]
 fn constant(x: Limbs) -> Registers {
-    x.map(set)
+    each!(LIMBS, i => set(x[i]))
 }
 
 /// Carries what exceeds 52 bits, or is negative, to the next limb; the top limb keeps its own.
@@ -224,44 +236,51 @@ fn normalize(x: Registers) -> Registers {
     out
 }
 
-/// a·b/2^260 modulo p, normalised; operands normalised.
+/// a·b/2^260 modulo p, normalised; operands normalised. `N` products at a time.
 ///
-/// The whole product comes first: it waits for nothing, while each of the five steps of the reduction waits for the one before.
+/// The whole product comes first: it waits for nothing, while each of the five steps of the reduction waits for the one before. The
+/// processor looks no further ahead than about one product: two in lock step keep it busy.
 #[inline(always)]
-fn montgomery<F: Modulus>(a: Registers, b: Registers) -> Registers {
-    reduce_product::<F>(product(a, b))
-}
-
-/// a·b in ten limbs, each a sum of at most ten products of 52 bits.
-#[inline(always)]
-fn product(a: Registers, b: Registers) -> [__m512i; 2 * LIMBS] {
-    let mut sum = [zero(); 2 * LIMBS];
-    for (i, a) in a.into_iter().enumerate() {
-        for (j, b) in b.into_iter().enumerate() {
-            sum[i + j] = madd_low(sum[i + j], a, b);
-            sum[i + j + 1] = madd_high(sum[i + j + 1], a, b);
+fn montgomery<F: Modulus, const N: usize>(a: [Registers; N], b: [Registers; N]) -> [Registers; N] {
+    // Limb by limb, each the sum of at most ten products of 52 bits.
+    let mut sum = [[zero(); 2 * LIMBS]; N];
+    for i in 0..LIMBS {
+        for j in 0..LIMBS {
+            for k in 0..N {
+                sum[k][i + j] = madd_low(sum[k][i + j], a[k][i], b[k][j]);
+                sum[k][i + j + 1] = madd_high(sum[k][i + j + 1], a[k][i], b[k][j]);
+            }
         }
     }
-    sum
-}
-
-/// x/2^260 modulo p, normalised: Montgomery's reduction, limb by limb.
-#[inline(always)]
-fn reduce_product<F: Modulus>(mut sum: [__m512i; 2 * LIMBS]) -> Registers {
     let p = constant(F::P);
     for i in 0..LIMBS {
-        let m = madd_low(zero(), sum[i], set(F::NEGATED_INVERSE));
-        // The low 52 bits of sum_i + m·p_0 are zero. They carry unless they were zero before; m·p_0 itself need not be added.
-        sum[i + 1] = add(sum[i + 1], carry(add(sum[i], set(MASK))));
-        for j in 1..LIMBS {
-            sum[i + j] = madd_low(sum[i + j], m, p[j]);
+        let mut m = [zero(); N];
+        for k in 0..N {
+            m[k] = madd_low(m[k], sum[k][i], set(F::NEGATED_INVERSE));
+            // The low 52 bits of sum_i + m·p_0 are zero. They carry unless they were zero before; m·p_0 itself need not be added.
+            sum[k][i + 1] = add(sum[k][i + 1], carry(add(sum[k][i], set(MASK))));
         }
-        for j in 0..LIMBS {
-            sum[i + j + 1] = madd_high(sum[i + j + 1], m, p[j]);
+        for k in 0..N {
+            sum[k][i + 1] = madd_high(sum[k][i + 1], m[k], p[0]);
+        }
+        for j in 1..LIMBS {
+            for k in 0..N {
+                sum[k][i + j] = madd_low(sum[k][i + j], m[k], p[j]);
+                sum[k][i + j + 1] = madd_high(sum[k][i + j + 1], m[k], p[j]);
+            }
         }
     }
-    let [.., a, b, c, d, e] = sum;
-    normalize([a, b, c, d, e])
+    let mut reduced = [[zero(); LIMBS]; N];
+    for k in 0..N {
+        reduced[k] = normalize(each!(LIMBS, i => sum[k][LIMBS + i]));
+    }
+    reduced
+}
+
+/// One product.
+#[inline(always)]
+fn montgomery_once<F: Modulus>(a: Registers, b: Registers) -> Registers {
+    montgomery::<F, 1>([a], [b])[0]
 }
 
 /// a below p, from a below 84·p, normalised.
@@ -288,10 +307,10 @@ fn reduce<F: Modulus>(a: Registers) -> Registers {
 #[inline(always)]
 fn conditional_subtract<F: Modulus>(a: Registers) -> Registers {
     let p = constant(F::P);
-    let difference = normalize(from_fn(|i| sub(a[i], p[i])));
+    let difference = normalize(each!(LIMBS, i => sub(a[i], p[i])));
     // SAFETY: see above.
     let negative = unsafe { _mm512_movepi64_mask(difference[LIMBS - 1]) };
-    from_fn(|i| choose(negative, a[i], difference[i]))
+    each!(LIMBS, i => choose(negative, a[i], difference[i]))
 }
 
 /// Word j of eight elements in register j.
@@ -299,8 +318,25 @@ fn conditional_subtract<F: Modulus>(a: Registers) -> Registers {
 fn gather_words(source: &[Words; LANES]) -> [__m512i; 4] {
     let base: *const __m512i = source.as_ptr().cast();
     // SAFETY: four unaligned loads of 64 bytes are the 256 bytes of the array; features see above.
+    words_of_pairs(each!(4, i => unsafe { _mm512_loadu_si512(base.add(i)) }))
+}
+
+/// As [`gather_words`], from eight places.
+#[inline(always)]
+fn gather_words_from(sources: [&Words; LANES]) -> [__m512i; 4] {
+    // SAFETY: each load is of the 32 bytes of four words; features see above.
+    words_of_pairs(each!(4, i => unsafe {
+        let low = _mm256_loadu_si256(sources[2 * i].as_ptr().cast());
+        let high = _mm256_loadu_si256(sources[2 * i + 1].as_ptr().cast());
+        _mm512_inserti64x4::<1>(_mm512_castsi256_si512(low), high)
+    }))
+}
+
+/// Word j of eight elements in register j, from two elements in each register.
+#[inline(always)]
+fn words_of_pairs([a, b, c, d]: [__m512i; 4]) -> [__m512i; 4] {
+    // SAFETY: see above.
     unsafe {
-        let [a, b, c, d] = from_fn(|i| _mm512_loadu_si512(base.add(i)));
         let first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13);
         let last = _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15);
         let (ab_first, ab_last) = (_mm512_permutex2var_epi64(a, first, b), _mm512_permutex2var_epi64(a, last, b));
@@ -369,25 +405,40 @@ fn pack([a, b, c, d, e]: Registers) -> [__m512i; 4] {
 }
 
 #[inline(always)]
-fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
-    let [a, b, c, d, e, f, g, h] = rows;
-    // SAFETY: see above.
-    unsafe {
-        let pairs = |x, y| (_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
-        let ((ab0, ab1), (cd0, cd1), (ef0, ef1), (gh0, gh1)) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
-        let halves = |x, y| (_mm512_shuffle_i64x2::<0x88>(x, y), _mm512_shuffle_i64x2::<0xdd>(x, y));
-        let ((even04, even26), (odd15, odd37)) = (halves(ab0, cd0), halves(ab1, cd1));
-        let ((late04, late26), (late15, late37)) = (halves(ef0, gh0), halves(ef1, gh1));
-        let ((r0, r4), (r2, r6)) = (halves(even04, late04), halves(even26, late26));
-        let ((r1, r5), (r3, r7)) = (halves(odd15, late15), halves(odd37, late37));
-        [r0, r1, r2, r3, r4, r5, r6, r7]
-    }
+fn transpose([a, b, c, d, e, f, g, h]: [__m512i; LANES]) -> [__m512i; LANES] {
+    let ((ab0, ab1), (cd0, cd1), (ef0, ef1), (gh0, gh1)) = (zip(a, b), zip(c, d), zip(e, f), zip(g, h));
+    let ((even04, even26), (odd15, odd37)) = (unzip_pairs(ab0, cd0), unzip_pairs(ab1, cd1));
+    let ((late04, late26), (late15, late37)) = (unzip_pairs(ef0, gh0), unzip_pairs(ef1, gh1));
+    let ((r0, r4), (r2, r6)) = (unzip_pairs(even04, late04), unzip_pairs(even26, late26));
+    let ((r1, r5), (r3, r7)) = (unzip_pairs(odd15, late15), unzip_pairs(odd37, late37));
+    [r0, r1, r2, r3, r4, r5, r6, r7]
 }
 
+/// Elements with even, then with odd indices, of both in turn.
+#[inline(always)]
+fn zip(a: __m512i, b: __m512i) -> (__m512i, __m512i) {
+    // SAFETY: see above.
+    unsafe { (_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)) }
+}
+
+/// Pairs of elements with even, then with odd indices, those of `a` first.
+#[inline(always)]
+fn unzip_pairs(a: __m512i, b: __m512i) -> (__m512i, __m512i) {
+    // SAFETY: see above.
+    unsafe { (_mm512_shuffle_i64x2::<0x88>(a, b), _mm512_shuffle_i64x2::<0xdd>(a, b)) }
+}
+
+#[inline(always)]
+fn word<F: Modulus>(element: &F) -> &Words {
+    &as_words(std::slice::from_ref(element))[0]
+}
+
+#[inline(always)]
 fn words_of<F: Modulus>(elements: &[F; LANES]) -> &[Words; LANES] {
     as_words(elements).first_chunk().expect("eight elements are eight times four words")
 }
 
+#[inline(always)]
 fn words_of_mut<F: Modulus>(elements: &mut [F; LANES]) -> &mut [Words; LANES] {
     as_words_mut(elements).first_chunk_mut().expect("eight elements are eight times four words")
 }
@@ -415,6 +466,18 @@ impl Lanes for Ifma {
     }
 
     #[inline(always)]
+    fn gather<F: Modulus>(self, elements: [&F; LANES]) -> Vector<F> {
+        let [a, b, c, d, e, f, g, h] = elements;
+        let words = [word(a), word(b), word(c), word(d), word(e), word(f), word(g), word(h)];
+        Vector(unpack(gather_words_from(words)), PhantomData)
+    }
+
+    #[inline(always)]
+    fn store_reduced<F: Modulus>(self, vector: Vector<F>, target: &mut [F; LANES]) {
+        scatter_words(pack(vector.0), words_of_mut(target));
+    }
+
+    #[inline(always)]
     fn store<F: Modulus>(self, vector: Vector<F>, target: &mut [F; LANES]) {
         scatter_words(pack(reduce::<F>(vector.0)), words_of_mut(target));
     }
@@ -423,12 +486,13 @@ impl Lanes for Ifma {
     fn canonical_words<F: Modulus>(self, vector: Vector<F>) -> [[u64; LANES]; 4] {
         // x·2^256 times 2^4 over 2^260.
         let sixteen = constant([1 << SCALE_BITS, 0, 0, 0, 0]);
-        pack(reduce::<F>(montgomery::<F>(vector.0, sixteen))).map(|word| {
-            let mut row = [0; LANES];
+        let words = pack(reduce::<F>(montgomery_once::<F>(vector.0, sixteen)));
+        let mut rows = [[0; LANES]; 4];
+        for i in 0..4 {
             // SAFETY: one unaligned store of the row's 64 bytes; features see above.
-            unsafe { _mm512_storeu_si512(row.as_mut_ptr().cast(), word) };
-            row
-        })
+            unsafe { _mm512_storeu_si512(rows[i].as_mut_ptr().cast(), words[i]) };
+        }
+        rows
     }
 
     #[inline(always)]
@@ -444,7 +508,7 @@ impl Lanes for Ifma {
     #[inline(always)]
     fn factor<F: Modulus>(self, vector: Vector<F>) -> Factor<F> {
         // Below 16·5·p, hence below 2^260.
-        Factor(normalize(vector.0.map(shift_left::<SCALE_BITS>)), PhantomData)
+        Factor(normalize(each!(LIMBS, i => shift_left::<SCALE_BITS>(vector.0[i]))), PhantomData)
     }
 
     #[inline(always)]
@@ -470,18 +534,30 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn add<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
-        Vector(normalize(from_fn(|i| add(a.0[i], b.0[i]))), PhantomData)
+        Vector(normalize(each!(LIMBS, i => add(a.0[i], b.0[i]))), PhantomData)
     }
 
     #[inline(always)]
     fn sub<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> Vector<F> {
         let offset = constant(F::FOUR_P);
-        Vector(normalize(from_fn(|i| add(sub(a.0[i], b.0[i]), offset[i]))), PhantomData)
+        Vector(normalize(each!(LIMBS, i => add(sub(a.0[i], b.0[i]), offset[i]))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn sub_both<F: Modulus>(self, a: Vector<F>, b: Vector<F>, c: Vector<F>) -> Vector<F> {
+        let offset = constant(F::EIGHT_P);
+        Vector(normalize(each!(LIMBS, i => sub(add(a.0[i], offset[i]), add(b.0[i], c.0[i])))), PhantomData)
     }
 
     #[inline(always)]
     fn mul<F: Modulus>(self, a: Vector<F>, b: Factor<F>) -> Vector<F> {
-        Vector(montgomery::<F>(a.0, b.0), PhantomData)
+        Vector(montgomery_once::<F>(a.0, b.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn mul_pair<F: Modulus>(self, a: [Vector<F>; 2], b: [Factor<F>; 2]) -> [Vector<F>; 2] {
+        let [first, second] = montgomery::<F, 2>([a[0].0, a[1].0], [b[0].0, b[1].0]);
+        [Vector(first, PhantomData), Vector(second, PhantomData)]
     }
 
     #[inline(always)]
@@ -491,42 +567,63 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn equal<F: Modulus>(self, a: Vector<F>, b: Vector<F>) -> u8 {
-        // SAFETY: see above.
-        (0..LIMBS).fold(u8::MAX, |mask, i| unsafe { _mm512_mask_cmpeq_epi64_mask(mask, a.0[i], b.0[i]) })
+        let mut mask = u8::MAX;
+        for i in 0..LIMBS {
+            // SAFETY: see above.
+            mask = unsafe { _mm512_mask_cmpeq_epi64_mask(mask, a.0[i], b.0[i]) };
+        }
+        mask
     }
 
     #[inline(always)]
     fn select<F: Modulus>(self, mask: u8, a: Vector<F>, b: Vector<F>) -> Vector<F> {
-        Vector(from_fn(|i| choose(mask, a.0[i], b.0[i])), PhantomData)
+        Vector(each!(LIMBS, i => choose(mask, a.0[i], b.0[i])), PhantomData)
     }
 
     // Lazy residues: the limbs of a lazy vector are signed and up to 2^57, not normalised.
 
     #[inline(always)]
     fn cross<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>) {
-        for (a, b) in a.0.iter_mut().zip(&mut b.0) {
-            (*a, *b) = (add(*a, *b), sub(*a, *b));
+        for i in 0..LIMBS {
+            (a.0[i], b.0[i]) = (add(a.0[i], b.0[i]), sub(a.0[i], b.0[i]));
         }
     }
 
     #[inline(always)]
     fn twist<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>, w: &Single<F>) {
         // b + 32·p is below 64·p: the product is below 2·p.
-        let turned = montgomery::<F>(self.settle(*b).0, constant(w.0));
+        let turned = montgomery_once::<F>(self.settle(*b).0, constant(w.0));
         for i in 0..LIMBS {
             (a.0[i], b.0[i]) = (add(a.0[i], turned[i]), sub(a.0[i], turned[i]));
         }
     }
 
     #[inline(always)]
+    fn twist_pair<F: Modulus>(self, a: &mut [Vector<F>; 2], b: &mut [Vector<F>; 2], w: &[Single<F>; 2]) {
+        let settled = [self.settle(b[0]).0, self.settle(b[1]).0];
+        let turned = montgomery::<F, 2>(settled, [constant(w[0].0), constant(w[1].0)]);
+        for k in 0..2 {
+            for i in 0..LIMBS {
+                (a[k].0[i], b[k].0[i]) = (add(a[k].0[i], turned[k][i]), sub(a[k].0[i], turned[k][i]));
+            }
+        }
+    }
+
+    #[inline(always)]
     fn settle<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
         let offset = constant(F::LAZY_P);
-        Vector(normalize(from_fn(|i| add(vector.0[i], offset[i]))), PhantomData)
+        Vector(normalize(each!(LIMBS, i => add(vector.0[i], offset[i]))), PhantomData)
     }
 
     #[inline(always)]
     fn transpose<F: Modulus>(self, vectors: [Vector<F>; LANES]) -> [Vector<F>; LANES] {
-        let limbs: [[__m512i; LANES]; LIMBS] = from_fn(|limb| transpose(vectors.map(|vector| vector.0[limb])));
-        from_fn(|lane| Vector(limbs.map(|limb| limb[lane]), PhantomData))
+        let mut transposed = vectors;
+        for limb in 0..LIMBS {
+            let rows = transpose(each!(LANES, lane => vectors[lane].0[limb]));
+            for lane in 0..LANES {
+                transposed[lane].0[limb] = rows[lane];
+            }
+        }
+        transposed
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The lanes' methods
 //! are inlined into the kernel, and a kernel's own functions must be too (`#[inline(always)]`): a function that is not would be
-//! compiled without those instructions.
+//! compiled without those instructions. A closure is such a function, so that `array::from_fn`, `map` and the like must not compute with
+//! vectors in a kernel: loops do.
 //!
 //! # Residues
 //! A vector's elements are Montgomery residues with R = 2^256, as in memory, but they need not be below p. A bound in
@@ -67,8 +68,14 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The elements as they are: below p.
     fn load<F: Modulus>(self, source: &[F; LANES]) -> Self::Vector<F>;
 
+    /// As [`load`](Self::load), from eight places.
+    fn gather<F: Modulus>(self, elements: [&F; LANES]) -> Self::Vector<F>;
+
     /// Reduces and stores.
     fn store<F: Modulus>(self, vector: Self::Vector<F>, target: &mut [F; LANES]);
+
+    /// Stores residues below p.
+    fn store_reduced<F: Modulus>(self, vector: Self::Vector<F>, target: &mut [F; LANES]);
 
     /// The elements in canonical words, not in Montgomery form: word i of every element stands in row i.
     fn canonical_words<F: Modulus>(self, vector: Self::Vector<F>) -> [[u64; LANES]; 4];
@@ -100,8 +107,14 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// a - b for b up to 4·p; adds 4·p to the bound of a.
     fn sub<F: Modulus>(self, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
 
+    /// a - b - c for b and c up to 4·p; adds 8·p to the bound of a.
+    fn sub_both<F: Modulus>(self, a: Self::Vector<F>, b: Self::Vector<F>, c: Self::Vector<F>) -> Self::Vector<F>;
+
     /// a·b. With a below α·p, and b counting as β·p, the product is below (1 + α·β/84)·p.
     fn mul<F: Modulus>(self, a: Self::Vector<F>, b: Self::Factor<F>) -> Self::Vector<F>;
+
+    /// Two products as [`mul`](Self::mul) makes them, faster than one after the other: a single one waits for itself.
+    fn mul_pair<F: Modulus>(self, a: [Self::Vector<F>; 2], b: [Self::Factor<F>; 2]) -> [Self::Vector<F>; 2];
 
     /// Brings any residue below p.
     fn reduce<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
@@ -119,6 +132,14 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// `(a + w·b, a - w·b)`, in the lazy form; w below p. Residues may be negative here, between -32·p and 32·p; the absolute
     /// value grows by 2·p.
     fn twist<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>, w: &Self::Single<F>);
+
+    /// [`twist`](Self::twist) of two pairs.
+    fn twist_pair<F: Modulus>(
+        self,
+        a: &mut [Self::Vector<F>; 2],
+        b: &mut [Self::Vector<F>; 2],
+        w: &[Self::Single<F>; 2],
+    );
 
     /// From the lazy form to an ordinary vector below 64·p.
     fn settle<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
@@ -177,10 +198,27 @@ macro_rules! with_lanes {
 }
 pub(super) use with_lanes;
 
+/// The inverses of eight elements that are not zero, with one inversion.
+pub(super) fn invert_lanes<F: Modulus>(elements: [F; LANES]) -> [F; LANES] {
+    let mut prefixes = [F::ONE; LANES];
+    for lane in 1..LANES {
+        prefixes[lane] = prefixes[lane - 1] * elements[lane - 1];
+    }
+    // A product of elements that are not zero.
+    let mut inverse = (prefixes[LANES - 1] * elements[LANES - 1]).invert().unwrap_or(F::ZERO);
+    let mut inverses = [F::ZERO; LANES];
+    for lane in (0..LANES).rev() {
+        inverses[lane] = inverse * prefixes[lane];
+        inverse *= elements[lane];
+    }
+    inverses
+}
+
 /// The words of elements in memory.
 ///
 /// Elements are `struct F([u64; 4])` in their own crate, little-endian words in Montgomery form.
 #[allow(unsafe_code)]
+#[inline(always)]
 pub(super) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
     const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
     // SAFETY: equal size and alignment; a type of that size cannot but consist of its four words, without padding, and a word has
@@ -190,6 +228,7 @@ pub(super) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
 
 /// As [`as_words`], to write. Words written must be below p.
 #[allow(unsafe_code)]
+#[inline(always)]
 pub(super) fn as_words_mut<F: Modulus>(elements: &mut [F]) -> &mut [Words] {
     const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
     // SAFETY: as for `as_words`; any four words are a value of the type, and the borrow is exclusive.

@@ -29,6 +29,16 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn gather<F: Modulus>(self, elements: [&F; LANES]) -> [F; LANES] {
+        elements.map(|element| *element)
+    }
+
+    #[inline(always)]
+    fn store_reduced<F: Modulus>(self, vector: [F; LANES], target: &mut [F; LANES]) {
+        *target = vector;
+    }
+
+    #[inline(always)]
     fn store<F: Modulus>(self, vector: [F; LANES], target: &mut [F; LANES]) {
         *target = vector;
     }
@@ -91,8 +101,18 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn sub_both<F: Modulus>(self, a: [F; LANES], b: [F; LANES], c: [F; LANES]) -> [F; LANES] {
+        from_fn(|lane| a[lane] - b[lane] - c[lane])
+    }
+
+    #[inline(always)]
     fn mul<F: Modulus>(self, a: [F; LANES], b: [F; LANES]) -> [F; LANES] {
         from_fn(|lane| a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn mul_pair<F: Modulus>(self, a: [[F; LANES]; 2], b: [[F; LANES]; 2]) -> [[F; LANES]; 2] {
+        [self.mul(a[0], b[0]), self.mul(a[1], b[1])]
     }
 
     #[inline(always)]
@@ -123,6 +143,12 @@ impl Lanes for Portable {
             let turned = *b * w;
             (*a, *b) = (*a + turned, *a - turned);
         }
+    }
+
+    #[inline(always)]
+    fn twist_pair<F: Modulus>(self, a: &mut [[F; LANES]; 2], b: &mut [[F; LANES]; 2], w: &[F; 2]) {
+        self.twist(&mut a[0], &mut b[0], &w[0]);
+        self.twist(&mut a[1], &mut b[1], &w[1]);
     }
 
     #[inline(always)]

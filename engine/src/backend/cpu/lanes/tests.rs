@@ -43,6 +43,10 @@ impl<F: Modulus, L: Lanes> Kernel<L> for Comparison<F> {
             assert_eq!(stored(lanes, x), *a);
             assert_eq!(stored(lanes, lanes.splat(a[0])), [a[0]; LANES]);
             assert_eq!(stored(lanes, lanes.reduce(x)), *a);
+            assert_eq!(stored(lanes, lanes.gather(a.each_ref())), *a);
+            let mut reduced = [F::ONE; LANES];
+            lanes.store_reduced(lanes.reduce(lanes.sub(x, x)), &mut reduced);
+            assert_eq!(reduced, [F::ZERO; LANES]);
             let words = lanes.canonical_words(x);
             for (lane, element) in a.iter().enumerate() {
                 let bytes: Vec<u8> = words.iter().flat_map(|word| word[lane].to_le_bytes()).collect();
@@ -63,10 +67,14 @@ fn binary<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     let product: [F; LANES] = from_fn(|i| a[i] * b[i]);
     assert_eq!(stored(lanes, lanes.add(x, y)), from_fn(|i| a[i] + b[i]));
     assert_eq!(stored(lanes, lanes.sub(x, y)), from_fn(|i| a[i] - b[i]));
+    assert_eq!(stored(lanes, lanes.sub_both(x, y, x)), from_fn(|i| -b[i]));
     assert_eq!(stored(lanes, lanes.mul(x, lanes.load_factor(b))), product);
     assert_eq!(stored(lanes, lanes.mul(x, lanes.factor(y))), product);
     assert_eq!(stored(lanes, lanes.mul(x, lanes.factors(b))), product);
     assert_eq!(stored(lanes, lanes.mul(x, lanes.broadcast(&L::single(b[3])))), from_fn(|i| a[i] * b[3]));
+    let squares = lanes.mul_pair([x, y], [lanes.load_factor(a), lanes.load_factor(b)]);
+    assert_eq!(stored(lanes, squares[0]), from_fn(|i| a[i].square()));
+    assert_eq!(stored(lanes, squares[1]), from_fn(|i| b[i].square()));
     let scaled = lanes.load(&b.map(|element| element * F::from(L::SCALE)));
     assert_eq!(stored(lanes, lanes.mul(x, lanes.scaled_factor(scaled))), product);
     // As far from reduced as is allowed: 16·5 counts 80 in the bound.
@@ -97,7 +105,7 @@ fn turns<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
     for pair in samples.windows(2) {
         let ([mut a, mut b], w) = ([pair[0], pair[1]], pair[1][5]);
         let (mut x, mut y) = (lanes.load(&a), lanes.load(&b));
-        for layer in 0..14 {
+        for layer in 0..13 {
             if layer < 2 {
                 lanes.cross::<F>(&mut x, &mut y);
                 (a, b) = (from_fn(|i| a[i] + b[i]), from_fn(|i| a[i] - b[i]));
@@ -106,6 +114,10 @@ fn turns<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
                 (a, b) = (from_fn(|i| a[i] + w * b[i]), from_fn(|i| a[i] - w * b[i]));
             }
         }
+        let (mut first, mut second) = ([x, y], [y, x]);
+        lanes.twist_pair(&mut first, &mut second, &[L::single(w), L::single(a[3])]);
+        assert_eq!(stored(lanes, lanes.settle(first[0])), from_fn(|i| a[i] + w * b[i]));
+        assert_eq!(stored(lanes, lanes.settle(second[1])), from_fn(|i| b[i] - a[3] * a[i]));
         assert_eq!(stored(lanes, lanes.settle(x)), a);
         assert_eq!(stored(lanes, lanes.settle(y)), b);
     }

@@ -1,97 +1,108 @@
-//! Signed digits and the sort of digits by bucket.
+//! Signed digits, eight scalars at a time.
+//!
+//! The smaller of v and p - v is decomposed, so there are as many digits as its size demands: small scalars of either sign have few,
+//! and cost as little.
 
+use super::super::lanes::{Kernel, LANES, Lanes, Modulus};
 use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::field::Words;
 
-/// The modulus p, least significant limb first.
-const MODULUS: [u64; 4] = [0x43e1_f593_f000_0001, 0x2833_e848_79b9_7091, 0xb850_45b6_8181_585d, 0x3064_4e72_e131_a029];
+/// Eight digits, one of each scalar, all of the same window.
+pub(super) type Digits = [i32; LANES];
 
-/// The non-zero digits d_w of `scalar = Σ_w d_w·2^{bits·w} mod p`, each in [-2^{bits-1}, 2^{bits-1}], as (w, d_w).
+/// Writes the digits d_w of `scalar = Σ_w d_w·2^{bits·w} mod p`, each in [-2^{bits-1}, 2^{bits-1}], of eight scalars at a time: window
+/// by window, up to the last in which one of them has a digit. `lengths` gets the number of windows of each eight.
 ///
-/// The smaller of v and p - v is decomposed, so there are as many digits as its size demands. It is below 2^253, so the
-/// last of `ceil(254 / bits)` windows absorbs its carry.
-pub(super) fn signed_digits(scalar: &Fr, bits: usize) -> impl Iterator<Item = (usize, i32)> {
-    let (mut rest, negative) = magnitude(scalar);
+/// Absolute values are below 2^253, so the last of `ceil(254 / bits)` windows absorbs its carry.
+pub(super) struct Decompose<'a> {
+    pub(super) scalars: &'a [Fr],
+    pub(super) bits: usize,
+    pub(super) digits: &'a mut Vec<Digits>,
+    pub(super) lengths: &'a mut Vec<u8>,
+}
+
+impl<L: Lanes> Kernel<L> for Decompose<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: L) {
+        for chunk in self.scalars.chunks(LANES) {
+            let mut padded = [Fr::default(); LANES];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            let mut words = lanes.canonical_words(lanes.load(&padded));
+            let negative = magnitudes(&mut words);
+            let windows = decompose(&words, &negative, self.bits, self.digits);
+            self.lengths.push(windows);
+        }
+    }
+}
+
+/// Replaces v by the smaller of v and p - v; tells where it was the latter.
+#[inline(always)]
+fn magnitudes(words: &mut [[u64; LANES]; 4]) -> [bool; LANES] {
+    const P: Words = Fr::MONTGOMERY.modulus;
+    /// (p - 1) / 2
+    const HALF: Words = [P[0] >> 1 | P[1] << 63, P[1] >> 1 | P[2] << 63, P[2] >> 1 | P[3] << 63, P[3] >> 1];
+    let mut negative = [false; LANES];
+    for lane in 0..LANES {
+        let mut borrow = false;
+        for i in 0..4 {
+            let (rest, first) = HALF[i].overflowing_sub(words[i][lane]);
+            borrow = first | rest.overflowing_sub(u64::from(borrow)).1;
+        }
+        // HALF - v is negative.
+        negative[lane] = borrow;
+        let mut borrow = false;
+        for i in 0..4 {
+            let (rest, first) = P[i].overflowing_sub(words[i][lane]);
+            let (rest, second) = rest.overflowing_sub(u64::from(borrow));
+            borrow = first | second;
+            words[i][lane] = if negative[lane] { rest } else { words[i][lane] };
+        }
+    }
+    negative
+}
+
+/// Appends the digits of eight absolute values; returns the number of windows.
+#[inline(always)]
+fn decompose(words: &[[u64; LANES]; 4], negative: &[bool; LANES], bits: usize, digits: &mut Vec<Digits>) -> u8 {
+    let length = bit_length(words);
+    // The carry out of the top bits needs a place.
+    let windows = (length + 1).div_ceil(bits) * usize::from(length > 0);
     let (mask, half) = ((1u64 << bits) - 1, 1u64 << (bits - 1));
-    let mut carry = 0;
-    let mut window = 0;
-    std::iter::from_fn(move || {
-        while rest != [0; 4] || carry != 0 {
-            let digit = (rest[0] & mask) + carry;
-            rest = shift_right(rest, bits);
-            carry = u64::from(digit > half);
-            window += 1;
-            if digit & mask != 0 {
-                let digit = digit as i32 - ((carry as i32) << bits);
-                return Some((window - 1, if negative { -digit } else { digit }));
-            }
+    let mut carry = [0u64; LANES];
+    for window in 0..windows {
+        let (word, shift) = (window * bits / 64, window * bits % 64);
+        // Windows may reach past the last word, where there are zeros.
+        let zeros = [0; LANES];
+        let low = words.get(word).unwrap_or(&zeros);
+        let high = if shift + bits > 64 { words.get(word + 1).unwrap_or(&zeros) } else { &zeros };
+        let mut row = [0; LANES];
+        for lane in 0..LANES {
+            // A shift by 64 - shift in two steps: shift may be 0.
+            let value = (low[lane] >> shift | high[lane] << 1 << (63 - shift)) & mask;
+            let digit = value + carry[lane];
+            carry[lane] = u64::from(digit > half);
+            let signed = digit as i32 - ((carry[lane] as i32) << bits);
+            row[lane] = if negative[lane] { -signed } else { signed };
         }
-        None
-    })
+        digits.push(row);
+    }
+    windows as u8
 }
 
-/// The smaller of v and p - v, and whether it is the latter.
-fn magnitude(scalar: &Fr) -> ([u64; 4], bool) {
-    let value = <[u64; 4]>::from(*scalar);
-    let mut negated = [0; 4];
-    let mut borrow = false;
-    for i in 0..4 {
-        let (difference, first) = MODULUS[i].overflowing_sub(value[i]);
-        let (difference, second) = difference.overflowing_sub(u64::from(borrow));
-        negated[i] = difference;
-        borrow = first || second;
-    }
-    if negated.iter().rev().lt(value.iter().rev()) { (negated, true) } else { (value, false) }
-}
-
-fn shift_right(limbs: [u64; 4], bits: usize) -> [u64; 4] {
-    let up = 64 - bits;
-    [
-        limbs[0] >> bits | limbs[1] << up,
-        limbs[1] >> bits | limbs[2] << up,
-        limbs[2] >> bits | limbs[3] << up,
-        limbs[3] >> bits,
-    ]
-}
-
-/// Table entries, each with a sign in its lowest bit, grouped by key.
-#[derive(Debug)]
-pub(super) struct Bucketed {
-    counts: Vec<u32>,
-    unsorted: Vec<(u32, u32)>,
-}
-
-impl Bucketed {
-    /// For keys below `keys`.
-    pub(super) fn new(keys: usize) -> Self {
-        Bucketed { counts: vec![0; keys], unsorted: Vec::new() }
-    }
-
-    /// Adds table entry `index` (below 2^31), negated if so said, to the bucket `key`.
-    pub(super) fn push(&mut self, key: u32, index: usize, negative: bool) {
-        self.counts[key as usize] += 1;
-        self.unsorted.push((key, (index as u32) << 1 | u32::from(negative)));
-    }
-
-    /// Keys in ascending order and their entries.
-    pub(super) fn sort(mut self) -> (Vec<u32>, Vec<u32>) {
-        let mut next = 0;
-        for count in &mut self.counts {
-            next += std::mem::replace(count, next);
-        }
-        let mut keys = vec![0; self.unsorted.len()];
-        let mut entries = vec![0; self.unsorted.len()];
-        for (key, entry) in self.unsorted {
-            let position = self.counts[key as usize] as usize;
-            self.counts[key as usize] += 1;
-            keys[position] = key;
-            entries[position] = entry;
-        }
-        (keys, entries)
-    }
+/// Bits of the longest of eight integers.
+#[inline(always)]
+fn bit_length(words: &[[u64; LANES]; 4]) -> usize {
+    let joined = words.map(|row| row.into_iter().fold(0, |all, word| all | word));
+    let top = joined.iter().rposition(|word| *word != 0);
+    top.map_or(0, |word| 64 * word + 64 - joined[word].leading_zeros() as usize)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::lanes::{Processor, with_lanes};
+    use super::super::plan::SCALAR_BITS;
     use super::*;
     use ff::{Field, PrimeField};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -101,18 +112,38 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut scalars = vec![Fr::ZERO, Fr::ONE, -Fr::ONE, Fr::TWO_INV, -Fr::TWO_INV, Fr::from(128), -Fr::from(129)];
         scalars.extend((0..200).map(|_| Fr::random(&mut rng)));
+        scalars.extend((0..16).map(|i| Fr::from(i * i)));
         for bits in 4..=17 {
-            for scalar in &scalars {
-                let mut sum = Fr::ZERO;
-                for (window, digit) in signed_digits(scalar, bits) {
-                    assert!(window < 254usize.div_ceil(bits));
-                    assert!(digit != 0 && digit.unsigned_abs() <= 1 << (bits - 1));
-                    let magnitude = Fr::from(u64::from(digit.unsigned_abs()));
-                    let signed = if digit < 0 { -magnitude } else { magnitude };
-                    sum += signed * Fr::from(2).pow_vartime([(bits * window) as u64]);
+            let (mut digits, mut lengths) = (Vec::new(), Vec::new());
+            let work = Decompose { scalars: &scalars, bits, digits: &mut digits, lengths: &mut lengths };
+            with_lanes!(Processor::detect(), lanes => lanes.run(work));
+            let mut rows = digits.iter();
+            for (chunk, windows) in scalars.chunks(LANES).zip(&lengths) {
+                assert!(usize::from(*windows) <= SCALAR_BITS.div_ceil(bits));
+                let rows: Vec<&Digits> = rows.by_ref().take(usize::from(*windows)).collect();
+                for (lane, scalar) in chunk.iter().enumerate() {
+                    let mut sum = Fr::ZERO;
+                    for (window, row) in rows.iter().enumerate() {
+                        assert!(row[lane].unsigned_abs() <= 1 << (bits - 1));
+                        let magnitude = Fr::from(u64::from(row[lane].unsigned_abs()));
+                        let signed = if row[lane] < 0 { -magnitude } else { magnitude };
+                        sum += signed * Fr::from(2).pow_vartime([(bits * window) as u64]);
+                    }
+                    assert_eq!(sum, *scalar, "{bits} bits");
                 }
-                assert_eq!(sum, *scalar, "{bits} bits");
             }
+            assert!(rows.next().is_none());
         }
+    }
+
+    #[test]
+    fn small_scalars_of_either_sign_have_few_digits() {
+        let scalars: Vec<Fr> =
+            (-64i64..64).map(|i| if i < 0 { -Fr::from(i.unsigned_abs()) } else { Fr::from(i as u64) }).collect();
+        let (mut digits, mut lengths) = (Vec::new(), Vec::new());
+        let work = Decompose { scalars: &scalars, bits: 8, digits: &mut digits, lengths: &mut lengths };
+        with_lanes!(Processor::detect(), lanes => lanes.run(work));
+        assert!(lengths.iter().all(|windows| *windows == 1));
+        assert_eq!(digits.as_flattened(), (-64..64).collect::<Vec<i32>>());
     }
 }

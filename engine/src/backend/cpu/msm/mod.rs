@@ -4,28 +4,47 @@
 //! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w
 //! of scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every
 //! digit goes to one set of buckets; with fewer levels than digits there are several sets, joined by doublings at the
-//! end. The cost follows the digits that are not zero, so small scalars are cheap without a path of their own.
+//! end. The cost follows the digits that are not zero, so small scalars are cheap without a path of their own, and so are columns
+//! of small scalars that end in a few random rows.
+//!
+//! | step | file |
+//! |---|---|
+//! | width of the windows, levels of the table | `plan.rs` |
+//! | scalars to digits, eight at a time | `digits.rs` |
+//! | digits sorted by bucket, many columns at once where they are short | `jobs.rs` |
+//! | sums of buckets, eight additions at a time | `buckets.rs`, `point.rs` |
+//! | weighted sums of buckets | `weighted.rs` |
 
-mod batch_affine;
+mod buckets;
 mod digits;
+mod jobs;
 mod plan;
+mod point;
 mod weighted;
 
+use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
-use digits::{Bucketed, signed_digits};
+use buckets::Summation;
 use group::{Curve, Group};
 use halo2curves::bn256::{Fr, G1, G1Affine};
+use jobs::{Column, Rows};
 use plan::Plan;
+use point::{DOUBLED, Double, Point};
 use rayon::prelude::*;
+
+/// Sums of buckets that are kept at a time, of all columns together: 64 MiB.
+const KEPT_SUMS: usize = 1 << 20;
 
 /// Points and their precomputed multiples, in host memory.
 pub struct CpuBases {
     len: usize,
     plan: Plan,
     /// Level by level: entry `level·len + i` is `2^{level·plan.level_bits()}·G_i`.
-    table: Vec<G1Affine>,
+    table: Vec<Point>,
+    /// Whether a row's point is the identity; empty where none is.
+    identities: Vec<bool>,
 }
 
 impl std::fmt::Debug for CpuBases {
@@ -38,16 +57,13 @@ impl MsmOps for Cpu {
     type Bases = CpuBases;
 
     fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<CpuBases> {
-        let len = points.len();
-        let plan = Plan::choose(len, table_budget_bytes / size_of::<G1Affine>());
-        let mut table = Vec::with_capacity(plan.levels() * len);
-        table.extend_from_slice(points);
-        let mut level = points.to_vec();
-        for _ in 1..plan.levels() {
-            batch_affine::double_all(&mut level, plan.level_bits());
-            table.extend_from_slice(&level);
+        let plan = Plan::choose(points.len(), table_budget_bytes / size_of::<Point>());
+        let table = with_lanes!(self.processor, lanes => table(lanes, &plan, points));
+        let mut identities: Vec<bool> = table[..points.len()].iter().map(Point::is_identity).collect();
+        if !identities.contains(&true) {
+            identities = Vec::new();
         }
-        Ok(CpuBases { len, plan, table })
+        Ok(CpuBases { len: points.len(), plan, table, identities })
     }
 
     fn bases_len(&self, bases: &CpuBases) -> usize {
@@ -58,8 +74,9 @@ impl MsmOps for Cpu {
         if let Some(column) = columns.iter().find(|column| column.0.len() > bases.len) {
             return Err(BackendError::TooFewBases { scalars: column.0.len(), bases: bases.len });
         }
-        let sums: Vec<G1> = columns.par_iter().map(|column| bases.sum(column.0.iter().enumerate())).collect();
-        Ok(normalize(&sums))
+        let columns: Vec<Column<'_>> =
+            columns.iter().map(|column| Column { scalars: &column.0, rows: Rows::From(0) }).collect();
+        Ok(normalize(&with_lanes!(self.processor, lanes => bases.sum(lanes, &columns))))
     }
 
     fn msm_rows(&self, bases: &CpuBases, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine> {
@@ -70,7 +87,9 @@ impl MsmOps for Cpu {
         if let Some(row) = rows.iter().find(|row| **row >= bases.len) {
             return Err(BackendError::TooFewBases { scalars: row + 1, bases: bases.len });
         }
-        Ok(bases.sum(rows.iter().copied().zip(scalars)).to_affine())
+        let column = Column { scalars, rows: Rows::Listed(rows) };
+        let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, &[column]));
+        Ok(sums.into_iter().next().unwrap_or_else(G1::identity).to_affine())
     }
 }
 
@@ -80,30 +99,27 @@ fn normalize(sums: &[G1]) -> Vec<G1Affine> {
     affine
 }
 
+/// The points and their multiples, level by level.
+fn table<L: Lanes>(lanes: L, plan: &Plan, points: &[G1Affine]) -> Vec<Point> {
+    let mut table = Vec::with_capacity(plan.levels() * points.len());
+    table.par_extend(points.par_iter().map(Point::new::<L>));
+    for level in 1..plan.levels() {
+        table.extend_from_within((level - 1) * points.len()..);
+        let doubled = table[level * points.len()..].par_chunks_mut(DOUBLED);
+        doubled.for_each(|points| lanes.run(Double { points, times: plan.level_bits() }));
+    }
+    table
+}
+
 impl CpuBases {
-    /// `Σ scalar·G_row` over the given pairs.
-    fn sum<'a>(&self, terms: impl Iterator<Item = (usize, &'a Fr)>) -> G1 {
-        let mut bucketed = Bucketed::new(self.plan.keys());
-        for (row, scalar) in terms {
-            if batch_affine::is_identity(&self.table[row]) {
-                continue;
-            }
-            for (window, digit) in signed_digits(scalar, self.plan.window_bits) {
-                let (level, set) = self.plan.split(window);
-                let key = self.plan.key(set, digit.unsigned_abs());
-                bucketed.push(key, level * self.len + row, digit < 0);
-            }
-        }
-        let (keys, entries) = bucketed.sort();
-        let sums = batch_affine::sum_by_key(&self.table, keys, entries);
-        let sets = weighted::weighted_sums(&self.plan, &sums);
-        sets.iter().rev().fold(G1::identity(), |acc, set| {
-            let shifted = if bool::from(acc.is_identity()) {
-                acc
-            } else {
-                (0..self.plan.window_bits).fold(acc, |acc, _| acc.double())
-            };
-            shifted + set
-        })
+    /// `Σ scalar·G_row` for each column.
+    fn sum<L: Lanes>(&self, lanes: L, columns: &[Column<'_>]) -> Vec<G1> {
+        let summation = Summation::new(lanes);
+        let together = (KEPT_SUMS / self.plan.keys()).max(1);
+        let sums = columns.chunks(together).flat_map(|columns| {
+            let buckets = self.bucket_sums(lanes, &summation, columns);
+            weighted::weighted_sums(&summation, &self.plan, columns.len(), &buckets)
+        });
+        sums.collect()
     }
 }

@@ -1,7 +1,10 @@
 //! How digits map to precomputed levels and sets of buckets.
 
 /// Bits of the absolute value of a scalar in (-p/2, p/2], plus one for the sign of its top digit.
-const SCALAR_BITS: usize = 254;
+pub(super) const SCALAR_BITS: usize = 254;
+
+/// Digits that are sorted by bucket at a time: as integers they fill 4 MiB, and as many again sorted.
+const PART: usize = 1 << 20;
 
 /// Window width and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +29,7 @@ impl Plan {
     }
 
     /// Digits of a full-size scalar.
-    fn windows(&self) -> usize {
+    pub(super) fn windows(&self) -> usize {
         SCALAR_BITS.div_ceil(self.window_bits)
     }
 
@@ -55,20 +58,20 @@ impl Plan {
         self.sets * self.buckets()
     }
 
-    /// The key of a set's bucket.
-    pub(super) fn key(&self, set: usize, magnitude: u32) -> u32 {
-        (set * self.buckets()) as u32 + magnitude - 1
-    }
-
     /// (set, magnitude) of a key.
     pub(super) fn bucket(&self, key: u32) -> (usize, usize) {
         (key as usize / self.buckets(), key as usize % self.buckets() + 1)
     }
 
-    /// In affine additions: one per digit, two per bucket for the weighted sum, three for each addition of its tail and
-    /// each doubling between sets, which are projective.
+    /// In affine additions: one for each digit and, for each bucket, two for the weighted sum and one for each further part of the
+    /// points; three for each doubling, which is projective.
     fn cost(&self, points: usize) -> usize {
-        let tail = 4 << self.window_bits.div_ceil(2);
-        points * self.windows() + self.sets * (2 * self.buckets() + 3 * (tail + self.window_bits))
+        let parts = points.div_ceil(self.rows_of_part());
+        points * self.windows() + self.keys() * (1 + parts) + 3 * self.sets * self.window_bits
+    }
+
+    /// Rows whose full-size scalars have at most [`PART`] digits.
+    pub(super) fn rows_of_part(&self) -> usize {
+        PART / self.windows()
     }
 }

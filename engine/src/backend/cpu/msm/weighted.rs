@@ -1,56 +1,84 @@
-//! The weighted sum of buckets, Σ_b b·B_b.
+//! The weighted sums of buckets, `Σ_b b·B_b` for each set of buckets of each column.
 //!
-//! With b = 2^h·row + column it is 2^h·Σ_row row·R_row + Σ_column column·C_column, where R and C are the sums of the
-//! buckets by row and by column. Those are plain sums, taken by shared-inversion additions; only the two short weighted
-//! sums that remain, of about the square root of the number of buckets, use projective additions.
+//! A weight is two halves of its bits. The buckets are summed by either half of their weight, twice as many additions as there are
+//! buckets; then those sums by each bit that their half has set: a few more. What is left of a column is one point for each bit
+//! of a scalar's digit, joined by as many doublings, the only additions that are not batched.
 
-use super::batch_affine::{Sums, sum_by_key};
+use super::super::lanes::Lanes;
+use super::buckets::{Sorted, Summation, Sums};
 use super::plan::Plan;
+use super::point::{Point, Signed};
 use group::Group;
 use halo2curves::bn256::G1;
+use rayon::prelude::*;
 
-/// The weighted sum of each set of buckets.
-pub(super) fn weighted_sums(plan: &Plan, buckets: &Sums) -> Vec<G1> {
-    let largest = buckets.keys.iter().map(|key| plan.bucket(*key).1).max().unwrap_or(0);
-    let column_bits = (usize::BITS - largest.leading_zeros()).div_ceil(2);
-    let columns = 1usize << column_bits;
-    let rows = (largest >> column_bits) + 1;
-    let row_sums = sum_groups(plan, buckets, rows, |weight| weight >> column_bits);
-    let column_sums = sum_groups(plan, buckets, columns, |weight| weight % columns);
-    let by_row = ladder(plan, &row_sums, rows);
-    let by_column = ladder(plan, &column_sums, columns);
-    let join = |(row, column): (G1, G1)| (0..column_bits).fold(row, |acc, _| acc.double()) + column;
-    by_row.into_iter().zip(by_column).map(join).collect()
+/// The scalar multiplications' results, from the sums of the buckets of so many columns. Column i's keys start at
+/// `i·plan.keys()`.
+pub(super) fn weighted_sums<L: Lanes>(
+    summation: &Summation<L>,
+    plan: &Plan,
+    columns: usize,
+    buckets: &Sums,
+) -> Vec<G1> {
+    let weights = Halves { low_bits: plan.window_bits / 2, high_bits: plan.window_bits - plan.window_bits / 2 };
+    let sets = columns * plan.sets;
+    let keys = sets * weights.keys();
+    let by_half = buckets.keys.iter().zip(0..).flat_map(|(key, index)| {
+        let (set, weight) = plan.bucket(*key);
+        weights.split(weight).map(move |place| (set, place, index))
+    });
+    let by_half = by_half.filter_map(|(set, (place, value), index)| {
+        (value != 0).then_some(((set * weights.keys() + place + value) as u32, Signed::new(index, false)))
+    });
+    let halves = summation.sum(&buckets.points, Sorted::new(keys, by_half));
+    let by_bit = halves.keys.iter().zip(0..).flat_map(|(key, index)| {
+        let (set, place) = (*key as usize / weights.keys(), *key as usize % weights.keys());
+        weights.bits(place).map(move |bit| ((set * plan.window_bits + bit) as u32, Signed::new(index, false)))
+    });
+    let bits = summation.sum(&halves.points, Sorted::new(sets * plan.window_bits, by_bit));
+    horner::<L>(plan.sets * plan.window_bits, columns, &bits)
 }
 
-/// Sums the buckets of each set by `group(weight)`, below `groups`; key `set·groups + group`.
-fn sum_groups(plan: &Plan, buckets: &Sums, groups: usize, group: impl Fn(usize) -> usize) -> Sums {
-    let key_of = |key: u32| {
-        let (set, weight) = plan.bucket(key);
-        (set * groups + group(weight)) as u32
-    };
-    // Group 0 has weight 0 and counts for nothing.
-    let mut keyed: Vec<(u32, u32)> = (buckets.keys.iter().zip(0u32..))
-        .map(|(key, index)| (key_of(*key), index << 1))
-        .filter(|(key, _)| !(*key as usize).is_multiple_of(groups))
-        .collect();
-    keyed.sort_unstable();
-    let (keys, entries) = keyed.into_iter().unzip();
-    sum_by_key(&buckets.points, keys, entries)
+/// Both halves of weights, by places: those of the low half, then those of the high one.
+#[derive(Debug, Clone, Copy)]
+struct Halves {
+    low_bits: usize,
+    high_bits: usize,
 }
 
-/// `Σ_weight weight·point` for each set, by running sums from the heaviest down.
-fn ladder(plan: &Plan, sums: &Sums, groups: usize) -> Vec<G1> {
-    let mut results = vec![G1::identity(); plan.sets];
-    let mut next = sums.keys.iter().zip(&sums.points).rev().peekable();
-    for (set, result) in results.iter_mut().enumerate().rev() {
-        let mut running = G1::identity();
-        for weight in (1..groups).rev() {
-            if let Some((_, point)) = next.next_if(|(key, _)| **key as usize == set * groups + weight) {
-                running += point;
-            }
-            *result += running;
-        }
+impl Halves {
+    const fn keys(self) -> usize {
+        (1 << self.low_bits) + (1 << self.high_bits)
     }
-    results
+
+    /// Where each half's places start, and the half's value.
+    const fn split(self, weight: usize) -> [(usize, usize); 2] {
+        [(0, weight & ((1 << self.low_bits) - 1)), (1 << self.low_bits, weight >> self.low_bits)]
+    }
+
+    /// The bits of weights that a place has set.
+    fn bits(self, place: usize) -> impl Iterator<Item = usize> + Clone {
+        let (value, first) = match place.checked_sub(1 << self.low_bits) {
+            Some(value) => (value, self.low_bits),
+            None => (place, 0),
+        };
+        (0..self.high_bits.max(self.low_bits)).filter(move |bit| value >> bit & 1 == 1).map(move |bit| first + bit)
+    }
+}
+
+/// `Σ_i 2^i·P_i` for each column; column c's point i has the key `c·bits + i`.
+fn horner<L: Lanes>(bits: usize, columns: usize, sums: &Sums) -> Vec<G1> {
+    let column = |column: usize| {
+        let range = |bound: usize| sums.keys.partition_point(|key| (*key as usize) < bound);
+        let (start, end) = (range(column * bits), range((column + 1) * bits));
+        let mut points = sums.keys[start..end].iter().zip(&sums.points[start..end]).rev().peekable();
+        (column * bits..(column + 1) * bits).rev().fold(G1::identity(), |acc, key| {
+            let doubled = if bool::from(acc.is_identity()) { acc } else { acc.double() };
+            match points.next_if(|(next, _)| **next as usize == key) {
+                Some((_, point)) => doubled + Point::to_affine::<L>(*point),
+                None => doubled,
+            }
+        })
+    };
+    (0..columns).into_par_iter().map(column).collect()
 }

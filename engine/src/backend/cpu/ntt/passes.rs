@@ -12,7 +12,6 @@ use super::super::shared::Shared;
 use super::domain::{Domain, Layers};
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::array::from_fn;
 use std::ops::Range;
 
 /// log2 of the vectors that a transform works on at a time: 20 KiB, which stay in the first-level cache.
@@ -87,10 +86,11 @@ impl<L: Lanes> Kernel<L> for FirstPass<'_, L> {
             decimate(lanes, &self.domain.first, &mut buffer);
             for (row_block, vectors) in buffer.as_chunks::<LANES>().0.iter().enumerate() {
                 // Lazy residues settle below 64·p; their products with factors below p are below 2·p.
-                let turned = from_fn(|i| {
+                let mut turned = *vectors;
+                for (i, vector) in turned.iter_mut().enumerate() {
                     let factor = self.domain.between[(row_block * LANES + i) * (columns / LANES) + block];
-                    lanes.mul(lanes.settle(vectors[i]), factor)
-                });
+                    *vector = lanes.mul(lanes.settle(*vector), factor);
+                }
                 for (i, vector) in lanes.transpose(turned).into_iter().enumerate() {
                     let place = row_block * columns + reverse(column + i, column_log);
                     // SAFETY: each block of columns has places of its own, and no block is done twice.
@@ -156,8 +156,16 @@ fn join_blocks<L: Lanes>(lanes: L, layers: &Layers<L>, layer: u32, vectors: &mut
         for (a, b) in low[..skipped].iter_mut().zip(&mut high[..skipped]) {
             lanes.cross::<Fr>(a, b);
         }
-        for ((a, b), w) in low[skipped..].iter_mut().zip(&mut high[skipped..]).zip(&factors[skipped..]) {
+        // From here on the rest is even.
+        let paired = if half == 1 { 1 } else { 2 * skipped };
+        for ((a, b), w) in
+            low[skipped..paired].iter_mut().zip(&mut high[skipped..paired]).zip(&factors[skipped..paired])
+        {
             lanes.twist::<Fr>(a, b, w);
+        }
+        let (low, high) = (low[paired..].as_chunks_mut().0, high[paired..].as_chunks_mut().0);
+        for ((a, b), w) in low.iter_mut().zip(high).zip(factors[paired..].as_chunks().0) {
+            lanes.twist_pair::<Fr>(a, b, w);
         }
     }
 }

@@ -1,0 +1,184 @@
+//! From columns of scalars to sums of buckets.
+//!
+//! The digits of a part of a column are sorted by bucket and summed: a job. Columns of few digits share a job, so that their additions
+//! share inversions; a column of many is cut into parts, whose sums of buckets are added up afterwards.
+
+use super::super::lanes::{LANES, Lanes};
+use super::CpuBases;
+use super::buckets::{Run, Sorted, Summation, Sums, runs, start_places};
+use super::digits::{Decompose, Digits};
+use super::plan::Plan;
+use super::point::Signed;
+use ff::PrimeField;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
+/// Digits from which on a job is worth its scheduling, and its additions their inversions.
+const JOB: usize = 1 << 16;
+/// Scalars that tell how long those of a column are.
+const SAMPLED: usize = 32;
+
+/// Which points scalars multiply.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Rows<'a> {
+    /// One after the other, from this one on.
+    From(usize),
+    /// These.
+    Listed(&'a [usize]),
+}
+
+/// Scalars, and their points.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column<'a> {
+    pub(super) scalars: &'a [Fr],
+    pub(super) rows: Rows<'a>,
+}
+
+impl<'a> Column<'a> {
+    /// Parts of at most so many scalars.
+    fn parts(self, len: usize) -> impl Iterator<Item = Column<'a>> {
+        self.scalars.chunks(len).enumerate().map(move |(i, scalars)| {
+            let rows = match self.rows {
+                Rows::From(first) => Rows::From(first + i * len),
+                Rows::Listed(rows) => Rows::Listed(&rows[i * len..]),
+            };
+            Column { scalars, rows }
+        })
+    }
+
+    fn row(&self, index: usize) -> usize {
+        match self.rows {
+            Rows::From(first) => first + index,
+            Rows::Listed(rows) => rows[index],
+        }
+    }
+
+    /// An estimate of the number of digits, from a few scalars.
+    fn digits(&self, plan: &Plan) -> usize {
+        let step = (self.scalars.len() / SAMPLED).max(1);
+        let bits = self.scalars.iter().step_by(step).map(bits).max().unwrap_or(0);
+        self.scalars.len() * bits.div_ceil(plan.window_bits)
+    }
+}
+
+/// Bits of the smaller of a scalar's value and its negative's.
+fn bits(scalar: &Fr) -> usize {
+    let length = |value: Fr| {
+        let bytes = value.to_repr();
+        let top = bytes.as_ref().iter().rposition(|byte| *byte != 0);
+        top.map_or(0, |byte| 8 * byte + 8 - bytes.as_ref()[byte].leading_zeros() as usize)
+    };
+    length(*scalar).min(length(-*scalar))
+}
+
+/// Parts of neighbouring columns, each with its column's number.
+type Job<'a> = Vec<(usize, Column<'a>)>;
+
+impl CpuBases {
+    /// The sums of all columns' buckets; column i's keys start at `i·plan.keys()`.
+    pub(super) fn bucket_sums<L: Lanes>(&self, lanes: L, summation: &Summation<L>, columns: &[Column<'_>]) -> Sums {
+        let jobs = self.jobs(columns);
+        let parts: Vec<Sums> = jobs.par_iter().map(|job| self.run_job(lanes, summation, job)).collect();
+        let mut sums = Sums::default();
+        for part in parts {
+            sums.keys.extend(part.keys);
+            sums.points.extend(part.points);
+        }
+        if sums.keys.is_sorted_by(|a, b| a < b) {
+            return sums;
+        }
+        let entries = sums.keys.iter().zip(0..).map(|(key, index)| (*key, Signed::new(index, false)));
+        let sorted = Sorted::new(columns.len() * self.plan.keys(), entries);
+        summation.sum(&sums.points, sorted)
+    }
+
+    fn jobs<'a>(&self, columns: &[Column<'a>]) -> Vec<Job<'a>> {
+        let mut jobs: Vec<Job<'a>> = Vec::new();
+        let mut filled = JOB;
+        for (number, column) in columns.iter().enumerate() {
+            for part in column.parts(self.plan.rows_of_part()) {
+                let digits = part.digits(&self.plan);
+                match jobs.last_mut() {
+                    Some(job) if filled + digits <= JOB => job.push((number, part)),
+                    _ => {
+                        jobs.push(vec![(number, part)]);
+                        filled = 0;
+                    }
+                }
+                filled += digits;
+            }
+        }
+        jobs
+    }
+
+    fn run_job<L: Lanes>(&self, lanes: L, summation: &Summation<L>, job: &Job<'_>) -> Sums {
+        let first = job.first().map_or(0, |(number, _)| *number);
+        let last = job.last().map_or(0, |(number, _)| *number);
+        let keys = self.plan.keys();
+        let mut places = vec![0u32; (last - first + 1) * keys];
+        let digits: Vec<JobDigits> = job
+            .iter()
+            .map(|(number, column)| JobDigits::new(lanes, &self.plan, *column, (number - first) * keys))
+            .collect();
+        digits.iter().for_each(|digits| digits.for_each(self, |key, _, _| places[key] += 1));
+        let runs: Vec<Run> = runs(&places);
+        let mut points = vec![Signed(0); start_places(&mut places)];
+        digits.iter().for_each(|digits| {
+            digits.for_each(self, |key, index, negative| {
+                let place = &mut places[key];
+                points[*place as usize] = Signed::new(index, negative);
+                *place += 1;
+            });
+        });
+        drop(digits);
+        let mut sums = summation.sum(&self.table, Sorted { runs, points });
+        let offset = (first * keys) as u32;
+        sums.keys.iter_mut().for_each(|key| *key += offset);
+        sums
+    }
+}
+
+/// The digits of one part of a job.
+struct JobDigits<'a> {
+    column: Column<'a>,
+    first_key: usize,
+    digits: Vec<Digits>,
+    /// Windows of each eight scalars.
+    lengths: Vec<u8>,
+}
+
+impl<'a> JobDigits<'a> {
+    fn new<L: Lanes>(lanes: L, plan: &Plan, column: Column<'a>, first_key: usize) -> Self {
+        let (mut digits, mut lengths) = (Vec::new(), Vec::new());
+        let scalars = column.scalars;
+        lanes.run(Decompose { scalars, bits: plan.window_bits, digits: &mut digits, lengths: &mut lengths });
+        JobDigits { column, first_key, digits, lengths }
+    }
+
+    /// Calls `digit(key, index of the table's point, whether it is negative)` for every digit that is not zero.
+    #[inline(always)]
+    fn for_each(&self, bases: &CpuBases, mut digit: impl FnMut(usize, usize, bool)) {
+        let mut start = 0;
+        for (group, &windows) in self.lengths.iter().enumerate() {
+            let windows = usize::from(windows);
+            let rows = &self.digits[start..start + windows];
+            start += windows;
+            let points: [Option<usize>; LANES] = std::array::from_fn(|lane| {
+                let index = group * LANES + lane;
+                let row = (index < self.column.scalars.len()).then(|| self.column.row(index))?;
+                (bases.identities.get(row) != Some(&true)).then_some(row)
+            });
+            for (window, digits) in rows.iter().enumerate() {
+                let (level, set) = bases.plan.split(window);
+                let (base, level) = (self.first_key + set * bases.plan.buckets(), level * bases.len);
+                for (value, point) in digits.iter().zip(points) {
+                    if let Some(row) = point
+                        && *value != 0
+                    {
+                        digit(base + value.unsigned_abs() as usize - 1, level + row, *value < 0);
+                    }
+                }
+            }
+        }
+    }
+}
