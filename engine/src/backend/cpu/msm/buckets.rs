@@ -187,22 +187,21 @@ impl<L: Lanes> Buffers<L> {
         runs: &mut [Run],
         sums: &mut Vec<Point>,
     ) -> bool {
-        self.additions.clear();
         let left: usize = runs.iter().map(|run| run.count.div_ceil(2) as usize).sum();
         if sums.len() < left {
             sums.resize(left, Point::default());
         }
+        self.additions.pair_up(runs.iter().map(|run| run.count as usize), &point);
         let (mut from, mut to) = (0, 0);
         for run in runs {
-            let (count, pairs) = (run.count as usize, run.count as usize / 2);
-            self.additions.extend((0..pairs).map(|i| [point(from + 2 * i), point(from + 2 * i + 1)]), to);
-            if count % 2 == 1 {
-                sums[to + pairs] = point(from + count - 1).load(table);
+            from += run.count as usize;
+            to += run.count.div_ceil(2) as usize;
+            if run.count % 2 == 1 {
+                sums[to - 1] = point(from - 1).load(table);
             }
             run.count = run.count.div_ceil(2);
-            (from, to) = (from + count, to + pairs + count % 2);
         }
-        lanes.run(Add { table, additions: &mut self.additions, sums, pending: &mut self.pending })
+        lanes.run(Add { table, additions: &self.additions, sums, pending: &mut self.pending })
     }
 }
 

@@ -83,28 +83,33 @@ pub(super) struct Additions {
 }
 
 impl Additions {
-    pub(super) fn clear(&mut self) {
-        self.left.clear();
-        self.right.clear();
-        self.places.clear();
-    }
-
-    /// Adds neighbours up, the sums in consecutive places. The last of an odd number of points has none.
-    pub(super) fn extend(&mut self, points: impl ExactSizeIterator<Item = [Signed; 2]>, first_place: usize) {
-        self.places.extend((first_place..first_place + points.len()).map(|place| place as u32));
-        for [left, right] in points {
-            self.left.push(left);
-            self.right.push(right);
+    /// Adds neighbours of each run up: the points of a run of `count` from `point(first)` on, where the first run's are at 0. The sums
+    /// stand in consecutive places; a run's last point, where their number is odd, keeps a place behind the run's sums.
+    pub(super) fn pair_up(&mut self, counts: impl Iterator<Item = usize> + Clone, point: impl Fn(usize) -> Signed) {
+        let pairs: usize = counts.clone().map(|count| count / 2).sum();
+        let full = pairs.next_multiple_of(2 * LANES);
+        for points in [&mut self.left, &mut self.right] {
+            points.resize(full, Signed(0));
         }
+        self.places.resize(full, 0);
+        let mut slots = self.left.iter_mut().zip(&mut self.right).zip(&mut self.places);
+        let (mut from, mut to) = (0, 0);
+        for count in counts {
+            for (i, ((left, right), place)) in slots.by_ref().take(count / 2).enumerate() {
+                (*left, *right, *place) = (point(from + 2 * i), point(from + 2 * i + 1), (to + i) as u32);
+            }
+            (from, to) = (from + count, to + count.div_ceil(2));
+        }
+        self.pad(pairs);
     }
 
     /// Repeats the last addition until all pairs of vectors are full.
-    fn pad(&mut self) {
-        let full = self.places.len().next_multiple_of(2 * LANES);
-        if let (Some(&left), Some(&right), Some(&place)) = (self.left.last(), self.right.last(), self.places.last()) {
-            self.left.resize(full, left);
-            self.right.resize(full, right);
-            self.places.resize(full, place);
+    fn pad(&mut self, pairs: usize) {
+        if let Some(last) = pairs.checked_sub(1) {
+            let (left, right, place) = (self.left[last], self.right[last], self.places[last]);
+            self.left[pairs..].fill(left);
+            self.right[pairs..].fill(right);
+            self.places[pairs..].fill(place);
         }
     }
 
@@ -149,7 +154,7 @@ pub(super) struct Pending<L: Lanes> {
 /// Does additions; the table's points are not the identity. Tells whether some sum is, which is left at its place as such.
 pub(super) struct Add<'a, L: Lanes> {
     pub(super) table: &'a [Point],
-    pub(super) additions: &'a mut Additions,
+    pub(super) additions: &'a Additions,
     pub(super) sums: &'a mut [Point],
     pub(super) pending: &'a mut Vec<Pending<L>>,
 }
@@ -159,7 +164,6 @@ impl<L: Lanes> Kernel<L> for Add<'_, L> {
 
     #[inline(always)]
     fn run(self, lanes: L) -> bool {
-        self.additions.pad();
         let all = self.additions.vectors();
         let mut vanished = false;
         for start in (0..all.places.len()).step_by(BATCH) {
