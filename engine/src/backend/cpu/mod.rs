@@ -6,6 +6,7 @@ mod lookup;
 mod memory;
 mod msm;
 mod ntt;
+mod pool;
 mod quotient;
 mod shared;
 mod vector;

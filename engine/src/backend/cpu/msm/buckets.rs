@@ -4,9 +4,9 @@
 //! are as parallel as points in many.
 
 use super::super::lanes::Lanes;
+use super::super::pool::Pool;
 use super::point::{Add, Additions, Pending, Point, Signed};
 use rayon::prelude::*;
-use std::sync::{Mutex, PoisonError};
 
 /// Points that are summed together: the sums of the first round fill half a megabyte, and stay in the second-level cache.
 const CHUNK: usize = 1 << 14;
@@ -62,32 +62,38 @@ pub(super) struct Sums {
     pub(super) points: Vec<Point>,
 }
 
-/// Sums points by key, with lanes and reused buffers.
-pub(super) struct Summation<L: Lanes> {
-    lanes: L,
-    spare: Mutex<Vec<Buffers<L>>>,
-}
-
-impl<L: Lanes> Summation<L> {
-    pub(super) fn new(lanes: L) -> Self {
-        Summation { lanes, spare: Mutex::default() }
-    }
-
-    /// The sums of the table's points by key.
-    pub(super) fn sum(&self, table: &[Point], sorted: Sorted) -> Sums {
-        let Sorted { runs, points } = sorted;
-        let chunks = chunks(&runs);
-        let sum = |chunk: &Chunk| self.with_buffers(|buffers| buffers.sum(self.lanes, table, chunk, &points));
-        let parts: Vec<Sums> = match chunks.as_slice() {
-            [chunk] => vec![sum(chunk)],
-            _ => chunks.par_iter().map(sum).collect(),
-        };
-        let mut joined = Sums { keys: Vec::new(), points: Vec::new() };
+impl Sums {
+    /// One list after the other.
+    pub(super) fn joined(parts: Vec<Sums>) -> Self {
+        let len = parts.iter().map(|part| part.keys.len()).sum();
+        let mut joined = Sums { keys: Vec::with_capacity(len), points: Vec::with_capacity(len) };
         for part in parts {
             joined.keys.extend(part.keys);
             joined.points.extend(part.points);
         }
-        self.merge(joined)
+        joined
+    }
+}
+
+/// Sums points by key, with lanes and reused buffers.
+pub(super) struct Summation<L: Lanes> {
+    lanes: L,
+    buffers: Pool<Buffers<L>>,
+}
+
+impl<L: Lanes> Summation<L> {
+    pub(super) fn new(lanes: L) -> Self {
+        Summation { lanes, buffers: Pool::default() }
+    }
+
+    /// The sums of the table's points by key.
+    pub(super) fn sum(&self, table: &[Point], sorted: &Sorted) -> Sums {
+        let chunks = chunks(&sorted.runs);
+        let sum = |chunk: &Chunk| self.buffers.with(|buffers| buffers.sum(self.lanes, table, chunk, &sorted.points));
+        if let [chunk] = chunks.as_slice() {
+            return sum(chunk);
+        }
+        self.merge(Sums::joined(chunks.par_iter().map(sum).collect()))
     }
 
     /// Adds neighbours with equal keys up: what is left of a run that was cut.
@@ -97,16 +103,7 @@ impl<L: Lanes> Summation<L> {
         }
         let runs = sums.keys.chunk_by(|a, b| a == b).map(|run| Run { key: run[0], count: run.len() as u32 }).collect();
         let points = (0..sums.points.len()).map(|index| Signed::new(index, false)).collect();
-        self.sum(&sums.points, Sorted { runs, points })
-    }
-
-    fn with_buffers<T>(&self, work: impl FnOnce(&mut Buffers<L>) -> T) -> T {
-        let lock = || self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        let spare = lock().pop();
-        let mut buffers = spare.unwrap_or_default();
-        let result = work(&mut buffers);
-        lock().push(buffers);
-        result
+        self.sum(&sums.points, &Sorted { runs, points })
     }
 }
 

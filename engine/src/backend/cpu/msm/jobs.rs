@@ -4,8 +4,9 @@
 //! share inversions; a column of many is cut into parts, whose sums of buckets are added up afterwards.
 
 use super::super::lanes::{LANES, Lanes};
+use super::super::pool::Pool;
 use super::CpuBases;
-use super::buckets::{Run, Sorted, Summation, Sums, runs, start_places};
+use super::buckets::{Sorted, Summation, Sums, runs, start_places};
 use super::digits::{Decompose, Digits};
 use super::plan::Plan;
 use super::point::Signed;
@@ -78,18 +79,14 @@ impl CpuBases {
     /// The sums of all columns' buckets; column i's keys start at `i·plan.keys()`.
     pub(super) fn bucket_sums<L: Lanes>(&self, lanes: L, summation: &Summation<L>, columns: &[Column<'_>]) -> Sums {
         let jobs = self.jobs(columns);
-        let parts: Vec<Sums> = jobs.par_iter().map(|job| self.run_job(lanes, summation, job)).collect();
-        let mut sums = Sums::default();
-        for part in parts {
-            sums.keys.extend(part.keys);
-            sums.points.extend(part.points);
-        }
+        let pool = Pool::<Buffers>::default();
+        let run = |job: &Job<'_>| pool.with(|buffers| self.run_job(lanes, summation, job, buffers));
+        let sums = Sums::joined(jobs.par_iter().map(run).collect());
         if sums.keys.is_sorted_by(|a, b| a < b) {
             return sums;
         }
         let entries = sums.keys.iter().zip(0..).map(|(key, index)| (*key, Signed::new(index, false)));
-        let sorted = Sorted::new(columns.len() * self.plan.keys(), entries);
-        summation.sum(&sums.points, sorted)
+        summation.sum(&sums.points, &Sorted::new(columns.len() * self.plan.keys(), entries))
     }
 
     fn jobs<'a>(&self, columns: &[Column<'a>]) -> Vec<Job<'a>> {
@@ -111,53 +108,64 @@ impl CpuBases {
         jobs
     }
 
-    fn run_job<L: Lanes>(&self, lanes: L, summation: &Summation<L>, job: &Job<'_>) -> Sums {
+    fn run_job<L: Lanes>(&self, lanes: L, summation: &Summation<L>, job: &Job<'_>, buffers: &mut Buffers) -> Sums {
         let first = job.first().map_or(0, |(number, _)| *number);
         let last = job.last().map_or(0, |(number, _)| *number);
         let keys = self.plan.keys();
-        let mut places = vec![0u32; (last - first + 1) * keys];
-        let digits: Vec<JobDigits> = job
-            .iter()
-            .map(|(number, column)| JobDigits::new(lanes, &self.plan, *column, (number - first) * keys))
-            .collect();
-        digits.iter().for_each(|digits| digits.for_each(self, |key, _, _| places[key] += 1));
-        let runs: Vec<Run> = runs(&places);
-        let mut points = vec![Signed(0); start_places(&mut places)];
-        digits.iter().for_each(|digits| {
-            digits.for_each(self, |key, index, negative| {
+        let Buffers { parts, places, sorted } = buffers;
+        places.clear();
+        places.resize((last - first + 1) * keys, 0);
+        parts.resize_with(job.len().max(parts.len()), Part::default);
+        for (part, (number, column)) in parts.iter_mut().zip(job) {
+            part.decompose(lanes, self, column, (number - first) * keys);
+            part.for_each(self, column, |key, _, _| places[key] += 1);
+        }
+        sorted.runs = runs(places);
+        sorted.points.resize(start_places(places), Signed(0));
+        for (part, (_, column)) in parts.iter().zip(job) {
+            part.for_each(self, column, |key, index, negative| {
                 let place = &mut places[key];
-                points[*place as usize] = Signed::new(index, negative);
+                sorted.points[*place as usize] = Signed::new(index, negative);
                 *place += 1;
             });
-        });
-        drop(digits);
-        let mut sums = summation.sum(&self.table, Sorted { runs, points });
+        }
+        let mut sums = summation.sum(&self.table, sorted);
         let offset = (first * keys) as u32;
         sums.keys.iter_mut().for_each(|key| *key += offset);
         sums
     }
 }
 
+/// What a job needs room for.
+#[derive(Debug, Default)]
+struct Buffers {
+    parts: Vec<Part>,
+    /// Counts of each key, then where its points stand.
+    places: Vec<u32>,
+    sorted: Sorted,
+}
+
 /// The digits of one part of a job.
-struct JobDigits<'a> {
-    column: Column<'a>,
+#[derive(Debug, Default)]
+struct Part {
     first_key: usize,
     digits: Vec<Digits>,
     /// Windows of each eight scalars.
     lengths: Vec<u8>,
 }
 
-impl<'a> JobDigits<'a> {
-    fn new<L: Lanes>(lanes: L, plan: &Plan, column: Column<'a>, first_key: usize) -> Self {
-        let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-        let scalars = column.scalars;
-        lanes.run(Decompose { scalars, bits: plan.window_bits, digits: &mut digits, lengths: &mut lengths });
-        JobDigits { column, first_key, digits, lengths }
+impl Part {
+    fn decompose<L: Lanes>(&mut self, lanes: L, bases: &CpuBases, column: &Column<'_>, first_key: usize) {
+        self.first_key = first_key;
+        self.digits.clear();
+        self.lengths.clear();
+        let (digits, lengths) = (&mut self.digits, &mut self.lengths);
+        lanes.run(Decompose { scalars: column.scalars, bits: bases.plan.window_bits, digits, lengths });
     }
 
     /// Calls `digit(key, index of the table's point, whether it is negative)` for every digit that is not zero.
     #[inline(always)]
-    fn for_each(&self, bases: &CpuBases, mut digit: impl FnMut(usize, usize, bool)) {
+    fn for_each(&self, bases: &CpuBases, column: &Column<'_>, mut digit: impl FnMut(usize, usize, bool)) {
         let mut start = 0;
         for (group, &windows) in self.lengths.iter().enumerate() {
             let windows = usize::from(windows);
@@ -165,7 +173,7 @@ impl<'a> JobDigits<'a> {
             start += windows;
             let points: [Option<usize>; LANES] = std::array::from_fn(|lane| {
                 let index = group * LANES + lane;
-                let row = (index < self.column.scalars.len()).then(|| self.column.row(index))?;
+                let row = (index < column.scalars.len()).then(|| column.row(index))?;
                 (bases.identities.get(row) != Some(&true)).then_some(row)
             });
             for (window, digits) in rows.iter().enumerate() {

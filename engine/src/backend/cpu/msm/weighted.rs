@@ -30,12 +30,12 @@ pub(super) fn weighted_sums<L: Lanes>(
     let by_half = by_half.filter_map(|(set, (place, value), index)| {
         (value != 0).then_some(((set * weights.keys() + place + value) as u32, Signed::new(index, false)))
     });
-    let halves = summation.sum(&buckets.points, Sorted::new(keys, by_half));
+    let halves = summation.sum(&buckets.points, &Sorted::new(keys, by_half));
     let by_bit = halves.keys.iter().zip(0..).flat_map(|(key, index)| {
         let (set, place) = (*key as usize / weights.keys(), *key as usize % weights.keys());
         weights.bits(place).map(move |bit| ((set * plan.window_bits + bit) as u32, Signed::new(index, false)))
     });
-    let bits = summation.sum(&halves.points, Sorted::new(sets * plan.window_bits, by_bit));
+    let bits = summation.sum(&halves.points, &Sorted::new(sets * plan.window_bits, by_bit));
     horner::<L>(plan.sets * plan.window_bits, columns, &bits)
 }
 
