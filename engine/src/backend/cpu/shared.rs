@@ -1,8 +1,25 @@
-//! A slice that several tasks write at once, each its own elements.
+//! Memory that several tasks write at once, each its own elements, and memory that is written before it is read.
 
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::mem::{ManuallyDrop, MaybeUninit};
+
+/// Room for a vector of this length, not cleared.
+pub(super) fn reserve<T>(len: usize) -> Vec<MaybeUninit<T>> {
+    Box::new_uninit_slice(len).into_vec()
+}
+
+/// The vector that was written into such room.
+///
+/// # Safety
+/// Every element was written.
+pub(super) unsafe fn written<T>(room: Vec<MaybeUninit<T>>) -> Vec<T> {
+    let mut room = ManuallyDrop::new(room);
+    // SAFETY: the allocation of a vector of `MaybeUninit<T>`, which has the size and the alignment of T; its elements are
+    // initialised by the caller's word, and the old owner is not dropped.
+    unsafe { Vec::from_raw_parts(room.as_mut_ptr().cast(), room.len(), room.capacity()) }
+}
 
 /// A mutable slice that is lent to several tasks.
 #[derive(Debug)]

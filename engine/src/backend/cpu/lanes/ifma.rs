@@ -14,7 +14,7 @@
 
 #![allow(unsafe_code)]
 
-use super::{Kernel, LANES, Lanes, Modulus, as_words, as_words_mut};
+use super::{Kernel, LANES, Lanes, MAX_RAISE, Modulus, as_words, as_words_mut};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
 use zkml_gpu_kernels::field::Words;
@@ -32,6 +32,7 @@ const LAZY_OFFSET: u64 = 32;
 
 type Limbs = [u64; LIMBS];
 type Registers = [__m512i; LIMBS];
+type Wide = [__m512i; 2 * LIMBS];
 
 /// Proof that the processor has the instructions: only [`Ifma::detect`] makes one.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +50,14 @@ pub(in super::super) struct Factor<F>(Registers, PhantomData<F>);
 #[derive(Debug, Clone, Copy)]
 pub(in super::super) struct Single<F>(Limbs, PhantomData<F>);
 
+/// Eight residues whose limbs are not normalised: signed, and up to 2^63 each.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Sum<F>(Registers, PhantomData<F>);
+
+/// Eight sums of products, not reduced. Limbs are not normalised.
+#[derive(Debug, Clone, Copy)]
+pub(in super::super) struct Products<F>(Wide, PhantomData<F>);
+
 /// A field's constants in limbs.
 trait Constants: Modulus {
     const P: Limbs = limbs(Self::MONTGOMERY.modulus);
@@ -57,6 +66,7 @@ trait Constants: Modulus {
     const FOUR_P: Limbs = multiple(Self::P, 4);
     const EIGHT_P: Limbs = multiple(Self::P, 8);
     const LAZY_P: Limbs = multiple(Self::P, LAZY_OFFSET);
+    const MULTIPLES_OF_P: [Limbs; MAX_RAISE + 1] = multiples(Self::P);
     /// `-p^-1 mod 2^52`.
     const NEGATED_INVERSE: u64 = Self::MONTGOMERY.negated_inverse & MASK;
     /// `floor(2^52 / p_4)` with p_4 the top limb rounded up: from the top limb of a residue it estimates the multiple of p.
@@ -87,6 +97,16 @@ const fn multiple(x: Limbs, factor: u64) -> Limbs {
         i += 1;
     }
     product
+}
+
+const fn multiples(x: Limbs) -> [Limbs; MAX_RAISE + 1] {
+    let mut multiples = [[0; LIMBS]; MAX_RAISE + 1];
+    let mut i = 0;
+    while i < multiples.len() {
+        multiples[i] = multiple(x, i as u64);
+        i += 1;
+    }
+    multiples
 }
 
 /// 2^260 - x.
@@ -242,7 +262,7 @@ fn normalize(x: Registers) -> Registers {
 /// processor looks no further ahead than about one product: two in lock step keep it busy.
 #[inline(always)]
 fn montgomery<F: Modulus, const N: usize>(a: [Registers; N], b: [Registers; N]) -> [Registers; N] {
-    // Limb by limb, each the sum of at most ten products of 52 bits.
+    // Limbs, each the sum of at most nine products' halves of 52 bits.
     let mut sum = [[zero(); 2 * LIMBS]; N];
     for i in 0..LIMBS {
         for j in 0..LIMBS {
@@ -252,6 +272,35 @@ fn montgomery<F: Modulus, const N: usize>(a: [Registers; N], b: [Registers; N]) 
             }
         }
     }
+    let mut reduced = reduce_wide::<F, N>(sum);
+    for k in 0..N {
+        reduced[k] = normalize(reduced[k]);
+    }
+    reduced
+}
+
+/// One product.
+#[inline(always)]
+fn montgomery_once<F: Modulus>(a: Registers, b: Registers) -> Registers {
+    montgomery::<F, 1>([a], [b])[0]
+}
+
+/// sum + a·b.
+#[inline(always)]
+fn accumulate(mut sum: Wide, a: Registers, b: Registers) -> Wide {
+    for i in 0..LIMBS {
+        for j in 0..LIMBS {
+            sum[i + j] = madd_low(sum[i + j], a[i], b[j]);
+            sum[i + j + 1] = madd_high(sum[i + j + 1], a[i], b[j]);
+        }
+    }
+    sum
+}
+
+/// x/2^260 modulo p: Montgomery's reduction, limb by limb. Limbs may be negative; their absolute values grow by less than
+/// 2^56.
+#[inline(always)]
+fn reduce_wide<F: Modulus, const N: usize>(mut sum: [Wide; N]) -> [Registers; N] {
     let p = constant(F::P);
     for i in 0..LIMBS {
         let mut m = [zero(); N];
@@ -272,20 +321,20 @@ fn montgomery<F: Modulus, const N: usize>(a: [Registers; N], b: [Registers; N]) 
     }
     let mut reduced = [[zero(); LIMBS]; N];
     for k in 0..N {
-        reduced[k] = normalize(each!(LIMBS, i => sum[k][LIMBS + i]));
+        reduced[k] = each!(LIMBS, i => sum[k][LIMBS + i]);
     }
     reduced
-}
-
-/// One product.
-#[inline(always)]
-fn montgomery_once<F: Modulus>(a: Registers, b: Registers) -> Registers {
-    montgomery::<F, 1>([a], [b])[0]
 }
 
 /// a below p, from a below 84·p, normalised.
 #[inline(always)]
 fn reduce<F: Modulus>(a: Registers) -> Registers {
+    conditional_subtract::<F>(reduce_by_estimate::<F>(a))
+}
+
+/// a below 2·p, from a below 84·p, normalised.
+#[inline(always)]
+fn reduce_by_estimate<F: Modulus>(a: Registers) -> Registers {
     // ESTIMATE is floor(2^52/p_4) = 84, 0.8 per cent below the quotient itself: for a below 84·p the estimate of a/p is at most
     // 1.7 too small, and never too large.
     let quotient = madd_high(zero(), a[LIMBS - 1], set(F::ESTIMATE));
@@ -300,7 +349,7 @@ fn reduce<F: Modulus>(a: Registers) -> Registers {
     // Modulo 2^260: the multiples of 2^260 that the complements of p added leave at the top.
     let mut rest = normalize(rest);
     rest[LIMBS - 1] = low(rest[LIMBS - 1]);
-    conditional_subtract::<F>(rest)
+    rest
 }
 
 /// a - p where that is not negative.
@@ -447,7 +496,10 @@ impl Lanes for Ifma {
     type Vector<F: Modulus> = Vector<F>;
     type Factor<F: Modulus> = Factor<F>;
     type Single<F: Modulus> = Single<F>;
+    type Sum<F: Modulus> = Sum<F>;
+    type Products<F: Modulus> = Products<F>;
 
+    const PLAIN: bool = false;
     const SCALE: u64 = 1 << SCALE_BITS;
 
     fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output {
@@ -625,5 +677,64 @@ impl Lanes for Ifma {
             }
         }
         transposed
+    }
+
+    // Sums and products. A sum's limbs are at most 98·2^52 in absolute value before they are scaled (see the trait's limits), which
+    // leaves four bits and the sign.
+
+    #[inline(always)]
+    fn sum<F: Modulus>(self, first: Vector<F>) -> Sum<F> {
+        Sum(first.0, PhantomData)
+    }
+
+    #[inline(always)]
+    fn raise<F: Modulus>(self, sum: Sum<F>, multiple: usize) -> Sum<F> {
+        let offset = constant(F::MULTIPLES_OF_P[multiple]);
+        Sum(each!(LIMBS, i => add(sum.0[i], offset[i])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn include<F: Modulus>(self, sum: Sum<F>, a: Vector<F>) -> Sum<F> {
+        Sum(each!(LIMBS, i => add(sum.0[i], a.0[i])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn exclude<F: Modulus>(self, sum: Sum<F>, a: Vector<F>) -> Sum<F> {
+        Sum(each!(LIMBS, i => sub(sum.0[i], a.0[i])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn settle_sum<F: Modulus>(self, sum: Sum<F>) -> Vector<F> {
+        Vector(normalize(sum.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn settle_factor<F: Modulus>(self, sum: Sum<F>) -> Factor<F> {
+        Factor(normalize(each!(LIMBS, i => shift_left::<SCALE_BITS>(sum.0[i]))), PhantomData)
+    }
+
+    #[inline(always)]
+    fn product<F: Modulus>(self, a: Vector<F>, b: Factor<F>) -> Products<F> {
+        Products(accumulate([zero(); 2 * LIMBS], a.0, b.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn accumulate<F: Modulus>(self, products: Products<F>, a: Vector<F>, b: Factor<F>) -> Products<F> {
+        Products(accumulate(products.0, a.0, b.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn negate_products<F: Modulus>(self, products: Products<F>) -> Products<F> {
+        Products(each!(2 * LIMBS, i => sub(zero(), products.0[i])), PhantomData)
+    }
+
+    #[inline(always)]
+    fn sum_products<F: Modulus>(self, products: Products<F>) -> Sum<F> {
+        Sum(reduce_wide::<F, 1>([products.0])[0], PhantomData)
+    }
+
+    #[inline(always)]
+    fn lower<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        Vector(reduce_by_estimate::<F>(vector.0), PhantomData)
     }
 }

@@ -28,10 +28,22 @@ pub(super) use portable::Portable;
 
 use ff::PrimeField;
 use halo2curves::bn256::{Fq, Fr};
+use std::mem::MaybeUninit;
 use zkml_gpu_kernels::field::{Montgomery, Words};
 
 /// Elements in a vector.
 pub(super) const LANES: usize = 8;
+
+/// The largest multiple of p that [`Lanes::raise`] adds.
+pub(super) const MAX_RAISE: usize = 32;
+/// Products that may be added up before they are reduced: their limbs, of which a product adds at most nine halves of 52 bits to
+/// one, stay below 2^63.
+pub(super) const MAX_PRODUCTS: usize = 128;
+/// Products, and other terms, that may be in a sum that becomes a factor: its limbs, at most (9·(8 + 1) + 16 + 1)·2^52, take
+/// the factor's scale as well.
+pub(super) const MAX_FACTOR_PRODUCTS: usize = 8;
+/// See [`MAX_FACTOR_PRODUCTS`].
+pub(super) const MAX_FACTOR_TERMS: usize = 16;
 
 /// A prime field whose elements are four words of 64 bits in Montgomery form with R = 2^256.
 pub(super) trait Modulus: PrimeField + Send + Sync + 'static {
@@ -55,6 +67,13 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     type Factor<F: Modulus>: Copy + Send + Sync;
     /// One element, made ready to multiply by.
     type Single<F: Modulus>: Copy + Send + Sync;
+    /// Eight sums, not carried. In between they may be negative.
+    type Sum<F: Modulus>: Copy;
+    /// Eight sums of products, not reduced: at most [`MAX_PRODUCTS`] each.
+    type Products<F: Modulus>: Copy;
+
+    /// Whether plain loops over elements are faster than kernels: arrays of elements are copied where registers would be used.
+    const PLAIN: bool;
 
     /// What [`scaled_factor`](Self::scaled_factor) takes out of a vector.
     const SCALE: u64;
@@ -125,6 +144,46 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The lanes of `a` where the mask has a one, else those of `b`.
     fn select<F: Modulus>(self, mask: u8, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
 
+    /// Brings any residue below 2·p: at half the cost of [`reduce`](Self::reduce).
+    fn lower<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// A sum of one term.
+    fn sum<F: Modulus>(self, first: Self::Vector<F>) -> Self::Sum<F>;
+
+    /// The same sum, with so many multiples of p more, at most [`MAX_RAISE`]: as many as make up for what was subtracted.
+    fn raise<F: Modulus>(self, sum: Self::Sum<F>, multiple: usize) -> Self::Sum<F>;
+
+    /// sum + a.
+    fn include<F: Modulus>(self, sum: Self::Sum<F>, a: Self::Vector<F>) -> Self::Sum<F>;
+
+    /// sum - a.
+    fn exclude<F: Modulus>(self, sum: Self::Sum<F>, a: Self::Vector<F>) -> Self::Sum<F>;
+
+    /// The vector of a sum, which is not negative.
+    fn settle_sum<F: Modulus>(self, sum: Self::Sum<F>) -> Self::Vector<F>;
+
+    /// The factor of a sum, which is not negative and below 5·p: counts as 16 times its bound. At most [`MAX_FACTOR_PRODUCTS`]
+    /// products and [`MAX_FACTOR_TERMS`] terms went into it.
+    fn settle_factor<F: Modulus>(self, sum: Self::Sum<F>) -> Self::Factor<F>;
+
+    /// a·b.
+    fn product<F: Modulus>(self, a: Self::Vector<F>, b: Self::Factor<F>) -> Self::Products<F>;
+
+    /// products + a·b.
+    fn accumulate<F: Modulus>(
+        self,
+        products: Self::Products<F>,
+        a: Self::Vector<F>,
+        b: Self::Factor<F>,
+    ) -> Self::Products<F>;
+
+    /// -products.
+    fn negate_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Products<F>;
+
+    /// The sum of the products, reduced once: with operands of positive and of negative products below α_i·p and β_i·p, it
+    /// lies between -Σ α_i·β_i/84·p over the negative and (1 + Σ α_i·β_i/84)·p over the positive ones.
+    fn sum_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Sum<F>;
+
     /// `(a + b, a - b)`, in the lazy form that only this method, [`twist`](Self::twist) and [`settle`](Self::settle) take. Doubles
     /// the bounds' absolute value.
     fn cross<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>);
@@ -156,6 +215,15 @@ pub(super) trait Kernel<L: Lanes> {
     /// Computes with these lanes, on the calling thread: what other threads run is not compiled with it. Implementations
     /// are `#[inline(always)]`.
     fn run(self, lanes: L) -> Self::Output;
+}
+
+/// Reduces and stores to memory that is not initialised.
+#[inline(always)]
+pub(super) fn store_new<L: Lanes, F: Modulus>(lanes: L, vector: L::Vector<F>, target: &mut [MaybeUninit<F>; LANES]) {
+    // The array is in registers: the compiler stores it once, to the target.
+    let mut elements = [F::ZERO; LANES];
+    lanes.store(vector, &mut elements);
+    *target = elements.map(MaybeUninit::new);
 }
 
 /// The lanes that this processor has.

@@ -11,7 +11,10 @@ impl Lanes for Portable {
     type Vector<F: Modulus> = [F; LANES];
     type Factor<F: Modulus> = [F; LANES];
     type Single<F: Modulus> = F;
+    type Sum<F: Modulus> = [F; LANES];
+    type Products<F: Modulus> = [F; LANES];
 
+    const PLAIN: bool = true;
     const SCALE: u64 = 1;
 
     fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output {
@@ -159,5 +162,60 @@ impl Lanes for Portable {
     #[inline(always)]
     fn transpose<F: Modulus>(self, vectors: [[F; LANES]; LANES]) -> [[F; LANES]; LANES] {
         from_fn(|row| from_fn(|lane| vectors[lane][row]))
+    }
+
+    #[inline(always)]
+    fn sum<F: Modulus>(self, first: [F; LANES]) -> [F; LANES] {
+        first
+    }
+
+    #[inline(always)]
+    fn raise<F: Modulus>(self, sum: [F; LANES], _: usize) -> [F; LANES] {
+        sum
+    }
+
+    #[inline(always)]
+    fn include<F: Modulus>(self, sum: [F; LANES], a: [F; LANES]) -> [F; LANES] {
+        self.add(sum, a)
+    }
+
+    #[inline(always)]
+    fn exclude<F: Modulus>(self, sum: [F; LANES], a: [F; LANES]) -> [F; LANES] {
+        self.sub(sum, a)
+    }
+
+    #[inline(always)]
+    fn settle_sum<F: Modulus>(self, sum: [F; LANES]) -> [F; LANES] {
+        sum
+    }
+
+    #[inline(always)]
+    fn settle_factor<F: Modulus>(self, sum: [F; LANES]) -> [F; LANES] {
+        sum
+    }
+
+    #[inline(always)]
+    fn product<F: Modulus>(self, a: [F; LANES], b: [F; LANES]) -> [F; LANES] {
+        self.mul(a, b)
+    }
+
+    #[inline(always)]
+    fn accumulate<F: Modulus>(self, products: [F; LANES], a: [F; LANES], b: [F; LANES]) -> [F; LANES] {
+        from_fn(|lane| products[lane] + a[lane] * b[lane])
+    }
+
+    #[inline(always)]
+    fn negate_products<F: Modulus>(self, products: [F; LANES]) -> [F; LANES] {
+        products.map(|product| -product)
+    }
+
+    #[inline(always)]
+    fn sum_products<F: Modulus>(self, products: [F; LANES]) -> [F; LANES] {
+        products
+    }
+
+    #[inline(always)]
+    fn lower<F: Modulus>(self, vector: [F; LANES]) -> [F; LANES] {
+        vector
     }
 }

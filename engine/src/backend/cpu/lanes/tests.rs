@@ -80,6 +80,7 @@ fn binary<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     // As far from reduced as is allowed: 16·5 counts 80 in the bound.
     let far = lanes.sub(x, y);
     assert_eq!(stored(lanes, lanes.mul(far, lanes.factor(x))), from_fn(|i| (a[i] - b[i]) * a[i]));
+    sums(lanes, a, b);
     let mut equal = 0;
     for lane in 0..LANES {
         equal |= u8::from(a[lane] == b[lane]) << lane;
@@ -88,6 +89,36 @@ fn binary<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     let mask = 0b1001_0110;
     let selected = stored(lanes, lanes.select(mask, x, y));
     assert_eq!(selected, from_fn(|i| if mask >> i & 1 == 1 { a[i] } else { b[i] }));
+}
+
+/// Sums at their limits: as many products and terms as are allowed, of either sign.
+#[inline(always)]
+fn sums<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
+    let (x, y) = (lanes.load(a), lanes.load_factor(b));
+    let mut products = lanes.product(x, y);
+    for _ in 1..MAX_PRODUCTS {
+        products = lanes.accumulate(products, x, y);
+    }
+    let many = from_fn(|i| a[i] * b[i] * F::from(MAX_PRODUCTS as u64));
+    // Each counts 16/84: 25·p together.
+    assert_eq!(stored(lanes, lanes.settle_sum(lanes.sum_products(products))), many);
+    let raised = lanes.raise(lanes.sum_products(lanes.negate_products(products)), 25);
+    assert_eq!(stored(lanes, lanes.settle_sum(raised)), many.map(|product| -product));
+    assert_eq!(stored(lanes, lanes.lower(lanes.settle_sum(raised))), many.map(|product| -product));
+    let positive = (1..MAX_FACTOR_PRODUCTS).fold(lanes.product(x, y), |sum, _| lanes.accumulate(sum, x, y));
+    let negative = lanes.accumulate(lanes.negate_products(positive), x, y);
+    // Eight products below 8·16/84 = 1.6, sixteen terms half of which are negative: below (2 + 8)·p after as many are added.
+    let mut sum = lanes.sum_products(negative);
+    for i in 0..MAX_FACTOR_TERMS {
+        sum = if i % 2 == 0 { lanes.include(sum, x) } else { lanes.exclude(sum, x) };
+    }
+    let expected = from_fn(|i| -a[i] * b[i] * F::from(MAX_FACTOR_PRODUCTS as u64 - 1));
+    let settled = lanes.settle_sum(lanes.raise(sum, 2 + MAX_FACTOR_TERMS / 2));
+    assert_eq!(stored(lanes, settled), expected);
+    // The terms cancel: below 3·p.
+    let factor = lanes.settle_factor(lanes.raise(sum, 2));
+    assert_eq!(stored(lanes, lanes.mul(x, factor)), from_fn(|i| a[i] * expected[i]));
+    assert_eq!(stored(lanes, lanes.settle_sum(lanes.include(lanes.sum(x), x))), a.map(|a| a + a));
 }
 
 #[inline(always)]
