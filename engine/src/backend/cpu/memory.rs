@@ -1,19 +1,69 @@
-//! Resident vectors are plain host vectors.
+//! Resident vectors are host vectors, of field elements or of small integers.
 
 use super::Cpu;
+use super::integers::Integers;
 use crate::backend::{MemoryOps, Result};
 use crate::error::BackendError;
 use ff::Field;
 use halo2curves::bn256::Fr;
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
 /// A vector of scalars in host memory. Its `Debug` form shows the length only: values may be secret.
-pub struct CpuScalars(pub(super) Vec<Fr>);
+pub struct CpuScalars(Storage);
+
+/// How a vector is kept.
+enum Storage {
+    Elements(Vec<Fr>),
+    Integers(Integers),
+}
+
+impl From<Vec<Fr>> for CpuScalars {
+    fn from(elements: Vec<Fr>) -> Self {
+        CpuScalars(Storage::Elements(elements))
+    }
+}
 
 impl fmt::Debug for CpuScalars {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "CpuScalars({})", self.0.len())
+        write!(f, "CpuScalars({})", self.len())
+    }
+}
+
+impl CpuScalars {
+    pub(super) fn len(&self) -> usize {
+        match &self.0 {
+            Storage::Elements(elements) => elements.len(),
+            Storage::Integers(integers) => integers.len(),
+        }
+    }
+
+    /// The field elements, made for the occasion where integers are kept.
+    pub(super) fn elements(&self, cpu: &Cpu) -> Cow<'_, [Fr]> {
+        match &self.0 {
+            Storage::Elements(elements) => Cow::Borrowed(elements),
+            Storage::Integers(integers) => Cow::Owned(integers.to_elements(cpu.processor)),
+        }
+    }
+
+    /// The field elements, to be changed: integers are kept no longer.
+    pub(super) fn elements_mut(&mut self, cpu: &Cpu) -> &mut Vec<Fr> {
+        if let Storage::Integers(integers) = &self.0 {
+            self.0 = Storage::Elements(integers.to_elements(cpu.processor));
+        }
+        match &mut self.0 {
+            Storage::Elements(elements) => elements,
+            Storage::Integers(_) => unreachable!("they have just become elements"),
+        }
+    }
+
+    /// The integers, where those are kept.
+    pub(super) fn integers(&self) -> Option<&Integers> {
+        match &self.0 {
+            Storage::Elements(_) => None,
+            Storage::Integers(integers) => Some(integers),
+        }
     }
 }
 
@@ -30,29 +80,32 @@ impl MemoryOps for Cpu {
     }
 
     fn len(&self, vector: &CpuScalars) -> usize {
-        vector.0.len()
+        vector.len()
     }
 
     fn upload(&self, values: &[Fr]) -> Result<CpuScalars> {
-        Ok(CpuScalars(values.to_vec()))
+        Ok(CpuScalars(match Integers::new(self.processor, values) {
+            Some(integers) => Storage::Integers(integers),
+            None => Storage::Elements(values.to_vec()),
+        }))
     }
 
     fn zeros(&self, len: usize) -> Result<CpuScalars> {
-        Ok(CpuScalars(vec![Fr::ZERO; len]))
+        Ok(vec![Fr::ZERO; len].into())
     }
 
     fn download(&self, vector: &CpuScalars) -> Result<Vec<Fr>> {
-        Ok(vector.0.clone())
+        Ok(vector.elements(self).into_owned())
     }
 
     fn read_range(&self, vector: &CpuScalars, range: Range<usize>) -> Result<Vec<Fr>> {
-        window("read_range", vector, range).map(<[Fr]>::to_vec)
+        window("read_range", &vector.elements(self), range)
     }
 
     fn write_range(&self, vector: &mut CpuScalars, start: usize, values: &[Fr]) -> Result<()> {
-        let len = vector.0.len();
+        let len = vector.len();
         let end = start.saturating_add(values.len());
-        let target = vector.0.get_mut(start..end).ok_or(BackendError::OutOfRange {
+        let target = vector.elements_mut(self).get_mut(start..end).ok_or(BackendError::OutOfRange {
             operation: "write_range",
             start,
             end,
@@ -63,12 +116,12 @@ impl MemoryOps for Cpu {
     }
 
     fn slice(&self, vector: &CpuScalars, range: Range<usize>) -> Result<CpuScalars> {
-        window("slice", vector, range).map(|rows| CpuScalars(rows.to_vec()))
+        window("slice", &vector.elements(self), range).map(CpuScalars::from)
     }
 }
 
-fn window<'a>(operation: &'static str, vector: &'a CpuScalars, range: Range<usize>) -> Result<&'a [Fr]> {
+fn window(operation: &'static str, elements: &[Fr], range: Range<usize>) -> Result<Vec<Fr>> {
     let Range { start, end } = range;
-    let len = vector.0.len();
-    vector.0.get(start..end).ok_or(BackendError::OutOfRange { operation, start, end, len })
+    let len = elements.len();
+    elements.get(start..end).map(<[Fr]>::to_vec).ok_or(BackendError::OutOfRange { operation, start, end, len })
 }

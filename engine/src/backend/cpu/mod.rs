@@ -1,5 +1,6 @@
 //! The processor itself: vectors of eight elements (`lanes`), parallel over columns and row chunks by rayon's global pool.
 
+mod integers;
 mod inversion;
 mod lanes;
 mod lookup;

@@ -13,67 +13,71 @@ const ROWS_PER_TASK: usize = 2048;
 
 impl VectorOps for Cpu {
     fn add_assign(&self, acc: &mut CpuScalars, other: &CpuScalars) -> Result<()> {
-        zip_rows("add_assign", acc, other, |a, b| *a += b)
+        zip_rows(self, "add_assign", acc, other, |a, b| *a += b)
     }
 
     fn sub_assign(&self, acc: &mut CpuScalars, other: &CpuScalars) -> Result<()> {
-        zip_rows("sub_assign", acc, other, |a, b| *a -= b)
+        zip_rows(self, "sub_assign", acc, other, |a, b| *a -= b)
     }
 
     fn mul_assign(&self, acc: &mut CpuScalars, other: &CpuScalars) -> Result<()> {
-        zip_rows("mul_assign", acc, other, |a, b| *a *= b)
+        zip_rows(self, "mul_assign", acc, other, |a, b| *a *= b)
     }
 
     fn scale(&self, acc: &mut CpuScalars, factor: Fr) -> Result<()> {
-        for_chunks(&mut acc.0, |_, rows| rows.iter_mut().for_each(|row| *row *= factor));
+        for_chunks(acc.elements_mut(self), |_, rows| rows.iter_mut().for_each(|row| *row *= factor));
         Ok(())
     }
 
     fn linear_combination(&self, terms: &[(Fr, &CpuScalars)]) -> Result<CpuScalars> {
         let factors: Vec<Fr> = terms.iter().map(|(factor, _)| *factor).collect();
-        let vectors: Vec<&[Fr]> = terms.iter().map(|(_, vector)| vector.0.as_slice()).collect();
-        Ok(CpuScalars(combine(&factors, &vectors)))
+        let vectors: Vec<_> = terms.iter().map(|(_, vector)| vector.elements(self)).collect();
+        let vectors: Vec<&[Fr]> = vectors.iter().map(|vector| &**vector).collect();
+        Ok(combine(&factors, &vectors).into())
     }
 
     fn batch_invert(&self, vector: &mut CpuScalars) -> Result<()> {
-        for_chunks(&mut vector.0, |_, rows| batch_invert(rows, &mut Vec::new()));
+        for_chunks(vector.elements_mut(self), |_, rows| batch_invert(rows, &mut Vec::new()));
         Ok(())
     }
 
     fn prefix_sum(&self, vector: &CpuScalars, initial: Fr) -> Result<CpuScalars> {
-        Ok(exclusive_scan(vector.0.iter(), initial, |acc, value| acc + value))
+        Ok(exclusive_scan(vector.elements(self).iter(), initial, |acc, value| acc + value))
     }
 
     fn prefix_product(&self, vector: &CpuScalars, initial: Fr) -> Result<CpuScalars> {
-        Ok(exclusive_scan(vector.0.iter(), initial, |acc, value| acc * value))
+        Ok(exclusive_scan(vector.elements(self).iter(), initial, |acc, value| acc * value))
     }
 
     fn affine_scan(&self, factors: &CpuScalars, terms: &CpuScalars, initial: Fr) -> Result<CpuScalars> {
-        check_lengths("affine_scan", &factors.0, &terms.0)?;
-        Ok(exclusive_scan(factors.0.iter().zip(&terms.0), initial, |acc, (factor, term)| acc * factor + term))
+        let (factors, terms) = (factors.elements(self), terms.elements(self));
+        check_lengths("affine_scan", &factors, &terms)?;
+        Ok(exclusive_scan(factors.iter().zip(&*terms), initial, |acc, (factor, term)| acc * factor + term))
     }
 
     fn eval_polynomials(&self, queries: &[(&CpuScalars, Fr)]) -> Result<Vec<Fr>> {
-        Ok(queries.par_iter().map(|(polynomial, point)| eval_polynomial(&polynomial.0, *point)).collect())
+        Ok(queries.par_iter().map(|(polynomial, point)| eval_polynomial(&polynomial.elements(self), *point)).collect())
     }
 
     fn divide_by_linear(&self, polynomial: &CpuScalars, root: Fr) -> Result<CpuScalars> {
-        let mut quotient = vec![Fr::ZERO; polynomial.0.len()];
+        let polynomial = polynomial.elements(self);
+        let mut quotient = vec![Fr::ZERO; polynomial.len()];
         let mut acc = Fr::ZERO;
-        for (q, coefficient) in quotient.iter_mut().zip(&polynomial.0).rev() {
+        for (q, coefficient) in quotient.iter_mut().zip(&*polynomial).rev() {
             *q = acc;
             acc = acc * root + coefficient;
         }
-        Ok(CpuScalars(quotient))
+        Ok(quotient.into())
     }
 
     fn powers(&self, initial: Fr, base: Fr, len: usize) -> Result<CpuScalars> {
-        Ok(CpuScalars(ntt::powers(initial, base, len)))
+        Ok(ntt::powers(initial, base, len).into())
     }
 
     fn inner_product(&self, a: &CpuScalars, b: &CpuScalars) -> Result<Fr> {
-        check_lengths("inner_product", &a.0, &b.0)?;
-        let chunks = a.0.par_chunks(ROWS_PER_TASK).zip(b.0.par_chunks(ROWS_PER_TASK));
+        let (a, b) = (a.elements(self), b.elements(self));
+        check_lengths("inner_product", &a, &b)?;
+        let chunks = a.par_chunks(ROWS_PER_TASK).zip(b.par_chunks(ROWS_PER_TASK));
         Ok(chunks.map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).sum::<Fr>()).sum())
     }
 
@@ -83,8 +87,8 @@ impl VectorOps for Cpu {
         table: &CpuScalars,
         usable: usize,
     ) -> Result<(CpuScalars, CpuScalars)> {
-        let (input, table) = (&input.0, &table.0);
-        check_lengths("permute_lookup", input, table)?;
+        let (input, table) = (input.elements(self), table.elements(self));
+        check_lengths("permute_lookup", &input, &table)?;
         if usable > input.len() {
             let len = input.len();
             return Err(BackendError::OutOfRange { operation: "permute_lookup", start: 0, end: usable, len });
@@ -92,7 +96,7 @@ impl VectorOps for Cpu {
         let (mut sorted, mut permuted) = lookup::permute(&input[..usable], &table[..usable])?;
         sorted.resize(input.len(), Fr::ZERO);
         permuted.resize(input.len(), Fr::ZERO);
-        Ok((CpuScalars(sorted), CpuScalars(permuted)))
+        Ok((sorted.into(), permuted.into()))
     }
 }
 
@@ -136,7 +140,7 @@ fn exclusive_scan<I: Iterator>(rows: I, initial: Fr, step: impl Fn(Fr, I::Item) 
         next = step(current, row);
         current
     };
-    CpuScalars(rows.map(advance).collect())
+    rows.map(advance).collect::<Vec<Fr>>().into()
 }
 
 /// Applies `f(first row, rows)` to chunks of rows, in parallel when there are several.
@@ -148,13 +152,15 @@ fn for_chunks(rows: &mut [Fr], f: impl Fn(usize, &mut [Fr]) + Sync) {
 }
 
 fn zip_rows(
+    cpu: &Cpu,
     operation: &'static str,
     acc: &mut CpuScalars,
     other: &CpuScalars,
     f: impl Fn(&mut Fr, &Fr) + Sync,
 ) -> Result<()> {
-    check_lengths(operation, &acc.0, &other.0)?;
-    for_chunks(&mut acc.0, |start, rows| rows.iter_mut().zip(&other.0[start..]).for_each(|(a, b)| f(a, b)));
+    let (acc, other) = (acc.elements_mut(cpu), other.elements(cpu));
+    check_lengths(operation, acc, &other)?;
+    for_chunks(acc, |start, rows| rows.iter_mut().zip(&other[start..]).for_each(|(a, b)| f(a, b)));
     Ok(())
 }
 

@@ -3,19 +3,43 @@
 //! The smaller of v and p - v is decomposed, so there are as many digits as its size demands: small scalars of either sign have few,
 //! and cost as little.
 
-use super::super::lanes::{Kernel, LANES, Lanes, Modulus};
+use super::super::integers::magnitudes;
+use super::super::lanes::{Kernel, LANES, Lanes};
 use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::field::Words;
+use std::ops::Range;
 
 /// Eight digits, one of each scalar, all of the same window.
 pub(super) type Digits = [i32; LANES];
+
+/// What is decomposed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Scalars<'a> {
+    Elements(&'a [Fr]),
+    Integers(&'a [i32]),
+}
+
+impl<'a> Scalars<'a> {
+    pub(super) fn len(self) -> usize {
+        match self {
+            Scalars::Elements(elements) => elements.len(),
+            Scalars::Integers(integers) => integers.len(),
+        }
+    }
+
+    pub(super) fn range(self, range: Range<usize>) -> Scalars<'a> {
+        match self {
+            Scalars::Elements(elements) => Scalars::Elements(&elements[range]),
+            Scalars::Integers(integers) => Scalars::Integers(&integers[range]),
+        }
+    }
+}
 
 /// Writes the digits d_w of `scalar = Σ_w d_w·2^{bits·w} mod p`, each in [-2^{bits-1}, 2^{bits-1}], of eight scalars at a time: window
 /// by window, up to the last in which one of them has a digit. `lengths` gets the number of windows of each eight.
 ///
 /// Absolute values are below 2^253, so the last of `ceil(254 / bits)` windows absorbs its carry.
 pub(super) struct Decompose<'a> {
-    pub(super) scalars: &'a [Fr],
+    pub(super) scalars: Scalars<'a>,
     pub(super) bits: usize,
     pub(super) digits: &'a mut Vec<Digits>,
     pub(super) lengths: &'a mut Vec<u8>,
@@ -26,41 +50,30 @@ impl<L: Lanes> Kernel<L> for Decompose<'_> {
 
     #[inline(always)]
     fn run(self, lanes: L) {
-        for chunk in self.scalars.chunks(LANES) {
-            let mut padded = [Fr::default(); LANES];
-            padded[..chunk.len()].copy_from_slice(chunk);
-            let mut words = lanes.canonical_words(lanes.load(&padded));
-            let negative = magnitudes(&mut words);
-            let windows = decompose(&words, &negative, self.bits, self.digits);
-            self.lengths.push(windows);
+        let (bits, digits) = (self.bits, self.digits);
+        self.lengths.reserve(self.scalars.len().div_ceil(LANES));
+        match self.scalars {
+            Scalars::Elements(elements) => {
+                for chunk in elements.chunks(LANES) {
+                    let mut padded = [Fr::default(); LANES];
+                    padded[..chunk.len()].copy_from_slice(chunk);
+                    let mut words = lanes.canonical_words(lanes.load(&padded));
+                    let negative = magnitudes(&mut words);
+                    self.lengths.push(decompose(&words, &negative, bits, digits));
+                }
+            }
+            Scalars::Integers(integers) => {
+                for chunk in integers.chunks(LANES) {
+                    let (mut words, mut negative) = ([[0; LANES]; 4], [false; LANES]);
+                    for (lane, value) in chunk.iter().enumerate() {
+                        words[0][lane] = value.unsigned_abs().into();
+                        negative[lane] = *value < 0;
+                    }
+                    self.lengths.push(decompose(&words, &negative, bits, digits));
+                }
+            }
         }
     }
-}
-
-/// Replaces v by the smaller of v and p - v; tells where it was the latter.
-#[inline(always)]
-fn magnitudes(words: &mut [[u64; LANES]; 4]) -> [bool; LANES] {
-    const P: Words = Fr::MONTGOMERY.modulus;
-    /// (p - 1) / 2
-    const HALF: Words = [P[0] >> 1 | P[1] << 63, P[1] >> 1 | P[2] << 63, P[2] >> 1 | P[3] << 63, P[3] >> 1];
-    let mut negative = [false; LANES];
-    for lane in 0..LANES {
-        let mut borrow = false;
-        for i in 0..4 {
-            let (rest, first) = HALF[i].overflowing_sub(words[i][lane]);
-            borrow = first | rest.overflowing_sub(u64::from(borrow)).1;
-        }
-        // HALF - v is negative.
-        negative[lane] = borrow;
-        let mut borrow = false;
-        for i in 0..4 {
-            let (rest, first) = P[i].overflowing_sub(words[i][lane]);
-            let (rest, second) = rest.overflowing_sub(u64::from(borrow));
-            borrow = first | second;
-            words[i][lane] = if negative[lane] { rest } else { words[i][lane] };
-        }
-    }
-    negative
 }
 
 /// Appends the digits of eight absolute values; returns the number of windows.
@@ -115,7 +128,8 @@ mod tests {
         scalars.extend((0..16).map(|i| Fr::from(i * i)));
         for bits in 4..=17 {
             let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-            let work = Decompose { scalars: &scalars, bits, digits: &mut digits, lengths: &mut lengths };
+            let work =
+                Decompose { scalars: Scalars::Elements(&scalars), bits, digits: &mut digits, lengths: &mut lengths };
             with_lanes!(Processor::detect(), lanes => lanes.run(work));
             let mut rows = digits.iter();
             for (chunk, windows) in scalars.chunks(LANES).zip(&lengths) {
@@ -141,9 +155,27 @@ mod tests {
         let scalars: Vec<Fr> =
             (-64i64..64).map(|i| if i < 0 { -Fr::from(i.unsigned_abs()) } else { Fr::from(i as u64) }).collect();
         let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-        let work = Decompose { scalars: &scalars, bits: 8, digits: &mut digits, lengths: &mut lengths };
+        let work =
+            Decompose { scalars: Scalars::Elements(&scalars), bits: 8, digits: &mut digits, lengths: &mut lengths };
         with_lanes!(Processor::detect(), lanes => lanes.run(work));
         assert!(lengths.iter().all(|windows| *windows == 1));
         assert_eq!(digits.as_flattened(), (-64..64).collect::<Vec<i32>>());
+    }
+
+    #[test]
+    fn integers_have_the_digits_of_their_elements() {
+        let integers: Vec<i32> = (0..100).map(|i: i32| (i - 50).wrapping_mul(1 << (i % 26))).collect();
+        let elements: Vec<Fr> = (integers.iter())
+            .map(|i| if *i < 0 { -Fr::from(u64::from(i.unsigned_abs())) } else { Fr::from(*i as u64) })
+            .collect();
+        for bits in 4..=17 {
+            let digits = [Scalars::Elements(&elements), Scalars::Integers(&integers)].map(|scalars| {
+                let (mut digits, mut lengths) = (Vec::new(), Vec::new());
+                let work = Decompose { scalars, bits, digits: &mut digits, lengths: &mut lengths };
+                with_lanes!(Processor::detect(), lanes => lanes.run(work));
+                (digits, lengths)
+            });
+            assert_eq!(digits[0], digits[1]);
+        }
     }
 }

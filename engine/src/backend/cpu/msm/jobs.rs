@@ -3,16 +3,18 @@
 //! The digits of a part of a column are sorted by bucket and summed: a job. Columns of few digits share a job, so that their additions
 //! share inversions; a column of many is cut into parts, whose sums of buckets are added up afterwards.
 
+use super::super::integers::largest;
 use super::super::lanes::{LANES, Lanes};
 use super::super::pool::Pool;
 use super::CpuBases;
 use super::buckets::{Sorted, Summation, Sums, runs, start_places};
-use super::digits::{Decompose, Digits};
+use super::digits::{Decompose, Digits, Scalars};
 use super::plan::Plan;
 use super::point::Signed;
 use ff::PrimeField;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Digits from which on a job is worth its scheduling, and its additions their inversions.
 const JOB: usize = 1 << 16;
@@ -31,19 +33,22 @@ pub(super) enum Rows<'a> {
 /// Scalars, and their points.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Column<'a> {
-    pub(super) scalars: &'a [Fr],
+    /// Which of the multiplications they belong to.
+    pub(super) number: usize,
+    pub(super) scalars: Scalars<'a>,
     pub(super) rows: Rows<'a>,
 }
 
 impl<'a> Column<'a> {
     /// Parts of at most so many scalars.
     fn parts(self, len: usize) -> impl Iterator<Item = Column<'a>> {
-        self.scalars.chunks(len).enumerate().map(move |(i, scalars)| {
+        (0..self.scalars.len()).step_by(len).map(move |start| {
             let rows = match self.rows {
-                Rows::From(first) => Rows::From(first + i * len),
-                Rows::Listed(rows) => Rows::Listed(&rows[i * len..]),
+                Rows::From(first) => Rows::From(first + start),
+                Rows::Listed(rows) => Rows::Listed(&rows[start..]),
             };
-            Column { scalars, rows }
+            let end = self.scalars.len().min(start + len);
+            Column { scalars: self.scalars.range(start..end), rows, ..self }
         })
     }
 
@@ -54,10 +59,15 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// An estimate of the number of digits, from a few scalars.
+    /// An estimate of the number of digits, of field elements from a few of them.
     fn digits(&self, plan: &Plan) -> usize {
-        let step = (self.scalars.len() / SAMPLED).max(1);
-        let bits = self.scalars.iter().step_by(step).map(bits).max().unwrap_or(0);
+        let bits = match self.scalars {
+            Scalars::Elements(elements) => {
+                let step = (elements.len() / SAMPLED).max(1);
+                elements.iter().step_by(step).map(bits).max().unwrap_or(0)
+            }
+            Scalars::Integers(integers) => largest(integers).checked_ilog2().map_or(0, |log| log as usize + 1),
+        };
         self.scalars.len() * bits.div_ceil(plan.window_bits)
     }
 }
@@ -72,33 +82,40 @@ fn bits(scalar: &Fr) -> usize {
     length(*scalar).min(length(-*scalar))
 }
 
-/// Parts of neighbouring columns, each with its column's number.
-type Job<'a> = Vec<(usize, Column<'a>)>;
+/// Parts of neighbouring columns.
+type Job<'a> = Vec<Column<'a>>;
 
 impl CpuBases {
-    /// The sums of all columns' buckets; column i's keys start at `i·plan.keys()`.
-    pub(super) fn bucket_sums<L: Lanes>(&self, lanes: L, summation: &Summation<L>, columns: &[Column<'_>]) -> Sums {
+    /// The sums of the buckets of multiplications from `first` on, so many of them; number i's keys start at
+    /// `(i - first)·plan.keys()`. Columns come in the order of their numbers.
+    pub(super) fn bucket_sums<L: Lanes>(
+        &self,
+        lanes: L,
+        summation: &Summation<L>,
+        numbers: Range<usize>,
+        columns: &[Column<'_>],
+    ) -> Sums {
         let jobs = self.jobs(columns);
         let pool = Pool::<Buffers>::default();
-        let run = |job: &Job<'_>| pool.with(|buffers| self.run_job(lanes, summation, job, buffers));
+        let run = |job: &Job<'_>| pool.with(|buffers| self.run_job(lanes, summation, job, numbers.start, buffers));
         let sums = Sums::joined(jobs.par_iter().map(run).collect());
         if sums.keys.is_sorted_by(|a, b| a < b) {
             return sums;
         }
         let entries = sums.keys.iter().zip(0..).map(|(key, index)| (*key, Signed::new(index, false)));
-        summation.sum(&sums.points, &Sorted::new(columns.len() * self.plan.keys(), entries))
+        summation.sum(&sums.points, &Sorted::new(numbers.len() * self.plan.keys(), entries))
     }
 
     fn jobs<'a>(&self, columns: &[Column<'a>]) -> Vec<Job<'a>> {
         let mut jobs: Vec<Job<'a>> = Vec::new();
         let mut filled = JOB;
-        for (number, column) in columns.iter().enumerate() {
+        for column in columns {
             for part in column.parts(self.plan.rows_of_part()) {
                 let digits = part.digits(&self.plan);
                 match jobs.last_mut() {
-                    Some(job) if filled + digits <= JOB => job.push((number, part)),
+                    Some(job) if filled + digits <= JOB => job.push(part),
                     _ => {
-                        jobs.push(vec![(number, part)]);
+                        jobs.push(vec![part]);
                         filled = 0;
                     }
                 }
@@ -108,21 +125,28 @@ impl CpuBases {
         jobs
     }
 
-    fn run_job<L: Lanes>(&self, lanes: L, summation: &Summation<L>, job: &Job<'_>, buffers: &mut Buffers) -> Sums {
-        let first = job.first().map_or(0, |(number, _)| *number);
-        let last = job.last().map_or(0, |(number, _)| *number);
+    fn run_job<L: Lanes>(
+        &self,
+        lanes: L,
+        summation: &Summation<L>,
+        job: &Job<'_>,
+        start: usize,
+        buffers: &mut Buffers,
+    ) -> Sums {
+        let first = job.first().map_or(start, |column| column.number);
+        let last = job.last().map_or(start, |column| column.number);
         let keys = self.plan.keys();
         let Buffers { parts, places, sorted } = buffers;
         places.clear();
         places.resize((last - first + 1) * keys, 0);
         parts.resize_with(job.len().max(parts.len()), Part::default);
-        for (part, (number, column)) in parts.iter_mut().zip(job) {
-            part.decompose(lanes, self, column, (number - first) * keys);
+        for (part, column) in parts.iter_mut().zip(job) {
+            part.decompose(lanes, self, column, (column.number - first) * keys);
             part.for_each(self, column, |key, _, _| places[key] += 1);
         }
         sorted.runs = runs(places);
         sorted.points.resize(start_places(places), Signed(0));
-        for (part, (_, column)) in parts.iter().zip(job) {
+        for (part, column) in parts.iter().zip(job) {
             part.for_each(self, column, |key, index, negative| {
                 let place = &mut places[key];
                 sorted.points[*place as usize] = Signed::new(index, negative);
@@ -130,7 +154,7 @@ impl CpuBases {
             });
         }
         let mut sums = summation.sum(&self.table, sorted);
-        let offset = (first * keys) as u32;
+        let offset = ((first - start) * keys) as u32;
         sums.keys.iter_mut().for_each(|key| *key += offset);
         sums
     }

@@ -22,11 +22,13 @@ mod plan;
 mod point;
 mod weighted;
 
+use super::integers::Integers;
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use buckets::Summation;
+use digits::Scalars;
 use group::{Curve, Group};
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use jobs::{Column, Rows};
@@ -71,12 +73,24 @@ impl MsmOps for Cpu {
     }
 
     fn msm(&self, bases: &CpuBases, columns: &[&CpuScalars]) -> Result<Vec<G1Affine>> {
-        if let Some(column) = columns.iter().find(|column| column.0.len() > bases.len) {
-            return Err(BackendError::TooFewBases { scalars: column.0.len(), bases: bases.len });
+        if let Some(column) = columns.iter().find(|column| column.len() > bases.len) {
+            return Err(BackendError::TooFewBases { scalars: column.len(), bases: bases.len });
         }
-        let columns: Vec<Column<'_>> =
-            columns.iter().map(|column| Column { scalars: &column.0, rows: Rows::From(0) }).collect();
-        Ok(normalize(&with_lanes!(self.processor, lanes => bases.sum(lanes, &columns))))
+        let elements: Vec<_> =
+            columns.iter().map(|column| column.integers().is_none().then(|| column.elements(self))).collect();
+        let mut parts = Vec::with_capacity(columns.len());
+        for (number, (column, elements)) in columns.iter().zip(&elements).enumerate() {
+            let part = |scalars, first| Column { number, scalars, rows: Rows::From(first) };
+            if let Some(elements) = elements {
+                parts.push(part(Scalars::Elements(elements), 0));
+            }
+            if let Some(Integers { values, rest }) = column.integers() {
+                parts.push(part(Scalars::Integers(values), 0));
+                parts.push(part(Scalars::Elements(rest), values.len()));
+            }
+        }
+        let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, columns.len(), &parts));
+        Ok(normalize(&sums))
     }
 
     fn msm_rows(&self, bases: &CpuBases, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine> {
@@ -87,8 +101,8 @@ impl MsmOps for Cpu {
         if let Some(row) = rows.iter().find(|row| **row >= bases.len) {
             return Err(BackendError::TooFewBases { scalars: row + 1, bases: bases.len });
         }
-        let column = Column { scalars, rows: Rows::Listed(rows) };
-        let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, &[column]));
+        let column = Column { number: 0, scalars: Scalars::Elements(scalars), rows: Rows::Listed(rows) };
+        let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, 1, &[column]));
         Ok(sums.into_iter().next().unwrap_or_else(G1::identity).to_affine())
     }
 }
@@ -112,14 +126,17 @@ fn table<L: Lanes>(lanes: L, plan: &Plan, points: &[G1Affine]) -> Vec<Point> {
 }
 
 impl CpuBases {
-    /// `Σ scalar·G_row` for each column.
-    fn sum<L: Lanes>(&self, lanes: L, columns: &[Column<'_>]) -> Vec<G1> {
+    /// `Σ scalar·G_row` for each of so many multiplications. Columns come in the order of their numbers.
+    fn sum<L: Lanes>(&self, lanes: L, count: usize, columns: &[Column<'_>]) -> Vec<G1> {
         let summation = Summation::new(lanes);
         let together = (KEPT_SUMS / self.plan.keys()).max(1);
-        let sums = columns.chunks(together).flat_map(|columns| {
-            let buckets = self.bucket_sums(lanes, &summation, columns);
-            weighted::weighted_sums(&summation, &self.plan, columns.len(), &buckets)
-        });
-        sums.collect()
+        let mut sums = Vec::with_capacity(count);
+        for start in (0..count).step_by(together) {
+            let numbers = start..count.min(start + together);
+            let [first, last] = [numbers.start, numbers.end].map(|bound| columns.partition_point(|c| c.number < bound));
+            let buckets = self.bucket_sums(lanes, &summation, numbers.clone(), &columns[first..last]);
+            sums.extend(weighted::weighted_sums(&summation, &self.plan, numbers.len(), &buckets));
+        }
+        sums
     }
 }

@@ -48,17 +48,18 @@ impl NttOps for Cpu {
         let inverse_shifts = inverse_shifts.collect::<Result<Vec<Fr>>>()?;
         let inverse = inverse(forward);
         let residues = self.transform_all(&columns, |i| Transform { out_shift: inverse_shifts[i], ..inverse });
-        let residues: Vec<&[Fr]> = residues.iter().map(|residue| residue.0.as_slice()).collect();
-        Ok(matrix.par_iter().map(|row| CpuScalars(super::vector::combine(row, &residues))).collect())
+        let residues: Vec<_> = residues.iter().map(|residue| residue.elements(self)).collect();
+        let residues: Vec<&[Fr]> = residues.iter().map(|residue| &**residue).collect();
+        Ok(matrix.par_iter().map(|row| super::vector::combine(row, &residues).into()).collect())
     }
 }
 
 /// The forward transform of all the columns, `None` when there are none.
 fn common_domain(operation: &'static str, columns: &[&CpuScalars]) -> Result<Option<Transform>> {
     let Some(first) = columns.first() else { return Ok(None) };
-    let expected = first.0.len();
-    if let Some(other) = columns.iter().find(|column| column.0.len() != expected) {
-        return Err(BackendError::LengthMismatch { operation, expected, got: other.0.len() });
+    let expected = first.len();
+    if let Some(other) = columns.iter().find(|column| column.len() != expected) {
+        return Err(BackendError::LengthMismatch { operation, expected, got: other.len() });
     }
     let missing = BackendError::NoSuchDomain { operation, len: expected };
     if !expected.is_power_of_two() {
@@ -90,11 +91,15 @@ impl Cpu {
     ) -> Vec<CpuScalars> {
         let transforms: Vec<Transform> = (0..columns.len()).map(transform).collect();
         if transforms.iter().any(|transform| transform.log_n < MIN_LOG) {
-            return columns.iter().zip(&transforms).map(|(column, t)| CpuScalars(short(t, &column.0))).collect();
+            return columns
+                .iter()
+                .zip(&transforms)
+                .map(|(column, t)| short(t, &column.elements(self)).into())
+                .collect();
         }
         let domains: Vec<_> = transforms.into_iter().map(|transform| self.domains.get(lanes, transform)).collect();
         let one = |scratch: &mut Vec<L::Vector<Fr>>, (column, domain): (&&CpuScalars, &std::sync::Arc<Domain<L>>)| {
-            CpuScalars(passes::transform(lanes, domain, &column.0, scratch))
+            passes::transform(lanes, domain, &column.elements(self), scratch).into()
         };
         match (columns, domains.as_slice()) {
             ([column], [domain]) => vec![one(&mut Vec::new(), (column, domain))],

@@ -61,12 +61,13 @@ impl QuotientOps for Cpu {
         columns: &[&CpuScalars],
         scalars: &[Fr],
     ) -> Result<Vec<CpuScalars>> {
-        let lengths: Vec<usize> = columns.iter().map(|column| column.0.len()).collect();
+        let lengths: Vec<usize> = columns.iter().map(|column| column.len()).collect();
         compiled.program.check_columns(n, &lengths)?;
         let scalars = compiled.program.scalar_table(scalars)?;
-        let columns: Vec<&[Fr]> = columns.iter().map(|column| column.0.as_slice()).collect();
+        let columns: Vec<_> = columns.iter().map(|column| column.elements(self)).collect();
+        let columns: Vec<&[Fr]> = columns.iter().map(|column| &**column).collect();
         let inputs = Inputs::new(compiled, n, &columns, &scalars);
         let outputs = with_lanes!(self.processor, lanes => interpreter::evaluate(lanes, &inputs));
-        Ok(outputs.into_iter().map(CpuScalars).collect())
+        Ok(outputs.into_iter().map(CpuScalars::from).collect())
     }
 }
