@@ -81,7 +81,9 @@ impl Bank {
         let powers: Vec<[u64; 4]> =
             std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(self.columns).map(limbs).collect();
         let mut folded = vec![Fr::ZERO; usable];
-        let values: Vec<Fr> = self.rows.par_iter().map(|row| row.values.fold(&powers[row.first..])).collect();
+        let two_to_256 = Fr::from(2).pow_vartime([256]);
+        let values: Vec<Fr> =
+            self.rows.par_iter().map(|row| row.values.fold(&powers[row.first..], two_to_256)).collect();
         self.rows.iter().zip(values).for_each(|(row, value)| folded[row.row as usize] = value);
         folded
     }
@@ -169,21 +171,20 @@ impl WideSum {
         self.0[4] += carry as u64;
     }
 
-    fn reduce(&self) -> Fr {
+    fn reduce(&self, two_to_256: Fr) -> Fr {
         let [a, b, c, d, high] = self.0;
-        let two_to_256 = Fr::from(2).pow([256]);
         Fr::from_raw([a, b, c, d]) + Fr::from(high) * two_to_256
     }
 }
 
 impl Values {
-    fn fold(&self, powers: &[[u64; 4]]) -> Fr {
+    fn fold(&self, powers: &[[u64; 4]], two_to_256: Fr) -> Fr {
         let mut sums = [WideSum::default(), WideSum::default()];
         let mut add = |v: i64, power: &[u64; 4]| sums[usize::from(v < 0)].add(power, v.unsigned_abs());
         match self {
             Self::Narrow(values) => values.iter().zip(powers).for_each(|(v, power)| add((*v).into(), power)),
             Self::Wide(values) => values.iter().zip(powers).for_each(|(v, power)| add(*v, power)),
         }
-        sums[0].reduce() - sums[1].reduce()
+        sums[0].reduce(two_to_256) - sums[1].reduce(two_to_256)
     }
 }
