@@ -1,17 +1,14 @@
 //! Keys of a network: made once per architecture and model.
 
 use group::{GroupEncoding, prime::PrimeCurveAffine};
-use halo2_proofs::{
-    SerdeFormat,
-    plonk::{ProvingKey, VerifyingKey, keygen_pk, keygen_vk},
-};
+use halo2_proofs::{SerdeFormat, plonk::VerifyingKey};
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zkml_gpu_engine::{
-    BackendError,
-    backend::{MsmOps, cpu::Cpu},
+    BackendError, CircuitKey, Committer, KeygenError,
+    backend::Backend,
     encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2},
     srs::Srs,
 };
@@ -37,9 +34,9 @@ pub enum KeyError {
         /// Size of the circuit.
         expected: u32,
     },
-    /// Halo2's key generation failed.
+    /// The circuit's key generation failed.
     #[error("key generation: {0}")]
-    Keygen(String),
+    Keygen(#[from] KeygenError),
     /// A back end failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -48,11 +45,9 @@ pub enum KeyError {
     Malformed(String),
 }
 
-/// Everything to prove with.
+/// What a prover holds beside the circuit's key.
 #[derive(Debug)]
 pub struct ProvingKeys {
-    /// Halo2's proving key.
-    pub pk: ProvingKey<G1Affine>,
     /// The learned values, and their blinding where they are committed.
     pub model: ModelOpening,
     /// Everything to verify with.
@@ -79,28 +74,29 @@ pub struct VerifyingKeys {
 /// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values. Embedded learned
 /// values are part of the circuit; `rng` is not used then, so equal models have equal keys.
 ///
+/// `committer` has the points of `srs`, and commits to everything. The circuit's key stays on its back end, for
+/// [`Prover::with_key`](zkml_gpu_engine::Prover::with_key).
+///
 /// # Errors
-/// [`KeyError`] where the reference string is too small or key generation fails.
-pub fn setup(
+/// [`KeyError`] where the reference string is of another size, key generation or the back end fails.
+pub fn setup<B: Backend>(
     graph: &Graph,
     layout: &Layout,
     srs: &Srs,
+    committer: &Committer<B>,
     rng: impl RngCore + CryptoRng,
-) -> Result<ProvingKeys, KeyError> {
-    if srs.k() != layout.k {
-        return Err(KeyError::SrsSize { got: srs.k(), expected: layout.k });
+) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
+    if let Some(got) = [srs.k(), committer.k()].into_iter().find(|k| *k != layout.k) {
+        return Err(KeyError::SrsSize { got, expected: layout.k });
     }
     let bank = Bank::new(layout, graph);
-    let circuit = NetworkCircuit::keygen(layout, &bank);
-    let error = |error: halo2_proofs::plonk::Error| KeyError::Keygen(error.to_string());
-    let vk = keygen_vk(srs.params(), &circuit).map_err(error)?;
-    let pk = keygen_pk(srs.params(), vk.clone(), &circuit).map_err(error)?;
+    let (backend, lagrange) = (committer.backend(), committer.lagrange());
+    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
+    let vk = circuit.vk().clone();
     let blinding_points = linked_points(&layout.architecture, srs, &vk);
     let (model, commitments) = match layout.architecture.weights {
         WeightMode::Committed => {
-            let backend = Cpu::default();
-            let bases = backend.load_bases(srs.lagrange(), 0)?;
-            ModelOpening::commit(bank, &backend, &bases, 1 << layout.k, blinding_points.len(), rng)?
+            ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, blinding_points.len(), rng)?
         }
         WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
     };
@@ -116,7 +112,7 @@ pub fn setup(
         statement: layout.statement.clone(),
         insecure_srs: srs.is_insecure(),
     };
-    Ok(ProvingKeys { pk, model, verifying })
+    Ok((circuit, ProvingKeys { model, verifying }))
 }
 
 /// The Lagrange points of the blinding rows, where there is a link to prove.

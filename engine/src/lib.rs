@@ -1,13 +1,17 @@
 //! Halo2 prover over interchangeable back ends.
 
 pub mod backend;
+mod committer;
 pub mod cost;
 pub mod encoding;
 pub mod error;
 pub mod file;
+pub mod keygen;
 pub mod prover;
 pub mod srs;
 pub mod transcript;
 
+pub use committer::Committer;
 pub use error::BackendError;
+pub use keygen::{CircuitKey, KeygenError, keygen};
 pub use prover::{Challenges, Opening, ProofOutput, Prover, ProverError, ProverOptions, create_proof};

@@ -2,18 +2,19 @@
 
 use halo2_proofs::dev::MockProver;
 use halo2curves::bn256::Fr;
-use rand::{Rng, SeedableRng};
+use rand::{CryptoRng, Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     graph::{Activation, Execution, Format, Graph, Linear, Node, Op, Origin, Shape, Tensor, Window},
-    keys::{self, ProvingKeys},
+    keys::{self, KeyError, ProvingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
     prove::Job,
     trace::FirstPhase,
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{
+    Committer,
     backend::cpu::Cpu,
     prover::{Prover, ProverOptions},
     srs::Srs,
@@ -150,6 +151,24 @@ pub fn random_inputs(graph: &Graph, seed: u64) -> Vec<Vec<i64>> {
     graph.inputs.iter().map(input).collect()
 }
 
+/// Keys of a network on a processor, and a prover that does not check its witness, as a cheating one: the verifier must.
+///
+/// # Errors
+/// As [`keys::setup`].
+pub fn prover_and_keys(
+    graph: &Graph,
+    layout: &Layout,
+    srs: &Srs,
+    rng: impl RngCore + CryptoRng,
+) -> Result<(Prover<Cpu>, ProvingKeys), KeyError> {
+    let committer = Committer::new(Cpu::default(), srs, 0)?;
+    let (circuit, keys) = keys::setup(graph, layout, srs, &committer, rng)?;
+    let mut options = ProverOptions::default();
+    options.check_witness = false;
+    let prover = Prover::with_key(committer, circuit, &options).expect("a prover");
+    Ok((prover, keys))
+}
+
 /// A compiled network with keys, a resident prover, and one honest inference.
 #[derive(Debug)]
 pub struct Session {
@@ -186,13 +205,7 @@ impl Session {
         let layout = Layout::compile(&graph, options).expect("the graph has a layout");
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let srs = Srs::development(layout.k, &mut rng).expect("a development reference string");
-        let keys = keys::setup(&graph, &layout, &srs, &mut rng).expect("keys");
-        let mut prover_options = ProverOptions::default();
-        prover_options.lagrange_points = Some(srs.lagrange().to_vec());
-        // A cheating prover does not check its witness: the verifier must.
-        prover_options.check_witness = false;
-        prover_options.table_budget_bytes = 0;
-        let prover = Prover::with_options(Cpu::default(), srs.params(), &keys.pk, prover_options).expect("a prover");
+        let (prover, keys) = prover_and_keys(&graph, &layout, &srs, &mut rng).expect("keys");
         let execution = graph.run(&inputs).expect("the graph runs");
         let outputs = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
         let first = FirstPhase::new(&layout, &graph, &execution);

@@ -5,7 +5,7 @@ use group::Curve;
 use halo2_proofs::{
     SerdeFormat,
     dev::MockProver,
-    plonk::{Error, VerifyingKey, verify_proof},
+    plonk::{Error, ProvingKey, VerifyingKey, verify_proof},
     poly::kzg::{
         commitment::{KZGCommitmentScheme, ParamsKZG},
         multiopen::{ProverSHPLONK, VerifierSHPLONK},
@@ -20,17 +20,16 @@ use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     commit::Bank,
     graph::{Graph, Op, Shape, Window},
-    keys::{self, KeyError, ProvingKeys, VerifyingKeys},
+    keys::{KeyError, ProvingKeys, VerifyingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
     prove::Job,
     trace::FirstPhase,
     verify::{self, VerifyError},
 };
-use zkml_gpu_engine::{
-    backend::cpu::Cpu,
-    prover::{Prover, ProverOptions},
+use zkml_gpu_engine::{Prover, backend::cpu::Cpu, keygen::keygen};
+use zkml_gpu_tests::networks::{
+    Builder, SIGNED, Session, WIDE, dense, embedded, narrow, pooled, prover_and_keys, strided, zoo,
 };
-use zkml_gpu_tests::networks::{Builder, SIGNED, Session, WIDE, dense, embedded, narrow, pooled, strided, zoo};
 
 fn session(graph: Graph) -> Session {
     Session::new(graph, &embedded(), 21)
@@ -105,7 +104,7 @@ macro_rules! proves {
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             session.srs.params(),
-            &session.keys.pk,
+            &stock_key(session),
             &[NetworkCircuit::proving(&session.layout, witness)],
             &[&columns],
             ChaCha20Rng::seed_from_u64(23),
@@ -156,22 +155,30 @@ fn retrained(graph: &Graph, node: usize, bias: bool) -> Graph {
     graph
 }
 
-/// Keys of another model with a session's layout and reference string.
-fn keys_of(session: &Session, graph: &Graph) -> ProvingKeys {
-    keys::setup(graph, &session.layout, &session.srs, ChaCha20Rng::seed_from_u64(24)).expect("keys")
+/// A session's key in the form of the stock prover.
+fn stock_key(session: &Session) -> ProvingKey<G1Affine> {
+    let circuit = NetworkCircuit::keygen(&session.layout, &session.keys.model.bank);
+    keygen(&Cpu::new(), session.srs.params(), &circuit).expect("keys")
+}
+
+/// Keys of another model with a session's layout and reference string, and a prover with them.
+fn keys_of(session: &Session, graph: &Graph) -> (Prover<Cpu>, ProvingKeys) {
+    prover_and_keys(graph, &session.layout, &session.srs, ChaCha20Rng::seed_from_u64(24)).expect("keys")
 }
 
 /// A proof of a model under keys that may be another's, for the outputs that the model gives.
-fn foreign_proof(session: &Session, keys: &ProvingKeys, graph: &Graph) -> (Vec<Vec<i64>>, Vec<u8>) {
+fn foreign_proof(
+    session: &Session,
+    prover: &Prover<Cpu>,
+    keys: &ProvingKeys,
+    graph: &Graph,
+) -> (Vec<Vec<i64>>, Vec<u8>) {
     let execution = graph.run(&session.inputs).expect("the graph runs");
     let first = FirstPhase::new(&session.layout, graph, &execution);
     let outputs: Vec<Vec<i64>> = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
-    let mut options = ProverOptions::default();
-    options.check_witness = false;
-    let prover = Prover::with_options(Cpu::default(), session.srs.params(), &keys.pk, options).expect("a prover");
     let job = Job { keys, layout: &session.layout, graph, execution: &execution, first: &first };
     let rng = ChaCha20Rng::seed_from_u64(25);
-    let proof = job.prove(&prover, &session.inputs, &outputs, rng, |circuit| circuit).expect("a proof");
+    let proof = job.prove(prover, &session.inputs, &outputs, rng, |circuit| circuit).expect("a proof");
     (outputs, proof)
 }
 
@@ -180,12 +187,12 @@ fn a_changed_weight_is_another_key_whose_proofs_do_not_cross() {
     let ours = session(strided());
     for (node, bias) in [(0, false), (0, true), (1, false), (1, true)] {
         let graph = retrained(&ours.graph, node, bias);
-        let theirs = keys_of(&ours, &graph);
+        let (prover, theirs) = keys_of(&ours, &graph);
         let (a, b) = (ours.keys.verifying.vk(), theirs.verifying.vk());
         assert_ne!(a.transcript_repr(), b.transcript_repr());
         let differ = a.fixed_commitments().iter().zip(b.fixed_commitments()).filter(|(a, b)| a != b).count();
         assert_eq!(differ, 1, "one value stands in one column");
-        let (outputs, proof) = foreign_proof(&ours, &theirs, &graph);
+        let (outputs, proof) = foreign_proof(&ours, &prover, &theirs, &graph);
         verify::verify(&theirs.verifying, &ours.inputs, &outputs, &proof).expect("an honest proof");
         for outputs in [&outputs, &ours.outputs] {
             let result = ours.verify(outputs, &proof);
@@ -205,9 +212,9 @@ fn a_prover_with_other_weights_than_the_keys_is_rejected() {
             let graph = retrained(&ours.graph, node, bias);
             let bank = Bank::new(&ours.layout, &graph);
             assert_ne!(bank, ours.keys.model.bank);
-            let mut keys = keys_of(&ours, &ours.graph);
+            let (prover, mut keys) = keys_of(&ours, &ours.graph);
             keys.model.bank = bank;
-            let (outputs, proof) = foreign_proof(&ours, &keys, &graph);
+            let (outputs, proof) = foreign_proof(&ours, &prover, &keys, &graph);
             let result = ours.verify(&outputs, &proof);
             assert!(matches!(result, Err(VerifyError::Proof(_))), "{result:?}");
         }
@@ -218,7 +225,7 @@ fn a_prover_with_other_weights_than_the_keys_is_rejected() {
 fn the_key_commits_to_the_weights_without_blinding_so_anyone_can_make_it_again() {
     let session = session(pooled());
     let (a, vk) = (&session.layout.architecture, session.keys.verifying.vk());
-    let again = keys_of(&session, &session.graph);
+    let (_, again) = keys_of(&session, &session.graph);
     assert_eq!(again.verifying.to_bytes(), session.keys.verifying.to_bytes());
     assert_eq!(vk.fixed_commitments().len(), a.fixed_columns());
     for column in 0..a.weight_columns {

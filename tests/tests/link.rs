@@ -16,13 +16,13 @@ use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     commit::{Bank, LinkError, LinkStatement, prove_link},
     graph::{Execution, Graph, Op},
-    keys::{self, KeyError, VerifyingKeys},
+    keys::{KeyError, VerifyingKeys},
     layout::{Accumulator, BankValues, LayoutOptions, StatementError},
     trace::FirstPhase,
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{prover::ProofOutput, srs::Srs};
-use zkml_gpu_tests::networks::{Session, batched, dense, pooled, random_inputs, residual};
+use zkml_gpu_tests::networks::{Session, batched, dense, pooled, prover_and_keys, random_inputs, residual};
 
 const POINT: usize = 32;
 
@@ -496,7 +496,7 @@ fn a_repeated_generator_state_repeats_no_nonce_for_another_inference() {
 fn a_retrained_model_keeps_the_circuit_and_rejects_the_old_models_proofs() {
     let old = session();
     let graph = retrained(&old.graph, 3);
-    let new = keys::setup(&graph, &old.layout, &old.srs, ChaCha20Rng::seed_from_u64(8)).unwrap();
+    let (_, new) = prover_and_keys(&graph, &old.layout, &old.srs, ChaCha20Rng::seed_from_u64(8)).unwrap();
     let bytes = |keys: &VerifyingKeys| keys.vk().to_bytes(SerdeFormat::Processed);
     assert_eq!(bytes(&old.keys.verifying), bytes(&new.verifying));
     let layout = zkml_gpu_circuits::layout::Layout::compile(&graph, &LayoutOptions::default()).unwrap();
@@ -515,7 +515,8 @@ fn a_retrained_model_keeps_the_circuit_and_rejects_the_old_models_proofs() {
 #[test]
 fn commitments_to_one_model_differ_by_their_blinding_and_bind_their_own_proofs() {
     let session = session();
-    let again = keys::setup(&session.graph, &session.layout, &session.srs, ChaCha20Rng::seed_from_u64(9)).unwrap();
+    let rng = ChaCha20Rng::seed_from_u64(9);
+    let (_, again) = prover_and_keys(&session.graph, &session.layout, &session.srs, rng).unwrap();
     let pairs = session.keys.verifying.model_commitment().iter().zip(again.verifying.model_commitment());
     assert!(pairs.into_iter().all(|(a, b)| a != b));
     let result = verify::verify(&again.verifying, &session.inputs, &session.outputs, &proof(&session));
@@ -697,6 +698,6 @@ fn a_raw_output_claimed_twice_is_refused() {
 fn a_reference_string_of_another_size_is_refused() {
     let session = session();
     let other = Srs::development(session.layout.k + 1, ChaCha20Rng::seed_from_u64(12)).unwrap();
-    let result = keys::setup(&session.graph, &session.layout, &other, ChaCha20Rng::seed_from_u64(13));
+    let result = prover_and_keys(&session.graph, &session.layout, &other, ChaCha20Rng::seed_from_u64(13));
     assert!(matches!(result, Err(KeyError::SrsSize { .. })));
 }

@@ -53,7 +53,7 @@ pub(crate) struct ModelOptions {
     /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a plan
     #[arg(long, value_name = "SOURCE", default_value = "measured")]
     pub(crate) costs: CostsSource,
-    /// Refuse what needs more memory, such as 512MiB or 2GiB; without it, what is free
+    /// Use this much memory at most, such as 512MiB or 2GiB, to prove faster; refuse what needs more. Without it, what is free
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) max_memory: Option<u64>,
 }

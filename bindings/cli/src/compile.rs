@@ -4,7 +4,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use tracing::{Span, info_span};
-use zkml_gpu::{CompileOptions, CompiledModel, Costs, Error, ImportOptions, Model, Sample, read_costs, read_samples};
+use zkml_gpu::{
+    CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, Sample, read_costs, read_samples,
+};
 
 use crate::args::{CostsSource, ModelOptions};
 use crate::report::elapsed_ms;
@@ -22,6 +24,8 @@ pub(crate) struct Compiled {
     pub(crate) compiled: CompiledModel,
     /// The prices that it was chosen by.
     pub(crate) costs: Costs,
+    /// The memory that keys and proof may use.
+    pub(crate) budget: MemoryBudget,
 }
 
 /// Checks the back end and starts the threads.
@@ -62,10 +66,10 @@ fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
     let calibrated = options.calibration.as_ref().unwrap_or(&options.input);
     let files = || format!("{} with {}", options.model.display(), calibrated.display());
     let compiled = model.compile(&calibration, &choices).with_context(files)?;
-    compiled.check_memory(options.max_memory).with_context(files)?;
+    let budget = compiled.memory_budget(options.max_memory).with_context(files)?;
     // `read_samples` gives one sample or more.
     let sample = samples.into_iter().next().unwrap_or_default();
-    Ok(Compiled { model, sample, compiled, costs })
+    Ok(Compiled { model, sample, compiled, costs, budget })
 }
 
 fn costs(options: &ModelOptions) -> Result<Costs, Error> {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Costs, LayerPlan, Plan, available_bytes};
+use zkml_gpu::{Costs, LayerPlan, MemoryBudget, Plan, available_bytes};
 
 use crate::args::PlanOptions;
 use crate::compile::{Compiled, compile, prepare};
@@ -17,6 +17,9 @@ struct Report<'a> {
     macs: usize,
     #[serde(flatten)]
     plan: &'a Plan,
+    /// What keys and proof need, and what else they may use.
+    #[serde(flatten)]
+    budget: &'a MemoryBudget,
     /// What the system offers; null where it does not tell.
     available_memory_bytes: Option<u64>,
     /// The prices, as `--costs FILE` takes them.
@@ -25,13 +28,14 @@ struct Report<'a> {
 
 pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     prepare(&options.source)?;
-    let Compiled { model, compiled, costs, .. } = compile(&options.source)?;
+    let Compiled { model, compiled, costs, budget, .. } = compile(&options.source)?;
     let plan = compiled.plan(&costs);
     let report = Report {
         model: model.name(),
         parameters: compiled.parameters(),
         macs: compiled.macs(),
         plan: &plan,
+        budget: &budget,
         available_memory_bytes: available_bytes(),
         costs: &costs,
     };
@@ -70,7 +74,7 @@ fn text(report: &Report<'_>) -> String {
         ("widths", widths(plan)),
         ("prove", format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms)),
         ("verify", format!("{:.0} ms", plan.verify_ms)),
-        ("memory", memory(plan.memory_bytes, report.available_memory_bytes)),
+        ("memory", memory(report.budget, report.available_memory_bytes)),
         (
             "files",
             format!("proof {} bytes, key {} bytes", grouped(plan.proof_bytes as u64), grouped(plan.key_bytes as u64)),
@@ -129,10 +133,17 @@ fn widths(plan: &Plan) -> String {
     text
 }
 
-fn memory(needed: u64, available: Option<u64>) -> String {
-    let needed = format!("{:.0} MB", needed as f64 / 1e6);
-    match available {
-        Some(available) => format!("{needed} at most, of {:.0} MB that may be used", available as f64 / 1e6),
-        None => needed,
+fn memory(budget: &MemoryBudget, available: Option<u64>) -> String {
+    let megabytes = |bytes: u64| format!("{:.0} MB", bytes as f64 / 1e6);
+    let mut text = format!(
+        "{}, of which {} for tables and {} for kept cosets; {} at least",
+        megabytes(budget.memory_bytes),
+        megabytes(budget.table_budget_bytes),
+        megabytes(budget.coset_budget_bytes),
+        megabytes(budget.least_memory_bytes)
+    );
+    if let Some(available) = available {
+        let _ = write!(text, "; {} free", megabytes(available));
     }
+    text
 }

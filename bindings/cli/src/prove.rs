@@ -39,6 +39,12 @@ struct Report {
     verify_ms: f64,
     proof_bytes: usize,
     peak_rss_bytes: u64,
+    /// Tables of multiples of the reference string's points; null where the back end does not tell.
+    table_bytes: Option<u64>,
+    /// What those tables may take.
+    table_budget_bytes: u64,
+    /// What the key's columns on the quotient's cosets may take.
+    coset_budget_bytes: u64,
     /// The proved output as real numbers, one list for each output, in the order of the model's axes.
     output: Vec<Vec<f64>>,
     /// What the float model gives.
@@ -62,13 +68,14 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     if !options.json {
         progress::show();
     }
-    let Compiled { model, sample, compiled, .. } = compile(&options.source)?;
+    let Compiled { model, sample, compiled, budget, .. } = compile(&options.source)?;
     let folder = output_folder(options, &model)?;
 
     let (srs, srs_ms) =
         timed(info_span!(target: TARGET, "reference_string"), || reference_string(options, compiled.k()))?;
-    let (prover, setup_ms) =
-        timed(info_span!(target: TARGET, "keys"), || compiled.prover(&srs, &options.source.backend, OsRng))?;
+    let (prover, setup_ms) = timed(info_span!(target: TARGET, "keys"), || {
+        compiled.prover_within(&budget, &srs, &options.source.backend, OsRng)
+    })?;
     let cpu_before = cpu_ms();
     let start = Instant::now();
     let Proved { bundle: proof, witness_ms } = prover.prove(&sample, OsRng)?;
@@ -137,6 +144,9 @@ fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>
         verify_ms: timings.verify_ms,
         proof_bytes: proof.proof_bytes().len(),
         peak_rss_bytes: peak_rss_bytes(),
+        table_bytes: prover.table_bytes(),
+        table_budget_bytes: prover.budget().table_budget_bytes,
+        coset_budget_bytes: prover.budget().coset_budget_bytes,
         max_abs_error: max_abs_error(&output, &output_float),
         output,
         output_float,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
 
 /// Fields of `prove --json`, in order.
-const PROVE_FIELDS: [&str; 23] = [
+const PROVE_FIELDS: [&str; 26] = [
     "model",
     "backend",
     "device",
@@ -29,6 +29,9 @@ const PROVE_FIELDS: [&str; 23] = [
     "verify_ms",
     "proof_bytes",
     "peak_rss_bytes",
+    "table_bytes",
+    "table_budget_bytes",
+    "coset_budget_bytes",
     "output",
     "output_float",
     "max_abs_error",

@@ -5,10 +5,10 @@ mod onnx;
 mod support;
 
 use serde_json::Value;
-use support::{Scratch, exit_code, gemm, json, run, text};
+use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
-const PLAN_FIELDS: [&str; 22] = [
+const PLAN_FIELDS: [&str; 25] = [
     "model",
     "parameters",
     "macs",
@@ -25,10 +25,13 @@ const PLAN_FIELDS: [&str; 22] = [
     "prove_cpu_ms",
     "prove_ms",
     "verify_ms",
-    "memory_bytes",
     "proof_bytes",
     "key_bytes",
     "choice",
+    "memory_bytes",
+    "least_memory_bytes",
+    "table_budget_bytes",
+    "coset_budget_bytes",
     "available_memory_bytes",
     "costs",
 ];
@@ -144,7 +147,7 @@ fn a_model_with_too_many_rows_exits_4_before_its_input_is_read() {
 fn a_model_that_needs_more_memory_than_permitted_exits_4() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
-    let needed = plan(&[])["memory_bytes"].as_u64().expect("a number");
+    let needed = bytes(&plan(&[]), "least_memory_bytes");
     for limit in ["1MiB".to_owned(), (needed - 1).to_string()] {
         let output = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--max-memory", &limit]);
         assert_eq!(exit_code(&output), 4, "{limit}: {}", text(&output.stderr));
@@ -155,6 +158,52 @@ fn a_model_that_needs_more_memory_than_permitted_exits_4() {
     }
     let message = text(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", &(needed - 1).to_string()]).stderr);
     assert!(message.contains(&needed.to_string()) && message.contains("largest layers: "), "{message}");
-    assert_eq!(plan(&["--max-memory", &needed.to_string()])["memory_bytes"].as_u64(), Some(needed));
+    assert_eq!(bytes(&plan(&["--max-memory", &needed.to_string()]), "memory_bytes"), needed);
     assert_eq!(exit_code(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", "much"])), 2);
+}
+
+fn bytes(report: &Value, field: &str) -> u64 {
+    report[field].as_u64().unwrap_or_else(|| panic!("{field}: {report}"))
+}
+
+#[test]
+fn memory_beyond_the_needs_goes_to_kept_cosets_first_and_to_tables_then() {
+    let all = plan(&["--max-memory", "1TiB"]);
+    let [least, cosets, tables] =
+        ["least_memory_bytes", "coset_budget_bytes", "table_budget_bytes"].map(|field| bytes(&all, field));
+    assert!(cosets > 0 && tables > 0 && bytes(&all, "memory_bytes") == least + cosets + tables, "{all}");
+    for (limit, kept, multiples) in [
+        (least, 0, 0),
+        (least + cosets, cosets, 0),
+        (least + cosets + tables / 2, cosets, tables / 2),
+        (least + cosets + tables, cosets, tables),
+    ] {
+        let plan = plan(&["--max-memory", &limit.to_string()]);
+        assert_eq!([bytes(&plan, "coset_budget_bytes"), bytes(&plan, "table_budget_bytes")], [kept, multiples]);
+        assert_eq!([bytes(&plan, "least_memory_bytes"), bytes(&plan, "memory_bytes")], [least, limit]);
+    }
+}
+
+#[test]
+fn a_prover_with_little_memory_takes_less_and_its_proofs_verify() {
+    let scratch = Scratch::new();
+    let (model, input) = (repository("examples/lenet/lenet.onnx"), repository("examples/lenet/seven.json"));
+    let prove = |name: &str, limit: &str| {
+        let out = scratch.path(name);
+        let report = json(&run(&["prove", &model, &input, "--out", &out, "--json", "--max-memory", limit]));
+        let [proof, key] = ["proof.json", "model.vk"].map(|file| format!("{out}/{file}"));
+        assert_eq!(json(&run(&["verify", &proof, "--vk", &key, "--json"]))["accepted"], true);
+        report
+    };
+    let plan = json(&run(&["plan", &model, &input, "--json"]));
+    let least = bytes(&plan, "least_memory_bytes");
+    let (little, much) = (prove("little", &least.to_string()), prove("much", "1TiB"));
+    let budgets = ["coset_budget_bytes", "table_budget_bytes"];
+    assert_eq!(budgets.map(|field| bytes(&little, field)), [0, 0]);
+    assert_eq!(little["output"], much["output"]);
+    let spent: u64 = budgets.iter().map(|field| bytes(&much, field)).sum();
+    let [less, more] = [&little, &much].map(|report| bytes(report, "peak_rss_bytes"));
+    // Estimates round up, and allocators keep some of what they are given back.
+    assert!(spent > 16 << 20 && less + spent / 3 < more, "{less} bytes, and {more} with {spent} to spend");
+    assert!(less <= least, "{less} bytes of {least}");
 }

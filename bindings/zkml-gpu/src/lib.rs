@@ -50,7 +50,7 @@ pub use costs::read_costs;
 pub use error::{Error, ErrorClass};
 pub use input::read_samples;
 pub use key::ModelKey;
-pub use memory::available_bytes;
+pub use memory::{MemoryBudget, available_bytes};
 pub use model::{CompileOptions, CompiledModel, Model};
 pub use prover::{ModelProver, Proved};
 

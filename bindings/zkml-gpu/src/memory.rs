@@ -1,24 +1,90 @@
-//! Whether a proof fits this machine's memory.
+//! Whether a proof fits this machine's memory, and what the memory that is left is spent on.
+//!
+//! The rule, in order:
+//!
+//! 1. What keys and proof need at least ([`MemoryBudget::least_memory_bytes`]) must fit, or the model is refused.
+//! 2. Of what is left, the key's columns on the quotient's cosets come first, as many whole cosets as fit: each that is kept
+//!    saves a transform of every one of those columns in every proof.
+//! 3. Then tables of multiples of the reference string's points, the two bases alike, as far as they are of use: they make
+//!    commitments faster.
+//!
+//! So when memory is short, the tables shrink to nothing first, then the cosets. The limit is what the caller sets, or what the system
+//! offers; nobody asked for as much as possible in the second case, so tables then take [`UNASKED_TABLE_BYTES`] at most, and
+//! cosets [`UNASKED_COSET_BYTES`].
 
 use std::path::Path;
+
+use serde::Serialize;
+use zkml_gpu_circuits::layout::MemoryNeeds;
 
 use crate::{CompiledModel, Error};
 
 /// Layers named in a refusal.
 const LARGEST: usize = 3;
+/// Bases with tables: powers and Lagrange points.
+const BASES: u64 = 2;
+/// Most bytes of tables, both bases together, where no limit is set.
+const UNASKED_TABLE_BYTES: u64 = 128 << 20;
+/// Most bytes of kept cosets where no limit is set.
+const UNASKED_COSET_BYTES: u64 = 8 << 30;
 
-impl CompiledModel {
-    /// Estimate of the process's peak memory, with keys and proof, in bytes.
-    pub fn estimated_bytes(&self) -> u64 {
-        self.layout.peak_bytes(&self.quantised.graph)
+/// What a prover's memory is spent on, in bytes: estimated needs, and what makes proofs faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MemoryBudget {
+    /// Estimate of the process's peak with keys and proof, if it spends both budgets.
+    pub memory_bytes: u64,
+    /// The same without tables and without kept cosets: less than this is refused.
+    pub least_memory_bytes: u64,
+    /// For tables of multiples of the reference string's points, both bases together.
+    pub table_budget_bytes: u64,
+    /// For the key's columns on the quotient's cosets: whole cosets.
+    pub coset_budget_bytes: u64,
+}
+
+impl MemoryBudget {
+    /// Distributes what `max_memory_bytes`, or what is available, leaves; `None` where the needs alone are more.
+    fn distribute(needs: &MemoryNeeds, limit_bytes: u64, asked: bool) -> Option<Self> {
+        let left = limit_bytes.checked_sub(needs.least_bytes)?;
+        let [most_cosets, most_tables] = if asked { [u64::MAX; 2] } else { [UNASKED_COSET_BYTES, UNASKED_TABLE_BYTES] };
+        let cosets = (left.min(most_cosets) / needs.coset_bytes.max(1)).min(needs.cosets);
+        let coset_budget_bytes = cosets * needs.coset_bytes;
+        let tables = (left - coset_budget_bytes).min(most_tables) / BASES;
+        let table_budget_bytes = BASES * tables.min(needs.table_bytes);
+        let memory_bytes = needs.least_bytes + coset_budget_bytes + table_budget_bytes;
+        Some(Self { memory_bytes, least_memory_bytes: needs.least_bytes, table_budget_bytes, coset_budget_bytes })
     }
 
-    /// Refuses, with the numbers, what needs more memory than `max_memory_bytes`, or than there is.
+    /// The tables' budget for one basis.
+    pub(crate) fn table_bytes_per_basis(&self) -> usize {
+        saturated(self.table_budget_bytes / BASES)
+    }
+
+    /// The kept cosets' budget.
+    pub(crate) fn coset_bytes(&self) -> usize {
+        saturated(self.coset_budget_bytes)
+    }
+}
+
+fn saturated(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+impl CompiledModel {
+    /// Distributes the memory that keys and proof may use: `max_memory_bytes`, or else what there is. Refuses, with the
+    /// numbers, what does not fit even without anything that only saves time.
     ///
     /// # Errors
-    /// [`Error::WouldNotFit`] where the estimate is greater.
-    pub fn check_memory(&self, max_memory_bytes: Option<u64>) -> Result<(), Error> {
-        check_memory(self.estimated_bytes(), max_memory_bytes, || self.largest_layers())
+    /// [`Error::WouldNotFit`] where the needs are greater.
+    pub fn memory_budget(&self, max_memory_bytes: Option<u64>) -> Result<MemoryBudget, Error> {
+        let needs = self.layout.memory(&self.quantised.graph);
+        let limit = limit_bytes(max_memory_bytes);
+        let budget = MemoryBudget::distribute(&needs, limit, max_memory_bytes.is_some());
+        budget.ok_or_else(|| Error::WouldNotFit {
+            needed_bytes: needs.least_bytes,
+            available_bytes: limit,
+            layers: self.largest_layers(),
+        })
     }
 
     /// The layers with the most rows.
@@ -32,18 +98,19 @@ impl CompiledModel {
     }
 }
 
-/// Compares a need with the limit, which is what is available unless the caller sets one.
-pub(crate) fn check_memory(
-    needed_bytes: u64,
-    max_memory_bytes: Option<u64>,
-    layers: impl FnOnce() -> Vec<(String, usize)>,
-) -> Result<(), Error> {
-    match max_memory_bytes.or_else(available_bytes) {
-        Some(available_bytes) if needed_bytes > available_bytes => {
-            Err(Error::WouldNotFit { needed_bytes, available_bytes, layers: layers() })
+/// Refuses needs above the limit, before there is a layout.
+pub(crate) fn check_memory(needed_bytes: u64, max_memory_bytes: Option<u64>) -> Result<(), Error> {
+    match limit_bytes(max_memory_bytes) {
+        available_bytes if needed_bytes > available_bytes => {
+            Err(Error::WouldNotFit { needed_bytes, available_bytes, layers: Vec::new() })
         }
         _ => Ok(()),
     }
+}
+
+/// The caller's limit, or else what is available; no limit where the system does not tell.
+fn limit_bytes(max_memory_bytes: Option<u64>) -> u64 {
+    max_memory_bytes.or_else(available_bytes).unwrap_or(u64::MAX)
 }
 
 /// Memory that this process can have without swapping, with what it has already, in bytes; `None` where the system does not
@@ -67,4 +134,45 @@ fn kilobytes(path: &str, name: &str) -> Option<u64> {
 /// A file with one number; other words stand for no limit.
 fn number(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn needs([least_bytes, coset_bytes, cosets, table_bytes]: [u64; 4]) -> MemoryNeeds {
+        let mut needs = MemoryNeeds::default();
+        (needs.least_bytes, needs.coset_bytes) = (least_bytes, coset_bytes);
+        (needs.cosets, needs.table_bytes) = (cosets, table_bytes);
+        needs
+    }
+
+    /// Three cosets of 10, tables of 2 · 4 at most, beside 100.
+    fn budget(limit: u64) -> Option<[u64; 3]> {
+        let needs = needs([100, 10, 3, 4]);
+        let budget = MemoryBudget::distribute(&needs, limit, true)?;
+        assert!(budget.memory_bytes <= limit && budget.least_memory_bytes == 100, "{budget:?}");
+        Some([budget.coset_budget_bytes, budget.table_budget_bytes, budget.memory_bytes])
+    }
+
+    #[test]
+    fn what_is_left_goes_to_cosets_first_and_to_tables_then() {
+        assert_eq!(budget(99), None);
+        assert_eq!(budget(100), Some([0, 0, 100]));
+        assert_eq!(budget(109), Some([0, 8, 108]), "no coset fits");
+        assert_eq!(budget(110), Some([10, 0, 110]));
+        assert_eq!(budget(125), Some([20, 4, 124]), "both bases have as much");
+        assert_eq!(budget(133), Some([30, 2, 132]));
+        assert_eq!(budget(138), Some([30, 8, 138]));
+        assert_eq!(budget(u64::MAX), Some([30, 8, 138]), "more is of no use");
+    }
+
+    #[test]
+    fn without_a_limit_of_the_callers_both_are_bounded() {
+        let needs = needs([1 << 30, 3 << 30, 4, 1 << 30]);
+        let unasked = MemoryBudget::distribute(&needs, u64::MAX, false).expect("it fits");
+        assert_eq!([unasked.coset_budget_bytes, unasked.table_budget_bytes], [6 << 30, 128 << 20]);
+        let asked = MemoryBudget::distribute(&needs, u64::MAX, true).expect("it fits");
+        assert_eq!([asked.coset_budget_bytes, asked.table_budget_bytes], [12 << 30, 2 << 30]);
+    }
 }

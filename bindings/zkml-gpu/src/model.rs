@@ -14,7 +14,7 @@ use crate::backend::BackendChoice;
 use crate::key::MAX_NAME_BYTES;
 use crate::memory::check_memory;
 use crate::text::printable;
-use crate::{Error, ModelProver};
+use crate::{Error, MemoryBudget, ModelProver};
 
 /// An imported model that runs in floating point.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Model {
     /// or than there is.
     pub fn check_fits(&self, options: &CompileOptions, max_memory_bytes: Option<u64>) -> Result<(), Error> {
         match self.check_rows(options)? {
-            Some(needs) => check_memory(needs.bytes, max_memory_bytes, Vec::new),
+            Some(needs) => check_memory(needs.bytes, max_memory_bytes),
             None => Ok(()),
         }
     }
@@ -166,20 +166,35 @@ impl CompiledModel {
     }
 
     /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove many
-    /// times.
+    /// times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit, [`Error::Prove`] where the device
-    /// fails.
+    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or keys
+    /// cannot be made, [`Error::Prover`] where the device fails.
     pub fn prover<R: RngCore + CryptoRng>(
         self,
         srs: &Srs,
         backend: &BackendChoice,
         rng: R,
     ) -> Result<ModelProver, Error> {
-        ModelProver::new(self, srs, backend, rng)
+        let budget = self.memory_budget(None)?;
+        self.prover_within(&budget, srs, backend, rng)
+    }
+
+    /// As [`prover`](Self::prover), within a budget of this model's.
+    ///
+    /// # Errors
+    /// As [`prover`](Self::prover).
+    pub fn prover_within<R: RngCore + CryptoRng>(
+        self,
+        budget: &MemoryBudget,
+        srs: &Srs,
+        backend: &BackendChoice,
+        rng: R,
+    ) -> Result<ModelProver, Error> {
+        ModelProver::new(self, srs, backend, budget, rng)
     }
 }
 

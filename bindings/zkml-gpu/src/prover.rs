@@ -4,12 +4,13 @@ use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuits::keys::{ProvingKeys, setup};
 use zkml_gpu_circuits::prove::{Proof, ProveError, prove};
 use zkml_gpu_circuits::quant::Sample;
+use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 
 use crate::backend::{Available, BackendChoice};
-use crate::{CompiledModel, Error, ModelKey, ProofBundle};
+use crate::{CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle};
 
 /// A model ready to prove: keys made, weights committed, points and key resident on the back end.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub struct ModelProver {
     key: ModelKey,
     backend: Available,
     engine: Engine,
+    budget: MemoryBudget,
 }
 
 /// A proof, and how long a part of it took.
@@ -42,16 +44,22 @@ impl ModelProver {
         model: CompiledModel,
         srs: &Srs,
         backend: &BackendChoice,
+        budget: &MemoryBudget,
         rng: R,
     ) -> Result<Self, Error> {
         let backend = backend.resolve()?;
-        let keys = setup(&model.quantised.graph, &model.layout, srs, rng)?;
-        let key = ModelKey::new(&model.name, keys.verifying.clone());
-        let engine = match backend {
-            Available::Cpu => Engine::Cpu(load(Cpu::new(), srs, &keys)?),
-            Available::DualCpu => Engine::DualCpu(load(Dual::new(Cpu::new(), Cpu::new()), srs, &keys)?),
+        let (engine, keys) = match backend {
+            Available::Cpu => {
+                let (prover, keys) = load(Cpu::new(), &model, srs, budget, rng)?;
+                (Engine::Cpu(prover), keys)
+            }
+            Available::DualCpu => {
+                let (prover, keys) = load(Dual::new(Cpu::new(), Cpu::new()), &model, srs, budget, rng)?;
+                (Engine::DualCpu(prover), keys)
+            }
         };
-        Ok(Self { model, keys, key, backend, engine })
+        let key = ModelKey::new(&model.name, keys.verifying.clone());
+        Ok(Self { model, keys, key, backend, engine, budget: *budget })
     }
 
     /// Proves one inference; input and output become public. Inputs beyond the calibrated range saturate.
@@ -98,14 +106,38 @@ impl ModelProver {
         }
     }
 
+    /// The memory that it may use.
+    pub fn budget(&self) -> &MemoryBudget {
+        &self.budget
+    }
+
+    /// Bytes of the tables of multiples of the reference string's points, both bases together; `None` where the back end
+    /// does not tell.
+    pub fn table_bytes(&self) -> Option<u64> {
+        let bytes = match &self.engine {
+            Engine::Cpu(prover) => prover.table_bytes(),
+            Engine::DualCpu(prover) => prover.table_bytes(),
+        };
+        bytes.and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
     /// Name of the back end.
     pub fn backend(&self) -> &'static str {
         self.backend.name()
     }
 }
 
-fn load<B: Backend>(backend: B, srs: &Srs, keys: &ProvingKeys) -> Result<Box<Prover<B>>, ProverError> {
+/// Keys, and the engine's prover with them: points are loaded once, for both.
+fn load<B: Backend, R: RngCore + CryptoRng>(
+    backend: B,
+    model: &CompiledModel,
+    srs: &Srs,
+    budget: &MemoryBudget,
+    rng: R,
+) -> Result<(Box<Prover<B>>, ProvingKeys), Error> {
+    let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
+    let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
     let mut options = ProverOptions::default();
-    options.lagrange_points = Some(srs.lagrange().to_vec());
-    Ok(Box::new(Prover::with_options(backend, srs.params(), &keys.pk, options)?))
+    options.coset_budget_bytes = budget.coset_bytes();
+    Ok((Box::new(Prover::with_key(committer, circuit, &options)?), keys))
 }

@@ -17,7 +17,19 @@ pub use link::{LinkError, LinkStatement, prove_link, verify_link};
 use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
+use rayon::prelude::*;
 use zkml_gpu_engine::{BackendError, backend::Backend};
+
+/// Bytes of the dense columns that are committed to in one call: they are there twice, on the host and on the device.
+const BATCH_BYTES: usize = 16 << 20;
+/// Bounds on their number: enough to occupy a device, and no more than it takes.
+const BATCH_COLUMNS: [usize; 2] = [8, 64];
+
+/// Columns of `n` rows that are committed to in one call.
+pub(crate) fn batch_columns(n: usize) -> usize {
+    let [least, most] = BATCH_COLUMNS;
+    (BATCH_BYTES / (n * size_of::<Fr>())).clamp(least, most)
+}
 
 /// The prover's side of the weights: the learned values and, where they are committed, the blinding rows of the commitment.
 /// Secret where the weights are.
@@ -34,9 +46,6 @@ impl std::fmt::Debug for ModelOpening {
         f.debug_struct("ModelOpening").field("bank", &self.bank).finish_non_exhaustive()
     }
 }
-
-/// Columns committed in one call: bounds the memory of the dense columns.
-const BATCH: usize = 32;
 
 impl ModelOpening {
     /// The learned values of a circuit that embeds them: there is nothing to open.
@@ -58,19 +67,20 @@ impl ModelOpening {
     ) -> Result<(Self, Vec<G1Affine>), BackendError> {
         let blinds: Vec<Vec<Fr>> =
             (0..bank.columns()).map(|_| (0..blinding_rows).map(|_| Fr::random(&mut rng)).collect()).collect();
+        let batch = batch_columns(n);
         let mut commitments = Vec::with_capacity(bank.columns());
-        for (batch, blinds) in blinds.chunks(BATCH).enumerate() {
+        for (index, blinds) in blinds.chunks(batch).enumerate() {
             let dense: Vec<Vec<Fr>> = blinds
-                .iter()
+                .par_iter()
                 .enumerate()
                 .map(|(i, blinds)| {
-                    let mut column = bank.column(batch * BATCH + i, n);
+                    let mut column = bank.column(index * batch + i, n);
                     column[n - blinding_rows..].copy_from_slice(blinds);
                     column
                 })
                 .collect();
-            let columns: Vec<&[Fr]> = dense.iter().map(Vec::as_slice).collect();
-            let resident = backend.upload_columns(&columns)?;
+            let resident = backend.upload_columns(&dense.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+            drop(dense);
             commitments.extend(backend.msm(lagrange, &resident.iter().collect::<Vec<_>>())?);
         }
         Ok((Self { bank, blinds }, commitments))

@@ -8,14 +8,11 @@ use std::collections::{HashMap, hash_map::Entry};
 
 use halo2_proofs::plonk::ConstraintSystem;
 use serde::Serialize;
-use zkml_gpu_engine::{
-    cost::Costs,
-    prover::{CircuitSize, ProverOptions},
-};
+use zkml_gpu_engine::{cost::Costs, prover::CircuitSize};
 
 use super::{
     Architecture, Layout, LayoutError, LayoutOptions, MAX_K, Tables, WeightMode, Widths,
-    cost::{Expense, Filling, Network, WeightColumn, least_operations, peak_bytes},
+    cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_operations},
     count::Count,
     search::{Draft, Limbs, activations, candidates, finish, tensors},
 };
@@ -66,7 +63,7 @@ pub struct Alternative {
 pub struct Needs {
     /// log2 of the number of rows.
     pub k: u32,
-    /// Peak memory in bytes.
+    /// Peak memory in bytes, as [`MemoryNeeds::least_bytes`].
     pub bytes: u64,
 }
 
@@ -77,7 +74,7 @@ pub struct Needs {
 pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutError> {
     let bounds = bounds(graph, options, &Limbs::default(), 1 << graph.shift)?;
     let k = bounds.iter().map(|bound| bound.size.k).min().unwrap_or(0);
-    Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes as u64).min().unwrap_or(0) })
+    Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes).min().unwrap_or(0) })
 }
 
 /// The cheapest layout.
@@ -102,7 +99,7 @@ struct Bound {
     widths: Widths,
     size: CircuitSize,
     cost_ms: f64,
-    bytes: usize,
+    bytes: u64,
 }
 
 /// All combinations that may fit, the cheapest first.
@@ -158,7 +155,7 @@ fn bound(
         widths,
         size,
         cost_ms: cost_ms(&a, &size, &filling, costs),
-        bytes: peak_bytes(&a, &size, &filling, table_budget()),
+        bytes: MemoryNeeds::new(&a, &size, &filling).least_bytes,
     }
 }
 
@@ -183,11 +180,6 @@ fn least_size(a: &Architecture, k: u32, fixed_columns: usize) -> CircuitSize {
         multiplications,
         additions,
     }
-}
-
-/// Bytes of multiples of points that the prover may make for each of its two bases.
-pub(super) fn table_budget() -> usize {
-    ProverOptions::default().table_budget_bytes
 }
 
 /// What the search minimises: a proof, made and verified once.
@@ -425,7 +417,7 @@ mod tests {
         let graph = network(10);
         let least = needs(&graph, &LayoutOptions::default()).unwrap();
         let layout = best(&graph, &LayoutOptions::default()).unwrap();
-        assert!(least.k <= layout.k && 0 < least.bytes && least.bytes <= layout.peak_bytes(&graph));
+        assert!(least.k <= layout.k && 0 < least.bytes && least.bytes <= layout.memory(&graph).least_bytes);
     }
 
     #[test]

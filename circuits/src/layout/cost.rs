@@ -11,6 +11,7 @@
 use zkml_gpu_engine::{cost::Work, prover::CircuitSize};
 
 use super::{Architecture, WeightMode};
+use crate::commit::batch_columns;
 use crate::graph::{Graph, Op};
 
 /// What the cells hold, as far as the cost depends on it.
@@ -210,20 +211,49 @@ const ASSIGNED: usize = 72;
 const PROCESS: usize = 40 << 20;
 /// Bytes for each learned value: the file, the reader's two copies, the float graph, integers, and the bank.
 const PARAMETER_BYTES: usize = 24;
-/// Levels of a table of multiples of the reference string's points, at most.
+/// Levels of a table of multiples of the reference string's points, at most, with what making it takes.
 const TABLE_LEVELS: usize = 20;
+/// Columns of the key that Halo2's arguments may add to the fixed ones: X, and where rows are first, last and usable.
+const ARGUMENT_COLUMNS: usize = 4;
 
-/// Peak memory of a process that makes keys and a proof.
-pub(super) fn peak_bytes(a: &Architecture, size: &CircuitSize, filling: &Filling, table_budget: usize) -> usize {
-    let n = 1usize << size.k;
-    let (advice, fixed) = (size.advice_columns, size.fixed_columns);
-    // Values and coefficients, in Halo2's key and on the device, and the coefficients on each coset.
-    let key = fixed * n * SCALAR * (4 + size.pieces());
-    let string = 4 * n * POINT + 2 * (n * POINT * TABLE_LEVELS).min(table_budget + n * POINT);
-    // The witness while it is assigned: the frontend's cells, columns on the host and on the device, later phases and
-    // reciprocals as they are computed, and phase 1 as integers.
+/// Memory of a process that makes keys and a proof: what it needs, and what makes proofs faster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryNeeds {
+    /// Estimate of the peak in bytes, without anything that only saves time.
+    pub least_bytes: u64,
+    /// Bytes of the key's columns on one coset of the quotient. Kept, they need not be transformed in every proof.
+    pub coset_bytes: u64,
+    /// Cosets of the quotient.
+    pub cosets: u64,
+    /// Most bytes that multiples of the reference string's points may take, for one of the two bases.
+    pub table_bytes: u64,
+}
+
+impl MemoryNeeds {
+    pub(super) fn new(a: &Architecture, size: &CircuitSize, filling: &Filling) -> Self {
+        let n = 1usize << size.k;
+        let column = n * SCALAR;
+        // On the host powers, and Lagrange points twice; both on the device.
+        let string = 5 * n * POINT;
+        let shared = PROCESS + filling.network.parameters * PARAMETER_BYTES + string;
+        // A prover keeps the key's columns as values and as coefficients. A proof has them on one coset too.
+        let proof = 3 * size.fixed_columns * column + witness(a, size, n);
+        // Columns are uploaded and committed to batch by batch.
+        let setup = 2 * (size.fixed_columns + a.weight_columns.min(batch_columns(n))) * column;
+        Self {
+            least_bytes: (shared + proof.max(setup)) as u64,
+            coset_bytes: ((size.fixed_columns + ARGUMENT_COLUMNS) * column) as u64,
+            cosets: size.pieces() as u64,
+            table_bytes: (n * POINT * TABLE_LEVELS) as u64,
+        }
+    }
+}
+
+/// The witness while it is assigned: the frontend's cells, columns on the host and on the device, later phases and
+/// reciprocals as they are computed, and phase 1 as integers; and the public values.
+fn witness(a: &Architecture, size: &CircuitSize, n: usize) -> usize {
     let late = a.second_phase() + a.third_phase() + a.lookups();
-    let witness = n * (advice * (ASSIGNED + 2 * SCALAR) + late * SCALAR + a.first_phase() * 8);
-    let instances = a.instance_columns() * n * SCALAR;
-    PROCESS + filling.network.parameters * PARAMETER_BYTES + key + string + witness + instances
+    let cells = size.advice_columns * (ASSIGNED + 2 * SCALAR) + late * SCALAR + a.first_phase() * 8;
+    n * (cells + a.instance_columns() * SCALAR)
 }

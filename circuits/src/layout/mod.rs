@@ -30,6 +30,7 @@ use zkml_gpu_engine::{cost::Costs, prover::CircuitSize};
 pub use architecture::{Accumulator, Architecture, FixedRole, RowKind, Source, WeightMode};
 pub use challenge::{Factor, Power, Ring, Variable};
 pub use choose::{Alternative, Choice, Needs, needs};
+pub use cost::MemoryNeeds;
 pub use geometry::Geometry;
 pub use lower::lower;
 pub use plan::{LayerPlan, Plan};

@@ -1,12 +1,12 @@
-//! A layout in numbers, before anything is proved: rows, columns, lookups, time and memory, in all and by layer.
+//! A layout in numbers, before anything is proved: rows, columns, lookups and time, in all and by layer; and memory.
 
 use serde::Serialize;
 use zkml_gpu_engine::cost::{Costs, Time, Work};
 
 use super::{
     Choice, Layout,
-    choose::{BLINDING_ROWS, table_budget},
-    cost::{Bank, Expense, Filling, Network, WeightColumn, peak_bytes},
+    choose::BLINDING_ROWS,
+    cost::{Bank, Expense, Filling, MemoryNeeds, Network, WeightColumn},
 };
 use crate::graph::{Graph, Op};
 
@@ -40,8 +40,6 @@ pub struct Plan {
     pub prove_ms: f64,
     /// Time of a verification, in milliseconds.
     pub verify_ms: f64,
-    /// Peak memory for keys and proof, in bytes.
-    pub memory_bytes: u64,
     /// Bytes of a proof.
     pub proof_bytes: usize,
     /// Bytes of the verifying keys.
@@ -103,16 +101,15 @@ impl Layout {
             prove_cpu_ms: prove.busy_ms,
             prove_ms: prove.wall_ms,
             verify_ms: costs.time(&expense.verification).busy_ms,
-            memory_bytes: self.peak_bytes(graph),
             proof_bytes: size.proof_bytes() + LINK_BYTES,
             key_bytes: self.key_bytes(),
             choice: self.choice.clone(),
         }
     }
 
-    /// Peak memory of a process that makes keys and a proof.
-    pub fn peak_bytes(&self, graph: &Graph) -> u64 {
-        peak_bytes(&self.architecture, &self.size, &self.filling(graph), table_budget()) as u64
+    /// Memory of a process that makes keys and a proof. `graph` is the graph that the layout was made for.
+    pub fn memory(&self, graph: &Graph) -> MemoryNeeds {
+        MemoryNeeds::new(&self.architecture, &self.size, &self.filling(graph))
     }
 
     /// The points of circuit and model, and the circuit's description.

@@ -50,9 +50,11 @@ pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
 pub use opening::Opening;
 
+use crate::Committer;
 use crate::backend::Backend;
+use crate::keygen::{CircuitKey, row_indicators};
 use channel::TranscriptChannel;
-use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey};
+use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey};
 use halo2_proofs::poly::commitment::{Params, ParamsProver};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
@@ -197,18 +199,43 @@ impl<B: Backend> Prover<B> {
     ) -> Result<Self, ProverError> {
         let shape = Shape::new(pk.get_vk())?;
         let _span = info_span!(target: TRACING_TARGET, "load_key", rows = shape.n).entered();
-        if params.k() != shape.k {
-            return Err(ProverError::SizeMismatch { params: params.k(), key: shape.k });
-        }
-        let cs = pk.get_vk().cs().clone();
+        check_size(params.k(), &shape)?;
         let (monomial, lagrange) = load_bases(&backend, params, shape.n, &options)?;
         let values = resident_values(&backend, pk, &shape)?;
         let polys = resident_polys(&backend, pk)?;
+        let committer = Committer { backend, k: params.k(), monomial, lagrange };
+        Self::assemble(committer, shape, pk.get_vk(), (values, polys), &options)
+    }
+
+    /// A prover for a key whose columns are on the committer's back end already, as are the points: of the options,
+    /// [`lagrange_points`](ProverOptions::lagrange_points) and [`table_budget_bytes`](ProverOptions::table_budget_bytes) do not
+    /// count.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_key(committer: Committer<B>, key: CircuitKey<B>, options: &ProverOptions) -> Result<Self, ProverError> {
+        let shape = Shape::new(key.vk())?;
+        let _span = info_span!(target: TRACING_TARGET, "load_key", rows = shape.n).entered();
+        check_size(committer.k, &shape)?;
+        let CircuitKey { vk, fixed, sigmas } = key;
+        let columns = key_columns(&committer.backend, &vk, &shape, [fixed, sigmas])?;
+        Self::assemble(committer, shape, &vk, columns, options)
+    }
+
+    fn assemble(
+        committer: Committer<B>,
+        shape: Shape,
+        vk: &VerifyingKey<G1Affine>,
+        (values, polys): KeyColumns<B::Scalars>,
+        options: &ProverOptions,
+    ) -> Result<Self, ProverError> {
+        let Committer { backend, monomial, lagrange, .. } = committer;
+        let cs = vk.cs().clone();
         Ok(Prover {
             lookups: LookupPrograms::new(&backend, &cs)?,
             permutation: PermutationProgram::new(&backend, &cs, &shape)?,
             quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
-            transcript_repr: pk.get_vk().transcript_repr(),
+            transcript_repr: vk.transcript_repr(),
             opening: options.opening,
             check_witness: options.check_witness,
             backend,
@@ -224,6 +251,11 @@ impl<B: Backend> Prover<B> {
     /// The back end.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// Bytes of the tables of multiples of the points, both bases together; `None` where the back end does not tell.
+    pub fn table_bytes(&self) -> Option<usize> {
+        Some(self.backend.table_bytes(&self.monomial)? + self.backend.table_bytes(&self.lagrange)?)
     }
 
     /// Proves the circuit for these instance columns and writes the proof to the transcript.
@@ -322,6 +354,10 @@ impl<B: Backend> Prover<B> {
     }
 }
 
+fn check_size(params: u32, shape: &Shape) -> Result<(), ProverError> {
+    if params == shape.k { Ok(()) } else { Err(ProverError::SizeMismatch { params, key: shape.k }) }
+}
+
 fn load_bases<B: Backend>(
     backend: &B,
     params: &ParamsKZG<Bn256>,
@@ -369,6 +405,25 @@ fn resident_polys<B: Backend>(backend: &B, pk: &ProvingKey<G1Affine>) -> Result<
     polys.insert(Poly::LLast, backend.upload(pk.l_last())?);
     polys.insert(Poly::LActive, backend.upload(pk.l_active_row())?);
     Ok(polys)
+}
+
+/// The key's polynomials as values on H, and as coefficients.
+type KeyColumns<S> = (Polynomials<S>, Polynomials<S>);
+
+/// Both forms of a resident key's fixed and permutation columns.
+fn key_columns<B: Backend>(
+    backend: &B,
+    vk: &VerifyingKey<G1Affine>,
+    shape: &Shape,
+    [fixed, sigmas]: [Vec<B::Scalars>; 2],
+) -> Result<KeyColumns<B::Scalars>, ProverError> {
+    let names = || (0..fixed.len()).map(Poly::Fixed).chain((0..sigmas.len()).map(Poly::Sigma));
+    let (mut values, mut polys) = (Polynomials::default(), Polynomials::default());
+    polys.extend(names(), backend.intt(&fixed.iter().chain(&sigmas).collect::<Vec<_>>())?);
+    polys.extend([Poly::LFirst, Poly::LLast, Poly::LActive], row_indicators(backend, vk.cs(), shape.k)?);
+    values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
+    values.extend(names().collect::<Vec<_>>(), fixed.into_iter().chain(sigmas));
+    Ok((values, polys))
 }
 
 /// The challenges of a proof, in the order of the transcript.
