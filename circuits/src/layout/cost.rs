@@ -8,10 +8,16 @@
 //! multiplications of field elements, and bytes. They were fitted to proofs of eight models from 24 to 4 million
 //! parameters on the reference processor (`Costs::reference`), with the command line's own figures.
 
-use zkml_gpu_engine::{cost::Work, prover::CircuitSize};
+use zkml_gpu_engine::{
+    cost::Work,
+    prover::{CircuitSize, QuotientSize},
+};
 
 use super::{Architecture, WeightMode};
-use crate::graph::{Graph, Op};
+use crate::{
+    chips::columns::{Key, keys},
+    graph::{Graph, Op},
+};
 
 /// What the cells hold, as far as the cost depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -190,15 +196,44 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
 /// Scalars of more bits are full-size to a multi-scalar multiplication.
 const SMALL_BITS: u32 = 64;
 
-/// Fewest operations a row of the gates, [multiplications, additions]: every fixed column is a factor, every accumulator and
-/// helper has its own equation, and a helper multiplies its keys.
-pub(super) fn least_operations(a: &Architecture, fixed_columns: usize) -> [usize; 2] {
-    let keys = a.lookups();
-    let helpers = a.helpers();
-    let compressions = 3 * a.activation_lanes + a.gather_columns;
-    let multiplications = fixed_columns + compressions + keys + helpers;
-    let additions = fixed_columns + compressions + keys + helpers;
-    [multiplications, additions]
+/// The least that any division of the gates into classes takes: every column is read on the first coset and every fixed column
+/// a factor there; a helper of g keys has degree g + 2, so its gate, which multiplies its keys, and the keys' columns
+/// are evaluated on g + 1 cosets.
+pub(super) fn least_quotient(a: &Architecture, fixed_columns: usize) -> QuotientSize {
+    let (mut operations, mut columns, mut cosets) = (fixed_columns, a.advice_columns() + a.instance_columns(), 1);
+    for group in keys(a).chunks(a.lookup_group) {
+        let sum = |count: fn(&Key) -> usize| group.iter().map(count).sum::<usize>();
+        // The first coset's columns are counted already.
+        columns += group.len() * (1 + sum(key_columns));
+        operations += (group.len() + 1) * (1 + group.len() + sum(compressions));
+        cosets = cosets.max(group.len() + 1);
+    }
+    QuotientSize {
+        cosets,
+        multiplications: operations,
+        additions: operations,
+        transforms: columns,
+        inverse_transforms: cosets,
+        interpolation: cosets * (cosets + 1),
+        key_columns: fixed_columns + cosets - 1,
+    }
+}
+
+/// Multiplications that compress a key: by powers of a challenge, where they are not of a tag that other keys have too.
+fn compressions(key: &Key) -> usize {
+    match key {
+        Key::Range(_) => 0,
+        Key::Copy(_) => 1,
+        Key::Activation(_) => 2,
+    }
+}
+
+/// Advice columns of a key.
+fn key_columns(key: &Key) -> usize {
+    match key {
+        Key::Range(_) | Key::Copy(_) => 1,
+        Key::Activation(_) => 3,
+    }
 }
 
 /// Bytes of a field element; a point has two.
@@ -217,8 +252,8 @@ const TABLE_LEVELS: usize = 20;
 pub(super) fn peak_bytes(a: &Architecture, size: &CircuitSize, filling: &Filling, table_budget: usize) -> usize {
     let n = 1usize << size.k;
     let (advice, fixed) = (size.advice_columns, size.fixed_columns);
-    // Values and coefficients, in Halo2's key and on the device, and the coefficients on each coset.
-    let key = fixed * n * SCALAR * (4 + size.pieces());
+    // Values and coefficients, in Halo2's key and on the device, and on each coset what is read there.
+    let key = n * SCALAR * (4 * fixed + size.quotient.key_columns);
     let string = 4 * n * POINT + 2 * (n * POINT * TABLE_LEVELS).min(table_budget + n * POINT);
     // The witness while it is assigned: the frontend's cells, columns on the host and on the device, later phases and
     // reciprocals as they are computed, and phase 1 as integers.

@@ -40,14 +40,12 @@ impl<B: Backend> Proof<'_, B> {
         self.challenges.y = self.squeeze();
         let prover = self.prover;
         let (backend, pieces) = (&prover.backend, prover.shape.quotient_pieces);
-        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(pieces));
-        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows, bytes).entered();
+        let (cosets, rows, bytes) = (prover.quotient.cosets(), prover.shape.n, prover.shape.bytes(pieces));
+        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets, rows, bytes).entered();
         let circuits = self.circuits.iter().map(|circuit| &circuit.polys).collect();
-        let committed = Committed { circuits, key: &prover.polys, challenges: &self.challenges };
+        let (challenges, checked) = (&self.challenges, prover.check_witness);
+        let committed = Committed { circuits, key: &prover.polys, challenges, checked };
         let pieces = prover.quotient.pieces(backend, &prover.shape, &committed)?;
-        if prover.check_witness {
-            self.check_quotient_degree(&pieces)?;
-        }
         let commitments = backend.msm(&prover.monomial, &pieces.iter().collect::<Vec<_>>())?;
         self.write_points(&commitments)?;
         self.challenges.x = self.squeeze();
@@ -55,18 +53,5 @@ impl<B: Backend> Proof<'_, B> {
         let terms: Vec<(Fr, &B::Scalars)> = powers(x_to_n).zip(&pieces).collect();
         self.polys.insert(Poly::Quotient, backend.linear_combination(&terms)?);
         Ok(())
-    }
-
-    /// Constraints of degree d have degree at most d(n - 1) in X, so their quotient by X^n - 1 leaves the top d - 1 of its
-    /// (d - 1)·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill up, and are zero
-    /// there with probability 1/p each.
-    fn check_quotient_degree(&self, pieces: &[B::Scalars]) -> Result<(), ProverError> {
-        let n = self.prover.shape.n;
-        let Some(top) = pieces.last() else { return Ok(()) };
-        let slack = self.prover.backend.read_range(top, n - pieces.len().min(n)..n)?;
-        match slack.iter().all(|coefficient| *coefficient == Fr::zero()) {
-            true => Ok(()),
-            false => Err(ProverError::GateConstraint),
-        }
     }
 }
