@@ -383,6 +383,27 @@ impl Program {
         Ok(())
     }
 
+    /// The outputs on one row, whose cells are given in the order of [`queries`](Self::queries).
+    ///
+    /// # Errors
+    /// [`MissingInput`](BackendError::MissingInput) when the program reads an index past `cells` or `scalars`.
+    pub fn evaluate_row(&self, cells: &[Fr], scalars: &[Fr]) -> Result<Vec<Fr>> {
+        if cells.len() < self.queries.len() {
+            return Err(BackendError::MissingInput { kind: "cell", index: cells.len(), supplied: cells.len() });
+        }
+        let table = self.scalar_table(scalars)?;
+        let value = |results: &[Fr], operand: Operand| match operand {
+            Operand::Scalar(index) => table[index],
+            Operand::Query(index) => cells[index],
+            Operand::Result(index) => results[index],
+        };
+        let mut results = Vec::with_capacity(self.instructions.len());
+        for instruction in &self.instructions {
+            results.push(instruction.map(|operand| value(&results, operand)).apply());
+        }
+        Ok(self.outputs.iter().map(|output| value(&results, *output)).collect())
+    }
+
     fn scalar_index(&self, operand: ScalarOperand) -> usize {
         match operand {
             ScalarOperand::Leaf(index) => index,
@@ -503,6 +524,19 @@ mod tests {
         let difference = nodes.sub(a, scalar);
         let all = [scalar, a, difference, product, square, sum, negated, scaled];
         assert_eq!(all.map(|node| nodes.degree(node)), [0, 1, 1, 2, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn one_row_is_evaluated_from_its_cells() {
+        let mut nodes = ProgramBuilder::new();
+        let (a, next, y) = (nodes.column(0, 0), nodes.column(0, 1), nodes.scalar(0));
+        let product = nodes.mul(a, next);
+        let folded = nodes.horner(&[product, a], y);
+        let program = nodes.finish(&[folded, y]);
+        let cells: Vec<Fr> = program.queries().iter().map(|query| Fr::from(5 + query.rotation as u64)).collect();
+        assert_eq!(program.evaluate_row(&cells, &[Fr::from(10)]).unwrap(), [305, 10].map(Fr::from));
+        assert!(program.evaluate_row(&cells[1..], &[Fr::from(10)]).is_err());
+        assert!(program.evaluate_row(&cells, &[]).is_err());
     }
 
     #[test]

@@ -105,10 +105,11 @@ impl CircuitSize {
             [self.quotient.transforms, self.quotient.inverse_transforms].map(|count| count as f64);
         // Interpolation, the columns on the cosets, and the classes back; each coset scales its columns once.
         let transforms = made + to_cosets + from_cosets;
+        // What is written at x, and what the check of the constraints reads besides: instances and the quotient.
+        let evaluated = (self.evaluations + self.instance_columns + 1) as f64;
         // Evaluations; one linear combination of all that is opened; a division for each point and one for the
         // witness; the combinations of sets, of classes on cosets, and of pieces by powers of x^n.
-        let combined =
-            self.evaluations as f64 + opened + points + 2.0 * sets + 2.0 + self.quotient.interpolation as f64 + pieces;
+        let combined = evaluated + opened + points + 2.0 * sets + 2.0 + self.quotient.interpolation as f64 + pieces;
         Work {
             full_points: rows * (self.argument_columns as f64 + pieces + 2.0),
             butterflies: transforms * rows / 2.0 * f64::from(self.k),

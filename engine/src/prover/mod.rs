@@ -85,7 +85,7 @@ pub struct ProverOptions {
     /// Bytes that the proving key's polynomials on the quotient's cosets may take. The last cosets, which read the fewest, are kept
     /// first; on those that do not fit the polynomials are transformed anew in every proof.
     pub coset_budget_bytes: usize,
-    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs nothing.
+    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs a few evaluations.
     pub check_witness: bool,
 }
 

@@ -118,13 +118,23 @@ pub(super) fn column_poly(column: Column<Any>) -> Poly {
 }
 
 /// A program together with the names of its columns.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct NamedProgram {
     pub(super) program: Program,
     pub(super) polys: Vec<Poly>,
 }
 
 impl NamedProgram {
+    /// The cells that the program reads, as polynomials and rotations.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (Poly, i32)> {
+        self.program.queries().iter().map(|query| (self.polys[query.column], query.rotation))
+    }
+
+    /// The outputs on one row with these [`cells`](Self::cells).
+    pub(super) fn run_row(&self, cells: &[Fr], challenges: &Challenges) -> Result<Vec<Fr>, ProverError> {
+        Ok(self.program.evaluate_row(cells, &challenges.scalars())?)
+    }
+
     pub(super) fn compile<B: Backend>(self, backend: &B) -> Result<RowProgram<B>, ProverError> {
         Ok(RowProgram { compiled: backend.compile(&self.program)?, polys: self.polys })
     }

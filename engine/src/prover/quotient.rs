@@ -10,7 +10,7 @@
 
 use super::classes::Classes;
 use super::poly::{Poly, Polynomials, resolve};
-use super::program::RowProgram;
+use super::program::{NamedProgram, RowProgram};
 use super::shape::Shape;
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
@@ -27,6 +27,8 @@ pub(super) struct Quotient<B: Backend> {
     count: usize,
     /// The program of the first class, of the first two, and so on: a circuit's constraints, folded class by class.
     programs: Vec<RowProgram<B>>,
+    /// The program of all classes, for one row.
+    row: NamedProgram,
     cosets: Vec<Coset<B::Scalars>>,
 }
 
@@ -68,8 +70,10 @@ impl<B: Backend> Quotient<B> {
         let classes = Classes::new(cs, shape)?;
         let cosets = cosets(shape, &classes);
         let Classes { cosets: classes, constraints, programs } = classes;
+        // Without constraints there is no output, and their sum is zero.
+        let row = programs.last().cloned().unwrap_or_default();
         let programs = programs.into_iter().map(|program| program.compile(backend)).collect::<Result<_, _>>()?;
-        let mut quotient = Quotient { classes, count: constraints, programs, cosets };
+        let mut quotient = Quotient { classes, count: constraints, programs, row, cosets };
         quotient.keep_cosets(backend, shape, polys, budget_bytes)?;
         Ok(quotient)
     }
@@ -98,6 +102,25 @@ impl<B: Backend> Quotient<B> {
     /// How many cosets the quotient is evaluated on.
     pub(super) fn cosets(&self) -> usize {
         self.cosets.len()
+    }
+
+    /// What a circuit's constraints read, as polynomials and rotations.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (Poly, i32)> {
+        self.row.cells()
+    }
+
+    /// The fold of all constraints of all circuits at one point, where these are the values of each circuit's
+    /// [`cells`](Self::cells).
+    pub(super) fn fold_at(&self, circuits: &[Vec<Fr>], challenges: &Challenges) -> Result<Fr, ProverError> {
+        let step = self.step(challenges);
+        circuits.iter().try_fold(Fr::ZERO, |total, cells| {
+            Ok(total * step + self.row.run_row(cells, challenges)?.into_iter().sum::<Fr>())
+        })
+    }
+
+    /// The power of y by which a circuit advances the fold.
+    fn step(&self, challenges: &Challenges) -> Fr {
+        challenges.y.pow_vartime([self.count as u64])
     }
 
     /// The quotient's coefficients in pieces of n, lowest first.
@@ -153,7 +176,7 @@ impl<B: Backend> Quotient<B> {
             Some(_) => Polynomials::default(),
         };
         let key = coset.resident.as_ref().unwrap_or(&transformed);
-        let step = witness.challenges.y.pow_vartime([self.count as u64]);
+        let step = self.step(witness.challenges);
         let mut totals: Vec<B::Scalars> = Vec::new();
         for own in &witness.circuits {
             let own = self.on_coset(backend, shape, own, coset, |poly| !poly.is_resident())?;
@@ -209,7 +232,8 @@ fn add_pieces<B: Backend>(
 
 /// The constraints of a class of p cosets have degree at most (p + 1)·(n - 1) in X, so their quotient by X^n - 1 leaves the top p
 /// of its p·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill up: the last
-/// piece has a multiple of it, whose top coefficients are zero with probability 1/p each for a random remainder.
+/// piece has a multiple of it. Its top coefficients are zero with probability 1/p each for a random remainder, and by symmetry for a few
+/// others, such as two equal errors half of H apart in a class of one coset, which the check at x finds.
 fn check_degree<B: Backend>(backend: &B, shape: &Shape, pieces: &[B::Scalars]) -> Result<(), ProverError> {
     let Some(top) = pieces.last() else { return Ok(()) };
     let slack = backend.read_range(top, shape.n - pieces.len().min(shape.n)..shape.n)?;
