@@ -17,6 +17,7 @@ use rand_core::SeedableRng;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
+use zkml_gpu_engine::prover::CircuitSize;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};
 use zkml_gpu_engine::{Opening, ProofOutput, Prover, ProverError, ProverOptions};
 use zkml_gpu_tests::naive::Naive;
@@ -332,6 +333,7 @@ zoo! {
     switches: Switches;
     arithmetic: Arithmetic;
     degree_five: DegreeFive;
+    mixed_degrees: MixedDegrees;
     public: Public;
     chunks: Chunks;
     constants: Constants;
@@ -432,20 +434,50 @@ fn unknown_cells_are_refused_in_their_own_phase_only() {
     assert!(matches!(&error, ProverError::InCircuit { circuit: 1, source } if missing(source)), "{error}");
 }
 
+/// Gates of each degree are a class of the quotient, which is checked by itself, and adds its part.
+#[test]
+fn a_violated_gate_of_any_degree_is_refused() {
+    let keys = Keys::new::<MixedDegrees>();
+    let size = CircuitSize::of(keys.vk().cs(), MixedDegrees::K).unwrap();
+    assert_eq!((size.quotient.cosets, size.quotient.inverse_transforms), (4, 4 + 2 + 1), "three classes");
+    let (checked, unchecked) = (keys.prover(Cpu::new(), true), keys.prover(Cpu::new(), false));
+    // Equal errors half of all rows apart leave the top coefficient of the first class's quotient zero.
+    let half = 1 << (MixedDegrees::K - 1);
+    for (gate, rows) in (0..3).flat_map(|gate| [(gate, vec![7]), (gate, vec![7, 7 + half])]) {
+        for (place, count) in [(0, 1), (0, 2), (1, 2)] {
+            let mut circuits = honest::<MixedDegrees>(count);
+            circuits[place] = MixedDegrees::tampered_in(gate, &rows);
+            assert!(!mock_accepts(&circuits[place]), "MockProver");
+            let instances = instances(&circuits);
+            let refusal = keys.prove_with(&checked, &circuits, &instances, SEED).map(|_| ()).unwrap_err();
+            assert!(matches!(refusal, ProverError::GateConstraint), "gate {gate}: {refusal}");
+            let made = keys.prove_with(&unchecked, &circuits, &instances, SEED).unwrap();
+            assert!(!keys.accepts(&made.proof, &instances), "gate {gate}, circuit {place} of {count}, seed {SEED}");
+        }
+    }
+}
+
+/// Whatever part of the key is kept on cosets.
 #[test]
 fn one_prover_serves_many_proofs() {
     let keys = Keys::new::<Everything>();
-    let mut options = ProverOptions::default();
-    options.coset_budget_bytes = 0;
-    let frugal = Prover::with_options(Cpu::new(), &keys.params, &keys.pk, options).unwrap();
+    let of_budget = |columns: usize| {
+        let mut options = ProverOptions::default();
+        options.coset_budget_bytes = (columns << Everything::K) * size_of::<Fr>();
+        Prover::with_options(Cpu::new(), &keys.params, &keys.pk, options).unwrap()
+    };
+    let key_columns = CircuitSize::of(keys.vk().cs(), Everything::K).unwrap().quotient.key_columns;
+    let frugal = [0, key_columns / 2, key_columns - 1].map(of_budget);
     let prover = keys.prover(Cpu::new(), true);
     for count in 1..4 {
         let circuits = honest::<Everything>(count);
         let instances = instances(&circuits);
         let made = keys.prove_with(&prover, &circuits, &instances, SEED).unwrap();
         assert!(keys.accepts(&made.proof, &instances), "seed {SEED}");
-        let same = keys.prove_with(&frugal, &circuits, &instances, SEED).unwrap();
-        assert_eq!(made.proof, same.proof, "seed {SEED}");
+        for frugal in &frugal {
+            let same = keys.prove_with(frugal, &circuits, &instances, SEED).unwrap();
+            assert_eq!(made.proof, same.proof, "seed {SEED}");
+        }
     }
 }
 

@@ -8,11 +8,17 @@
 //! multiplications of field elements, and bytes. They were fitted to proofs of eight models from 24 to 4 million
 //! parameters on the reference processor (`Costs::reference`), with the command line's own figures.
 
-use zkml_gpu_engine::{cost::Work, prover::CircuitSize};
+use zkml_gpu_engine::{
+    cost::Work,
+    prover::{CircuitSize, QuotientSize},
+};
 
 use super::{Architecture, WeightMode};
-use crate::commit::batch_columns;
-use crate::graph::{Graph, Op};
+use crate::{
+    chips::columns::{Key, keys},
+    commit::batch_columns,
+    graph::{Graph, Op},
+};
 
 /// What the cells hold, as far as the cost depends on it.
 #[derive(Clone, Copy, Debug)]
@@ -191,15 +197,44 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
 /// Scalars of more bits are full-size to a multi-scalar multiplication.
 const SMALL_BITS: u32 = 64;
 
-/// Fewest operations a row of the gates, [multiplications, additions]: every fixed column is a factor, every accumulator and
-/// helper has its own equation, and a helper multiplies its keys.
-pub(super) fn least_operations(a: &Architecture, fixed_columns: usize) -> [usize; 2] {
-    let keys = a.lookups();
-    let helpers = a.helpers();
-    let compressions = 3 * a.activation_lanes + a.gather_columns;
-    let multiplications = fixed_columns + compressions + keys + helpers;
-    let additions = fixed_columns + compressions + keys + helpers;
-    [multiplications, additions]
+/// The least that any division of the gates into classes takes: every column is read on the first coset and every fixed column
+/// a factor there; a helper of g keys has degree g + 2, so its gate, which multiplies its keys, and the keys' columns
+/// are evaluated on g + 1 cosets.
+pub(super) fn least_quotient(a: &Architecture, fixed_columns: usize) -> QuotientSize {
+    let (mut operations, mut columns, mut cosets) = (fixed_columns, a.advice_columns() + a.instance_columns(), 1);
+    for group in keys(a).chunks(a.lookup_group) {
+        let sum = |count: fn(&Key) -> usize| group.iter().map(count).sum::<usize>();
+        // The first coset's columns are counted already.
+        columns += group.len() * (1 + sum(key_columns));
+        operations += (group.len() + 1) * (1 + group.len() + sum(compressions));
+        cosets = cosets.max(group.len() + 1);
+    }
+    QuotientSize {
+        cosets,
+        multiplications: operations,
+        additions: operations,
+        transforms: columns,
+        inverse_transforms: cosets,
+        interpolation: cosets * (cosets + 1),
+        key_columns: fixed_columns + cosets - 1,
+    }
+}
+
+/// Multiplications that compress a key: by powers of a challenge, where they are not of a tag that other keys have too.
+fn compressions(key: &Key) -> usize {
+    match key {
+        Key::Range(_) => 0,
+        Key::Copy(_) => 1,
+        Key::Activation(_) => 2,
+    }
+}
+
+/// Advice columns of a key.
+fn key_columns(key: &Key) -> usize {
+    match key {
+        Key::Range(_) | Key::Copy(_) => 1,
+        Key::Activation(_) => 3,
+    }
 }
 
 /// Bytes of a field element; a point has two.
@@ -213,8 +248,6 @@ const PROCESS: usize = 40 << 20;
 const PARAMETER_BYTES: usize = 24;
 /// Levels of a table of multiples of the reference string's points, at most, with what making it takes.
 const TABLE_LEVELS: usize = 20;
-/// Columns of the key that Halo2's arguments may add to the fixed ones: X, and where rows are first, last and usable.
-const ARGUMENT_COLUMNS: usize = 4;
 
 /// Memory of a process that makes keys and a proof: what it needs, and what makes proofs faster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -222,7 +255,7 @@ const ARGUMENT_COLUMNS: usize = 4;
 pub struct MemoryNeeds {
     /// Estimate of the peak in bytes, without anything that only saves time.
     pub least_bytes: u64,
-    /// Bytes of the key's columns on one coset of the quotient. Kept, they need not be transformed in every proof.
+    /// Bytes of the key's columns on one coset of the quotient, on the average. Kept, they need not be transformed in every proof.
     pub coset_bytes: u64,
     /// Cosets of the quotient.
     pub cosets: u64,
@@ -243,7 +276,7 @@ impl MemoryNeeds {
         let setup = 2 * (size.fixed_columns + a.weight_columns.min(batch_columns(n))) * column;
         Self {
             least_bytes: (shared + proof.max(setup)) as u64,
-            coset_bytes: ((size.fixed_columns + ARGUMENT_COLUMNS) * column) as u64,
+            coset_bytes: (size.quotient.key_columns * column).div_ceil(size.pieces().max(1)) as u64,
             cosets: size.pieces() as u64,
             table_bytes: (n * POINT * TABLE_LEVELS) as u64,
         }

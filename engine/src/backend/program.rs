@@ -105,6 +105,8 @@ impl Instruction<Fr> {
 #[derive(Debug, Default)]
 pub struct ProgramBuilder {
     nodes: Vec<Node>,
+    /// The degree of each node.
+    degrees: Vec<usize>,
     interned: HashMap<Node, NodeId>,
 }
 
@@ -186,6 +188,12 @@ impl ProgramBuilder {
         })
     }
 
+    /// The node's degree as a polynomial in the columns' cells: 0 for what depends on no row. No sum is expected to cancel its
+    /// leading terms, so this is a bound.
+    pub fn degree(&self, node: NodeId) -> usize {
+        self.degrees[node.0 as usize]
+    }
+
     /// Schedules what `outputs` need. Nodes that no output needs cost nothing.
     pub fn finish(&self, outputs: &[NodeId]) -> Program {
         let mut schedule = Schedule::new(&self.nodes);
@@ -226,12 +234,27 @@ impl ProgramBuilder {
     }
 
     fn intern(&mut self, node: Node) -> NodeId {
-        let nodes = &mut self.nodes;
+        let (nodes, degrees) = (&mut self.nodes, &mut self.degrees);
         *self.interned.entry(node).or_insert_with(|| {
             let id = u32::try_from(nodes.len()).expect("a program has fewer than 2^32 nodes");
             nodes.push(node);
+            degrees.push(degree(node, degrees));
             NodeId(id)
         })
+    }
+}
+
+/// The degree of a node whose operands have these.
+fn degree(node: Node, degrees: &[usize]) -> usize {
+    match node {
+        Node::Constant(_) | Node::Scalar(_) => 0,
+        Node::Column(_) => 1,
+        Node::Operation(step) => match step.map(|operand| degrees[operand.0 as usize]) {
+            Instruction::Add(a, b) | Instruction::Sub(a, b) => a.max(b),
+            Instruction::Mul(a, b) => a.saturating_add(b),
+            Instruction::Square(a) => a.saturating_mul(2),
+            Instruction::Negate(a) => a,
+        },
     }
 }
 
@@ -286,6 +309,19 @@ impl Program {
     /// Where to find each output.
     pub fn outputs(&self) -> &[Operand] {
         &self.outputs
+    }
+
+    /// Renumbers the columns in the order in which they are read first, and returns which entry of the old column list each is. Over
+    /// those columns alone the program computes what it did over all.
+    pub fn compact(mut self) -> (Self, Vec<usize>) {
+        let (mut columns, mut numbers) = (Vec::new(), HashMap::new());
+        for query in &mut self.queries {
+            query.column = *numbers.entry(query.column).or_insert_with_key(|&column| {
+                columns.push(column);
+                columns.len() - 1
+            });
+        }
+        (self, columns)
     }
 
     /// Operations a row: multiplications and squarings, then additions, subtractions and negations.
@@ -345,6 +381,27 @@ impl Program {
             }
         }
         Ok(())
+    }
+
+    /// The outputs on one row, whose cells are given in the order of [`queries`](Self::queries).
+    ///
+    /// # Errors
+    /// [`MissingInput`](BackendError::MissingInput) when the program reads an index past `cells` or `scalars`.
+    pub fn evaluate_row(&self, cells: &[Fr], scalars: &[Fr]) -> Result<Vec<Fr>> {
+        if cells.len() < self.queries.len() {
+            return Err(BackendError::MissingInput { kind: "cell", index: cells.len(), supplied: cells.len() });
+        }
+        let table = self.scalar_table(scalars)?;
+        let value = |results: &[Fr], operand: Operand| match operand {
+            Operand::Scalar(index) => table[index],
+            Operand::Query(index) => cells[index],
+            Operand::Result(index) => results[index],
+        };
+        let mut results = Vec::with_capacity(self.instructions.len());
+        for instruction in &self.instructions {
+            results.push(instruction.map(|operand| value(&results, operand)).apply());
+        }
+        Ok(self.outputs.iter().map(|output| value(&results, *output)).collect())
     }
 
     fn scalar_index(&self, operand: ScalarOperand) -> usize {
@@ -448,5 +505,51 @@ impl<'a> Schedule<'a> {
         let outputs = outputs.iter().map(|&output| operand(self.placed(output))).collect();
         let instructions = self.row_steps.iter().map(|step| step.map(operand)).collect();
         Program { instructions, outputs, ..self.program }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn degrees_count_columns_and_no_scalars() {
+        let mut nodes = ProgramBuilder::new();
+        let (a, b, scalar) = (nodes.column(0, 0), nodes.column(1, -1), nodes.scalar(0));
+        let product = nodes.mul(a, b);
+        let square = nodes.mul(product, product);
+        let sum = nodes.add(square, scalar);
+        let negated = nodes.negate(sum);
+        let scaled = nodes.mul(scalar, negated);
+        let difference = nodes.sub(a, scalar);
+        let all = [scalar, a, difference, product, square, sum, negated, scaled];
+        assert_eq!(all.map(|node| nodes.degree(node)), [0, 1, 1, 2, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn one_row_is_evaluated_from_its_cells() {
+        let mut nodes = ProgramBuilder::new();
+        let (a, next, y) = (nodes.column(0, 0), nodes.column(0, 1), nodes.scalar(0));
+        let product = nodes.mul(a, next);
+        let folded = nodes.horner(&[product, a], y);
+        let program = nodes.finish(&[folded, y]);
+        let cells: Vec<Fr> = program.queries().iter().map(|query| Fr::from(5 + query.rotation as u64)).collect();
+        assert_eq!(program.evaluate_row(&cells, &[Fr::from(10)]).unwrap(), [305, 10].map(Fr::from));
+        assert!(program.evaluate_row(&cells[1..], &[Fr::from(10)]).is_err());
+        assert!(program.evaluate_row(&cells, &[]).is_err());
+    }
+
+    #[test]
+    fn compact_program_reads_each_of_its_columns() {
+        let mut nodes = ProgramBuilder::new();
+        let (a, unread, b) = (nodes.column(3, 0), nodes.column(0, 0), nodes.column(1, 1));
+        let again = nodes.column(3, 2);
+        nodes.add(a, unread);
+        let sum = nodes.add(a, b);
+        let product = nodes.mul(sum, again);
+        let (program, columns) = nodes.finish(&[product]).compact();
+        assert_eq!(columns, [3, 1]);
+        let query = |column, rotation| Query { column, rotation };
+        assert_eq!(program.queries(), [query(0, 2), query(0, 0), query(1, 1)]);
     }
 }

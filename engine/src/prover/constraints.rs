@@ -1,7 +1,7 @@
-//! All constraints of a circuit, folded by powers of y into the numerator of the quotient.
+//! All constraints of a circuit, and their folds by powers of y: the numerator of the quotient.
 //!
 //! With the constraints c_0, .., c_{m-1} in the order of the protocol (gates, permutation argument, lookups), the quotient
-//! is h = Σ_i y^{m-1-i}·c_i / (X^n - 1). Constraints that share a factor, a gate's selector or a Lagrange polynomial, are summed
+//! is h = Σ_i y^{m-1-i}·c_i / (X^n - 1). `classes.rs` divides this sum; each part keeps its powers. Constraints that share a factor, a gate's selector or a Lagrange polynomial, are summed
 //! before they are multiplied by it: Σ_i y^{e_i}·q·r_i = q·Σ_i y^{e_i}·r_i. The powers of y depend on no row, so a
 //! constraint costs one multiplication beyond its own.
 
@@ -21,21 +21,66 @@ struct Constraint {
     rest: NodeId,
 }
 
-/// Adds the folded constraints of one circuit to a program and returns their node, and how many they are: several circuits are
-/// folded with one running power of y, which a circuit advances by as many.
-pub(super) fn folded_constraints(
-    program: &mut RowProgramBuilder,
-    cs: &ConstraintSystem<Fr>,
-    shape: &Shape,
-) -> Result<(NodeId, usize), ProverError> {
-    let mut constraints = gates(program, cs)?;
-    constraints.extend(permutation(program, cs, shape));
-    for (index, lookup) in cs.lookups().iter().enumerate() {
-        let input = program.compress(lookup.input_expressions())?;
-        let table = program.compress(lookup.table_expressions())?;
-        constraints.extend(lookup_constraints(program, index, input, table));
+/// The constraints of one circuit, in the order of the protocol, as nodes of the program that they were made with.
+#[derive(Debug)]
+pub(super) struct Constraints {
+    list: Vec<Constraint>,
+}
+
+impl Constraints {
+    /// Adds the constraints of one circuit to a program.
+    pub(super) fn new(
+        program: &mut RowProgramBuilder,
+        cs: &ConstraintSystem<Fr>,
+        shape: &Shape,
+    ) -> Result<Self, ProverError> {
+        let mut list = gates(program, cs)?;
+        list.extend(permutation(program, cs, shape));
+        for (index, lookup) in cs.lookups().iter().enumerate() {
+            let input = program.compress(lookup.input_expressions())?;
+            let table = program.compress(lookup.table_expressions())?;
+            list.extend(lookup_constraints(program, index, input, table));
+        }
+        Ok(Constraints { list })
     }
-    Ok((fold(program, &constraints), constraints.len()))
+
+    /// How many they are: several circuits are folded with one running power of y, which a circuit advances by as many.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Their degrees as polynomials in the columns, each one's own.
+    pub(super) fn degrees(&self, program: &RowProgramBuilder) -> Vec<usize> {
+        let degree = |node: NodeId| program.nodes.degree(node);
+        self.list.iter().map(|c| c.factor.map_or(0, degree).saturating_add(degree(c.rest))).collect()
+    }
+
+    /// `Σ_i y^{m-1-i}·factor_i·rest_i` over those of the m constraints that satisfy `wanted`, factor by factor in order of first
+    /// appearance.
+    pub(super) fn fold(&self, program: &mut RowProgramBuilder, wanted: impl Fn(usize) -> bool) -> NodeId {
+        let y = program.challenge(Challenge::Y);
+        let zero = program.nodes.constant(Fr::ZERO);
+        let mut power = program.nodes.constant(Fr::ONE);
+        let mut groups: Vec<(Option<NodeId>, Vec<NodeId>)> = Vec::new();
+        for (index, constraint) in self.list.iter().enumerate().rev() {
+            if wanted(index) {
+                let term = program.nodes.mul(power, constraint.rest);
+                match groups.iter_mut().find(|(factor, _)| *factor == constraint.factor) {
+                    Some((_, terms)) => terms.push(term),
+                    None => groups.push((constraint.factor, vec![term])),
+                }
+            }
+            power = program.nodes.mul(power, y);
+        }
+        groups.into_iter().fold(zero, |total, (factor, terms)| {
+            let sum = terms.into_iter().fold(zero, |sum, term| program.nodes.add(sum, term));
+            let product = match factor {
+                Some(factor) => program.nodes.mul(factor, sum),
+                None => sum,
+            };
+            program.nodes.add(total, product)
+        })
+    }
 }
 
 /// The circuit's own gates.
@@ -163,28 +208,4 @@ pub(super) fn lookup_factor(program: &mut RowProgramBuilder, input: NodeId, tabl
 fn boolean(program: &mut RowProgramBuilder, z: NodeId) -> NodeId {
     let square = program.nodes.mul(z, z);
     program.nodes.sub(square, z)
-}
-
-/// `Σ_i y^{m-1-i}·factor_i·rest_i`, factor by factor in order of first appearance.
-fn fold(program: &mut RowProgramBuilder, constraints: &[Constraint]) -> NodeId {
-    let y = program.challenge(Challenge::Y);
-    let zero = program.nodes.constant(Fr::ZERO);
-    let mut power = program.nodes.constant(Fr::ONE);
-    let mut groups: Vec<(Option<NodeId>, Vec<NodeId>)> = Vec::new();
-    for constraint in constraints.iter().rev() {
-        let term = program.nodes.mul(power, constraint.rest);
-        match groups.iter_mut().find(|(factor, _)| *factor == constraint.factor) {
-            Some((_, terms)) => terms.push(term),
-            None => groups.push((constraint.factor, vec![term])),
-        }
-        power = program.nodes.mul(power, y);
-    }
-    groups.into_iter().fold(zero, |total, (factor, terms)| {
-        let sum = terms.into_iter().fold(zero, |sum, term| program.nodes.add(sum, term));
-        let product = match factor {
-            Some(factor) => program.nodes.mul(factor, sum),
-            None => sum,
-        };
-        program.nodes.add(total, product)
-    })
 }

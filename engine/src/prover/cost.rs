@@ -4,9 +4,8 @@
 //! depends on the sizes of the cells, which the circuit's author knows.
 
 use super::ProverError;
-use super::constraints::folded_constraints;
+use super::classes::{Classes, QuotientSize};
 use super::evaluation::OpeningSchedule;
-use super::program::RowProgramBuilder;
 use super::shape::Shape;
 use super::shplonk::group;
 use crate::cost::Work;
@@ -31,7 +30,8 @@ const ELEMENT_BYTES: usize = 32;
 ///     vec![cells.query_fixed(selector, Rotation::cur()) * (bit.clone() * bit.clone() - bit)]
 /// });
 /// let size = CircuitSize::of(&cs, 10)?;
-/// assert_eq!((size.degree, size.multiplications, size.additions), (3, 2, 1));
+/// // On each of two cosets the bit is squared, the bit subtracted, and the difference multiplied by the selector.
+/// assert_eq!((size.degree, size.quotient.multiplications, size.quotient.additions), (3, 4, 2));
 /// assert!(size.work().butterflies > 0.0);
 /// # Ok::<(), zkml_gpu_engine::ProverError>(())
 /// ```
@@ -53,10 +53,8 @@ pub struct CircuitSize {
     pub evaluations: usize,
     /// Sets of points that polynomials are opened at, and the points of all sets together.
     pub openings: [usize; 2],
-    /// Multiplications a row in the quotient's numerator.
-    pub multiplications: usize,
-    /// Additions and subtractions a row in the quotient's numerator.
-    pub additions: usize,
+    /// The evaluation of the quotient.
+    pub quotient: QuotientSize,
 }
 
 impl CircuitSize {
@@ -68,9 +66,6 @@ impl CircuitSize {
         let degree = cs.degree();
         let shape = Shape::of(cs, k, degree - 1)?;
         let schedule = OpeningSchedule::new(cs, &shape, 1);
-        let mut program = RowProgramBuilder::default();
-        let (folded, _) = folded_constraints(&mut program, cs, &shape)?;
-        let (multiplications, additions) = program.nodes.finish(&[folded]).operations();
         let permuted = cs.permutation().get_columns().len();
         let sets = group(&shape, schedule.openings());
         Ok(Self {
@@ -82,12 +77,11 @@ impl CircuitSize {
             argument_columns: shape.permutation_sets(permuted) + 3 * cs.lookups().len(),
             evaluations: schedule.written(),
             openings: [sets.len(), sets.iter().map(|set| set.rotations.len()).sum()],
-            multiplications,
-            additions,
+            quotient: Classes::new(cs, &shape)?.size(),
         })
     }
 
-    /// Pieces of the quotient, which is evaluated on as many cosets.
+    /// Pieces of the quotient, which is evaluated on as many cosets at most.
     pub const fn pieces(&self) -> usize {
         self.degree.saturating_sub(1)
     }
@@ -107,17 +101,21 @@ impl CircuitSize {
         let made = (self.advice_columns + self.argument_columns + self.instance_columns) as f64;
         let opened = (self.advice_columns + self.argument_columns + self.fixed_columns + 2) as f64;
         let [sets, points] = self.openings.map(|count| count as f64);
-        // Interpolation, the cosets, and the quotient's pieces back; each coset scales its columns once.
-        let transforms = made * (1.0 + pieces) + pieces;
+        let [to_cosets, from_cosets] =
+            [self.quotient.transforms, self.quotient.inverse_transforms].map(|count| count as f64);
+        // Interpolation, the columns on the cosets, and the classes back; each coset scales its columns once.
+        let transforms = made + to_cosets + from_cosets;
+        // What is written at x, and what the check of the constraints reads besides: instances and the quotient.
+        let evaluated = (self.evaluations + self.instance_columns + 1) as f64;
         // Evaluations; one linear combination of all that is opened; a division for each point and one for the
-        // witness; the combinations of sets, of pieces on cosets, and of pieces by powers of x^n.
-        let combined = self.evaluations as f64 + opened + points + 2.0 * sets + 2.0 + pieces * (pieces + 2.0);
+        // witness; the combinations of sets, of classes on cosets, and of pieces by powers of x^n.
+        let combined = evaluated + opened + points + 2.0 * sets + 2.0 + self.quotient.interpolation as f64 + pieces;
         Work {
             full_points: rows * (self.argument_columns as f64 + pieces + 2.0),
             butterflies: transforms * rows / 2.0 * f64::from(self.k),
-            row_multiplications: pieces * rows * self.multiplications as f64,
-            row_additions: pieces * rows * self.additions as f64,
-            scaled_additions: rows * (combined + made * pieces),
+            row_multiplications: rows * self.quotient.multiplications as f64,
+            row_additions: rows * self.quotient.additions as f64,
+            scaled_additions: rows * (combined + to_cosets),
             transferred: rows * self.advice_columns as f64,
             ..Work::default()
         }

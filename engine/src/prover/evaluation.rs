@@ -12,7 +12,7 @@ use halo2curves::bn256::Fr;
 use tracing::info_span;
 
 /// A polynomial at `x·omega^rotation`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Query {
     pub(super) poly: ProofPoly,
     pub(super) rotation: i32,
@@ -63,6 +63,11 @@ impl OpeningSchedule {
     /// Number of values that are written at x.
     pub(super) fn written(&self) -> usize {
         self.evaluations.len()
+    }
+
+    /// The values that are written at x, in order.
+    pub(super) fn evaluations(&self) -> &[Query] {
+        &self.evaluations
     }
 
     /// Every opening, in the verifier's order. No polynomial occurs twice at the same point.
@@ -146,11 +151,20 @@ impl<B: Backend> Proof<'_, B> {
         let queries = &self.schedule.evaluations;
         let span = info_span!(target: TRACING_TARGET, "evaluate", evaluations = queries.len(), rows = prover.shape.n);
         let _span = span.entered();
-        let queries = queries
-            .iter()
-            .map(|query| Ok((self.poly(query.poly)?, prover.shape.rotate(self.challenges.x, query.rotation))))
-            .collect::<Result<Vec<_>, ProverError>>()?;
-        let evaluations = prover.backend.eval_polynomials(&queries)?;
+        let evaluations = self.evaluate(queries)?;
+        if prover.check_witness {
+            self.check_constraints(&evaluations)?;
+        }
         evaluations.into_iter().try_for_each(|value| Ok(self.transcript.write_scalar(value)?))
+    }
+
+    /// The values of the queries.
+    pub(super) fn evaluate(&self, queries: &[Query]) -> Result<Vec<Fr>, ProverError> {
+        let (shape, x) = (&self.prover.shape, self.challenges.x);
+        let points = queries
+            .iter()
+            .map(|query| Ok((self.poly(query.poly)?, shape.rotate(x, query.rotation))))
+            .collect::<Result<Vec<_>, ProverError>>()?;
+        Ok(self.prover.backend.eval_polynomials(&points)?)
     }
 }

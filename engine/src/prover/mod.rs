@@ -8,7 +8,7 @@
 //! | synthesis, advice phases | `witness.rs`, `advice.rs` | | advice columns, per phase and circuit |
 //! | permuted lookups | `lookup.rs` | theta | A', S' per circuit and lookup |
 //! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per circuit and chunk of columns, then z per circuit and lookup |
-//! | vanishing argument | `vanishing.rs`, `quotient.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
+//! | vanishing argument | `vanishing.rs`, `quotient.rs`, `classes.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
 //! | evaluations | `evaluation.rs` | x | |
 //! | opening | `opening.rs`, `shplonk.rs` | SHPLONK's y, v, u | two points |
 //! | or | `opening.rs`, `gwc.rs` | GWC's v, u | a point per rotation |
@@ -26,6 +26,7 @@
 mod advice;
 mod bases;
 mod channel;
+mod classes;
 mod constraints;
 mod cost;
 mod drop_in;
@@ -45,6 +46,7 @@ mod vanishing;
 mod witness;
 
 pub use bases::lagrange_points;
+pub use classes::QuotientSize;
 pub use cost::CircuitSize;
 pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
@@ -82,10 +84,10 @@ pub struct ProverOptions {
     pub lagrange_points: Option<Vec<G1Affine>>,
     /// Bytes per basis that the back end may spend on precomputed multiples of the points.
     pub table_budget_bytes: usize,
-    /// Bytes that the proving key's polynomials on the quotient's cosets may take. Beyond this they are transformed anew
-    /// in every proof.
+    /// Bytes that the proving key's polynomials on the quotient's cosets may take. The last cosets, which read the fewest, are kept
+    /// first; on those that do not fit the polynomials are transformed anew in every proof.
     pub coset_budget_bytes: usize,
-    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs nothing.
+    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs a few evaluations.
     pub check_witness: bool,
 }
 

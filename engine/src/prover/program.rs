@@ -3,7 +3,7 @@
 use super::poly::{Poly, Polynomials, resolve};
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
-use crate::backend::program::{NodeId, ProgramBuilder};
+use crate::backend::program::{NodeId, Program, ProgramBuilder};
 use halo2_proofs::plonk::{Any, Column, Expression};
 use halo2curves::bn256::Fr;
 use std::collections::HashMap;
@@ -96,9 +96,15 @@ impl RowProgramBuilder {
         Ok(self.nodes.horner(&terms, theta))
     }
 
+    /// The program with these outputs, over the polynomials that they need.
+    pub(super) fn schedule(&self, outputs: &[NodeId]) -> NamedProgram {
+        let (program, columns) = self.nodes.finish(outputs).compact();
+        NamedProgram { program, polys: columns.into_iter().map(|column| self.polys[column]).collect() }
+    }
+
     /// Compiles the program with these outputs.
     pub(super) fn finish<B: Backend>(self, backend: &B, outputs: &[NodeId]) -> Result<RowProgram<B>, ProverError> {
-        Ok(RowProgram { compiled: backend.compile(&self.nodes.finish(outputs))?, polys: self.polys })
+        self.schedule(outputs).compile(backend)
     }
 }
 
@@ -108,6 +114,29 @@ pub(super) fn column_poly(column: Column<Any>) -> Poly {
         Any::Advice(_) => Poly::Advice(column.index()),
         Any::Fixed => Poly::Fixed(column.index()),
         Any::Instance => Poly::Instance(column.index()),
+    }
+}
+
+/// A program together with the names of its columns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NamedProgram {
+    pub(super) program: Program,
+    pub(super) polys: Vec<Poly>,
+}
+
+impl NamedProgram {
+    /// The cells that the program reads, as polynomials and rotations.
+    pub(super) fn cells(&self) -> impl Iterator<Item = (Poly, i32)> {
+        self.program.queries().iter().map(|query| (self.polys[query.column], query.rotation))
+    }
+
+    /// The outputs on one row with these [`cells`](Self::cells).
+    pub(super) fn run_row(&self, cells: &[Fr], challenges: &Challenges) -> Result<Vec<Fr>, ProverError> {
+        Ok(self.program.evaluate_row(cells, &challenges.scalars())?)
+    }
+
+    pub(super) fn compile<B: Backend>(self, backend: &B) -> Result<RowProgram<B>, ProverError> {
+        Ok(RowProgram { compiled: backend.compile(&self.program)?, polys: self.polys })
     }
 }
 

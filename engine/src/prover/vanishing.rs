@@ -3,13 +3,15 @@
 //! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to the
 //! quotient in pieces of n coefficients.
 
+use super::evaluation::Query;
 use super::opening::powers;
-use super::poly::Poly;
+use super::poly::{Poly, ProofPoly};
 use super::quotient::Committed;
 use super::{Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
 use ff::Field;
 use halo2curves::bn256::Fr;
+use std::collections::HashMap;
 use tracing::info_span;
 
 /// Coefficients of the random polynomial r.
@@ -40,14 +42,12 @@ impl<B: Backend> Proof<'_, B> {
         self.challenges.y = self.squeeze();
         let prover = self.prover;
         let (backend, pieces) = (&prover.backend, prover.shape.quotient_pieces);
-        let (rows, bytes) = (prover.shape.n, prover.shape.bytes(pieces));
-        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets = pieces, rows, bytes).entered();
+        let (cosets, rows, bytes) = (prover.quotient.cosets(), prover.shape.n, prover.shape.bytes(pieces));
+        let _span = info_span!(target: TRACING_TARGET, "quotient", cosets, rows, bytes).entered();
         let circuits = self.circuits.iter().map(|circuit| &circuit.polys).collect();
-        let committed = Committed { circuits, key: &prover.polys, challenges: &self.challenges };
+        let (challenges, checked) = (&self.challenges, prover.check_witness);
+        let committed = Committed { circuits, key: &prover.polys, challenges, checked };
         let pieces = prover.quotient.pieces(backend, &prover.shape, &committed)?;
-        if prover.check_witness {
-            self.check_quotient_degree(&pieces)?;
-        }
         let commitments = backend.msm(&prover.monomial, &pieces.iter().collect::<Vec<_>>())?;
         self.write_points(&commitments)?;
         self.challenges.x = self.squeeze();
@@ -57,16 +57,49 @@ impl<B: Backend> Proof<'_, B> {
         Ok(())
     }
 
-    /// Constraints of degree d have degree at most d(n - 1) in X, so their quotient by X^n - 1 leaves the top d - 1 of its
-    /// (d - 1)·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill up, and are zero
-    /// there with probability 1/p each.
-    fn check_quotient_degree(&self, pieces: &[B::Scalars]) -> Result<(), ProverError> {
-        let n = self.prover.shape.n;
-        let Some(top) = pieces.last() else { return Ok(()) };
-        let slack = self.prover.backend.read_range(top, n - pieces.len().min(n)..n)?;
-        match slack.iter().all(|coefficient| *coefficient == Fr::zero()) {
+    /// The verifier's own check, on what it will read at x: the fold of the constraints is h(x)·(x^n - 1). Where h is not their
+    /// quotient, this holds for less than degree·n of all x. The degree of h shows nearly every violation sooner.
+    pub(super) fn check_constraints(&self, evaluations: &[Fr]) -> Result<(), ProverError> {
+        let (prover, challenges) = (self.prover, &self.challenges);
+        let quotient = Query { poly: ProofPoly::Shared(Poly::Quotient), rotation: 0 };
+        let circuits: Vec<Vec<Query>> =
+            (0..self.circuits.len()).map(|circuit| self.constraint_queries(circuit)).collect();
+        let values = self.complete(evaluations, circuits.iter().flatten().copied().chain([quotient]))?;
+        let cells: Vec<Vec<Fr>> =
+            circuits.iter().map(|queries| queries.iter().map(|query| values[query]).collect()).collect();
+        let vanishing = challenges.x.pow_vartime([prover.shape.n as u64]) - Fr::ONE;
+        match prover.quotient.fold_at(&cells, challenges)? == values[&quotient] * vanishing {
             true => Ok(()),
             false => Err(ProverError::GateConstraint),
         }
+    }
+
+    /// What a circuit's constraints read.
+    fn constraint_queries(&self, circuit: usize) -> Vec<Query> {
+        let named = |poly: Poly| match poly.is_resident() {
+            true => ProofPoly::Shared(poly),
+            false => ProofPoly::Circuit(circuit, poly),
+        };
+        self.prover.quotient.cells().map(|(poly, rotation)| Query { poly: named(poly), rotation }).collect()
+    }
+
+    /// The values of all queries: those that the schedule has evaluated, and those that it leaves to the verifier.
+    fn complete(
+        &self,
+        evaluations: &[Fr],
+        queries: impl Iterator<Item = Query>,
+    ) -> Result<HashMap<Query, Fr>, ProverError> {
+        let known = self.schedule.evaluations().iter().copied().zip(evaluations.iter().copied());
+        let mut values: HashMap<Query, Fr> = known.collect();
+        let mut missing = Vec::new();
+        for query in queries {
+            if query.poly == ProofPoly::Shared(Poly::Identity) {
+                values.insert(query, self.prover.shape.rotate(self.challenges.x, query.rotation));
+            } else if !values.contains_key(&query) && !missing.contains(&query) {
+                missing.push(query);
+            }
+        }
+        values.extend(missing.iter().copied().zip(self.evaluate(&missing)?));
+        Ok(values)
     }
 }

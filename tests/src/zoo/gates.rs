@@ -258,6 +258,102 @@ impl Circuit<Fr> for DegreeSix {
     }
 }
 
+/// Gates of degrees 2, 3 and 5, each over columns of its own: `q·(b - 2·a)` over four columns, `r·(a·b - c)`, `s·(b - a⁴)`.
+#[derive(Debug, Clone)]
+pub struct MixedDegrees {
+    /// Rows that the gates hold on.
+    rows: usize,
+    /// What is added to the last column of a gate: gate, row, error.
+    errors: Vec<(usize, usize, u64)>,
+}
+
+impl MixedDegrees {
+    /// The columns of each gate.
+    const WIDTHS: [usize; 3] = [4, 3, 2];
+
+    /// Errors of the same size in some rows of one of the three gates.
+    pub fn tampered_in(gate: usize, rows: &[usize]) -> Self {
+        MixedDegrees { errors: rows.iter().map(|&row| (gate, row, 1)).collect(), ..Self::honest() }
+    }
+
+    fn constraints(gate: usize, cells: &[Expression<Fr>]) -> Vec<Expression<Fr>> {
+        match gate {
+            0 => cells.windows(2).map(|pair| pair[1].clone() - pair[0].clone() * Fr::from(2)).collect(),
+            1 => vec![cells[0].clone() * cells[1].clone() - cells[2].clone()],
+            _ => vec![cells[1].clone() - (1..4).fold(cells[0].clone(), |power, _| power * cells[0].clone())],
+        }
+    }
+
+    fn cells(&self, gate: usize, row: usize) -> Vec<Fr> {
+        let a = Fr::from(row as u64 + 2);
+        let mut cells = match gate {
+            0 => vec![a, a.double(), a.double().double(), a.double().double().double()],
+            1 => vec![a, a + Fr::ONE, a * (a + Fr::ONE)],
+            _ => vec![a, a.square().square()],
+        };
+        let errors = self.errors.iter().filter(|(of, at, _)| (*of, *at) == (gate, row));
+        let error: u64 = errors.map(|(_, _, error)| error).sum();
+        if let Some(last) = cells.last_mut() {
+            *last += Fr::from(error);
+        }
+        cells
+    }
+}
+
+impl Specimen for MixedDegrees {
+    const K: u32 = 6;
+
+    fn honest() -> Self {
+        MixedDegrees { rows: 40, errors: Vec::new() }
+    }
+
+    fn tampered() -> Option<Self> {
+        Some(Self::tampered_in(0, &[7]))
+    }
+}
+
+impl Circuit<Fr> for MixedDegrees {
+    type Config = [(Vec<Column<Advice>>, Column<Fixed>); 3];
+    type FloorPlanner = SimpleFloorPlanner;
+    type Params = ();
+
+    fn without_witnesses(&self) -> Self {
+        self.clone()
+    }
+
+    fn configure(cs: &mut ConstraintSystem<Fr>) -> Self::Config {
+        let gates = Self::WIDTHS.map(|width| {
+            let columns: Vec<_> = (0..width).map(|_| cs.advice_column()).collect();
+            (columns, cs.fixed_column())
+        });
+        for (gate, (columns, switch)) in gates.iter().enumerate() {
+            cs.create_gate("of one degree", |cells| {
+                let switch = cells.query_fixed(*switch, Rotation::cur());
+                let read: Vec<_> = columns.iter().map(|column| cells.query_advice(*column, Rotation::cur())).collect();
+                Constraints::with_selector(switch, Self::constraints(gate, &read))
+            });
+        }
+        gates
+    }
+
+    fn synthesize(&self, gates: Self::Config, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
+        layouter.assign_region(
+            || "mixed degrees",
+            |mut region| {
+                for (gate, (columns, switch)) in gates.iter().enumerate() {
+                    for row in 0..self.rows {
+                        region.assign_fixed(*switch, row, Fr::ONE);
+                        for (column, value) in columns.iter().zip(self.cells(gate, row)) {
+                            region.assign_advice(*column, row, Value::known(value));
+                        }
+                    }
+                }
+                Ok(())
+            },
+        )
+    }
+}
+
 fn configure_power(cs: &mut ConstraintSystem<Fr>, exponent: usize) -> ([Column<Advice>; 2], Selector) {
     let columns = [(); 2].map(|()| cs.advice_column());
     let selector = cs.selector();

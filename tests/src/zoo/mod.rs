@@ -14,7 +14,7 @@ mod wiring;
 
 pub use everything::Everything;
 pub use extremes::{Empty, PublicOnly, Tall, Wide};
-pub use gates::{Arithmetic, DegreeFive, DegreeSix, Product, Switches};
+pub use gates::{Arithmetic, DegreeFive, DegreeSix, MixedDegrees, Product, Switches};
 pub use lookups::{ManyLookups, RangeCheck};
 pub use phases::{SelfPacedPhases, ThreePhases, TwoPhases, Unknown};
 pub use rows::{FullRows, Recurrence};

@@ -3,7 +3,7 @@
 //! An uploaded column is kept as integers if all of its rows are but a few at its end, where random rows hide the others. It
 //! becomes field elements when an operation needs them; a commitment does not.
 
-use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words, as_words_mut, with_lanes};
+use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::field::Words;
@@ -134,7 +134,7 @@ pub(super) fn largest(values: &[i32]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::Portable;
+    use super::super::lanes::{Portable, as_words};
     use super::*;
     use ff::PrimeField;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
