@@ -1,6 +1,7 @@
 //! Halo2 prover over interchangeable back ends.
 
 pub mod backend;
+pub mod bench;
 pub mod cost;
 pub mod encoding;
 pub mod error;

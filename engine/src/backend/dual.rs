@@ -221,6 +221,10 @@ impl<A: Backend, B: Backend> MsmOps for Dual<A, B> {
         self.left.bases_len(&bases.left)
     }
 
+    fn table_bytes(&self, bases: &Self::Bases) -> Option<usize> {
+        Some(self.left.table_bytes(&bases.left)? + self.right.table_bytes(&bases.right)?)
+    }
+
     fn msm(&self, bases: &Self::Bases, columns: &[&Self::Scalars]) -> Result<Vec<G1Affine>> {
         let left = self.left.msm(&bases.left, &lefts(columns));
         self.join_values("msm", left, self.right.msm(&bases.right, &rights(columns)))

@@ -18,6 +18,12 @@ pub trait MsmOps: MemoryOps {
     /// Number of resident points.
     fn bases_len(&self, bases: &Self::Bases) -> usize;
 
+    /// Bytes of the multiples that were precomputed, beyond the points themselves; `None` where the back end does not tell.
+    fn table_bytes(&self, bases: &Self::Bases) -> Option<usize> {
+        let _ = bases;
+        None
+    }
+
     /// `Σ_i column_i·bases_i` for every column, in order. A column shorter than the basis uses the first points.
     ///
     /// Exact for every input: equal, opposite and identity points, zero scalars (which cost nothing). Scalars whose
