@@ -1,6 +1,7 @@
 //! Halo2 prover over interchangeable back ends.
 
 pub mod backend;
+pub mod bench;
 mod committer;
 pub mod cost;
 pub mod encoding;

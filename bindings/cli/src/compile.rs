@@ -31,7 +31,12 @@ pub(crate) struct Compiled {
 /// Checks the back end and starts the threads.
 pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
     options.backend.check()?;
-    if let Some(threads) = options.threads {
+    start_threads(options.threads)
+}
+
+/// Starts so many threads of the processor; without a number, as many as it has, once they are needed.
+pub(crate) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
+    if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
         pool.build_global().with_context(|| format!("{threads} threads"))?;
     }

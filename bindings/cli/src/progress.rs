@@ -24,6 +24,15 @@ pub(crate) fn show() {
     }
 }
 
+/// Shows how many of `total` steps are done; nothing where stderr is no terminal.
+pub(crate) fn counted(total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {msg:40} {elapsed_precise}") {
+        bar.set_style(style);
+    }
+    bar
+}
+
 /// A span under way.
 struct Step {
     start: Instant,

@@ -1,4 +1,4 @@
-//! What this process has used so far.
+//! What this process has used so far, and what it runs on.
 
 /// User and system time of all threads in milliseconds; 0 where the system does not tell.
 pub(crate) fn cpu_ms() -> f64 {
@@ -9,6 +9,14 @@ pub(crate) fn cpu_ms() -> f64 {
 pub(crate) fn peak_rss_bytes() -> u64 {
     // Linux carries `ru_maxrss` over from the parent process, `VmHWM` starts anew with the program.
     high_water_mark().or_else(|| usage().map(|usage| max_rss_bytes(&usage))).unwrap_or(0)
+}
+
+/// The machine in words: architecture, system, and the processor's name where the system tells it.
+pub(crate) fn machine() -> String {
+    let system = format!("{} {}", std::env::consts::ARCH, std::env::consts::OS);
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    line.map_or_else(|| system.clone(), |(_, name)| format!("{}, {system}", name.trim()))
 }
 
 fn high_water_mark() -> Option<u64> {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use zkml_gpu_engine::backend::{Cpu, Dual};
+use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::ProverError;
 
@@ -26,6 +26,18 @@ pub enum BackendChoice {
     Icicle,
     /// Two in lock step, compared after every operation.
     Dual(Box<BackendChoice>, Box<BackendChoice>),
+}
+
+/// Something that is done on whichever back end is chosen.
+pub trait OnBackend {
+    /// What it gives.
+    type Output;
+
+    /// Does it on this back end.
+    ///
+    /// # Errors
+    /// As the task has them.
+    fn run<B: Backend>(self, backend: &B) -> Result<Self::Output, Error>;
 }
 
 /// A back end of this build.
@@ -51,16 +63,36 @@ impl BackendChoice {
         }
     }
 
+    /// The back ends of this build that are not two in one.
+    pub fn present() -> Vec<Self> {
+        vec![Self::Cpu]
+    }
+
+    /// Makes the back end and does something on it.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`] where this build has none, and the task's own.
+    pub fn run<T: OnBackend>(&self, task: T) -> Result<T::Output, Error> {
+        match self.resolve()? {
+            Available::Cpu => task.run(&Cpu::new()),
+            Available::DualCpu => task.run(&Dual::new(Cpu::new(), Cpu::new())),
+        }
+    }
+
+    /// The name of the back end that the choice stands for, as in proofs.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`] where this build has none.
+    pub fn name(&self) -> Result<&'static str, Error> {
+        self.resolve().map(Available::name)
+    }
+
     /// Measures what the operations of this back end cost, in about a tenth of a second.
     ///
     /// # Errors
     /// [`Error::MissingBackend`] where this build has none, [`Error::Prover`] where the device fails.
     pub fn measure(&self) -> Result<Costs, Error> {
-        let costs = match self.resolve()? {
-            Available::Cpu => Costs::measure(&Cpu::new()),
-            Available::DualCpu => Costs::measure(&Dual::new(Cpu::new(), Cpu::new())),
-        };
-        Ok(costs.map_err(ProverError::Backend)?)
+        self.run(Measure)
     }
 
     /// Whether this build can prove with it.
@@ -69,6 +101,16 @@ impl BackendChoice {
     /// [`Error::MissingBackend`] where it cannot.
     pub fn check(&self) -> Result<(), Error> {
         self.resolve().map(|_| ())
+    }
+}
+
+struct Measure;
+
+impl OnBackend for Measure {
+    type Output = Costs;
+
+    fn run<B: Backend>(self, backend: &B) -> Result<Costs, Error> {
+        Ok(Costs::measure(backend).map_err(ProverError::Backend)?)
     }
 }
 
@@ -155,6 +197,16 @@ mod tests {
         ] {
             assert!(matches!(name.parse::<BackendChoice>(), Err(Error::UnknownBackend { .. })), "{name}");
         }
+    }
+
+    #[test]
+    fn every_back_end_that_is_present_runs_tasks() {
+        let dual = [BackendChoice::Dual(Box::default(), Box::default())];
+        for choice in BackendChoice::present().iter().chain(&dual) {
+            let costs = choice.run(Measure).expect("measured");
+            assert!(costs.is_sound() && choice.name().is_ok(), "{choice}");
+        }
+        assert!(BackendChoice::Icicle.run(Measure).is_err());
     }
 
     #[test]

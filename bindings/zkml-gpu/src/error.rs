@@ -80,6 +80,18 @@ pub enum Error {
         /// The largest layers with their rows, where they are placed already.
         layers: Vec<(String, usize)>,
     },
+    /// Measurements would need more memory than there is.
+    #[error(
+        "operations on 2^{log_n} rows need about {needed_bytes} bytes of memory, {available_bytes} may be used\nhint: measure smaller sizes with --log-n"
+    )]
+    OperationsWouldNotFit {
+        /// The size, as a power of two.
+        log_n: u32,
+        /// Estimate for the inputs and results of the largest operation, ours and a peer's.
+        needed_bytes: u64,
+        /// What the system offers.
+        available_bytes: u64,
+    },
     /// Weights declared private would become public.
     #[error(
         "the weights of '{model}' are declared private {declared}, but embedded weights are public: whoever has model.vk can check guesses of them, and every proof reveals more\nhint: leave them committed (--weights committed, the default), which hides them"
@@ -154,7 +166,7 @@ impl Error {
             | Self::PrivateWeights { .. }
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } => ErrorClass::Unsupported,
-            Self::WouldNotFit { .. } => ErrorClass::WouldNotFit,
+            Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),
             Self::Quantise(error) => quantise_class(error),
             Self::Prover(error) | Self::Prove(ProveError::Prover(error)) => prover_class(error),

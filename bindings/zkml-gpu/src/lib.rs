@@ -44,7 +44,7 @@ mod order;
 mod prover;
 mod text;
 
-pub use backend::BackendChoice;
+pub use backend::{BackendChoice, OnBackend};
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
 pub use error::{Error, ErrorClass};

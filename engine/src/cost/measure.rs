@@ -8,11 +8,11 @@
 use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};
 use crate::backend::{Backend, Result};
+use crate::bench::data::{distinct_points, full_size, signed};
 use crate::error::BackendError;
 use crate::prover::ProverOptions;
 use ff::Field;
-use group::{Curve, Group};
-use halo2curves::bn256::{Fr, G1, G1Affine};
+use halo2curves::bn256::Fr;
 use std::time::{Duration, Instant};
 
 /// Runs of each operation.
@@ -147,26 +147,4 @@ fn parallelism<B: Backend>(backend: &B, n: usize, butterfly_ns: f64) -> Result<f
     let columns: Vec<&B::Scalars> = columns.iter().collect();
     let together = price(COLUMNS * (n / 2) * n.ilog2() as usize, || backend.intt(&columns))?;
     Ok((butterfly_ns / together).max(1.0))
-}
-
-/// Points without a structure that additions could profit from: each twice the last and one more.
-fn distinct_points(n: usize) -> Vec<G1Affine> {
-    let step = G1::generator();
-    let projective: Vec<G1> = std::iter::successors(Some(step), |point| Some(point.double() + step)).take(n).collect();
-    let mut affine = vec![G1Affine::default(); n];
-    G1::batch_normalize(&projective, &mut affine);
-    affine
-}
-
-/// Scalars that fill the field: powers of its generator's inverse.
-fn full_size(n: usize) -> Vec<Fr> {
-    let step = Fr::from(7).invert().unwrap_or(Fr::ONE);
-    std::iter::successors(Some(step), |value| Some(value * step)).take(n).collect()
-}
-
-/// Integers of both signs with absolute values below `2^bits`.
-fn signed(n: usize, bits: u32) -> Vec<Fr> {
-    // The golden ratio's multiples are spread evenly.
-    let spread = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - bits);
-    (1..=n as u64).map(|i| if i % 2 == 0 { Fr::from(spread(i)) } else { -Fr::from(spread(i)) }).collect()
 }

@@ -1,0 +1,184 @@
+//! `zkml-gpu bench ops`.
+
+use halo2_proofs::halo2curves::bn256::G1Affine;
+use indicatif::ProgressBar;
+use zkml_gpu::engine::BackendError;
+use zkml_gpu::engine::backend::{Backend, Cpu};
+use zkml_gpu::engine::bench::data::distinct_points;
+use zkml_gpu::engine::bench::{COLUMNS, Fixture, Inputs, Operation, Outcome, Points};
+use zkml_gpu::engine::prover::ProverError;
+use zkml_gpu::{BackendChoice, Error, OnBackend, available_bytes};
+
+use super::report::{Device, Measurement, Report, Table, text};
+use super::timing::{Peer, medians};
+use super::{ark, halo2};
+use crate::args::BenchOpsOptions;
+use crate::compile::start_threads;
+use crate::{progress, report};
+
+/// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of ours and of a
+/// peer, and those on the host.
+const BATCHES: u64 = 7;
+/// Bytes of a scalar.
+const SCALAR_BYTES: u64 = 32;
+
+pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
+    let choices = options.backend.clone().map_or_else(BackendChoice::present, |choice| vec![choice]);
+    choices.iter().try_for_each(BackendChoice::check)?;
+    options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
+    start_threads(options.threads)?;
+    let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
+    let mut measured = Report::new(options.table_budget);
+    let bar = progress::counted(rows as u64);
+    for choice in &choices {
+        choice.run(Measure { name: choice.name()?, options, report: &mut measured, bar: &bar })?;
+    }
+    bar.finish_and_clear();
+    if options.json {
+        report::print_json(&measured.json())?
+    } else {
+        report::print(&text(&measured))?
+    }
+    Ok(0)
+}
+
+/// Measures every operation at every size.
+struct Measure<'a> {
+    name: &'static str,
+    options: &'a BenchOpsOptions,
+    report: &'a mut Report,
+    bar: &'a ProgressBar,
+}
+
+impl OnBackend for Measure<'_> {
+    type Output = ();
+
+    fn run<B: Backend>(mut self, backend: &B) -> Result<(), Error> {
+        self.report.backends.push(Device { name: self.name, device: backend.description() });
+        for &log_n in &self.options.log_n.0 {
+            // Points and their table are gone before the batches of columns come.
+            self.with_points(backend, log_n)?;
+            let fixture = Fixture::new(backend, None).map_err(failed)?;
+            for operation in Operation::ALL.iter().filter(|operation| !operation.takes_points()) {
+                self.measure(&fixture, *operation, log_n, &[])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Measure<'_> {
+    fn with_points<B: Backend>(&mut self, backend: &B, log_n: u32) -> Result<(), Error> {
+        let points = distinct_points(1 << log_n);
+        let table_budget_bytes = usize::try_from(self.options.table_budget).unwrap_or(usize::MAX);
+        let resident = Points { points: &points, table_budget_bytes };
+        let fixture = Fixture::new(backend, Some(resident)).map_err(failed)?;
+        for operation in Operation::ALL.iter().filter(|operation| operation.takes_points()) {
+            let ms = self.measure(&fixture, *operation, log_n, &points)?;
+            if *operation == Operation::LoadBases {
+                let table = Table { log_n, backend: self.name, table_bytes: fixture.table_bytes(), build_ms: ms };
+                self.report.tables.push(table);
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks and times one operation; its time in milliseconds.
+    fn measure<B: Backend>(
+        &mut self,
+        fixture: &Fixture<'_, B>,
+        operation: Operation,
+        log_n: u32,
+        points: &[G1Affine],
+    ) -> Result<f64, Error> {
+        self.bar.set_message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
+        let inputs = operation.inputs(log_n);
+        let case = fixture.case(&inputs).map_err(failed)?;
+        let peers: Vec<Peer<'_>> = halo2::peer(&inputs, points).into_iter().chain(ark::peer(&inputs, points)).collect();
+        let what = format!("{} of 2^{log_n} on {}", operation.name(), self.name);
+        check(&what, &case.outcome().map_err(failed)?, &peers, &inputs, points)?;
+        let (ms, peer_ms) = medians(|| case.time().map_err(failed), &peers)?;
+        let peers = peers.iter().map(|peer| peer.name).zip(peer_ms).collect();
+        self.report.measurements.push(Measurement { operation, log_n, backend: self.name, ms, peers });
+        self.bar.inc(1);
+        Ok(ms)
+    }
+}
+
+/// Refuses a size whose batches of columns need more memory than there is, before the system ends the process.
+fn check_memory(log_n: u32, available: Option<u64>) -> Result<(), Error> {
+    let needed_bytes = (BATCHES * COLUMNS as u64 * SCALAR_BYTES) << log_n;
+    match available {
+        Some(available_bytes) if needed_bytes > available_bytes => {
+            Err(Error::OperationsWouldNotFit { log_n, needed_bytes, available_bytes })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Compares a result with each peer's, or with the portable processor's where there is no peer. All of them have then run once
+/// before they are timed.
+fn check(what: &str, ours: &Outcome, peers: &[Peer<'_>], inputs: &Inputs, points: &[G1Affine]) -> Result<(), Error> {
+    for peer in peers {
+        compare(what, ours, peer.name, &peer.outcome())?;
+    }
+    if peers.is_empty() {
+        compare(what, ours, "the portable processor", &portable(inputs, points).map_err(failed)?)?;
+    }
+    Ok(())
+}
+
+fn portable(inputs: &Inputs, points: &[G1Affine]) -> Result<Outcome, BackendError> {
+    let portable = Cpu::portable();
+    let points = inputs.operation().takes_points().then_some(Points { points, table_budget_bytes: 0 });
+    Fixture::new(&portable, points)?.case(inputs)?.outcome()
+}
+
+fn compare(what: &str, ours: &Outcome, whose: &str, theirs: &Outcome) -> Result<(), Error> {
+    if ours == theirs {
+        return Ok(());
+    }
+    Err(Error::Internal(format!("{what}: the result is not that of {whose}")))
+}
+
+fn failed(error: BackendError) -> Error {
+    ProverError::Backend(error).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use halo2_proofs::halo2curves::bn256::Fr;
+
+    use super::*;
+
+    /// The peers' outcomes, after one factor of a column was changed for them.
+    fn outcome(operation: Operation, log_n: u32) -> Result<(), Error> {
+        let (inputs, points) = (operation.inputs(log_n), distinct_points(1 << log_n));
+        let peers: Vec<Peer<'_>> =
+            halo2::peer(&inputs, &points).into_iter().chain(ark::peer(&inputs, &points)).collect();
+        let mut ours = portable(&inputs, &points).map_err(failed)?;
+        check("right", &ours, &peers, &inputs, &points)?;
+        ours.scalars.iter_mut().take(1).for_each(|scalar| *scalar += Fr::one());
+        ours.points.iter_mut().take(1).for_each(|point| *point = -*point);
+        check("wrong", &ours, &peers, &inputs, &points)
+    }
+
+    #[test]
+    fn what_would_not_fit_is_refused() {
+        assert!(check_memory(20, Some(4 << 30)).is_ok() && check_memory(24, None).is_ok());
+        let refused = check_memory(24, Some(4 << 30));
+        assert!(refused.is_err_and(|error| error.class() == zkml_gpu::ErrorClass::WouldNotFit));
+    }
+
+    #[test]
+    fn a_wrong_result_is_a_bug_and_not_timed() {
+        for log_n in [1, 2, 5] {
+            for operation in Operation::ALL.iter().filter(|operation| **operation != Operation::Compile) {
+                match outcome(*operation, log_n) {
+                    Err(Error::Internal(message)) => assert!(message.starts_with("wrong"), "{operation:?}: {message}"),
+                    other => panic!("{operation:?}: {other:?}"),
+                }
+            }
+        }
+    }
+}

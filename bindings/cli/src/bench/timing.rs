@@ -1,0 +1,105 @@
+//! Runs in turns, and their medians.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use zkml_gpu::engine::bench::Outcome;
+
+/// Runs of each at least.
+const LEAST_RUNS: usize = 3;
+/// Runs of each at most.
+const MOST_RUNS: usize = 10;
+/// Time after which no further run is begun.
+const LONG_ENOUGH: Duration = Duration::from_secs(2);
+
+/// A run: how long it took, and what it gave if that is wanted.
+type PeerRun<'a> = Box<dyn Fn(bool) -> (Duration, Outcome) + 'a>;
+
+/// Someone else's code for an operation, with the operation's inputs.
+pub(super) struct Peer<'a> {
+    /// Whose code.
+    pub(super) name: &'static str,
+    run: PeerRun<'a>,
+}
+
+impl<'a> Peer<'a> {
+    /// Someone's code: `run` is timed, on what `fresh` makes for it; `read` converts the result.
+    pub(super) fn new<I, O>(
+        name: &'static str,
+        fresh: impl Fn() -> I + 'a,
+        run: impl Fn(I) -> O + 'a,
+        read: impl Fn(O) -> Outcome + 'a,
+    ) -> Self {
+        let run: PeerRun<'a> = Box::new(move |wanted| {
+            let input = fresh();
+            let start = Instant::now();
+            let output = black_box(run(input));
+            let time = start.elapsed();
+            (time, if wanted { read(output) } else { Outcome::default() })
+        });
+        Self { name, run }
+    }
+
+    /// Runs it once: the time.
+    pub(super) fn time(&self) -> Duration {
+        (self.run)(false).0
+    }
+
+    /// Runs it once: what it gave.
+    pub(super) fn outcome(&self) -> Outcome {
+        (self.run)(true).1
+    }
+}
+
+/// Medians in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine does
+/// meets them alike.
+pub(super) fn medians<E>(ours: impl Fn() -> Result<Duration, E>, peers: &[Peer<'_>]) -> Result<(f64, Vec<f64>), E> {
+    let start = Instant::now();
+    let mut our_times = Vec::new();
+    let mut peer_times = vec![Vec::new(); peers.len()];
+    while our_times.len() < LEAST_RUNS || (our_times.len() < MOST_RUNS && start.elapsed() < LONG_ENOUGH) {
+        our_times.push(ours()?);
+        peers.iter().zip(&mut peer_times).for_each(|(peer, times)| times.push(peer.time()));
+    }
+    Ok((median_ms(our_times), peer_times.into_iter().map(median_ms).collect()))
+}
+
+fn median_ms(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let middle = times.len() / 2;
+    let upper = times.get(middle).copied().unwrap_or_default();
+    let median = match times.len() % 2 {
+        0 => (upper + times.get(middle.wrapping_sub(1)).copied().unwrap_or_default()) / 2,
+        _ => upper,
+    };
+    // A clock may be too coarse for the smallest operations; a ratio needs a divisor.
+    median.as_secs_f64().max(1e-9) * 1e3
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn the_median_is_the_middle_or_between_two() {
+        let ms = |times: &[u64]| median_ms(times.iter().copied().map(Duration::from_millis).collect());
+        assert_eq!((ms(&[9, 1, 2]), ms(&[8, 1, 2, 4])), (2.0, 3.0));
+        assert!(ms(&[]) > 0.0 && ms(&[0]) > 0.0);
+    }
+
+    #[test]
+    fn runs_take_turns() {
+        let order = RefCell::new(String::new());
+        let peer = Peer::new("peer", || (), |()| order.borrow_mut().push('b'), |()| Outcome::default());
+        let ours = || {
+            order.borrow_mut().push('a');
+            Ok::<_, std::convert::Infallible>(Duration::from_millis(1))
+        };
+        assert!(medians(ours, &[peer]).is_ok_and(|(_, peers)| peers.len() == 1));
+        let order = order.into_inner();
+        assert_eq!(order, "ab".repeat(order.len() / 2));
+        assert!(order.len() / 2 >= LEAST_RUNS && order.len() / 2 <= MOST_RUNS);
+    }
+}
