@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-use ff::{Field, PrimeField};
+use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use zkml_gpu_engine::backend::{Cpu, cpu::IntegerRow};
 
 use crate::{
     graph::{Graph, Linear, Op},
@@ -78,13 +79,24 @@ impl Bank {
 
     /// `Σ_c s^c · W_c` on the first `usable` rows.
     pub fn fold(&self, s: Fr, usable: usize) -> Vec<Fr> {
-        let powers: Vec<[u64; 4]> =
-            std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(self.columns).map(limbs).collect();
+        let powers: Vec<Fr> =
+            std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(self.columns).collect();
         let mut folded = vec![Fr::ZERO; usable];
-        let two_to_256 = Fr::from(2).pow_vartime([256]);
-        let values: Vec<Fr> =
-            self.rows.par_iter().map(|row| row.values.fold(&powers[row.first..], two_to_256)).collect();
-        self.rows.iter().zip(values).for_each(|(row, value)| folded[row.row as usize] = value);
+        let (mut narrow, mut places) = (Vec::with_capacity(self.rows.len()), Vec::with_capacity(self.rows.len()));
+        for row in &self.rows {
+            match &row.values {
+                Values::Narrow(weights) => {
+                    narrow.push(IntegerRow { first: row.first, weights });
+                    places.push(row.row as usize);
+                }
+                Values::Wide(values) => {
+                    let terms = values.iter().zip(&powers[row.first..]);
+                    folded[row.row as usize] = terms.map(|(value, power)| scalar::from_i64(*value) * power).sum();
+                }
+            }
+        }
+        let sums = Cpu::new().fold_integers(&powers, &narrow).expect("no row has more values than columns");
+        places.into_iter().zip(sums).for_each(|(row, sum)| folded[row] = sum);
         folded
     }
 
@@ -144,47 +156,4 @@ fn block(linear: &Linear, row: &BankRow, columns: usize, outputs: Range<usize>) 
 /// The column of the last of a row's outputs, which stands first.
 fn column(linear: &Linear, row: &BankRow, columns: usize, outputs: &Range<usize>) -> usize {
     if outputs.is_empty() { 0 } else { linear.out_channels - outputs.end - row.block as usize * columns }
-}
-
-fn limbs(x: Fr) -> [u64; 4] {
-    let bytes = x.to_repr();
-    std::array::from_fn(|i| {
-        let mut word = [0; 8];
-        word.copy_from_slice(&bytes.as_ref()[8 * i..8 * i + 8]);
-        u64::from_le_bytes(word)
-    })
-}
-
-/// A sum of products of 254-bit field elements and integers of at most 40 bits: at most 2^24 of them fit 320 bits.
-#[derive(Default)]
-struct WideSum([u64; 5]);
-
-impl WideSum {
-    #[inline]
-    fn add(&mut self, x: &[u64; 4], factor: u64) {
-        let mut carry = 0u128;
-        for (sum, limb) in self.0.iter_mut().zip(x) {
-            let t = u128::from(*sum) + u128::from(*limb) * u128::from(factor) + carry;
-            *sum = t as u64;
-            carry = t >> 64;
-        }
-        self.0[4] += carry as u64;
-    }
-
-    fn reduce(&self, two_to_256: Fr) -> Fr {
-        let [a, b, c, d, high] = self.0;
-        Fr::from_raw([a, b, c, d]) + Fr::from(high) * two_to_256
-    }
-}
-
-impl Values {
-    fn fold(&self, powers: &[[u64; 4]], two_to_256: Fr) -> Fr {
-        let mut sums = [WideSum::default(), WideSum::default()];
-        let mut add = |v: i64, power: &[u64; 4]| sums[usize::from(v < 0)].add(power, v.unsigned_abs());
-        match self {
-            Self::Narrow(values) => values.iter().zip(powers).for_each(|(v, power)| add((*v).into(), power)),
-            Self::Wide(values) => values.iter().zip(powers).for_each(|(v, power)| add(*v, power)),
-        }
-        sums[0].reduce(two_to_256) - sums[1].reduce(two_to_256)
-    }
 }

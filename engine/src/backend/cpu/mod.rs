@@ -1,5 +1,6 @@
 //! The processor itself: vectors of eight elements (`lanes`), parallel over columns and row chunks by rayon's global pool.
 
+mod fold;
 mod integers;
 mod inversion;
 mod lanes;
@@ -12,6 +13,7 @@ mod quotient;
 mod shared;
 mod vector;
 
+pub use fold::IntegerRow;
 pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;

@@ -724,6 +724,29 @@ impl Lanes for Ifma {
     }
 
     #[inline(always)]
+    fn no_products<F: Modulus>(self) -> Products<F> {
+        Products([zero(); 2 * LIMBS], PhantomData)
+    }
+
+    fn for_integers<F: Modulus>(elements: &[F; LANES]) -> [F; LANES] {
+        // What the reduction divides by.
+        let radix = F::from(2).pow_vartime([u64::from(BITS) * LIMBS as u64]);
+        elements.map(|element| element * radix)
+    }
+
+    #[inline(always)]
+    fn accumulate_integers<F: Modulus>(self, products: Products<F>, a: Vector<F>, b: &[u64; LANES]) -> Products<F> {
+        // SAFETY: one unaligned load of the 64 bytes of eight words; features see above.
+        let b = unsafe { _mm512_loadu_si512(b.as_ptr().cast()) };
+        let mut sum = products.0;
+        for i in 0..LIMBS {
+            sum[i] = madd_low(sum[i], a.0[i], b);
+            sum[i + 1] = madd_high(sum[i + 1], a.0[i], b);
+        }
+        Products(sum, PhantomData)
+    }
+
+    #[inline(always)]
     fn negate_products<F: Modulus>(self, products: Products<F>) -> Products<F> {
         Products(each!(2 * LIMBS, i => sub(zero(), products.0[i])), PhantomData)
     }

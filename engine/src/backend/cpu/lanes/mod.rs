@@ -177,6 +177,20 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
         b: Self::Factor<F>,
     ) -> Self::Products<F>;
 
+    /// No products.
+    fn no_products<F: Modulus>(self) -> Self::Products<F>;
+
+    /// Elements, made ready for [`accumulate_integers`](Self::accumulate_integers).
+    fn for_integers<F: Modulus>(elements: &[F; LANES]) -> [F; LANES];
+
+    /// products + a·b for integers b below 2^52. Counts as one product of an operand below α·p with one below 2^52/2^256.
+    fn accumulate_integers<F: Modulus>(
+        self,
+        products: Self::Products<F>,
+        a: Self::Vector<F>,
+        b: &[u64; LANES],
+    ) -> Self::Products<F>;
+
     /// -products.
     fn negate_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Products<F>;
 

@@ -205,6 +205,20 @@ impl Lanes for Portable {
     }
 
     #[inline(always)]
+    fn no_products<F: Modulus>(self) -> [F; LANES] {
+        [F::ZERO; LANES]
+    }
+
+    fn for_integers<F: Modulus>(elements: &[F; LANES]) -> [F; LANES] {
+        *elements
+    }
+
+    #[inline(always)]
+    fn accumulate_integers<F: Modulus>(self, products: [F; LANES], a: [F; LANES], b: &[u64; LANES]) -> [F; LANES] {
+        from_fn(|lane| products[lane] + a[lane] * F::from(b[lane]))
+    }
+
+    #[inline(always)]
     fn negate_products<F: Modulus>(self, products: [F; LANES]) -> [F; LANES] {
         products.map(|product| -product)
     }
