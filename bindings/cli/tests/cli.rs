@@ -50,6 +50,17 @@ fn assert_fields(object: &Value, fields: &[&str]) {
 }
 
 #[test]
+fn a_processor_can_be_held_to_portable_instructions() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json"];
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zkml-gpu"));
+    let report = json(&command.args(arguments).env("ZKML_CPU", "portable").output().expect("run zkml-gpu"));
+    let device = report["device"].as_str().expect("the device in words").to_owned();
+    assert!(device.contains("portable"), "{device}");
+}
+
+#[test]
 fn a_proof_is_made_and_accepted_with_exactly_the_promised_fields() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
