@@ -406,20 +406,42 @@ fn pack([a, b, c, d, e]: Registers) -> [__m512i; 4] {
     ]
 }
 
+/// Rows 2·i of a and b interleaved, then rows 2·i + 1.
 #[inline(always)]
-fn transpose(rows: [__m512i; LANES]) -> [__m512i; LANES] {
-    let [a, b, c, d, e, f, g, h] = rows;
+fn pairs(a: __m512i, b: __m512i) -> [__m512i; 2] {
     // SAFETY: see above.
-    unsafe {
-        let pairs = |x, y| (_mm512_unpacklo_epi64(x, y), _mm512_unpackhi_epi64(x, y));
-        let ((ab0, ab1), (cd0, cd1), (ef0, ef1), (gh0, gh1)) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
-        let halves = |x, y| (_mm512_shuffle_i64x2::<0x88>(x, y), _mm512_shuffle_i64x2::<0xdd>(x, y));
-        let ((even04, even26), (odd15, odd37)) = (halves(ab0, cd0), halves(ab1, cd1));
-        let ((late04, late26), (late15, late37)) = (halves(ef0, gh0), halves(ef1, gh1));
-        let ((r0, r4), (r2, r6)) = (halves(even04, late04), halves(even26, late26));
-        let ((r1, r5), (r3, r7)) = (halves(odd15, late15), halves(odd37, late37));
-        [r0, r1, r2, r3, r4, r5, r6, r7]
+    unsafe { [_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b)] }
+}
+
+/// Quarters 0 and 2 of a and b, then quarters 1 and 3.
+#[inline(always)]
+fn quarters(a: __m512i, b: __m512i) -> [__m512i; 2] {
+    // SAFETY: see above.
+    unsafe { [_mm512_shuffle_i64x2::<0x88>(a, b), _mm512_shuffle_i64x2::<0xdd>(a, b)] }
+}
+
+#[inline(always)]
+fn transpose([a, b, c, d, e, f, g, h]: [__m512i; LANES]) -> [__m512i; LANES] {
+    let ([ab0, ab1], [cd0, cd1], [ef0, ef1], [gh0, gh1]) = (pairs(a, b), pairs(c, d), pairs(e, f), pairs(g, h));
+    let ([even04, even26], [odd15, odd37]) = (quarters(ab0, cd0), quarters(ab1, cd1));
+    let ([late04, late26], [late15, late37]) = (quarters(ef0, gh0), quarters(ef1, gh1));
+    let ([r0, r4], [r2, r6]) = (quarters(even04, late04), quarters(even26, late26));
+    let ([r1, r5], [r3, r7]) = (quarters(odd15, late15), quarters(odd37, late37));
+    [r0, r1, r2, r3, r4, r5, r6, r7]
+}
+
+/// Limb by limb. Loops and not closures: those are too large to be inlined for certain.
+#[inline(always)]
+fn transpose_limbs(rows: [Registers; LANES]) -> [Registers; LANES] {
+    let mut columns = rows;
+    for limb in 0..LIMBS {
+        let [a, b, c, d, e, f, g, h] = &rows;
+        let turned = transpose([a[limb], b[limb], c[limb], d[limb], e[limb], f[limb], g[limb], h[limb]]);
+        for lane in 0..LANES {
+            columns[lane][limb] = turned[lane];
+        }
     }
+    columns
 }
 
 fn words_of<F: Modulus>(elements: &[F; LANES]) -> &[Words; LANES] {
@@ -428,6 +450,11 @@ fn words_of<F: Modulus>(elements: &[F; LANES]) -> &[Words; LANES] {
 
 fn words_of_mut<F: Modulus>(elements: &mut [F; LANES]) -> &mut [Words; LANES] {
     as_words_mut(elements).first_chunk_mut().expect("eight elements are eight times four words")
+}
+
+#[inline(always)]
+fn vector<F>(limbs: Registers) -> Vector<F> {
+    Vector(limbs, PhantomData)
 }
 
 impl Lanes for Ifma {
@@ -554,8 +581,8 @@ impl Lanes for Ifma {
     fn twist<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>, w: &Single<F>) {
         // b + 32·p is below 64·p: the product is below 2·p.
         let turned = montgomery::<F>(self.settle(*b).0, constant(w.0));
-        for i in 0..LIMBS {
-            (a.0[i], b.0[i]) = (add(a.0[i], turned[i]), sub(a.0[i], turned[i]));
+        for ((a, b), turned) in a.0.iter_mut().zip(&mut b.0).zip(turned) {
+            (*a, *b) = (add(*a, turned), sub(*a, turned));
         }
     }
 
@@ -567,8 +594,9 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn transpose<F: Modulus>(self, vectors: [Vector<F>; LANES]) -> [Vector<F>; LANES] {
-        let limbs: [[__m512i; LANES]; LIMBS] = from_fn(|limb| transpose(vectors.map(|vector| vector.0[limb])));
-        from_fn(|lane| Vector(limbs.map(|limb| limb[lane]), PhantomData))
+        let [a, b, c, d, e, f, g, h] = vectors;
+        let [a, b, c, d, e, f, g, h] = transpose_limbs([a.0, b.0, c.0, d.0, e.0, f.0, g.0, h.0]);
+        [vector(a), vector(b), vector(c), vector(d), vector(e), vector(f), vector(g), vector(h)]
     }
 
     // Sums and products. A sum's limbs are at most 98·2^52 in absolute value before they are scaled (see the trait's limits), which
@@ -628,5 +656,21 @@ impl Lanes for Ifma {
     #[inline(always)]
     fn lower<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
         Vector(reduce_by_estimate::<F>(vector.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn reduce_once<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        Vector(conditional_subtract::<F>(vector.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn store_once<F: Modulus>(self, vector: Vector<F>, target: &mut [F; LANES]) {
+        scatter_words(pack(conditional_subtract::<F>(vector.0)), words_of_mut(target));
+    }
+
+    #[inline(always)]
+    fn transpose_factors<F: Modulus>(self, factors: [Factor<F>; LANES]) -> [Factor<F>; LANES] {
+        self.transpose(factors.map(|factor| Vector(factor.0, PhantomData)))
+            .map(|vector| self.scaled_factor::<F>(vector))
     }
 }

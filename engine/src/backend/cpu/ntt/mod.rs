@@ -49,7 +49,7 @@ impl NttOps for Cpu {
         let inverse = inverse(forward);
         let residues = self.transform_all(&columns, |i| Transform { out_shift: inverse_shifts[i], ..inverse });
         let residues: Vec<&[Fr]> = residues.iter().map(|residue| residue.0.as_slice()).collect();
-        Ok(matrix.par_iter().map(|row| CpuScalars(super::vector::combine(row, &residues))).collect())
+        Ok(matrix.par_iter().map(|row| CpuScalars(self.combine(row, &residues))).collect())
     }
 }
 
