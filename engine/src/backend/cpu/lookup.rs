@@ -65,7 +65,7 @@ fn sort_by_word(words: &[Vec<u64>; 4], word: usize, rows: &mut [Entry]) {
         differ |= value != first;
     }
     if differ {
-        rows.par_sort_unstable();
+        rows.sort_unstable();
     }
     if word > 0 {
         rows.chunk_by_mut(|a, b| word_of(*a) == word_of(*b)).for_each(|run| sort_by_word(words, word - 1, run));
