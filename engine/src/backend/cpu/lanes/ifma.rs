@@ -760,4 +760,27 @@ impl Lanes for Ifma {
     fn lower<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
         Vector(reduce_by_estimate::<F>(vector.0), PhantomData)
     }
+
+    #[inline(always)]
+    fn reduce_once<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        Vector(conditional_subtract::<F>(vector.0), PhantomData)
+    }
+
+    #[inline(always)]
+    fn store_once<F: Modulus>(self, vector: Vector<F>, target: &mut [F; LANES]) {
+        scatter_words(pack(conditional_subtract::<F>(vector.0)), words_of_mut(target));
+    }
+
+    #[inline(always)]
+    fn transpose_factors<F: Modulus>(self, factors: [Factor<F>; LANES]) -> [Factor<F>; LANES] {
+        let mut rows = [Vector([zero(); LIMBS], PhantomData); LANES];
+        for (row, factor) in rows.iter_mut().zip(&factors) {
+            row.0 = factor.0;
+        }
+        let mut transposed = factors;
+        for (factor, column) in transposed.iter_mut().zip(self.transpose::<F>(rows)) {
+            *factor = self.scaled_factor::<F>(column);
+        }
+        transposed
+    }
 }

@@ -136,6 +136,7 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     fn mul_pair<F: Modulus>(self, a: [Self::Vector<F>; 2], b: [Self::Factor<F>; 2]) -> [Self::Vector<F>; 2];
 
     /// Brings any residue below p.
+    #[allow(dead_code, reason = "for kernels that compare residues")]
     fn reduce<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
 
     /// One bit for each lane in which two residues below p are equal, the first lane's the lowest.
@@ -143,6 +144,15 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
 
     /// The lanes of `a` where the mask has a one, else those of `b`.
     fn select<F: Modulus>(self, mask: u8, a: Self::Vector<F>, b: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// Brings a residue below 2·p below p.
+    fn reduce_once<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
+
+    /// As [`store`](Self::store), of residues below 2·p.
+    fn store_once<F: Modulus>(self, vector: Self::Vector<F>, target: &mut [F; LANES]);
+
+    /// As [`transpose`](Self::transpose).
+    fn transpose_factors<F: Modulus>(self, factors: [Self::Factor<F>; LANES]) -> [Self::Factor<F>; LANES];
 
     /// Brings any residue below 2·p: at half the cost of [`reduce`](Self::reduce).
     fn lower<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
@@ -231,13 +241,25 @@ pub(super) trait Kernel<L: Lanes> {
     fn run(self, lanes: L) -> Self::Output;
 }
 
+/// As [`Lanes::store_once`], to memory that is not initialised.
+#[inline(always)]
+pub(super) fn store_new_once<L: Lanes, F: Modulus>(
+    lanes: L,
+    vector: L::Vector<F>,
+    target: &mut [MaybeUninit<F>; LANES],
+) {
+    let mut elements = [F::ZERO; LANES];
+    lanes.store_once(vector, &mut elements);
+    target.write_copy_of_slice(&elements);
+}
+
 /// Reduces and stores to memory that is not initialised.
 #[inline(always)]
 pub(super) fn store_new<L: Lanes, F: Modulus>(lanes: L, vector: L::Vector<F>, target: &mut [MaybeUninit<F>; LANES]) {
     // The array is in registers: the compiler stores it once, to the target.
     let mut elements = [F::ZERO; LANES];
     lanes.store(vector, &mut elements);
-    *target = elements.map(MaybeUninit::new);
+    target.write_copy_of_slice(&elements);
 }
 
 /// The lanes that this processor has.

@@ -232,4 +232,19 @@ impl Lanes for Portable {
     fn lower<F: Modulus>(self, vector: [F; LANES]) -> [F; LANES] {
         vector
     }
+
+    #[inline(always)]
+    fn reduce_once<F: Modulus>(self, vector: [F; LANES]) -> [F; LANES] {
+        vector
+    }
+
+    #[inline(always)]
+    fn store_once<F: Modulus>(self, vector: [F; LANES], target: &mut [F; LANES]) {
+        *target = vector;
+    }
+
+    #[inline(always)]
+    fn transpose_factors<F: Modulus>(self, factors: [[F; LANES]; LANES]) -> [[F; LANES]; LANES] {
+        self.transpose::<F>(factors)
+    }
 }

@@ -118,15 +118,22 @@ fn sums<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     // The terms cancel: below 3·p.
     let factor = lanes.settle_factor(lanes.raise(sum, 2));
     assert_eq!(stored(lanes, lanes.mul(x, factor)), from_fn(|i| a[i] * expected[i]));
-    assert_eq!(stored(lanes, lanes.settle_sum(lanes.include(lanes.sum(x), x))), a.map(|a| a + a));
+    let twice = lanes.settle_sum(lanes.include(lanes.sum(x), x));
+    assert_eq!(stored(lanes, twice), a.map(|a| a + a));
+    assert_eq!(stored(lanes, lanes.reduce_once(twice)), a.map(|a| a + a));
+    let mut once = [F::ZERO; LANES];
+    lanes.store_once(twice, &mut once);
+    assert_eq!(once, a.map(|a| a + a));
 }
 
 #[inline(always)]
 fn turned<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
     let rows = from_fn(|i| lanes.load(&samples[i]));
     let columns = lanes.transpose(rows).map(|vector| stored(lanes, vector));
+    let factors = lanes.transpose_factors(from_fn(|i| lanes.load_factor(&samples[i])));
     for (i, column) in columns.iter().enumerate() {
         assert_eq!(*column, from_fn(|j| samples[j][i]));
+        assert_eq!(stored(lanes, lanes.mul(lanes.splat(samples[1][0]), factors[i])), column.map(|x| x * samples[1][0]));
     }
 }
 

@@ -50,7 +50,7 @@ impl NttOps for Cpu {
         let residues = self.transform_all(&columns, |i| Transform { out_shift: inverse_shifts[i], ..inverse });
         let residues: Vec<_> = residues.iter().map(|residue| residue.elements(self)).collect();
         let residues: Vec<&[Fr]> = residues.iter().map(|residue| &**residue).collect();
-        Ok(matrix.par_iter().map(|row| super::vector::combine(row, &residues).into()).collect())
+        Ok(matrix.par_iter().map(|row| self.combine(row, &residues).into()).collect())
     }
 }
 

@@ -12,7 +12,7 @@ const COLUMNS: usize = 6;
 fn columns(n: usize) -> Vec<Vec<Fr>> {
     let edges = [Fr::ZERO, Fr::ONE, -Fr::ONE];
     let mut rng = ChaCha8Rng::seed_from_u64(n as u64);
-    let mut random = |row: usize| if row % 5 == 0 { edges[row % 3] } else { Fr::random(&mut rng) };
+    let mut random = |row: usize| if row.is_multiple_of(5) { edges[row % 3] } else { Fr::random(&mut rng) };
     let column = |i: usize| edges.get(i).map(|value| vec![*value; n]);
     (0..COLUMNS).map(|i| column(i).unwrap_or_else(|| (0..n).map(&mut random).collect())).collect()
 }
