@@ -32,8 +32,8 @@ const LARGE: f64 = 0.75;
 const LOG_LONGER: u32 = 2;
 /// Bits of the two small widths that a price by bits is drawn from: a quantised value, and a product of a few.
 const SMALL_BITS: [u32; 2] = [8, 48];
-/// Columns of a parallel run.
-const COLUMNS: usize = 8;
+/// Columns of a parallel run: a millisecond of transforms, for threads take some of their time to wake up.
+const COLUMNS: usize = 32;
 /// Operations of a program: enough that loading columns does not count.
 const OPERATIONS: usize = 64;
 /// Least time of a price, in nanoseconds: below the resolution of all of this.

@@ -9,7 +9,7 @@ use super::super::pool::Pool;
 use super::CpuBases;
 use super::buckets::{Sorted, Summation, Sums, runs, start_places};
 use super::digits::{Decompose, Digits, Scalars};
-use super::plan::Plan;
+use super::plan::{PART, Plan};
 use super::point::Signed;
 use ff::PrimeField;
 use halo2curves::bn256::Fr;
@@ -18,6 +18,8 @@ use std::ops::Range;
 
 /// Digits from which on a job is worth its scheduling, and its additions their inversions.
 const JOB: usize = 1 << 16;
+/// Digits below which a further job for an idle thread is not worth its own buckets.
+const MIN_JOB: usize = 1 << 12;
 /// Scalars that tell how long those of a column are.
 const SAMPLED: usize = 32;
 
@@ -106,14 +108,19 @@ impl CpuBases {
         summation.sum(&sums.points, &Sorted::new(numbers.len() * self.plan.keys(), entries))
     }
 
+    /// Enough jobs for all threads, and no more than are worth it.
     fn jobs<'a>(&self, columns: &[Column<'a>]) -> Vec<Job<'a>> {
+        let digits: Vec<usize> = columns.iter().map(|column| column.digits(&self.plan)).collect();
+        let share = digits.iter().sum::<usize>().div_ceil(rayon::current_num_threads()).max(MIN_JOB);
+        let full = JOB.min(share);
         let mut jobs: Vec<Job<'a>> = Vec::new();
-        let mut filled = JOB;
-        for column in columns {
-            for part in column.parts(self.plan.rows_of_part()) {
+        let mut filled = full;
+        for (column, digits) in columns.iter().zip(digits) {
+            let rows = column.scalars.len().div_ceil(digits.div_ceil(PART.min(share)).max(1)).next_multiple_of(LANES);
+            for part in column.parts(rows.clamp(LANES, self.plan.rows_of_part())) {
                 let digits = part.digits(&self.plan);
                 match jobs.last_mut() {
-                    Some(job) if filled + digits <= JOB => job.push(part),
+                    Some(job) if filled + digits <= full => job.push(part),
                     _ => {
                         jobs.push(vec![part]);
                         filled = 0;

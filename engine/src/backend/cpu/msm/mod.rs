@@ -72,6 +72,10 @@ impl MsmOps for Cpu {
         bases.len
     }
 
+    fn table_bytes(&self, bases: &CpuBases) -> Option<usize> {
+        Some(size_of_val(&bases.table[bases.len..]))
+    }
+
     fn msm(&self, bases: &CpuBases, columns: &[&CpuScalars]) -> Result<Vec<G1Affine>> {
         if let Some(column) = columns.iter().find(|column| column.len() > bases.len) {
             return Err(BackendError::TooFewBases { scalars: column.len(), bases: bases.len });

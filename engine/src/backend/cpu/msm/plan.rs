@@ -4,7 +4,7 @@
 pub(super) const SCALAR_BITS: usize = 254;
 
 /// Digits that are sorted by bucket at a time: as integers they fill 4 MiB, and as many again sorted.
-const PART: usize = 1 << 20;
+pub(super) const PART: usize = 1 << 20;
 
 /// Window width and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
