@@ -151,7 +151,7 @@ pub(crate) struct BenchOpsOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
     /// Most memory for a table of multiples of the points
-    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "64MiB")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "128MiB")]
     pub(crate) table_budget: u64,
     /// Print one JSON object
     #[arg(long)]

@@ -27,8 +27,7 @@ fn dense(layout: &Layout, role: &FixedRole, len: usize) -> Vec<i64> {
     column
 }
 
-/// Inverts all elements by one inversion and three multiplications each; zeros stay.
+/// Inverts all elements, on the host: the columns are built there. Zeros stay.
 fn invert_all(values: &mut [Fr]) {
-    use ff::BatchInvert;
-    values.iter_mut().batch_invert();
+    zkml_gpu_engine::backend::Cpu::new().invert_all(values);
 }

@@ -257,7 +257,11 @@ mod tests {
     #[test]
     fn noise_and_the_speed_of_the_whole_device_round_away() {
         for speed in [0.1, 1.0, 3.0] {
-            for noise in [[1.0; 9], [1.18, 0.85, 1.1, 0.9, 1.15, 0.86, 1.0, 0.9, 1.12], [0.8, 0.4, 2.5, 1.0, 1.2, 0.7, 1.3, 0.4, 2.9]] {
+            for noise in [
+                [1.0; 9],
+                [1.18, 0.85, 1.1, 0.9, 1.15, 0.86, 1.0, 0.9, 1.12],
+                [0.8, 0.4, 2.5, 1.0, 1.2, 0.7, 1.3, 0.4, 2.9],
+            ] {
                 assert_eq!(measured(noise.map(|factor| factor * speed)).rounded(), Costs::reference());
             }
         }

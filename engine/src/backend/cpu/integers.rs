@@ -33,7 +33,7 @@ impl Integers {
 
     /// The column as field elements.
     pub(super) fn to_elements(&self, processor: Processor) -> Vec<Fr> {
-        let mut elements = Vec::with_capacity(self.len());
+        let mut elements = super::pages::with_capacity(self.len());
         with_lanes!(processor, lanes => lanes.run(Widen { values: &self.values, elements: &mut elements }));
         elements.extend_from_slice(&self.rest);
         elements

@@ -2,6 +2,7 @@
 
 use super::Cpu;
 use super::integers::Integers;
+use super::pages;
 use crate::backend::{MemoryOps, Result};
 use crate::error::BackendError;
 use ff::Field;
@@ -86,7 +87,7 @@ impl MemoryOps for Cpu {
     fn upload(&self, values: &[Fr]) -> Result<CpuScalars> {
         Ok(CpuScalars(match Integers::new(self.processor, values) {
             Some(integers) => Storage::Integers(integers),
-            None => Storage::Elements(values.to_vec()),
+            None => Storage::Elements(pages::copy(values)),
         }))
     }
 
@@ -123,5 +124,5 @@ impl MemoryOps for Cpu {
 fn window(operation: &'static str, elements: &[Fr], range: Range<usize>) -> Result<Vec<Fr>> {
     let Range { start, end } = range;
     let len = elements.len();
-    elements.get(start..end).map(<[Fr]>::to_vec).ok_or(BackendError::OutOfRange { operation, start, end, len })
+    elements.get(start..end).map(pages::copy).ok_or(BackendError::OutOfRange { operation, start, end, len })
 }

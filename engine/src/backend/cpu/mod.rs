@@ -8,6 +8,7 @@ mod lookup;
 mod memory;
 mod msm;
 mod ntt;
+mod pages;
 mod pool;
 mod quotient;
 mod shared;

@@ -2,12 +2,16 @@
 
 #![allow(unsafe_code)]
 
+use super::pages;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
 
 /// Room for a vector of this length, not cleared.
 pub(super) fn reserve<T>(len: usize) -> Vec<MaybeUninit<T>> {
-    Box::new_uninit_slice(len).into_vec()
+    let mut room = pages::with_capacity(len);
+    // SAFETY: what may be uninitialised needs no initialisation, and the capacity is at least this.
+    unsafe { room.set_len(len) };
+    room
 }
 
 /// The vector that was written into such room.

@@ -24,7 +24,7 @@ mod weighted;
 
 use super::integers::Integers;
 use super::lanes::{Lanes, with_lanes};
-use super::{Cpu, CpuScalars};
+use super::{Cpu, CpuScalars, pages};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use buckets::Summation;
@@ -119,7 +119,7 @@ fn normalize(sums: &[G1]) -> Vec<G1Affine> {
 
 /// The points and their multiples, level by level.
 fn table<L: Lanes>(lanes: L, plan: &Plan, points: &[G1Affine]) -> Vec<Point> {
-    let mut table = Vec::with_capacity(plan.levels() * points.len());
+    let mut table = pages::with_capacity(plan.levels() * points.len());
     table.par_extend(points.par_iter().map(Point::new::<L>));
     for level in 1..plan.levels() {
         table.extend_from_within((level - 1) * points.len()..);

@@ -1,6 +1,7 @@
 //! Twiddle factors of a transform, made once for each size, direction and coset.
 
 use super::super::lanes::{LANES, Lanes};
+use super::super::pages;
 use super::powers;
 use ff::Field;
 use halo2curves::bn256::Fr;
@@ -106,7 +107,7 @@ fn between<L: Lanes>(
     [start, growth]: [Fr; 2],
     [shift, root]: [Fr; 2],
 ) -> Vec<L::Factor<Fr>> {
-    let mut factors = Vec::with_capacity(1 << (rows + columns - LANES.ilog2()));
+    let mut factors = pages::with_capacity(1 << (rows + columns - LANES.ilog2()));
     let (mut first, mut step) = (start, shift);
     for _ in 0..1usize << rows {
         let row = powers(first, step, 1 << columns);

@@ -7,11 +7,13 @@
 
 #![allow(unsafe_code)]
 
-use super::super::lanes::{Kernel, LANES, Lanes};
-use super::super::shared::Shared;
+use super::super::lanes::{Kernel, LANES, Lanes, store_new};
+use super::super::pages;
+use super::super::shared::{Shared, reserve, written};
 use super::domain::{Domain, Layers};
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// log2 of the vectors that a transform works on at a time: 20 KiB, which stay in the first-level cache.
@@ -29,7 +31,7 @@ pub(super) fn transform<L: Lanes>(
     let vectors = input.len() / LANES;
     lanes.run(Reserve { scratch, vectors });
     let scratch = &mut scratch[..vectors];
-    let mut out = vec![Fr::default(); input.len()];
+    let mut out = reserve(input.len());
     let columns = 1 << domain.transform.shape()[1];
     let (transposed, shared) = (Shared::new(scratch), Shared::new(&mut out));
     let first = |blocks| lanes.run(FirstPass { domain, input, blocks, transposed });
@@ -41,7 +43,8 @@ pub(super) fn transform<L: Lanes>(
         (0..columns / LANES).into_par_iter().for_each(|block| first(block..block + 1));
         scratch.par_chunks_exact_mut(columns).enumerate().for_each(second);
     }
-    out
+    // SAFETY: the blocks' places are all places, and the second pass writes those of every block.
+    unsafe { written(out) }
 }
 
 /// Makes room for so many vectors.
@@ -56,6 +59,7 @@ impl<L: Lanes> Kernel<L> for Reserve<'_, L::Vector<Fr>> {
     #[inline(always)]
     fn run(self, lanes: L) {
         if self.scratch.len() < self.vectors {
+            *self.scratch = pages::with_capacity(self.vectors);
             self.scratch.resize(self.vectors, lanes.zero());
         }
     }
@@ -107,7 +111,7 @@ struct SecondPass<'a, L: Lanes> {
     /// Which rows.
     block: usize,
     rows: &'a mut [L::Vector<Fr>],
-    out: Shared<'a, Fr>,
+    out: Shared<'a, MaybeUninit<Fr>>,
 }
 
 impl<L: Lanes> Kernel<L> for SecondPass<'_, L> {
@@ -124,7 +128,7 @@ impl<L: Lanes> Kernel<L> for SecondPass<'_, L> {
                 None => settled,
             };
             // SAFETY: each block of rows has places of its own, and no block is done twice.
-            lanes.store(scaled, unsafe { self.out.window(i * row_count + self.block * LANES) });
+            store_new(lanes, scaled, unsafe { self.out.window(i * row_count + self.block * LANES) });
         }
     }
 }

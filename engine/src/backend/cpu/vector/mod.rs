@@ -115,7 +115,7 @@ impl VectorOps for Cpu {
 }
 
 impl Cpu {
-    /// Replaces values by their inverses, and leaves zeros.
+    /// Replaces every element of host memory by its inverse, and leaves zeros.
     pub fn invert_all(&self, values: &mut [Fr]) {
         with_lanes!(self.processor, lanes => inversion::batch_invert(lanes, values));
     }

@@ -1,0 +1,71 @@
+//! The commitment of a model's weights: four million 8-bit weights, once per model, without tables of points and with them.
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
+use zkml_gpu_circuits::commit::{Bank, ModelOpening};
+use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Shape, Tensor};
+use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Widths};
+use zkml_gpu_engine::backend::{Cpu, MsmOps};
+use zkml_gpu_engine::bench::data::distinct_points;
+
+/// Bytes of tables that `prove` keeps at most, unless it is given more.
+const TABLE_BYTES: usize = 128 << 20;
+/// Rows that blind a commitment to weights.
+const BLINDING_ROWS: usize = 6;
+
+/// Inputs and outputs of a dense layer whose 8-bit weights fill 1024 columns of 2^12 rows, but for biases and blinding.
+const DENSE: [usize; 2] = [4080, 1024];
+
+/// A dense layer, laid out in as many columns of weights as it has outputs.
+fn dense_layer() -> (Graph, Layout) {
+    let [inputs, outputs] = DENSE;
+    let mut rng = ChaCha8Rng::seed_from_u64(3);
+    let weights = (0..inputs * outputs).map(|_| i32::from(rng.next_u32() as i8)).collect();
+    let format = Format { frac_bits: 0, min: -128, max: 127 };
+    let tensor = |len| Tensor {
+        name: String::new(),
+        shape: Shape::vector(len),
+        format,
+        logical_shape: vec![len],
+        transposed: false,
+    };
+    let node = Node {
+        name: "dense".into(),
+        op: Op::Linear(Linear::dense(outputs, weights, vec![0; outputs])),
+        inputs: vec![0],
+        output: 1,
+        activation: None,
+    };
+    let graph = Graph {
+        name: String::new(),
+        shift: 8,
+        tensors: vec![tensor(inputs), tensor(outputs)],
+        activations: Vec::new(),
+        nodes: vec![node],
+        inputs: vec![0],
+        outputs: vec![1],
+    };
+    let mut widths = Widths::default();
+    (widths.weight_columns, widths.activation_lanes) = (outputs, 1);
+    let layout = Layout::compile(&graph, &LayoutOptions { widths: Some(widths), ..LayoutOptions::default() });
+    (graph, layout.expect("the layer fits"))
+}
+
+fn model_commitment(criterion: &mut Criterion) {
+    let (graph, layout) = dense_layer();
+    let cpu = Cpu::new();
+    let (points, bank) = (distinct_points(1 << layout.k), Bank::new(&layout, &graph));
+    let mut group = criterion.benchmark_group(format!("model_commitment/{}x2^{}", bank.columns(), layout.k));
+    group.sample_size(10).throughput(Throughput::Elements((DENSE[0] * DENSE[1]) as u64));
+    for (name, table_bytes) in [("cpu", TABLE_BYTES), ("cpu without table", 0)] {
+        let bases = cpu.load_bases(&points, table_bytes).expect("the processor has memory");
+        let rng = ChaCha20Rng::seed_from_u64(4);
+        group.bench_function(name, |b| {
+            b.iter(|| ModelOpening::commit(bank.clone(), &cpu, &bases, 1 << layout.k, BLINDING_ROWS, rng.clone()))
+        });
+    }
+}
+
+criterion_group!(benches, model_commitment);
+criterion_main!(benches);
