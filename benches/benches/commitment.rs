@@ -14,7 +14,7 @@ const TABLE_BYTES: usize = 128 << 20;
 /// Rows that blind a commitment to weights.
 const BLINDING_ROWS: usize = 6;
 
-/// Inputs and outputs of a dense layer whose 8-bit weights fill 1024 columns of 2^12 rows, but for biases and blinding.
+/// Inputs and outputs of a dense layer with four million 8-bit weights, in 1024 columns.
 const DENSE: [usize; 2] = [4080, 1024];
 
 /// A dense layer, laid out in as many columns of weights as it has outputs.
@@ -48,8 +48,10 @@ fn dense_layer() -> (Graph, Layout) {
     };
     let mut widths = Widths::default();
     (widths.weight_columns, widths.activation_lanes) = (outputs, 1);
-    let layout = Layout::compile(&graph, &LayoutOptions { widths: Some(widths), ..LayoutOptions::default() });
-    (graph, layout.expect("the layer fits"))
+    let mut options = LayoutOptions::default();
+    options.widths = Some(widths);
+    let layout = Layout::compile(&graph, &options).expect("the layer fits");
+    (graph, layout)
 }
 
 fn model_commitment(criterion: &mut Criterion) {
