@@ -57,8 +57,7 @@ fn assert_row(row: &Value) {
         (Some("halo2-axiom" | "ark-bn254"), Some(peer_ms), Some(ratio)) => {
             assert!((ratio - peer_ms / ms).abs() <= 1e-9 * ratio, "{row}");
         }
-        (None, None, None) => assert!(["peer", "peer_ms", "ratio"].iter().all(|field| row[field].is_null()), "{row}"),
-        _ => panic!("{row}"),
+        _ => assert!(["peer", "peer_ms", "ratio"].iter().all(|field| row[field].is_null()), "{row}"),
     }
 }
 

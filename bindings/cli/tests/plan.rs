@@ -163,7 +163,7 @@ fn a_model_that_needs_more_memory_than_permitted_exits_4() {
 }
 
 fn bytes(report: &Value, field: &str) -> u64 {
-    report[field].as_u64().unwrap_or_else(|| panic!("{field}: {report}"))
+    report[field].as_u64().expect("a number of bytes")
 }
 
 #[test]

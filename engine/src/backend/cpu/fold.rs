@@ -97,14 +97,14 @@ fn integers(weights: &[i16], factor: usize, first: usize) -> [u64; LANES] {
     let whole = factor.checked_sub(first).and_then(|start| weights.get(start..)?.first_chunk::<LANES>());
     match whole {
         Some(weights) => {
-            for lane in 0..LANES {
-                integers[lane] = (i32::from(weights[lane]) + OFFSET) as u64;
+            for (integer, weight) in integers.iter_mut().zip(weights) {
+                *integer = (i32::from(*weight) + OFFSET) as u64;
             }
         }
         None => {
-            for lane in 0..LANES {
+            for (lane, integer) in integers.iter_mut().enumerate() {
                 let weight = (factor + lane).checked_sub(first).and_then(|i| weights.get(i));
-                integers[lane] = (i32::from(weight.copied().unwrap_or(0)) + OFFSET) as u64;
+                *integer = (i32::from(weight.copied().unwrap_or(0)) + OFFSET) as u64;
             }
         }
     }

@@ -13,6 +13,10 @@
 //! Using Intel AVX512 IFMA Extensions, 2016.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::needless_range_loop,
+    reason = "iterators over arrays of vectors take closures, which are not always inlined"
+)]
 
 use super::{Kernel, LANES, Lanes, MAX_RAISE, Modulus, as_words, as_words_mut};
 use std::arch::x86_64::*;
