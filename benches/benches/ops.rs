@@ -14,7 +14,7 @@ use zkml_gpu::engine::prover::ProverError;
 use zkml_gpu::{BackendChoice, Error, OnBackend};
 
 const LOG_SIZES: [u32; 2] = [12, 14];
-const TABLE_BUDGET_BYTES: usize = 64 << 20;
+const TABLE_BUDGET_BYTES: usize = 128 << 20;
 
 /// All operations on one back end.
 struct Operations<'a> {

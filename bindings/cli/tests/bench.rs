@@ -85,7 +85,7 @@ fn every_operation_is_measured_beside_its_peers() {
     let tables = report["tables"].as_array().expect("tables");
     assert_eq!(tables.iter().map(|table| table["log_n"].as_u64()).collect::<Vec<_>>(), [Some(6), Some(7)]);
     assert!(tables.iter().all(|table| table["build_ms"].as_f64() > Some(0.0)));
-    assert_eq!(report["table_budget_bytes"], 64 << 20);
+    assert_eq!(report["table_budget_bytes"], 128 << 20);
     assert!(report["threads"].as_u64() > Some(0) && report["machine"].is_string());
 }
 
