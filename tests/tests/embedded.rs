@@ -382,17 +382,24 @@ fn the_circuit_of_another_model_is_another_circuit() {
 
 #[test]
 fn the_layout_pays_for_embedded_columns() {
-    // One wide layer: committed columns are free, embedded ones are not.
+    // One wide layer: committed columns are not transformed, embedded ones are.
     let mut b = Builder::new(31, 6, Shape::vector(100), SIGNED);
     let x = b.linear(0, 300, Window::UNIT, [1, 1], 20, (0, 31));
     let y = b.linear(x, 2, Window::UNIT, [1, 1], 20, WIDE);
     let graph = lower(b.finish(&[y]));
-    let columns = |options: &LayoutOptions| {
-        let layout = Layout::compile(&graph, options).expect("a layout");
+    let plan = |mut options: LayoutOptions, columns: usize| {
+        options.max_weight_columns = columns;
+        let layout = Layout::compile(&graph, &options).expect("a layout");
         let a = &layout.architecture;
         assert_eq!(layout.summary().fixed_columns, a.fixed.len() + a.embedded_columns());
-        a.weight_columns
+        layout.plan(&graph, &options.costs)
     };
-    let (committed, embedded) = (columns(&LayoutOptions::default()), columns(&embedded()));
-    assert!(embedded < committed, "{embedded} of {committed}");
+    let price = |columns: usize| {
+        let [committed, embedded] = [LayoutOptions::default(), embedded()].map(|options| plan(options, columns));
+        assert_eq!([committed.weight_columns, embedded.weight_columns], [columns; 2]);
+        assert!(embedded.proof_bytes > committed.proof_bytes, "every column is opened");
+        embedded.prove_cpu_ms - committed.prove_cpu_ms
+    };
+    let [few, many] = [64, 256].map(price);
+    assert!(few > 0.0 && many > 2.0 * few, "{few} ms for 64 columns, {many} for 256");
 }
