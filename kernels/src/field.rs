@@ -53,6 +53,14 @@ impl Montgomery {
         split(self.r_squared)
     }
 
+    /// p - 2: the power that inverts.
+    pub const fn inverse_exponent(&self) -> Words {
+        let mut words = self.modulus;
+        // The low word is odd and not 1.
+        words[0] -= 2;
+        words
+    }
+
     /// `-p^-1` mod 2^32.
     pub const fn negated_inverse_32(&self) -> u32 {
         self.negated_inverse as u32
@@ -134,6 +142,8 @@ mod tests {
         // R² as an integer is the Montgomery form of R.
         assert_eq!(raw(F::from(2).pow([256])), constants.r_squared);
         assert_eq!(constants.negated_inverse.wrapping_mul(constants.modulus[0]), u64::MAX);
+        let inverse = F::from(2).pow(constants.inverse_exponent());
+        assert_eq!(inverse, F::TWO_INV);
         let hex: String = constants.modulus.iter().rev().map(|word| format!("{word:016x}")).collect();
         assert_eq!(F::MODULUS.trim_start_matches("0x"), hex);
     }

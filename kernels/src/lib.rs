@@ -1,5 +1,5 @@
-//! What GPU kernels are made of: today the constants of the two fields of BN254, computed in one place for every kernel
-//! language.
+//! What GPU kernels are made of: the constants of the two fields of BN254, computed in one place for every kernel
+//! language, and the kernels themselves.
 //!
 //! Kernel sources (CUDA C++, WGSL) live in this crate and take their constants from [`field`], so that a constant is
 //! written once.
@@ -13,3 +13,4 @@
 //! ```
 
 pub mod field;
+pub mod wgsl;
