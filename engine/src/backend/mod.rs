@@ -31,7 +31,11 @@ mod ntt;
 pub mod program;
 mod quotient;
 mod vector;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;
 
+#[cfg(feature = "wgpu")]
+pub use self::wgpu::Wgpu;
 pub use cpu::Cpu;
 pub use dual::Dual;
 pub use limbs::ScalarWords;

@@ -7,7 +7,8 @@
 //! [`interpolate_cosets`](NttOps::interpolate_cosets).
 
 use super::{MemoryOps, Result};
-use ff::PrimeField;
+use crate::error::BackendError;
+use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
 
 /// Transforms batched over columns. All columns of one call have the same length n = 2^k, k <= 28 (n = 1 included).
@@ -44,4 +45,77 @@ pub trait NttOps: MemoryOps {
 pub fn root_of_unity(log_n: u32) -> Option<Fr> {
     let squarings = Fr::S.checked_sub(log_n)?;
     Some((0..squarings).fold(Fr::ROOT_OF_UNITY, |root, _| root.square()))
+}
+
+/// H.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Domain {
+    /// log2 of the order.
+    pub(super) log_n: u32,
+    /// Of that order.
+    pub(super) root: Fr,
+}
+
+#[cfg(feature = "wgpu")]
+impl Domain {
+    /// The order.
+    pub(super) fn size(self) -> usize {
+        1 << self.log_n
+    }
+
+    /// The subgroup of half the order.
+    pub(super) fn half(self) -> Self {
+        Self { log_n: self.log_n - 1, root: self.root.square() }
+    }
+
+    /// 1/n
+    pub(super) fn inverse_size(self) -> Fr {
+        Fr::TWO_INV.pow_vartime([u64::from(self.log_n)])
+    }
+
+    /// 1/omega
+    pub(super) fn inverse_root(self) -> Fr {
+        self.root.pow_vartime([self.size() as u64 - 1])
+    }
+}
+
+/// The domain of columns of these lengths, `None` when there are none.
+pub(super) fn common_domain(
+    operation: &'static str,
+    mut lengths: impl Iterator<Item = usize>,
+) -> Result<Option<Domain>> {
+    let Some(expected) = lengths.next() else { return Ok(None) };
+    if let Some(got) = lengths.find(|len| *len != expected) {
+        return Err(BackendError::LengthMismatch { operation, expected, got });
+    }
+    let missing = BackendError::NoSuchDomain { operation, len: expected };
+    if !expected.is_power_of_two() {
+        return Err(missing);
+    }
+    let log_n = expected.trailing_zeros();
+    Ok(Some(Domain { log_n, root: root_of_unity(log_n).ok_or(missing)? }))
+}
+
+/// The inverse of the matrix `V[i][j] = nodes[i]^j`, by Lagrange polynomials: column i of the inverse holds the
+/// coefficients of the polynomial that is one at node i and zero at the others. `None` when two nodes coincide.
+pub(super) fn inverse_vandermonde(nodes: &[Fr]) -> Option<Vec<Vec<Fr>>> {
+    let m = nodes.len();
+    let mut matrix = vec![vec![Fr::ZERO; m]; m];
+    for (i, node) in nodes.iter().enumerate() {
+        let mut basis = vec![Fr::ONE];
+        let mut denominator = Fr::ONE;
+        for other in nodes.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other) {
+            denominator *= node - other;
+            basis.push(Fr::ZERO);
+            for j in (0..basis.len()).rev() {
+                let below = if j == 0 { Fr::ZERO } else { basis[j - 1] };
+                basis[j] = below - basis[j] * other;
+            }
+        }
+        let scale: Fr = Option::from(denominator.invert())?;
+        for (row, coefficient) in matrix.iter_mut().zip(basis) {
+            row[i] = coefficient * scale;
+        }
+    }
+    Some(matrix)
 }

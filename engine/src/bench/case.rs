@@ -42,6 +42,9 @@ impl<B: Backend> Output<B> {
                 Some(vector) => backend.read_range(vector, 0..backend.len(vector).min(1)).map(|_| ()),
                 None => Ok(()),
             },
+            Self::Bases(bases) if backend.bases_len(bases) > 0 => {
+                backend.msm_rows(bases, &[0], &[Fr::one()]).map(|_| ())
+            }
             Self::Scalars(_) | Self::Points(_) | Self::Bases(_) | Self::Compiled(_) => Ok(()),
         }
     }

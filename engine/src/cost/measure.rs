@@ -19,6 +19,10 @@ use std::time::{Duration, Instant};
 const RUNS: usize = 15;
 /// Runs that tell whether an operation is long enough.
 const PROBES: usize = 5;
+/// Runs of an operation however long they are: a device compiles kernels in the first.
+const FEWEST_RUNS: usize = 2;
+/// Time after which there are no more runs.
+const LONGEST: Duration = Duration::from_millis(50);
 /// log2 of the points of a multi-scalar multiplication, to begin with.
 const LOG_POINTS: u32 = 8;
 /// Greatest log2 of the points.
@@ -59,15 +63,24 @@ impl Costs {
     }
 }
 
-/// The least time of so many runs, in nanoseconds for each of `count` units.
+/// The least time of so many runs, fewer where they are long, in nanoseconds for each of `count` units.
 fn least<T>(runs: usize, count: usize, mut run: impl FnMut() -> Result<T>) -> Result<f64> {
-    let mut least = Duration::MAX;
-    for _ in 0..runs {
+    let (mut least, mut spent) = (Duration::MAX, Duration::ZERO);
+    for done in 0..runs {
+        if done >= FEWEST_RUNS && spent > LONGEST {
+            break;
+        }
         let start = Instant::now();
         std::hint::black_box(run()?);
-        least = least.min(start.elapsed());
+        let time = start.elapsed();
+        (least, spent) = (least.min(time), spent + time);
     }
     Ok((least.as_secs_f64() * 1e9 / count as f64).max(LEAST_NS))
+}
+
+/// Waits until a device has computed a vector: its elements can only be read then.
+fn settle<B: Backend>(backend: &B, vector: Option<&B::Scalars>) -> Result<()> {
+    vector.map_or(Ok(()), |vector| backend.read_range(vector, 0..1).map(|_| ()))
 }
 
 fn price<T>(count: usize, run: impl FnMut() -> Result<T>) -> Result<f64> {
@@ -85,7 +98,7 @@ fn log_points<B: Backend>(backend: &B) -> Result<u32> {
     let mut short = time(log_points)?;
     while log_points < MAX_LOG_POINTS {
         let long = time(log_points + 2)?;
-        if long >= SLOPE * short {
+        if long >= SLOPE * short || long >= LONGEST.as_secs_f64() * 1e9 {
             break;
         }
         (log_points, short) = (log_points + 2, long);
@@ -110,12 +123,12 @@ fn points<B: Backend>(backend: &B, n: usize, costs: &mut Costs) -> Result<()> {
 /// Prices of operations on vectors of `n` elements.
 fn vectors<B: Backend>(backend: &B, n: usize, costs: &mut Costs) -> Result<()> {
     let host = full_size(n);
-    costs.transferred_ns = price(n, || backend.upload(&host))?;
+    costs.transferred_ns = price(n, || settle(backend, Some(&backend.upload(&host)?)))?;
     let column = backend.upload(&host)?;
     let butterflies = n / 2 * n.ilog2() as usize;
-    costs.butterfly_ns = price(butterflies, || backend.intt(&[&column]))?;
+    costs.butterfly_ns = price(butterflies, || settle(backend, backend.intt(&[&column])?.last()))?;
     let terms = [(host[1], &column), (host[2], &column)];
-    costs.scaled_addition_ns = price(terms.len() * n, || backend.linear_combination(&terms))?;
+    costs.scaled_addition_ns = price(terms.len() * n, || settle(backend, Some(&backend.linear_combination(&terms)?)))?;
     costs.row_multiplication_ns = program(backend, &column, |nodes, acc, cell| nodes.mul(acc, cell))?;
     costs.row_addition_ns = program(backend, &column, |nodes, acc, cell| nodes.add(acc, cell))?;
     let mut product = Fr::ONE;
@@ -137,7 +150,7 @@ fn program<B: Backend>(
     let last = (0..OPERATIONS).fold(cells[0], |acc, i| step(&mut nodes, acc, cells[(i + 1) % 2]));
     let compiled = backend.compile(&nodes.finish(&[last]))?;
     let n = backend.len(column);
-    price(n * OPERATIONS, || backend.evaluate(&compiled, n, &[column], &[]))
+    price(n * OPERATIONS, || settle(backend, backend.evaluate(&compiled, n, &[column], &[])?.last()))
 }
 
 /// How many times faster columns are transformed together than one after another, at least once.
@@ -145,6 +158,6 @@ fn parallelism<B: Backend>(backend: &B, n: usize, butterfly_ns: f64) -> Result<f
     let host = full_size(n);
     let columns = backend.upload_columns(&[&host[..]; COLUMNS])?;
     let columns: Vec<&B::Scalars> = columns.iter().collect();
-    let together = price(COLUMNS * (n / 2) * n.ilog2() as usize, || backend.intt(&columns))?;
+    let together = price(COLUMNS * (n / 2) * n.ilog2() as usize, || settle(backend, backend.intt(&columns)?.last()))?;
     Ok((butterfly_ns / together).max(1.0))
 }

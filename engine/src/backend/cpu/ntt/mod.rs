@@ -8,7 +8,8 @@ pub(super) use domain::DomainCache;
 
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
-use crate::backend::{NttOps, Result, root_of_unity};
+use crate::backend::ntt::{self, common_domain, inverse_vandermonde};
+use crate::backend::{NttOps, Result};
 use crate::error::BackendError;
 use domain::{Domain, MIN_LOG, Transform};
 use ff::Field;
@@ -22,17 +23,17 @@ pub(super) fn powers(initial: Fr, base: Fr, len: usize) -> Vec<Fr> {
 
 impl NttOps for Cpu {
     fn ntt(&self, columns: &[&CpuScalars]) -> Result<Vec<CpuScalars>> {
-        let Some(forward) = common_domain("ntt", columns)? else { return Ok(Vec::new()) };
+        let Some(forward) = forward_transform("ntt", columns)? else { return Ok(Vec::new()) };
         Ok(self.transform_all(columns, |_| forward))
     }
 
     fn intt(&self, columns: &[&CpuScalars]) -> Result<Vec<CpuScalars>> {
-        let Some(forward) = common_domain("intt", columns)? else { return Ok(Vec::new()) };
+        let Some(forward) = forward_transform("intt", columns)? else { return Ok(Vec::new()) };
         Ok(self.transform_all(columns, |_| inverse(forward)))
     }
 
     fn coset_ntt(&self, columns: &[&CpuScalars], shift: Fr) -> Result<Vec<CpuScalars>> {
-        let Some(forward) = common_domain("coset_ntt", columns)? else { return Ok(Vec::new()) };
+        let Some(forward) = forward_transform("coset_ntt", columns)? else { return Ok(Vec::new()) };
         Ok(self.transform_all(columns, |_| Transform { shift, ..forward }))
     }
 
@@ -40,7 +41,7 @@ impl NttOps for Cpu {
         let operation = "interpolate_cosets";
         let columns: Vec<&CpuScalars> = cosets.iter().map(|(_, values)| *values).collect();
         let dependent = BackendError::DependentCosets { operation, cosets: cosets.len() };
-        let Some(forward) = common_domain(operation, &columns)? else { return Err(dependent) };
+        let Some(forward) = forward_transform(operation, &columns)? else { return Err(dependent) };
         let n = 1u64 << forward.log_n;
         let nodes: Vec<Fr> = cosets.iter().map(|(shift, _)| shift.pow_vartime([n])).collect();
         let matrix = inverse_vandermonde(&nodes).ok_or(dependent.clone())?;
@@ -55,19 +56,16 @@ impl NttOps for Cpu {
 }
 
 /// The forward transform of all the columns, `None` when there are none.
-fn common_domain(operation: &'static str, columns: &[&CpuScalars]) -> Result<Option<Transform>> {
-    let Some(first) = columns.first() else { return Ok(None) };
-    let expected = first.len();
-    if let Some(other) = columns.iter().find(|column| column.len() != expected) {
-        return Err(BackendError::LengthMismatch { operation, expected, got: other.len() });
-    }
-    let missing = BackendError::NoSuchDomain { operation, len: expected };
-    if !expected.is_power_of_two() {
-        return Err(missing);
-    }
-    let log_n = expected.trailing_zeros();
-    let root = root_of_unity(log_n).ok_or(missing)?;
-    Ok(Some(Transform { log_n, root, shift: Fr::ONE, scale: Fr::ONE, out_shift: Fr::ONE }))
+fn forward_transform(operation: &'static str, columns: &[&CpuScalars]) -> Result<Option<Transform>> {
+    let domain = common_domain(operation, columns.iter().map(|column| column.len()))?;
+    let forward = |domain: ntt::Domain| Transform {
+        log_n: domain.log_n,
+        root: domain.root,
+        shift: Fr::ONE,
+        scale: Fr::ONE,
+        out_shift: Fr::ONE,
+    };
+    Ok(domain.map(forward))
 }
 
 /// The transform back from H.
@@ -129,28 +127,4 @@ fn short(transform: &Transform, input: &[Fr]) -> Vec<Fr> {
     }
     out.iter_mut().zip(powers(scale, out_shift, n)).for_each(|(value, factor)| *value *= factor);
     out
-}
-
-/// The inverse of the matrix `V[i][j] = nodes[i]^j`, by Lagrange polynomials: column i of the inverse holds the
-/// coefficients of the polynomial that is one at node i and zero at the others. `None` when two nodes coincide.
-fn inverse_vandermonde(nodes: &[Fr]) -> Option<Vec<Vec<Fr>>> {
-    let m = nodes.len();
-    let mut matrix = vec![vec![Fr::ZERO; m]; m];
-    for (i, node) in nodes.iter().enumerate() {
-        let mut basis = vec![Fr::ONE];
-        let mut denominator = Fr::ONE;
-        for other in nodes.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, other)| other) {
-            denominator *= node - other;
-            basis.push(Fr::ZERO);
-            for j in (0..basis.len()).rev() {
-                let below = if j == 0 { Fr::ZERO } else { basis[j - 1] };
-                basis[j] = below - basis[j] * other;
-            }
-        }
-        let scale: Fr = Option::from(denominator.invert())?;
-        for (row, coefficient) in matrix.iter_mut().zip(basis) {
-            row[i] = coefficient * scale;
-        }
-    }
-    Some(matrix)
 }

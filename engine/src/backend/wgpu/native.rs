@@ -1,0 +1,57 @@
+//! What wgpu has outside browsers only: lists of adapters, waiting, caches of compiled pipelines, kernels without run-time
+//! checks.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::OnceLock;
+
+/// All adapters, in wgpu's order. They are looked for once: loading drivers takes time, and indices stay what they are.
+pub(super) fn adapters() -> &'static [wgpu::Adapter] {
+    static FOUND: OnceLock<Vec<wgpu::Adapter>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+        wait(wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()))
+    })
+}
+
+/// The value of a future of wgpu's, which is ready or becomes so without anyone polling the device.
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
+    pollster::block_on(future)
+}
+
+/// Waits until a submission, or all of them, and what came before is done. Callbacks have run then, or run on another thread that waits.
+pub(super) fn finish(device: &wgpu::Device, submission: Option<wgpu::SubmissionIndex>) -> Result<(), String> {
+    let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
+    // wgpu panics where the driver says that the device is gone.
+    match catch_unwind(AssertUnwindSafe(|| device.poll(wait))) {
+        Ok(polled) => polled.map(|_| ()).map_err(|error| error.to_string()),
+        Err(_) => Err("the device does not answer".to_owned()),
+    }
+}
+
+/// What the device compiles is kept in the driver's form while the device is open.
+#[allow(unsafe_code)]
+pub(super) fn pipeline_cache(device: &wgpu::Device) -> Option<wgpu::PipelineCache> {
+    if !device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+        return None;
+    }
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("kernels"), data: None, fallback: true };
+    // SAFETY: no data is given, so none can be malformed.
+    Some(unsafe { device.create_pipeline_cache(&descriptor) })
+}
+
+/// A kernel source, compiled without the checks that wgpu adds to what strangers wrote.
+#[allow(unsafe_code)]
+pub(super) fn module(device: &wgpu::Device, label: &str, source: &str) -> wgpu::ShaderModule {
+    let checks = wgpu::ShaderRuntimeChecks::unchecked();
+    let source = wgpu::ShaderSource::Wgsl(source.into());
+    // SAFETY: the sources are this workspace's own; every loop in them is bounded, and every index is below a length that
+    // the host passes along with the buffer that it binds.
+    unsafe { device.create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: Some(label), source }, checks) }
+}
+
+/// The optional features that kernels have a use for.
+pub(super) fn optional_features() -> wgpu::Features {
+    wgpu::Features::SHADER_INT64 | wgpu::Features::PIPELINE_CACHE
+}
