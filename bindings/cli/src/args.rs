@@ -21,9 +21,18 @@ pub(crate) enum Command {
     Plan(PlanOptions),
     /// Verify a proof
     Verify(VerifyOptions),
+    /// List the devices that proofs can run on, and those that cannot be used with the reason
+    Devices(DevicesOptions),
     /// Measure this machine beside others' code
     #[command(subcommand)]
     Bench(BenchCommand),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DevicesOptions {
+    /// Print one JSON array
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A model, an input, and how they become a circuit.

@@ -1,11 +1,11 @@
 //! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json`,
-//! `zkml-gpu verify PROOF.json --vk model.vk` and `zkml-gpu bench ops`.
+//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench ops`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. Exit codes:
 //!
 //! | code | meaning |
 //! |---|---|
-//! | 0 | proof made or accepted, or plan or measurements printed |
+//! | 0 | proof made or accepted, or plan, devices or measurements printed |
 //! | 1 | proof rejected |
 //! | 2 | bad arguments or input |
 //! | 3 | unsupported operator or device |
@@ -15,6 +15,7 @@
 mod args;
 mod bench;
 mod compile;
+mod devices;
 mod plan;
 mod progress;
 mod prove;
@@ -81,6 +82,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Prove(options) => prove::prove(options),
         Command::Plan(options) => plan::plan(options),
         Command::Verify(options) => verify::verify(options),
+        Command::Devices(options) => devices::devices(options),
         Command::Bench(command) => bench::bench(command),
     }
 }

@@ -161,7 +161,7 @@ fn max_abs_error(output: &[Vec<f64>], float: &[Vec<f32>]) -> f64 {
 
 fn text(report: &Report, proof: &ProofBundle, key: &ModelKey, files: &[PathBuf; 2]) -> String {
     let Report { k, advice_columns, fixed_columns, .. } = report;
-    let mut text = format!("{}: proved and verified on {}\n", report.model, report.backend);
+    let mut text = format!("{}: proved and verified on {}, {}\n", report.model, report.backend, report.device);
     for tensor in &proof.outputs {
         text += &report::tensor_line("output", &tensor.name, &tensor.reals);
     }

@@ -325,3 +325,66 @@ fn weights_declared_private_are_not_embedded() {
     assert_eq!(code, 2, "a misspelt declaration must not publish: {message}");
     assert!(message.contains("privat") && message.contains("hint:"), "{message}");
 }
+
+/// Fields of a device in `devices --json`.
+const DEVICE_FIELDS: [&str; 6] = ["backend", "index", "name", "available", "reason", "limits"];
+/// Fields of its limits.
+const LIMIT_FIELDS: [&str; 5] = ["buffer_bytes", "binding_bytes", "workgroup_bytes", "invocations", "groups"];
+
+#[test]
+fn devices_are_listed_with_what_keeps_them_from_being_used() {
+    let listed = json(&run(&["devices", "--json"]));
+    let listed = listed.as_array().expect("a list");
+    listed.iter().for_each(|device| assert_fields(device, &DEVICE_FIELDS));
+    assert_eq!((&listed[0]["backend"], &listed[0]["available"]), (&"cpu".into(), &true.into()));
+    let gpus: Vec<&Value> = listed.iter().filter(|device| device["backend"] == "wgpu").collect();
+    assert!(!gpus.is_empty(), "a back end without devices says why");
+    for gpu in gpus {
+        match gpu["index"].as_u64() {
+            Some(_) => assert_fields(&gpu["limits"], &LIMIT_FIELDS),
+            None => assert!(gpu["available"] == false && gpu["reason"].is_string(), "{gpu}"),
+        }
+    }
+    let shown = run(&["devices"]);
+    assert_eq!(exit_code(&shown), 0);
+    for device in listed {
+        assert!(text(&shown.stdout).contains(device["name"].as_str().expect("a name")));
+    }
+    assert_eq!(exit_code(&run(&["devices", "wgpu"])), 2);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_refused_and_nothing_else_runs() {
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    for backend in ["wgpu:99", "dual:cpu,wgpu:99"] {
+        let refused = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--backend", backend]);
+        assert_eq!(exit_code(&refused), 3, "{backend}");
+        assert!(text(&refused.stderr).contains("wgpu:99"), "{}", text(&refused.stderr));
+        assert!(!std::path::Path::new(&out).exists(), "{backend} left files");
+    }
+}
+
+/// With whichever device there is, software adapters included; `devices` lists none where the test is skipped.
+#[test]
+fn a_gpu_proves_beside_the_processor() {
+    let listed = json(&run(&["devices", "--json"]));
+    let found = listed
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|device| device["backend"] == "wgpu" && device["available"] == true);
+    let Some(index) = found.and_then(|device| device["index"].as_u64()) else { return };
+    let scratch = Scratch::new();
+    let out = scratch.path("out");
+    for backend in [format!("wgpu:{index}"), format!("dual:cpu,wgpu:{index}")] {
+        let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json", "--backend", &backend];
+        let report = json(&run(&[&arguments[..], &["--costs", "reference"]].concat()));
+        assert_eq!(report["backend"], backend.as_str());
+        assert!(
+            report["device"].as_str().expect("words").contains(found.expect("found")["name"].as_str().expect("a name"))
+        );
+        let verdict = run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk")]);
+        assert_eq!(exit_code(&verdict), 0);
+    }
+}

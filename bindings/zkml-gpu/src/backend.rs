@@ -1,19 +1,26 @@
 //! Names of back ends, and the one that a name stands for.
 
+#[cfg(feature = "wgpu")]
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+#[cfg(feature = "wgpu")]
+use std::sync::{Mutex, PoisonError};
 
+#[cfg(feature = "wgpu")]
+use zkml_gpu_engine::backend::Wgpu;
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::ProverError;
 
 use crate::Error;
+use crate::devices::{Device, devices};
 
 /// Which hardware proves: `auto`, `cpu`, `wgpu[:N]`, `cuda[:N]`, `icicle`, `dual:A,B`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackendChoice {
-    /// The fastest device there is; never a software adapter.
+    /// A discrete GPU where there is one, otherwise the processor; never a software adapter.
     #[default]
     Auto,
     /// The processor.
@@ -37,70 +44,125 @@ pub trait OnBackend {
     ///
     /// # Errors
     /// As the task has them.
-    fn run<B: Backend>(self, backend: &B) -> Result<Self::Output, Error>;
+    fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error>;
 }
 
-/// A back end of this build.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Available {
-    Cpu,
-    DualCpu,
+/// A back end that is not two in one.
+#[derive(Debug)]
+enum Opened {
+    Cpu(Cpu),
+    #[cfg(feature = "wgpu")]
+    Wgpu(Wgpu),
 }
 
 impl BackendChoice {
-    /// The back end of this build that the choice stands for.
+    /// The back ends of this build that are not two in one and run on hardware, by index where there may be several.
+    pub fn present() -> Vec<Self> {
+        let hardware = devices().into_iter().filter(|device| device.available && !device.software);
+        hardware.filter_map(|device| device.choice()).collect()
+    }
+
+    /// What the choice stands for on this machine: `auto` becomes a device's name, and every device has its index. Nothing is opened.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`] where this build has none.
-    pub(crate) fn resolve(&self) -> Result<Available, Error> {
+    /// [`Error::MissingBackend`] where this build has none, [`Error::NoDevice`] where the machine has none that can be used.
+    pub fn resolve(&self) -> Result<Self, Error> {
         match self {
-            Self::Auto | Self::Cpu => Ok(Available::Cpu),
-            Self::Dual(left, right) => match (left.resolve()?, right.resolve()?) {
-                (Available::Cpu, Available::Cpu) => Ok(Available::DualCpu),
-                _ => Err(Error::MissingBackend { name: self.to_string() }),
-            },
+            Self::Cpu => Ok(Self::Cpu),
+            Self::Auto => {
+                let discrete = devices().into_iter().find(|device| device.available && device.discrete);
+                Ok(discrete.and_then(|device| device.choice()).unwrap_or(Self::Cpu))
+            }
+            Self::Wgpu(index) if cfg!(feature = "wgpu") => {
+                let found = devices().into_iter().filter(|device| device.backend == "wgpu");
+                let wanted = |device: &Device| match index {
+                    Some(index) => device.index == Some(*index),
+                    None => device.available && !device.software,
+                };
+                let (mut chosen, mut reason) = (None, "there is no such device".to_owned());
+                for device in found {
+                    if wanted(&device) && device.available {
+                        chosen = chosen.or(device.choice());
+                    } else if let Some(why) = device.reason.filter(|_| index.is_none() || device.index == *index) {
+                        reason = why;
+                    }
+                }
+                chosen.ok_or(Error::NoDevice { name: self.to_string(), reason })
+            }
+            Self::Dual(left, right) => Ok(Self::Dual(Box::new(left.resolve()?), Box::new(right.resolve()?))),
             Self::Wgpu(_) | Self::Cuda(_) | Self::Icicle => Err(Error::MissingBackend { name: self.to_string() }),
         }
     }
 
-    /// The back ends of this build that are not two in one.
-    pub fn present() -> Vec<Self> {
-        vec![Self::Cpu]
-    }
-
-    /// Makes the back end and does something on it.
+    /// Opens the back end and does something on it.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`] where this build has none, and the task's own.
+    /// As [`resolve`](Self::resolve), [`Error::Prover`] where the device does not open, and the task's own.
     pub fn run<T: OnBackend>(&self, task: T) -> Result<T::Output, Error> {
-        match self.resolve()? {
-            Available::Cpu => task.run(&Cpu::new()),
-            Available::DualCpu => task.run(&Dual::new(Cpu::new(), Cpu::new())),
+        let Self::Dual(left, right) = self else {
+            return match self.open()? {
+                Opened::Cpu(cpu) => task.run(cpu),
+                #[cfg(feature = "wgpu")]
+                Opened::Wgpu(wgpu) => task.run(wgpu),
+            };
+        };
+        match (left.open()?, right.open()?) {
+            (Opened::Cpu(left), Opened::Cpu(right)) => task.run(Dual::new(left, right)),
+            #[cfg(feature = "wgpu")]
+            (Opened::Cpu(left), Opened::Wgpu(right)) => task.run(Dual::new(left, right)),
+            #[cfg(feature = "wgpu")]
+            (Opened::Wgpu(left), Opened::Cpu(right)) => task.run(Dual::new(left, right)),
+            #[cfg(feature = "wgpu")]
+            (Opened::Wgpu(left), Opened::Wgpu(right)) => task.run(Dual::new(left, right)),
         }
     }
 
-    /// The name of the back end that the choice stands for, as in proofs.
-    ///
-    /// # Errors
-    /// [`Error::MissingBackend`] where this build has none.
-    pub fn name(&self) -> Result<&'static str, Error> {
-        self.resolve().map(Available::name)
+    fn open(&self) -> Result<Opened, Error> {
+        match self.resolve()? {
+            Self::Cpu => Ok(Opened::Cpu(Cpu::new())),
+            #[cfg(feature = "wgpu")]
+            Self::Wgpu(index) => Ok(Opened::Wgpu(open_wgpu(index.unwrap_or(0))?)),
+            other => Err(Error::MissingBackend { name: other.to_string() }),
+        }
     }
 
-    /// Measures what the operations of this back end cost, in about a tenth of a second.
+    /// The name of what the choice stands for, as in proofs: never `auto`.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`] where this build has none, [`Error::Prover`] where the device fails.
+    /// As [`resolve`](Self::resolve).
+    pub fn name(&self) -> Result<String, Error> {
+        self.resolve().map(|choice| choice.to_string())
+    }
+
+    /// Measures what the operations of this back end cost, in about a tenth of a second on a processor.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
     pub fn measure(&self) -> Result<Costs, Error> {
         self.run(Measure)
     }
 
-    /// Whether this build can prove with it.
+    /// Whether this build and machine can prove with it.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`] where it cannot.
+    /// As [`resolve`](Self::resolve).
     pub fn check(&self) -> Result<(), Error> {
         self.resolve().map(|_| ())
+    }
+}
+
+/// The device of this index, opened once: kernels are compiled once for the whole process.
+#[cfg(feature = "wgpu")]
+fn open_wgpu(index: u32) -> Result<Wgpu, Error> {
+    static OPENED: Mutex<BTreeMap<u32, Wgpu>> = Mutex::new(BTreeMap::new());
+    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
+    match opened.get(&index) {
+        Some(device) if !device.is_lost() => Ok(device.clone()),
+        _ => {
+            let device = Wgpu::new(Some(index as usize)).map_err(ProverError::Backend)?;
+            opened.insert(index, device.clone());
+            Ok(device)
+        }
     }
 }
 
@@ -109,18 +171,8 @@ struct Measure;
 impl OnBackend for Measure {
     type Output = Costs;
 
-    fn run<B: Backend>(self, backend: &B) -> Result<Costs, Error> {
-        Ok(Costs::measure(backend).map_err(ProverError::Backend)?)
-    }
-}
-
-impl Available {
-    /// The name that goes into proofs.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::DualCpu => "dual:cpu,cpu",
-        }
+    fn run<B: Backend + 'static>(self, backend: B) -> Result<Costs, Error> {
+        Ok(Costs::measure(&backend).map_err(ProverError::Backend)?)
     }
 }
 
@@ -216,12 +268,30 @@ mod tests {
             ("cpu", true),
             ("dual:cpu,cpu", true),
             ("cuda", false),
-            ("wgpu:0", false),
             ("icicle", false),
-            ("dual:cpu,wgpu", false),
+            ("dual:cpu,cuda", false),
         ] {
             let choice: BackendChoice = name.parse().expect(name);
             assert_eq!(choice.check().is_ok(), known, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_a_choice_stands_for_is_named_and_stays_so() {
+        for choice in [BackendChoice::Auto, BackendChoice::Cpu, BackendChoice::Dual(Box::default(), Box::default())] {
+            let resolved = choice.resolve().expect("the processor at least");
+            assert!(!resolved.to_string().contains("auto"), "{resolved}");
+            assert_eq!(resolved.resolve().expect("resolved"), resolved);
+        }
+    }
+
+    #[test]
+    fn a_device_that_does_not_exist_is_refused_by_name() {
+        let refused = BackendChoice::Wgpu(Some(99)).resolve();
+        if cfg!(feature = "wgpu") {
+            assert!(matches!(refused, Err(Error::NoDevice { name, .. }) if name == "wgpu:99"));
+        } else {
+            assert!(matches!(refused, Err(Error::MissingBackend { .. })));
         }
     }
 }

@@ -61,6 +61,14 @@ pub enum Error {
         /// The name given.
         name: String,
     },
+    /// A device that this machine does not have, or that cannot be used.
+    #[error("back end '{name}' has no device to run on: {reason}\nhint: zkml-gpu devices lists what there is")]
+    NoDevice {
+        /// The name given.
+        name: String,
+        /// What is missing.
+        reason: String,
+    },
     /// A back end that this program was built without.
     #[error("back end '{name}' is not part of this build\nhint: use --backend cpu")]
     MissingBackend {
@@ -165,7 +173,7 @@ impl Error {
             | Self::UnknownBackend { .. }
             | Self::PrivateWeights { .. }
             | Self::Srs(_) => ErrorClass::BadInput,
-            Self::MissingBackend { .. } => ErrorClass::Unsupported,
+            Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),
             Self::Quantise(error) => quantise_class(error),

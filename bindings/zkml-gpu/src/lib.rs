@@ -34,6 +34,7 @@
 mod backend;
 mod bundle;
 mod costs;
+mod devices;
 mod error;
 mod files;
 mod input;
@@ -47,6 +48,7 @@ mod text;
 pub use backend::{BackendChoice, OnBackend};
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
+pub use devices::{Device, Limits, devices};
 pub use error::{Error, ErrorClass};
 pub use input::read_samples;
 pub use key::ModelKey;

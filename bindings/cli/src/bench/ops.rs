@@ -44,7 +44,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
 
 /// Measures every operation at every size.
 struct Measure<'a> {
-    name: &'static str,
+    name: String,
     options: &'a BenchOpsOptions,
     report: &'a mut Report,
     bar: &'a ProgressBar,
@@ -53,12 +53,12 @@ struct Measure<'a> {
 impl OnBackend for Measure<'_> {
     type Output = ();
 
-    fn run<B: Backend>(mut self, backend: &B) -> Result<(), Error> {
-        self.report.backends.push(Device { name: self.name, device: backend.description() });
+    fn run<B: Backend + 'static>(mut self, backend: B) -> Result<(), Error> {
+        self.report.backends.push(Device { name: self.name.clone(), device: backend.description() });
         for &log_n in &self.options.log_n.0 {
             // Points and their table are gone before the batches of columns come.
-            self.with_points(backend, log_n)?;
-            let fixture = Fixture::new(backend, None).map_err(failed)?;
+            self.with_points(&backend, log_n)?;
+            let fixture = Fixture::new(&backend, None).map_err(failed)?;
             for operation in Operation::ALL.iter().filter(|operation| !operation.takes_points()) {
                 self.measure(&fixture, *operation, log_n, &[])?;
             }
@@ -76,7 +76,8 @@ impl Measure<'_> {
         for operation in Operation::ALL.iter().filter(|operation| operation.takes_points()) {
             let ms = self.measure(&fixture, *operation, log_n, &points)?;
             if *operation == Operation::LoadBases {
-                let table = Table { log_n, backend: self.name, table_bytes: fixture.table_bytes(), build_ms: ms };
+                let table =
+                    Table { log_n, backend: self.name.clone(), table_bytes: fixture.table_bytes(), build_ms: ms };
                 self.report.tables.push(table);
             }
         }
@@ -99,7 +100,7 @@ impl Measure<'_> {
         check(&what, &case.outcome().map_err(failed)?, &peers, &inputs, points)?;
         let (ms, peer_ms) = medians(|| case.time().map_err(failed), &peers)?;
         let peers = peers.iter().map(|peer| peer.name).zip(peer_ms).collect();
-        self.report.measurements.push(Measurement { operation, log_n, backend: self.name, ms, peers });
+        self.report.measurements.push(Measurement { operation, log_n, backend: self.name.clone(), ms, peers });
         self.bar.inc(1);
         Ok(ms)
     }

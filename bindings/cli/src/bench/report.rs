@@ -23,7 +23,7 @@ pub(super) struct Report {
 pub(super) struct Measurement {
     pub(super) operation: Operation,
     pub(super) log_n: u32,
-    pub(super) backend: &'static str,
+    pub(super) backend: String,
     /// Median wall time.
     pub(super) ms: f64,
     /// Whose code took how many milliseconds for the same.
@@ -49,7 +49,7 @@ pub(super) struct Json<'a> {
 struct Row {
     op: &'static str,
     log_n: u32,
-    backend: &'static str,
+    backend: String,
     ms: f64,
     peer: Option<&'static str>,
     peer_ms: Option<f64>,
@@ -60,7 +60,7 @@ struct Row {
 /// A back end.
 #[derive(Debug, Serialize)]
 pub(super) struct Device {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     /// In words, with the instructions or the device in use.
     pub(super) device: String,
 }
@@ -69,7 +69,7 @@ pub(super) struct Device {
 #[derive(Debug, Serialize)]
 pub(super) struct Table {
     pub(super) log_n: u32,
-    pub(super) backend: &'static str,
+    pub(super) backend: String,
     /// Null where the back end does not tell.
     pub(super) table_bytes: Option<usize>,
     /// Time to make points and table resident.
@@ -97,11 +97,11 @@ impl Report {
 impl Measurement {
     /// One row for each peer, or one without.
     fn rows(&self) -> Vec<Row> {
-        let Self { operation, log_n, backend, ms, .. } = *self;
+        let Self { operation, log_n, ms, .. } = *self;
         let row = |peer: Option<(&'static str, f64)>| Row {
             op: operation.name(),
             log_n,
-            backend,
+            backend: self.backend.clone(),
             ms,
             peer: peer.map(|(name, _)| name),
             peer_ms: peer.map(|(_, peer_ms)| peer_ms),
@@ -160,7 +160,7 @@ fn table_text(table: &Table, budget: u64) -> String {
         Some(bytes) => format!("{} bytes", grouped(bytes as u64)),
         None => "not told how many bytes".into(),
     };
-    let (budget, log_n, backend) = (grouped(budget), table.log_n, table.backend);
+    let (budget, log_n, backend) = (grouped(budget), table.log_n, &table.backend);
     format!("2^{log_n} points on {backend}: {bytes} of at most {budget}, built in {:.1} ms", table.build_ms)
 }
 
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn measurement(peers: &[(&'static str, f64)]) -> Measurement {
-        Measurement { operation: Operation::Ntt, log_n: 10, backend: "cpu", ms: 2.0, peers: peers.to_vec() }
+        Measurement { operation: Operation::Ntt, log_n: 10, backend: "cpu".into(), ms: 2.0, peers: peers.to_vec() }
     }
 
     #[test]

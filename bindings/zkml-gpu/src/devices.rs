@@ -1,0 +1,123 @@
+//! The devices of this machine, those that cannot be used among them.
+
+use serde::Serialize;
+#[cfg(feature = "wgpu")]
+use zkml_gpu_engine::backend::wgpu;
+use zkml_gpu_engine::backend::{Cpu, MemoryOps};
+
+use crate::BackendChoice;
+
+/// A device, and whether proofs can run on it.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Device {
+    /// Name of its back end.
+    pub backend: &'static str,
+    /// Its index, as in `wgpu:1`; `None` where the back end has one device or found none.
+    pub index: Option<u32>,
+    /// The device in words.
+    pub name: String,
+    /// Whether the back end can use it.
+    pub available: bool,
+    /// Why it cannot be used, and what to do about it; or why it is not used unless it is asked for.
+    pub reason: Option<String>,
+    /// What it allows; `None` for the processor.
+    pub limits: Option<Limits>,
+    /// Whether it is a program that runs on the processor.
+    #[serde(skip)]
+    pub software: bool,
+    /// Whether it has memory of its own.
+    #[serde(skip)]
+    pub discrete: bool,
+}
+
+/// Limits of a device, which operations keep to.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Bytes of one vector at most.
+    pub buffer_bytes: u64,
+    /// Bytes of a vector that a kernel sees at a time.
+    pub binding_bytes: u64,
+    /// Bytes that the invocations of a workgroup share.
+    pub workgroup_bytes: u32,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Workgroups in one dimension of a dispatch.
+    pub groups: u32,
+}
+
+impl Device {
+    /// The choice that names it; `None` where it stands for devices that were not found.
+    pub fn choice(&self) -> Option<BackendChoice> {
+        match (self.backend, self.index) {
+            ("cpu", _) => Some(BackendChoice::Cpu),
+            ("wgpu", Some(index)) => Some(BackendChoice::Wgpu(Some(index))),
+            _ => None,
+        }
+    }
+}
+
+/// The processor, and what each GPU back end of this build finds; a back end that finds nothing says why.
+pub fn devices() -> Vec<Device> {
+    let cpu = Device {
+        backend: "cpu",
+        index: None,
+        name: Cpu::new().description(),
+        available: true,
+        reason: None,
+        limits: None,
+        software: false,
+        discrete: false,
+    };
+    let mut devices = vec![cpu];
+    devices.extend(wgpu_devices());
+    devices
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu_devices() -> Vec<Device> {
+    let found = wgpu::devices();
+    if found.is_empty() {
+        return vec![nothing(
+            "wgpu",
+            "no Vulkan, Metal or DirectX 12 device is found: install the GPU's driver (on Linux with its Vulkan part)",
+        )];
+    }
+    let device = |found: wgpu::DeviceInfo| Device {
+        backend: found.backend,
+        index: u32::try_from(found.index).ok(),
+        name: found.name,
+        available: found.available,
+        reason: found.reason,
+        limits: Some(Limits {
+            buffer_bytes: found.limits.buffer_bytes,
+            binding_bytes: found.limits.binding_bytes,
+            workgroup_bytes: found.limits.workgroup_bytes,
+            invocations: found.limits.invocations,
+            groups: found.limits.groups,
+        }),
+        software: found.software,
+        discrete: found.discrete,
+    };
+    found.into_iter().map(device).collect()
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu_devices() -> Vec<Device> {
+    vec![nothing("wgpu", "this build is without it: build with the feature wgpu")]
+}
+
+/// A back end without devices.
+fn nothing(backend: &'static str, reason: &str) -> Device {
+    Device {
+        backend,
+        index: None,
+        name: String::new(),
+        available: false,
+        reason: Some(reason.into()),
+        limits: None,
+        software: false,
+        discrete: false,
+    }
+}
