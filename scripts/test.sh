@@ -19,6 +19,9 @@ if ! command -v cc >/dev/null; then
     fi
 fi
 
+# Which GPU the tests of that back end run on, or that they are skipped; fails where a driver is installed and no device opens.
+cargo run --quiet --locked -p zkml-gpu-tests --bin gpu-under-test
+
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace "$@"
     # nextest runs no examples in documentation.

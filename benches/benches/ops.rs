@@ -19,15 +19,15 @@ const TABLE_BUDGET_BYTES: usize = 128 << 20;
 /// All operations on one back end.
 struct Operations<'a> {
     criterion: &'a mut Criterion,
-    name: &'static str,
+    name: &'a str,
 }
 
 impl OnBackend for Operations<'_> {
     type Output = ();
 
-    fn run<B: Backend>(self, backend: &B) -> Result<(), Error> {
+    fn run<B: Backend + 'static>(self, backend: B) -> Result<(), Error> {
         for log_n in LOG_SIZES {
-            size(self.criterion, self.name, backend, log_n).map_err(ProverError::Backend)?;
+            size(self.criterion, self.name, &backend, log_n).map_err(ProverError::Backend)?;
         }
         Ok(())
     }
@@ -50,7 +50,7 @@ fn size<B: Backend>(criterion: &mut Criterion, name: &str, backend: &B, log_n: u
 
 fn operations(criterion: &mut Criterion) {
     for choice in BackendChoice::present() {
-        let outcome = choice.name().and_then(|name| choice.run(Operations { criterion: &mut *criterion, name }));
+        let outcome = choice.name().and_then(|name| choice.run(Operations { criterion: &mut *criterion, name: &name }));
         assert!(outcome.is_ok(), "{choice}: {outcome:?}");
     }
 }

@@ -14,12 +14,14 @@ use halo2_proofs::transcript::{
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
+use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
+use zkml_gpu_engine::backend::{Backend, Cpu, Dual, Wgpu};
 use zkml_gpu_engine::prover::CircuitSize;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};
 use zkml_gpu_engine::{Opening, ProofOutput, Prover, ProverError, ProverOptions};
+use zkml_gpu_tests::gpu;
 use zkml_gpu_tests::naive::Naive;
 use zkml_gpu_tests::zoo::*;
 
@@ -325,7 +327,33 @@ macro_rules! zoo {
                 passes_all_checks::<$circuit>(&Keys::of_kind::<$circuit>(Opening::Gwc, Hash::Blake2b), 3);
             }
         }
-    )*};
+    )*
+
+        /// In one test: a device compiles its kernels once.
+        #[test]
+        fn every_circuit_is_proved_on_a_gpu_as_on_the_processor() {
+            if let Some(gpu) = gpu::whole() {
+                $(is_the_same_on_a_gpu::<$circuit>(gpu, Opening::Shplonk);)*
+                is_the_same_on_a_gpu::<Wide>(gpu, Opening::Shplonk);
+                is_the_same_on_a_gpu::<Tall>(gpu, Opening::Shplonk);
+                is_the_same_on_a_gpu::<Empty>(gpu, Opening::Shplonk);
+                is_the_same_on_a_gpu::<Everything>(gpu, Opening::Gwc);
+            }
+        }
+    };
+}
+
+/// Equal seeds give the processor's proofs, and what it refuses is refused.
+fn is_the_same_on_a_gpu<C: Specimen>(gpu: &Wgpu, opening: Opening) {
+    let (keys, circuits) = (Keys::of_kind::<C>(opening, Hash::Blake2b), honest::<C>(2));
+    let expected = keys.prove(Cpu::new(), &circuits, SEED).unwrap();
+    let made = keys.prove(gpu.clone(), &circuits, SEED).unwrap();
+    assert!(made.proof == expected.proof, "{}: another proof", type_name::<C>());
+    assert_eq!(keys.verify(&made.proof, &instances(&circuits)), Some(made.after));
+    if let Some(tampered) = C::tampered() {
+        let refusal = keys.prove(gpu.clone(), &[tampered], SEED).map(|_| ()).unwrap_err();
+        assert!(blames(&refusal, 0, 1), "{}: {refusal}", type_name::<C>());
+    }
 }
 
 zoo! {

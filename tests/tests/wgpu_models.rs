@@ -1,0 +1,102 @@
+//! Whole proofs of models on a GPU: the processor's bytes, and little to copy.
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+use std::path::PathBuf;
+use std::time::Instant;
+use zkml_gpu::{CompileOptions, ImportOptions, Model, Srs, WeightMode, read_samples};
+use zkml_gpu_circuits::graph::Graph;
+use zkml_gpu_circuits::keys::{VerifyingKeys, setup};
+use zkml_gpu_circuits::layout::Layout;
+use zkml_gpu_circuits::prove::{Proof, prove};
+use zkml_gpu_circuits::verify::verify;
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::backend::wgpu::{Counters, Options};
+use zkml_gpu_engine::backend::{Backend, Cpu, MemoryOps};
+use zkml_gpu_engine::cost::Costs;
+use zkml_gpu_engine::prover::{Prover, ProverOptions};
+use zkml_gpu_tests::gpu;
+
+const SEED: u64 = 31;
+const TABLE_BYTES: usize = 1 << 20;
+
+fn repository(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// A model's integers and its circuit, with an input.
+struct Subject {
+    name: &'static str,
+    graph: Graph,
+    layout: Layout,
+    inputs: Vec<Vec<i64>>,
+}
+
+impl Subject {
+    fn new(name: &'static str, model: &str, sample: &str, weights: WeightMode) -> Self {
+        let model = Model::load(repository(model), &ImportOptions::default()).expect("a model");
+        let samples = read_samples(repository(sample), &model).expect("samples");
+        let mut options = CompileOptions::default();
+        options.layout.weights = weights;
+        let graph = model.compile(&samples, &options).expect("compiles").graph().clone();
+        let layout = Layout::compile(&graph, &options.layout).expect("a layout");
+        let inputs = graph.quantise_inputs(&samples[0]);
+        Self { name, graph, layout, inputs }
+    }
+
+    /// A proof and its key; `ready` is called when keys are made.
+    fn prove<B: Backend>(&self, backend: B, ready: impl FnOnce()) -> (Proof, VerifyingKeys) {
+        let mut rng = ChaCha20Rng::seed_from_u64(SEED);
+        let srs = Srs::development(self.layout.k(), &mut rng).expect("a reference string");
+        let committer = Committer::new(backend, &srs, TABLE_BYTES).expect("points");
+        let (circuit, keys) = setup(&self.graph, &self.layout, &srs, &committer, &mut rng).expect("keys");
+        let prover = Prover::with_key(committer, circuit, &ProverOptions::default()).expect("a prover");
+        ready();
+        let proof = prove(&prover, &keys, &self.layout, &self.graph, &self.inputs, &mut rng).expect("a proof");
+        (proof, keys.verifying)
+    }
+
+    /// Bytes of advice and instance columns.
+    fn witness_bytes(&self) -> u64 {
+        let plan = self.layout.plan(&self.graph, &Costs::reference());
+        let columns = plan.advice_columns.iter().sum::<usize>() + plan.instance_columns;
+        (columns as u64 * 32) << plan.k
+    }
+}
+
+/// The device makes the processor's proof, and copies the witness, commitments, evaluations and a mebibyte at most.
+fn check(subject: &Subject) {
+    let Some(device) = gpu::own(Options::default()) else { return };
+    let start = Instant::now();
+    let mut before = device.counters();
+    let (proof, _) = subject.prove(device.clone(), || before = device.counters());
+    println!("{}: {:.1} s on {}", subject.name, start.elapsed().as_secs_f64(), device.description());
+    let after = device.counters();
+    let copied = after.bytes_up + after.bytes_down - before.bytes_up - before.bytes_down;
+    let allowed = subject.witness_bytes() + proof.bytes.len() as u64 + (1 << 20);
+    assert!(copied <= allowed, "{}: {copied} bytes are copied, {allowed} are allowed", subject.name);
+    for operation in ["msm", "intt", "coset_ntt", "interpolate_cosets", "evaluate", "eval_polynomials"] {
+        let count = |counters: &Counters| counters.dispatches.get(operation).copied().unwrap_or(0);
+        assert!(count(&after) > count(&before), "{}: {operation} did not run on the device", subject.name);
+    }
+    let (expected, key) = subject.prove(Cpu::new(), || ());
+    assert!(proof.bytes == expected.bytes, "{}: not the processor's proof", subject.name);
+    verify(&key, &subject.inputs, &proof.outputs, &proof.bytes).expect("the processor's key accepts it");
+}
+
+#[test]
+fn a_perceptron_is_proved_as_on_the_processor() {
+    check(&Subject::new(
+        "mlp_digits",
+        "tests/models/mlp_digits.onnx",
+        "tests/models/mlp_digits.input.json",
+        WeightMode::Committed,
+    ));
+}
+
+#[test]
+fn a_convolutional_network_is_proved_as_on_the_processor() {
+    for weights in [WeightMode::Committed, WeightMode::Embedded] {
+        check(&Subject::new("lenet", "examples/lenet/lenet.onnx", "examples/lenet/seven.json", weights));
+    }
+}
