@@ -14,7 +14,7 @@ use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::ProverError;
 
 use crate::Error;
-use crate::devices::{Device, devices};
+use crate::devices::{Device, devices, may_have_gpu, wgpu_devices};
 
 /// Which hardware proves: `auto`, `cpu`, `wgpu[:N]`, `cuda[:N]`, `icicle`, `dual:A,B`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,11 +70,12 @@ impl BackendChoice {
         match self {
             Self::Cpu => Ok(Self::Cpu),
             Self::Auto => {
-                let discrete = devices().into_iter().find(|device| device.available && device.discrete);
+                let found = if may_have_gpu() { wgpu_devices() } else { Vec::new() };
+                let discrete = found.into_iter().find(|device| device.available && device.discrete);
                 Ok(discrete.and_then(|device| device.choice()).unwrap_or(Self::Cpu))
             }
             Self::Wgpu(index) if cfg!(feature = "wgpu") => {
-                let found = devices().into_iter().filter(|device| device.backend == "wgpu");
+                let found = wgpu_devices();
                 let wanted = |device: &Device| match index {
                     Some(index) => device.index == Some(*index),
                     None => device.available && !device.software,

@@ -1,5 +1,7 @@
 //! The devices of this machine, those that cannot be used among them.
 
+use std::path::Path;
+
 use serde::Serialize;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::wgpu;
@@ -75,8 +77,16 @@ pub fn devices() -> Vec<Device> {
     devices
 }
 
+/// Files that the system has where it has a GPU: of graphics drivers, of NVIDIA's, of Windows' below Linux.
+const GPU_FILES: [&str; 3] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
+
+/// Whether there may be a GPU, without loading drivers: on Linux software ones are found too, and take tens of megabytes.
+pub(crate) fn may_have_gpu() -> bool {
+    !cfg!(target_os = "linux") || GPU_FILES.iter().any(|file| Path::new(file).exists())
+}
+
 #[cfg(feature = "wgpu")]
-fn wgpu_devices() -> Vec<Device> {
+pub(crate) fn wgpu_devices() -> Vec<Device> {
     let found = wgpu::devices();
     if found.is_empty() {
         return vec![nothing(
@@ -104,7 +114,7 @@ fn wgpu_devices() -> Vec<Device> {
 }
 
 #[cfg(not(feature = "wgpu"))]
-fn wgpu_devices() -> Vec<Device> {
+pub(crate) fn wgpu_devices() -> Vec<Device> {
     vec![nothing("wgpu", "this build is without it: build with the feature wgpu")]
 }
 
