@@ -190,12 +190,14 @@ fn a_prover_with_little_memory_takes_less_and_its_proofs_verify() {
     let (model, input) = (repository("examples/lenet/lenet.onnx"), repository("examples/lenet/seven.json"));
     let prove = |name: &str, limit: &str| {
         let out = scratch.path(name);
-        let report = json(&run(&["prove", &model, &input, "--out", &out, "--json", "--max-memory", limit]));
+        let arguments =
+            ["prove", &model, &input, "--out", &out, "--costs", "reference", "--json", "--max-memory", limit];
+        let report = json(&run(&arguments));
         let [proof, key] = ["proof.json", "model.vk"].map(|file| format!("{out}/{file}"));
         assert_eq!(json(&run(&["verify", &proof, "--vk", &key, "--json"]))["accepted"], true);
         report
     };
-    let plan = json(&run(&["plan", &model, &input, "--json"]));
+    let plan = json(&run(&["plan", &model, &input, "--costs", "reference", "--json"]));
     let least = bytes(&plan, "least_memory_bytes");
     let (little, much) = (prove("little", &least.to_string()), prove("much", "1TiB"));
     let budgets = ["coset_budget_bytes", "table_budget_bytes"];

@@ -22,7 +22,7 @@ const PROBES: usize = 5;
 /// Runs of an operation however long they are: a device compiles kernels in the first.
 const FEWEST_RUNS: usize = 2;
 /// Time after which there are no more runs.
-const LONGEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_millis(200);
 /// log2 of the points of a multi-scalar multiplication, to begin with.
 const LOG_POINTS: u32 = 8;
 /// Greatest log2 of the points.
