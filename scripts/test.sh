@@ -19,8 +19,9 @@ if ! command -v cc >/dev/null; then
     fi
 fi
 
-# Which GPU the tests of that back end run on, or that they are skipped; fails where a driver is installed and no device opens.
-cargo run --quiet --locked -p zkml-gpu-tests --bin gpu-under-test
+# Which GPU the tests of that back end run on, or that they are skipped; fails where a driver is installed and no device opens. As a test
+# of the whole workspace, for with other features every dependency would be compiled a second time.
+cargo test --quiet --locked --workspace --test wgpu -- --exact --nocapture a_driver_that_is_installed_opens
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace "$@"

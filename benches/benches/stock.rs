@@ -29,7 +29,7 @@ use zkml_gpu::{CompileOptions, ImportOptions, Model, Sample, Srs, WeightMode};
 /// Runs of each prover, if not said otherwise.
 const RUNS: usize = 5;
 /// Bytes of tables for a basis: as `zkml-gpu prove` spends where nothing is asked for.
-const TABLE_BYTES: usize = 128 << 20;
+const TABLE_BYTES: usize = 64 << 20;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 

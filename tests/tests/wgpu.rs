@@ -21,6 +21,17 @@ macro_rules! device {
     };
 }
 
+/// Names the device, or says that tests are skipped: `scripts/test.sh` shows it before all others.
+#[test]
+fn a_driver_that_is_installed_opens() {
+    match gpu::whole() {
+        Some(device) => println!("GPU tests run on {}", device.description()),
+        None => println!(
+            "GPU tests are SKIPPED: no Vulkan, Metal or DirectX 12 device (Debian: mesa-vulkan-drivers, libvulkan1)"
+        ),
+    }
+}
+
 fn random(len: usize, seed: u64) -> Vec<Fr> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     (0..len).map(|_| Fr::random(&mut rng)).collect()
