@@ -65,7 +65,8 @@ CARRY_INSTRUCTION_3(madc_hi, "madc.hi.u32")
 
 #else
 
-static thread_local u32 carry_flag;
+// Blocks run one after the other, and their threads in turn.
+static u32 carry_flag;
 
 DEVICE u32 carry_out(u64 sum) {
     carry_flag = (u32)(sum >> 32);

@@ -75,6 +75,16 @@ pub const HOST: &str = include_str!("../cuda/host/shim.h");
 /// What comes after all kernels in a program that serves them, as a device in a process.
 pub const SERVE: &str = include_str!("../cuda/host/serve.cpp");
 
+/// What comes after all kernels in a library for the host whose kernels [`DRIVER`] runs.
+pub const EXPORT: &str = include_str!("../cuda/host/export.cpp");
+
+/// A library with the functions of NVIDIA's driver, whose one device is the host. Work waits until somebody waits for it.
+pub const DRIVER: &str = include_str!("../cuda/host/driver.cpp");
+
+/// A library with the functions of NVRTC, which calls the host's C++ compiler. It is compiled with `HOST_FOLDER`, where it keeps files: in
+/// there it finds [`HOST`] as `shim.h` and [`EXPORT`] as `export.cpp`.
+pub const COMPILER: &str = include_str!("../cuda/host/compiler.cpp");
+
 /// The constants, both fields and the modules, those that they require before them, each once.
 pub fn source(modules: &[Module]) -> String {
     let mut text = include_str!("../cuda/words.cuh").to_owned();
@@ -135,8 +145,10 @@ pub enum Value {
     Scalar(usize),
     /// A query's value in the row, by the query's number.
     Cell(usize),
-    /// The result of an earlier step.
+    /// The result of an earlier step of the same kernel, by the step's number.
     Result(usize),
+    /// What an earlier kernel left in memory, by its place.
+    Memory(usize),
 }
 
 /// A step of an expression program.
@@ -152,13 +164,13 @@ pub enum Step {
     Negate(Value),
 }
 
-/// A kernel that runs a program, written out step by step: it takes what the interpreter `evaluate` of [`Module::Quotient`] takes, which
-/// comes before it, and writes output i to memory i. The name is one of C. Compilers take a long time over more than some
-/// thousand multiplications: such programs are better split, or interpreted.
-pub fn straight_line(name: &str, steps: &[Step], outputs: &[Value]) -> String {
+/// A kernel that runs steps of a program, written out one by one: it takes what the interpreter `evaluate` of [`Module::Quotient`] takes,
+/// which comes before it. Steps have their numbers with them; what is kept goes to places in memory after the last step. The name is one
+/// of C. Compilers take a long time over more than some thousand multiplications: such programs are better split, or interpreted.
+pub fn straight_line(name: &str, steps: &[(usize, Step)], kept: &[(usize, Value)]) -> String {
     let mut text = format!("KERNEL(QUOTIENT_THREADS, {name}, QuotientParams params) {{\n");
     text.push_str("    u32 row = quotient_row();\n    if (row >= params.rows) {\n        return;\n    }\n");
-    for (i, step) in steps.iter().enumerate() {
+    for (number, step) in steps {
         let value = match *step {
             Step::Add(a, b) => format!("fr_add({}, {})", operand(a), operand(b)),
             Step::Sub(a, b) => format!("fr_sub({}, {})", operand(a), operand(b)),
@@ -166,10 +178,10 @@ pub fn straight_line(name: &str, steps: &[Step], outputs: &[Value]) -> String {
             Step::Mul(a, b) => format!("fr_mul({}, {})", operand(a), operand(b)),
             Step::Negate(a) => format!("fr_neg({})", operand(a)),
         };
-        let _ = writeln!(text, "    Element r{i} = {value};");
+        let _ = writeln!(text, "    Element r{number} = {value};");
     }
-    for (i, output) in outputs.iter().enumerate() {
-        let _ = writeln!(text, "    params.memory[{i}][row] = {};", operand(*output));
+    for (place, value) in kept {
+        let _ = writeln!(text, "    params.memory[{place}][row] = {};", operand(*value));
     }
     text.push_str("}\n");
     text
@@ -180,6 +192,7 @@ fn operand(value: Value) -> String {
         Value::Scalar(i) => format!("params.scalars[{i}]"),
         Value::Cell(i) => format!("quotient_cell(params.queries[{i}], params.rows, row)"),
         Value::Result(i) => format!("r{i}"),
+        Value::Memory(i) => format!("params.memory[{i}][row]"),
     }
 }
 

@@ -22,7 +22,11 @@
 //!
 //! Operations are fallible and never panic on bad lengths.
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod counters;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod dual;
 mod limbs;
 mod memory;
@@ -30,6 +34,10 @@ mod msm;
 mod ntt;
 pub mod program;
 mod quotient;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod segments;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod steps;
 mod vector;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
@@ -37,6 +45,8 @@ pub mod wgpu;
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use dual::Dual;
 pub use limbs::ScalarWords;
 pub use memory::MemoryOps;

@@ -56,7 +56,7 @@ pub(super) struct Domain {
     pub(super) root: Fr,
 }
 
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 impl Domain {
     /// The order.
     pub(super) fn size(self) -> usize {
@@ -64,6 +64,7 @@ impl Domain {
     }
 
     /// The subgroup of half the order.
+    #[cfg(feature = "wgpu")]
     pub(super) fn half(self) -> Self {
         Self { log_n: self.log_n - 1, root: self.root.square() }
     }
@@ -74,6 +75,7 @@ impl Domain {
     }
 
     /// 1/omega
+    #[cfg(feature = "wgpu")]
     pub(super) fn inverse_root(self) -> Fr {
         self.root.pow_vartime([self.size() as u64 - 1])
     }

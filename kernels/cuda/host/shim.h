@@ -127,19 +127,14 @@ static void run_block() {
     }
 }
 
-// Runs a kernel. False where there is no kernel of that name and these arguments, or it has another number of threads.
-static bool launch(const std::string &name, dim3 grid, unsigned threads, size_t shared_bytes,
-                   const std::vector<size_t> &argument_bytes, void *const *arguments) {
-    auto found = kernels().find(name);
-    if (found == kernels().end() || found->second.argument_bytes != argument_bytes || found->second.threads != threads) {
-        return false;
-    }
-    running.kernel = &found->second;
+// Runs a kernel, block by block.
+static void run_grid(const Kernel &kernel, dim3 grid, size_t shared_bytes, void *const *arguments) {
+    running.kernel = &kernel;
     running.arguments = arguments;
-    running.threads.resize(threads);
-    running.stacks.resize(threads * STACK_BYTES);
+    running.threads.resize(kernel.threads);
+    running.stacks.resize(kernel.threads * STACK_BYTES);
     gridDim = grid;
-    blockDim = dim3{threads, 1, 1};
+    blockDim = dim3{kernel.threads, 1, 1};
     for (unsigned z = 0; z < grid.z; z++) {
         for (unsigned y = 0; y < grid.y; y++) {
             for (unsigned x = 0; x < grid.x; x++) {
@@ -150,6 +145,16 @@ static bool launch(const std::string &name, dim3 grid, unsigned threads, size_t 
             }
         }
     }
+}
+
+// Runs a kernel by its name. False where there is none of these arguments, or it has another number of threads.
+[[maybe_unused]] static bool launch(const std::string &name, dim3 grid, unsigned threads, size_t shared_bytes,
+                                    const std::vector<size_t> &argument_bytes, void *const *arguments) {
+    auto found = kernels().find(name);
+    if (found == kernels().end() || found->second.argument_bytes != argument_bytes || found->second.threads != threads) {
+        return false;
+    }
+    run_grid(found->second, grid, shared_bytes, arguments);
     return true;
 }
 

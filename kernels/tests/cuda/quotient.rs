@@ -30,7 +30,9 @@ fn expected(cells: [Fr; 3], scalars: &[Fr]) -> [Fr; 4] {
 /// The kernels that are built with the others: programs written out.
 pub(crate) fn kernels() -> String {
     let (steps, outputs) = program();
-    straight_line("test_program", &steps, &outputs)
+    let steps: Vec<(usize, Step)> = steps.into_iter().enumerate().collect();
+    let kept: Vec<(usize, Value)> = outputs.into_iter().enumerate().collect();
+    straight_line("test_program", &steps, &kept)
 }
 
 /// The steps of the interpreter: results 0 and 2 in registers, the others in memory beside the outputs.

@@ -19,6 +19,8 @@ pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;
 
+#[cfg(feature = "cuda")]
+pub(super) use lanes::as_words;
 use lanes::{Portable, Processor};
 
 /// The host's processor. Vectors live in host memory; twiddle factors are kept between calls.
