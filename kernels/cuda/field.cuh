@@ -27,6 +27,23 @@ template <int first> DEVICE void set_products(u32 (&acc)[8], const u32 (&a)[8], 
     }
 }
 
+#ifdef HOST_WIDE_PRODUCTS
+inline u64 wide_word(Element a, int i) { return (u64)a.limbs[2 * i + 1] << 32 | a.limbs[2 * i]; }
+
+// sum += a·b; gives what is carried out.
+inline u64 add_wide_products(u64 (&sum)[5], Element a, u64 b) {
+    unsigned __int128 carry = 0;
+    for (int i = 0; i < 4; i++) {
+        carry += (unsigned __int128)wide_word(a, i) * b + sum[i];
+        sum[i] = (u64)carry;
+        carry >>= 64;
+    }
+    carry += sum[4];
+    sum[4] = (u64)carry;
+    return (u64)(carry >> 64);
+}
+#endif
+
 template <class F> struct Field {
     static DEVICE Element zero() { return words_zero(); }
 
@@ -106,6 +123,7 @@ template <class F> struct Field {
     // The sum is kept in two rows, of words from the first and from the second on: products of even words lie side by side in one,
     // those of odd words in the other. A step adds a·b_i, then the multiple of p that makes the lowest word zero, and drops that
     // word; the rows change places. The sum is below a + p before a step and below 2^32·(a + p) in it, so no row overflows.
+#ifndef HOST_WIDE_PRODUCTS
     static LONG_DEVICE Element mul_lazy(Element a, Element b) {
         u32 even[8], odd[8];
         set_products<0>(even, a.limbs, b.limbs[0]);
@@ -129,6 +147,27 @@ template <class F> struct Field {
         product.limbs[7] = addc(even[7], 0);
         return product;
     }
+#else
+    // In words of 64 bits, for tests on the host of all but this arithmetic.
+    static LONG_DEVICE Element mul_lazy(Element a, Element b) {
+        u64 inverse = F::negated_inverse();
+        inverse *= 2 + wide_word(modulus(), 0) * inverse;
+        u64 sum[5] = {};
+        for (int i = 0; i < 4; i++) {
+            u64 above = add_wide_products(sum, a, wide_word(b, i));
+            above += add_wide_products(sum, modulus(), sum[0] * inverse);
+            for (int j = 0; j < 4; j++) {
+                sum[j] = sum[j + 1];
+            }
+            sum[4] = above;
+        }
+        Element product;
+        for (int i = 0; i < 8; i++) {
+            product.limbs[i] = (u32)(sum[i / 2] >> (i % 2 * 32));
+        }
+        return product;
+    }
+#endif
 
     // For a·b < R·p and a < 2^256 - p.
     static DEVICE Element mul(Element a, Element b) { return reduce_once(mul_lazy(a, b)); }

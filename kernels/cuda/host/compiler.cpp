@@ -56,7 +56,7 @@ int nvrtcCompileProgram(void *made, int count, const char *const *options) {
     std::ofstream(path + ".cpp") << read_file(folder + "/shim.h") << program->source << read_file(folder + "/export.cpp");
     const char *compiler = std::getenv("CXX");
     std::string command = std::string(compiler == nullptr ? "c++" : compiler) +
-                          " -std=c++17 -O2 -shared -fPIC -Wno-unknown-pragmas '" + path + ".cpp' -o '" + path + ".so' 2>'" +
+                          " -std=c++17 -O2 -DHOST_WIDE_PRODUCTS -shared -fPIC -Wno-unknown-pragmas '" + path + ".cpp' -o '" + path + ".so' 2>'" +
                           path + ".log'";
     int status = std::system(command.c_str());
     program->log = read_file(path + ".log");
