@@ -98,7 +98,8 @@ fn build() -> Option<PathBuf> {
     let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
     if Command::new(&compiler).arg("--version").output().is_err() {
         // Past the test harness, which keeps to itself what passing tests print.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: there is no C++ compiler ({compiler}), CUDA kernels were not run");
+        let _ =
+            writeln!(std::io::stderr(), "SKIPPED: there is no C++ compiler ({compiler}), CUDA kernels were not run");
         return None;
     }
     let text = [DRIVER, COMPILER, HOST, EXPORT].concat();

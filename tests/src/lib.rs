@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod cuda;
+pub mod device;
 pub mod gpu;
 pub mod naive;
 pub mod networks;

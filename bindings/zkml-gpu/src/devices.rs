@@ -1,8 +1,12 @@
 //! The devices of this machine, those that cannot be used among them.
 
 use std::path::Path;
+#[cfg(feature = "cuda")]
+use std::sync::LazyLock;
 
 use serde::Serialize;
+#[cfg(feature = "cuda")]
+use zkml_gpu_engine::backend::cuda;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::wgpu;
 use zkml_gpu_engine::backend::{Cpu, MemoryOps};
@@ -54,6 +58,7 @@ impl Device {
     pub fn choice(&self) -> Option<BackendChoice> {
         match (self.backend, self.index) {
             ("cpu", _) => Some(BackendChoice::Cpu),
+            ("cuda", Some(index)) => Some(BackendChoice::Cuda(Some(index))),
             ("wgpu", Some(index)) => Some(BackendChoice::Wgpu(Some(index))),
             _ => None,
         }
@@ -73,6 +78,7 @@ pub fn devices() -> Vec<Device> {
         discrete: false,
     };
     let mut devices = vec![cpu];
+    devices.extend(cuda_devices());
     devices.extend(wgpu_devices());
     devices
 }
@@ -83,6 +89,40 @@ const GPU_FILES: [&str; 3] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
 /// Whether there may be a GPU, without loading drivers: on Linux software ones are found too, and take tens of megabytes.
 pub(crate) fn may_have_gpu() -> bool {
     !cfg!(target_os = "linux") || GPU_FILES.iter().any(|file| Path::new(file).exists())
+}
+
+/// The folder that CUDA's libraries are taken from, before the system's are looked for.
+#[cfg(feature = "cuda")]
+const CUDA_FOLDER: &str = "ZKML_CUDA_LIB_DIR";
+
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_devices() -> Vec<Device> {
+    static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let Some(folder) = std::env::var_os(CUDA_FOLDER) else { return Ok(()) };
+        let loaded = cuda::load_libraries(Path::new(&folder));
+        loaded.map(drop).map_err(|failed| format!("{CUDA_FOLDER}={}: {failed}", folder.display()))
+    });
+    let found = match LOADED.clone().and_then(|()| cuda::devices()) {
+        Ok(found) if found.is_empty() => return vec![nothing("cuda", "the NVIDIA driver finds no device")],
+        Ok(found) => found,
+        Err(reason) => return vec![nothing("cuda", &reason)],
+    };
+    let device = |found: cuda::DeviceInfo| Device {
+        backend: "cuda",
+        index: u32::try_from(found.index).ok(),
+        name: found.to_string(),
+        available: found.reason.is_none(),
+        reason: found.reason,
+        limits: None,
+        software: false,
+        discrete: true,
+    };
+    found.into_iter().map(device).collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn cuda_devices() -> Vec<Device> {
+    vec![nothing("cuda", "this build is without it: build with the feature cuda")]
 }
 
 #[cfg(feature = "wgpu")]

@@ -22,6 +22,7 @@
 //!
 //! Operations are fallible and never panic on bad lengths.
 
+mod any;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod counters;
 pub mod cpu;
@@ -44,6 +45,7 @@ pub mod wgpu;
 
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
+pub use any::{Any, Object};
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;

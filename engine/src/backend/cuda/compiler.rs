@@ -38,11 +38,20 @@ impl Compiler {
         Self { architecture: format!("sm_{major}{minor}"), cache }
     }
 
+    /// Whether the cache has the code of a source.
+    pub(super) fn has(&self, source: &str) -> bool {
+        self.cache.as_ref().is_some_and(|folder| read(&self.file(folder, source)).is_some())
+    }
+
+    fn file(&self, folder: &Path, source: &str) -> PathBuf {
+        let name: String = digest(source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        folder.join(format!("{name}-{}.cubin", self.architecture))
+    }
+
     /// The code of a source, from the cache where it has it.
     pub(super) fn code(&self, source: &str) -> Result<Vec<u8>, String> {
         let Some(folder) = &self.cache else { return self.compile(source) };
-        let name: String = digest(source.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        let file = folder.join(format!("{name}-{}.cubin", self.architecture));
+        let file = self.file(folder, source);
         if let Some(code) = read(&file) {
             return Ok(code);
         }

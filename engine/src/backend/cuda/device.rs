@@ -2,16 +2,18 @@
 
 use super::compiler::{Compiler, cache_folder};
 use super::driver::{self, Address, Context, Failure, Outcome, Properties};
-use super::kernels::Kernels;
+use super::kernels::{FILES, Kernels};
 use super::libraries;
 use super::staging::Staging;
 use crate::backend::Result;
 use crate::backend::counters::{Counters, Tally};
 use crate::backend::quotient::Programs;
 use crate::error::BackendError;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use zkml_gpu_kernels::cuda::source;
 
 /// A device that the driver knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,14 @@ pub struct DeviceInfo {
     pub memory_bytes: u64,
     /// Why it cannot be used; `None` where it can.
     pub reason: Option<String>,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gibibytes = self.memory_bytes as f64 / f64::from(1 << 30);
+        let (major, minor) = self.capability;
+        write!(f, "{} (CUDA, {gibibytes:.0} GiB, compute capability {major}.{minor})", self.name)
+    }
 }
 
 /// How to use a device.
@@ -57,12 +67,25 @@ const ALIGNMENT: u64 = 256;
 /// # Errors
 /// In words, why there is no driver to ask, and what helps.
 pub fn devices() -> std::result::Result<Vec<DeviceInfo>, String> {
-    libraries::driver()?;
-    let told = |failed: Failure| format!("the NVIDIA driver does not list devices: {failed}");
-    (0..driver::count().map_err(told)?).map(|index| Ok(info(index, &driver::properties(index).map_err(told)?))).collect()
+    devices_with(cache_folder())
 }
 
-fn info(index: usize, properties: &Properties) -> DeviceInfo {
+fn devices_with(cache: Option<PathBuf>) -> std::result::Result<Vec<DeviceInfo>, String> {
+    libraries::driver()?;
+    let told = |failed: Failure| format!("the NVIDIA driver does not list devices: {failed}");
+    let device = |index| Ok(info(index, &driver::properties(index).map_err(told)?, cache.clone()));
+    (0..driver::count().map_err(told)?).map(device).collect()
+}
+
+/// Why there are no kernels for a device; `None` where they can be compiled, or are kept from a time when they could.
+fn no_kernels(properties: &Properties, cache: Option<PathBuf>) -> Option<String> {
+    let reason = libraries::compiler().err()?;
+    let compiler = Compiler::new(properties.capability, cache);
+    let kept = FILES.iter().all(|file| compiler.has(&source(&[*file])));
+    (!kept).then_some(reason)
+}
+
+fn info(index: usize, properties: &Properties, cache: Option<PathBuf>) -> DeviceInfo {
     let Properties { name, capability, memory_bytes, has_pools, .. } = properties.clone();
     let (major, minor) = LEAST_CAPABILITY;
     let reason = if capability < LEAST_CAPABILITY {
@@ -70,7 +93,7 @@ fn info(index: usize, properties: &Properties) -> DeviceInfo {
     } else if !has_pools {
         Some("it has no stream-ordered memory pools".to_owned())
     } else {
-        None
+        no_kernels(properties, cache)
     };
     DeviceInfo { index, name, capability, memory_bytes, reason }
 }
@@ -84,6 +107,8 @@ pub(super) struct Device {
     pub(super) context: Context,
     pub(super) compiler: Compiler,
     pub(super) name: String,
+    /// As `devices` shows it.
+    pub(super) description: String,
     pub(super) properties: Properties,
     pub(super) programs: Programs,
     memory: Memory,
@@ -140,7 +165,7 @@ fn error(operation: &'static str, device: &str, message: impl Into<String>) -> B
 impl Device {
     pub(super) fn open(index: usize, options: Options) -> Result<Arc<Self>> {
         let operation = "open";
-        let found = devices().map_err(|reason| error(operation, "cuda", reason))?;
+        let found = devices_with(options.cache.clone()).map_err(|reason| error(operation, "cuda", reason))?;
         let described = found.get(index).ok_or_else(|| {
             error(operation, &format!("cuda:{index}"), format!("no such device: the driver knows {}", found.len()))
         })?;
@@ -161,6 +186,7 @@ impl Device {
             context,
             compiler: Compiler::new(properties.capability, options.cache),
             name: properties.name.clone(),
+            description: described.to_string(),
             properties,
             programs,
             memory: Memory { limit, used: AtomicU64::new(0), peak: AtomicU64::new(0) },
@@ -229,7 +255,8 @@ impl Device {
         let Memory { limit, used, .. } = &self.memory;
         let used = used.load(Ordering::Relaxed);
         // What the pool keeps for later is free as well.
-        let (free, reserved) = self.attempt(operation, |context| Ok((context.free_bytes()?, context.reserved_bytes()?)))?;
+        let (free, reserved) =
+            self.attempt(operation, |context| Ok((context.free_bytes()?, context.reserved_bytes()?)))?;
         Ok((free + reserved.saturating_sub(used)).min(limit.saturating_sub(used)))
     }
 

@@ -148,13 +148,18 @@ impl Context {
             // SAFETY: the context was just retained, and the device is its own.
             let (stream, pool) = unsafe {
                 result::ctx::set_current(context)?;
-                (result::stream::create(result::stream::StreamKind::NonBlocking)?, result::device::get_default_mem_pool(device)?)
+                (
+                    result::stream::create(result::stream::StreamKind::NonBlocking)?,
+                    result::device::get_default_mem_pool(device)?,
+                )
             };
             let opened = Self { device, context, stream, pool };
             // Freed memory stays in the pool until it is trimmed.
             let mut threshold = u64::MAX;
             // SAFETY: the attribute is an unsigned number of 64 bits.
-            unsafe { result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut threshold).cast()) }?;
+            unsafe {
+                result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut threshold).cast())
+            }?;
             Ok(opened)
         };
         opened().inspect_err(|_| {
@@ -288,7 +293,11 @@ impl Context {
             let bytes = i32::try_from(shared_bytes).unwrap_or(i32::MAX);
             // SAFETY: the function was just found.
             unsafe {
-                result::function::set_function_attribute(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes)
+                result::function::set_function_attribute(
+                    function,
+                    CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                    bytes,
+                )
             }?;
         }
         Ok(Function(function))

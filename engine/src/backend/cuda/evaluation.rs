@@ -78,7 +78,8 @@ impl Cuda {
         let work = self.work("inner_product");
         let (sum, blocks) = (work.zeroed::<Element>(1)?, a.len.div_ceil(BLOCK));
         let values = work.room::<Element>(blocks)?;
-        let arguments = Arguments::new().word(a.len).address(a.address()).address(b.address()).address(values.address());
+        let arguments =
+            Arguments::new().word(a.len).address(a.address()).address(b.address()).address(values.address());
         work.launch(&INNER_PRODUCT, blocks, arguments)?;
         if blocks > 0 {
             let (coefficients, result) = (values.address(), sum.address());

@@ -34,6 +34,20 @@ pub(super) struct Kernels {
     generated: Mutex<HashMap<String, Vec<Function>>>,
 }
 
+/// The files that kernels are taken from.
+pub(super) const FILES: &[Module] = &[
+    Module::Elementwise,
+    Module::Scan,
+    Module::Divide,
+    Module::Invert,
+    Module::Evaluation,
+    Module::Sort,
+    Module::Lookup,
+    Module::Ntt,
+    Module::Quotient,
+    Module::Msm,
+];
+
 /// Blocks along the second axis of a grid at most.
 pub(super) const GRID_ROWS: usize = 65_535;
 
@@ -57,7 +71,13 @@ impl Device {
     }
 
     /// The kernels of a text that follows a file, compiled once for each text.
-    pub(super) fn generated(&self, operation: &'static str, file: Module, text: &str, names: &[String]) -> Result<Vec<Function>> {
+    pub(super) fn generated(
+        &self,
+        operation: &'static str,
+        file: Module,
+        text: &str,
+        names: &[String],
+    ) -> Result<Vec<Function>> {
         let mut generated = self.kernels.generated.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(functions) = generated.get(text) {
             return Ok(functions.clone());
@@ -75,7 +95,13 @@ impl Device {
     }
 
     /// Starts a kernel for an operation. A grid without blocks is nothing to do.
-    pub(super) fn launch(&self, operation: &'static str, kernel: &Kernel, grid: [usize; 2], arguments: Arguments) -> Result<()> {
+    pub(super) fn launch(
+        &self,
+        operation: &'static str,
+        kernel: &Kernel,
+        grid: [usize; 2],
+        arguments: Arguments,
+    ) -> Result<()> {
         self.launch_shared(operation, kernel, grid, 0, arguments)
     }
 

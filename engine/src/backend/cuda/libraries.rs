@@ -99,7 +99,9 @@ pub(super) fn compiler() -> Result<(), String> {
     }
     // SAFETY: as above; it is present, so this does not panic.
     match missing(unsafe { nvrtc::culib() }, COMPILER_FUNCTIONS) {
-        Some(missing) => Err(format!("the run-time compiler is too old: it has no {missing}; {hint}, release 12 or newer")),
+        Some(missing) => {
+            Err(format!("the run-time compiler is too old: it has no {missing}; {hint}, release 12 or newer"))
+        }
         None => Ok(()),
     }
 }

@@ -148,10 +148,7 @@ impl MemoryOps for Cuda {
     }
 
     fn description(&self) -> String {
-        let properties = &self.device.properties;
-        let gigabytes = properties.memory_bytes as f64 / f64::from(1 << 30);
-        let (major, minor) = properties.capability;
-        format!("{} (CUDA, {gigabytes:.0} GiB, compute capability {major}.{minor})", properties.name)
+        self.device.description.clone()
     }
 
     fn len(&self, vector: &CudaScalars) -> usize {

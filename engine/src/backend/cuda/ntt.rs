@@ -169,9 +169,9 @@ impl Transform<'_> {
     fn run(&self, columns: &[&CudaScalars]) -> Result<Vec<CudaScalars>> {
         let roots = self.work.roots(self.domain)?;
         let layers = self.work.layer_roots()?;
-        let batches = columns.chunks(GRID_ROWS).map(|columns| {
-            in_batches(columns, |columns| self.batch(columns, &roots, &layers))
-        });
+        let batches = columns
+            .chunks(GRID_ROWS)
+            .map(|columns| in_batches(columns, |columns| self.batch(columns, &roots, &layers)));
         Ok(batches.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 

@@ -36,7 +36,10 @@ pub struct CudaProgram {
 enum Code {
     /// The kernels, in the order in which they run.
     Generated(Vec<Function>),
-    Interpreted { steps: Buffer, len: usize },
+    Interpreted {
+        steps: Buffer,
+        len: usize,
+    },
 }
 
 /// `QuotientQuery`
@@ -133,7 +136,8 @@ impl Work<'_> {
     /// The kernels of a program, compiled.
     fn generate(&self, program: &Program, segments: &Segments) -> Result<Vec<Function>> {
         let names: Vec<String> = (0..segments.ranges.len()).map(|number| format!("quotient_{number}")).collect();
-        let text: String = names.iter().enumerate().map(|(number, name)| text(program, segments, number, name)).collect();
+        let text: String =
+            names.iter().enumerate().map(|(number, name)| text(program, segments, number, name)).collect();
         if names.is_empty() {
             return Ok(Vec::new());
         }

@@ -3,9 +3,9 @@
 use super::native;
 use super::pipelines::Pipelines;
 use super::pool::Pool;
+use crate::backend::Result;
 use crate::backend::counters::Tally;
 use crate::backend::quotient::Programs;
-use crate::backend::Result;
 use crate::error::BackendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use zkml_gpu_kernels::wgsl::Arithmetic;

@@ -23,11 +23,11 @@ mod recorder;
 mod scan;
 mod vector;
 
+pub use super::counters::Counters;
+pub use super::quotient::Programs;
 pub use device::{DeviceInfo, DeviceLimits, Options, devices};
 pub use memory::WgpuScalars;
 pub use msm::WgpuBases;
-pub use super::counters::Counters;
-pub use super::quotient::Programs;
 pub use quotient::WgpuProgram;
 pub use zkml_gpu_kernels::wgsl::Arithmetic;
 

@@ -185,7 +185,8 @@ pub(super) struct Job {
 pub(super) fn jobs(plan: &Plan, totals: &[u32]) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (column, windows) in totals.chunks(plan.windows()).enumerate() {
-        let entries = |set: usize| windows.iter().skip(set).step_by(plan.sets).map(|count| *count as usize).sum::<usize>();
+        let entries =
+            |set: usize| windows.iter().skip(set).step_by(plan.sets).map(|count| *count as usize).sum::<usize>();
         let used = (0..plan.sets).rev().find(|set| entries(*set) > 0).map_or(0, |last| last + 1);
         jobs.extend((0..used).map(|set| Job { column, set, entries: entries(set) }));
     }
@@ -291,7 +292,8 @@ impl Work<'_> {
         let (zero, next) = (self.zeroed::<BucketSize>(1)?, self.room::<u32>(parts)?);
         let input = || Arguments::new().word(parts).address(sizes.address());
         self.scan(&COUNT, parts, &input, zero.address(), next.address())?;
-        let [keys, unsorted, sorted] = [self.room::<u32>(entries)?, self.room::<u32>(entries)?, self.room::<u32>(entries)?];
+        let [keys, unsorted, sorted] =
+            [self.room::<u32>(entries)?, self.room::<u32>(entries)?, self.room::<u32>(entries)?];
         let used: Vec<&CudaScalars> = runs.iter().map(|run| columns[run[0].column]).collect();
         let arguments = Arguments::new().value(&digits).address(next.address()).address(keys.address());
         self.launch_grid(&PLACE, digit_grid(&used), arguments.address(unsorted.address()))?;

@@ -120,7 +120,11 @@ impl MsmOps for Cuda {
         // The rows' points as bases of their own, without multiples.
         let chosen = work.empty_bases(rows.len(), 0)?;
         for (place, row) in rows.iter().enumerate() {
-            work.copy(bases.level(0) + *row as u64 * AFFINE_BYTES, chosen.level(0) + place as u64 * AFFINE_BYTES, AFFINE_BYTES)?;
+            work.copy(
+                bases.level(0) + *row as u64 * AFFINE_BYTES,
+                chosen.level(0) + place as u64 * AFFINE_BYTES,
+                AFFINE_BYTES,
+            )?;
         }
         Ok(work.sums(&chosen, &[&column])?.into_iter().next().unwrap_or_default())
     }
@@ -162,9 +166,8 @@ impl Work<'_> {
 
     /// `Σ_i column_i·bases_i` for every column; none is longer than the bases.
     fn sums(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
-        let batches = columns.chunks(COLUMNS).map(|columns| {
-            in_batches(columns, |columns| self.sums_together(bases, columns))
-        });
+        let batches =
+            columns.chunks(COLUMNS).map(|columns| in_batches(columns, |columns| self.sums_together(bases, columns)));
         Ok(batches.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
@@ -181,7 +184,8 @@ impl Work<'_> {
         let arguments = arguments.address(sets.address()).address(sums.address());
         self.launch(&COMBINE, point_blocks(columns.len()), arguments)?;
         let sums: Vec<Point> = self.read(sums.address(), columns.len())?;
-        let affine = |point: &Point| to_affine(point).ok_or_else(|| self.error("a coordinate is not below the modulus"));
+        let affine =
+            |point: &Point| to_affine(point).ok_or_else(|| self.error("a coordinate is not below the modulus"));
         sums.iter().map(affine).collect()
     }
 
