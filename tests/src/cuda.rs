@@ -9,12 +9,7 @@ use std::sync::LazyLock;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, load_libraries};
 use zkml_gpu_kernels::cuda::{COMPILER, DRIVER, EXPORT, HOST};
 
-static WHOLE: LazyLock<Option<Cuda>> = LazyLock::new(|| {
-    own(|mut options| {
-        options.programs = (!is_real()).then_some(Programs::Interpreted);
-        options
-    })
-});
+static WHOLE: LazyLock<Option<Cuda>> = LazyLock::new(usual);
 
 static LEAST: LazyLock<Option<Cuda>> = LazyLock::new(|| {
     configure("shared_bytes", LEAST_SHARED_BYTES);
@@ -30,12 +25,23 @@ const LEAST_SHARED_BYTES: u64 = 48 << 10;
 /// Too little for large sums and many columns at once.
 const LEAST_MEMORY_BYTES: u64 = 3 << 20;
 
-/// The device as a user has it; but on the host programs are interpreted, for its compiler takes seconds for each.
+/// [`usual`], once for all tests of a process.
 ///
 /// # Panics
 /// Where there is a compiler, or a device is asked for, and no device opens.
 pub fn whole() -> Option<&'static Cuda> {
     WHOLE.as_ref()
+}
+
+/// The device as a user has it; but on the host programs are interpreted, for its compiler takes seconds for each.
+///
+/// # Panics
+/// As [`whole`].
+pub fn usual() -> Option<Cuda> {
+    own(|mut options| {
+        options.programs = (!is_real()).then_some(Programs::Interpreted);
+        options
+    })
 }
 
 /// The device with interpreted programs and so little memory that work is split.

@@ -96,16 +96,16 @@ pub fn sums_run_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters, windo
     assert!(after.bytes_down - between.bytes_down <= windows * 4 + 4 * 32);
 }
 
-/// A program of several kernels, whose results pass from one to the next, gives what the processor's gives.
+/// A program of so many steps gives what the processor's gives: where that is more multiplications than a kernel takes, results pass from one
+/// kernel to the next.
 ///
 /// # Panics
 /// Where it does not.
-pub fn long_programs_run_on<B: Backend>(gpu: &B) {
+pub fn long_programs_run_on<B: Backend>(gpu: &B, steps: usize) {
     let mut nodes = ProgramBuilder::new();
     let (a, b, y) = (nodes.column(0, 1), nodes.column(1, -2), nodes.scalar(0));
     let mut terms = vec![a, b];
-    // With the fold, more multiplications than a kernel of any back end takes.
-    for i in 0..1100 {
+    for i in 0..steps {
         let product = nodes.mul(terms[i], terms[i + 1]);
         terms.push(nodes.sub(product, terms[i / 2]));
     }

@@ -50,7 +50,7 @@ fn sums_run_on_the_device_and_move_no_column() {
 fn generated_and_interpreted_programs_agree_with_the_processor() {
     for programs in [Programs::Generated, Programs::Interpreted] {
         let gpu = device!(gpu::own(Options { programs: Some(programs), ..Options::default() }));
-        long_programs_run_on(&gpu);
+        long_programs_run_on(&gpu, 80);
     }
 }
 
