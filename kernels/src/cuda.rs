@@ -67,6 +67,8 @@ modules! {
     Curve = "curve.cuh" requires [],
     /// Multi-scalar multiplication.
     Msm = "msm.cuh" requires [Curve, Scan],
+    /// What a device does in a second.
+    Rates = "rates.cuh" requires [Curve],
 }
 
 /// What comes before a source that is compiled for the host.

@@ -435,8 +435,9 @@ impl QuotientOps for Any {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::backend::{Cpu, Dual};
+    use super::{Any, stranger};
+    use crate::backend::{Cpu, Dual, MemoryOps, NttOps};
+    use halo2curves::bn256::Fr;
 
     #[test]
     fn what_another_back_end_made_is_refused() {

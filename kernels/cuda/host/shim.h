@@ -13,7 +13,6 @@
 #include <map>
 #include <string>
 #include <type_traits>
-#include <ucontext.h>
 #include <vector>
 
 #define __device__
@@ -75,16 +74,59 @@ struct Registered {
     }
 };
 
+// Where a thread goes on: its stack, with the registers that a function leaves as they are on top. Blocks change threads at every barrier,
+// and the system's functions for that ask the kernel about signals each time.
+#if defined(__x86_64__)
+struct Context {
+    void *top;
+};
+
+extern "C" void host_switch(Context *from, const Context *to);
+asm(".text\n"
+    ".weak host_switch\n"
+    ".type host_switch, @function\n"
+    "host_switch:\n"
+    "pushq %rbp\npushq %rbx\npushq %r12\npushq %r13\npushq %r14\npushq %r15\n"
+    "movq %rsp, (%rdi)\n"
+    "movq (%rsi), %rsp\n"
+    "popq %r15\npopq %r14\npopq %r13\npopq %r12\npopq %rbx\npopq %rbp\n"
+    "ret\n"
+    ".size host_switch, . - host_switch\n");
+
+static void switch_context(Context &from, Context &to) { host_switch(&from, &to); }
+
+static void make_context(Context &context, char *stack, size_t bytes, void (*body)()) {
+    // Six registers, then where to go on; a function begins with a stack that is 8 off a multiple of 16.
+    uintptr_t end = (reinterpret_cast<uintptr_t>(stack) + bytes) / 16 * 16;
+    void **top = reinterpret_cast<void **>(end) - 8;
+    std::memset(top, 0, 8 * sizeof(void *));
+    top[6] = reinterpret_cast<void *>(body);
+    context.top = top;
+}
+#else
+#include <ucontext.h>
+typedef ucontext_t Context;
+
+static void switch_context(Context &from, Context &to) { swapcontext(&from, &to); }
+
+static void make_context(Context &context, char *stack, size_t bytes, void (*body)()) {
+    getcontext(&context);
+    context.uc_stack.ss_sp = stack;
+    context.uc_stack.ss_size = bytes;
+    makecontext(&context, body, 0);
+}
+#endif
+
 // A thread of the block that runs.
 struct Thread {
-    ucontext_t context;
+    Context context;
     bool done;
 };
 
 static const size_t STACK_BYTES = 256 << 10;
 
 static struct {
-    ucontext_t scheduler;
+    Context scheduler;
     std::vector<Thread> threads;
     std::vector<char> stacks;
     unsigned current;
@@ -92,25 +134,21 @@ static struct {
     void *const *arguments;
 } running;
 
-static void __syncthreads() {
-    swapcontext(&running.threads[running.current].context, &running.scheduler);
-}
+static void __syncthreads() { switch_context(running.threads[running.current].context, running.scheduler); }
 
 static void thread_body() {
     running.kernel->call(running.kernel->kernel, running.arguments);
     running.threads[running.current].done = true;
+    // Nobody comes back.
+    __syncthreads();
 }
 
 static void run_block() {
     unsigned count = running.threads.size();
     for (unsigned i = 0; i < count; i++) {
         Thread &thread = running.threads[i];
-        getcontext(&thread.context);
-        thread.context.uc_stack.ss_sp = running.stacks.data() + i * STACK_BYTES;
-        thread.context.uc_stack.ss_size = STACK_BYTES;
-        thread.context.uc_link = &running.scheduler;
+        make_context(thread.context, running.stacks.data() + i * STACK_BYTES, STACK_BYTES, thread_body);
         thread.done = false;
-        makecontext(&thread.context, thread_body, 0);
     }
     unsigned left = count;
     for (unsigned phase = 0; left > 0; phase++) {
@@ -120,7 +158,7 @@ static void run_block() {
             if (!thread.done) {
                 threadIdx = dim3{running.current, 1, 1};
                 threadIdx.y = threadIdx.z = 0;
-                swapcontext(&running.scheduler, &thread.context);
+                switch_context(running.scheduler, thread.context);
                 left -= thread.done;
             }
         }

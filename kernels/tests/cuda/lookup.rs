@@ -75,7 +75,7 @@ fn keys_are_sorted() {
             let keys = device.sorted(&values);
             let mut expected = values.clone();
             expected.sort();
-            let expected: Vec<u8> = expected.iter().flat_map(|value| ff::PrimeField::to_repr(value)).collect();
+            let expected: Vec<u8> = expected.iter().flat_map(ff::PrimeField::to_repr).collect();
             assert_eq!(device.read(keys, 32 * len), expected, "{len} keys, seed {SEED}");
         }
     }

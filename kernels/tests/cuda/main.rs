@@ -3,6 +3,9 @@
 //! The kernels are compiled with the system's C++ compiler for a process that plays the device (`cuda/host/`). What launches them here
 //! is what launches them on a device.
 
+// Test code may unwrap: a panic is how it fails.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 mod curve;
 mod device;
 mod field;

@@ -1,5 +1,6 @@
 //! Kernels, compiled when they are first needed, and their arguments.
 
+use super::compiler::Compiler;
 use super::device::Device;
 use super::driver::{Address, Code, Function};
 use crate::backend::{Result, ScalarWords};
@@ -7,6 +8,7 @@ use bytemuck::{Pod, Zeroable};
 use halo2curves::bn256::Fr;
 use std::collections::HashMap;
 use std::ffi::c_void;
+use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use zkml_gpu_kernels::cuda::{Module, source};
 
@@ -46,7 +48,18 @@ pub(super) const FILES: &[Module] = &[
     Module::Ntt,
     Module::Quotient,
     Module::Msm,
+    Module::Rates,
 ];
+
+/// Compiles all kernels for devices of this compute capability into a folder, for a device whose machine has no run-time compiler: see
+/// [`Options::cache`](super::Options::cache). Needs no device and no driver.
+///
+/// # Errors
+/// In words, why there is no compiler or what it said.
+pub fn compile_all(capability: (i32, i32), folder: &Path) -> std::result::Result<(), String> {
+    let compiler = Compiler::new(capability, Some(folder.to_owned()));
+    FILES.iter().try_for_each(|file| compiler.code(&source(&[*file])).map(drop))
+}
 
 /// Blocks along the second axis of a grid at most.
 pub(super) const GRID_ROWS: usize = 65_535;
