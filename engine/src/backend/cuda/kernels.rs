@@ -7,6 +7,7 @@ use crate::backend::{Result, ScalarWords};
 use bytemuck::{Pod, Zeroable};
 use halo2curves::bn256::Fr;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -72,13 +73,12 @@ impl Device {
             return Ok(*function);
         }
         let mut files = self.kernels.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if !files.contains_key(&kernel.module) {
-            let code = self.load(operation, &source(&[kernel.module]))?;
-            files.insert(kernel.module, code);
-        }
+        let code = match files.entry(kernel.module) {
+            Entry::Occupied(kept) => kept.into_mut(),
+            Entry::Vacant(place) => place.insert(self.load(operation, &source(&[kernel.module]))?),
+        };
         let most = if shared_bytes > 0 { self.properties.shared_bytes } else { 0 };
-        let function =
-            self.attempt(operation, |context| context.function(&files[&kernel.module], kernel.name, most))?;
+        let function = self.attempt(operation, |context| context.function(code, kernel.name, most))?;
         found.insert(*kernel, function);
         Ok(function)
     }
