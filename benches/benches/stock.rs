@@ -105,6 +105,7 @@ impl Race {
             bank: &self.bank,
             first: &first,
             instances: &instances,
+            derived: false,
         };
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         prove(&NetworkCircuit::proving(&self.layout, witness), &columns, &mut transcript)?;

@@ -5,6 +5,7 @@ use rand_core::SeedableRng;
 use std::path::PathBuf;
 use std::time::Instant;
 use zkml_gpu::{CompileOptions, ImportOptions, Model, Srs, WeightMode, read_samples};
+use zkml_gpu_circuits::circuit::derived_columns;
 use zkml_gpu_circuits::graph::Graph;
 use zkml_gpu_circuits::keys::{VerifyingKeys, setup};
 use zkml_gpu_circuits::layout::Layout;
@@ -48,9 +49,14 @@ impl Subject {
     fn prove<B: Backend>(&self, backend: B, ready: impl FnOnce()) -> (Proof, VerifyingKeys) {
         let mut rng = ChaCha20Rng::seed_from_u64(SEED);
         let srs = Srs::development(self.layout.k(), &mut rng).expect("a reference string");
+        let is_host = backend.is_host();
         let committer = Committer::new(backend, &srs, TABLE_BYTES).expect("points");
         let (circuit, keys) = setup(&self.graph, &self.layout, &srs, &committer, &mut rng).expect("keys");
-        let prover = Prover::with_key(committer, circuit, &ProverOptions::default()).expect("a prover");
+        let mut options = ProverOptions::default();
+        if !is_host {
+            options.derived = derived_columns(&self.layout);
+        }
+        let prover = Prover::with_key(committer, circuit, &options).expect("a prover");
         ready();
         let proof = prove(&prover, &keys, &self.layout, &self.graph, &self.inputs, &mut rng).expect("a proof");
         (proof, keys.verifying)

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use rand_core::{CryptoRng, CryptoRngCore, RngCore};
+use zkml_gpu_circuits::circuit::derived_columns;
 use zkml_gpu_circuits::keys::{ProvingKeys, setup};
 use zkml_gpu_circuits::prove::{Proof, ProveError, prove};
 use zkml_gpu_circuits::quant::Sample;
@@ -84,10 +85,14 @@ impl<R: RngCore + CryptoRng> OnBackend for Load<'_, R> {
 
     fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error> {
         let Self { model, srs, budget, rng } = self;
+        let is_host = backend.is_host();
         let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
         let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
         let mut options = ProverOptions::default();
         options.coset_budget_bytes = budget.coset_bytes();
+        if !is_host {
+            options.derived = derived_columns(&model.layout);
+        }
         Ok((Box::new(Prover::with_key(committer, circuit, &options)?), keys))
     }
 }

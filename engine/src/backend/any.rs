@@ -73,6 +73,7 @@ fn get_pairs<'o, T: Resident>(operation: &'static str, pairs: &[(Fr, &'o Object)
 trait Erased: Debug + Send + Sync {
     fn name(&self) -> String;
     fn description(&self) -> String;
+    fn is_host(&self) -> bool;
     fn len(&self, vector: &Object) -> usize;
     fn upload(&self, values: &[Fr]) -> Result<Object>;
     fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Object>>;
@@ -125,6 +126,10 @@ where
 
     fn description(&self) -> String {
         MemoryOps::description(self)
+    }
+
+    fn is_host(&self) -> bool {
+        MemoryOps::is_host(self)
     }
 
     fn len(&self, vector: &Object) -> usize {
@@ -286,6 +291,10 @@ impl MemoryOps for Any {
 
     fn description(&self) -> String {
         self.0.description()
+    }
+
+    fn is_host(&self) -> bool {
+        self.0.is_host()
     }
 
     fn len(&self, vector: &Object) -> usize {

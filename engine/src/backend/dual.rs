@@ -151,6 +151,10 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
         format!("{} beside {}", self.left.description(), self.right.description())
     }
 
+    fn is_host(&self) -> bool {
+        self.left.is_host() && self.right.is_host()
+    }
+
     fn len(&self, vector: &Self::Scalars) -> usize {
         self.left.len(&vector.left)
     }

@@ -16,6 +16,11 @@ pub trait MemoryOps: Debug + Send + Sync {
     /// The device in words, for reports: model, memory, threads.
     fn description(&self) -> String;
 
+    /// Whether vectors are in the host's own memory, where a witness costs nothing to bring.
+    fn is_host(&self) -> bool {
+        true
+    }
+
     /// Number of elements of a resident vector. Needs no device work.
     fn len(&self, vector: &Self::Scalars) -> usize;
 

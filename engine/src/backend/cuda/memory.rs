@@ -151,6 +151,10 @@ impl MemoryOps for Cuda {
         self.device.description.clone()
     }
 
+    fn is_host(&self) -> bool {
+        false
+    }
+
     fn len(&self, vector: &CudaScalars) -> usize {
         vector.len
     }

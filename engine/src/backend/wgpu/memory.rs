@@ -122,6 +122,10 @@ impl MemoryOps for Wgpu {
         format!("{}, {:?} arithmetic", self.device.name, self.device.arithmetic)
     }
 
+    fn is_host(&self) -> bool {
+        false
+    }
+
     fn len(&self, vector: &WgpuScalars) -> usize {
         vector.len
     }
