@@ -24,6 +24,8 @@
 
 pub mod cpu;
 pub mod dual;
+#[cfg(feature = "icicle")]
+pub mod icicle;
 mod limbs;
 mod memory;
 mod msm;
@@ -34,6 +36,8 @@ mod vector;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
+#[cfg(feature = "icicle")]
+pub use self::icicle::Icicle;
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
 pub use cpu::Cpu;

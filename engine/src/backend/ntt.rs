@@ -56,13 +56,16 @@ pub(super) struct Domain {
     pub(super) root: Fr,
 }
 
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "icicle", feature = "wgpu"))]
 impl Domain {
     /// The order.
     pub(super) fn size(self) -> usize {
         1 << self.log_n
     }
+}
 
+#[cfg(feature = "wgpu")]
+impl Domain {
     /// The subgroup of half the order.
     pub(super) fn half(self) -> Self {
         Self { log_n: self.log_n - 1, root: self.root.square() }

@@ -19,6 +19,11 @@ pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;
 
+#[cfg(feature = "icicle")]
+pub(super) use integers::Integers;
+#[cfg(feature = "icicle")]
+pub(super) use memory::{point_words, words, words_mut};
+
 use lanes::{Portable, Processor};
 
 /// The host's processor. Vectors live in host memory; twiddle factors are kept between calls.
