@@ -98,9 +98,9 @@ fn the_back_end_says_what_it_runs_on() {
 
 #[test]
 fn threads_and_devices_share_the_libraries() {
-    let devices = [1, 2, 2].map(|index| (index, folder!()));
+    let folder = folder!();
     std::thread::scope(|scope| {
-        for (thread, (index, folder)) in devices.into_iter().enumerate() {
+        for (thread, index) in [1, 2, 2].into_iter().enumerate() {
             scope.spawn(move || {
                 let (icicle, cpu) = (Icicle::with_options(&stub::device(folder, index)).unwrap(), Cpu::new());
                 // Domains grow in between.
@@ -149,6 +149,17 @@ fn the_back_end_serves_on_after_a_failed_call() {
     let column = cpu.upload(&scalars).unwrap();
     let expected = cpu.msm(&cpu.load_bases(&points, 0).unwrap(), &[&column]);
     assert_eq!(icicle.msm(&icicle.load_bases(&points, 0).unwrap(), &[&column]), expected);
+}
+
+#[test]
+fn points_of_another_device_are_refused() {
+    let folder = folder!();
+    let [one, other] = [1, 2].map(|index| Icicle::with_options(&stub::device(folder, index)).unwrap());
+    let (bases, column) =
+        (one.load_bases(&Points::Distinct.make(3, 1), 0).unwrap(), one.upload(&random(3, 1)).unwrap());
+    assert!(one.msm(&bases, &[&column]).is_ok());
+    let refusal = other.msm(&bases, &[&column]).unwrap_err().to_string();
+    assert_eq!(refusal, "msm: device icicle CPU:2: the points are on another device, CPU:1");
 }
 
 #[test]

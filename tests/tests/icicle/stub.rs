@@ -116,8 +116,8 @@ fn folder_of(text: &str) -> PathBuf {
 fn compile(file: &Path, library: &Path, options: &[String]) {
     let mut command = Command::new(compiler());
     command.args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function"]);
-    // After the file: linkers take what earlier files call.
-    command.args(["-shared", "-fPIC"]).arg(file).args(options).arg("-o").arg(library);
+    // Every library keeps to its own copy of inline functions. Libraries come after the file: linkers take what earlier files call.
+    command.args(["-shared", "-fPIC", "-fvisibility-inlines-hidden"]).arg(file).args(options).arg("-o").arg(library);
     let status = command.status().expect("the compiler started before");
     assert!(status.success(), "{} does not take {}", compiler(), file.display());
 }

@@ -82,8 +82,61 @@ impl Device {
         }
     }
 
+    /// Transforms 2^k elements, k at least 1, from or to the values on `shift·H`. ICICLE takes them for canonical: the transform is
+    /// linear, so that what is R times too large going in is so coming out.
+    #[allow(unsafe_code)]
+    pub(super) fn transform(
+        &self,
+        operation: &'static str,
+        input: &[Fr],
+        direction: Direction,
+        shift: Fr,
+    ) -> Result<Vec<Fr>> {
+        let mut output = vec![Fr::ZERO; input.len()];
+        let mut session = self.session(operation)?;
+        session.extend_domain(input.len().ilog2())?;
+        let len = session.int(input.len())?;
+        let (source, target) = (words(input).as_ptr(), words_mut(&mut output).as_mut_ptr());
+        let config = NttConfig::new(canonical(&shift));
+        // SAFETY: host memory of `len` elements each, apart from each other, and a config that says so; the domain is long enough.
+        let status = unsafe { (self.library.functions.ntt)(source, len, direction, &config, target) };
+        session.check("bn254_ntt", status)?;
+        drop(session);
+        match words(&output).par_iter().all(|words| is_reduced(words, &Montgomery::SCALAR.modulus)) {
+            true => Ok(output),
+            false => Err(self.error(operation, "bn254_ntt gave a number that is not reduced".to_owned())),
+        }
+    }
+
+    /// `Σ scalar_i·point_i` over all scalars.
+    #[allow(unsafe_code)]
+    pub(super) fn sum(&self, operation: &'static str, scalars: Scalars<'_>, points: Points<'_>) -> Result<G1Affine> {
+        let (scalars, config) = match scalars {
+            Scalars::Elements(elements) => (words(elements), MsmConfig::new()),
+            Scalars::Integers { words, bits } => (words, MsmConfig::new().canonical(bits)),
+        };
+        let (first, len, config) = match points {
+            Points::Host(points) => (points.as_ptr(), points.len(), config),
+            Points::Resident(points) => (points.address_on(self, operation)?, points.len, config.resident()),
+        };
+        if scalars.is_empty() {
+            return Ok(G1Affine::identity());
+        }
+        if len < scalars.len() {
+            return Err(BackendError::TooFewBases { scalars: scalars.len(), bases: len });
+        }
+        let session = self.session(operation)?;
+        let len = session.int(scalars.len())?;
+        let mut sum = abi::Projective::default();
+        // SAFETY: `len` scalars in host memory and no fewer points, in the memory that the config says, all only read; room for one
+        // result in host memory.
+        let status = unsafe { (self.library.functions.msm)(scalars.as_ptr(), first, len, &config, &mut sum) };
+        session.check("bn254_msm", status)?;
+        to_affine(&sum).ok_or_else(|| self.error(operation, "bn254_msm gave no point of the curve".to_owned()))
+    }
+
     /// Waits for the device and makes it the calling thread's.
-    pub(super) fn session(&self, operation: &'static str) -> Result<Session<'_>> {
+    fn session(&self, operation: &'static str) -> Result<Session<'_>> {
         let domains = self.library.lock();
         let session = Session { device: self, operation, domains };
         session.select()?;
@@ -118,10 +171,13 @@ pub(super) enum Scalars<'a> {
     },
 }
 
-/// The device, for the calls of one operation. An exception in ICICLE would end the process, because none may pass through C: what
-/// it throws for is kept from it, devices without a plugin and transforms beyond the domain.
+/// The device, while it is this thread's alone. Nothing is left to other threads meanwhile: one that waits for them could be given work
+/// that waits for the device.
+///
+/// An exception in ICICLE would end the process, because none may pass through C: what it throws for is kept from it, devices without
+/// a plugin and transforms beyond the domain.
 #[derive(Debug)]
-pub(super) struct Session<'a> {
+struct Session<'a> {
     device: &'a Device,
     operation: &'static str,
     domains: MutexGuard<'a, Domains>,
@@ -173,50 +229,6 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Transforms 2^k elements, k at least 1, from or to the values on `shift·H`. ICICLE takes them for canonical: the transform is
-    /// linear, so that what is R times too large going in is so coming out.
-    #[allow(unsafe_code)]
-    pub(super) fn transform(&mut self, input: &[Fr], direction: Direction, shift: Fr) -> Result<Vec<Fr>> {
-        self.extend_domain(input.len().ilog2())?;
-        let len = self.int(input.len())?;
-        let mut output = vec![Fr::ZERO; input.len()];
-        let (source, target) = (words(input).as_ptr(), words_mut(&mut output).as_mut_ptr());
-        let config = NttConfig::new(canonical(&shift));
-        // SAFETY: host memory of `len` elements each, apart from each other, and a config that says so; the domain is long enough.
-        let status = unsafe { (self.device.library.functions.ntt)(source, len, direction, &config, target) };
-        self.check("bn254_ntt", status)?;
-        match words(&output).par_iter().all(|words| is_reduced(words, &Montgomery::SCALAR.modulus)) {
-            true => Ok(output),
-            false => Err(self.error("bn254_ntt gave a number that is not reduced".to_owned())),
-        }
-    }
-
-    /// `Σ scalar_i·point_i` over all scalars.
-    #[allow(unsafe_code)]
-    pub(super) fn sum(&mut self, scalars: Scalars<'_>, points: Points<'_>) -> Result<G1Affine> {
-        let (scalars, config) = match scalars {
-            Scalars::Elements(elements) => (words(elements), MsmConfig::new()),
-            Scalars::Integers { words, bits } => (words, MsmConfig::new().canonical(bits)),
-        };
-        let (first, len, config) = match points {
-            Points::Host(points) => (points.as_ptr(), points.len(), config),
-            Points::Resident(points) => (points.first.cast_const(), points.len, config.resident()),
-        };
-        if scalars.is_empty() {
-            return Ok(G1Affine::identity());
-        }
-        if len < scalars.len() {
-            return Err(BackendError::TooFewBases { scalars: scalars.len(), bases: len });
-        }
-        let len = self.int(scalars.len())?;
-        let mut sum = abi::Projective::default();
-        // SAFETY: `len` scalars in host memory and no fewer points, in the memory that the config says, all only read; room for one
-        // result in host memory.
-        let status = unsafe { (self.device.library.functions.msm)(scalars.as_ptr(), first, len, &config, &mut sum) };
-        self.check("bn254_msm", status)?;
-        to_affine(&sum).ok_or_else(|| self.error("bn254_msm gave no point of the curve".to_owned()))
-    }
-
     /// A length as C has it.
     fn int(&self, len: usize) -> Result<c_int> {
         c_int::try_from(len).map_err(|_| self.error(format!("{len} elements are more than ICICLE counts")))
@@ -240,6 +252,14 @@ unsafe impl Send for ResidentPoints {}
 unsafe impl Sync for ResidentPoints {}
 
 impl ResidentPoints {
+    /// Where they are, for calls on their own device.
+    fn address_on(&self, device: &Device, operation: &'static str) -> Result<*const Affine> {
+        if Arc::ptr_eq(&self.device.library, &device.library) && self.device.name == device.name {
+            return Ok(self.first);
+        }
+        Err(device.error(operation, format!("the points are on another device, {}", self.device.name)))
+    }
+
     /// Copies points to a device.
     #[allow(unsafe_code)]
     pub(super) fn new(device: &Arc<Device>, points: &[Affine]) -> Result<Self> {

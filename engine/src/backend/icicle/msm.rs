@@ -5,7 +5,7 @@
 
 use super::Icicle;
 use super::abi::Affine;
-use super::device::{Points, ResidentPoints, Scalars, Session};
+use super::device::{Device, Points, ResidentPoints, Scalars};
 use crate::backend::cpu::{CpuScalars, Integers, point_words};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
@@ -44,10 +44,12 @@ impl MsmOps for Icicle {
         if let Some(column) = columns.iter().find(|column| column.len() > len) {
             return Err(BackendError::TooFewBases { scalars: column.len(), bases: len });
         }
-        let mut session = self.device.session("msm")?;
         let commit = |column: &&CpuScalars| match column.integers() {
-            Some(integers) => sum_of_integers(&mut session, bases, integers),
-            None => session.sum(Scalars::Elements(&column.elements(&self.cpu)), Points::Resident(&bases.resident)),
+            Some(integers) => sum_of_integers(&self.device, bases, integers),
+            None => {
+                let elements = column.elements(&self.cpu);
+                self.device.sum("msm", Scalars::Elements(&elements), Points::Resident(&bases.resident))
+            }
         };
         columns.iter().map(commit).collect()
     }
@@ -62,11 +64,11 @@ impl MsmOps for Icicle {
             bases.points.get(*row).copied().ok_or(missing)
         };
         let points = rows.iter().map(point).collect::<Result<Vec<Affine>>>()?;
-        self.device.session("msm_rows")?.sum(Scalars::Elements(scalars), Points::Host(&points))
+        self.device.sum("msm_rows", Scalars::Elements(scalars), Points::Host(&points))
     }
 }
 
-fn sum_of_integers(session: &mut Session<'_>, bases: &IcicleBases, integers: &Integers) -> Result<G1Affine> {
+fn sum_of_integers(device: &Device, bases: &IcicleBases, integers: &Integers) -> Result<G1Affine> {
     let Integers { values, rest } = integers;
     let mut sum = G1::identity();
     for negative in [false, true] {
@@ -77,10 +79,10 @@ fn sum_of_integers(session: &mut Session<'_>, bases: &IcicleBases, integers: &In
         }
         let words: Vec<Words> = values.par_iter().map(|value| [magnitude(value).into(), 0, 0, 0]).collect();
         let scalars = Scalars::Integers { words: &words, bits: (u32::BITS - largest.leading_zeros()) as u8 };
-        let part = session.sum(scalars, Points::Resident(&bases.resident))?;
+        let part = device.sum("msm", scalars, Points::Resident(&bases.resident))?;
         sum = if negative { sum - part } else { sum + part };
     }
     let rows = values.len()..values.len() + rest.len();
-    sum += session.sum(Scalars::Elements(rest), Points::Host(&bases.points[rows]))?;
+    sum += device.sum("msm", Scalars::Elements(rest), Points::Host(&bases.points[rows]))?;
     Ok(sum.to_affine())
 }

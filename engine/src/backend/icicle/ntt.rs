@@ -60,9 +60,10 @@ impl Icicle {
                 Ok(columns.iter().map(|column| column.elements(&self.cpu).into_owned().into()).collect())
             }
             Some(_) => {
-                let mut session = self.device.session(operation)?;
-                let transform =
-                    |column: &&CpuScalars| Ok(session.transform(&column.elements(&self.cpu), direction, shift)?.into());
+                let transform = |column: &&CpuScalars| {
+                    let output = self.device.transform(operation, &column.elements(&self.cpu), direction, shift);
+                    output.map(CpuScalars::from)
+                };
                 columns.iter().map(transform).collect()
             }
         }
