@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use serde::Serialize;
 #[cfg(feature = "cuda")]
 use zkml_gpu_engine::backend::cuda;
+#[cfg(feature = "icicle")]
+use zkml_gpu_engine::backend::icicle;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::wgpu;
 use zkml_gpu_engine::backend::{Cpu, MemoryOps};
@@ -59,6 +61,7 @@ impl Device {
         match (self.backend, self.index) {
             ("cpu", _) => Some(BackendChoice::Cpu),
             ("cuda", Some(index)) => Some(BackendChoice::Cuda(Some(index))),
+            ("icicle", _) if self.available => Some(BackendChoice::Icicle),
             ("wgpu", Some(index)) => Some(BackendChoice::Wgpu(Some(index))),
             _ => None,
         }
@@ -80,6 +83,7 @@ pub fn devices() -> Vec<Device> {
     let mut devices = vec![cpu];
     devices.extend(cuda_devices());
     devices.extend(wgpu_devices());
+    devices.push(icicle_device());
     devices
 }
 
@@ -156,6 +160,29 @@ pub(crate) fn wgpu_devices() -> Vec<Device> {
 #[cfg(not(feature = "wgpu"))]
 pub(crate) fn wgpu_devices() -> Vec<Device> {
     vec![nothing("wgpu", "this build is without it: build with the feature wgpu")]
+}
+
+/// The device that ICICLE would use, by its libraries' word: it is not opened.
+#[cfg(feature = "icicle")]
+pub(crate) fn icicle_device() -> Device {
+    match icicle::presence(&icicle::Options::default()) {
+        Ok(found) => Device {
+            backend: "icicle",
+            index: None,
+            name: format!("{} (ICICLE {}, {})", found.device, found.version, found.place),
+            available: true,
+            reason: None,
+            limits: None,
+            software: false,
+            discrete: false,
+        },
+        Err(reason) => nothing("icicle", &reason),
+    }
+}
+
+#[cfg(not(feature = "icicle"))]
+pub(crate) fn icicle_device() -> Device {
+    nothing("icicle", "this build is without it: build with the feature icicle")
 }
 
 /// A back end without devices.

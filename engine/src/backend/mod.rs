@@ -29,6 +29,8 @@ pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
 pub mod dual;
+#[cfg(feature = "icicle")]
+pub mod icicle;
 mod limbs;
 mod memory;
 mod msm;
@@ -43,6 +45,8 @@ mod vector;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
+#[cfg(feature = "icicle")]
+pub use self::icicle::Icicle;
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
 pub use any::{Any, Object};
