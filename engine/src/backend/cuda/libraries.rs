@@ -5,6 +5,7 @@
 use super::driver;
 use cudarc::{driver::sys as cuda, nvrtc::sys as nvrtc};
 use libloading::Library;
+use std::error::Error as _;
 use std::path::Path;
 
 /// The oldest release of CUDA whose driver is used: the first with all of the functions below that loads code of its major version.
@@ -129,8 +130,10 @@ pub fn load_libraries(folder: &Path) -> std::io::Result<usize> {
     found.sort();
     for (_, path) in &found {
         // SAFETY: as for the libraries that the system's loader finds: whoever names the folder vouches for them.
-        let library = unsafe { Library::new(path) }.map_err(std::io::Error::other)?;
-        std::mem::forget(library);
+        let library = unsafe { Library::new(path) };
+        // What the loader said is the error's source.
+        let told = |failed: libloading::Error| failed.source().map_or_else(|| failed.to_string(), ToString::to_string);
+        std::mem::forget(library.map_err(|failed| std::io::Error::other(told(failed)))?);
     }
     Ok(found.len())
 }

@@ -100,9 +100,11 @@ impl File {
 #[allow(unsafe_code)]
 fn load(path: OsString) -> Result<libloading::Library, String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
+    use std::error::Error as _;
     // SAFETY: the initialisers of a library that the user named or installed under this name; they need nothing of this process.
     let loaded = unsafe { Library::open(Some(path), RTLD_LAZY | RTLD_GLOBAL) };
-    loaded.map(Into::into).map_err(|error| error.to_string())
+    // What the loader said is the error's source.
+    loaded.map(Into::into).map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))
 }
 
 #[cfg(not(unix))]
