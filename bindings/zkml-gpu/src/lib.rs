@@ -34,6 +34,7 @@
 mod backend;
 mod bundle;
 mod costs;
+mod device_memory;
 mod devices;
 mod error;
 mod files;
@@ -50,6 +51,7 @@ pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
 pub use devices::{Device, Limits, devices};
 pub use error::{Error, ErrorClass};
+pub use files::{read_bounded, write_whole};
 pub use input::read_samples;
 pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};
