@@ -109,6 +109,7 @@ mod tests {
     fn steps_have_their_own_time_and_add_up() {
         let steps = Steps::default();
         let subscriber = tracing_subscriber::registry().with(steps.clone());
+        let start = Instant::now();
         tracing::subscriber::with_default(subscriber, || {
             let _prove = info_span!(target: TRACING_TARGET, "prove").entered();
             for _ in 0..2 {
@@ -118,11 +119,13 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(20));
             }
         });
-        let found = steps.of_proof(100.0, 5.0);
+        let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+        let found = steps.of_proof(1e6, 5.0);
         let names: Vec<&str> = found.iter().map(|step| step.name.as_str()).collect();
         assert_eq!(names, ["witness", "commit", "transform", "other"]);
-        assert!((found.iter().map(|step| step.ms).sum::<f64>() - 100.0).abs() < 1e-6, "{found:?}");
-        assert!(found[2].ms >= 40.0 && found[1].ms < found[2].ms, "{found:?}");
+        assert!((found.iter().map(|step| step.ms).sum::<f64>() - 1e6).abs() < 1e-6, "{found:?}");
+        // What passed inside counts once.
+        assert!(found[2].ms >= 40.0 && found[1].ms + found[2].ms <= elapsed_ms, "{found:?} in {elapsed_ms}");
         steps.clear();
         assert_eq!(steps.of_proof(1.0, 0.0).len(), 2);
     }

@@ -40,7 +40,7 @@ pub(super) fn prove(record: &ProveRecord, comparison: Option<&Comparison>) -> St
         &rows.iter().filter(|row| !row.steps.is_empty()).map(step_parts).collect::<Vec<_>>(),
     );
     body += &charts::bars(
-        &Name { id: "backends", title: "Time of a proof by back end", unit: "ms" },
+        &Name { id: "backends", title: "Time of a proof by back end, on a logarithmic scale", unit: "ms" },
         &rows.iter().map(|row| bar(record, row, row.prove_ms)).collect::<Vec<_>>(),
         Scale::Logarithmic,
     );
@@ -57,7 +57,7 @@ pub(super) fn prove(record: &ProveRecord, comparison: Option<&Comparison>) -> St
     body += &charts::bars(
         &Name {
             id: "overhead",
-            title: "Overhead: a proof's time by that of inference in floating point on one thread",
+            title: "Overhead: a proof's time by that of inference in floating point on one thread, on a logarithmic scale",
             unit: "x",
         },
         &rows
@@ -81,7 +81,11 @@ pub(super) fn ops(record: &OpsRecord, comparison: Option<&Comparison>) -> String
     let at_largest = record.rows.iter().filter(|row| row.log_n == largest);
     let backend = |row: &OpsRow| record.backends.iter().position(|device| device.name == row.backend).unwrap_or(0);
     body += &charts::bars(
-        &Name { id: "elements", title: &format!("Time for an element, at 2^{largest}"), unit: "ns" },
+        &Name {
+            id: "elements",
+            title: &format!("Time for an element, at 2^{largest}, on a logarithmic scale"),
+            unit: "ns",
+        },
         &once(at_largest.clone())
             .into_iter()
             .map(|row| {
@@ -102,7 +106,11 @@ pub(super) fn ops(record: &OpsRecord, comparison: Option<&Comparison>) -> String
         Some(Bar { label: format!("{} on {}, {peer}", row.op, row.backend), series: backend(row), value, range: None })
     });
     body += &charts::bars(
-        &Name { id: "ratios", title: &format!("How many times faster than peers, at 2^{largest}"), unit: "x" },
+        &Name {
+            id: "ratios",
+            title: &format!("How many times faster than peers, at 2^{largest}, on a logarithmic scale"),
+            unit: "x",
+        },
         &ratios.collect::<Vec<_>>(),
         Scale::Logarithmic,
     );
