@@ -56,7 +56,7 @@ fn assert_row(row: &Value) {
     let spread = |of: &str| row["spread"][of].as_f64().expect("a time");
     assert!(spread("least") <= ms && ms <= spread("greatest") && spread("median") == ms, "{row}");
     match (row["peer"].as_str(), row["peer_ms"].as_f64(), row["ratio"].as_f64()) {
-        (Some("halo2-axiom" | "ark-bn254"), Some(peer_ms), Some(ratio)) => {
+        (Some("halo2-axiom" | "halo2curves" | "ark-bn254"), Some(peer_ms), Some(ratio)) => {
             assert!((ratio - peer_ms / ms).abs() <= 1e-9 * ratio, "{row}");
         }
         _ => assert!(["peer", "peer_ms", "ratio"].iter().all(|field| row[field].is_null()), "{row}"),
@@ -75,7 +75,7 @@ fn every_operation_is_measured_beside_its_peers() {
             assert!(!peers(rows, op, log_n).is_empty(), "{op} 2^{log_n}");
         }
         for op in ["msm", "msm_i8", "msm_i32"] {
-            assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom"), Some("ark-bn254")], "{op}");
+            assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom"), Some("halo2curves"), Some("ark-bn254")], "{op}");
         }
         for op in ["ntt", "intt", "coset_ntt", "batch_invert", "eval_polynomials"] {
             assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom")], "{op}");

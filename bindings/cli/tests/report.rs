@@ -130,8 +130,8 @@ fn operations_have_a_page_too() {
     assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     let page = std::fs::read_to_string(&path).expect("a page");
     assert_eq!(marks(element(&page, "figure", "elements"), "width").len(), 32);
-    // Three multiplications beside two peers, three transforms and eight others beside one.
-    assert_eq!(marks(element(&page, "figure", "ratios"), "width").len(), 3 * 2 + 3 + 8);
+    // Three multiplications beside three peers, three transforms and eight others beside one.
+    assert_eq!(marks(element(&page, "figure", "ratios"), "width").len(), 3 * 3 + 3 + 8);
     assert!(element(&page, "table", "figures").matches("<tr>").count() > 64);
     for id in ["msm", "ntt"] {
         assert!(marks(element(&page, "figure", id), "cx").len() >= 12, "{id}");

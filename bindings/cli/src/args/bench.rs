@@ -11,7 +11,7 @@ use super::{CostsSource, Weights, bytes, dimension};
 pub(crate) enum BenchCommand {
     /// Whole proofs on every back end, by step, beside inference in floating point
     Prove(BenchProveOptions),
-    /// Every operation of the back ends, beside halo2-axiom's and ark-bn254's own
+    /// Every operation of the back ends, beside halo2-axiom's, halo2curves' and ark-bn254's own
     Ops(BenchOpsOptions),
     /// Measures one model on one back end for `bench prove`, which speaks to it
     #[command(hide = true)]

@@ -12,21 +12,23 @@
 //! |---|---|
 //! | operations: what is measured, and when | `ops.rs` |
 //! | the same operations in halo2-axiom | `halo2.rs` |
-//! | multi-scalar multiplication in ark-bn254 | `ark.rs` |
+//! | multi-scalar multiplication in halo2curves, and in ark-bn254 | `curves.rs`, `ark.rs` |
 //! | runs in turns, and what they took | `timing.rs`, `statistics.rs` |
 //! | proofs: what is measured, and when | `prove.rs` |
 //! | the process that proves, and the other end of its pipes | `worker.rs`, `process.rs` |
 //! | time by protocol step | `steps.rs` |
 //! | the stock prover, and inference in floating point | `stock.rs`, `float.rs` |
-//! | networks that others publish figures of | `suite.rs` |
+//! | networks that others publish figures of | `suite.rs`, `onnx.rs` |
 //! | the JSON object, and a comparison with an older one | `record.rs`, `compare.rs` |
 //! | tables | `ops_table.rs`, `prove_table.rs` |
 //! | the page with plots | `page/` |
 
 mod ark;
 mod compare;
+mod curves;
 mod float;
 mod halo2;
+mod onnx;
 mod ops;
 mod ops_table;
 mod page;

@@ -14,7 +14,7 @@ use zkml_gpu::{Error, OnBackend, available_bytes, write_whole};
 use super::compare::{Compared, Comparison, Measured, check as check_record, read};
 use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
 use super::timing::{Peer, in_turns};
-use super::{ark, halo2, ops_table, page};
+use super::{ark, curves, halo2, ops_table, page};
 use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
 use crate::{progress, report};
@@ -130,7 +130,7 @@ impl Measure<'_> {
         self.bar.set_message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
         let inputs = operation.inputs(log_n);
         let case = fixture.case(&inputs).map_err(failed)?;
-        let peers: Vec<Peer<'_>> = halo2::peer(&inputs, points).into_iter().chain(ark::peer(&inputs, points)).collect();
+        let peers = peers(&inputs, points);
         let what = format!("{} of 2^{log_n} on {}", operation.name(), self.name);
         check(&what, &case.outcome().map_err(failed)?, &peers, &inputs, points)?;
         let (spread, peer_spreads) = in_turns(|| case.time().map_err(failed), &peers)?;
@@ -154,6 +154,12 @@ impl Measure<'_> {
         self.bar.inc(1);
         Ok(spread.median)
     }
+}
+
+/// Everybody else's code for the operation.
+fn peers<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Vec<Peer<'a>> {
+    let peers = [halo2::peer(inputs, points), curves::peer(inputs, points), ark::peer(inputs, points)];
+    peers.into_iter().flatten().collect()
 }
 
 /// Refuses a size whose batches of columns need more memory than there is, before the system ends the process.
@@ -205,8 +211,7 @@ mod tests {
     /// The peers' outcomes, after one factor of a column was changed for them.
     fn outcome(operation: Operation, log_n: u32) -> Result<(), Error> {
         let (inputs, points) = (operation.inputs(log_n), distinct_points(1 << log_n));
-        let peers: Vec<Peer<'_>> =
-            halo2::peer(&inputs, &points).into_iter().chain(ark::peer(&inputs, &points)).collect();
+        let peers = peers(&inputs, &points);
         let mut ours = portable(&inputs, &points).map_err(failed)?;
         check("right", &ours, &peers, &inputs, &points)?;
         ours.scalars.iter_mut().take(1).for_each(|scalar| *scalar += Fr::one());
