@@ -1,9 +1,13 @@
 //! The arguments.
 
+mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
+
+pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -142,49 +146,6 @@ pub(crate) struct VerifyOptions {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Every operation of the back ends, beside halo2-axiom's and ark-bn254's own
-    Ops(BenchOpsOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchOpsOptions {
-    /// Sizes, as powers of two from 1 to 24
-    #[arg(long, value_name = "K,K...", default_value = "14,16,18,20", value_parser = log_sizes)]
-    pub(crate) log_n: LogSizes,
-    /// The one to measure: cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B; without it, all that are present
-    #[arg(long, value_name = "NAME")]
-    pub(crate) backend: Option<BackendChoice>,
-    /// Threads of the processor; without it, all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Most memory for a table of multiples of the points
-    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "128MiB")]
-    pub(crate) table_budget: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Sizes of columns as powers of two, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogSizes(pub(crate) Vec<u32>);
-
-fn log_sizes(text: &str) -> Result<LogSizes, String> {
-    const HINT: &str = "hint: powers of two from 1 to 24, separated by commas, such as 14,16";
-    let mut sizes = Vec::new();
-    for part in text.split(',') {
-        match part.parse() {
-            Ok(log_n) if !(1..=24).contains(&log_n) => return Err(format!("2^{log_n} is out of range\n{HINT}")),
-            Ok(log_n) if sizes.contains(&log_n) => return Err(format!("2^{log_n} is given twice\n{HINT}")),
-            Ok(log_n) => sizes.push(log_n),
-            Err(_) => return Err(format!("'{part}' is no number\n{HINT}")),
-        }
-    }
-    Ok(LogSizes(sizes))
-}
-
 fn dimension(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
     match size.parse() {
@@ -229,14 +190,6 @@ mod tests {
         }
         for text in ["", "GiB", "-1", "1.5GiB", "2gib", "2G", "99999999999TiB"] {
             assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_in_range_and_given_once() {
-        assert_eq!(log_sizes("14,1,24"), Ok(LogSizes(vec![14, 1, 24])));
-        for text in ["", "0", "25", "4294967296", "-1", "14,", "14,14", "14 16", "x"] {
-            assert!(log_sizes(text).is_err_and(|message| message.contains("hint:")), "{text}");
         }
     }
 

@@ -1,5 +1,5 @@
 //! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json`,
-//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench ops`.
+//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. Exit codes:
 //!
@@ -88,6 +88,9 @@ fn run(command: &Command) -> anyhow::Result<u8> {
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(failed) = error.chain().find_map(|cause| cause.downcast_ref::<bench::Failed>()) {
+        return failed.exit_code;
+    }
     match error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::class) {
         Some(ErrorClass::BadInput) => BAD_INPUT,
         Some(ErrorClass::Unsupported) => UNSUPPORTED,

@@ -50,6 +50,7 @@ pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
 pub use devices::{Device, Limits, devices};
 pub use error::{Error, ErrorClass};
+pub use files::{read_bounded, write_whole};
 pub use input::read_samples;
 pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};

@@ -50,9 +50,12 @@ trait Engine: Debug + Send + Sync {
 
     /// Bytes of the tables of multiples.
     fn table_bytes(&self) -> Option<usize>;
+
+    /// The most bytes of device memory that were in use at a time.
+    fn peak_device_bytes(&self) -> Option<u64>;
 }
 
-impl<B: Backend> Engine for Prover<B> {
+impl<B: Backend + 'static> Engine for Prover<B> {
     fn prove(
         &self,
         keys: &ProvingKeys,
@@ -69,6 +72,10 @@ impl<B: Backend> Engine for Prover<B> {
 
     fn table_bytes(&self) -> Option<usize> {
         self.table_bytes()
+    }
+
+    fn peak_device_bytes(&self) -> Option<u64> {
+        self.backend().peak_bytes()
     }
 }
 
@@ -148,6 +155,12 @@ impl ModelProver {
     /// does not tell.
     pub fn table_bytes(&self) -> Option<u64> {
         self.engine.table_bytes().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
+    /// The most bytes of device memory that were in use at a time since the device was opened; `None` where the back end does not
+    /// tell, or has the processor's memory.
+    pub fn peak_device_bytes(&self) -> Option<u64> {
+        self.engine.peak_device_bytes()
     }
 
     /// Name of the back end.

@@ -74,6 +74,7 @@ trait Erased: Debug + Send + Sync {
     fn name(&self) -> String;
     fn description(&self) -> String;
     fn is_host(&self) -> bool;
+    fn peak_bytes(&self) -> Option<u64>;
     fn len(&self, vector: &Object) -> usize;
     fn upload(&self, values: &[Fr]) -> Result<Object>;
     fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Object>>;
@@ -130,6 +131,10 @@ where
 
     fn is_host(&self) -> bool {
         MemoryOps::is_host(self)
+    }
+
+    fn peak_bytes(&self) -> Option<u64> {
+        MemoryOps::peak_bytes(self)
     }
 
     fn len(&self, vector: &Object) -> usize {
@@ -295,6 +300,10 @@ impl MemoryOps for Any {
 
     fn is_host(&self) -> bool {
         self.0.is_host()
+    }
+
+    fn peak_bytes(&self) -> Option<u64> {
+        self.0.peak_bytes()
     }
 
     fn len(&self, vector: &Object) -> usize {

@@ -155,6 +155,10 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
         self.left.is_host() && self.right.is_host()
     }
 
+    fn peak_bytes(&self) -> Option<u64> {
+        self.left.peak_bytes().or(self.right.peak_bytes())
+    }
+
     fn len(&self, vector: &Self::Scalars) -> usize {
         self.left.len(&vector.left)
     }

@@ -155,6 +155,10 @@ impl MemoryOps for Cuda {
         false
     }
 
+    fn peak_bytes(&self) -> Option<u64> {
+        Some(self.counters().peak_bytes_used)
+    }
+
     fn len(&self, vector: &CudaScalars) -> usize {
         vector.len
     }

@@ -126,6 +126,10 @@ impl MemoryOps for Wgpu {
         false
     }
 
+    fn peak_bytes(&self) -> Option<u64> {
+        Some(self.counters().peak_bytes_used)
+    }
+
     fn len(&self, vector: &WgpuScalars) -> usize {
         vector.len
     }
