@@ -21,8 +21,10 @@ use zkml_gpu_tests::{cuda, gpu};
 const SEED: u64 = 31;
 const TABLE_BYTES: usize = 1 << 20;
 
+/// A file of the repository, which is elsewhere where these tests run as a program that was built on another machine.
 fn repository(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::var_os("ZKML_TEST_ROOT").map_or_else(here, PathBuf::from).join(path)
 }
 
 /// A model's integers and its circuit, with an input.

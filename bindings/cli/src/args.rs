@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
 
+#[cfg(feature = "cuda")]
+pub(crate) use bench::BenchRatesOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions};
 
 /// Prove that a quantised neural network produced an output
@@ -27,6 +29,9 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
+    /// Compile CUDA kernels beforehand, for a machine without NVRTC
+    #[cfg(feature = "cuda")]
+    CompileKernels(CompileKernelsOptions),
     /// Measure this machine beside others' code
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -37,6 +42,33 @@ pub(crate) struct DevicesOptions {
     /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(feature = "cuda")]
+#[derive(Debug, Args)]
+pub(crate) struct CompileKernelsOptions {
+    /// The devices' architecture, such as sm_90
+    #[arg(value_name = "sm_NN", value_parser = architecture)]
+    pub(crate) architecture: Architecture,
+    /// Where the files go: zkml-gpu/cuda in the folder for caches of the user on the other machine
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// A compute capability: major, minor.
+#[cfg(feature = "cuda")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Architecture(pub(crate) (i32, i32));
+
+#[cfg(feature = "cuda")]
+fn architecture(text: &str) -> Result<Architecture, String> {
+    let number = text.strip_prefix("sm_").and_then(|digits| digits.parse::<u8>().ok());
+    // The last digit is the minor version.
+    let capability =
+        number.filter(|number| *number >= 10).map(|number| (i32::from(number) / 10, i32::from(number) % 10));
+    capability
+        .map(Architecture)
+        .ok_or_else(|| format!("'{text}' is no architecture\nhint: sm_80, sm_90 or sm_120, for instance"))
 }
 
 /// A model, an input, and how they become a circuit.

@@ -83,6 +83,8 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Plan(options) => plan::plan(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
+        #[cfg(feature = "cuda")]
+        Command::CompileKernels(options) => devices::compile_kernels(options),
         Command::Bench(command) => bench::bench(command),
     }
 }

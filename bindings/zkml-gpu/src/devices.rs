@@ -14,6 +14,8 @@ use zkml_gpu_engine::backend::wgpu;
 use zkml_gpu_engine::backend::{Cpu, MemoryOps};
 
 use crate::BackendChoice;
+#[cfg(feature = "cuda")]
+use crate::Error;
 
 /// A device, and whether proofs can run on it.
 #[derive(Clone, Debug, Serialize)]
@@ -99,14 +101,31 @@ pub(crate) fn may_have_gpu() -> bool {
 #[cfg(feature = "cuda")]
 const CUDA_FOLDER: &str = "ZKML_CUDA_LIB_DIR";
 
+/// Loads CUDA's libraries from the folder that is named, once.
 #[cfg(feature = "cuda")]
-pub(crate) fn cuda_devices() -> Vec<Device> {
+fn load_cuda() -> Result<(), String> {
     static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
         let Some(folder) = std::env::var_os(CUDA_FOLDER) else { return Ok(()) };
         let loaded = cuda::load_libraries(Path::new(&folder));
         loaded.map(drop).map_err(|failed| format!("{CUDA_FOLDER}={}: {failed}", folder.display()))
     });
-    let found = match LOADED.clone().and_then(|()| cuda::devices()) {
+    LOADED.clone()
+}
+
+/// Compiles the CUDA kernels for devices of this compute capability into a folder. On a machine without NVRTC, which has the folder's files
+/// in `zkml-gpu/cuda` of its user's folder for caches, they are found and used. Needs no device and no driver.
+///
+/// # Errors
+/// [`Error::NoDevice`] where there is no NVRTC, or it refuses.
+#[cfg(feature = "cuda")]
+pub fn compile_cuda_kernels(capability: (i32, i32), folder: &Path) -> Result<(), Error> {
+    let compiled = load_cuda().and_then(|()| cuda::compile_all(capability, folder));
+    compiled.map_err(|reason| Error::NoDevice { name: "cuda".to_owned(), reason })
+}
+
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_devices() -> Vec<Device> {
+    let found = match load_cuda().and_then(|()| cuda::devices()) {
         Ok(found) if found.is_empty() => return vec![nothing("cuda", "the NVIDIA driver finds no device")],
         Ok(found) => found,
         Err(reason) => return vec![nothing("cuda", &reason)],

@@ -13,6 +13,9 @@ pub(crate) enum BenchCommand {
     Prove(BenchProveOptions),
     /// Every operation of the back ends, beside halo2-axiom's, halo2curves' and ark-bn254's own
     Ops(BenchOpsOptions),
+    /// What a CUDA device does in a second: products, multiplications, additions of points, copies
+    #[cfg(feature = "cuda")]
+    Rates(BenchRatesOptions),
     /// Measures one model on one back end for `bench prove`, which speaks to it
     #[command(hide = true)]
     Worker,
@@ -93,6 +96,17 @@ pub(crate) struct BenchOpsOptions {
     pub(crate) table_budget: u64,
     #[command(flatten)]
     pub(crate) output: Output,
+}
+
+#[cfg(feature = "cuda")]
+#[derive(Debug, Args)]
+pub(crate) struct BenchRatesOptions {
+    /// Devices, separated by commas: cuda[:N]; without it, all that are present
+    #[arg(long, value_name = "LIST", value_parser = backends)]
+    pub(crate) backend: Option<Backends>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Back ends, each once.

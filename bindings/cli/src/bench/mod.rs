@@ -20,6 +20,7 @@
 //! | the stock prover, and inference in floating point | `stock.rs`, `float.rs` |
 //! | networks that others publish figures of | `suite.rs`, `onnx.rs` |
 //! | the JSON object, and a comparison with an older one | `record.rs`, `compare.rs` |
+//! | what a CUDA device does in a second | `rates.rs` |
 //! | tables | `ops_table.rs`, `prove_table.rs` |
 //! | the page with plots | `page/` |
 
@@ -35,6 +36,8 @@ mod page;
 mod process;
 mod prove;
 mod prove_table;
+#[cfg(feature = "cuda")]
+mod rates;
 mod record;
 mod statistics;
 mod steps;
@@ -51,6 +54,8 @@ pub(crate) fn bench(command: &BenchCommand) -> anyhow::Result<u8> {
     match command {
         BenchCommand::Prove(options) => prove::prove(options),
         BenchCommand::Ops(options) => ops::ops(options),
+        #[cfg(feature = "cuda")]
+        BenchCommand::Rates(options) => rates::rates(options),
         BenchCommand::Worker => worker::worker(),
     }
 }
