@@ -41,7 +41,9 @@ fn text(device: &Device) -> String {
         let _ = writeln!(text, "         vectors of {buffer} MiB, {binding} MiB at a time");
     }
     if let Some(reason) = &device.reason {
-        let _ = writeln!(text, "         {}", report::terminal_safe(reason));
+        for line in reason.lines() {
+            let _ = writeln!(text, "         {}", report::terminal_safe(line));
+        }
     }
     text
 }

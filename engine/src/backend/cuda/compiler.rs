@@ -55,8 +55,8 @@ impl Compiler {
         if let Some(code) = read(&file) {
             return Ok(code);
         }
-        // Processes that want the same code wait for the first of them. Where that cannot be, several compile it.
-        let lock = lock(folder, &file.with_extension("lock"));
+        // Processes that want the same code wait for the first of them, which writes it. Where that cannot be, several compile it.
+        let lock = lock(folder);
         if let Err(failed) = &lock {
             tracing::warn!("compiled kernels are not kept in {}: {failed}", folder.display());
             return self.compile(source);
@@ -122,10 +122,10 @@ unsafe fn log(program: sys::nvrtcProgram) -> String {
     format!("\n{}", String::from_utf8_lossy(&bytes).trim_end())
 }
 
-/// Waits for whoever else holds the lock. It is held until the file is dropped.
-fn lock(folder: &Path, file: &Path) -> std::io::Result<File> {
+/// Waits for whoever else compiles into the folder. The lock is held until the file is dropped.
+fn lock(folder: &Path) -> std::io::Result<File> {
     fs::create_dir_all(folder)?;
-    let lock = File::create(file)?;
+    let lock = File::create(folder.join("lock"))?;
     lock.lock()?;
     Ok(lock)
 }
