@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
 
-pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions};
+pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]

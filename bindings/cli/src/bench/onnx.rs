@@ -33,7 +33,8 @@ impl Shapes<'_> {
         for &(channels, side) in self.convolutions {
             builder.convolution([channels, shape[0]], side);
             // No padding, then halves.
-            shape = vec![channels, (shape[1] - side + 1) / 2, (shape[2] - side + 1) / 2];
+            let halved = |size: usize| (size + 1 - side) >> 1;
+            shape = vec![channels, halved(shape[1]), halved(shape[2])];
         }
         if shape.len() > 1 {
             builder.node("Flatten", &[], vec![]);
