@@ -32,9 +32,11 @@ impl Shapes<'_> {
         let mut shape = self.input.to_vec();
         for &(channels, side) in self.convolutions {
             builder.convolution([channels, shape[0]], side);
-            // No padding, then halves.
-            let halved = |size: usize| (size + 1 - side) >> 1;
-            shape = vec![channels, halved(shape[1]), halved(shape[2])];
+            let pooled = |size: usize| {
+                let convolved = size - side + 1;
+                convolved / 2
+            };
+            shape = vec![channels, pooled(shape[1]), pooled(shape[2])];
         }
         if shape.len() > 1 {
             builder.node("Flatten", &[], vec![]);
