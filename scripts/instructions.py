@@ -17,14 +17,16 @@ import re
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "benches/instructions.json"
 # More than this part above the baseline is a regression. Hash tables are seeded at random, which is worth far less.
 TOLERANCE = 0.10
-# The function of benches/benches/instructions.rs in which counters are on.
-COUNTED = "instructions::counted"
+ENVIRONMENT = {**os.environ, "ZKML_CPU": "portable", "RAYON_NUM_THREADS": "1"}
+# The function of benches/benches/instructions.rs in which counters are on, with whatever the compiler makes of its name.
+COUNTED = "*instructions*counted*"
 
 
 def run(command, **options):
@@ -45,19 +47,22 @@ def build(cargo):
 
 
 def count(program):
-    """Instructions by name of the work, in its order."""
-    environment = {**os.environ, "ZKML_CPU": "portable", "RAYON_NUM_THREADS": "1"}
+    """Instructions by name of the work, in its order: a process for each, as many at a time as there are processors."""
+    names = run([program], env=ENVIRONMENT).split()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(names, pool.map(lambda name: count_one(program, name), names)))
+
+
+def count_one(program, name):
     with tempfile.TemporaryDirectory(prefix="instructions-") as folder:
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", "--collect-atstart=no"]
-        # Counters are on inside the function, and written and set to zero when it is left.
-        command += [f"--toggle-collect=*{COUNTED}*", f"--dump-after=*{COUNTED}*", "--combine-dumps=no", program]
-        names = run(command, env=environment, stderr=subprocess.DEVNULL).split()
-        parts = sorted(Path(folder).glob("out.*"), key=lambda path: int(path.suffix[1:]))
-        totals = [int(re.search(r"^(?:totals|summary): (\d+)", path.read_text(), re.MULTILINE)[1]) for path in parts]
-    counts = [total for total in totals if total]
-    if len(counts) != len(names) or not names:
-        sys.exit(f"error: {len(names)} pieces of work, but {len(counts)} counts: is {COUNTED} still a function of its own?")
-    return dict(zip(names, counts))
+        out = Path(folder) / "out"
+        # Counters are on inside the function only.
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", f"--toggle-collect={COUNTED}", program, name]
+        run(command, env=ENVIRONMENT, stderr=subprocess.DEVNULL)
+        total = int(re.search(r"^totals: (\d+)", out.read_text(), re.MULTILINE)[1])
+    if not total:
+        sys.exit(f"error: nothing was counted for {name}: is there still one function {COUNTED}?")
+    return total
 
 
 def compare(old, new):

@@ -147,6 +147,9 @@ def plot(path, rows, scaled, threads, serial):
         for (row, _), median in zip(chosen, medians):
             axis.annotate(f"k={row['k']}", (row["size"], median), textcoords="offset points", xytext=(4, 4), fontsize=7)
         axis.set(title=name, xlabel={"rows": "image side"}.get(name, name), xscale="log", yscale="log")
+        axis.minorticks_off()
+        axis.set_xticks(sizes, sizes)
+        axis.set_yticks(medians, [f"{median:.0f}" for median in medians])
     axes[0].set_ylabel("CPU ms of a proof")
     count = [row["threads"] for row in threads]
     axes[-1].plot(count, [row["prove_ms"]["median"] for row in threads], "o", label="measured")

@@ -9,7 +9,7 @@ use zkml_gpu::{BackendChoice, WeightMode};
 
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchRatesOptions;
-pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions};
+pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]

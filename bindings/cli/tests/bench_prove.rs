@@ -161,9 +161,9 @@ fn wrong_arguments_are_refused_with_a_hint() {
 
 #[test]
 fn what_a_model_lacks_is_told_once_and_with_its_code() {
-    let refused = repository("tests/models/ops/refused");
-    let softmax = std::fs::read_dir(refused).expect("models").flatten().map(|entry| entry.path());
-    let model = softmax.filter(|path| path.extension().is_some_and(|end| end == "onnx")).min().expect("a model");
+    let folder = repository("tests/models/ops/refused");
+    let files = std::fs::read_dir(folder).expect("models").flatten().map(|entry| entry.path());
+    let model = files.filter(|path| path.extension().is_some_and(|end| end == "onnx")).min().expect("a model");
     let model = model.to_str().expect("a path of text");
     let alone = run(&["prove", model, &gemm("json")]);
     let output = run(&["bench", "prove", model, "--backend", "cpu"]);

@@ -42,7 +42,9 @@ fn report(scratch: &Scratch, arguments: &[&str]) -> String {
 
 /// What stands between the beginning of the element with this name and its end.
 fn element<'a>(page: &'a str, kind: &str, id: &str) -> &'a str {
-    let start = page.find(&format!("<{kind} id=\"{id}\"")).unwrap_or_else(|| panic!("no {kind} {id}: {page}"));
+    let found = page.find(&format!("<{kind} id=\"{id}\""));
+    assert!(found.is_some(), "no {kind} {id}: {page}");
+    let start = found.unwrap_or_default();
     let end = page[start..].find(&format!("</{kind}>")).expect("the element ends");
     &page[start..start + end]
 }

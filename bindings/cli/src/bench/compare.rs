@@ -86,15 +86,6 @@ impl Comparison {
     }
 }
 
-/// A record, with a comparison where one was asked for: what `--json` prints.
-#[derive(Debug, Serialize)]
-pub(super) struct Compared<'a, R> {
-    #[serde(flatten)]
-    pub(super) record: &'a R,
-    /// Null where none was asked for.
-    pub(super) comparison: Option<&'a Comparison>,
-}
-
 /// The changes as a table.
 pub(super) fn text(comparison: &Comparison) -> String {
     let mut text = terminal_safe(&format!("compared with {}", comparison.with));
@@ -117,12 +108,16 @@ pub(super) fn text(comparison: &Comparison) -> String {
 
 fn change(old: &Measured, new: &Measured) -> Change {
     let ratio = new.ms.median / old.ms.median;
-    let verdict = match () {
-        () if old.same != new.same => Verdict::NotComparable,
-        () if (ratio - 1.0).abs() < NOTABLE => Verdict::Same,
-        () if new.ms.upper_quartile < old.ms.lower_quartile => Verdict::Faster,
-        () if new.ms.lower_quartile > old.ms.upper_quartile => Verdict::Slower,
-        () => Verdict::Same,
+    let verdict = if old.same != new.same {
+        Verdict::NotComparable
+    } else if (ratio - 1.0).abs() < NOTABLE {
+        Verdict::Same
+    } else if new.ms.upper_quartile < old.ms.lower_quartile {
+        Verdict::Faster
+    } else if new.ms.lower_quartile > old.ms.upper_quartile {
+        Verdict::Slower
+    } else {
+        Verdict::Same
     };
     Change { name: new.name.clone(), old_ms: old.ms.median, new_ms: new.ms.median, ratio, verdict }
 }

@@ -19,7 +19,7 @@
 //! | time by protocol step | `steps.rs` |
 //! | the stock prover, and inference in floating point | `stock.rs`, `float.rs` |
 //! | networks that others publish figures of | `suite.rs`, `onnx.rs` |
-//! | the JSON object, and a comparison with an older one | `record.rs`, `compare.rs` |
+//! | the JSON object, a comparison with an older one, and where both go | `record.rs`, `compare.rs`, `output.rs` |
 //! | what a CUDA device does in a second | `rates.rs` |
 //! | tables | `ops_table.rs`, `prove_table.rs` |
 //! | the page with plots | `page/` |
@@ -32,6 +32,7 @@ mod halo2;
 mod onnx;
 mod ops;
 mod ops_table;
+mod output;
 mod page;
 mod process;
 mod prove;

@@ -32,8 +32,11 @@ impl Shapes<'_> {
         let mut shape = self.input.to_vec();
         for &(channels, side) in self.convolutions {
             builder.convolution([channels, shape[0]], side);
-            // No padding, then halves.
-            shape = vec![channels, (shape[1] - side + 1) / 2, (shape[2] - side + 1) / 2];
+            let pooled = |size: usize| {
+                let convolved = size - side + 1;
+                convolved / 2
+            };
+            shape = vec![channels, pooled(shape[1]), pooled(shape[2])];
         }
         if shape.len() > 1 {
             builder.node("Flatten", &[], vec![]);

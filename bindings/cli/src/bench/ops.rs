@@ -1,7 +1,5 @@
 //! `zkml-gpu bench ops`.
 
-use std::path::Path;
-
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use indicatif::ProgressBar;
 use zkml_gpu::engine::BackendError;
@@ -9,15 +7,15 @@ use zkml_gpu::engine::backend::{Backend, Cpu};
 use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{COLUMNS, Fixture, Inputs, Operation, Outcome, Points};
 use zkml_gpu::engine::prover::ProverError;
-use zkml_gpu::{Error, OnBackend, available_bytes, write_whole};
+use zkml_gpu::{Error, OnBackend, available_bytes};
 
-use super::compare::{Compared, Comparison, Measured, check as check_record, read};
+use super::output::{Record, old, publish};
 use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
 use super::timing::{Peer, in_turns};
-use super::{ark, curves, halo2, ops_table, page};
+use super::{ark, curves, halo2};
 use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
-use crate::{progress, report};
+use crate::progress;
 
 /// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of ours and of a
 /// peer, and those on the host.
@@ -25,17 +23,14 @@ const BATCHES: u64 = 7;
 /// Bytes of a scalar.
 const SCALAR_BYTES: u64 = 32;
 
-/// The kind of its records.
-const BENCH: &str = "ops";
-
 pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     let choices = Backends::or_present(options.backend.as_ref())?;
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
-    let old = options.output.compare.as_deref().map(read_old).transpose()?;
+    let old = old::<OpsRecord>(&options.output)?;
     start_threads(options.threads)?;
     let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
     let mut record = OpsRecord {
-        setting: Setting::here(BENCH),
+        setting: Setting::here(OpsRecord::BENCH),
         rows: Vec::new(),
         backends: Vec::new(),
         tables: Vec::new(),
@@ -46,35 +41,8 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
         choice.run(Measure { name: choice.to_string(), options, record: &mut record, bar: &bar })?;
     }
     bar.finish_and_clear();
-    let comparison = old.zip(options.output.compare.as_deref()).map(|(old, path)| {
-        Comparison::new(path, (&old.setting, measured(&old.rows)), (&record.setting, measured(&record.rows)))
-    });
-    if let Some(path) = &options.output.report {
-        write_whole(path, page::ops(&record, comparison.as_ref()).as_bytes())?;
-    }
-    if options.output.json {
-        report::print_json(&Compared { record: &record, comparison: comparison.as_ref() })?
-    } else {
-        report::print(&ops_table::text(&record, comparison.as_ref()))?
-    }
+    publish(&options.output, &record, old.as_ref())?;
     Ok(0)
-}
-
-fn read_old(path: &Path) -> Result<OpsRecord, Error> {
-    let old: OpsRecord = read(path, BENCH)?;
-    check_record(path, &measured(&old.rows))?;
-    Ok(old)
-}
-
-/// Ours, once for each operation however many peers it has.
-fn measured(rows: &[OpsRow]) -> Vec<Measured> {
-    let mut measured: Vec<Measured> = Vec::new();
-    for row in rows {
-        if measured.last().is_none_or(|last| last.name != row.name()) {
-            measured.push(Measured { name: row.name(), same: row.elements.to_string(), ms: row.spread });
-        }
-    }
-    measured
 }
 
 /// Measures every operation at every size.

@@ -63,12 +63,11 @@ impl Process {
     }
 
     fn ask(&mut self, request: &str) -> anyhow::Result<Answer> {
-        let sent = self.requests.as_mut().map(|pipe| writeln!(pipe, "{request}").and_then(|()| pipe.flush()));
-        match sent {
-            Some(Ok(())) => self.answer(),
-            // It has gone: why is in its last words, or in how it ended.
-            Some(Err(_)) | None => self.answer(),
+        if let Some(pipe) = self.requests.as_mut() {
+            // A worker that has gone says why in its last line, or in how it ended.
+            let _ = writeln!(pipe, "{request}").and_then(|()| pipe.flush());
         }
+        self.answer()
     }
 
     fn answer(&mut self) -> anyhow::Result<Answer> {

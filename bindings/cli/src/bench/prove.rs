@@ -4,25 +4,22 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use zkml_gpu::{BackendChoice, Costs, Error, read_costs, write_whole};
+use zkml_gpu::{BackendChoice, Costs, Error, read_costs};
 
-use super::compare::{Compared, Comparison, Measured, check, read};
+use super::output::{Record, old, publish};
 use super::process::Process;
 use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
 use super::worker::{Job, Proven, ProverName, Ready, Usage};
-use super::{page, prove_table, stock, suite};
+use super::{stock, suite};
 use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
 use crate::compile::start_threads;
-use crate::{progress, report};
-
-/// The kind of its records.
-const BENCH: &str = "prove";
+use crate::progress;
 
 pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     let backends = Backends::or_present(options.backend.as_ref())?;
     check_options(options)?;
-    let old = options.output.compare.as_deref().map(read_old).transpose()?;
+    let old = old::<ProveRecord>(&options.output)?;
     start_threads(options.threads)?;
     let provers: Vec<ProverName> = backends
         .iter()
@@ -32,8 +29,12 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     // The networks of the suite go away with the folder.
     let folder = tempfile::tempdir().context("a folder for the networks of the suite")?;
     let subjects = subjects(options, folder.path())?;
-    let mut record =
-        ProveRecord { setting: Setting::here(BENCH), seed: options.seed, warm_ups: options.warm_ups, rows: Vec::new() };
+    let mut record = ProveRecord {
+        setting: Setting::here(ProveRecord::BENCH),
+        seed: options.seed,
+        warm_ups: options.warm_ups,
+        rows: Vec::new(),
+    };
     let race = Race { options, provers: &provers, costs: costs(options, &backends)? };
     let proofs = subjects.len() * provers.len() * usize::from(options.warm_ups + options.runs);
     let bar = progress::counted(proofs as u64);
@@ -41,17 +42,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
         record.rows.extend(race.run(subject, &bar)?);
     }
     bar.finish_and_clear();
-    let comparison = old.zip(options.output.compare.as_deref()).map(|(old, path)| {
-        Comparison::new(path, (&old.setting, measured(&old.rows)), (&record.setting, measured(&record.rows)))
-    });
-    if let Some(path) = &options.output.report {
-        write_whole(path, page::prove(&record, comparison.as_ref()).as_bytes())?;
-    }
-    if options.output.json {
-        report::print_json(&Compared { record: &record, comparison: comparison.as_ref() })?
-    } else {
-        report::print(&prove_table::text(&record, comparison.as_ref()))?
-    }
+    publish(&options.output, &record, old.as_ref())?;
     Ok(0)
 }
 
@@ -70,12 +61,6 @@ fn check_options(options: &BenchProveOptions) -> Result<(), Error> {
         );
     }
     Ok(())
-}
-
-fn read_old(path: &Path) -> Result<ProveRecord, Error> {
-    let old: ProveRecord = read(path, BENCH)?;
-    check(path, &measured(&old.rows))?;
-    Ok(old)
 }
 
 /// One choice of prices for all back ends, so that all prove the same circuit.
@@ -233,15 +218,6 @@ fn check_same(rows: &[ProveRow]) -> Result<(), Error> {
 
 fn different(model: &str, [one, two]: [&str; 2], [first, second]: [&str; 2]) -> Error {
     Error::Internal(format!("{model}: {one} and {two} differ for equal seeds, {first} and {second}"))
-}
-
-fn measured(rows: &[ProveRow]) -> Vec<Measured> {
-    let same = |row: &ProveRow| {
-        let circuit = &row.circuit;
-        let sizes = [circuit.k as usize, circuit.advice_columns, circuit.fixed_columns, circuit.lookups, circuit.macs];
-        format!("{} {sizes:?}", circuit.weights)
-    };
-    rows.iter().map(|row| Measured { name: row.name(), same: same(row), ms: row.prove_ms }).collect()
 }
 
 #[cfg(test)]

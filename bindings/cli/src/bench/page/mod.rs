@@ -145,9 +145,9 @@ fn setting(setting: &Setting, title: &str) -> String {
         let _ = write!(text, "<dt>{name}</dt><dd>{}</dd>", Escaped(&value));
     }
     // The script writes it as a date of the reader's time zone.
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<dt>started</dt><dd><time data-unix=\"{0}\">{0} s after 1970</time></dd></dl>\n",
+        "<dt>started</dt><dd><time data-unix=\"{0}\">{0} s after 1970</time></dd></dl>",
         setting.started_unix_s
     );
     if setting.unoptimised {
