@@ -5,7 +5,7 @@
 #   scripts/gpu-check.sh [FOLDER]             runs all steps and writes report.json, report.md and logs (default: gpu-check)
 #
 # Out of an unpacked bundle the second form needs a driver and nothing else. A step that the machine refuses is reported, and the rest goes on; the
-# status is 1 if any step failed.
+# status is 1 if any step failed. GPU_CHECK_SECONDS bounds every step.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 
@@ -51,6 +51,7 @@ bundle() {
 step() {
     local name=$1 limit=$2 status=0 start=$SECONDS
     shift 2
+    if [ "$limit" -gt "${GPU_CHECK_SECONDS:-$limit}" ]; then limit=$GPU_CHECK_SECONDS; fi
     echo "== $name" >&2
     timeout "$limit" "$@" >"$out/$name.out" 2>"$out/$name.err" || status=$?
     local state=passed
