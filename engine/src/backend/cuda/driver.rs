@@ -145,22 +145,16 @@ impl Context {
         // SAFETY: the device is one that the driver has just named; what is retained is released on drop, or here on failure.
         let context = unsafe { result::primary_ctx::retain(device) }?;
         let opened = || -> Outcome<Self> {
-            // SAFETY: the context was just retained, and the device is its own.
-            let (stream, pool) = unsafe {
-                result::ctx::set_current(context)?;
-                (
-                    result::stream::create(result::stream::StreamKind::NonBlocking)?,
-                    result::device::get_default_mem_pool(device)?,
-                )
-            };
-            let opened = Self { device, context, stream, pool };
             // Freed memory stays in the pool until it is trimmed.
             let mut threshold = u64::MAX;
-            // SAFETY: the attribute is an unsigned number of 64 bits.
-            unsafe {
-                result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut threshold).cast())
-            }?;
-            Ok(opened)
+            // SAFETY: the context was just retained, and the device is its own; the attribute is an unsigned number of 64 bits.
+            let (pool, stream) = unsafe {
+                result::ctx::set_current(context)?;
+                let pool = result::device::get_default_mem_pool(device)?;
+                result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut threshold).cast())?;
+                (pool, result::stream::create(result::stream::StreamKind::NonBlocking)?)
+            };
+            Ok(Self { device, context, stream, pool })
         };
         opened().inspect_err(|_| {
             // SAFETY: the context was retained above; nothing of it is left in use. A failure leaves it to the process's end.
