@@ -7,11 +7,11 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
 use zkml_gpu::engine::BackendError;
-use zkml_gpu::engine::backend::Backend;
+use zkml_gpu::engine::backend::Any;
 use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{Fixture, Operation, Points};
 use zkml_gpu::engine::prover::ProverError;
-use zkml_gpu::{BackendChoice, Error, OnBackend};
+use zkml_gpu::{BackendChoice, Error};
 use zkml_gpu_benches::is_test;
 
 const LOG_SIZES: [u32; 2] = [12, 14];
@@ -20,23 +20,15 @@ const TEST_LOG_SIZES: [u32; 1] = [6];
 const TABLE_BUDGET_BYTES: usize = 128 << 20;
 
 /// All operations on one back end.
-struct Operations<'a> {
-    criterion: &'a mut Criterion,
-    name: &'a str,
-}
-
-impl OnBackend for Operations<'_> {
-    type Output = ();
-
-    fn run<B: Backend + 'static>(self, backend: B) -> Result<(), Error> {
-        for log_n in if is_test() { &TEST_LOG_SIZES[..] } else { &LOG_SIZES } {
-            size(self.criterion, self.name, &backend, *log_n).map_err(ProverError::Backend)?;
-        }
-        Ok(())
+fn measure(criterion: &mut Criterion, choice: &BackendChoice) -> Result<(), Error> {
+    let (name, backend) = (choice.name()?, choice.open()?);
+    for log_n in if is_test() { &TEST_LOG_SIZES[..] } else { &LOG_SIZES } {
+        size(criterion, &name, &backend, *log_n).map_err(ProverError::Backend)?;
     }
+    Ok(())
 }
 
-fn size<B: Backend>(criterion: &mut Criterion, name: &str, backend: &B, log_n: u32) -> Result<(), BackendError> {
+fn size(criterion: &mut Criterion, name: &str, backend: &Any, log_n: u32) -> Result<(), BackendError> {
     let points = distinct_points(1 << log_n);
     let fixture = Fixture::new(backend, Some(Points { points: &points, table_budget_bytes: TABLE_BUDGET_BYTES }))?;
     for operation in Operation::ALL {
@@ -53,7 +45,7 @@ fn size<B: Backend>(criterion: &mut Criterion, name: &str, backend: &B, log_n: u
 
 fn operations(criterion: &mut Criterion) {
     for choice in BackendChoice::present() {
-        let outcome = choice.name().and_then(|name| choice.run(Operations { criterion: &mut *criterion, name: &name }));
+        let outcome = measure(criterion, &choice);
         assert!(outcome.is_ok(), "{choice}: {outcome:?}");
     }
 }

@@ -6,7 +6,7 @@ use halo2_proofs::{
     plonk::{Circuit, ConstraintSystem, Error},
 };
 use halo2curves::bn256::Fr;
-use zkml_gpu_engine::prover::Derived;
+use zkml_gpu_engine::prover::{Derived, Rule};
 
 use crate::{
     chips::{self, NetworkConfig},
@@ -30,14 +30,17 @@ pub struct Witness<'a> {
     pub first: &'a FirstPhase,
     /// The instance columns.
     pub instances: &'a [Vec<Fr>],
-    /// Whether the prover computes the last phase by itself, from [`derived_columns`].
+    /// Whether the prover computes the folded weights and the last phase by itself, from [`derived_columns`].
     pub derived: bool,
 }
 
-/// The columns of the last phase (accumulators, lookup helpers, the grand sum), and how they follow from those before: for a prover whose
-/// columns are on a device.
-pub fn derived_columns(layout: &Layout) -> Vec<Derived> {
-    chips::configure(&mut ConstraintSystem::default(), layout.architecture.clone()).derived
+/// The folded weights, where these are a column, and the columns of the last phase (accumulators, lookup helpers, the grand sum), and how
+/// they follow from the weights and from columns before: for a prover whose columns are on a device.
+pub fn derived_columns(layout: &Layout, bank: &Bank) -> Vec<Derived> {
+    let folded = layout.architecture.folded_weights();
+    let folded = folded.map(|column| Derived { column, rule: Rule::Fold(bank.to_fold()) });
+    let last = chips::configure(&mut ConstraintSystem::default(), layout.architecture.clone()).derived;
+    folded.into_iter().chain(last).collect()
 }
 
 /// A network as a circuit: without a witness for key generation, with one for proving.
@@ -107,8 +110,8 @@ impl NetworkCircuit<'_> {
             return Ok(());
         }
         let Some(s) = known(region.get_challenge(config.challenges.s)) else { return Ok(()) };
-        let second = SecondPhase::new(layout, witness.graph, witness.execution, witness.bank, s);
-        if let Some(folded) = a.folded_weights() {
+        let second = SecondPhase::new(witness, layout, s);
+        if let Some(folded) = a.folded_weights().filter(|_| !witness.derived) {
             self.assign_column(config, folded, second.folded.iter().copied(), region);
         }
         self.assign_columns(config, a.garbage(0), &second.garbage, region);

@@ -107,7 +107,7 @@ impl<'a> Job<'a> {
             bank: &self.keys.model.bank,
             first: self.first,
             instances: &instances,
-            derived: prover.derives(self.layout.architecture.sum()),
+            derived: self.is_derived(prover),
         };
         let circuit = change(NetworkCircuit::proving(self.layout, witness));
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
@@ -122,6 +122,13 @@ impl<'a> Job<'a> {
             self.link(folded, &output, &mut rng, &mut transcript)?;
         }
         Ok(transcript.finalize())
+    }
+
+    /// Whether the prover computes what [`derived_columns`](crate::circuit::derived_columns) lists.
+    fn is_derived<B: Backend>(&self, prover: &Prover<B>) -> bool {
+        let architecture = &self.layout.architecture;
+        let folded = architecture.folded_weights().is_none_or(|folded| prover.derives(folded));
+        folded && prover.derives(architecture.sum())
     }
 
     /// Ties the folded weights, an advice column, to the model commitment.

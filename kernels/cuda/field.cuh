@@ -44,44 +44,26 @@ inline u64 add_wide_products(u64 (&sum)[5], Element a, u64 b) {
 }
 #endif
 
+// A constant, by its words.
+template <u32 word(int)> DEVICE Element constant() {
+    Element value;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        value.limbs[i] = word(i);
+    }
+    return value;
+}
+
 template <class F> struct Field {
     static DEVICE Element zero() { return words_zero(); }
 
-    static DEVICE Element one() {
-        Element value;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            value.limbs[i] = F::one(i);
-        }
-        return value;
-    }
+    static DEVICE Element one() { return constant<F::one>(); }
 
-    static DEVICE Element modulus() {
-        Element value;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            value.limbs[i] = F::modulus(i);
-        }
-        return value;
-    }
+    static DEVICE Element modulus() { return constant<F::modulus>(); }
 
-    static DEVICE Element doubled_modulus() {
-        Element value;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            value.limbs[i] = F::doubled_modulus(i);
-        }
-        return value;
-    }
+    static DEVICE Element doubled_modulus() { return constant<F::doubled_modulus>(); }
 
-    static DEVICE Element r_squared() {
-        Element value;
-#pragma unroll
-        for (int i = 0; i < 8; i++) {
-            value.limbs[i] = F::r_squared(i);
-        }
-        return value;
-    }
+    static DEVICE Element r_squared() { return constant<F::r_squared>(); }
 
     // a for a < bound, else a - bound.
     static DEVICE Element subtract_once(Element a, Element bound) {

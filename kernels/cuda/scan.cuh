@@ -76,26 +76,26 @@ struct InOrder {
     template <class Source> static DEVICE u32 place(const Source &, u32 row) { return row; }
 };
 
-// out + input
-struct Sum : InOrder {
+// Elements from one vector.
+struct Elements : InOrder {
     typedef Element Item;
     typedef Element State;
     typedef const Element *Source;
-    static DEVICE Item identity() { return fr_zero(); }
-    static DEVICE Item combine(Item a, Item b) { return fr_add(a, b); }
-    static DEVICE State step(State state, Item item) { return fr_add(state, item); }
     static DEVICE Item load(const Source &source, u32 row) { return source[row]; }
 };
 
+// out + input
+struct Sum : Elements {
+    static DEVICE Item identity() { return fr_zero(); }
+    static DEVICE Item combine(Item a, Item b) { return fr_add(a, b); }
+    static DEVICE State step(State state, Item item) { return fr_add(state, item); }
+};
+
 // out·input
-struct Product : InOrder {
-    typedef Element Item;
-    typedef Element State;
-    typedef const Element *Source;
+struct Product : Elements {
     static DEVICE Item identity() { return fr_one(); }
     static DEVICE Item combine(Item a, Item b) { return fr_mul(a, b); }
     static DEVICE State step(State state, Item item) { return fr_mul(state, item); }
-    static DEVICE Item load(const Source &source, u32 row) { return source[row]; }
 };
 
 // out·input, where zeros count as ones

@@ -13,36 +13,11 @@
 //! ```
 
 use crate::field::{Montgomery, Words, split};
+use crate::modules::modules;
 use std::fmt::Write;
 
-/// Declares the kernel files: the name, the file under `cuda/`, and the modules whose functions it calls.
-macro_rules! modules {
-    ($($(#[$doc:meta])* $name:ident = $file:literal requires [$($required:ident),*],)*) => {
-        /// A file of kernels, or of functions that kernels share.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Module { $($(#[$doc])* $name,)* }
-
-        impl Module {
-            /// All modules.
-            pub const ALL: &[Module] = &[$(Module::$name),*];
-
-            /// The file's name.
-            pub const fn file(self) -> &'static str {
-                match self { $(Module::$name => $file,)* }
-            }
-
-            const fn text(self) -> &'static str {
-                match self { $(Module::$name => include_str!(concat!("../cuda/", $file)),)* }
-            }
-
-            const fn requires(self) -> &'static [Module] {
-                match self { $(Module::$name => &[$(Module::$required),*],)* }
-            }
-        }
-    };
-}
-
 modules! {
+    "cuda":
     /// Arithmetic row by row, linear combinations, powers.
     Elementwise = "elementwise.cuh" requires [],
     /// Running sums, products and affine maps.
@@ -96,20 +71,9 @@ pub fn source(modules: &[Module]) -> String {
     text.push_str(include_str!("../cuda/field.cuh"));
     let mut written = Vec::new();
     for module in modules {
-        append(*module, &mut written, &mut text);
+        module.append(&mut written, &mut text);
     }
     text
-}
-
-fn append(module: Module, written: &mut Vec<Module>, text: &mut String) {
-    if written.contains(&module) {
-        return;
-    }
-    written.push(module);
-    for required in module.requires() {
-        append(*required, written, text);
-    }
-    text.push_str(module.text());
 }
 
 /// A field's constants, and the type by which `field.cuh` finds them.

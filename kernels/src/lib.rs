@@ -14,4 +14,5 @@
 
 pub mod cuda;
 pub mod field;
+mod modules;
 pub mod wgsl;

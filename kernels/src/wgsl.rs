@@ -12,6 +12,7 @@
 //! ```
 
 use crate::field::{Montgomery, Words, split};
+use crate::modules::modules;
 use std::fmt::Write;
 
 /// How products of words are formed.
@@ -23,39 +24,8 @@ pub enum Arithmetic {
     Int32,
 }
 
-/// Declares the kernel files: the name, the files under `wgsl/`, and the modules whose functions they call.
-macro_rules! modules {
-    ($($(#[$doc:meta])* $name:ident = $file:literal $(with $algorithm:literal)? requires [$($required:ident),*],)*) => {
-        /// A file of kernels, or of functions that kernels share.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Module { $($(#[$doc])* $name,)* }
-
-        impl Module {
-            /// All modules.
-            pub const ALL: &[Module] = &[$(Module::$name),*];
-
-            /// The file's name.
-            pub const fn file(self) -> &'static str {
-                match self { $(Module::$name => $file,)* }
-            }
-
-            const fn text(self) -> &'static str {
-                match self {
-                    $(Module::$name => concat!(
-                        include_str!(concat!("../wgsl/", $file)),
-                        $(include_str!(concat!("../wgsl/", $algorithm)),)?
-                    ),)*
-                }
-            }
-
-            const fn requires(self) -> &'static [Module] {
-                match self { $(Module::$name => &[$(Module::$required),*],)* }
-            }
-        }
-    };
-}
-
 modules! {
+    "wgsl":
     /// The number of a workgroup.
     Grid = "grid.wgsl" requires [],
     /// The order of integers.
@@ -63,19 +33,19 @@ modules! {
     /// Arithmetic row by row, linear combinations, powers.
     Elementwise = "elementwise.wgsl" requires [Grid],
     /// Running sums.
-    ScanSum = "scan_sum.wgsl" with "scan.wgsl" requires [Grid],
+    ScanSum = "scan_sum.wgsl" with ["scan.wgsl"] requires [Grid],
     /// Running products.
-    ScanProduct = "scan_product.wgsl" with "scan.wgsl" requires [Grid],
+    ScanProduct = "scan_product.wgsl" with ["product.wgsl", "scan.wgsl"] requires [Grid],
     /// Running products in which zeros do not count.
-    ScanNonzero = "scan_nonzero.wgsl" with "scan.wgsl" requires [Grid],
+    ScanNonzero = "scan_nonzero.wgsl" with ["product.wgsl", "scan.wgsl"] requires [Grid],
     /// Running sums of words.
-    ScanCount = "scan_count.wgsl" with "scan.wgsl" requires [Grid],
+    ScanCount = "scan_count.wgsl" with ["scan.wgsl"] requires [Grid],
     /// Affine maps, their composition and application.
     Affine = "affine.wgsl" requires [],
     /// Running affine maps, from vectors of factors and terms.
-    ScanAffine = "scan_affine.wgsl" with "scan.wgsl" requires [Grid, Affine],
+    ScanAffine = "scan_affine.wgsl" with ["scan.wgsl"] requires [Grid, Affine],
     /// Running affine maps, from pairs of factor and term.
-    ScanMaps = "scan_maps.wgsl" with "scan.wgsl" requires [Grid, Affine],
+    ScanMaps = "scan_maps.wgsl" with ["scan.wgsl"] requires [Grid, Affine],
     /// Division by a linear polynomial.
     Divide = "divide.wgsl" requires [Grid, Affine],
     /// Batch inversion.
@@ -92,6 +62,8 @@ modules! {
     Quotient = "quotient.wgsl" requires [Grid],
     /// Expression programs by interpretation.
     QuotientInterpreter = "quotient_interpreter.wgsl" requires [Quotient],
+    /// Sums of products with small integers.
+    Fold = "fold.wgsl" requires [Grid],
     /// Points of the curve.
     Curve = "curve.wgsl" requires [],
     /// Scalars to digits, digits to entries sorted by bucket.
@@ -126,20 +98,9 @@ pub fn source(arithmetic: Arithmetic, modules: &[Module]) -> String {
     }
     let mut written = Vec::new();
     for module in modules {
-        append(*module, &mut written, &mut text);
+        module.append(&mut written, &mut text);
     }
     text
-}
-
-fn append(module: Module, written: &mut Vec<Module>, text: &mut String) {
-    if written.contains(&module) {
-        return;
-    }
-    written.push(module);
-    for required in module.requires() {
-        append(*required, written, text);
-    }
-    text.push_str(module.text());
 }
 
 /// A template for one field.

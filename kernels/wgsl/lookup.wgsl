@@ -34,7 +34,7 @@ fn is_found(key: Element) -> bool {
             high = middle;
         }
     }
-    return low < lookup.other_len && is_same(searched[min(low, lookup.other_len - 1u)], key);
+    return low < lookup.other_len && words_are_equal(searched[min(low, lookup.other_len - 1u)], key);
 }
 
 // Sets the word of every row whose key is found.
@@ -68,7 +68,7 @@ fn lookup_mark(
         return;
     }
     let place = row + lookup.lead;
-    let repeats = place > 0u && is_same(keys[max(place, 1u) - 1u], keys[place]);
+    let repeats = place > 0u && words_are_equal(keys[max(place, 1u) - 1u], keys[place]);
     if lookup.mark_unused == 1u {
         words[row] = u32(repeats || found[row] == 0u);
     } else {

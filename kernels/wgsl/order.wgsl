@@ -7,7 +7,3 @@ fn is_below(a: Element, b: Element) -> bool {
     }
     return false;
 }
-
-fn is_same(a: Element, b: Element) -> bool {
-    return !is_below(a, b) && !is_below(b, a);
-}

@@ -40,13 +40,18 @@ fn sort_load(
     }
 }
 
+// Whether a key of this row and one above it change places in a stage.
+fn are_exchanged(a: Element, b: Element, row: u32, stage: u32) -> bool {
+    let descending = (row & stage) != 0u;
+    return is_below(b, a) != descending;
+}
+
 fn exchange_in_tile(thread: u32, first_row: u32, stage: u32, distance: u32) {
     let low = 2u * thread - (thread & (distance - 1u));
     let high = low + distance;
     let a = sort_tile[low];
     let b = sort_tile[high];
-    let descending = ((first_row + low) & stage) != 0u;
-    if is_below(b, a) != descending {
+    if are_exchanged(a, b, first_row + low, stage) {
         sort_tile[low] = b;
         sort_tile[high] = a;
     }
@@ -97,8 +102,7 @@ fn sort_near(
     let high = low + sort.distance;
     let a = sort_keys[low];
     let b = sort_keys[high];
-    let descending = ((sort.first_row + low) & sort.stage) != 0u;
-    if is_below(b, a) != descending {
+    if are_exchanged(a, b, sort.first_row + low, sort.stage) {
         sort_keys[low] = b;
         sort_keys[high] = a;
     }
@@ -117,8 +121,7 @@ fn sort_far(
     }
     let a = sort_keys[row];
     let b = sort_partners[row];
-    let descending = ((sort.first_row + row) & sort.stage) != 0u;
-    if is_below(b, a) != descending {
+    if are_exchanged(a, b, sort.first_row + row, sort.stage) {
         sort_keys[row] = b;
         sort_partners[row] = a;
     }

@@ -7,10 +7,12 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use zkml_gpu_engine::backend::program::{Program, ProgramBuilder};
 use zkml_gpu_engine::backend::wgpu::Counters;
-use zkml_gpu_engine::backend::{Backend, Cpu, Result};
+use zkml_gpu_engine::backend::{Backend, Cpu, IntegerRow, Result};
 
 const ROWS: usize = 1 << 12;
 const BYTES: u64 = 32 * ROWS as u64;
+/// Factors of a fold: few, beside the integers.
+const FACTORS: usize = 64;
 
 /// Elements that a seed stands for.
 pub fn random(len: usize, seed: u64) -> Vec<Fr> {
@@ -73,6 +75,23 @@ pub fn every_operation_runs_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Cou
         assert!(after.bytes_up - before.bytes_up < BYTES, "{name} uploads {}", after.bytes_up - before.bytes_up);
         assert!(after.bytes_down - before.bytes_down <= 32 * returned, "{name} downloads");
     }
+}
+
+/// A fold of many integers starts kernels and copies its factors alone.
+///
+/// # Panics
+/// Where that is not so.
+pub fn folds_run_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters) {
+    let integers: Vec<i16> = (0..ROWS * FACTORS).map(|i| i as i16).collect();
+    let rows: Vec<_> = integers.chunks(FACTORS).map(|integers| IntegerRow { first: 0, integers }).collect();
+    let resident = gpu.load_integers(&rows).expect("loads");
+    let before = counters(gpu);
+    gpu.fold_integers(&resident, &random(FACTORS, 1)).expect("folds");
+    let after = counters(gpu);
+    assert!(count(&after, "fold_integers") > count(&before, "fold_integers"), "a fold starts no kernel");
+    let up = after.bytes_up - before.bytes_up;
+    assert!(up < 4 * 32 * FACTORS as u64, "a fold uploads {up}");
+    assert_eq!(after.bytes_down, before.bytes_down, "a fold downloads");
 }
 
 /// Sums start kernels and copy no column: what comes back of each are counts of its digits, `windows` at most, and its sum of four

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::program::{Operand, Program};
-use zkml_gpu_engine::backend::{MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use zkml_gpu_engine::backend::{FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 
 /// The textbook back end.
 #[derive(Debug, Default)]
@@ -431,6 +431,29 @@ impl QuotientOps for Naive {
             }
         }
         Ok(outputs.into_iter().map(|output| self.done("evaluate", output)).collect())
+    }
+}
+
+impl FoldOps for Naive {
+    /// Pairs of a factor's index and an integer.
+    type Integers = Vec<Vec<(usize, i16)>>;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Self::Integers> {
+        Ok(rows.iter().map(|row| (row.first..).zip(row.integers.iter().copied()).collect()).collect())
+    }
+
+    fn fold_integers(&self, integers: &Self::Integers, factors: &[Fr]) -> Result<Vec<Fr>> {
+        let reach = integers.iter().filter_map(|row| row.last()).map(|(index, _)| index + 1).max().unwrap_or(0);
+        if reach > factors.len() {
+            let operation = "fold_integers";
+            return Err(BackendError::LengthMismatch { operation, expected: factors.len(), got: reach });
+        }
+        let product = |(index, integer): &(usize, i16)| {
+            let magnitude = factors[*index] * Fr::from(u64::from(integer.unsigned_abs()));
+            if *integer < 0 { -magnitude } else { magnitude }
+        };
+        let sums = integers.iter().map(|row| row.iter().map(product).sum()).collect();
+        Ok(self.done("fold_integers", sums))
     }
 }
 

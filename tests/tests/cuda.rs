@@ -7,7 +7,7 @@ use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, devices};
 use zkml_gpu_engine::backend::{MemoryOps, MsmOps, NttOps, VectorOps};
 use zkml_gpu_tests::conformance::data::Points;
 use zkml_gpu_tests::cuda::{self, configure, is_real};
-use zkml_gpu_tests::device::{every_operation_runs_on, long_programs_run_on, random, sums_run_on};
+use zkml_gpu_tests::device::{every_operation_runs_on, folds_run_on, long_programs_run_on, random, sums_run_on};
 
 /// The device; without one, which `cuda` says aloud, the test is skipped.
 macro_rules! device {
@@ -40,6 +40,12 @@ fn interpreted(mut options: Options) -> Options {
 }
 
 /// Four bits are the narrowest window: 64 of them in a scalar.
+#[test]
+fn folds_run_on_the_device_and_move_factors_alone() {
+    let gpu = device!(cuda::own(interpreted));
+    folds_run_on(&gpu, Cuda::counters);
+}
+
 #[test]
 fn sums_run_on_the_device_and_move_no_column() {
     let gpu = device!(cuda::own(interpreted));

@@ -19,7 +19,7 @@ fn deriving(session: &Session) -> Prover<Cpu> {
     let (circuit, _) = keys::setup(&session.graph, &session.layout, &session.srs, &committer, rng).expect("keys");
     let mut options = ProverOptions::default();
     options.check_witness = false;
-    options.derived = derived_columns(&session.layout);
+    options.derived = derived_columns(&session.layout, &session.keys.model.bank);
     assert!(!options.derived.is_empty());
     Prover::with_key(committer, circuit, &options).expect("a prover")
 }
@@ -43,7 +43,11 @@ fn every_network_is_proved_as_from_its_witness() {
             let prover = deriving(&session);
             let a = &session.layout.architecture;
             let last = a.first_phase() + a.second_phase()..a.first_phase() + a.second_phase() + a.third_phase();
-            assert!(last.clone().all(|column| prover.derives(column)), "{name}: the whole last phase is derived");
+            let mut derived = last.chain(a.folded_weights());
+            assert!(
+                derived.all(|column| prover.derives(column)),
+                "{name}: the fold and the whole last phase are derived"
+            );
             let expected = session.proof(&session.first, &session.outputs, &[]).expect("a proof");
             assert!(proof(&session, &prover, &session.first) == expected, "{name}, {weights:?}");
         }

@@ -56,7 +56,7 @@ impl Subject {
         let (circuit, keys) = setup(&self.graph, &self.layout, &srs, &committer, &mut rng).expect("keys");
         let mut options = ProverOptions::default();
         if !is_host {
-            options.derived = derived_columns(&self.layout);
+            options.derived = derived_columns(&self.layout, &keys.model.bank);
         }
         let prover = Prover::with_key(committer, circuit, &options).expect("a prover");
         ready();

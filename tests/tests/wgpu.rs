@@ -5,7 +5,9 @@ use halo2curves::bn256::Fr;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::wgpu::{Arithmetic, Counters, Options, Programs, Wgpu, WgpuScalars, devices};
 use zkml_gpu_engine::backend::{Cpu, MemoryOps, NttOps, QuotientOps, Result, VectorOps};
-use zkml_gpu_tests::device::{every_operation_runs_on, folded, long_programs_run_on, random, sums_run_on};
+use zkml_gpu_tests::device::{
+    every_operation_runs_on, folded, folds_run_on, long_programs_run_on, random, sums_run_on,
+};
 use zkml_gpu_tests::gpu;
 
 /// The device; without one, which `gpu` says aloud, the test is skipped.
@@ -39,6 +41,12 @@ fn every_operation_runs_on_the_device_and_moves_no_column() {
 }
 
 /// What comes back of a column are counts of its digits, 64 of them, and its sum of four coordinates.
+#[test]
+fn folds_run_on_the_device_and_move_factors_alone() {
+    let gpu = device!(gpu::own(Options::default()));
+    folds_run_on(&gpu, Wgpu::counters);
+}
+
 #[test]
 fn sums_run_on_the_device_and_move_no_column() {
     let gpu = device!(gpu::own(Options::default()));

@@ -6,7 +6,7 @@ use serde_json::Value;
 use support::{exit_code, json, run, text};
 
 /// Every operation of the back end traits; multi-scalar multiplications by the width of their scalars.
-const OPERATIONS: [&str; 32] = [
+const OPERATIONS: [&str; 34] = [
     "upload",
     "upload_columns",
     "download",
@@ -39,6 +39,8 @@ const OPERATIONS: [&str; 32] = [
     "permute_lookup",
     "compile",
     "evaluate",
+    "load_integers",
+    "fold_integers",
 ];
 
 fn peers<'a>(rows: &'a [Value], op: &str, log_n: u64) -> Vec<Option<&'a str>> {

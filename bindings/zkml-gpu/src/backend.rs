@@ -13,7 +13,7 @@ use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::Icicle;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::Wgpu;
-use zkml_gpu_engine::backend::{Any, Backend, Cpu, Dual};
+use zkml_gpu_engine::backend::{Any, Cpu, Dual};
 #[cfg(feature = "cuda")]
 use zkml_gpu_engine::backend::{Cuda, cuda::Rates};
 use zkml_gpu_engine::cost::Costs;
@@ -39,18 +39,6 @@ pub enum BackendChoice {
     Icicle,
     /// Two in lock step, compared after every operation.
     Dual(Box<BackendChoice>, Box<BackendChoice>),
-}
-
-/// Something that is done on whichever back end is chosen.
-pub trait OnBackend {
-    /// What it gives.
-    type Output;
-
-    /// Does it on this back end.
-    ///
-    /// # Errors
-    /// As the task has them.
-    fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error>;
 }
 
 impl BackendChoice {
@@ -125,14 +113,6 @@ impl BackendChoice {
         Ok(Some(device.rates().map_err(ProverError::Backend)?))
     }
 
-    /// Opens the back end and does something on it.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and the task's own.
-    pub fn run<T: OnBackend>(&self, task: T) -> Result<T::Output, Error> {
-        task.run(self.open()?)
-    }
-
     /// The name of what the choice stands for, as in proofs: never `auto`.
     ///
     /// # Errors
@@ -144,9 +124,9 @@ impl BackendChoice {
     /// Measures what the operations of this back end cost, in about a tenth of a second on a processor.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
+    /// As [`open`](Self::open), and the device's failures.
     pub fn measure(&self) -> Result<Costs, Error> {
-        self.run(Measure)
+        Ok(Costs::measure(&self.open()?).map_err(ProverError::Backend)?)
     }
 
     /// Whether this build and machine can prove with it.
@@ -189,16 +169,6 @@ impl<D: Clone> Opened<D> {
                 Ok(device)
             }
         }
-    }
-}
-
-struct Measure;
-
-impl OnBackend for Measure {
-    type Output = Costs;
-
-    fn run<B: Backend + 'static>(self, backend: B) -> Result<Costs, Error> {
-        Ok(Costs::measure(&backend).map_err(ProverError::Backend)?)
     }
 }
 
@@ -278,10 +248,10 @@ mod tests {
     }
 
     #[test]
-    fn every_back_end_that_is_present_runs_tasks() {
+    fn every_back_end_that_is_present_is_measured() {
         let dual = [BackendChoice::Dual(Box::default(), Box::default())];
         for choice in BackendChoice::present().iter().chain(&dual) {
-            let costs = choice.run(Measure).expect("measured");
+            let costs = choice.measure().expect("measured");
             assert!(costs.is_sound() && choice.name().is_ok(), "{choice}");
         }
     }

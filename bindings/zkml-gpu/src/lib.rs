@@ -45,7 +45,7 @@ mod order;
 mod prover;
 mod text;
 
-pub use backend::{BackendChoice, OnBackend};
+pub use backend::BackendChoice;
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
 #[cfg(feature = "cuda")]

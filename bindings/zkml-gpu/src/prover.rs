@@ -1,18 +1,16 @@
 //! Keys, and proofs with them.
 
-use std::fmt::Debug;
-
-use rand_core::{CryptoRng, CryptoRngCore, RngCore};
+use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuits::circuit::derived_columns;
 use zkml_gpu_circuits::keys::{ProvingKeys, setup};
-use zkml_gpu_circuits::prove::{Proof, ProveError, prove};
+use zkml_gpu_circuits::prove::prove;
 use zkml_gpu_circuits::quant::Sample;
 use zkml_gpu_engine::Committer;
-use zkml_gpu_engine::backend::Backend;
+use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 
-use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, OnBackend, ProofBundle};
+use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle};
 
 /// A model ready to prove: keys made, weights committed, points and key resident on the back end.
 #[derive(Debug)]
@@ -22,7 +20,7 @@ pub struct ModelProver {
     key: ModelKey,
     /// Its name, as in proofs.
     backend: String,
-    engine: Box<dyn Engine>,
+    engine: Prover<Any>,
     budget: MemoryBudget,
 }
 
@@ -35,75 +33,6 @@ pub struct Proved {
     pub witness_ms: f64,
 }
 
-/// The engine's prover, over whichever back end.
-trait Engine: Debug + Send + Sync {
-    fn prove(
-        &self,
-        keys: &ProvingKeys,
-        model: &CompiledModel,
-        inputs: &[Vec<i64>],
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Proof, ProveError>;
-
-    /// The device in words.
-    fn device(&self) -> String;
-
-    /// Bytes of the tables of multiples.
-    fn table_bytes(&self) -> Option<usize>;
-
-    /// The most bytes of device memory that were in use at a time.
-    fn peak_device_bytes(&self) -> Option<u64>;
-}
-
-impl<B: Backend + 'static> Engine for Prover<B> {
-    fn prove(
-        &self,
-        keys: &ProvingKeys,
-        model: &CompiledModel,
-        inputs: &[Vec<i64>],
-        rng: &mut dyn CryptoRngCore,
-    ) -> Result<Proof, ProveError> {
-        prove(self, keys, &model.layout, &model.quantised.graph, inputs, rng)
-    }
-
-    fn device(&self) -> String {
-        self.backend().description()
-    }
-
-    fn table_bytes(&self) -> Option<usize> {
-        self.table_bytes()
-    }
-
-    fn peak_device_bytes(&self) -> Option<u64> {
-        self.backend().peak_bytes()
-    }
-}
-
-/// Keys, and the engine's prover with them: points are loaded once, for both.
-struct Load<'a, R> {
-    model: &'a CompiledModel,
-    srs: &'a Srs,
-    budget: &'a MemoryBudget,
-    rng: R,
-}
-
-impl<R: RngCore + CryptoRng> OnBackend for Load<'_, R> {
-    type Output = (Box<dyn Engine>, ProvingKeys);
-
-    fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error> {
-        let Self { model, srs, budget, rng } = self;
-        let is_host = backend.is_host();
-        let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
-        let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
-        let mut options = ProverOptions::default();
-        options.coset_budget_bytes = budget.coset_bytes();
-        if !is_host {
-            options.derived = derived_columns(&model.layout);
-        }
-        Ok((Box::new(Prover::with_key(committer, circuit, &options)?), keys))
-    }
-}
-
 impl ModelProver {
     pub(crate) fn new<R: RngCore + CryptoRng>(
         model: CompiledModel,
@@ -112,10 +41,20 @@ impl ModelProver {
         budget: &MemoryBudget,
         rng: R,
     ) -> Result<Self, Error> {
-        let backend = backend.resolve()?;
-        let (engine, keys) = backend.run(Load { model: &model, srs, budget, rng })?;
+        let choice = backend.resolve()?;
+        let backend = choice.open()?;
+        let is_host = backend.is_host();
+        // Points are loaded once, for keys and prover.
+        let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
+        let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
+        let mut options = ProverOptions::default();
+        options.coset_budget_bytes = budget.coset_bytes();
+        if !is_host {
+            options.derived = derived_columns(&model.layout, &keys.model.bank);
+        }
+        let engine = Prover::with_key(committer, circuit, &options)?;
         let key = ModelKey::new(&model.name, keys.verifying.clone());
-        Ok(Self { model, keys, key, backend: backend.to_string(), engine, budget: *budget })
+        Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
     }
 
     /// Proves one inference; input and output become public. Inputs beyond the calibrated range saturate.
@@ -124,9 +63,10 @@ impl ModelProver {
     ///
     /// # Errors
     /// [`Error::Prove`] where the device fails or a value has no place in the circuit's tables.
-    pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, mut rng: R) -> Result<Proved, Error> {
-        let inputs = self.model.quantised.graph.quantise_inputs(sample);
-        let proof = self.engine.prove(&self.keys, &self.model, &inputs, &mut rng)?;
+    pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
+        let graph = &self.model.quantised.graph;
+        let inputs = graph.quantise_inputs(sample);
+        let proof = prove(&self.engine, &self.keys, &self.model.layout, graph, &inputs, rng)?;
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
         Ok(Proved { bundle, witness_ms: proof.witness_ms })
     }
@@ -143,7 +83,7 @@ impl ModelProver {
 
     /// The back end's device in words.
     pub fn device(&self) -> String {
-        self.engine.device()
+        self.engine.backend().description()
     }
 
     /// The memory that it may use.
@@ -160,7 +100,7 @@ impl ModelProver {
     /// The most bytes of device memory that were in use at a time since the device was opened; `None` where the back end does not
     /// tell, or has the processor's memory.
     pub fn peak_device_bytes(&self) -> Option<u64> {
-        self.engine.peak_device_bytes()
+        self.engine.backend().peak_bytes()
     }
 
     /// Name of the back end.

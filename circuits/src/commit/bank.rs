@@ -5,7 +5,10 @@ use std::ops::Range;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use zkml_gpu_engine::backend::{Cpu, cpu::IntegerRow};
+use zkml_gpu_engine::{
+    backend::{Cpu, IntegerRow},
+    prover::Fold,
+};
 
 use crate::{
     graph::{Graph, Linear, Op},
@@ -77,16 +80,34 @@ impl Bank {
         self.rows.iter().map(move |row| (row.row as usize, row.get(column)))
     }
 
+    /// `Σ_c s^c · W_c` by row, for a prover that computes it; challenge 0 of the circuit is s (`chips::configure`).
+    pub(crate) fn to_fold(&self) -> Fold {
+        let mut fold = Fold::new(0, self.columns);
+        for row in &self.rows {
+            let values: Vec<i64> = match &row.values {
+                Values::Narrow(values) => values.iter().map(|value| i64::from(*value)).collect(),
+                Values::Wide(values) => values.to_vec(),
+            };
+            fold.set(row.row as usize, row.first, values);
+        }
+        fold
+    }
+
     /// `Σ_c s^c · W_c` on the first `usable` rows.
     pub fn fold(&self, s: Fr, usable: usize) -> Vec<Fr> {
+        self.fold_some(s, usable, |_| true)
+    }
+
+    /// The same, with zeros for all rows but those in these places of the layout's list.
+    pub(crate) fn fold_some(&self, s: Fr, usable: usize, takes: impl Fn(usize) -> bool) -> Vec<Fr> {
         let powers: Vec<Fr> =
             std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(self.columns).collect();
         let mut folded = vec![Fr::ZERO; usable];
         let (mut narrow, mut places) = (Vec::with_capacity(self.rows.len()), Vec::with_capacity(self.rows.len()));
-        for row in &self.rows {
+        for (_, row) in self.rows.iter().enumerate().filter(|(place, _)| takes(*place)) {
             match &row.values {
                 Values::Narrow(weights) => {
-                    narrow.push(IntegerRow { first: row.first, weights });
+                    narrow.push(IntegerRow { first: row.first, integers: weights });
                     places.push(row.row as usize);
                 }
                 Values::Wide(values) => {
@@ -95,7 +116,7 @@ impl Bank {
                 }
             }
         }
-        let sums = Cpu::new().fold_integers(&powers, &narrow).expect("no row has more values than columns");
+        let sums = Cpu::new().fold_rows(&narrow, &powers).expect("no row has more values than columns");
         places.into_iter().zip(sums).for_each(|(row, sum)| folded[row] = sum);
         folded
     }

@@ -1,14 +1,14 @@
 //! Phase 2: the folded weights `F = Σ_c s^c · W_c`; and, where these are a column, the free coefficients of products,
 //! folded over output channels alike.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ff::Field;
 use halo2curves::bn256::Fr;
 
 use super::garbage::for_each_element;
 use crate::{
-    commit::Bank,
+    circuit::Witness,
     graph::{Execution, Graph},
     layout::{BankValues, GarbageRun, Layout},
     scalar,
@@ -16,7 +16,8 @@ use crate::{
 
 /// What follows from `s`, over the usable rows.
 pub(crate) struct SecondPhase {
-    /// The folded weights: a column where they are committed, the value of an expression where they are embedded.
+    /// The folded weights: a column where they are committed, the value of an expression where they are embedded. Where the prover computes
+    /// the column, only those rows that free coefficients depend on.
     pub(crate) folded: Vec<Fr>,
     /// Columns of the folded free coefficients; none where each channel has its own, in phase 1.
     pub(crate) garbage: Vec<Vec<Fr>>,
@@ -24,12 +25,15 @@ pub(crate) struct SecondPhase {
 
 impl SecondPhase {
     /// The phase of an execution of the graph that the layout was made for.
-    pub(crate) fn new(layout: &Layout, graph: &Graph, execution: &Execution, bank: &Bank, s: Fr) -> Self {
+    pub(crate) fn new(witness: &Witness<'_>, layout: &Layout, s: Fr) -> Self {
+        let Witness { graph, execution, bank, derived, .. } = witness;
         let (a, usable) = (&layout.architecture, layout.usable_rows());
-        let folded = bank.fold(s, usable);
+        let runs: Vec<&GarbageRun> = layout.garbage.iter().filter(|run| run.channel.is_none()).collect();
+        let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
+        let folded = bank.fold_some(s, usable, |place| !derived || nodes.contains(&layout.bank[place].node));
         let lanes = if a.folded_weights().is_some() { a.garbage_lanes } else { 0 };
         let mut garbage = vec![vec![Fr::ZERO; usable]; lanes];
-        for run in layout.garbage.iter().filter(|run| run.channel.is_none()) {
+        for run in runs {
             let coefficients = free_coefficients(layout, graph, execution, run, &folded, s);
             for (position, value) in coefficients.into_iter().enumerate().filter(|(p, _)| run.free[*p]) {
                 garbage[position % lanes][run.first_row as usize + position / lanes] = value;

@@ -4,7 +4,7 @@
 //! nanoseconds for each operand, and the operands are whole columns.
 
 use super::program::Program;
-use super::{Backend, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
 use halo2curves::bn256::{Fr, G1Affine};
 use std::fmt::Debug;
@@ -112,6 +112,9 @@ trait Erased: Debug + Send + Sync {
 
     fn compile(&self, program: &Program) -> Result<Object>;
     fn evaluate(&self, compiled: &Object, n: usize, columns: &[&Object], scalars: &[Fr]) -> Result<Vec<Object>>;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object>;
+    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object>;
 }
 
 impl<B> Erased for B
@@ -120,6 +123,7 @@ where
     B::Scalars: 'static,
     B::Bases: 'static,
     B::Compiled: 'static,
+    B::Integers: 'static,
 {
     fn name(&self) -> String {
         MemoryOps::name(self)
@@ -272,6 +276,14 @@ where
         let columns = get_all("evaluate", columns)?;
         QuotientOps::evaluate(self, compiled.get("evaluate")?, n, &columns, scalars).map(Object::all)
     }
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object> {
+        FoldOps::load_integers(self, rows).map(Object::new)
+    }
+
+    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object> {
+        FoldOps::fold_integers(self, integers.get("fold_integers")?, factors).map(Object::new)
+    }
 }
 
 impl Any {
@@ -282,6 +294,7 @@ impl Any {
         B::Scalars: 'static,
         B::Bases: 'static,
         B::Compiled: 'static,
+        B::Integers: 'static,
     {
         Self(Arc::new(backend))
     }
@@ -448,6 +461,18 @@ impl QuotientOps for Any {
 
     fn evaluate(&self, compiled: &Object, n: usize, columns: &[&Object], scalars: &[Fr]) -> Result<Vec<Object>> {
         self.0.evaluate(compiled, n, columns, scalars)
+    }
+}
+
+impl FoldOps for Any {
+    type Integers = Object;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object> {
+        self.0.load_integers(rows)
+    }
+
+    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object> {
+        self.0.fold_integers(integers, factors)
     }
 }
 

@@ -4,7 +4,7 @@
 //! operation's name and the index of the element. Nothing here is fast.
 
 use super::program::Program;
-use super::{Backend, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
 use halo2curves::bn256::{Fr, G1Affine};
 use std::ops::Range;
@@ -355,5 +355,20 @@ impl<A: Backend, B: Backend> QuotientOps for Dual<A, B> {
         let left = self.left.evaluate(&compiled.left, n, &lefts(columns), scalars);
         let right = self.right.evaluate(&compiled.right, n, &rights(columns), scalars);
         self.join_vectors("evaluate", left, right)
+    }
+}
+
+impl<A: Backend, B: Backend> FoldOps for Dual<A, B> {
+    type Integers = Twin<A::Integers, B::Integers>;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Self::Integers> {
+        let (left, right) =
+            self.join("load_integers", self.left.load_integers(rows), self.right.load_integers(rows))?;
+        Ok(Twin { left, right })
+    }
+
+    fn fold_integers(&self, integers: &Self::Integers, factors: &[Fr]) -> Result<Self::Scalars> {
+        let left = self.left.fold_integers(&integers.left, factors);
+        self.join_vector("fold_integers", left, self.right.fold_integers(&integers.right, factors))
     }
 }

@@ -14,6 +14,7 @@
 //! | [`MsmOps`] | commitments: inner products with resident points |
 //! | [`VectorOps`] | scans, inversions, evaluations, divisions, lookup grouping |
 //! | [`QuotientOps`] | compiled expression programs over whole columns |
+//! | [`FoldOps`] | sums of products with resident small integers |
 //!
 //! Conventions, for every back end: vectors are in natural order (row i is the value at `omega^i`, coefficient i
 //! belongs to `X^i`); elements are in Montgomery form with R = 2^256 in device memory and travel as
@@ -28,13 +29,17 @@ mod counters;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod digits;
 pub mod dual;
+mod fold;
 #[cfg(feature = "icicle")]
 pub mod icicle;
 mod limbs;
 mod memory;
 mod msm;
 mod ntt;
+mod operands;
 pub mod program;
 mod quotient;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
@@ -54,6 +59,7 @@ pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 pub use dual::Dual;
+pub use fold::{FoldOps, IntegerRow};
 pub use limbs::ScalarWords;
 pub use memory::MemoryOps;
 pub use msm::MsmOps;
@@ -66,10 +72,10 @@ use crate::error::BackendError;
 /// The result of a back end's operation.
 pub type Result<T> = std::result::Result<T, BackendError>;
 
-/// Everything the prover needs of a device. Implemented for every type that implements the five families.
-pub trait Backend: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps {}
+/// Everything the prover needs of a device. Implemented for every type that implements the six families.
+pub trait Backend: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps + FoldOps {}
 
-impl<B: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps> Backend for B {}
+impl<B: MemoryOps + NttOps + MsmOps + VectorOps + QuotientOps + FoldOps> Backend for B {}
 
 #[cfg(doc)]
 use halo2curves::bn256::Fr;

@@ -32,6 +32,8 @@ pub(super) enum Output<B: Backend> {
     Bases(B::Bases),
     /// A program.
     Compiled(B::Compiled),
+    /// Resident integers.
+    Integers(B::Integers),
 }
 
 impl<B: Backend> Output<B> {
@@ -42,6 +44,7 @@ impl<B: Backend> Output<B> {
             Self::Bases(bases) if backend.bases_len(bases) > 0 => {
                 backend.msm_rows(bases, &[0], &[Fr::one()]).map(|_| ())
             }
+            Self::Integers(_) => settle(backend, Some(&backend.zeros(1)?)),
             Self::Scalars(_) | Self::Points(_) | Self::Bases(_) | Self::Compiled(_) => Ok(()),
         }
     }
@@ -63,6 +66,11 @@ impl<B: Backend> Output<B> {
                 outcome.points = vec![backend.msm_rows(&bases, &rows, &super::data::full_size(rows.len()))?];
             }
             Self::Compiled(_) => (),
+            // So does a fold.
+            Self::Integers(integers) => {
+                let folded = backend.fold_integers(&integers, &super::data::full_size(super::FOLD_WIDTH))?;
+                outcome.scalars = backend.download(&folded)?;
+            }
         }
         Ok(outcome)
     }

@@ -1,9 +1,9 @@
 //! Operations on a back end, with their inputs resident.
 
 use super::case::{Case, Output, Run};
-use super::{Inputs, Operation, blinding_rows, factor, point, usable_rows};
+use super::{FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, integers, point, usable_rows};
 use crate::backend::program::{NodeId, Program, ProgramBuilder};
-use crate::backend::{Backend, Result};
+use crate::backend::{Backend, IntegerRow, Result};
 use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 
@@ -54,6 +54,7 @@ impl<'a, B: Backend> Fixture<'a, B> {
             Op::Ntt | Op::Intt | Op::CosetNtt | Op::InterpolateCosets => self.ntt(inputs),
             Op::AddAssign | Op::SubAssign | Op::MulAssign | Op::Scale | Op::BatchInvert => self.in_place(inputs),
             Op::Compile | Op::Evaluate => self.quotient(inputs),
+            Op::LoadIntegers | Op::FoldIntegers => self.fold(inputs),
             _ => self.vector(inputs),
         }
     }
@@ -156,6 +157,21 @@ impl<'a, B: Backend> Fixture<'a, B> {
         let (columns, compiled) = (self.upload(inputs)?, backend.compile(&program)?);
         let challenges = [factor(0), factor(1), factor(2)];
         Ok(self.residents(move || backend.evaluate(&compiled, n, &references(&columns), &challenges)))
+    }
+
+    fn fold<'b>(&'b self, inputs: &'b Inputs) -> Result<Case<'b, B>> {
+        let (backend, integers) = (self.backend, integers(inputs.n()));
+        let load = move || {
+            let rows = integers.chunks(FOLD_WIDTH).map(|integers| IntegerRow { first: 0, integers });
+            backend.load_integers(&rows.collect::<Vec<_>>())
+        };
+        Ok(match inputs.columns() {
+            [factors] => {
+                let resident = load()?;
+                self.resident(move || backend.fold_integers(&resident, factors))
+            }
+            _ => self.plain(Box::new(move |_| load().map(Output::Integers))),
+        })
     }
 
     fn upload(&self, inputs: &Inputs) -> Result<Vec<B::Scalars>> {

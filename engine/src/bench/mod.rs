@@ -27,4 +27,5 @@ mod operation;
 pub(crate) use case::settle;
 pub use case::{Case, Outcome};
 pub use fixture::{Fixture, Points};
-pub use operation::{COLUMNS, Inputs, Operation, blinding_rows, factor, point, usable_rows};
+use operation::integers;
+pub use operation::{COLUMNS, FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, point, usable_rows};

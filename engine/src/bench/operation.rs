@@ -6,6 +6,8 @@ use halo2curves::bn256::Fr;
 
 /// Columns of operations that take many at a time.
 pub const COLUMNS: usize = 8;
+/// Integers of a row of a fold, and factors.
+pub const FOLD_WIDTH: usize = 16;
 /// Cosets of an interpolation: a quotient of degree 4·n.
 const COSETS: usize = 4;
 /// Terms of a linear combination.
@@ -70,6 +72,8 @@ operations! {
     PermuteLookup = "permute_lookup": "A column and the table of its values.",
     Compile = "compile": "A program of three gates.",
     Evaluate = "evaluate": "A program of three gates over a batch of columns.",
+    LoadIntegers = "load_integers": "Signed bytes made resident, a row for each of a column's.",
+    FoldIntegers = "fold_integers": "A fold of signed bytes, a row for each of a column's.",
 }
 
 /// An operation's inputs on the host, as many as it takes.
@@ -111,6 +115,7 @@ impl Operation {
             Self::MsmI32 => vec![signed(n, SIGNED_BITS[1])],
             Self::MsmRows | Self::WriteRange => vec![full_size(blinding_rows(n).len()), full_size_from(1, n)],
             Self::PermuteLookup => lookup(n),
+            Self::FoldIntegers => vec![full_size(FOLD_WIDTH)],
             _ => (0..self.columns()).map(|column| full_size_from((column * n) as u64, n)).collect(),
         };
         Inputs { operation: self, n, columns }
@@ -122,6 +127,7 @@ impl Operation {
         match self {
             Self::Compile => 1,
             Self::ReadRange | Self::WriteRange | Self::MsmRows => blinding_rows_len(n),
+            Self::LoadIntegers | Self::FoldIntegers => n * FOLD_WIDTH,
             _ => n * self.columns_at_least_one(),
         }
     }
@@ -129,7 +135,7 @@ impl Operation {
     /// Columns of length n that it takes.
     const fn columns(self) -> usize {
         match self {
-            Self::Zeros | Self::Powers | Self::LoadBases | Self::Compile => 0,
+            Self::Zeros | Self::Powers | Self::LoadBases | Self::Compile | Self::LoadIntegers => 0,
             Self::UploadColumns | Self::Ntt | Self::Intt | Self::CosetNtt => COLUMNS,
             Self::EvalPolynomials | Self::Evaluate => COLUMNS,
             Self::InterpolateCosets => COSETS,
@@ -171,6 +177,11 @@ const fn blinding_rows_len(n: usize) -> usize {
 /// Rows of a lookup: those that do not blind, if there are any.
 pub fn usable_rows(n: usize) -> usize {
     if n > BLINDING_ROWS { n - BLINDING_ROWS } else { n }
+}
+
+/// Signed bytes, [`FOLD_WIDTH`] for each row of a column.
+pub(super) fn integers(n: usize) -> Vec<i16> {
+    (0..(n * FOLD_WIDTH) as u64).map(|i| i16::from(spread(i, 8) as i8)).collect()
 }
 
 /// A lookup's input and its table, a range: few different values among many rows, as in range checks of small integers.

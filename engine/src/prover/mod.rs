@@ -49,7 +49,7 @@ mod witness;
 pub use bases::lagrange_points;
 pub use classes::QuotientSize;
 pub use cost::CircuitSize;
-pub use derived::{Derived, Rule};
+pub use derived::{Derived, Fold, Rule};
 pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
 pub use opening::Opening;
@@ -245,7 +245,7 @@ impl<B: Backend> Prover<B> {
             lookups: LookupPrograms::new(&backend, &cs)?,
             permutation: PermutationProgram::new(&backend, &cs, &shape)?,
             quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
-            derived: DerivedColumns::new(&backend, &cs, &options.derived)?,
+            derived: DerivedColumns::new(&backend, &cs, shape.n, &options.derived)?,
             transcript_repr: vk.transcript_repr(),
             opening: options.opening,
             check_witness: options.check_witness,

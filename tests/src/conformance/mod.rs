@@ -11,6 +11,7 @@
 //! runs on the oracle, and the two outcomes, errors included, must be equal.
 
 pub mod data;
+pub mod fold;
 pub mod memory;
 pub mod msm;
 pub mod ntt;
@@ -35,6 +36,7 @@ macro_rules! conformance_suite {
                 vector: add_assign, sub_assign, mul_assign, scale, linear_combination, batch_invert, prefix_sum,
                     prefix_product, affine_scan, eval_polynomials, divide_by_linear, powers, inner_product, permute_lookup;
                 quotient: evaluate, evaluate_rotations, evaluate_scalars;
+                fold: fold_integers;
             }
         }
     };

@@ -3,11 +3,11 @@
 use halo2_proofs::halo2curves::bn256::G1Affine;
 use indicatif::ProgressBar;
 use zkml_gpu::engine::BackendError;
-use zkml_gpu::engine::backend::{Backend, Cpu};
+use zkml_gpu::engine::backend::{Any, Cpu, MemoryOps};
 use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{COLUMNS, Fixture, Inputs, Operation, Outcome, Points};
 use zkml_gpu::engine::prover::ProverError;
-use zkml_gpu::{Error, OnBackend, available_bytes};
+use zkml_gpu::{Error, available_bytes};
 
 use super::output::{Record, old, publish};
 use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
@@ -38,7 +38,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     };
     let bar = progress::counted(rows as u64);
     for choice in &choices {
-        choice.run(Measure { name: choice.to_string(), options, record: &mut record, bar: &bar })?;
+        Measure { name: choice.to_string(), options, record: &mut record, bar: &bar }.run(&choice.open()?)?;
     }
     bar.finish_and_clear();
     publish(&options.output, &record, old.as_ref())?;
@@ -53,25 +53,21 @@ struct Measure<'a> {
     bar: &'a ProgressBar,
 }
 
-impl OnBackend for Measure<'_> {
-    type Output = ();
-
-    fn run<B: Backend + 'static>(mut self, backend: B) -> Result<(), Error> {
+impl Measure<'_> {
+    fn run(mut self, backend: &Any) -> Result<(), Error> {
         self.record.backends.push(Device { name: self.name.clone(), device: backend.description() });
         for &log_n in &self.options.log_n.0 {
             // Points and their table are gone before the batches of columns come.
-            self.with_points(&backend, log_n)?;
-            let fixture = Fixture::new(&backend, None).map_err(failed)?;
+            self.with_points(backend, log_n)?;
+            let fixture = Fixture::new(backend, None).map_err(failed)?;
             for operation in Operation::ALL.iter().filter(|operation| !operation.takes_points()) {
                 self.measure(&fixture, *operation, log_n, &[])?;
             }
         }
         Ok(())
     }
-}
 
-impl Measure<'_> {
-    fn with_points<B: Backend>(&mut self, backend: &B, log_n: u32) -> Result<(), Error> {
+    fn with_points(&mut self, backend: &Any, log_n: u32) -> Result<(), Error> {
         let points = distinct_points(1 << log_n);
         let table_budget_bytes = usize::try_from(self.options.table_budget).unwrap_or(usize::MAX);
         let resident = Points { points: &points, table_budget_bytes };
@@ -88,9 +84,9 @@ impl Measure<'_> {
     }
 
     /// Checks and times one operation; its time in milliseconds.
-    fn measure<B: Backend>(
+    fn measure(
         &mut self,
-        fixture: &Fixture<'_, B>,
+        fixture: &Fixture<'_, Any>,
         operation: Operation,
         log_n: u32,
         points: &[G1Affine],

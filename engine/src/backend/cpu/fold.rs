@@ -1,37 +1,64 @@
 //! Sums of products of field elements and small integers: a bank of weights folded by the powers of a challenge.
 
-use super::Cpu;
 use super::lanes::{Kernel, LANES, Lanes, MAX_PRODUCTS, with_lanes};
-use crate::backend::Result;
-use crate::error::BackendError;
+use super::{Cpu, CpuScalars};
+use crate::backend::fold::{check_reach, reach};
+use crate::backend::{FoldOps, IntegerRow, Result};
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use std::fmt;
 
-/// Added to a weight, which is then not negative.
+/// Added to an integer, which is then not negative.
 const OFFSET: i32 = 1 << 15;
 /// Rows of a task.
 const TASK: usize = 64;
 
-/// Weights of a row, which meet the factors from `first` on.
-#[derive(Debug, Clone, Copy)]
-pub struct IntegerRow<'a> {
-    /// Index of the first weight's factor.
-    pub first: usize,
-    /// The weights.
-    pub weights: &'a [i16],
+/// Rows of integers in host memory. Its `Debug` form shows their number only: integers may be secret.
+pub struct CpuIntegers {
+    /// First factor and number of integers of each row.
+    rows: Vec<(usize, usize)>,
+    integers: Vec<i16>,
+}
+
+impl fmt::Debug for CpuIntegers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CpuIntegers({} in {} rows)", self.integers.len(), self.rows.len())
+    }
+}
+
+impl CpuIntegers {
+    fn rows(&self) -> Vec<IntegerRow<'_>> {
+        let mut rest = &self.integers[..];
+        let rows = self.rows.iter().map(|(first, len)| {
+            let (integers, after) = rest.split_at(*len);
+            rest = after;
+            IntegerRow { first: *first, integers }
+        });
+        rows.collect()
+    }
+}
+
+impl FoldOps for Cpu {
+    type Integers = CpuIntegers;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<CpuIntegers> {
+        let integers = rows.iter().flat_map(|row| row.integers).copied().collect();
+        Ok(CpuIntegers { rows: rows.iter().map(|row| (row.first, row.integers.len())).collect(), integers })
+    }
+
+    fn fold_integers(&self, integers: &CpuIntegers, factors: &[Fr]) -> Result<CpuScalars> {
+        self.fold_rows(&integers.rows(), factors).map(CpuScalars::from)
+    }
 }
 
 impl Cpu {
-    /// `Σ_i factors[first + i]·weights[i]` for each row.
+    /// As [`fold_integers`](FoldOps::fold_integers), of rows that are nowhere else.
     ///
     /// # Errors
-    /// [`LengthMismatch`](BackendError::LengthMismatch) when a row reaches past the factors.
-    pub fn fold_integers(&self, factors: &[Fr], rows: &[IntegerRow<'_>]) -> Result<Vec<Fr>> {
-        let ends = rows.iter().map(|row| row.first.saturating_add(row.weights.len()));
-        if let Some(got) = ends.max().filter(|end| *end > factors.len()) {
-            return Err(BackendError::LengthMismatch { operation: "fold_integers", expected: factors.len(), got });
-        }
+    /// As [`fold_integers`](FoldOps::fold_integers).
+    pub fn fold_rows(&self, rows: &[IntegerRow<'_>], factors: &[Fr]) -> Result<Vec<Fr>> {
+        check_reach(reach(rows), factors)?;
         Ok(with_lanes!(self.processor, lanes => fold(lanes, factors, rows)))
     }
 }
@@ -40,7 +67,7 @@ fn fold<L: Lanes>(lanes: L, factors: &[Fr], rows: &[IntegerRow<'_>]) -> Vec<Fr> 
     if L::PLAIN {
         let factors: Vec<[u64; 4]> = factors.iter().map(limbs).collect();
         let radix = Fr::from(2).pow_vartime([256]);
-        return rows.par_iter().map(|row| plain(&factors[row.first..], row.weights, radix)).collect();
+        return rows.par_iter().map(|row| plain(&factors[row.first..], row.integers, radix)).collect();
     }
     let mut padded = factors.to_vec();
     padded.resize(factors.len().next_multiple_of(LANES), Fr::ZERO);
@@ -68,7 +95,7 @@ impl<L: Lanes> Kernel<L> for Fold<'_> {
     #[inline(always)]
     fn run(self, lanes: L) -> Vec<Fr> {
         let mut sums = Vec::with_capacity(self.rows.len());
-        for IntegerRow { first, weights } in self.rows {
+        for IntegerRow { first, integers: weights } in self.rows {
             let start = first / LANES;
             let end = (first + weights.len()).div_ceil(LANES);
             let mut total = [Fr::ZERO; LANES];
@@ -144,6 +171,7 @@ fn limbs(element: &Fr) -> [u64; 4] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::BackendError;
     use rand_chacha::{
         ChaCha8Rng,
         rand_core::{RngCore, SeedableRng},
@@ -151,7 +179,7 @@ mod tests {
 
     fn expected(factors: &[Fr], row: &IntegerRow<'_>) -> Fr {
         let element = |w: i16| if w < 0 { -Fr::from(u64::from(w.unsigned_abs())) } else { Fr::from(w as u64) };
-        factors[row.first..].iter().zip(row.weights).map(|(factor, weight)| factor * element(*weight)).sum()
+        factors[row.first..].iter().zip(row.integers).map(|(factor, weight)| factor * element(*weight)).sum()
     }
 
     #[test]
@@ -164,14 +192,14 @@ mod tests {
         weights[2000..2100].fill(i16::MAX);
         let ranges = [(0, 0), (0, 1), (5, 3), (7, 9), (8, 8), (1, 2999), (0, 3000), (2993, 7), (60, 2000)];
         let rows: Vec<IntegerRow<'_>> =
-            ranges.iter().map(|&(first, len)| IntegerRow { first, weights: &weights[first..first + len] }).collect();
+            ranges.iter().map(|&(first, len)| IntegerRow { first, integers: &weights[first..first + len] }).collect();
         for cpu in [Cpu::new(), Cpu::portable()] {
-            let folded = cpu.fold_integers(&factors, &rows).expect("rows within the factors");
+            let folded = cpu.fold_rows(&rows, &factors).expect("rows within the factors");
             for (row, value) in rows.iter().zip(folded) {
-                assert_eq!(value, expected(&factors, row), "{} from {}", row.weights.len(), row.first);
+                assert_eq!(value, expected(&factors, row), "{} from {}", row.integers.len(), row.first);
             }
-            let far = [IntegerRow { first: 2995, weights: &weights[..6] }];
-            assert!(matches!(cpu.fold_integers(&factors, &far), Err(BackendError::LengthMismatch { .. })));
+            let far = [IntegerRow { first: 2995, integers: &weights[..6] }];
+            assert!(matches!(cpu.fold_rows(&far, &factors), Err(BackendError::LengthMismatch { .. })));
         }
     }
 }

@@ -5,8 +5,8 @@ use super::integers::Integers;
 #[cfg(feature = "icicle")]
 use super::lanes::{as_words, as_words_mut};
 use super::pages;
+use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result};
-use crate::error::BackendError;
 use ff::Field;
 use halo2curves::bn256::Fr;
 #[cfg(feature = "icicle")]
@@ -128,15 +128,9 @@ impl MemoryOps for Cpu {
     }
 
     fn write_range(&self, vector: &mut CpuScalars, start: usize, values: &[Fr]) -> Result<()> {
-        let len = vector.len();
-        let end = start.saturating_add(values.len());
-        let target = vector.elements_mut(self).get_mut(start..end).ok_or(BackendError::OutOfRange {
-            operation: "write_range",
-            start,
-            end,
-            len,
-        })?;
-        target.copy_from_slice(values);
+        let range = start..start.saturating_add(values.len());
+        check_range("write_range", vector.len(), &range)?;
+        vector.elements_mut(self)[range].copy_from_slice(values);
         Ok(())
     }
 
@@ -146,7 +140,6 @@ impl MemoryOps for Cpu {
 }
 
 fn window(operation: &'static str, elements: &[Fr], range: Range<usize>) -> Result<Vec<Fr>> {
-    let Range { start, end } = range;
-    let len = elements.len();
-    elements.get(start..end).map(pages::copy).ok_or(BackendError::OutOfRange { operation, start, end, len })
+    check_range(operation, elements.len(), &range)?;
+    Ok(pages::copy(&elements[range]))
 }

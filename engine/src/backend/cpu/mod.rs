@@ -14,7 +14,7 @@ mod quotient;
 mod shared;
 mod vector;
 
-pub use fold::IntegerRow;
+pub use fold::CpuIntegers;
 pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;

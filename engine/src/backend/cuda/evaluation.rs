@@ -5,6 +5,7 @@ use super::driver::Address;
 use super::kernels::{Arguments, Element, GRID_ROWS, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::Result;
+use crate::backend::operands::squares;
 use bytemuck::{Pod, Zeroable};
 use ff::Field;
 use halo2curves::bn256::Fr;
@@ -47,14 +48,11 @@ impl Query {
 
     /// For the kernel, which writes the values of blocks to a list.
     fn to_values(&self, values: Address) -> EvaluationQuery {
-        let mut square = self.point;
-        let squares = std::array::from_fn(|_| {
-            let power = square;
-            square = power.square();
-            power.into()
-        });
+        let powers = squares::<{ BITS + 1 }>(self.point).map(Element::from);
+        let mut squares = [powers[0]; BITS];
+        squares.copy_from_slice(&powers[..BITS]);
         let (coefficients, len) = (self.coefficients, self.len as u32);
-        EvaluationQuery { step: square.into(), squares, coefficients, values, len, padding: [0; 3] }
+        EvaluationQuery { step: powers[BITS], squares, coefficients, values, len, padding: [0; 3] }
     }
 }
 

@@ -48,6 +48,7 @@ pub(super) const FILES: &[Module] = &[
     Module::Lookup,
     Module::Ntt,
     Module::Quotient,
+    Module::Fold,
     Module::Msm,
     Module::Rates,
 ];

@@ -5,6 +5,7 @@ use super::device::Buffer;
 use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use crate::backend::cpu::as_words;
+use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result, ScalarWords};
 use crate::error::BackendError;
 use bytemuck::Pod;
@@ -182,28 +183,20 @@ impl MemoryOps for Cuda {
     }
 
     fn read_range(&self, vector: &CudaScalars, range: Range<usize>) -> Result<Vec<Fr>> {
-        check_range("read_range", vector, &range)?;
+        check_range("read_range", vector.len, &range)?;
         self.work("read_range").read_scalars(vector.row(range.start), range.len())
     }
 
     fn write_range(&self, vector: &mut CudaScalars, start: usize, values: &[Fr]) -> Result<()> {
-        check_range("write_range", vector, &(start..start.saturating_add(values.len())))?;
+        check_range("write_range", vector.len, &(start..start.saturating_add(values.len())))?;
         self.work("write_range").write(vector.row(start), values)
     }
 
     fn slice(&self, vector: &CudaScalars, range: Range<usize>) -> Result<CudaScalars> {
-        check_range("slice", vector, &range)?;
+        check_range("slice", vector.len, &range)?;
         let work = self.work("slice");
         let copy = work.vector(range.len())?;
         work.copy(vector.row(range.start), copy.address(), copy.bytes())?;
         Ok(copy)
     }
-}
-
-fn check_range(operation: &'static str, vector: &CudaScalars, range: &Range<usize>) -> Result<()> {
-    let Range { start, end } = *range;
-    if start <= end && end <= vector.len {
-        return Ok(());
-    }
-    Err(BackendError::OutOfRange { operation, start, end, len: vector.len })
 }

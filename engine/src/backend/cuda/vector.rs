@@ -4,8 +4,8 @@ use super::driver::Address;
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::CudaScalars;
 use super::{Cuda, scan};
+use crate::backend::operands::{check_lengths, squares};
 use crate::backend::{Result, VectorOps};
-use crate::error::BackendError;
 use bytemuck::{Pod, Zeroable};
 use ff::Field;
 use halo2curves::bn256::Fr;
@@ -97,7 +97,7 @@ impl VectorOps for Cuda {
     }
 
     fn affine_scan(&self, factors: &CudaScalars, terms: &CudaScalars, initial: Fr) -> Result<CudaScalars> {
-        check_lengths("affine_scan", factors, terms)?;
+        check_lengths("affine_scan", factors.len, terms.len)?;
         self.scan_maps(factors, terms, initial)
     }
 
@@ -114,7 +114,7 @@ impl VectorOps for Cuda {
     }
 
     fn inner_product(&self, a: &CudaScalars, b: &CudaScalars) -> Result<Fr> {
-        check_lengths("inner_product", a, b)?;
+        check_lengths("inner_product", a.len, b.len)?;
         self.sum_of_products(a, b)
     }
 
@@ -124,14 +124,14 @@ impl VectorOps for Cuda {
         table: &CudaScalars,
         usable: usize,
     ) -> Result<(CudaScalars, CudaScalars)> {
-        check_lengths("permute_lookup", input, table)?;
+        check_lengths("permute_lookup", input.len, table.len)?;
         self.permute(input, table, usable)
     }
 }
 
 impl Cuda {
     fn zip_rows(&self, kernel: &Kernel, acc: &mut CudaScalars, other: &CudaScalars) -> Result<()> {
-        check_lengths(kernel.name, acc, other)?;
+        check_lengths(kernel.name, acc.len, other.len)?;
         let arguments = Arguments::new().word(acc.len).address(acc.address()).address(other.address());
         self.work(kernel.name).launch(kernel, blocks(acc.len), arguments)
     }
@@ -140,17 +140,11 @@ impl Cuda {
     pub(super) fn powers_for(&self, operation: &'static str, initial: Fr, base: Fr, len: usize) -> Result<CudaScalars> {
         let work = self.work(operation);
         let powers = work.vector(len)?;
-        let mut square = base;
-        let squares = std::array::from_fn(|_| {
-            let power = square;
-            square = power.square();
-            power.into()
-        });
         let stride = len.div_ceil(POWERS_EACH);
         let params = PowersParams {
             initial: initial.into(),
             step: base.pow_vartime([stride as u64]).into(),
-            squares,
+            squares: squares(base).map(Element::from),
             len: len as u32,
             stride: stride as u32,
             padding: [0; 2],
@@ -162,11 +156,4 @@ impl Cuda {
 
 fn blocks(rows: usize) -> usize {
     rows.div_ceil(THREADS as usize)
-}
-
-fn check_lengths(operation: &'static str, a: &CudaScalars, b: &CudaScalars) -> Result<()> {
-    if a.len == b.len {
-        return Ok(());
-    }
-    Err(BackendError::LengthMismatch { operation, expected: a.len, got: b.len })
 }

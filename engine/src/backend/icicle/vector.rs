@@ -1,8 +1,8 @@
 //! Operations on vectors are the processor back end's: each would cost a transfer both ways.
 
 use super::Icicle;
-use crate::backend::cpu::CpuScalars;
-use crate::backend::{Result, VectorOps};
+use crate::backend::cpu::{CpuIntegers, CpuScalars};
+use crate::backend::{FoldOps, IntegerRow, Result, VectorOps};
 use halo2curves::bn256::Fr;
 
 impl VectorOps for Icicle {
@@ -65,5 +65,17 @@ impl VectorOps for Icicle {
         usable: usize,
     ) -> Result<(CpuScalars, CpuScalars)> {
         self.cpu.permute_lookup(input, table, usable)
+    }
+}
+
+impl FoldOps for Icicle {
+    type Integers = CpuIntegers;
+
+    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<CpuIntegers> {
+        self.cpu.load_integers(rows)
+    }
+
+    fn fold_integers(&self, integers: &CpuIntegers, factors: &[Fr]) -> Result<CpuScalars> {
+        self.cpu.fold_integers(integers, factors)
     }
 }

@@ -7,6 +7,7 @@ use super::recorder::{Params, Recorder};
 use super::scan::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
+use crate::backend::operands::squares;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use std::ops::Range;
@@ -88,10 +89,7 @@ fn evaluate(work: &mut Recorder<'_>, coefficients: &Buffer, len: usize, point: F
 }
 
 fn params(rows: &Range<usize>, first_out: usize, point: Fr) -> Params {
-    let mut squares = [point; BITS + 1];
-    for i in 0..BITS {
-        squares[i + 1] = squares[i].square();
-    }
+    let squares = squares::<{ BITS + 1 }>(point);
     let words = [rows.len(), rows.len().div_ceil(BLOCK), first_out].map(|count| count as u32);
     Params::words(&words).scalars(&squares[BITS..]).scalars(&squares[..BITS])
 }

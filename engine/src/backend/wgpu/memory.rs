@@ -5,8 +5,8 @@ use super::device::Device;
 use super::pool::{Buffer, Window};
 use super::recorder::Recorder;
 use super::scan::ranges;
+use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result, ScalarWords};
-use crate::error::BackendError;
 use halo2curves::bn256::Fr;
 use std::fmt;
 use std::ops::Range;
@@ -153,32 +153,24 @@ impl MemoryOps for Wgpu {
     }
 
     fn read_range(&self, vector: &WgpuScalars, range: Range<usize>) -> Result<Vec<Fr>> {
-        check_range("read_range", vector, &range)?;
+        check_range("read_range", vector.len, &range)?;
         self.read_rows("read_range", vector, range)
     }
 
     fn write_range(&self, vector: &mut WgpuScalars, start: usize, values: &[Fr]) -> Result<()> {
         let operation = "write_range";
-        check_range(operation, vector, &(start..start.saturating_add(values.len())))?;
+        check_range(operation, vector.len, &(start..start.saturating_add(values.len())))?;
         self.device.write(operation, &vector.buffer, start as u64 * ELEMENT_BYTES, values)
     }
 
     fn slice(&self, vector: &WgpuScalars, range: Range<usize>) -> Result<WgpuScalars> {
-        check_range("slice", vector, &range)?;
+        check_range("slice", vector.len, &range)?;
         let copy = self.device.vector("slice", range.len())?;
         let mut work = self.record("slice");
         work.copy(&vector.buffer, range.start as u64 * ELEMENT_BYTES, &copy.buffer, 0, copy.bytes());
         work.submit()?;
         Ok(copy)
     }
-}
-
-fn check_range(operation: &'static str, vector: &WgpuScalars, range: &Range<usize>) -> Result<()> {
-    let Range { start, end } = *range;
-    if start <= end && end <= vector.len {
-        return Ok(());
-    }
-    Err(BackendError::OutOfRange { operation, start, end, len: vector.len })
 }
 
 /// The pieces of a vector that a kernel may see one at a time.

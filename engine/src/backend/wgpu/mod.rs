@@ -10,6 +10,7 @@
 
 mod device;
 mod evaluation;
+mod fold;
 mod inversion;
 mod lookup;
 mod memory;
@@ -26,6 +27,7 @@ mod vector;
 pub use super::counters::Counters;
 pub use super::quotient::Programs;
 pub use device::{DeviceInfo, DeviceLimits, Options, devices};
+pub use fold::WgpuIntegers;
 pub use memory::WgpuScalars;
 pub use msm::WgpuBases;
 pub use quotient::WgpuProgram;

@@ -4,8 +4,8 @@ use super::memory::windows;
 use super::pipelines::Kernel;
 use super::recorder::Params;
 use super::{Wgpu, WgpuScalars};
+use crate::backend::operands::{check_lengths, squares};
 use crate::backend::{Result, VectorOps};
-use crate::error::BackendError;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::wgsl::Module;
@@ -91,7 +91,7 @@ impl VectorOps for Wgpu {
     }
 
     fn affine_scan(&self, factors: &WgpuScalars, terms: &WgpuScalars, initial: Fr) -> Result<WgpuScalars> {
-        check_lengths("affine_scan", factors, terms)?;
+        check_lengths("affine_scan", factors.len, terms.len)?;
         self.scan_rows("affine_scan", &super::scan::AFFINE, &[factors, terms], initial)
     }
 
@@ -108,7 +108,7 @@ impl VectorOps for Wgpu {
     }
 
     fn inner_product(&self, a: &WgpuScalars, b: &WgpuScalars) -> Result<Fr> {
-        check_lengths("inner_product", a, b)?;
+        check_lengths("inner_product", a.len, b.len)?;
         self.sum_of_products(a, b)
     }
 
@@ -118,14 +118,14 @@ impl VectorOps for Wgpu {
         table: &WgpuScalars,
         usable: usize,
     ) -> Result<(WgpuScalars, WgpuScalars)> {
-        check_lengths("permute_lookup", input, table)?;
+        check_lengths("permute_lookup", input.len, table.len)?;
         self.permute(input, table, usable)
     }
 }
 
 impl Wgpu {
     fn zip_rows(&self, kernel: &Kernel, acc: &mut WgpuScalars, other: &WgpuScalars) -> Result<()> {
-        check_lengths(kernel.entry, acc, other)?;
+        check_lengths(kernel.entry, acc.len, other.len)?;
         let mut work = self.record(kernel.entry);
         for rows in windows(&self.device, acc.len) {
             let params = Params::words(&[rows.len() as u32]).scalars(&[Fr::ZERO]);
@@ -137,18 +137,13 @@ impl Wgpu {
     /// `initial·base^i`, as work of some operation.
     pub(super) fn powers_for(&self, operation: &'static str, initial: Fr, base: Fr, len: usize) -> Result<WgpuScalars> {
         let powers = self.device.vector(operation, len)?;
-        let mut squares = [Fr::ZERO; POWER_BITS];
-        squares.iter_mut().fold(base, |power, square| {
-            *square = power;
-            power.square()
-        });
         let mut work = self.record(operation);
         for rows in windows(&self.device, len) {
             let stride = rows.len().div_ceil(POWERS_EACH);
             let first = initial * base.pow_vartime([rows.start as u64]);
             let params = Params::words(&[rows.len() as u32, stride as u32])
                 .scalars(&[first, base.pow_vartime([stride as u64])])
-                .scalars(&squares);
+                .scalars(&squares::<POWER_BITS>(base));
             work.dispatch(&POWERS, params, &[powers.rows(rows)], groups(stride))?;
         }
         work.submit()?;
@@ -158,11 +153,4 @@ impl Wgpu {
 
 fn groups(rows: usize) -> u64 {
     rows.div_ceil(GROUP_ROWS) as u64
-}
-
-pub(super) fn check_lengths(operation: &'static str, a: &WgpuScalars, b: &WgpuScalars) -> Result<()> {
-    if a.len == b.len {
-        return Ok(());
-    }
-    Err(BackendError::LengthMismatch { operation, expected: a.len, got: b.len })
 }

@@ -14,8 +14,8 @@ mod tests;
 use super::lanes::{Kernel, LANES, Lanes, store_new_once, with_lanes};
 use super::shared::{reserve, written};
 use super::{Cpu, CpuScalars, lookup, ntt};
+use crate::backend::operands::{check_lengths, check_range};
 use crate::backend::{Result, VectorOps};
-use crate::error::BackendError;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
@@ -36,7 +36,7 @@ impl VectorOps for Cpu {
 
     fn mul_assign(&self, acc: &mut CpuScalars, other: &CpuScalars) -> Result<()> {
         let (acc, other) = (acc.elements_mut(self), other.elements(self));
-        check_lengths("mul_assign", acc, &other)?;
+        check_lengths("mul_assign", acc.len(), other.len())?;
         with_lanes!(self.processor, lanes => elementwise::mul_assign(lanes, acc, &other));
         Ok(())
     }
@@ -69,7 +69,7 @@ impl VectorOps for Cpu {
 
     fn affine_scan(&self, factors: &CpuScalars, terms: &CpuScalars, initial: Fr) -> Result<CpuScalars> {
         let (factors, terms) = (factors.elements(self), terms.elements(self));
-        check_lengths("affine_scan", &factors, &terms)?;
+        check_lengths("affine_scan", factors.len(), terms.len())?;
         Ok(self.scan(Recurrence::Affine { factors: &factors, terms: &terms }, initial))
     }
 
@@ -89,7 +89,7 @@ impl VectorOps for Cpu {
 
     fn inner_product(&self, a: &CpuScalars, b: &CpuScalars) -> Result<Fr> {
         let (a, b) = (a.elements(self), b.elements(self));
-        check_lengths("inner_product", &a, &b)?;
+        check_lengths("inner_product", a.len(), b.len())?;
         Ok(with_lanes!(self.processor, lanes => evaluation::inner_product(lanes, &a, &b)))
     }
 
@@ -100,11 +100,8 @@ impl VectorOps for Cpu {
         usable: usize,
     ) -> Result<(CpuScalars, CpuScalars)> {
         let (input, table) = (input.elements(self), table.elements(self));
-        check_lengths("permute_lookup", &input, &table)?;
-        if usable > input.len() {
-            let len = input.len();
-            return Err(BackendError::OutOfRange { operation: "permute_lookup", start: 0, end: usable, len });
-        }
+        check_lengths("permute_lookup", input.len(), table.len())?;
+        check_range("permute_lookup", input.len(), &(0..usable))?;
         let (input_rows, table_rows) = (&input[..usable], &table[..usable]);
         let (mut sorted, mut permuted) =
             with_lanes!(self.processor, lanes => lookup::permute(lanes, input_rows, table_rows))?;
@@ -137,7 +134,7 @@ impl Cpu {
         f: impl Fn(&mut Fr, &Fr) + Sync,
     ) -> Result<()> {
         let (acc, other) = (acc.elements_mut(self), other.elements(self));
-        check_lengths(operation, acc, &other)?;
+        check_lengths(operation, acc.len(), other.len())?;
         for_chunks(acc, |start, rows| rows.iter_mut().zip(&other[start..]).for_each(|(a, b)| f(a, b)));
         Ok(())
     }
@@ -220,11 +217,4 @@ fn for_chunks<T: Send>(rows: &mut [T], f: impl Fn(usize, &mut [T]) + Sync) {
         return f(0, rows);
     }
     rows.par_chunks_mut(ROWS_PER_TASK).enumerate().for_each(|(chunk, rows)| f(chunk * ROWS_PER_TASK, rows));
-}
-
-fn check_lengths(operation: &'static str, a: &[Fr], b: &[Fr]) -> Result<()> {
-    if a.len() == b.len() {
-        return Ok(());
-    }
-    Err(BackendError::LengthMismatch { operation, expected: a.len(), got: b.len() })
 }

@@ -1,6 +1,6 @@
 //! Jobs, and the batches that they run in.
 
-use super::plan::Plan;
+use super::plan::{low_bits, parts};
 use super::{CudaBases, DIGIT_THREADS, POINT_BYTES, POINT_THREADS, Point, digit_grid, kernel, point_blocks};
 use crate::backend::Result;
 use crate::backend::cuda::device::Buffer;
@@ -8,6 +8,7 @@ use crate::backend::cuda::driver::Address;
 use crate::backend::cuda::kernels::{Arguments, Kernel};
 use crate::backend::cuda::memory::{CudaScalars, Work};
 use crate::backend::cuda::scan::{COUNT, Recurrence};
+use crate::backend::digits::{Digits, Job};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 use zkml_gpu_kernels::cuda::Module;
@@ -103,7 +104,7 @@ pub(super) fn digits(bases: &CudaBases, columns: Address) -> DigitParams {
         bits: plan.bits as u32,
         sets: plan.sets as u32,
         windows: plan.windows() as u32,
-        low_bits: plan.low_bits() as u32,
+        low_bits: low_bits(plan) as u32,
         padding: [0],
     }
 }
@@ -172,29 +173,8 @@ struct MsmJob {
     set: u32,
 }
 
-/// One set of buckets of one column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Job {
-    column: usize,
-    set: usize,
-    /// Digits that are not zero.
-    entries: usize,
-}
-
-/// The jobs of columns, by column and set, from the digits of each window of each column.
-pub(super) fn jobs(plan: &Plan, totals: &[u32]) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    for (column, windows) in totals.chunks(plan.windows()).enumerate() {
-        let entries =
-            |set: usize| windows.iter().skip(set).step_by(plan.sets).map(|count| *count as usize).sum::<usize>();
-        let used = (0..plan.sets).rev().find(|set| entries(*set) > 0).map_or(0, |last| last + 1);
-        jobs.extend((0..used).map(|set| Job { column, set, entries: entries(set) }));
-    }
-    jobs
-}
-
 /// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and their sums.
-fn job_bytes(plan: &Plan, job: &Job) -> u64 {
+fn job_bytes(plan: &Digits, job: &Job) -> u64 {
     let words = 3 * job.entries + 3 * plan.buckets();
     let chunks = plan.chunks(job.entries, MIN_CHUNK) as u64;
     words as u64 * 4 + chunks * (size_of::<Chunk>() as u64 + 4 + POINT_BYTES)
@@ -212,7 +192,7 @@ struct Sorted {
 
 impl Work<'_> {
     /// The jobs in as few batches as memory allows.
-    pub(super) fn batches<'j>(&self, plan: &Plan, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
+    pub(super) fn batches<'j>(&self, plan: &Digits, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
         let limit = self.cuda.device.free_bytes(self.operation)? / MEMORY_SHARE;
         let mut batches = Vec::new();
         let mut rest = jobs;
@@ -273,7 +253,7 @@ impl Work<'_> {
     ) -> Result<Sorted> {
         let plan = &bases.plan;
         let entries: usize = batch.iter().map(|job| job.entries).sum();
-        let parts = batch.len() * plan.parts();
+        let parts = batch.len() * parts(plan);
         // Runs of jobs of one column: every column at most once.
         let runs: Vec<&[Job]> = batch.chunk_by(|a, b| a.column == b.column).collect();
         let mut first_job = 0;
@@ -324,7 +304,7 @@ impl Work<'_> {
     }
 
     /// The weighted sum of each job's chunks.
-    fn weigh(&self, plan: &Plan, batch: &[Job], chunk: usize, sorted: &Sorted, sums: &Buffer) -> Result<Buffer> {
+    fn weigh(&self, plan: &Digits, batch: &[Job], chunk: usize, sorted: &Sorted, sums: &Buffer) -> Result<Buffer> {
         let jobs = batch.len();
         let largest = batch.iter().map(|job| plan.chunks(job.entries, chunk)).max().unwrap_or(0);
         let mut len = largest.div_ceil(SEGMENT_CHUNKS).min(SEGMENTS / jobs).max(1);
@@ -361,19 +341,5 @@ impl Sorted {
 
     fn blocks(&self) -> usize {
         self.most.div_ceil(CHUNK_THREADS as usize)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sets_that_no_digit_falls_into_are_no_jobs() {
-        let plan = Plan { bits: 64, sets: 2 };
-        // Four windows: sets 0, 1, 0, 1.
-        let jobs = jobs(&plan, &[5, 0, 2, 0, 0, 0, 0, 0, 0, 3, 0, 0]);
-        let job = |column, set, entries| Job { column, set, entries };
-        assert_eq!(jobs, [job(0, 0, 7), job(2, 0, 0), job(2, 1, 3)]);
     }
 }

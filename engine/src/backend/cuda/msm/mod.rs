@@ -21,14 +21,13 @@ use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::cpu::as_words;
+use crate::backend::digits::{Digits, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
-use batch::{DIGIT_ROWS, DigitColumn, Job};
+use batch::{DIGIT_ROWS, DigitColumn};
 use bytemuck::{Pod, Zeroable};
-use ff::Field;
 use halo2curves::bn256::{Fq, Fr, G1Affine};
-use halo2curves::serde::SerdeObject;
-use plan::Plan;
+use plan::{choose, parts};
 use zkml_gpu_kernels::cuda::Module;
 
 const fn kernel(name: &'static str, threads: u32) -> Kernel {
@@ -65,7 +64,7 @@ fn point_blocks(points: usize) -> usize {
 #[derive(Debug)]
 pub struct CudaBases {
     len: usize,
-    plan: Plan,
+    plan: Digits,
     table: Buffer,
 }
 
@@ -139,7 +138,7 @@ impl CudaBases {
 
 impl Work<'_> {
     fn empty_bases(&self, len: usize, spare: usize) -> Result<CudaBases> {
-        let plan = Plan::choose(len, spare);
+        let plan = choose(len, spare);
         let table = self.allocate((len * plan.levels()) as u64 * AFFINE_BYTES)?;
         Ok(CudaBases { len, plan, table })
     }
@@ -185,14 +184,14 @@ impl Work<'_> {
         self.launch(&COMBINE, point_blocks(columns.len()), arguments)?;
         let sums: Vec<Point> = self.read(sums.address(), columns.len())?;
         let affine =
-            |point: &Point| to_affine(point).ok_or_else(|| self.error("a coordinate is not below the modulus"));
+            |point: &Point| to_affine(point.0).ok_or_else(|| self.error("a coordinate is not below the modulus"));
         sums.iter().map(affine).collect()
     }
 
     /// How many digits fall into each part of each window of each column.
     fn count(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Buffer> {
         let plan = &bases.plan;
-        let counts = self.zeroed::<u32>(columns.len() * plan.windows() * plan.parts())?;
+        let counts = self.zeroed::<u32>(columns.len() * plan.windows() * parts(plan))?;
         let list: Vec<_> = columns.iter().map(|column| DigitColumn::new(column, 0..plan.sets, 0)).collect();
         let list = self.upload(&list)?;
         let arguments = Arguments::new().value(&batch::digits(bases, list.address())).address(counts.address());
@@ -201,12 +200,12 @@ impl Work<'_> {
     }
 
     /// The jobs of all columns, from the counts. A column's sets after its last digit are no jobs.
-    fn jobs(&self, plan: &Plan, columns: usize, counts: &Buffer) -> Result<Vec<Job>> {
+    fn jobs(&self, plan: &Digits, columns: usize, counts: &Buffer) -> Result<Vec<Job>> {
         let windows = columns * plan.windows();
         let totals = self.room::<u32>(windows)?;
-        let arguments = Arguments::new().word(windows).word(plan.parts()).address(counts.address());
+        let arguments = Arguments::new().word(windows).word(parts(plan)).address(counts.address());
         self.launch(&TOTALS, windows.div_ceil(DIGIT_THREADS as usize), arguments.address(totals.address()))?;
-        Ok(batch::jobs(plan, &self.read(totals.address(), windows)?))
+        Ok(jobs(plan, &self.read(totals.address(), windows)?, plan.windows()))
     }
 }
 
@@ -214,13 +213,4 @@ impl Work<'_> {
 fn digit_grid(columns: &[&CudaScalars]) -> [usize; 2] {
     let rows = columns.iter().map(|column| column.len).max().unwrap_or(0);
     [rows.div_ceil(DIGIT_ROWS), columns.len()]
-}
-
-/// The affine point; none where a coordinate is not below the modulus.
-fn to_affine(point: &Point) -> Option<G1Affine> {
-    let [x, y, zz, zzz] = point.0.map(|bytes| Fq::from_raw_bytes(&bytes));
-    let (x, y, zz, zzz) = (x?, y?, zz?, zzz?);
-    let inverse = zzz.invert().unwrap_or(Fq::ZERO);
-    // 1/ZZ = ZZ²/ZZZ²; the identity's inverse is taken to be 0, and (0, 0) is the identity.
-    Some(G1Affine { x: x * (zz * inverse).square(), y: y * inverse })
 }

@@ -16,15 +16,14 @@ mod batch;
 mod plan;
 
 use super::Wgpu;
-use super::memory::{ELEMENT_BYTES, WgpuScalars};
+use super::memory::WgpuScalars;
 use super::pipelines::Kernel;
 use super::pool::{Buffer, Window};
 use super::recorder::{Params, Recorder};
+use crate::backend::digits::{Digits, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
-use batch::Job;
-use ff::Field;
-use halo2curves::bn256::{Fq, Fr, G1Affine};
+use halo2curves::bn256::{Fr, G1Affine};
 use halo2curves::serde::SerdeObject;
 use plan::{AFFINE_BYTES, POINT_BYTES, Plan};
 use std::ops::Range;
@@ -80,11 +79,11 @@ impl Part {
 
     /// Where the part begins in the table.
     fn offset(&self) -> u64 {
-        (self.rows.start * self.plan.levels()) as u64 * AFFINE_BYTES
+        (self.rows.start * self.plan.digits.levels()) as u64 * AFFINE_BYTES
     }
 
     fn table<'a>(&self, bases: &'a WgpuBases) -> Window<'a> {
-        let bytes = (self.stride() * self.plan.levels()) as u64 * AFFINE_BYTES;
+        let bytes = (self.stride() * self.plan.digits.levels()) as u64 * AFFINE_BYTES;
         bases.table.window(self.offset()..self.offset() + bytes)
     }
 
@@ -97,10 +96,10 @@ impl Part {
 
     /// Parameters of the kernels on digits.
     fn digits(&self, rows: usize, sets: Range<usize>, first_job: usize) -> Params {
-        let Plan { bits, sets: all, .. } = self.plan;
-        let words = [rows, self.stride(), bits, all, self.plan.windows(), sets.start, sets.end, first_job];
+        let Digits { bits, sets: all } = self.plan.digits;
+        let words = [rows, self.stride(), bits, all, self.plan.digits.windows(), sets.start, sets.end, first_job];
         let mut words = words.map(|word| word as u32).to_vec();
-        words.extend(self.plan.halves());
+        words.extend(self.plan.digits.halves());
         Params::words(&words)
     }
 }
@@ -126,7 +125,7 @@ impl MsmOps for Wgpu {
     }
 
     fn table_bytes(&self, bases: &WgpuBases) -> Option<usize> {
-        Some((bases.plan.levels() - 1) * bases.len * AFFINE_BYTES as usize)
+        Some((bases.plan.digits.levels() - 1) * bases.len * AFFINE_BYTES as usize)
     }
 
     fn msm(&self, bases: &WgpuBases, columns: &[&WgpuScalars]) -> Result<Vec<G1Affine>> {
@@ -149,7 +148,7 @@ impl MsmOps for Wgpu {
         let mut work = self.record(operation);
         for (place, row) in rows.iter().enumerate() {
             let Plan { part, .. } = bases.plan;
-            let from = ((row / part) * part * bases.plan.levels() + row % part) as u64 * AFFINE_BYTES;
+            let from = ((row / part) * part * bases.plan.digits.levels() + row % part) as u64 * AFFINE_BYTES;
             work.copy(&bases.table, from, &chosen.table, place as u64 * AFFINE_BYTES, AFFINE_BYTES);
         }
         work.submit()?;
@@ -163,7 +162,7 @@ impl Wgpu {
         let limits = self.device.limits;
         let most = usize::try_from(limits.buffer_bytes / AFFINE_BYTES).unwrap_or(usize::MAX);
         let plan = Plan::choose(len, spare.min(most.saturating_sub(len)), limits.binding_bytes);
-        let table = self.device.allocate(operation, (len * plan.levels()) as u64 * AFFINE_BYTES)?;
+        let table = self.device.allocate(operation, (len * plan.digits.levels()) as u64 * AFFINE_BYTES)?;
         Ok(WgpuBases { len, plan, table })
     }
 
@@ -184,7 +183,7 @@ impl Wgpu {
     /// All levels of a part after the first.
     fn multiples(&self, bases: &WgpuBases, part: &Part) -> Result<()> {
         let (rows, stride) = (part.rows.len(), part.stride());
-        for level in 1..bases.plan.levels() {
+        for level in 1..bases.plan.digits.levels() {
             for first in (0..rows).step_by(self.device.submission_points) {
                 let rows = self.device.submission_points.min(rows - first);
                 let bytes = rows as u64 * POINT_BYTES;
@@ -192,7 +191,9 @@ impl Wgpu {
                 let mut work = self.record("load_bases");
                 let doubled = work.allocate(bytes)?;
                 let params = |level: usize| {
-                    Params::words(&[rows, level * stride + first, bases.plan.level_bits()].map(|word| word as u32))
+                    Params::words(
+                        &[rows, level * stride + first, bases.plan.digits.level_bits()].map(|word| word as u32),
+                    )
                 };
                 work.dispatch(&DOUBLE, params(level - 1), &[part.table(bases), doubled.first(bytes)], groups)?;
                 work.dispatch(&NORMALIZE, params(level), &[doubled.first(bytes), part.table(bases)], groups)?;
@@ -204,7 +205,7 @@ impl Wgpu {
 
     /// `Σ_i column_i·bases_i` for every column; none is longer than the bases.
     fn sums(&self, operation: &'static str, bases: &WgpuBases, columns: &[&WgpuScalars]) -> Result<Vec<G1Affine>> {
-        let set_bytes = bases.plan.sets as u64 * POINT_BYTES;
+        let set_bytes = bases.plan.digits.sets as u64 * POINT_BYTES;
         let together = (self.device.limits.binding_bytes / set_bytes).clamp(1, 1 << 10) as usize;
         let mut sums = Vec::with_capacity(columns.len());
         for columns in columns.chunks(together) {
@@ -219,10 +220,10 @@ impl Wgpu {
                     work.submit()?;
                 }
             }
-            let words = self.combine(work, &bases.plan, columns.len(), &sets.first(bytes))?;
+            let words = self.combine(work, &bases.plan.digits, columns.len(), &sets.first(bytes))?;
             let (points, _) = words.as_chunks::<{ POINT_BYTES as usize / 4 }>();
             for point in points {
-                let sum = to_affine(point);
+                let sum = to_affine(bytemuck::cast(*point));
                 sums.push(sum.ok_or_else(|| self.device.error(operation, "a coordinate is not below the modulus"))?);
             }
         }
@@ -250,29 +251,18 @@ impl Wgpu {
         }
         let words = work.read(&measured.first(bytes))?;
         let columns = words.chunks(MEASURED_WORDS * columns.len().max(1));
-        Ok(columns.map(|part| batch::jobs(&bases.plan, part)).collect())
+        Ok(columns.map(|part| jobs(&bases.plan.digits, part, MEASURED_WORDS)).collect())
     }
 
     /// The words of every column's sum.
-    fn combine(&self, mut work: Recorder<'_>, plan: &Plan, columns: usize, sets: &Window<'_>) -> Result<Vec<u32>> {
+    fn combine(&self, mut work: Recorder<'_>, digits: &Digits, columns: usize, sets: &Window<'_>) -> Result<Vec<u32>> {
         let bytes = columns as u64 * POINT_BYTES;
         let sums = work.allocate(bytes)?;
-        let params = Params::words(&[columns, plan.sets, plan.bits].map(|word| word as u32));
+        let params = Params::words(&[columns, digits.sets, digits.bits].map(|word| word as u32));
         let groups = (columns as u64).div_ceil(POINT_THREADS);
         work.dispatch(&COMBINE, params, &[sets.clone(), sums.first(bytes)], groups)?;
         work.read(&sums.first(bytes))
     }
-}
-
-/// The affine point of (X, Y, ZZ, ZZZ) = (x·ZZ, y·ZZZ, ..); none where a coordinate is not below the modulus.
-fn to_affine(words: &[u32; 32]) -> Option<G1Affine> {
-    let (coordinates, _) = words.as_chunks::<{ ELEMENT_BYTES as usize / 4 }>();
-    let mut parsed = coordinates.iter().map(|words| Fq::from_raw_bytes(bytemuck::cast_slice(words)));
-    let mut next = || parsed.next().flatten();
-    let (x, y, zz, zzz) = (next()?, next()?, next()?, next()?);
-    let inverse = zzz.invert().unwrap_or(Fq::ZERO);
-    // 1/ZZ = ZZ²/ZZZ²; the identity's inverse is taken to be 0, and (0, 0) is the identity.
-    Some(G1Affine { x: x * (zz * inverse).square(), y: y * inverse })
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::super::{Arithmetic, Options, devices};
 use super::*;
 use crate::backend::{Cpu, MemoryOps};
+use ff::Field;
 use ff::PrimeField;
 use group::{Curve, Group};
 use halo2curves::bn256::G1;
