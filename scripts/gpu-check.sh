@@ -9,26 +9,22 @@
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 
-# The programs of tests. Those of the program `cuda` all run on the device, of the others those with it in their names.
-tests="conformance cuda zoo gpu_models"
+# The tests, and what the names of those that run on a device have in them.
+tests="conformance=conformance::cuda_ device=cuda:: proofs=through_cuda"
 models="examples/lenet/lenet.onnx tests/models/cnn_264k.onnx"
 # Compute capabilities that kernels are compiled for beforehand.
 generations="80 90 120"
 
 build() {
     (cd "$root" && cargo build --release --locked -p zkml-gpu-cli)
-    local programs
-    # The same programs that `scripts/test.sh` runs.
-    programs=$(cd "$root" && for test in $tests; do
-        cargo test --locked --workspace --test "$test" --no-run --message-format=json 2>/dev/null |
-            sed -n "s|.*\"executable\":\"\([^\"]*/deps/$test-[^\"]*\)\".*|\1|p"
-    done)
+    local program
+    # Compiled as by `scripts/test.sh`.
+    program=$(cd "$root" &&
+        cargo test --locked --workspace --features zkml-gpu-tests/bundle --test gpu_bundle --no-run --message-format=json |
+        sed -n 's|.*"executable":"\([^"]*/deps/gpu_bundle-[^"]*\)".*|\1|p')
     mkdir -p "$1/bin"
     strip -o "$1/bin/zkml-gpu" "${CARGO_TARGET_DIR:-$root/target}/release/zkml-gpu"
-    for program in $programs; do
-        name=$(basename "$program")
-        strip -o "$1/bin/${name%-*}" "$program"
-    done
+    strip -o "$1/bin/tests" "$program"
 }
 
 bundle() {
@@ -68,9 +64,9 @@ note() {
     case $2 in failed*|stopped*) failed=1 ;; esac
 }
 
-# The JSON that a step printed, or null.
+# The figures that a step saved, or null.
 figures() {
-    if [ -s "$out/$1.out" ] && [ "$(head -c 1 "$out/$1.out")" = "{" ]; then cat "$out/$1.out"; else echo null; fi
+    if [ -s "$out/$1.json" ]; then cat "$out/$1.json"; else echo null; fi
 }
 
 run() {
@@ -92,24 +88,20 @@ run() {
     step devices 60 "$bin/zkml-gpu" devices
     step driver 60 nvidia-smi
     for test in $tests; do
-        if [ "$test" = cuda ]; then only=(); else only=(cuda); fi
-        step "test-$test" 900 "$bin/$test" --test-threads=2 "${only[@]}"
+        step "test-${test%=*}" 900 "$bin/tests" --test-threads=2 "${test#*=}"
     done
     if command -v compute-sanitizer >/dev/null; then
         for tool in memcheck racecheck synccheck; do
-            step "sanitizer-$tool" 1200 compute-sanitizer --tool "$tool" --error-exitcode 1 "$bin/conformance" --test-threads=1 \
+            step "sanitizer-$tool" 1200 compute-sanitizer --tool "$tool" --error-exitcode 1 "$bin/tests" --test-threads=1 \
                 cuda_whole::ntt cuda_whole::msm_rows cuda_whole::permute_lookup cuda_whole::prefix_product cuda_whole::batch_invert
         done
     else
         note sanitizer "not run: no compute-sanitizer" 0
     fi
-    step rates 300 "$bin/zkml-gpu" bench rates --backend cuda --json
-    step rates-table 300 "$bin/zkml-gpu" bench rates --backend cuda
-    step ops 1800 "$bin/zkml-gpu" bench ops --backend cpu,cuda --log-n 14,16,18,20,22 --table-budget 4GiB --json
+    step rates 300 "$bin/zkml-gpu" bench rates --backend cuda --save "$out/rates.json"
+    step ops 1800 "$bin/zkml-gpu" bench ops --backend cpu,cuda --log-n 14,16,18,20,22 --table-budget 4GiB --save "$out/ops.json"
     # shellcheck disable=SC2086
-    step proofs 1800 "$bin/zkml-gpu" bench prove --suite $models --backend cpu,cuda --json --report "$out/proofs.html"
-    # shellcheck disable=SC2086
-    step proofs-table 1800 "$bin/zkml-gpu" bench prove --suite $models --backend cpu,cuda --runs 3
+    step proofs 1800 "$bin/zkml-gpu" bench prove --suite $models --backend cpu,cuda --save "$out/proofs.json" --report "$out/proofs.html"
 
     {
         echo "{\"date\": \"$(date -u +%FT%TZ)\", \"steps\": ["
@@ -124,7 +116,7 @@ run() {
         echo "| step | state | s |"
         echo "|---|---|---|"
         printf '%s\n' "${table[@]}"
-        for name in rates-table proofs-table; do
+        for name in rates ops proofs; do
             echo
             echo '```'
             cat "$out/$name.out"

@@ -16,9 +16,14 @@ const MAX_LINE_CHARS: usize = 600;
 
 /// Prints one JSON object on one line.
 pub(crate) fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print(&json(value)?)
+}
+
+/// A line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
     let mut text = serde_json::to_string(value).context("the result as JSON")?;
     text.push('\n');
-    print(&text)
+    Ok(text)
 }
 
 /// Prints text; a reader that has gone away is no error.

@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use std::fs;
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// The command on the small dense layer, with as few proofs as there can be.
@@ -92,7 +93,10 @@ fn the_table_shows_steps_memory_overhead_and_the_input() {
 #[test]
 fn a_change_beyond_the_spread_is_told() {
     let scratch = Scratch::new();
-    let record = json(&bench(&["--backend", "cpu", "--json"]));
+    let saved = scratch.path("saved.json");
+    let output = bench(&["--backend", "cpu", "--json", "--save", &saved]);
+    assert_eq!(fs::read_to_string(&saved).expect("a record"), text(&output.stdout), "what is saved is what is printed");
+    let record = json(&output);
     // Whatever this machine does meanwhile, it does not become a thousand times slower or faster.
     let scaled = |name: &str, factor: f64, k: u64| {
         let mut old = record.clone();

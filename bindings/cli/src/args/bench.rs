@@ -27,10 +27,13 @@ pub(crate) struct Output {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write what --json prints to a file, besides what is printed
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) save: Option<PathBuf>,
     /// Write a page with plots, which needs no network
     #[arg(long, value_name = "FILE.html")]
     pub(crate) report: Option<PathBuf>,
-    /// Compare with an earlier run's --json
+    /// Compare with what an earlier run printed with --json, or saved
     #[arg(long, value_name = "OLD.json")]
     pub(crate) compare: Option<PathBuf>,
 }
@@ -107,6 +110,9 @@ pub(crate) struct BenchRatesOptions {
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
+    /// Write what --json prints to a file, besides what is printed
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) save: Option<PathBuf>,
 }
 
 /// Back ends, each once.

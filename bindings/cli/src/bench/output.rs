@@ -100,20 +100,38 @@ pub(super) fn old<R: Record>(output: &Output) -> Result<Option<R>, Error> {
     output.compare.as_deref().map(read).transpose()
 }
 
-/// Prints the record and writes the page: in this order, so that a page that cannot be written costs no figures.
+/// Prints an object or, if that is not wanted, a text; then writes the object to a file, if there is to be one.
 ///
 /// # Errors
-/// [`Error::File`] for the page, and standard output's own.
+/// [`Error::File`] for the file, and standard output's own.
+pub(super) fn print(
+    object: &impl Serialize,
+    json: bool,
+    save: Option<&Path>,
+    text: impl FnOnce() -> String,
+) -> anyhow::Result<()> {
+    if json {
+        report::print_json(object)?
+    } else {
+        report::print(&text())?
+    }
+    if let Some(path) = save {
+        write_whole(path, report::json(object)?.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Prints the record and writes files: in this order, so that a file that cannot be written costs no figures.
+///
+/// # Errors
+/// [`Error::File`] for files, and standard output's own.
 pub(super) fn publish<R: Record>(output: &Output, record: &R, old: Option<&R>) -> anyhow::Result<()> {
     let comparison = old.zip(output.compare.as_deref()).map(|(old, path)| {
         Comparison::new(path, (old.setting(), old.measured()), (record.setting(), record.measured()))
     });
     let comparison = comparison.as_ref();
-    if output.json {
-        report::print_json(&Compared { record, comparison })?
-    } else {
-        report::print(&record.text(comparison))?
-    }
+    let object = Compared { record, comparison };
+    print(&object, output.json, output.save.as_deref(), || record.text(comparison))?;
     if let Some(path) = &output.report {
         write_whole(path, record.page(comparison).as_bytes())?;
     }

@@ -6,9 +6,9 @@ use serde::Serialize;
 use zkml_gpu::engine::backend::cuda::Rates;
 use zkml_gpu::{BackendChoice, Error};
 
+use super::output::print;
 use super::record::Setting;
 use crate::args::{Backends, BenchRatesOptions};
-use crate::report;
 
 /// The kind of its records.
 const BENCH: &str = "rates";
@@ -32,11 +32,7 @@ pub(crate) fn rates(options: &BenchRatesOptions) -> anyhow::Result<u8> {
     let choices = Backends::or_present(options.backend.as_ref())?;
     let rows = choices.iter().filter_map(|choice| row(choice).transpose());
     let record = Record { setting: Setting::here(BENCH), rows: rows.collect::<Result<_, Error>>()? };
-    if options.json {
-        report::print_json(&record)?
-    } else {
-        report::print(&record.rows.iter().map(text).collect::<String>())?
-    }
+    print(&record, options.json, options.save.as_deref(), || record.rows.iter().map(text).collect())?;
     Ok(0)
 }
 
