@@ -1,10 +1,9 @@
 //! The CUDA device that tests run on: the host, behind libraries with the functions of NVIDIA's driver and compiler. With
 //! `ZKML_TEST_CUDA=device` it is the machine's own first device.
 
-use std::fs::{self, File};
-use std::io::Write;
+use crate::cplusplus;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::LazyLock;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, load_libraries};
 use zkml_gpu_kernels::cuda::{COMPILER, DRIVER, EXPORT, HOST};
@@ -101,42 +100,18 @@ pub fn libraries() -> Option<&'static Path> {
 
 /// Builds the libraries, unless they are there already.
 fn build() -> Option<PathBuf> {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    if Command::new(&compiler).arg("--version").output().is_err() {
-        // Past the test harness, which keeps to itself what passing tests print.
-        let _ =
-            writeln!(std::io::stderr(), "SKIPPED: there is no C++ compiler ({compiler}), CUDA kernels were not run");
-        return None;
-    }
     let text = [DRIVER, COMPILER, HOST, EXPORT].concat();
-    let program = std::env::current_exe().expect("this program has a path");
-    let name = format!("cuda_host_{:016x}", digest(&text));
-    let folder = program.parent().expect("a folder").join(name);
-    fs::create_dir_all(&folder).expect("a folder for the libraries");
-    // Tests may run in processes of their own: one builds, the others wait.
-    let lock = File::create(folder.join("lock")).expect("a lock");
-    lock.lock().expect("the lock");
-    if !folder.join("whole").exists() {
-        let sources = [("driver.cpp", DRIVER), ("compiler.cpp", COMPILER), ("shim.h", HOST), ("export.cpp", EXPORT)];
-        for (file, text) in sources {
-            fs::write(folder.join(file), text).expect("a source");
-        }
-        for (source, library) in [("driver.cpp", "libcuda.so"), ("compiler.cpp", "libnvrtc.so")] {
-            let mut command = Command::new(&compiler);
-            command.args(["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]);
-            command.arg(format!("-DHOST_FOLDER=\"{}\"", folder.display()));
-            command.arg(format!("-Wl,-soname,{library}")).arg(folder.join(source)).arg("-o").arg(folder.join(library));
-            let status = command.arg("-ldl").status().expect("the compiler starts");
-            assert!(status.success(), "{compiler} does not take {source}");
-        }
-        File::create(folder.join("whole")).expect("a mark");
-    }
-    Some(folder)
-}
-
-fn digest(text: &str) -> u64 {
-    use std::hash::{DefaultHasher, Hash, Hasher};
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+    cplusplus::is_present("CUDA kernels were not run").then(|| {
+        cplusplus::build_once("cuda_host", &text, |folder| {
+            let sources =
+                [("driver.cpp", DRIVER), ("compiler.cpp", COMPILER), ("shim.h", HOST), ("export.cpp", EXPORT)];
+            for (file, text) in sources {
+                fs::write(folder.join(file), text).expect("a source");
+            }
+            let options = [format!("-DHOST_FOLDER=\"{}\"", folder.display()), "-ldl".to_owned()];
+            for (source, library) in [("driver.cpp", "libcuda.so"), ("compiler.cpp", "libnvrtc.so")] {
+                cplusplus::compile(&folder.join(source), &folder.join(library), &options);
+            }
+        })
+    })
 }

@@ -1,6 +1,7 @@
 //! Test support: the oracle back end, the conformance suite, the circuit zoo.
 
 pub mod conformance;
+pub mod cplusplus;
 pub mod cuda;
 pub mod device;
 pub mod gpu;
