@@ -16,8 +16,6 @@ DEVICE Element quotient_cell(const QuotientQuery &query, u32 rows, u32 row) {
     return query.column[place < rows ? place : place - rows];
 }
 
-DEVICE u32 quotient_row() { return blockIdx.x * QUOTIENT_THREADS + threadIdx.x; }
-
 // Operands and results are places: two bits say which kind, the others which one.
 #define PLACE_BITS 30
 #define PLACE_SCALAR 0
@@ -46,11 +44,18 @@ struct QuotientParams {
     const QuotientStep *steps;
     const QuotientQuery *queries;
     const Element *scalars;
-    // One vector for each place.
+    // One vector for each place. Of results there may be the rows to compute only: row 0 is where it would be.
     Element *const *memory;
     u32 rows;
     u32 instructions;
+    // The rows to compute.
+    u32 first_row;
+    u32 end_row;
 };
+
+DEVICE u32 quotient_row(const QuotientParams &params) {
+    return params.first_row + blockIdx.x * QUOTIENT_THREADS + threadIdx.x;
+}
 
 DEVICE Element quotient_operand(const QuotientParams &params, const Element *registers, u32 place, u32 row) {
     u32 index = place & ((1u << PLACE_BITS) - 1);
@@ -63,8 +68,8 @@ DEVICE Element quotient_operand(const QuotientParams &params, const Element *reg
 }
 
 KERNEL(QUOTIENT_THREADS, evaluate, QuotientParams params) {
-    u32 row = quotient_row();
-    if (row >= params.rows) {
+    u32 row = quotient_row(params);
+    if (row >= params.end_row) {
         return;
     }
     Element registers[QUOTIENT_REGISTERS];

@@ -135,7 +135,7 @@ pub enum Step {
 /// of C. Compilers take a long time over more than some thousand multiplications: such programs are better split, or interpreted.
 pub fn straight_line(name: &str, steps: &[(usize, Step)], kept: &[(usize, Value)]) -> String {
     let mut text = format!("KERNEL(QUOTIENT_THREADS, {name}, QuotientParams params) {{\n");
-    text.push_str("    u32 row = quotient_row();\n    if (row >= params.rows) {\n        return;\n    }\n");
+    text.push_str("    u32 row = quotient_row(params);\n    if (row >= params.end_row) {\n        return;\n    }\n");
     for (number, step) in steps {
         let value = match *step {
             Step::Add(a, b) => format!("fr_add({}, {})", operand(a), operand(b)),

@@ -131,12 +131,14 @@ pub fn long_programs_run_on<B: Backend>(gpu: &B, steps: usize) {
     let sum = nodes.horner(&terms, y);
     let program = nodes.finish(&[sum, terms[3], a]);
     let values = [random(100, 8), random(100, 9)];
-    assert_eq!(run(gpu, &program, &values), run(&Cpu::new(), &program, &values));
+    assert_eq!(evaluate(gpu, &program, &values), evaluate(&Cpu::new(), &program, &values));
 }
 
-fn run<B: Backend>(backend: &B, program: &Program, values: &[Vec<Fr>; 2]) -> Vec<Vec<Fr>> {
+/// The outputs of a program of two columns and a scalar at most.
+pub fn evaluate<B: Backend>(backend: &B, program: &Program, values: &[Vec<Fr>; 2]) -> Vec<Vec<Fr>> {
     let resident = values.each_ref().map(|values| backend.upload(values).expect("uploads"));
     let compiled = backend.compile(program).expect("compiles");
-    let outputs = backend.evaluate(&compiled, 100, &resident.each_ref(), &[Fr::from(3)]).expect("evaluates");
+    let outputs =
+        backend.evaluate(&compiled, values[0].len(), &resident.each_ref(), &[Fr::from(3)]).expect("evaluates");
     outputs.iter().map(|vector| backend.download(vector).expect("downloads")).collect()
 }

@@ -4,10 +4,13 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, devices};
-use zkml_gpu_engine::backend::{MemoryOps, MsmOps, NttOps, VectorOps};
+use zkml_gpu_engine::backend::program::ProgramBuilder;
+use zkml_gpu_engine::backend::{Cpu, MemoryOps, MsmOps, NttOps, VectorOps};
 use zkml_gpu_tests::conformance::data::Points;
 use zkml_gpu_tests::cuda::{self, configure, is_real};
-use zkml_gpu_tests::device::{every_operation_runs_on, folds_run_on, long_programs_run_on, random, sums_run_on};
+use zkml_gpu_tests::device::{
+    evaluate, every_operation_runs_on, folds_run_on, long_programs_run_on, random, sums_run_on,
+};
 
 /// The device; without one, which `cuda` says aloud, the test is skipped.
 macro_rules! device {
@@ -115,6 +118,29 @@ fn transforms_of_more_columns_than_fit_at_once_are_split() {
         assert!(gpu.download(&alone) == gpu.download(transformed));
     }
     assert!(gpu.counters().peak_bytes_used <= 30 * bytes);
+}
+
+/// Two columns and the output fit with some of the many results that are needed all at once.
+#[test]
+fn programs_with_more_results_than_fit_are_evaluated_piece_by_piece() {
+    let (rows, results) = (1 << 12, 200);
+    let bytes = 32 * rows as u64;
+    let mut nodes = ProgramBuilder::new();
+    let (a, b) = (nodes.column(0, 1), nodes.column(1, -3));
+    let mut terms = vec![a, b];
+    for i in 0..results {
+        terms.push(nodes.mul(terms[i], terms[i + 1]));
+    }
+    // Every result is met once more, the last first.
+    let sum = terms.iter().rev().copied().reduce(|sum, term| nodes.add(sum, term)).expect("terms");
+    let program = nodes.finish(&[sum]);
+    let values = [random(rows, 1), random(rows, 2)];
+    let gpu = device!(cuda::own(|mut options| {
+        options.memory_bytes = Some(20 * bytes);
+        interpreted(options)
+    }));
+    assert!(evaluate(&gpu, &program, &values) == evaluate(&Cpu::new(), &program, &values));
+    assert!(gpu.counters().peak_bytes_used <= 20 * bytes);
 }
 
 /// What freed memory the driver still holds is given back before an allocation fails.

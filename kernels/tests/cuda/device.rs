@@ -17,7 +17,7 @@ pub(crate) struct Device {
 }
 
 /// Arguments of a kernel, or the fields of a struct that is one.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Arguments {
     values: Vec<(Vec<u8>, usize)>,
 }

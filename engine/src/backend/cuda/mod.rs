@@ -5,7 +5,8 @@
 //! memory (`staging.rs`). Nothing is linked: the driver and the compiler are libraries that are looked for at run time (`libraries.rs`),
 //! and all that is unsafe about the driver is in `driver.rs`.
 //!
-//! Where device memory is exhausted, operations on many columns work on fewer at a time, and then fail with the bytes that were asked for.
+//! Where device memory is exhausted, operations on many columns work on fewer at a time and programs on fewer rows, and then fail with the
+//! bytes that were asked for.
 
 mod compiler;
 mod device;

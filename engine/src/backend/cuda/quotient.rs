@@ -4,10 +4,10 @@
 //! interprets them. Either is the other's oracle. What depends on scalars alone is computed once, by the host.
 
 use super::Cuda;
-use super::device::Buffer;
+use super::device::{Buffer, in_batches};
 use super::driver::{Address, Function};
 use super::kernels::{Arguments, Element, Kernel};
-use super::memory::{CudaScalars, Work};
+use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::program::{Instruction, Operand, Program};
 use crate::backend::quotient::Programs;
 use crate::backend::segments::Segments;
@@ -15,6 +15,7 @@ use crate::backend::steps;
 use crate::backend::{QuotientOps, Result};
 use bytemuck::{Pod, Zeroable};
 use halo2curves::bn256::Fr;
+use std::ops::Range;
 use zkml_gpu_kernels::cuda::{Module, Step, Value, straight_line};
 
 /// Rows of a block: `QUOTIENT_THREADS`.
@@ -61,6 +62,8 @@ struct QuotientParams {
     memory: Address,
     rows: u32,
     instructions: u32,
+    first_row: u32,
+    end_row: u32,
 }
 
 impl QuotientOps for Cuda {
@@ -98,41 +101,63 @@ impl QuotientOps for Cuda {
         if n == 0 || outputs.is_empty() {
             return Ok(outputs);
         }
-        let results = vectors(compiled.memory - outputs.len())?;
         let query = |query: &crate::backend::program::Query| QuotientQuery {
             column: columns[query.column].address(),
             rotation: (query.rotation as isize).rem_euclid(n as isize) as u32,
             padding: [0],
         };
         let queries: Vec<_> = compiled.program.queries().iter().map(query).collect();
-        let places: Vec<Address> = outputs.iter().chain(&results).map(CudaScalars::address).collect();
-        let (queries, table, places) = (work.upload(&queries)?, work.upload(&table)?, work.upload(&places)?);
+        let (queries, table) = (work.upload(&queries)?, work.upload(&table)?);
         let params = QuotientParams {
             steps: 0,
             queries: queries.address(),
             scalars: table.address(),
-            memory: places.address(),
+            memory: 0,
             rows: n as u32,
             instructions: 0,
+            first_row: 0,
+            end_row: 0,
         };
-        let grid = [n.div_ceil(THREADS as usize), 1];
-        match &compiled.code {
-            Code::Generated(functions) => {
-                for function in functions {
-                    let arguments = Arguments::new().value(&params);
-                    self.device.start(work.operation, *function, grid, THREADS, 0, arguments)?;
-                }
-            }
-            Code::Interpreted { steps, len } => {
-                let params = QuotientParams { steps: steps.address(), instructions: *len as u32, ..params };
-                work.launch_grid(&EVALUATE, grid, Arguments::new().value(&params))?;
-            }
-        }
+        // Results that are no outputs take memory for the rows at hand.
+        let blocks: Vec<usize> = (0..n).step_by(THREADS as usize).collect();
+        in_batches(&blocks, |blocks| {
+            let rows = blocks[0]..n.min(blocks[0] + blocks.len() * THREADS as usize);
+            work.evaluate_rows(compiled, &params, &outputs, rows).map(|()| Vec::<()>::new())
+        })?;
         Ok(outputs)
     }
 }
 
 impl Work<'_> {
+    /// Evaluates a program on some rows.
+    fn evaluate_rows(
+        &self,
+        compiled: &CudaProgram,
+        params: &QuotientParams,
+        outputs: &[CudaScalars],
+        rows: Range<usize>,
+    ) -> Result<()> {
+        let results = (outputs.len()..compiled.memory).map(|_| self.vector(rows.len()));
+        let results = results.collect::<Result<Vec<_>>>()?;
+        let skipped = rows.start as u64 * ELEMENT_BYTES;
+        let places = outputs.iter().map(CudaScalars::address);
+        let places = places.chain(results.iter().map(|result| result.address().wrapping_sub(skipped)));
+        let memory = self.upload(&places.collect::<Vec<Address>>())?;
+        let [first_row, end_row] = [rows.start, rows.end].map(|row| row as u32);
+        let params = QuotientParams { memory: memory.address(), first_row, end_row, ..*params };
+        let grid = [rows.len().div_ceil(THREADS as usize), 1];
+        match &compiled.code {
+            Code::Generated(functions) => functions.iter().try_for_each(|function| {
+                let arguments = Arguments::new().value(&params);
+                self.cuda.device.start(self.operation, *function, grid, THREADS, 0, arguments)
+            }),
+            Code::Interpreted { steps, len } => {
+                let params = QuotientParams { steps: steps.address(), instructions: *len as u32, ..params };
+                self.launch_grid(&EVALUATE, grid, Arguments::new().value(&params))
+            }
+        }
+    }
+
     /// The kernels of a program, compiled.
     fn generate(&self, program: &Program, segments: &Segments) -> Result<Vec<Function>> {
         let names: Vec<String> = (0..segments.ranges.len()).map(|number| format!("quotient_{number}")).collect();
