@@ -17,6 +17,7 @@ mod bench;
 mod compile;
 mod devices;
 mod plan;
+mod evaluate;
 mod progress;
 mod prove;
 mod report;
@@ -81,6 +82,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Prove(options) => prove::prove(options),
         Command::Plan(options) => plan::plan(options),
+        Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
         Command::Bench(command) => bench::bench(command),

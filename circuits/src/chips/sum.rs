@@ -5,7 +5,7 @@ use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 
 use super::{NetworkConfig, Row, constant, total};
-use crate::layout::{Accumulator, FixedRole, Source};
+use crate::layout::{Accumulator, FixedRole, Ring, Source};
 
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
     let a = &config.architecture;
@@ -22,8 +22,8 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
     });
 }
 
-/// `Σ_l t^(l+1) · Σ terms`, by Horner's rule over the identities: each identity's terms are a polynomial in `s` and `r`
-/// with fixed coefficients that are 0 on unusable rows.
+/// `Σ_l t^(l+1) · Σ terms`: each identity's terms are a polynomial in `s` and `r` with fixed coefficients that are 0 on
+/// unusable rows.
 fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
     let t = row.challenges().t;
@@ -31,8 +31,7 @@ fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
         FixedRole::Term { identity, .. } => Some(identity + 1),
         _ => None,
     });
-    (0..count.max().unwrap_or(0))
-        .rev()
+    let identities: Vec<Expression<Fr>> = (0..count.max().unwrap_or(0))
         .map(|l| {
             total(a.fixed.iter().enumerate().filter_map(|(index, role)| match role {
                 FixedRole::Term { identity, source, factor } if *identity == l => {
@@ -45,6 +44,18 @@ fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
                 _ => None,
             }))
         })
-        .reduce(|sum, identity| sum * t.clone() + identity)
-        .map_or(constant(0), |sum| sum * t.clone())
+        .collect();
+    weighted(&identities, &ring, &t) * t
+}
+
+/// `Σ_l t^l · I_l` by halves, so that the depth of the expression does not grow with the number of identities.
+fn weighted(identities: &[Expression<Fr>], ring: &Ring<Expression<Fr>>, t: &Expression<Fr>) -> Expression<Fr> {
+    match identities {
+        [] => constant(0),
+        [identity] => identity.clone(),
+        _ => {
+            let (low, high) = identities.split_at(identities.len() / 2);
+            weighted(low, ring, t) + ring.pow(t, low.len()) * weighted(high, ring, t)
+        }
+    }
 }
