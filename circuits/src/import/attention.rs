@@ -26,16 +26,18 @@ struct Axes {
     contracted: Vec<[usize; 2]>,
     /// In one operand and the result.
     free: [Vec<[usize; 2]>; 2],
+    /// In one operand alone: of one element.
+    single: [Vec<usize>; 2],
 }
 
 impl Translator<'_> {
     /// A product of two activations.
     pub(super) fn contraction(&mut self, node: &TypedNode, op: &EinSum) -> Result<View, ImportError> {
         let plain = op.q_params.is_none() && node.inputs.len() == 2;
-        let axes = plain.then(|| axes(op)).flatten();
-        let axes = axes.ok_or_else(|| self.form(node, format!("the sum {}", op.axes), "use plain matrix products"))?;
         let dims = self.dims(node)?;
         let views = [self.view(node, 0)?, self.view(node, 1)?];
+        let axes = plain.then(|| axes(op, &views, &dims)).flatten();
+        let axes = axes.ok_or_else(|| self.form(node, format!("the sum {}", op.axes), "use plain matrix products"))?;
         // Axes along which an operand is repeated.
         let mut views = self.repeated(node, views, &axes, &dims)?;
         // The operand that has the result's last axis is the left one, whose axis is stored outermost.
@@ -51,9 +53,10 @@ impl Translator<'_> {
             let batch = axes.batch.iter().map(|axis| axis[side]);
             let contracted = axes.contracted.iter().map(|axis| axis[side]);
             let free = axes.free[side].iter().map(|[own, _]| *own);
+            let single = axes.single[side].iter().copied();
             match head_minor {
-                true => contracted.chain(batch).chain(free).collect(),
-                false => batch.chain(contracted).chain(free).collect(),
+                true => single.chain(contracted).chain(batch).chain(free).collect(),
+                false => single.chain(batch).chain(contracted).chain(free).collect(),
             }
         };
         let moved = |head_minor: bool| -> usize {
@@ -263,7 +266,7 @@ impl Translator<'_> {
 }
 
 /// The axes of a product of two activations; `None` for diagonals, and for sums over one operand only.
-fn axes(op: &EinSum) -> Option<Axes> {
+fn axes(op: &EinSum, views: &[View; 2], dims: &[usize]) -> Option<Axes> {
     let mut axes = Axes::default();
     for axis in op.axes.iter_all_axes() {
         let one = |list: &TVec<usize>| if list.len() > 1 { None } else { Some(list.first().copied()) };
@@ -272,6 +275,9 @@ fn axes(op: &EinSum) -> Option<Axes> {
             (Some(a), Some(b), None) => axes.contracted.push([a, b]),
             (Some(a), None, Some(out)) => axes.free[0].push([a, out]),
             (None, Some(b), Some(out)) => axes.free[1].push([b, out]),
+            (Some(a), None, None) if views[0].dims[a] == 1 => axes.single[0].push(a),
+            (None, Some(b), None) if views[1].dims[b] == 1 => axes.single[1].push(b),
+            (None, None, Some(out)) if dims[out] == 1 => {}
             _ => return None,
         }
     }

@@ -93,8 +93,7 @@ impl Translator<'_> {
         join: impl Fn(Arc<Composed>, Arc<Composed>) -> Composed,
     ) -> Option<View> {
         let ((root, left), (other, right)) = (self.function_of(a.tensor), self.function_of(b.tensor));
-        let curved = |of: &Composed| !matches!(of, Composed::Argument | Composed::Affine(..) | Composed::Clamp(..));
-        if root != other || !a.aligned(b) || !(curved(&left) || curved(&right)) {
+        if root != other || !a.aligned(b) || !(left.is_curved() || right.is_curved()) {
             return None;
         }
         let composed = Arc::new(join(left, right));

@@ -67,6 +67,15 @@ pub enum Composed {
 }
 
 impl Composed {
+    /// Whether it is more than scales, shifts and clamps.
+    pub(super) fn is_curved(&self) -> bool {
+        match self {
+            Self::Argument => false,
+            Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_curved(),
+            _ => true,
+        }
+    }
+
     fn apply(&self, x: f32) -> f32 {
         match self {
             Self::Argument => x,

@@ -390,7 +390,7 @@ fn most_inside(window: &Window, input: Shape) -> usize {
 mod tests {
     use super::super::{LayoutOptions, lower, search::Draft, search::candidates};
     use super::*;
-    use crate::graph::{Format, Node, Origin, Tensor, Window};
+    use crate::graph::{Activation, Format, Node, Normalise, Origin, Rescale, Softmax, Tensor, Window};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
@@ -459,7 +459,7 @@ mod tests {
         let mut x = tensor(&mut graph, shape);
         for _ in 0..rng.gen_range(1..5) {
             let shape = graph.tensors[x].shape;
-            x = match rng.gen_range(0..8) {
+            x = match rng.gen_range(0..12) {
                 0 => node(&mut graph, Op::Reshape, &[x], Shape::vector(shape.len())),
                 1 => {
                     let offset = vec![1; if rng.gen_bool(0.5) { shape.len() } else { 0 }];
@@ -488,6 +488,30 @@ mod tests {
                     let op = Op::AveragePool { window, multipliers: vec![1; 10] };
                     node(&mut graph, op, &[x], Shape { height, width, ..shape })
                 }
+                8 => node(&mut graph, Op::Multiply(Rescale { multiplier: 3, limbs: 2 }), &[x, x], shape),
+                9 => {
+                    let (groups, len) = (shape.height * shape.width, shape.channels);
+                    let exp = Activation { min: 0, values: (0..32).map(|d| 32 - d).collect() };
+                    let rescale = Rescale { multiplier: 1, limbs: 3 };
+                    let softmax = Softmax { groups, len, masked: Vec::new(), exp, bits: 20, rescale };
+                    node(&mut graph, Op::Softmax(softmax), &[x], shape)
+                }
+                10 => {
+                    let (groups, len) = (shape.height * shape.width, shape.channels);
+                    let rescale = Rescale { multiplier: 1, limbs: 2 };
+                    let normalise = Normalise { groups, len, centred: true, epsilon: 3, bits: 15, rescale };
+                    node(&mut graph, Op::Normalise(normalise), &[x], shape)
+                }
+                11 => {
+                    let rows = shape.height * shape.width;
+                    let matrix = Shape { channels: shape.channels, height: 1, width: rows };
+                    let matrix = node(&mut graph, Op::Reshape, &[x], matrix);
+                    let rescale = Rescale { multiplier: 1, limbs: 1 };
+                    let (heads, inner, columns) = (1, shape.channels, rows);
+                    let matmul = MatMul { heads, inner, rows, columns, head_minor: false, rescale };
+                    let shape = Shape { channels: rows, height: 1, width: rows };
+                    node(&mut graph, Op::MatMul(matmul), &[matrix, matrix], shape)
+                }
                 _ => product(&mut graph, rng, x, false),
             };
             if rng.gen_bool(0.2) {
@@ -506,6 +530,7 @@ mod tests {
         let limbs = Limbs { excess: 2, spread: 1 };
         let mut options = LayoutOptions::default();
         let (mut garbage, mut gathers, mut blocks, mut indices) = (0, 0, 0, 0);
+        let (mut left, mut groups) = (0, 0);
         for seed in 0..300 {
             let graph = random_graph(seed);
             options.max_weight_columns = [19, 1024][seed as usize % 2];
@@ -532,9 +557,11 @@ mod tests {
                 gathers += usize::from(columns.gather_columns > 0);
                 indices += usize::from(columns.gather_by_index);
                 blocks += usize::from(widths.weight_columns < 10);
+                left += usize::from(columns.left_lanes > 1);
+                groups += usize::from(columns.factor_groups > 2);
             }
         }
-        let counts = [garbage, gathers, blocks, indices];
+        let counts = [garbage, gathers, blocks, indices, left, groups];
         assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
     }
 }
