@@ -7,8 +7,8 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     graph::{
-        Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, Tensor,
-        Window,
+        Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
+        Tensor, Window,
     },
     keys::{self, KeyError, ProvingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
@@ -98,9 +98,7 @@ impl Builder {
         let [height, width] = form.output(x).expect("the window fits");
         let shape = match form.transposed {
             true => Shape { channels: width, height: 1, width: form.out_channels },
-            false => {
-                Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] }
-            }
+            false => Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] },
         };
         let linear = Linear { weights, bias, raw: range == WIDE, ..form };
         self.node(Op::Linear(linear), &[input], shape, range)

@@ -586,7 +586,10 @@ fn group(s: &Session, node: usize, p: usize, groups: usize, members: impl Fn(Row
     let row = of_node().find(|r| r.kind.factor_groups() > 0 && !r.kind.activates() && r.element as usize % groups == p);
     let lanes = of_node().filter_map(|r| Some((r, members(r.kind)?)));
     let cells = lanes.flat_map(|(r, lanes)| (0..lanes).map(|lane| (r.row as usize, lane, r.element as usize + lane)));
-    Group { row: row.expect("a row of the group").row as usize, cells: cells.filter(|cell| cell.2 % groups == p).collect() }
+    Group {
+        row: row.expect("a row of the group").row as usize,
+        cells: cells.filter(|cell| cell.2 % groups == p).collect(),
+    }
 }
 
 struct Group {
@@ -599,7 +602,8 @@ fn limbs(s: &Session, first: &mut FirstPhase, row: usize, range: Range<usize>, v
     let a = &s.layout.architecture;
     for (i, cell) in range.enumerate() {
         // A negative number has no limbs: the first one takes it all.
-        let limb = if value < 0 { value * i64::from(i == 0) } else { value >> (a.shift as usize * i) & ((1 << a.shift) - 1) };
+        let limb =
+            if value < 0 { value * i64::from(i == 0) } else { value >> (a.shift as usize * i) & ((1 << a.shift) - 1) };
         first.columns[a.range(cell)][row] = limb;
     }
 }
@@ -705,7 +709,8 @@ fn normalisation_rejects_every_other_root_and_sum() {
     };
     for delta in [1, -1] {
         rejects(&s, &format!("a root moved by {delta}"), |first| {
-            let (v, root) = (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row] + delta);
+            let (v, root) =
+                (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row] + delta);
             first.columns[a.factor(2, 0)][group.row] = root;
             limbs(&s, first, group.row, 0..quotient, root);
             let dividend = 1i64 << (2 * normalise.bits);

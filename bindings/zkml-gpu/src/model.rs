@@ -4,9 +4,7 @@ use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
-use zkml_gpu_circuits::quant::{
-    Evaluation, QuantOptions, QuantReport, Quantised, Sample, evaluate, outline, quantise,
-};
+use zkml_gpu_circuits::quant::{Evaluation, QuantOptions, QuantReport, Quantised, Sample, evaluate, outline, quantise};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
 

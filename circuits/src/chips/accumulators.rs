@@ -108,10 +108,7 @@ fn left(row: &mut Row<'_, '_>) -> Expression<Fr> {
 }
 
 /// What full rows of left lanes hold, given their spacing, or the first lane alone.
-fn left_lanes(
-    row: &mut Row<'_, '_>,
-    packed: impl Fn(&mut Row<'_, '_>, usize) -> Expression<Fr>,
-) -> Expression<Fr> {
+fn left_lanes(row: &mut Row<'_, '_>, packed: impl Fn(&mut Row<'_, '_>, usize) -> Expression<Fr>) -> Expression<Fr> {
     let a = row.architecture();
     let mut terms = Vec::new();
     for (index, role) in a.fixed.iter().enumerate() {

@@ -87,7 +87,9 @@ pub(crate) fn result_input<T: Cell>(
     match kind {
         RowKind::Requantise { lanes, spacing, .. } => {
             let x = ring.power(spacing);
-            (0..lanes).map(|lane| requantised(a, lane, kind.remainder_limbs(), advice)).reduce(|sum, value| sum * x.clone() + value)
+            (0..lanes)
+                .map(|lane| requantised(a, lane, kind.remainder_limbs(), advice))
+                .reduce(|sum, value| sum * x.clone() + value)
         }
         RowKind::MaximumOfWindow { height, width, vertical, horizontal } => {
             let maximum = requantised(a, 0, kind.remainder_limbs(), advice);
@@ -135,7 +137,9 @@ pub(crate) fn factor_input<T: Cell>(
     let mut sort = |group: usize, lanes: usize| horner(ring, lanes, |lane| advice(a.factor(group, lane)));
     let s = |power: usize| ring.pow(&ring.s, power);
     match kind {
-        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => Some(sort(0, lanes) + s(1) * sort(1, lanes)),
+        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => {
+            Some(sort(0, lanes) + s(1) * sort(1, lanes))
+        }
         RowKind::Normalise { lanes, .. } => Some(sort(0, lanes) + s(1) * sort(1, lanes) + s(2) * sort(2, lanes)),
         RowKind::Share { .. } => Some(s(1) * sort(1, 1) + s(3) * sort(2, 1)),
         RowKind::Root { .. } => Some(s(1) * sort(1, 1) + s(2) * sort(2, 1)),

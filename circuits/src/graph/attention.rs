@@ -253,8 +253,7 @@ mod tests {
 
     #[test]
     fn the_root_is_the_greatest_whose_square_fits() {
-        let normalise =
-            Normalise { groups: 1, len: 4, centred: true, epsilon: 1, bits: 20, rescale: Rescale::UNIT };
+        let normalise = Normalise { groups: 1, len: 4, centred: true, epsilon: 1, bits: 20, rescale: Rescale::UNIT };
         for v in [1i128, 2, 3, 999, 1 << 20, (1 << 40) + 12345] {
             let y = i128::from(normalise.root(v));
             assert!(y * y * v <= 1 << 40 && (y + 1) * (y + 1) * v > 1 << 40, "{v}");
@@ -263,8 +262,7 @@ mod tests {
 
     #[test]
     fn normalised_groups_have_no_mean_and_unit_variance() {
-        let normalise =
-            Normalise { groups: 2, len: 4, centred: true, epsilon: 1, bits: 24, rescale: Rescale::UNIT };
+        let normalise = Normalise { groups: 2, len: 4, centred: true, epsilon: 1, bits: 24, rescale: Rescale::UNIT };
         let x = [10, -7, 20, 3, -30, 9, 44, -5];
         let acc = normalise.accumulate(&x);
         for p in 0..2 {

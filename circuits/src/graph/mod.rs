@@ -25,8 +25,8 @@ mod real;
 mod validate;
 pub(crate) mod window;
 
-pub(crate) use attention::{NormaliseValues, SoftmaxValues};
 pub use attention::{MatMul, Normalise, Rescale, Softmax};
+pub(crate) use attention::{NormaliseValues, SoftmaxValues};
 pub use bounds::Bounds;
 pub use execute::{ExecuteError, Execution, requantise};
 pub(crate) use real::transpose;

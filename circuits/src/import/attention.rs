@@ -77,8 +77,7 @@ impl Translator<'_> {
         // Stored as rows, heads, columns.
         let left_axes = axes.free[left].iter().map(|[_, out]| *out);
         let heads = axes.batch.iter().map(|[.., out]| *out);
-        let order: Vec<usize> =
-            left_axes.chain(heads).chain(axes.free[1 - left].iter().map(|[_, out]| *out)).collect();
+        let order: Vec<usize> = left_axes.chain(heads).chain(axes.free[1 - left].iter().map(|[_, out]| *out)).collect();
         let missing = (0..dims.len()).filter(|axis| !order.contains(axis));
         let order: Vec<usize> = missing.chain(order.iter().copied()).collect();
         let sizes: Vec<usize> = order.iter().map(|axis| dims[*axis]).collect();

@@ -88,9 +88,7 @@ impl FloatGraph {
                 sum
             }
             FloatOp::MatMul(product) => matmul(product, x, &values[node.inputs[1]]),
-            FloatOp::Multiply { scale } => {
-                x.iter().zip(&values[node.inputs[1]]).map(|(a, b)| scale * a * b).collect()
-            }
+            FloatOp::Multiply { scale } => x.iter().zip(&values[node.inputs[1]]).map(|(a, b)| scale * a * b).collect(),
             FloatOp::Softmax(softmax) => softmax_forward(softmax, x),
             FloatOp::Normalise(normalise) => normalise_forward(normalise, x),
             FloatOp::Clamp { min, max } => x.iter().map(|v| v.max(*min).min(*max)).collect(),

@@ -235,7 +235,9 @@ impl FloatGraph {
                 FloatOp::Rearrange { origins } if origins.iter().any(|origin| origin.is_infinite()) => {
                     Some("constants")
                 }
-                FloatOp::AveragePool { scale, .. } | FloatOp::Multiply { scale } if !scale.is_finite() => Some("factors"),
+                FloatOp::AveragePool { scale, .. } | FloatOp::Multiply { scale } if !scale.is_finite() => {
+                    Some("factors")
+                }
                 FloatOp::MatMul(product) if !product.scale.is_finite() => Some("factors"),
                 FloatOp::Clamp { min, max } if min.is_nan() || max.is_nan() => Some("bounds"),
                 _ => None,

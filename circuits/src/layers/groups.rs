@@ -43,8 +43,7 @@ impl Groups {
     /// One row a group.
     pub(super) fn rows(&self, planner: &Planner<'_>, kind: RowKind) -> Vec<ResultEntry> {
         let geometry = planner.geometry(planner.graph.nodes[self.node].output);
-        let entry =
-            |element| ResultEntry { kind, element, count: 1, exponent: geometry.exponent(element), channel: 0 };
+        let entry = |element| ResultEntry { kind, element, count: 1, exponent: geometry.exponent(element), channel: 0 };
         self.range(self.len - 1).map(entry).collect()
     }
 

@@ -19,8 +19,13 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     let groups = Groups::new(planner, index, groups, len)?;
     let rows = groups.rows(planner, RowKind::Root { bits, limbs });
     let first_row = planner.result_row;
-    let roots =
-        planner.place_segment(Segment { node: index, entries: &rows, order: Order::Positions, tag: None, output: false })?;
+    let roots = planner.place_segment(Segment {
+        node: index,
+        entries: &rows,
+        order: Order::Positions,
+        tag: None,
+        output: false,
+    })?;
     (first_row..=roots).for_each(|row| planner.set(FixedRole::Epsilon, row, epsilon));
     let rows = groups.members(planner, |lanes| RowKind::Normalise {
         lanes,

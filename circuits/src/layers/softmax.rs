@@ -24,8 +24,13 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     let groups = Groups::new(planner, index, softmax.groups, softmax.len)?;
     let limbs = limbs(softmax, planner.graph.shift);
     let rows = groups.rows(planner, RowKind::Share { bits: softmax.bits, limbs });
-    let shares =
-        planner.place_segment(Segment { node: index, entries: &rows, order: Order::Positions, tag: None, output: false })?;
+    let shares = planner.place_segment(Segment {
+        node: index,
+        entries: &rows,
+        order: Order::Positions,
+        tag: None,
+        output: false,
+    })?;
     let tag = planner.tables.exponential_tag(&softmax.exp);
     let rows = groups.members(planner, |lanes| RowKind::Exponential { lanes });
     let first_row = planner.result_row;

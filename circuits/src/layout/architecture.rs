@@ -167,7 +167,9 @@ impl RowKind {
     /// Limbs of the row's remainders.
     pub const fn remainder_limbs(self) -> usize {
         match self {
-            Self::Requantise { limbs, .. } | Self::Multiply { limbs, .. } | Self::Normalise { limbs, .. } => limbs as usize,
+            Self::Requantise { limbs, .. } | Self::Multiply { limbs, .. } | Self::Normalise { limbs, .. } => {
+                limbs as usize
+            }
             _ => 1,
         }
     }
@@ -509,7 +511,8 @@ impl Architecture {
         let lanes_fit = |lanes: &usize| (1..=self.activation_lanes).contains(lanes);
         let values_fit = |lanes: &usize| lanes_fit(lanes) && fits(lanes.checked_mul(requantise), self.range_columns);
         if let FixedRole::Kind(kind) = role
-            && (kind.factor_groups() > self.factor_groups || !(1..=self.remainder_limbs).contains(&kind.remainder_limbs()))
+            && (kind.factor_groups() > self.factor_groups
+                || !(1..=self.remainder_limbs).contains(&kind.remainder_limbs()))
         {
             return false;
         }

@@ -331,9 +331,8 @@ impl ResultRow {
                 lanes * requantise
             }
             RowKind::Exponential { lanes } => lanes,
-            RowKind::Share { limbs: [quotient, difference], .. } | RowKind::Root { limbs: [quotient, difference], .. } => {
-                quotient + 2 * difference
-            }
+            RowKind::Share { limbs: [quotient, difference], .. }
+            | RowKind::Root { limbs: [quotient, difference], .. } => quotient + 2 * difference,
             RowKind::MaximumOfWindow { height, width, .. } => requantise + height * width * architecture.spread_limbs,
             RowKind::Raw => 0,
             RowKind::GatheredMaximum { window } => 1 + window * (1 + architecture.spread_limbs),

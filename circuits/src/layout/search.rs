@@ -278,7 +278,8 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
             RowKind::GatheredSum => range = range.max(requantise),
             RowKind::Candidate { .. } => range = range.max(limbs.spread),
             RowKind::Exponential { lanes } => activations = activations.max(lanes),
-            RowKind::Share { limbs: [quotient, difference], .. } | RowKind::Root { limbs: [quotient, difference], .. } => {
+            RowKind::Share { limbs: [quotient, difference], .. }
+            | RowKind::Root { limbs: [quotient, difference], .. } => {
                 range = range.max(quotient + 2 * difference);
             }
             RowKind::Copies { lanes } => activations = activations.max(lanes),

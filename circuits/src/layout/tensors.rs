@@ -210,10 +210,8 @@ const fn is_elementwise(op: &Op) -> bool {
 
 /// Roots of which something reads the digest: products, combinations, claims.
 fn digested(graph: &Graph, roots: &[TensorId]) -> BTreeSet<TensorId> {
-    let reads = graph
-        .nodes
-        .iter()
-        .filter(|node| matches!(node.op, Op::Linear(_) | Op::MatMul(_)) || is_elementwise(&node.op));
+    let reads =
+        graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear(_) | Op::MatMul(_)) || is_elementwise(&node.op));
     reads.flat_map(|node| &node.inputs).chain(&graph.outputs).map(|tensor| roots[*tensor]).collect()
 }
 

@@ -53,7 +53,8 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
     let computed = |(id, _): &&(TensorId, TensorId)| graph.nodes.iter().any(|node| node.output == *id);
     let layers: Vec<(TensorId, TensorId)> = quantised.sources.iter().filter(computed).copied().collect();
     let mut tallies = vec![Tally::default(); layers.len()];
-    let outputs: Vec<(TensorId, TensorId)> = graph.outputs.iter().copied().zip(source.outputs.iter().copied()).collect();
+    let outputs: Vec<(TensorId, TensorId)> =
+        graph.outputs.iter().copied().zip(source.outputs.iter().copied()).collect();
     let mut claims = vec![Tally::default(); outputs.len()];
     let mut agreements = vec![[0usize; 2]; outputs.len()];
     for sample in samples {

@@ -21,13 +21,7 @@ const MOST_EPSILON: f64 = (1u64 << 50) as f64;
 
 /// Multiplier and shift for accumulators that are at most `most` before the multiplier, `scale · 2^bits` times what they are
 /// requantised to.
-pub(super) fn rescale(
-    node: &FloatNode,
-    scale: f64,
-    bits: i32,
-    shift: u32,
-    most: f64,
-) -> Result<Rescale, QuantError> {
+pub(super) fn rescale(node: &FloatNode, scale: f64, bits: i32, shift: u32, most: f64) -> Result<Rescale, QuantError> {
     let mut found = None;
     for limbs in (1..=MAX_REMAINDER_LIMBS).take_while(|limbs| shift * limbs < MOST_SHIFT) {
         let multiplier = scale * 2f64.powi((shift * limbs) as i32 - bits);

@@ -14,7 +14,8 @@ use crate::{
     },
     graph::{Activation, Execution, Graph, Node, NormaliseValues, Op, SoftmaxValues},
     layout::{
-        Architecture, FixedRole, GATHER_TAG, GatherCell, Gathered, Layout, MASKED, RANGE_TAG, ResultRow, RowKind, saturate,
+        Architecture, FixedRole, GATHER_TAG, GatherCell, Gathered, Layout, MASKED, RANGE_TAG, ResultRow, RowKind,
+        saturate,
     },
     scalar,
 };
