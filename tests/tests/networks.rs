@@ -161,6 +161,14 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
         let single = column == 0 && has(s, &FixedRole::OperandSingle, row);
         return !has(s, &FixedRole::OperandPacked, row) && !single;
     }
+    let left = || {
+        let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_) | FixedRole::LeftSingle));
+        strides.into_iter().any(|role| has(s, role, row))
+    };
+    if a.folded_weights() == Some(column) {
+        // Beside a left operand the weight bank is not read, whatever is committed there.
+        return left();
+    }
     if (a.left(0)..a.left(a.left_lanes)).contains(&column) {
         let single = column == a.left(0) && has(s, &FixedRole::LeftSingle, row);
         let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_)));
