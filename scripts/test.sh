@@ -8,6 +8,11 @@ if ! command -v cargo >/dev/null; then
     echo "hint: install Rust from rustup.rs" >&2
     exit 1
 fi
+# Kernels for CUDA are compiled for the host and run there.
+if ! command -v c++ >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends g++
+fi
 if ! command -v cc >/dev/null; then
     if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
         apt-get update -qq
@@ -21,7 +26,8 @@ fi
 
 # Which GPU the tests of that back end run on, or that they are skipped; fails where a driver is installed and no device opens. As a test
 # of the whole workspace, for with other features every dependency would be compiled a second time.
-cargo test --quiet --locked --workspace --test wgpu -- --exact --nocapture a_driver_that_is_installed_opens
+cargo test --quiet --locked --workspace --test wgpu --test cuda -- --exact --nocapture \
+    a_driver_that_is_installed_opens a_device_opens_where_there_is_a_compiler
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace "$@"

@@ -3,6 +3,7 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
+use zkml_gpu_benches::is_test;
 use zkml_gpu_circuits::commit::{Bank, ModelOpening};
 use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Shape, Tensor};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Widths};
@@ -16,10 +17,11 @@ const BLINDING_ROWS: usize = 6;
 
 /// Inputs and outputs of a dense layer with four million 8-bit weights, in 1024 columns.
 const DENSE: [usize; 2] = [4080, 1024];
+/// The same where it is only tried.
+const TEST_DENSE: [usize; 2] = [250, 16];
 
 /// A dense layer, laid out in as many columns of weights as it has outputs.
-fn dense_layer() -> (Graph, Layout) {
-    let [inputs, outputs] = DENSE;
+fn dense_layer([inputs, outputs]: [usize; 2]) -> (Graph, Layout) {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let weights = (0..inputs * outputs).map(|_| i32::from(rng.next_u32() as i8)).collect();
     let format = Format { frac_bits: 0, min: -128, max: 127 };
@@ -55,11 +57,12 @@ fn dense_layer() -> (Graph, Layout) {
 }
 
 fn model_commitment(criterion: &mut Criterion) {
-    let (graph, layout) = dense_layer();
+    let dense = if is_test() { TEST_DENSE } else { DENSE };
+    let (graph, layout) = dense_layer(dense);
     let cpu = Cpu::new();
     let (points, bank) = (distinct_points(1 << layout.k), Bank::new(&layout, &graph));
     let mut group = criterion.benchmark_group(format!("model_commitment/{}x2^{}", bank.columns(), layout.k));
-    group.sample_size(10).throughput(Throughput::Elements((DENSE[0] * DENSE[1]) as u64));
+    group.sample_size(10).throughput(Throughput::Elements((dense[0] * dense[1]) as u64));
     for (name, table_bytes) in [("cpu", TABLE_BYTES), ("cpu without table", 0)] {
         let bases = cpu.load_bases(&points, table_bytes).expect("the processor has memory");
         let rng = ChaCha20Rng::seed_from_u64(4);

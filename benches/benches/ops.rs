@@ -12,8 +12,11 @@ use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{Fixture, Operation, Points};
 use zkml_gpu::engine::prover::ProverError;
 use zkml_gpu::{BackendChoice, Error, OnBackend};
+use zkml_gpu_benches::is_test;
 
 const LOG_SIZES: [u32; 2] = [12, 14];
+/// Where each operation is only tried.
+const TEST_LOG_SIZES: [u32; 1] = [6];
 const TABLE_BUDGET_BYTES: usize = 128 << 20;
 
 /// All operations on one back end.
@@ -26,8 +29,8 @@ impl OnBackend for Operations<'_> {
     type Output = ();
 
     fn run<B: Backend + 'static>(self, backend: B) -> Result<(), Error> {
-        for log_n in LOG_SIZES {
-            size(self.criterion, self.name, &backend, log_n).map_err(ProverError::Backend)?;
+        for log_n in if is_test() { &TEST_LOG_SIZES[..] } else { &LOG_SIZES } {
+            size(self.criterion, self.name, &backend, *log_n).map_err(ProverError::Backend)?;
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use halo2_proofs::{
     plonk::{Circuit, ConstraintSystem, Error},
 };
 use halo2curves::bn256::Fr;
+use zkml_gpu_engine::prover::Derived;
 
 use crate::{
     chips::{self, NetworkConfig},
@@ -29,6 +30,14 @@ pub struct Witness<'a> {
     pub first: &'a FirstPhase,
     /// The instance columns.
     pub instances: &'a [Vec<Fr>],
+    /// Whether the prover computes the last phase by itself, from [`derived_columns`].
+    pub derived: bool,
+}
+
+/// The columns of the last phase (accumulators, lookup helpers, the grand sum), and how they follow from those before: for a prover whose
+/// columns are on a device.
+pub fn derived_columns(layout: &Layout) -> Vec<Derived> {
+    chips::configure(&mut ConstraintSystem::default(), layout.architecture.clone()).derived
 }
 
 /// A network as a circuit: without a witness for key generation, with one for proving.
@@ -94,6 +103,9 @@ impl NetworkCircuit<'_> {
         let a = &layout.architecture;
         self.assign_first(config, witness.first, a, region);
         region.next_phase();
+        if witness.derived && a.second_phase() == 0 {
+            return Ok(());
+        }
         let Some(s) = known(region.get_challenge(config.challenges.s)) else { return Ok(()) };
         let second = SecondPhase::new(layout, witness.graph, witness.execution, witness.bank, s);
         if let Some(folded) = a.folded_weights() {
@@ -102,6 +114,9 @@ impl NetworkCircuit<'_> {
         self.assign_columns(config, a.garbage(0), &second.garbage, region);
         if a.second_phase() > 0 {
             region.next_phase();
+        }
+        if witness.derived {
+            return Ok(());
         }
         let challenges = config.challenges.map(|challenge| known(region.get_challenge(challenge)));
         if challenges.r.is_none() {

@@ -107,6 +107,7 @@ impl<'a> Job<'a> {
             bank: &self.keys.model.bank,
             first: self.first,
             instances: &instances,
+            derived: prover.derives(self.layout.architecture.sum()),
         };
         let circuit = change(NetworkCircuit::proving(self.layout, witness));
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());

@@ -88,6 +88,18 @@ pub enum BackendError {
         /// Why it failed.
         cause: Box<BackendError>,
     },
+    /// Device memory is exhausted, also after what is kept for later was given back and work was split.
+    #[error(
+        "{operation}: device {device}: no room for {bytes} more bytes\nhint: end what else uses the device, or prove a smaller circuit"
+    )]
+    OutOfMemory {
+        /// The operation's name.
+        operation: &'static str,
+        /// The device's name.
+        device: String,
+        /// The bytes asked for.
+        bytes: u64,
+    },
     /// The device refused or failed.
     #[error("{operation}: device {device}: {message}")]
     Device {

@@ -12,5 +12,6 @@
 //! assert_eq!(inverse.wrapping_mul(Montgomery::SCALAR.modulus_32()[0]), u32::MAX);
 //! ```
 
+pub mod cuda;
 pub mod field;
 pub mod wgsl;

@@ -1,6 +1,8 @@
 //! Test support: the oracle back end, the conformance suite, the circuit zoo.
 
 pub mod conformance;
+pub mod cuda;
+pub mod device;
 pub mod gpu;
 pub mod naive;
 pub mod networks;

@@ -227,6 +227,7 @@ impl Session {
             bank: &self.keys.model.bank,
             first,
             instances: &instances,
+            derived: false,
         };
         let circuit = change(NetworkCircuit::proving(&self.layout, witness), changed);
         let prover = MockProver::run(self.layout.k, &circuit, instances.clone()).expect("MockProver runs");

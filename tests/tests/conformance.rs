@@ -7,11 +7,13 @@ use zkml_gpu_engine::backend::dual::Dual;
 use zkml_gpu_engine::backend::{Backend, MemoryOps, Result};
 use zkml_gpu_tests::conformance::data::Points;
 use zkml_gpu_tests::conformance_suite;
-use zkml_gpu_tests::gpu;
 use zkml_gpu_tests::naive::Naive;
+use zkml_gpu_tests::{cuda, gpu};
 
 conformance_suite!(cpu, Cpu::new());
 conformance_suite!(dual, Dual::new(Cpu::new(), Naive::new()));
+conformance_suite!(cuda_whole, maybe cuda::whole());
+conformance_suite!(cuda_least, maybe cuda::least());
 conformance_suite!(wgpu, maybe gpu::whole());
 conformance_suite!(wgpu_least, maybe gpu::least());
 

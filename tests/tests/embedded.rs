@@ -100,6 +100,7 @@ macro_rules! proves {
             bank: &session.keys.model.bank,
             first: &session.first,
             instances: &instances,
+            derived: false,
         };
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
@@ -370,7 +371,7 @@ fn the_circuit_of_another_model_is_another_circuit() {
     let mut bank = session.keys.model.bank.clone();
     let mock = |bank: &Bank| {
         let Session { graph, execution, first, .. } = &session;
-        let witness = Witness { graph, execution, bank, first, instances: &instances };
+        let witness = Witness { graph, execution, bank, first, instances: &instances, derived: false };
         let circuit = NetworkCircuit::proving(&session.layout, witness);
         let prover = MockProver::run(session.layout.k, &circuit, instances.clone()).expect("MockProver runs");
         prover.verify().is_ok()

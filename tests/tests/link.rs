@@ -106,7 +106,7 @@ impl<'a> Forgery<'a> {
         let layout = &self.session.layout;
         let instances = layout.statement.instances(self.inputs, &self.outputs).unwrap();
         let Self { graph, execution, first, bank, .. } = *self;
-        let witness = Witness { graph, execution, bank, first, instances: &instances };
+        let witness = Witness { graph, execution, bank, first, instances: &instances, derived: false };
         let circuit = self
             .changed
             .iter()

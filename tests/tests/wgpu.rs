@@ -2,13 +2,10 @@
 
 use ff::Field;
 use halo2curves::bn256::Fr;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::SeedableRng;
 use zkml_gpu_engine::BackendError;
-use zkml_gpu_engine::backend::program::{Program, ProgramBuilder};
 use zkml_gpu_engine::backend::wgpu::{Arithmetic, Counters, Options, Programs, Wgpu, WgpuScalars, devices};
-use zkml_gpu_engine::backend::{Cpu, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
-use zkml_gpu_tests::conformance::data::Points;
+use zkml_gpu_engine::backend::{Cpu, MemoryOps, NttOps, QuotientOps, Result, VectorOps};
+use zkml_gpu_tests::device::{every_operation_runs_on, folded, long_programs_run_on, random, sums_run_on};
 use zkml_gpu_tests::gpu;
 
 /// The device; without one, which `gpu` says aloud, the test is skipped.
@@ -32,104 +29,28 @@ fn a_driver_that_is_installed_opens() {
     }
 }
 
-fn random(len: usize, seed: u64) -> Vec<Fr> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..len).map(|_| Fr::random(&mut rng)).collect()
-}
-
-fn folded() -> Program {
-    let mut nodes = ProgramBuilder::new();
-    let (a, b, y) = (nodes.column(0, 0), nodes.column(1, -1), nodes.scalar(0));
-    let product = nodes.mul(a, b);
-    let sum = nodes.horner(&[product, a, b], y);
-    nodes.finish(&[sum])
-}
-
 const ROWS: usize = 1 << 12;
 const BYTES: u64 = 32 * ROWS as u64;
-
-type Operation = fn(&Wgpu, &mut WgpuScalars, &WgpuScalars) -> Result<()>;
-
-/// Every operation that computes, and how many elements come back from it.
-const OPERATIONS: &[(&str, u64, Operation)] = &[
-    ("ntt", 0, |gpu, a, b| gpu.ntt(&[a, b]).map(drop)),
-    ("intt", 0, |gpu, a, b| gpu.intt(&[a, b]).map(drop)),
-    ("coset_ntt", 0, |gpu, a, b| gpu.coset_ntt(&[a, b], Fr::from(5)).map(drop)),
-    ("interpolate_cosets", 0, |gpu, a, b| gpu.interpolate_cosets(&[(Fr::from(5), a), (Fr::from(7), b)]).map(drop)),
-    ("add_assign", 0, |gpu, a, b| gpu.add_assign(a, b)),
-    ("sub_assign", 0, |gpu, a, b| gpu.sub_assign(a, b)),
-    ("mul_assign", 0, |gpu, a, b| gpu.mul_assign(a, b)),
-    ("scale", 0, |gpu, a, _| gpu.scale(a, Fr::from(9))),
-    ("linear_combination", 0, |gpu, a, b| gpu.linear_combination(&[(Fr::from(3), a), (Fr::from(4), b)]).map(drop)),
-    ("batch_invert", 0, |gpu, a, _| gpu.batch_invert(a)),
-    ("prefix_sum", 0, |gpu, a, _| gpu.prefix_sum(a, Fr::ONE).map(drop)),
-    ("prefix_product", 0, |gpu, a, _| gpu.prefix_product(a, Fr::ONE).map(drop)),
-    ("affine_scan", 0, |gpu, a, b| gpu.affine_scan(a, b, Fr::ONE).map(drop)),
-    ("eval_polynomials", 2, |gpu, a, b| gpu.eval_polynomials(&[(a, Fr::from(3)), (b, Fr::from(3))]).map(drop)),
-    ("divide_by_linear", 0, |gpu, a, _| gpu.divide_by_linear(a, Fr::from(3)).map(drop)),
-    ("powers", 0, |gpu, _, _| gpu.powers(Fr::ONE, Fr::from(3), ROWS).map(drop)),
-    ("inner_product", 1, |gpu, a, b| gpu.inner_product(a, b).map(drop)),
-    ("permute_lookup", 1, |gpu, a, _| gpu.permute_lookup(a, a, ROWS - 5).map(drop)),
-    ("evaluate", 0, |gpu, a, b| gpu.evaluate(&gpu.compile(&folded())?, ROWS, &[a, b], &[Fr::from(3)]).map(drop)),
-];
 
 #[test]
 fn every_operation_runs_on_the_device_and_moves_no_column() {
     let gpu = device!(gpu::own(Options::default()));
-    let (mut a, b) = (gpu.upload(&random(ROWS, 1)).expect("uploads"), gpu.upload(&random(ROWS, 2)).expect("uploads"));
-    for (name, returned, operation) in OPERATIONS {
-        let before = gpu.counters();
-        operation(&gpu, &mut a, &b).expect(name);
-        let after = gpu.counters();
-        let count = |counters: &Counters| counters.dispatches.get(name).copied().unwrap_or(0);
-        assert!(count(&after) > count(&before), "{name} dispatches nothing");
-        assert!(after.bytes_up - before.bytes_up < BYTES / 2, "{name} uploads {}", after.bytes_up - before.bytes_up);
-        assert!(after.bytes_down - before.bytes_down <= 32 * returned, "{name} downloads");
-    }
+    every_operation_runs_on(&gpu, Wgpu::counters);
 }
 
 /// What comes back of a column are counts of its digits, 64 of them, and its sum of four coordinates.
 #[test]
 fn sums_run_on_the_device_and_move_no_column() {
     let gpu = device!(gpu::own(Options::default()));
-    let bases = gpu.load_bases(&Points::Distinct.make(ROWS, 1), 0).expect("loads");
-    let columns = [random(ROWS, 1), random(ROWS, 2)].map(|column| gpu.upload(&column).expect("uploads"));
-    let before = gpu.counters();
-    gpu.msm(&bases, &columns.each_ref()).expect("sums");
-    let between = gpu.counters();
-    assert!(between.dispatches["msm"] > 0);
-    assert!(between.bytes_up - before.bytes_up < BYTES / 2, "{}", between.bytes_up - before.bytes_up);
-    assert_eq!(between.bytes_down - before.bytes_down, 2 * (64 * 4 + 4 * 32));
-    gpu.msm_rows(&bases, &[0, ROWS - 1], &random(2, 3)).expect("sums");
-    let after = gpu.counters();
-    assert!(after.dispatches["msm_rows"] > 0);
-    assert!(after.bytes_down - between.bytes_down <= 64 * 4 + 4 * 32);
+    sums_run_on(&gpu, Wgpu::counters, 64);
 }
 
 /// Programs of several kernels, whose results pass from one to the next.
 #[test]
 fn generated_and_interpreted_programs_agree_with_the_processor() {
-    let mut nodes = ProgramBuilder::new();
-    let (a, b, y) = (nodes.column(0, 1), nodes.column(1, -2), nodes.scalar(0));
-    let mut terms = vec![a, b];
-    for i in 0..80 {
-        let product = nodes.mul(terms[i], terms[i + 1]);
-        terms.push(nodes.sub(product, terms[i / 2]));
-    }
-    let sum = nodes.horner(&terms, y);
-    let program = nodes.finish(&[sum, terms[3], a]);
-    let (values, cpu) = ([random(100, 8), random(100, 9)], Cpu::new());
-    let resident = values.each_ref().map(|values| cpu.upload(values).expect("uploads"));
-    let compiled = cpu.compile(&program).expect("compiles");
-    let expected = cpu.evaluate(&compiled, 100, &resident.each_ref(), &[Fr::from(3)]).expect("cpu");
-    let expected: Vec<_> = expected.iter().map(|vector| cpu.download(vector).expect("cpu")).collect();
     for programs in [Programs::Generated, Programs::Interpreted] {
         let gpu = device!(gpu::own(Options { programs: Some(programs), ..Options::default() }));
-        let resident = values.each_ref().map(|values| gpu.upload(values).expect("uploads"));
-        let compiled = gpu.compile(&program).expect("compiles");
-        let outputs = gpu.evaluate(&compiled, 100, &resident.each_ref(), &[Fr::from(3)]).expect("evaluates");
-        let outputs: Vec<_> = outputs.iter().map(|vector| gpu.download(vector).expect("downloads")).collect();
-        assert_eq!(outputs, expected, "{programs:?}");
+        long_programs_run_on(&gpu, 80);
     }
 }
 

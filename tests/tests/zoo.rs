@@ -17,13 +17,13 @@ use rand_core::SeedableRng;
 use std::any::type_name;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::slice;
-use zkml_gpu_engine::backend::{Backend, Cpu, Dual, Wgpu};
+use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
 use zkml_gpu_engine::prover::CircuitSize;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};
 use zkml_gpu_engine::{Opening, ProofOutput, Prover, ProverError, ProverOptions};
-use zkml_gpu_tests::gpu;
 use zkml_gpu_tests::naive::Naive;
 use zkml_gpu_tests::zoo::*;
+use zkml_gpu_tests::{cuda, gpu};
 
 const SEED: u64 = 20_241_123;
 
@@ -333,18 +333,29 @@ macro_rules! zoo {
         #[test]
         fn every_circuit_is_proved_on_a_gpu_as_on_the_processor() {
             if let Some(gpu) = gpu::whole() {
-                $(is_the_same_on_a_gpu::<$circuit>(gpu, Opening::Shplonk);)*
-                is_the_same_on_a_gpu::<Wide>(gpu, Opening::Shplonk);
-                is_the_same_on_a_gpu::<Tall>(gpu, Opening::Shplonk);
-                is_the_same_on_a_gpu::<Empty>(gpu, Opening::Shplonk);
-                is_the_same_on_a_gpu::<Everything>(gpu, Opening::Gwc);
+                every_circuit_is_the_same_on(gpu);
             }
+        }
+
+        #[test]
+        fn every_circuit_is_proved_through_cuda_as_on_the_processor() {
+            if let Some(gpu) = cuda::whole() {
+                every_circuit_is_the_same_on(gpu);
+            }
+        }
+
+        fn every_circuit_is_the_same_on<B: Backend + Clone>(gpu: &B) {
+            $(is_the_same_on_a_gpu::<$circuit, B>(gpu, Opening::Shplonk);)*
+            is_the_same_on_a_gpu::<Wide, B>(gpu, Opening::Shplonk);
+            is_the_same_on_a_gpu::<Tall, B>(gpu, Opening::Shplonk);
+            is_the_same_on_a_gpu::<Empty, B>(gpu, Opening::Shplonk);
+            is_the_same_on_a_gpu::<Everything, B>(gpu, Opening::Gwc);
         }
     };
 }
 
 /// Equal seeds give the processor's proofs, and what it refuses is refused.
-fn is_the_same_on_a_gpu<C: Specimen>(gpu: &Wgpu, opening: Opening) {
+fn is_the_same_on_a_gpu<C: Specimen, B: Backend + Clone>(gpu: &B, opening: Opening) {
     let (keys, circuits) = (Keys::of_kind::<C>(opening, Hash::Blake2b), honest::<C>(2));
     let expected = keys.prove(Cpu::new(), &circuits, SEED).unwrap();
     let made = keys.prove(gpu.clone(), &circuits, SEED).unwrap();

@@ -1,9 +1,15 @@
 //! The arguments.
 
+mod bench;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
+
+#[cfg(feature = "cuda")]
+pub(crate) use bench::BenchRatesOptions;
+pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -25,6 +31,9 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
+    /// Compile CUDA kernels beforehand, for a machine without NVRTC
+    #[cfg(feature = "cuda")]
+    CompileKernels(CompileKernelsOptions),
     /// Measure this machine beside others' code
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -35,6 +44,33 @@ pub(crate) struct DevicesOptions {
     /// Print one JSON array
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[cfg(feature = "cuda")]
+#[derive(Debug, Args)]
+pub(crate) struct CompileKernelsOptions {
+    /// The devices' architecture, such as sm_90
+    #[arg(value_name = "sm_NN", value_parser = architecture)]
+    pub(crate) architecture: Architecture,
+    /// Where the files go: zkml-gpu/cuda in the folder for caches of the user on the other machine
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+}
+
+/// A compute capability: major, minor.
+#[cfg(feature = "cuda")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Architecture(pub(crate) (i32, i32));
+
+#[cfg(feature = "cuda")]
+fn architecture(text: &str) -> Result<Architecture, String> {
+    let number = text.strip_prefix("sm_").and_then(|digits| digits.parse::<u8>().ok());
+    // The last digit is the minor version.
+    let capability =
+        number.filter(|number| *number >= 10).map(|number| (i32::from(number) / 10, i32::from(number) % 10));
+    capability
+        .map(Architecture)
+        .ok_or_else(|| format!("'{text}' is no architecture\nhint: sm_80, sm_90 or sm_120, for instance"))
 }
 
 /// A model, an input, and how they become a circuit.
@@ -172,49 +208,6 @@ pub(crate) struct VerifyOptions {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum BenchCommand {
-    /// Every operation of the back ends, beside halo2-axiom's and ark-bn254's own
-    Ops(BenchOpsOptions),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct BenchOpsOptions {
-    /// Sizes, as powers of two from 1 to 24
-    #[arg(long, value_name = "K,K...", default_value = "14,16,18,20", value_parser = log_sizes)]
-    pub(crate) log_n: LogSizes,
-    /// The one to measure: cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B; without it, all that are present
-    #[arg(long, value_name = "NAME")]
-    pub(crate) backend: Option<BackendChoice>,
-    /// Threads of the processor; without it, all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Most memory for a table of multiples of the points
-    #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "128MiB")]
-    pub(crate) table_budget: u64,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-/// Sizes of columns as powers of two, each once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogSizes(pub(crate) Vec<u32>);
-
-fn log_sizes(text: &str) -> Result<LogSizes, String> {
-    const HINT: &str = "hint: powers of two from 1 to 24, separated by commas, such as 14,16";
-    let mut sizes = Vec::new();
-    for part in text.split(',') {
-        match part.parse() {
-            Ok(log_n) if !(1..=24).contains(&log_n) => return Err(format!("2^{log_n} is out of range\n{HINT}")),
-            Ok(log_n) if sizes.contains(&log_n) => return Err(format!("2^{log_n} is given twice\n{HINT}")),
-            Ok(log_n) => sizes.push(log_n),
-            Err(_) => return Err(format!("'{part}' is no number\n{HINT}")),
-        }
-    }
-    Ok(LogSizes(sizes))
-}
-
 fn dimension(text: &str) -> Result<(String, usize), String> {
     let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
     match size.parse() {
@@ -259,14 +252,6 @@ mod tests {
         }
         for text in ["", "GiB", "-1", "1.5GiB", "2gib", "2G", "99999999999TiB"] {
             assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn sizes_are_in_range_and_given_once() {
-        assert_eq!(log_sizes("14,1,24"), Ok(LogSizes(vec![14, 1, 24])));
-        for text in ["", "0", "25", "4294967296", "-1", "14,", "14,14", "14 16", "x"] {
-            assert!(log_sizes(text).is_err_and(|message| message.contains("hint:")), "{text}");
         }
     }
 

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use zkml_gpu::{Device, devices as found};
 
+#[cfg(feature = "cuda")]
+use crate::args::CompileKernelsOptions;
 use crate::args::DevicesOptions;
 use crate::report;
 
@@ -14,6 +16,12 @@ pub(crate) fn devices(options: &DevicesOptions) -> anyhow::Result<u8> {
     } else {
         report::print(&found.iter().map(text).collect::<String>())?
     }
+    Ok(0)
+}
+
+#[cfg(feature = "cuda")]
+pub(crate) fn compile_kernels(options: &CompileKernelsOptions) -> anyhow::Result<u8> {
+    zkml_gpu::compile_cuda_kernels(options.architecture.0, &options.folder)?;
     Ok(0)
 }
 
@@ -33,7 +41,9 @@ fn text(device: &Device) -> String {
         let _ = writeln!(text, "         vectors of {buffer} MiB, {binding} MiB at a time");
     }
     if let Some(reason) = &device.reason {
-        let _ = writeln!(text, "         {}", report::terminal_safe(reason));
+        for line in reason.lines() {
+            let _ = writeln!(text, "         {}", report::terminal_safe(line));
+        }
     }
     text
 }

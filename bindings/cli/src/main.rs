@@ -1,5 +1,5 @@
 //! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json`,
-//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench ops`.
+//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. Exit codes:
 //!
@@ -85,11 +85,16 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
+        #[cfg(feature = "cuda")]
+        Command::CompileKernels(options) => devices::compile_kernels(options),
         Command::Bench(command) => bench::bench(command),
     }
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
+    if let Some(failed) = error.chain().find_map(|cause| cause.downcast_ref::<bench::Failed>()) {
+        return failed.exit_code;
+    }
     match error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map(Error::class) {
         Some(ErrorClass::BadInput) => BAD_INPUT,
         Some(ErrorClass::Unsupported) => UNSUPPORTED,

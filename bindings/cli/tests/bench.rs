@@ -1,4 +1,4 @@
-//! `zkml-gpu bench`: fields, operations and refusals. Nothing is said about time.
+//! `zkml-gpu bench ops`: fields, operations and refusals. Nothing is said about time.
 
 mod support;
 
@@ -49,12 +49,14 @@ fn peers<'a>(rows: &'a [Value], op: &str, log_n: u64) -> Vec<Option<&'a str>> {
 /// A row has exactly the promised fields, and its ratio is that of its times.
 fn assert_row(row: &Value) {
     let fields: Vec<&String> = row.as_object().expect("an object").keys().collect();
-    assert_eq!(fields.len(), 7, "{row}");
+    assert_eq!(fields.len(), 9, "{row}");
     assert_eq!(row["backend"], "cpu");
     let ms = row["ms"].as_f64().expect("a time");
-    assert!(ms > 0.0, "{row}");
+    assert!(ms > 0.0 && row["elements"].as_u64() > Some(0), "{row}");
+    let spread = |of: &str| row["spread"][of].as_f64().expect("a time");
+    assert!(spread("least") <= ms && ms <= spread("greatest") && spread("median") == ms, "{row}");
     match (row["peer"].as_str(), row["peer_ms"].as_f64(), row["ratio"].as_f64()) {
-        (Some("halo2-axiom" | "ark-bn254"), Some(peer_ms), Some(ratio)) => {
+        (Some("halo2-axiom" | "halo2curves" | "ark-bn254"), Some(peer_ms), Some(ratio)) => {
             assert!((ratio - peer_ms / ms).abs() <= 1e-9 * ratio, "{row}");
         }
         _ => assert!(["peer", "peer_ms", "ratio"].iter().all(|field| row[field].is_null()), "{row}"),
@@ -73,7 +75,7 @@ fn every_operation_is_measured_beside_its_peers() {
             assert!(!peers(rows, op, log_n).is_empty(), "{op} 2^{log_n}");
         }
         for op in ["msm", "msm_i8", "msm_i32"] {
-            assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom"), Some("ark-bn254")], "{op}");
+            assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom"), Some("halo2curves"), Some("ark-bn254")], "{op}");
         }
         for op in ["ntt", "intt", "coset_ntt", "batch_invert", "eval_polynomials"] {
             assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom")], "{op}");
@@ -87,6 +89,8 @@ fn every_operation_is_measured_beside_its_peers() {
     assert!(tables.iter().all(|table| table["build_ms"].as_f64() > Some(0.0)));
     assert_eq!(report["table_budget_bytes"], 128 << 20);
     assert!(report["threads"].as_u64() > Some(0) && report["machine"].is_string());
+    assert_eq!((&report["format_version"], &report["bench"]), (&Value::from(1), &Value::from("ops")));
+    assert!(report["comparison"].is_null());
 }
 
 #[test]
@@ -115,6 +119,8 @@ fn bad_arguments_are_refused_with_a_hint() {
         assert_eq!(exit_code(&output), code, "{name}");
         assert!(output.stdout.is_empty() && text(&output.stderr).contains("hint:"), "{}", text(&output.stderr));
     }
+    let output = run(&["bench", "ops", "--log-n", "6", "--backend", "cpu,cpu"]);
+    assert!(exit_code(&output) == 2 && text(&output.stderr).contains("given twice"), "{}", text(&output.stderr));
     for arguments in [&["--table-budget", "much"][..], &["--threads", "0"], &["--log-n", "6", "--log-n", "7"]] {
         assert_eq!(exit_code(&run(&[&["bench", "ops"], arguments].concat())), 2, "{arguments:?}");
     }

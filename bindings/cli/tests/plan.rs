@@ -1,6 +1,6 @@
 //! `zkml-gpu plan`, and the refusal of what would not fit.
 
-#[path = "../../../benches/benches/onnx/mod.rs"]
+#[path = "../src/bench/onnx.rs"]
 mod onnx;
 mod support;
 
@@ -131,13 +131,14 @@ fn prices_in_a_file_give_the_same_circuit_and_wrong_ones_exit_2() {
 fn a_model_with_too_many_rows_exits_4_before_its_input_is_read() {
     let scratch = Scratch::new();
     let features = 1 << 20;
-    let model = scratch.file("wide.onnx", onnx::dense(&[features, 1], 1));
+    let shapes = onnx::Shapes { input: &[features], convolutions: &[], dense: &[1] };
+    let model = scratch.file("wide.onnx", shapes.model());
     for command in ["prove", "plan"] {
         let output = run(&[command, &model, &scratch.path("absent.json")]);
         assert_eq!(exit_code(&output), 4, "{}", text(&output.stderr));
         let message = text(&output.stderr);
         // Each feature has a row, and the bias one; the largest circuit has 2^20 rows, of which 6 blind it.
-        for part in ["1048578 rows", "1048570 usable", "k = 20", "'y0' 1048577", "hint:"] {
+        for part in ["1048578 rows", "1048570 usable", "k = 20", "'gemm0' 1048577", "hint:"] {
             assert!(message.contains(part), "{part}: {message}");
         }
     }

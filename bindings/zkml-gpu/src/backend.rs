@@ -1,20 +1,26 @@
 //! Names of back ends, and the one that a name stands for.
 
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 use std::sync::{Mutex, PoisonError};
 
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+use zkml_gpu_engine::BackendError;
+#[cfg(feature = "icicle")]
+use zkml_gpu_engine::backend::Icicle;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::Wgpu;
-use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
+use zkml_gpu_engine::backend::{Any, Backend, Cpu, Dual};
+#[cfg(feature = "cuda")]
+use zkml_gpu_engine::backend::{Cuda, cuda::Rates};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::ProverError;
 
 use crate::Error;
-use crate::devices::{Device, devices, may_have_gpu, wgpu_devices};
+use crate::devices::{Device, cuda_devices, devices, icicle_device, may_have_gpu, wgpu_devices};
 
 /// Which hardware proves: `auto`, `cpu`, `wgpu[:N]`, `cuda[:N]`, `icicle`, `dual:A,B`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,14 +53,6 @@ pub trait OnBackend {
     fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error>;
 }
 
-/// A back end that is not two in one.
-#[derive(Debug)]
-enum Opened {
-    Cpu(Cpu),
-    #[cfg(feature = "wgpu")]
-    Wgpu(Wgpu),
-}
-
 impl BackendChoice {
     /// The back ends of this build that are not two in one and run on hardware, by index where there may be several.
     pub fn present() -> Vec<Self> {
@@ -70,61 +68,69 @@ impl BackendChoice {
         match self {
             Self::Cpu => Ok(Self::Cpu),
             Self::Auto => {
-                let found = if may_have_gpu() { wgpu_devices() } else { Vec::new() };
+                let found = if may_have_gpu() { [cuda_devices(), wgpu_devices()].concat() } else { Vec::new() };
                 let discrete = found.into_iter().find(|device| device.available && device.discrete);
                 Ok(discrete.and_then(|device| device.choice()).unwrap_or(Self::Cpu))
             }
-            Self::Wgpu(index) if cfg!(feature = "wgpu") => {
-                let found = wgpu_devices();
-                let wanted = |device: &Device| match index {
-                    Some(index) => device.index == Some(*index),
-                    None => device.available && !device.software,
-                };
-                let (mut chosen, mut reason) = (None, "there is no such device".to_owned());
-                for device in found {
-                    if wanted(&device) && device.available {
-                        chosen = chosen.or(device.choice());
-                    } else if let Some(why) = device.reason.filter(|_| index.is_none() || device.index == *index) {
-                        reason = why;
-                    }
-                }
-                chosen.ok_or(Error::NoDevice { name: self.to_string(), reason })
-            }
+            Self::Wgpu(index) if cfg!(feature = "wgpu") => self.among(wgpu_devices(), *index),
+            Self::Cuda(index) if cfg!(feature = "cuda") => self.among(cuda_devices(), *index),
+            Self::Icicle if cfg!(feature = "icicle") => self.among(vec![icicle_device()], None),
             Self::Dual(left, right) => Ok(Self::Dual(Box::new(left.resolve()?), Box::new(right.resolve()?))),
             Self::Wgpu(_) | Self::Cuda(_) | Self::Icicle => Err(Error::MissingBackend { name: self.to_string() }),
         }
     }
 
-    /// Opens the back end and does something on it.
+    /// The device of this index; without one, the first that is no software adapter. Where none can be used, the last reason found.
+    fn among(&self, found: Vec<Device>, index: Option<u32>) -> Result<Self, Error> {
+        // A back end that finds nothing has a device without an index, whose reason says why.
+        let is_meant = |device: &&Device| index.is_none() || device.index.is_none() || device.index == index;
+        let considered: Vec<&Device> = found.iter().filter(is_meant).collect();
+        let usable = considered.iter().find(|device| device.available && (index.is_some() || !device.software));
+        let reason = || considered.iter().rev().find_map(|device| device.reason.clone());
+        usable.and_then(|device| device.choice()).ok_or_else(|| Error::NoDevice {
+            name: self.to_string(),
+            reason: reason().unwrap_or_else(|| "there is no such device".to_owned()),
+        })
+    }
+
+    /// Opens the back end.
     ///
     /// # Errors
-    /// As [`resolve`](Self::resolve), [`Error::Prover`] where the device does not open, and the task's own.
-    pub fn run<T: OnBackend>(&self, task: T) -> Result<T::Output, Error> {
-        let Self::Dual(left, right) = self else {
-            return match self.open()? {
-                Opened::Cpu(cpu) => task.run(cpu),
-                #[cfg(feature = "wgpu")]
-                Opened::Wgpu(wgpu) => task.run(wgpu),
-            };
-        };
-        match (left.open()?, right.open()?) {
-            (Opened::Cpu(left), Opened::Cpu(right)) => task.run(Dual::new(left, right)),
+    /// As [`resolve`](Self::resolve), [`Error::Prover`] where the device does not open.
+    pub fn open(&self) -> Result<Any, Error> {
+        match self.resolve()? {
+            Self::Cpu => Ok(Any::new(Cpu::new())),
+            #[cfg(feature = "cuda")]
+            Self::Cuda(Some(index)) => CUDA.open(index, Cuda::is_lost, |index| Cuda::new(index as usize)).map(Any::new),
             #[cfg(feature = "wgpu")]
-            (Opened::Cpu(left), Opened::Wgpu(right)) => task.run(Dual::new(left, right)),
-            #[cfg(feature = "wgpu")]
-            (Opened::Wgpu(left), Opened::Cpu(right)) => task.run(Dual::new(left, right)),
-            #[cfg(feature = "wgpu")]
-            (Opened::Wgpu(left), Opened::Wgpu(right)) => task.run(Dual::new(left, right)),
+            Self::Wgpu(Some(index)) => {
+                WGPU.open(index, Wgpu::is_lost, |index| Wgpu::new(Some(index as usize))).map(Any::new)
+            }
+            #[cfg(feature = "icicle")]
+            Self::Icicle => Ok(Any::new(Icicle::open().map_err(ProverError::Backend)?)),
+            Self::Dual(left, right) => Ok(Any::new(Dual::new(left.open()?, right.open()?))),
+            other => Err(Error::MissingBackend { name: other.to_string() }),
         }
     }
 
-    fn open(&self) -> Result<Opened, Error> {
-        match self.resolve()? {
-            Self::Cpu => Ok(Opened::Cpu(Cpu::new())),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu(index) => Ok(Opened::Wgpu(open_wgpu(index.unwrap_or(0))?)),
-            other => Err(Error::MissingBackend { name: other.to_string() }),
-        }
+    /// Measures what its device does in a second: products, multiplications, additions of points, bytes copied. `None` for back ends that are
+    /// not CUDA's.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and the device's failures.
+    #[cfg(feature = "cuda")]
+    pub fn rates(&self) -> Result<Option<Rates>, Error> {
+        let Self::Cuda(Some(index)) = self.resolve()? else { return Ok(None) };
+        let device = CUDA.open(index, Cuda::is_lost, |index| Cuda::new(index as usize))?;
+        Ok(Some(device.rates().map_err(ProverError::Backend)?))
+    }
+
+    /// Opens the back end and does something on it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and the task's own.
+    pub fn run<T: OnBackend>(&self, task: T) -> Result<T::Output, Error> {
+        task.run(self.open()?)
     }
 
     /// The name of what the choice stands for, as in proofs: never `auto`.
@@ -152,17 +158,36 @@ impl BackendChoice {
     }
 }
 
-/// The device of this index, opened once: kernels are compiled once for the whole process.
+#[cfg(feature = "cuda")]
+static CUDA: Opened<Cuda> = Opened::new();
 #[cfg(feature = "wgpu")]
-fn open_wgpu(index: u32) -> Result<Wgpu, Error> {
-    static OPENED: Mutex<BTreeMap<u32, Wgpu>> = Mutex::new(BTreeMap::new());
-    let mut opened = OPENED.lock().unwrap_or_else(PoisonError::into_inner);
-    match opened.get(&index) {
-        Some(device) if !device.is_lost() => Ok(device.clone()),
-        _ => {
-            let device = Wgpu::new(Some(index as usize)).map_err(ProverError::Backend)?;
-            opened.insert(index, device.clone());
-            Ok(device)
+static WGPU: Opened<Wgpu> = Opened::new();
+
+/// Devices by index, opened once: kernels are compiled once for the whole process.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+struct Opened<D>(Mutex<BTreeMap<u32, D>>);
+
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl<D: Clone> Opened<D> {
+    const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// The device of this index; opened anew where it is lost.
+    fn open(
+        &self,
+        index: u32,
+        is_lost: impl Fn(&D) -> bool,
+        open: impl Fn(u32) -> Result<D, BackendError>,
+    ) -> Result<D, Error> {
+        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match opened.get(&index) {
+            Some(device) if !is_lost(device) => Ok(device.clone()),
+            _ => {
+                let device = open(index).map_err(ProverError::Backend)?;
+                opened.insert(index, device.clone());
+                Ok(device)
+            }
         }
     }
 }
@@ -259,21 +284,20 @@ mod tests {
             let costs = choice.run(Measure).expect("measured");
             assert!(costs.is_sound() && choice.name().is_ok(), "{choice}");
         }
-        assert!(BackendChoice::Icicle.run(Measure).is_err());
     }
 
     #[test]
-    fn names_not_built_yet_are_told_apart_from_unknown_ones() {
-        for (name, known) in [
-            ("auto", true),
-            ("cpu", true),
-            ("dual:cpu,cpu", true),
-            ("cuda", false),
-            ("icicle", false),
-            ("dual:cpu,cuda", false),
-        ] {
-            let choice: BackendChoice = name.parse().expect(name);
-            assert_eq!(choice.check().is_ok(), known, "{name}");
+    fn back_ends_whose_libraries_are_missing_are_told_apart_from_unknown_ones() {
+        for name in ["auto", "cpu", "dual:cpu,cpu"] {
+            assert!(name.parse::<BackendChoice>().expect(name).check().is_ok(), "{name}");
+        }
+        let built = cfg!(feature = "icicle");
+        for (name, built) in [("icicle", built), ("dual:cpu,icicle", built)] {
+            match name.parse::<BackendChoice>().expect(name).check() {
+                Err(Error::NoDevice { name, reason }) => assert!(built, "{name}: {reason}"),
+                Err(Error::MissingBackend { .. }) => assert!(!built, "{name}"),
+                other => panic!("{name}: {other:?}"),
+            }
         }
     }
 
@@ -288,11 +312,17 @@ mod tests {
 
     #[test]
     fn a_device_that_does_not_exist_is_refused_by_name() {
-        let refused = BackendChoice::Wgpu(Some(99)).resolve();
-        if cfg!(feature = "wgpu") {
-            assert!(matches!(refused, Err(Error::NoDevice { name, .. }) if name == "wgpu:99"));
-        } else {
-            assert!(matches!(refused, Err(Error::MissingBackend { .. })));
+        for (choice, built) in [
+            (BackendChoice::Cuda(Some(99)), cfg!(feature = "cuda")),
+            (BackendChoice::Wgpu(Some(99)), cfg!(feature = "wgpu")),
+        ] {
+            match choice.resolve() {
+                Err(Error::NoDevice { name, reason }) => {
+                    assert!(built && name == choice.to_string(), "{name}: {reason}")
+                }
+                Err(Error::MissingBackend { .. }) => assert!(!built, "{choice}"),
+                other => panic!("{choice}: {other:?}"),
+            }
         }
     }
 }

@@ -1,13 +1,21 @@
 //! The devices of this machine, those that cannot be used among them.
 
 use std::path::Path;
+#[cfg(feature = "cuda")]
+use std::sync::LazyLock;
 
 use serde::Serialize;
+#[cfg(feature = "cuda")]
+use zkml_gpu_engine::backend::cuda;
+#[cfg(feature = "icicle")]
+use zkml_gpu_engine::backend::icicle;
 #[cfg(feature = "wgpu")]
 use zkml_gpu_engine::backend::wgpu;
 use zkml_gpu_engine::backend::{Cpu, MemoryOps};
 
 use crate::BackendChoice;
+#[cfg(feature = "cuda")]
+use crate::Error;
 
 /// A device, and whether proofs can run on it.
 #[derive(Clone, Debug, Serialize)]
@@ -54,6 +62,8 @@ impl Device {
     pub fn choice(&self) -> Option<BackendChoice> {
         match (self.backend, self.index) {
             ("cpu", _) => Some(BackendChoice::Cpu),
+            ("cuda", Some(index)) => Some(BackendChoice::Cuda(Some(index))),
+            ("icicle", _) if self.available => Some(BackendChoice::Icicle),
             ("wgpu", Some(index)) => Some(BackendChoice::Wgpu(Some(index))),
             _ => None,
         }
@@ -73,7 +83,9 @@ pub fn devices() -> Vec<Device> {
         discrete: false,
     };
     let mut devices = vec![cpu];
+    devices.extend(cuda_devices());
     devices.extend(wgpu_devices());
+    devices.push(icicle_device());
     devices
 }
 
@@ -83,6 +95,57 @@ const GPU_FILES: [&str; 3] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
 /// Whether there may be a GPU, without loading drivers: on Linux software ones are found too, and take tens of megabytes.
 pub(crate) fn may_have_gpu() -> bool {
     !cfg!(target_os = "linux") || GPU_FILES.iter().any(|file| Path::new(file).exists())
+}
+
+/// The folder that CUDA's libraries are taken from, before the system's are looked for.
+#[cfg(feature = "cuda")]
+const CUDA_FOLDER: &str = "ZKML_CUDA_LIB_DIR";
+
+/// Loads CUDA's libraries from the folder that is named, once.
+#[cfg(feature = "cuda")]
+fn load_cuda() -> Result<(), String> {
+    static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let Some(folder) = std::env::var_os(CUDA_FOLDER) else { return Ok(()) };
+        let loaded = cuda::load_libraries(Path::new(&folder));
+        loaded.map(drop).map_err(|failed| format!("{CUDA_FOLDER}={}: {failed}", folder.display()))
+    });
+    LOADED.clone()
+}
+
+/// Compiles the CUDA kernels for devices of this compute capability into a folder. On a machine without NVRTC, which has the folder's files
+/// in `zkml-gpu/cuda` of its user's folder for caches, they are found and used. Needs no device and no driver.
+///
+/// # Errors
+/// [`Error::NoDevice`] where there is no NVRTC, or it refuses.
+#[cfg(feature = "cuda")]
+pub fn compile_cuda_kernels(capability: (i32, i32), folder: &Path) -> Result<(), Error> {
+    let compiled = load_cuda().and_then(|()| cuda::compile_all(capability, folder));
+    compiled.map_err(|reason| Error::NoDevice { name: "cuda".to_owned(), reason })
+}
+
+#[cfg(feature = "cuda")]
+pub(crate) fn cuda_devices() -> Vec<Device> {
+    let found = match load_cuda().and_then(|()| cuda::devices()) {
+        Ok(found) if found.is_empty() => return vec![nothing("cuda", "the NVIDIA driver finds no device")],
+        Ok(found) => found,
+        Err(reason) => return vec![nothing("cuda", &reason)],
+    };
+    let device = |found: cuda::DeviceInfo| Device {
+        backend: "cuda",
+        index: u32::try_from(found.index).ok(),
+        name: found.to_string(),
+        available: found.reason.is_none(),
+        reason: found.reason,
+        limits: None,
+        software: false,
+        discrete: true,
+    };
+    found.into_iter().map(device).collect()
+}
+
+#[cfg(not(feature = "cuda"))]
+pub(crate) fn cuda_devices() -> Vec<Device> {
+    vec![nothing("cuda", "this build is without it: build with the feature cuda")]
 }
 
 #[cfg(feature = "wgpu")]
@@ -116,6 +179,29 @@ pub(crate) fn wgpu_devices() -> Vec<Device> {
 #[cfg(not(feature = "wgpu"))]
 pub(crate) fn wgpu_devices() -> Vec<Device> {
     vec![nothing("wgpu", "this build is without it: build with the feature wgpu")]
+}
+
+/// The device that ICICLE would use, by its libraries' word: it is not opened.
+#[cfg(feature = "icicle")]
+pub(crate) fn icicle_device() -> Device {
+    match icicle::presence(&icicle::Options::default()) {
+        Ok(found) => Device {
+            backend: "icicle",
+            index: None,
+            name: format!("{} (ICICLE {}, {})", found.device, found.version, found.place),
+            available: true,
+            reason: None,
+            limits: None,
+            software: false,
+            discrete: false,
+        },
+        Err(reason) => nothing("icicle", &reason),
+    }
+}
+
+#[cfg(not(feature = "icicle"))]
+pub(crate) fn icicle_device() -> Device {
+    nothing("icicle", "this build is without it: build with the feature icicle")
 }
 
 /// A back end without devices.

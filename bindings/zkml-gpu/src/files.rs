@@ -12,7 +12,7 @@ use crate::Error;
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read, [`Error::FileSize`] where it is larger.
-pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
+pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     let io = |source| Error::File { path: path.into(), action: "read", source };
     let (file, len) = open_regular(path).map_err(io)?;
     if len > limit {
@@ -28,7 +28,7 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
 ///
 /// # Errors
 /// [`Error::File`] where the system refuses.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     Staged::new(path, bytes)?.publish()
 }
 

@@ -48,8 +48,11 @@ mod text;
 pub use backend::{BackendChoice, OnBackend};
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
+#[cfg(feature = "cuda")]
+pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::{Error, ErrorClass};
+pub use files::{read_bounded, write_whole};
 pub use input::read_samples;
 pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};

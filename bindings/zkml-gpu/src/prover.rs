@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 
 use rand_core::{CryptoRng, CryptoRngCore, RngCore};
+use zkml_gpu_circuits::circuit::derived_columns;
 use zkml_gpu_circuits::keys::{ProvingKeys, setup};
 use zkml_gpu_circuits::prove::{Proof, ProveError, prove};
 use zkml_gpu_circuits::quant::Sample;
@@ -49,9 +50,12 @@ trait Engine: Debug + Send + Sync {
 
     /// Bytes of the tables of multiples.
     fn table_bytes(&self) -> Option<usize>;
+
+    /// The most bytes of device memory that were in use at a time.
+    fn peak_device_bytes(&self) -> Option<u64>;
 }
 
-impl<B: Backend> Engine for Prover<B> {
+impl<B: Backend + 'static> Engine for Prover<B> {
     fn prove(
         &self,
         keys: &ProvingKeys,
@@ -69,6 +73,10 @@ impl<B: Backend> Engine for Prover<B> {
     fn table_bytes(&self) -> Option<usize> {
         self.table_bytes()
     }
+
+    fn peak_device_bytes(&self) -> Option<u64> {
+        self.backend().peak_bytes()
+    }
 }
 
 /// Keys, and the engine's prover with them: points are loaded once, for both.
@@ -84,10 +92,14 @@ impl<R: RngCore + CryptoRng> OnBackend for Load<'_, R> {
 
     fn run<B: Backend + 'static>(self, backend: B) -> Result<Self::Output, Error> {
         let Self { model, srs, budget, rng } = self;
+        let is_host = backend.is_host();
         let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
         let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
         let mut options = ProverOptions::default();
         options.coset_budget_bytes = budget.coset_bytes();
+        if !is_host {
+            options.derived = derived_columns(&model.layout);
+        }
         Ok((Box::new(Prover::with_key(committer, circuit, &options)?), keys))
     }
 }
@@ -143,6 +155,12 @@ impl ModelProver {
     /// does not tell.
     pub fn table_bytes(&self) -> Option<u64> {
         self.engine.table_bytes().and_then(|bytes| u64::try_from(bytes).ok())
+    }
+
+    /// The most bytes of device memory that were in use at a time since the device was opened; `None` where the back end does not
+    /// tell, or has the processor's memory.
+    pub fn peak_device_bytes(&self) -> Option<u64> {
+        self.engine.peak_device_bytes()
     }
 
     /// Name of the back end.

@@ -14,12 +14,15 @@
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
+use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{NetworkConfig, Row, columns, total};
 use crate::layout::{Accumulator, FixedRole, Ring, RowKind};
 
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+/// Creates the gates, and tells how the accumulators follow from them.
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
     let a = &config.architecture;
+    let mut derived = Vec::new();
     for accumulator in a.accumulators() {
         meta.create_gate(name(accumulator), |cells| {
             let mut row = Row::new(cells, config);
@@ -36,9 +39,12 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
             };
             let step = step(&mut row, accumulator);
             let index = a.accumulator(accumulator);
+            let rule = Rule::Recurrence { step: step.clone(), input: input.clone() };
+            derived.push(Derived { column: index, rule });
             vec![row.usable() * row.advice(index) - step * row.previous(index) - input]
         });
     }
+    derived
 }
 
 const fn name(accumulator: Accumulator) -> &'static str {

@@ -9,6 +9,7 @@
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
+use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{
     Challenges, NetworkConfig, Row,
@@ -17,15 +18,22 @@ use super::{
 };
 use crate::layout::{FixedRole, GATHER_TAG, RANGE_TAG};
 
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+/// Creates the gates, and tells how the helpers follow from them.
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
     let a = &config.architecture;
+    let mut derived = Vec::new();
+    let mut fraction = |column: usize, numerator: &Expression<Fr>, denominator: &Expression<Fr>| {
+        let (numerator, denominator) = (numerator.clone(), denominator.clone());
+        derived.push(Derived { column, rule: Rule::Quotient { numerator, denominator } });
+    };
     for (group, members) in keys(a).chunks(a.lookup_group).enumerate() {
         meta.create_gate("lookup helper", |cells| {
             let mut row = Row::new(cells, config);
             let keys: Vec<_> = members.iter().map(|key| self::key(&mut row, *key)).collect();
             let others = |i: usize| product(keys.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, k)| k.clone()));
-            let sum = total((0..keys.len()).map(others));
-            vec![row.usable() * (row.advice(a.helper(group)) * product(keys.iter().cloned()) - sum)]
+            let (sum, product) = (total((0..keys.len()).map(others)), product(keys.iter().cloned()));
+            fraction(a.helper(group), &sum, &product);
+            vec![row.usable() * (row.advice(a.helper(group)) * product - sum)]
         });
     }
     meta.create_gate("table helper", |cells| {
@@ -34,7 +42,9 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         // Rows beyond the table have tag 0, which no key has.
         let [v0, v1, v2, tag] = [0, 1, 2, 3].map(|i| row.role(&FixedRole::Table(i)).unwrap_or(constant(0)));
         let entry = compress([v0, v1, v2], tag, &theta, &alpha);
-        vec![row.usable() * (row.advice(a.table_helper()) * entry - row.advice(a.multiplicity()))]
+        let multiplicity = row.advice(a.multiplicity());
+        fraction(a.table_helper(), &multiplicity, &entry);
+        vec![row.usable() * (row.advice(a.table_helper()) * entry - multiplicity)]
     });
     for lane in 0..a.source_lanes() {
         meta.create_gate("gather source", |cells| {
@@ -47,9 +57,11 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
             if let Some(open) = row.role(&FixedRole::SourceByIndex(lane)).filter(|_| a.gather_by_index) {
                 count = count + open * row.advice(a.source_uses(lane));
             }
+            fraction(a.source_helper(lane), &count, &entry);
             vec![row.usable() * row.advice(a.source_helper(lane)) * entry - count]
         });
     }
+    derived
 }
 
 fn key(row: &mut Row<'_, '_>, key: Key) -> Expression<Fr> {

@@ -20,6 +20,7 @@ use halo2_proofs::{
     poly::Rotation,
 };
 use halo2curves::bn256::Fr;
+use zkml_gpu_engine::prover::Derived;
 
 use crate::{
     layout::{Accumulator, Architecture, FixedRole, Ring},
@@ -36,6 +37,8 @@ pub struct NetworkConfig {
     pub(crate) weights: Vec<Column<Fixed>>,
     pub(crate) instance: Vec<Column<Instance>>,
     pub(crate) challenges: Challenges<Challenge>,
+    /// How the columns of the last phase follow from those before.
+    pub(crate) derived: Vec<Derived>,
 }
 
 /// The challenges of a proof.
@@ -88,13 +91,14 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architect
         false => meta.advice_column_in(SecondPhase),
     }));
     let challenges = Challenges { s, r, t, alpha, theta };
-    let config = NetworkConfig { architecture, advice, fixed, weights, instance, challenges };
-    accumulators::configure(meta, &config);
+    let mut config = NetworkConfig { architecture, advice, fixed, weights, instance, challenges, derived: Vec::new() };
+    let accumulators = accumulators::configure(meta, &config);
     attention::configure(meta, &config);
     pool::configure(meta, &config);
     gather::configure(meta, &config);
-    lookup::configure(meta, &config);
-    sum::configure(meta, &config);
+    let helpers = lookup::configure(meta, &config);
+    let sum = sum::configure(meta, &config);
+    config.derived = [accumulators, helpers, sum].concat();
     config
 }
 

@@ -3,12 +3,15 @@
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
+use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{NetworkConfig, Row, constant, total};
 use crate::layout::{Accumulator, FixedRole, Ring, Source};
 
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
+/// Creates the gate, and tells how the sum follows from it.
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
     let a = &config.architecture;
+    let mut derived = Vec::new();
     meta.create_gate("grand sum", |cells| {
         let mut row = Row::new(cells, config);
         let sum = row.advice(a.sum());
@@ -17,9 +20,13 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         let lookups = helpers - row.advice(a.table_helper()) - sources;
         let step = row.role(&FixedRole::SumStep).unwrap_or(constant(0));
         let end = row.role(&FixedRole::SumEnd).unwrap_or(constant(0));
-        let recurrence = row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities(&mut row);
+        let identities = identities(&mut row);
+        let rule = Rule::Recurrence { step: step.clone(), input: lookups.clone() + identities.clone() };
+        derived.push(Derived { column: a.sum(), rule });
+        let recurrence = row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities;
         vec![recurrence, end * sum]
     });
+    derived
 }
 
 /// `Σ_l t^(l+1) · Σ terms`: each identity's terms are a polynomial in `s` and `r` with fixed coefficients that are 0 on

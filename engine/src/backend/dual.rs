@@ -151,6 +151,14 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
         format!("{} beside {}", self.left.description(), self.right.description())
     }
 
+    fn is_host(&self) -> bool {
+        self.left.is_host() && self.right.is_host()
+    }
+
+    fn peak_bytes(&self) -> Option<u64> {
+        self.left.peak_bytes().or(self.right.peak_bytes())
+    }
+
     fn len(&self, vector: &Self::Scalars) -> usize {
         self.left.len(&vector.left)
     }

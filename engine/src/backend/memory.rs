@@ -16,6 +16,17 @@ pub trait MemoryOps: Debug + Send + Sync {
     /// The device in words, for reports: model, memory, threads.
     fn description(&self) -> String;
 
+    /// Whether vectors are in the host's own memory, where a witness costs nothing to bring.
+    fn is_host(&self) -> bool {
+        true
+    }
+
+    /// The most bytes of device memory that vectors, points and scratch space took at a time since the device was opened; `None` where the
+    /// back end does not tell, or has the processor's memory.
+    fn peak_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Number of elements of a resident vector. Needs no device work.
     fn len(&self, vector: &Self::Scalars) -> usize;
 

@@ -22,21 +22,37 @@
 //!
 //! Operations are fallible and never panic on bad lengths.
 
+mod any;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod counters;
 pub mod cpu;
+#[cfg(feature = "cuda")]
+pub mod cuda;
 pub mod dual;
+#[cfg(feature = "icicle")]
+pub mod icicle;
 mod limbs;
 mod memory;
 mod msm;
 mod ntt;
 pub mod program;
 mod quotient;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod segments;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod steps;
 mod vector;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
+#[cfg(feature = "icicle")]
+pub use self::icicle::Icicle;
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
+pub use any::{Any, Object};
 pub use cpu::Cpu;
+#[cfg(feature = "cuda")]
+pub use cuda::Cuda;
 pub use dual::Dual;
 pub use limbs::ScalarWords;
 pub use memory::MemoryOps;

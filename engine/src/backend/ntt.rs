@@ -56,21 +56,27 @@ pub(super) struct Domain {
     pub(super) root: Fr,
 }
 
-#[cfg(feature = "wgpu")]
+#[cfg(any(feature = "cuda", feature = "icicle", feature = "wgpu"))]
 impl Domain {
     /// The order.
     pub(super) fn size(self) -> usize {
         1 << self.log_n
     }
+}
 
-    /// The subgroup of half the order.
-    pub(super) fn half(self) -> Self {
-        Self { log_n: self.log_n - 1, root: self.root.square() }
-    }
-
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+impl Domain {
     /// 1/n
     pub(super) fn inverse_size(self) -> Fr {
         Fr::TWO_INV.pow_vartime([u64::from(self.log_n)])
+    }
+}
+
+#[cfg(feature = "wgpu")]
+impl Domain {
+    /// The subgroup of half the order.
+    pub(super) fn half(self) -> Self {
+        Self { log_n: self.log_n - 1, root: self.root.square() }
     }
 
     /// 1/omega

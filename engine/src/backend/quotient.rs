@@ -4,6 +4,15 @@ use super::program::Program;
 use super::{MemoryOps, Result};
 use halo2curves::bn256::Fr;
 
+/// How a GPU runs expression programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Programs {
+    /// By kernels generated from them.
+    Generated,
+    /// By one kernel that interprets them.
+    Interpreted,
+}
+
 /// Compiles and runs [`Program`]s.
 pub trait QuotientOps: MemoryOps {
     /// A program made ready for the device.

@@ -35,13 +35,10 @@ pub(super) enum Output<B: Backend> {
 }
 
 impl<B: Backend> Output<B> {
-    /// Waits until the device has done what it was asked: an element can only be read then.
+    /// Waits until the device has done what it was asked.
     fn settle(&self, backend: &B) -> Result<()> {
         match self {
-            Self::Resident(vectors) => match vectors.last() {
-                Some(vector) => backend.read_range(vector, 0..backend.len(vector).min(1)).map(|_| ()),
-                None => Ok(()),
-            },
+            Self::Resident(vectors) => settle(backend, vectors.last()),
             Self::Bases(bases) if backend.bases_len(bases) > 0 => {
                 backend.msm_rows(bases, &[0], &[Fr::one()]).map(|_| ())
             }
@@ -69,6 +66,11 @@ impl<B: Backend> Output<B> {
         }
         Ok(outcome)
     }
+}
+
+/// Waits until a device has computed a vector, and with it all that it was asked before: an element can only be read then.
+pub(crate) fn settle<B: Backend>(backend: &B, vector: Option<&B::Scalars>) -> Result<()> {
+    vector.map_or(Ok(()), |vector| backend.read_range(vector, 0..backend.len(vector).min(1)).map(|_| ()))
 }
 
 /// A run: it may overwrite the vector that it is given.

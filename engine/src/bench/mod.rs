@@ -24,6 +24,7 @@ pub mod data;
 mod fixture;
 mod operation;
 
+pub(crate) use case::settle;
 pub use case::{Case, Outcome};
 pub use fixture::{Fixture, Points};
 pub use operation::{COLUMNS, Inputs, Operation, blinding_rows, factor, point, usable_rows};

@@ -9,6 +9,7 @@ use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};
 use crate::backend::{Backend, Result};
 use crate::bench::data::{distinct_points, full_size, signed};
+use crate::bench::settle;
 use crate::error::BackendError;
 use crate::prover::ProverOptions;
 use ff::Field;
@@ -76,11 +77,6 @@ fn least<T>(runs: usize, count: usize, mut run: impl FnMut() -> Result<T>) -> Re
         (least, spent) = (least.min(time), spent + time);
     }
     Ok((least.as_secs_f64() * 1e9 / count as f64).max(LEAST_NS))
-}
-
-/// Waits until a device has computed a vector: its elements can only be read then.
-fn settle<B: Backend>(backend: &B, vector: Option<&B::Scalars>) -> Result<()> {
-    vector.map_or(Ok(()), |vector| backend.read_range(vector, 0..1).map(|_| ()))
 }
 
 fn price<T>(count: usize, run: impl FnMut() -> Result<T>) -> Result<f64> {

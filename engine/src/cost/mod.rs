@@ -108,6 +108,26 @@ impl Costs {
         }
     }
 
+    /// Prices of a millisecond for one kind of work, by its place in [`Work::KINDS`], and of nothing for the others: whatever adds
+    /// up busy time in milliseconds by these counts that work.
+    pub fn counting(kind: usize) -> Self {
+        let price = |of: usize| if of == kind { 1e6 } else { 0.0 };
+        Self {
+            backend: String::new(),
+            device: String::new(),
+            parallelism: 1.0,
+            full_point_ns: price(0),
+            small_point_ns: price(1),
+            small_point_bit_ns: price(2),
+            butterfly_ns: price(3),
+            row_multiplication_ns: price(4),
+            row_addition_ns: price(5),
+            scaled_addition_ns: price(6),
+            transferred_ns: price(7),
+            host_multiplication_ns: price(8),
+        }
+    }
+
     /// What the work takes.
     pub fn time(&self, work: &Work) -> Time {
         let total: f64 = self.prices().iter().zip(work.quantities()).map(|(price, quantity)| price * quantity).sum();
@@ -163,6 +183,19 @@ impl Costs {
 }
 
 impl Work {
+    /// The kinds of work, as the fields are named.
+    pub const KINDS: [&str; 9] = [
+        "full_points",
+        "small_points",
+        "small_point_bits",
+        "butterflies",
+        "row_multiplications",
+        "row_additions",
+        "scaled_additions",
+        "transferred",
+        "host_multiplications",
+    ];
+
     fn quantities(&self) -> [f64; 9] {
         [
             self.full_points,
@@ -288,6 +321,14 @@ mod tests {
             }
             assert!(!Costs { parallelism: wrong, ..Costs::reference() }.is_sound(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn work_is_counted_by_the_price_of_its_kind() {
+        let work = Work::from_quantities([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+        let counted: Vec<f64> = (0..Work::KINDS.len()).map(|kind| Costs::counting(kind).time(&work).busy_ms).collect();
+        assert_eq!(counted, work.quantities());
+        assert_eq!((work.full_points, work.host_multiplications), (1.0, 9.0));
     }
 
     #[test]

@@ -5,8 +5,9 @@
 //! verifier evaluates instance columns itself, so that they are neither committed nor opened.
 
 use super::poly::Poly;
+use super::proof::CircuitColumns;
 use super::witness::{Layout, PhaseCommitter, synthesize};
-use super::{Proof, ProverError, TRACING_TARGET};
+use super::{Challenges, Proof, ProverError, TRACING_TARGET};
 use crate::backend::Backend;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
@@ -44,29 +45,56 @@ impl<B: Backend> Proof<'_, B> {
     }
 }
 
+impl<B: Backend> Proof<'_, B> {
+    /// Computes and blinds the derived columns of a phase.
+    fn derive_columns(&mut self, circuit: usize, phase: u8, challenges: &[Option<Fr>]) -> Result<(), ProverError> {
+        let prover = self.prover;
+        let (shape, backend) = (&prover.shape, &prover.backend);
+        // Challenges of later phases are in no expression.
+        let known = challenges.iter().map(|challenge| challenge.unwrap_or_default()).collect();
+        let challenges = Challenges { circuit: known, ..Challenges::default() };
+        let CircuitColumns { values, advice_blinding, .. } = &mut self.circuits[circuit];
+        for index in prover.derived.run(backend, shape.n, phase, values, &prover.values, &challenges)? {
+            if let Some(column) = values.get_mut(Poly::Advice(index)) {
+                backend.write_range(column, shape.usable_rows, &advice_blinding[index])?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl<B: Backend> PhaseCommitter for Proof<'_, B> {
+    fn derives(&self, column: usize) -> bool {
+        self.prover.derives(column)
+    }
+
     fn commit_phase(
         &mut self,
         circuit: usize,
         phase: u8,
         mut columns: Vec<(usize, Vec<Fr>)>,
+        challenges: &[Option<Fr>],
     ) -> Result<(), ProverError> {
-        let (shape, backend) = (&self.prover.shape, &self.prover.backend);
+        let prover = self.prover;
+        let (shape, backend) = (&prover.shape, &prover.backend);
         let (rows, bytes) = (shape.n, shape.bytes(columns.len()));
         let span = info_span!(target: TRACING_TARGET, "commit_advice", phase, columns = columns.len(), rows, bytes);
         let _span = span.entered();
         for (index, column) in &mut columns {
             let blinding = self.draw(shape.n - shape.usable_rows);
-            column[shape.usable_rows..].copy_from_slice(&blinding);
+            if !prover.derives(*index) {
+                column[shape.usable_rows..].copy_from_slice(&blinding);
+            }
             self.circuits[circuit].advice_blinding[*index] = blinding;
         }
-        let host: Vec<&[Fr]> = columns.iter().map(|(_, column)| column.as_slice()).collect();
+        let given: Vec<&(usize, Vec<Fr>)> = columns.iter().filter(|(index, _)| !prover.derives(*index)).collect();
+        let host: Vec<&[Fr]> = given.iter().map(|(_, column)| column.as_slice()).collect();
         let resident = backend.upload_columns(&host)?;
-        let names: Vec<Poly> = columns.into_iter().map(|(index, _)| Poly::Advice(index)).collect();
-        let commitments = backend.msm(&self.prover.lagrange, &resident.iter().collect::<Vec<_>>())?;
-        self.write_points(&commitments)?;
+        let names = given.iter().map(|(index, _)| Poly::Advice(*index)).collect::<Vec<_>>();
         self.circuits[circuit].values.extend(names, resident);
-        Ok(())
+        self.derive_columns(circuit, phase, challenges)?;
+        let names: Vec<_> = columns.iter().map(|(index, _)| (circuit, Poly::Advice(*index))).collect();
+        self.commit_columns(&names)
     }
 
     fn challenge(&mut self) -> Fr {

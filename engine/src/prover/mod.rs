@@ -29,6 +29,7 @@ mod channel;
 mod classes;
 mod constraints;
 mod cost;
+mod derived;
 mod drop_in;
 mod error;
 mod evaluation;
@@ -48,6 +49,7 @@ mod witness;
 pub use bases::lagrange_points;
 pub use classes::QuotientSize;
 pub use cost::CircuitSize;
+pub use derived::{Derived, Rule};
 pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
 pub use opening::Opening;
@@ -56,6 +58,7 @@ use crate::Committer;
 use crate::backend::Backend;
 use crate::keygen::{CircuitKey, row_indicators};
 use channel::TranscriptChannel;
+use derived::DerivedColumns;
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey};
 use halo2_proofs::poly::commitment::{Params, ParamsProver};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -87,6 +90,9 @@ pub struct ProverOptions {
     /// Bytes that the proving key's polynomials on the quotient's cosets may take. The last cosets, which read the fewest, are kept
     /// first; on those that do not fit the polynomials are transformed anew in every proof.
     pub coset_budget_bytes: usize,
+    /// Advice columns that the back end computes: what a circuit assigns to them does not count. Worth it where the columns they follow from
+    /// are on a device: see [`MemoryOps::is_host`](crate::backend::MemoryOps::is_host).
+    pub derived: Vec<Derived>,
     /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs a few evaluations.
     pub check_witness: bool,
 }
@@ -98,6 +104,7 @@ impl Default for ProverOptions {
             lagrange_points: None,
             table_budget_bytes: 256 << 20,
             coset_budget_bytes: 8 << 30,
+            derived: Vec::new(),
             check_witness: true,
         }
     }
@@ -177,6 +184,7 @@ pub struct Prover<B: Backend> {
     lookups: LookupPrograms<B>,
     permutation: PermutationProgram<B>,
     quotient: Quotient<B>,
+    derived: DerivedColumns<B>,
 }
 
 impl<B: Backend> Prover<B> {
@@ -237,6 +245,7 @@ impl<B: Backend> Prover<B> {
             lookups: LookupPrograms::new(&backend, &cs)?,
             permutation: PermutationProgram::new(&backend, &cs, &shape)?,
             quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
+            derived: DerivedColumns::new(&backend, &cs, &options.derived)?,
             transcript_repr: vk.transcript_repr(),
             opening: options.opening,
             check_witness: options.check_witness,
@@ -253,6 +262,11 @@ impl<B: Backend> Prover<B> {
     /// The back end.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// Whether the back end computes this advice column, so that a circuit need not assign it: see [`ProverOptions::derived`].
+    pub fn derives(&self, column: usize) -> bool {
+        self.derived.contains(column)
     }
 
     /// Bytes of the tables of multiples of the points, both bases together; `None` where the back end does not tell.

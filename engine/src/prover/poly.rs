@@ -82,6 +82,10 @@ impl<S> Polynomials<S> {
         self.vectors.get(&name)
     }
 
+    pub(super) fn get_mut(&mut self, name: Poly) -> Option<&mut S> {
+        self.vectors.get_mut(&name)
+    }
+
     pub(super) fn expect(&self, name: Poly) -> Result<&S, ProverError> {
         find(&[self], name)
     }

@@ -20,8 +20,18 @@ use std::mem;
 
 /// What happens when a phase's advice columns are complete.
 pub(super) trait PhaseCommitter {
-    /// Blinds and commits a circuit's columns of `phase`, which come with their indices and one value per row.
-    fn commit_phase(&mut self, circuit: usize, phase: u8, columns: Vec<(usize, Vec<Fr>)>) -> Result<(), ProverError>;
+    /// Whether a column needs no witness.
+    fn derives(&self, column: usize) -> bool;
+
+    /// Blinds and commits a circuit's columns of `phase`, which come with their indices and one value per row, or none where they are
+    /// derived. The circuits' challenges are those of earlier phases.
+    fn commit_phase(
+        &mut self,
+        circuit: usize,
+        phase: u8,
+        columns: Vec<(usize, Vec<Fr>)>,
+        challenges: &[Option<Fr>],
+    ) -> Result<(), ProverError>;
 
     /// The next challenge, after a phase is committed by all circuits.
     fn challenge(&mut self) -> Fr;
@@ -106,7 +116,8 @@ impl<'a, P: PhaseCommitter> Phases<'a, P> {
     /// Commits the phase that the circuit's columns are at; after the last circuit's, the challenges are known.
     fn commit(&mut self, circuit: usize, columns: &mut Columns) -> Result<(), ProverError> {
         let phase = columns.phase;
-        self.committer.commit_phase(circuit, phase, columns.complete_phase(&self.column_phases))?;
+        let complete = columns.complete_phase(&self.column_phases, |column| self.committer.derives(column));
+        self.committer.commit_phase(circuit, phase, complete, &self.challenges)?;
         if circuit + 1 == self.circuits {
             for (challenge, &after) in self.challenges.iter_mut().zip(&self.challenge_phases) {
                 if after == phase {
@@ -188,12 +199,13 @@ impl Columns {
     }
 
     /// Hands over the columns of the current phase, with their indices, and goes on to the next one.
-    fn complete_phase(&mut self, column_phases: &[u8]) -> Vec<(usize, Vec<Fr>)> {
+    fn complete_phase(&mut self, column_phases: &[u8], derives: impl Fn(usize) -> bool) -> Vec<(usize, Vec<Fr>)> {
         self.settle_fractions();
         let phase = self.phase;
         self.phase += 1;
         let indices = (0..column_phases.len()).filter(|&index| column_phases[index] == phase);
-        indices.map(|index| (index, mem::take(self.allocated(index)))).collect()
+        let mut values = |index| if derives(index) { Vec::new() } else { mem::take(self.allocated(index)) };
+        indices.map(|index| (index, values(index))).collect()
     }
 }
 

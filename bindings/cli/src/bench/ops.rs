@@ -7,14 +7,15 @@ use zkml_gpu::engine::backend::{Backend, Cpu};
 use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{COLUMNS, Fixture, Inputs, Operation, Outcome, Points};
 use zkml_gpu::engine::prover::ProverError;
-use zkml_gpu::{BackendChoice, Error, OnBackend, available_bytes};
+use zkml_gpu::{Error, OnBackend, available_bytes};
 
-use super::report::{Device, Measurement, Report, Table, text};
-use super::timing::{Peer, medians};
-use super::{ark, halo2};
-use crate::args::BenchOpsOptions;
+use super::output::{Record, old, publish};
+use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
+use super::timing::{Peer, in_turns};
+use super::{ark, curves, halo2};
+use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
-use crate::{progress, report};
+use crate::progress;
 
 /// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of ours and of a
 /// peer, and those on the host.
@@ -23,22 +24,24 @@ const BATCHES: u64 = 7;
 const SCALAR_BYTES: u64 = 32;
 
 pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
-    let choices = options.backend.clone().map_or_else(BackendChoice::present, |choice| vec![choice]);
-    choices.iter().try_for_each(BackendChoice::check)?;
+    let choices = Backends::or_present(options.backend.as_ref())?;
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
+    let old = old::<OpsRecord>(&options.output)?;
     start_threads(options.threads)?;
     let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
-    let mut measured = Report::new(options.table_budget);
+    let mut record = OpsRecord {
+        setting: Setting::here(OpsRecord::BENCH),
+        rows: Vec::new(),
+        backends: Vec::new(),
+        tables: Vec::new(),
+        table_budget_bytes: options.table_budget,
+    };
     let bar = progress::counted(rows as u64);
     for choice in &choices {
-        choice.run(Measure { name: choice.name()?, options, report: &mut measured, bar: &bar })?;
+        choice.run(Measure { name: choice.to_string(), options, record: &mut record, bar: &bar })?;
     }
     bar.finish_and_clear();
-    if options.json {
-        report::print_json(&measured.json())?
-    } else {
-        report::print(&text(&measured))?
-    }
+    publish(&options.output, &record, old.as_ref())?;
     Ok(0)
 }
 
@@ -46,7 +49,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
 struct Measure<'a> {
     name: String,
     options: &'a BenchOpsOptions,
-    report: &'a mut Report,
+    record: &'a mut OpsRecord,
     bar: &'a ProgressBar,
 }
 
@@ -54,7 +57,7 @@ impl OnBackend for Measure<'_> {
     type Output = ();
 
     fn run<B: Backend + 'static>(mut self, backend: B) -> Result<(), Error> {
-        self.report.backends.push(Device { name: self.name.clone(), device: backend.description() });
+        self.record.backends.push(Device { name: self.name.clone(), device: backend.description() });
         for &log_n in &self.options.log_n.0 {
             // Points and their table are gone before the batches of columns come.
             self.with_points(&backend, log_n)?;
@@ -78,7 +81,7 @@ impl Measure<'_> {
             if *operation == Operation::LoadBases {
                 let table =
                     Table { log_n, backend: self.name.clone(), table_bytes: fixture.table_bytes(), build_ms: ms };
-                self.report.tables.push(table);
+                self.record.tables.push(table);
             }
         }
         Ok(())
@@ -95,15 +98,36 @@ impl Measure<'_> {
         self.bar.set_message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
         let inputs = operation.inputs(log_n);
         let case = fixture.case(&inputs).map_err(failed)?;
-        let peers: Vec<Peer<'_>> = halo2::peer(&inputs, points).into_iter().chain(ark::peer(&inputs, points)).collect();
+        let peers = peers(&inputs, points);
         let what = format!("{} of 2^{log_n} on {}", operation.name(), self.name);
         check(&what, &case.outcome().map_err(failed)?, &peers, &inputs, points)?;
-        let (ms, peer_ms) = medians(|| case.time().map_err(failed), &peers)?;
-        let peers = peers.iter().map(|peer| peer.name).zip(peer_ms).collect();
-        self.report.measurements.push(Measurement { operation, log_n, backend: self.name.clone(), ms, peers });
+        let (spread, peer_spreads) = in_turns(|| case.time().map_err(failed), &peers)?;
+        let peers = peers.iter().map(|peer| peer.name).zip(peer_spreads.iter().map(|spread| spread.median));
+        let row = |peer: Option<(&str, f64)>| OpsRow {
+            op: operation.name().into(),
+            log_n,
+            backend: self.name.clone(),
+            elements: operation.elements(log_n),
+            ms: spread.median,
+            spread,
+            peer: peer.map(|(name, _)| name.into()),
+            peer_ms: peer.map(|(_, ms)| ms),
+            ratio: peer.map(|(_, ms)| ms / spread.median),
+        };
+        if peer_spreads.is_empty() {
+            self.record.rows.push(row(None));
+        } else {
+            self.record.rows.extend(peers.map(|peer| row(Some(peer))));
+        }
         self.bar.inc(1);
-        Ok(ms)
+        Ok(spread.median)
     }
+}
+
+/// Everybody else's code for the operation.
+fn peers<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Vec<Peer<'a>> {
+    let peers = [halo2::peer(inputs, points), curves::peer(inputs, points), ark::peer(inputs, points)];
+    peers.into_iter().flatten().collect()
 }
 
 /// Refuses a size whose batches of columns need more memory than there is, before the system ends the process.
@@ -155,8 +179,7 @@ mod tests {
     /// The peers' outcomes, after one factor of a column was changed for them.
     fn outcome(operation: Operation, log_n: u32) -> Result<(), Error> {
         let (inputs, points) = (operation.inputs(log_n), distinct_points(1 << log_n));
-        let peers: Vec<Peer<'_>> =
-            halo2::peer(&inputs, &points).into_iter().chain(ark::peer(&inputs, &points)).collect();
+        let peers = peers(&inputs, &points);
         let mut ours = portable(&inputs, &points).map_err(failed)?;
         check("right", &ours, &peers, &inputs, &points)?;
         ours.scalars.iter_mut().take(1).for_each(|scalar| *scalar += Fr::one());

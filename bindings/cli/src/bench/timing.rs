@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use zkml_gpu::engine::bench::Outcome;
 
+use super::statistics::Spread;
+
 /// Runs of each at least.
 const LEAST_RUNS: usize = 3;
 /// Runs of each at most.
@@ -51,29 +53,25 @@ impl<'a> Peer<'a> {
     }
 }
 
-/// Medians in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine does
+/// Times in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine does
 /// meets them alike.
-pub(super) fn medians<E>(ours: impl Fn() -> Result<Duration, E>, peers: &[Peer<'_>]) -> Result<(f64, Vec<f64>), E> {
+pub(super) fn in_turns<E>(
+    ours: impl Fn() -> Result<Duration, E>,
+    peers: &[Peer<'_>],
+) -> Result<(Spread, Vec<Spread>), E> {
     let start = Instant::now();
     let mut our_times = Vec::new();
     let mut peer_times = vec![Vec::new(); peers.len()];
     while our_times.len() < LEAST_RUNS || (our_times.len() < MOST_RUNS && start.elapsed() < LONG_ENOUGH) {
-        our_times.push(ours()?);
-        peers.iter().zip(&mut peer_times).for_each(|(peer, times)| times.push(peer.time()));
+        our_times.push(ms(ours()?));
+        peers.iter().zip(&mut peer_times).for_each(|(peer, times)| times.push(ms(peer.time())));
     }
-    Ok((median_ms(our_times), peer_times.into_iter().map(median_ms).collect()))
+    Ok((Spread::of(our_times), peer_times.into_iter().map(Spread::of).collect()))
 }
 
-fn median_ms(mut times: Vec<Duration>) -> f64 {
-    times.sort_unstable();
-    let middle = times.len() / 2;
-    let upper = times.get(middle).copied().unwrap_or_default();
-    let median = match times.len() % 2 {
-        0 => (upper + times.get(middle.wrapping_sub(1)).copied().unwrap_or_default()) / 2,
-        _ => upper,
-    };
-    // A clock may be too coarse for the smallest operations; a ratio needs a divisor.
-    median.as_secs_f64().max(1e-9) * 1e3
+/// A clock may be too coarse for the smallest operations; a ratio needs a divisor.
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64().max(1e-9) * 1e3
 }
 
 #[cfg(test)]
@@ -83,13 +81,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_median_is_the_middle_or_between_two() {
-        let ms = |times: &[u64]| median_ms(times.iter().copied().map(Duration::from_millis).collect());
-        assert_eq!((ms(&[9, 1, 2]), ms(&[8, 1, 2, 4])), (2.0, 3.0));
-        assert!(ms(&[]) > 0.0 && ms(&[0]) > 0.0);
-    }
-
-    #[test]
     fn runs_take_turns() {
         let order = RefCell::new(String::new());
         let peer = Peer::new("peer", || (), |()| order.borrow_mut().push('b'), |()| Outcome::default());
@@ -97,7 +88,7 @@ mod tests {
             order.borrow_mut().push('a');
             Ok::<_, std::convert::Infallible>(Duration::from_millis(1))
         };
-        assert!(medians(ours, &[peer]).is_ok_and(|(_, peers)| peers.len() == 1));
+        assert!(in_turns(ours, &[peer]).is_ok_and(|(_, peers)| peers.len() == 1));
         let order = order.into_inner();
         assert_eq!(order, "ab".repeat(order.len() / 2));
         assert!(order.len() / 2 >= LEAST_RUNS && order.len() / 2 <= MOST_RUNS);

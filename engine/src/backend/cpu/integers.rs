@@ -13,9 +13,9 @@ const RANDOM_ROWS: usize = 64;
 
 /// Rows with integers of either sign, then a few with field elements.
 #[derive(Clone)]
-pub(super) struct Integers {
-    pub(super) values: Vec<i32>,
-    pub(super) rest: Vec<Fr>,
+pub(in crate::backend) struct Integers {
+    pub(in crate::backend) values: Vec<i32>,
+    pub(in crate::backend) rest: Vec<Fr>,
 }
 
 impl Integers {

@@ -2,14 +2,20 @@
 
 use super::Cpu;
 use super::integers::Integers;
+#[cfg(feature = "icicle")]
+use super::lanes::{as_words, as_words_mut};
 use super::pages;
 use crate::backend::{MemoryOps, Result};
 use crate::error::BackendError;
 use ff::Field;
 use halo2curves::bn256::Fr;
+#[cfg(feature = "icicle")]
+use halo2curves::bn256::G1Affine;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+#[cfg(feature = "icicle")]
+use zkml_gpu_kernels::field::Words;
 
 /// A vector of scalars in host memory. Its `Debug` form shows the length only: values may be secret.
 pub struct CpuScalars(Storage);
@@ -33,7 +39,7 @@ impl fmt::Debug for CpuScalars {
 }
 
 impl CpuScalars {
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::backend) fn len(&self) -> usize {
         match &self.0 {
             Storage::Elements(elements) => elements.len(),
             Storage::Integers(integers) => integers.len(),
@@ -41,7 +47,7 @@ impl CpuScalars {
     }
 
     /// The field elements, made for the occasion where integers are kept.
-    pub(super) fn elements(&self, cpu: &Cpu) -> Cow<'_, [Fr]> {
+    pub(in crate::backend) fn elements(&self, cpu: &Cpu) -> Cow<'_, [Fr]> {
         match &self.0 {
             Storage::Elements(elements) => Cow::Borrowed(elements),
             Storage::Integers(integers) => Cow::Owned(integers.to_elements(cpu.processor)),
@@ -60,12 +66,30 @@ impl CpuScalars {
     }
 
     /// The integers, where those are kept.
-    pub(super) fn integers(&self) -> Option<&Integers> {
+    pub(in crate::backend) fn integers(&self) -> Option<&Integers> {
         match &self.0 {
             Storage::Elements(_) => None,
             Storage::Integers(integers) => Some(integers),
         }
     }
+}
+
+/// The words of elements, in Montgomery form.
+#[cfg(feature = "icicle")]
+pub(in crate::backend) fn words(elements: &[Fr]) -> &[Words] {
+    as_words(elements)
+}
+
+/// As [`words`], to write. Words written must be below p.
+#[cfg(feature = "icicle")]
+pub(in crate::backend) fn words_mut(elements: &mut [Fr]) -> &mut [Words] {
+    as_words_mut(elements)
+}
+
+/// The words of a point's coordinates, in Montgomery form; those of the identity are zeros.
+#[cfg(feature = "icicle")]
+pub(in crate::backend) fn point_words(point: &G1Affine) -> [Words; 2] {
+    [point.x, point.y].map(|coordinate| as_words(&[coordinate])[0])
 }
 
 impl MemoryOps for Cpu {

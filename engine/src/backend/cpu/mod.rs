@@ -19,7 +19,13 @@ pub use memory::CpuScalars;
 pub use msm::CpuBases;
 pub use quotient::CpuProgram;
 
+#[cfg(feature = "icicle")]
+pub(super) use integers::Integers;
+#[cfg(feature = "cuda")]
+pub(super) use lanes::as_words;
 use lanes::{Portable, Processor};
+#[cfg(feature = "icicle")]
+pub(super) use memory::{point_words, words, words_mut};
 
 /// The host's processor. Vectors live in host memory; twiddle factors are kept between calls.
 #[derive(Debug)]

@@ -1,11 +1,11 @@
 //! Devices: which there are, what they allow, and how they fail.
 
-use super::counters::Tally;
 use super::native;
 use super::pipelines::Pipelines;
 use super::pool::Pool;
-use super::quotient::Programs;
 use crate::backend::Result;
+use crate::backend::counters::Tally;
+use crate::backend::quotient::Programs;
 use crate::error::BackendError;
 use std::sync::{Arc, Mutex, PoisonError};
 use zkml_gpu_kernels::wgsl::Arithmetic;

@@ -122,6 +122,14 @@ impl MemoryOps for Wgpu {
         format!("{}, {:?} arithmetic", self.device.name, self.device.arithmetic)
     }
 
+    fn is_host(&self) -> bool {
+        false
+    }
+
+    fn peak_bytes(&self) -> Option<u64> {
+        Some(self.counters().peak_bytes_used)
+    }
+
     fn len(&self, vector: &WgpuScalars) -> usize {
         vector.len
     }

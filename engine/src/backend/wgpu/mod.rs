@@ -8,7 +8,6 @@
 //! The device's limits are kept: where a vector is larger than what a kernel may see at once, operations work on windows
 //! of it.
 
-mod counters;
 mod device;
 mod evaluation;
 mod inversion;
@@ -24,11 +23,12 @@ mod recorder;
 mod scan;
 mod vector;
 
-pub use counters::Counters;
+pub use super::counters::Counters;
+pub use super::quotient::Programs;
 pub use device::{DeviceInfo, DeviceLimits, Options, devices};
 pub use memory::WgpuScalars;
 pub use msm::WgpuBases;
-pub use quotient::{Programs, WgpuProgram};
+pub use quotient::WgpuProgram;
 pub use zkml_gpu_kernels::wgsl::Arithmetic;
 
 use super::Result;
@@ -61,7 +61,7 @@ impl Wgpu {
 
     /// What the device has done so far.
     pub fn counters(&self) -> Counters {
-        self.device.counters.snapshot(&self.device.pool)
+        self.device.counters.snapshot(self.device.pool.bytes())
     }
 
     /// Whether the device went away, as when it is unplugged or its driver restarts. Every operation then fails; a new one may open.

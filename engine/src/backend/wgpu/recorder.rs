@@ -161,7 +161,10 @@ impl<'a> Recorder<'a> {
         let target = self.device.allocate_readback(self.operation, bytes)?;
         self.copy(window.buffer, window.bytes.start, &target, 0, bytes);
         self.submit()?;
-        self.device.counters.add(|counters| counters.bytes_down += bytes);
+        self.device.counters.add(|counters| {
+            counters.bytes_down += bytes;
+            counters.waits += 1;
+        });
         self.map(&target, bytes)
     }
 

@@ -46,7 +46,7 @@ pub(super) const MAX_FACTOR_PRODUCTS: usize = 8;
 pub(super) const MAX_FACTOR_TERMS: usize = 16;
 
 /// A prime field whose elements are four words of 64 bits in Montgomery form with R = 2^256.
-pub(super) trait Modulus: PrimeField + Send + Sync + 'static {
+pub(in crate::backend) trait Modulus: PrimeField + Send + Sync + 'static {
     /// The field's constants.
     const MONTGOMERY: Montgomery;
 }
@@ -323,7 +323,7 @@ pub(super) fn invert_lanes<F: Modulus>(elements: [F; LANES]) -> [F; LANES] {
 /// Elements are `struct F([u64; 4])` in their own crate, little-endian words in Montgomery form.
 #[allow(unsafe_code)]
 #[inline(always)]
-pub(super) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
+pub(in crate::backend) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
     const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
     // SAFETY: equal size and alignment; a type of that size cannot but consist of its four words, without padding, and a word has
     // no invalid bits. That they are the residue's words in order is what the tests below and of the lanes check.

@@ -3,8 +3,8 @@
 //! Results that later segments read go through memory, beside the outputs.
 
 use crate::backend::program::{Instruction, Operand, Program};
+use crate::backend::segments::Segments;
 use std::fmt::Write;
-use std::ops::Range;
 
 /// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they inline.
 const SEGMENT_MULTIPLICATIONS: usize = 64;
@@ -22,12 +22,11 @@ pub(super) struct Source {
 
 /// The source of a program. A program without outputs has no kernels.
 pub(super) fn generate(program: &Program) -> Source {
-    let segments = segments(program);
-    let slots = Slots::new(program, &segments);
-    let mut source = Source { text: String::new(), entries: Vec::new(), memory: slots.count };
-    for (number, instructions) in segments.iter().enumerate() {
+    let segments = Segments::new(program, SEGMENT_MULTIPLICATIONS);
+    let mut source = Source { text: String::new(), entries: Vec::new(), memory: segments.memory };
+    for number in 0..segments.ranges.len() {
         let entry = format!("quotient_{number}");
-        let body = body(program, instructions, &slots, number + 1 == segments.len());
+        let body = body(program, &segments, number);
         // Writing to a string cannot fail.
         let _ = write!(
             source.text,
@@ -52,70 +51,15 @@ fn {entry}(
     source
 }
 
-/// Runs of instructions with few multiplications each. The last also writes outputs that are no results, so there is one at least.
-fn segments(program: &Program) -> Vec<Range<usize>> {
-    let (mut segments, mut start, mut multiplications) = (Vec::new(), 0, 0);
-    for (i, instruction) in program.instructions().iter().enumerate() {
-        if matches!(instruction, Instruction::Mul(..) | Instruction::Square(_)) {
-            if multiplications == SEGMENT_MULTIPLICATIONS {
-                segments.push(start..i);
-                (start, multiplications) = (i, 0);
-            }
-            multiplications += 1;
-        }
-    }
-    if !program.outputs().is_empty() {
-        segments.push(start..program.instructions().len());
-    }
-    segments
-}
-
-/// The places in memory of results that other segments read.
-struct Slots {
-    of_result: Vec<Option<usize>>,
-    count: usize,
-}
-
-impl Slots {
-    fn new(program: &Program, segments: &[Range<usize>]) -> Self {
-        // The last segment that reads each result: outputs are written where the result is made.
-        let mut last_readers: Vec<usize> = vec![0; program.instructions().len()];
-        for (number, instructions) in segments.iter().enumerate() {
-            for operand in program.instructions()[instructions.clone()].iter().flat_map(|step| step.operands()) {
-                if let Operand::Result(result) = operand {
-                    last_readers[result] = number;
-                }
-            }
-        }
-        let mut slots = Self { of_result: vec![None; last_readers.len()], count: program.outputs().len() };
-        // By the last segment that reads them.
-        let mut taken: Vec<(usize, usize)> = Vec::new();
-        let mut free = Vec::new();
-        for (number, instructions) in segments.iter().enumerate() {
-            let (kept, ended) = taken.into_iter().partition(|(last, _)| *last >= number);
-            taken = kept;
-            free.extend(ended.into_iter().map(|(_, slot): (usize, usize)| slot));
-            for result in instructions.clone().filter(|result| last_readers[*result] > number) {
-                let slot = free.pop().unwrap_or_else(|| {
-                    slots.count += 1;
-                    slots.count - 1
-                });
-                slots.of_result[result] = Some(slot);
-                taken.push((last_readers[result], slot));
-            }
-        }
-        slots
-    }
-}
-
 /// The statements of a segment.
-fn body(program: &Program, instructions: &Range<usize>, slots: &Slots, last: bool) -> String {
+fn body(program: &Program, segments: &Segments, number: usize) -> String {
+    let instructions = &segments.ranges[number];
     let operand = |operand: Operand| match operand {
         Operand::Scalar(index) => format!("scalars[{index}]"),
         Operand::Query(index) => format!("cells[{index}u * quotient.rows + row]"),
         Operand::Result(result) if instructions.contains(&result) => format!("r{result}"),
         // A result of another segment has a slot: it is read here.
-        Operand::Result(result) => place(slots.of_result[result].unwrap_or_default()),
+        Operand::Result(result) => place(segments.places[result].unwrap_or_default()),
     };
     let mut text = String::new();
     let mut line = |words: String| {
@@ -131,18 +75,12 @@ fn body(program: &Program, instructions: &Range<usize>, slots: &Slots, last: boo
             Instruction::Negate(a) => format!("fr_neg({a})"),
         };
         line(format!("let r{result} = {value};"));
-        if let Some(slot) = slots.of_result[result] {
+        if let Some(slot) = segments.places[result] {
             line(format!("{} = r{result};", place(slot)));
         }
     }
-    for (output, value) in program.outputs().iter().enumerate() {
-        let here = match value {
-            Operand::Result(result) => instructions.contains(result),
-            _ => last,
-        };
-        if here {
-            line(format!("{} = {};", place(output), operand(*value)));
-        }
+    for (output, value) in segments.outputs(program, number) {
+        line(format!("{} = {};", place(output), operand(value)));
     }
     text
 }
@@ -187,18 +125,11 @@ mod tests {
     }
 
     #[test]
-    fn segments_hold_few_multiplications_and_pass_results_on() {
+    fn every_segment_is_a_kernel() {
         let program = powers(200);
-        let segments = segments(&program);
-        assert!(segments.len() > 400 / SEGMENT_MULTIPLICATIONS);
-        for segment in &segments {
-            let multiplied =
-                program.instructions()[segment.clone()].iter().filter(|step| matches!(step, Instruction::Mul(..)));
-            assert!(multiplied.count() <= SEGMENT_MULTIPLICATIONS);
-        }
         let source = generate(&program);
-        assert_eq!(source.entries.len(), segments.len());
-        assert!(source.memory > program.outputs().len());
+        assert_eq!(source.entries.len(), Segments::new(&program, SEGMENT_MULTIPLICATIONS).ranges.len());
+        assert!(source.entries.len() > 1 && source.memory > program.outputs().len());
     }
 
     #[test]

@@ -1,13 +1,12 @@
 //! Expression programs: every invocation of a kernel computes one row.
 //!
-//! Hardware runs kernels generated from the program (`generator.rs`). A software adapter runs one that interprets it (`interpreter.rs`):
+//! Hardware runs kernels generated from the program (`generator.rs`). A software adapter runs one that interprets it (`backend/steps.rs`):
 //! it compiles for longer than it computes. Either is the other's oracle.
 //!
 //! A chunk of rows at a time, the cells that the program reads are copied side by side into one buffer, which takes care of
 //! rotations and leaves no limit on the number of columns. What depends on scalars alone is computed once.
 
 mod generator;
-mod interpreter;
 
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
@@ -15,6 +14,8 @@ use super::pool::{Buffer, Window};
 use super::recorder::{Params, Recorder};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::program::{Program, Query};
+use crate::backend::quotient::Programs;
+use crate::backend::steps::{self, Steps};
 use crate::backend::{QuotientOps, Result};
 use halo2curves::bn256::Fr;
 use std::ops::Range;
@@ -26,15 +27,6 @@ const INTERPRET: Kernel = Kernel::new(&[Module::QuotientInterpreter], "interpret
 const GROUP_ROWS: usize = 64;
 /// Memory for the cells of a chunk, and as much again for its results.
 const CHUNK_BYTES: u64 = 1 << 30;
-
-/// How a device runs expression programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
-    /// By kernels generated from them.
-    Generated,
-    /// By one kernel that interprets them.
-    Interpreted,
-}
 
 /// A program made ready for a device.
 #[derive(Debug)]
@@ -67,7 +59,7 @@ impl QuotientOps for Wgpu {
                 (Code::Generated(source.entries.into_iter().zip(kernels).collect()), source.memory)
             }
             Programs::Interpreted => {
-                let interpreter::Steps { words, memory } = interpreter::assemble(program);
+                let Steps { words, memory } = steps::assemble(program);
                 let steps = self.device.allocate(operation, words.len() as u64 * 4)?;
                 self.device.write_words(operation, &steps, &words)?;
                 (Code::Interpreted { steps, len: words.len() / 4 }, memory)

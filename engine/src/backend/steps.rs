@@ -1,8 +1,8 @@
-//! A program as steps for the kernel that interprets them: every invocation runs all of them on its row.
+//! A program as steps for the kernel that interprets them on a GPU: every thread runs all of them on its row.
 
-use crate::backend::program::{Instruction, Operand, Program};
+use super::program::{Instruction, Operand, Program};
 
-/// `REGISTERS`
+/// Of the kernels: `REGISTERS` in WGSL, `QUOTIENT_REGISTERS` in CUDA.
 const REGISTERS: usize = 32;
 
 /// A program's steps.
@@ -16,8 +16,7 @@ pub(super) struct Steps {
 
 /// The steps of a program.
 pub(super) fn assemble(program: &Program) -> Steps {
-    let (words, memory) = Assembler::new(program).assemble();
-    Steps { words, memory }
+    Assembler::new(program).assemble()
 }
 
 /// Where the kernel finds an operand or leaves a result.
@@ -80,7 +79,7 @@ impl<'p> Assembler<'p> {
         Self { program, steps: Vec::new(), places: Vec::new(), last_reads, free: Vec::new(), registers: 0, memory }
     }
 
-    fn assemble(mut self) -> (Vec<u32>, usize) {
+    fn assemble(mut self) -> Steps {
         self.store_outputs(|operand| !matches!(operand, Operand::Result(_)));
         for (i, instruction) in self.program.instructions().iter().enumerate() {
             let (operation, [a, b]) = match *instruction {
@@ -107,7 +106,7 @@ impl<'p> Assembler<'p> {
                 self.free.push(result);
             }
         }
-        (self.steps, self.memory)
+        Steps { words: self.steps, memory: self.memory }
     }
 
     fn place(&self, operand: Operand) -> Place {

@@ -1,18 +1,19 @@
 //! Counts of what a device did, by operation.
 
-use super::pool::Pool;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// What a device has done since it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Dispatches by the operation that they were for.
+    /// Kernels started, by the operation that they were for.
     pub dispatches: BTreeMap<&'static str, u64>,
     /// Bytes copied to the device, parameters of kernels included.
     pub bytes_up: u64,
     /// Bytes copied from the device.
     pub bytes_down: u64,
+    /// How often the host waited for results.
+    pub waits: u64,
     /// Bytes of device memory in vectors, scratch space and the pool.
     pub bytes_allocated: u64,
     /// The most bytes that vectors and scratch space took at a time.
@@ -28,9 +29,9 @@ impl Tally {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(super) fn snapshot(&self, pool: &Pool) -> Counters {
+    /// The counters, with what the pool says of memory: bytes allocated, and the most in use at a time.
+    pub(super) fn snapshot(&self, (bytes_allocated, peak_bytes_used): (u64, u64)) -> Counters {
         let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let (bytes_allocated, peak_bytes_used) = pool.bytes();
         Counters { bytes_allocated, peak_bytes_used, ..counters }
     }
 }

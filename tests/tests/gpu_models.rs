@@ -5,6 +5,7 @@ use rand_core::SeedableRng;
 use std::path::PathBuf;
 use std::time::Instant;
 use zkml_gpu::{CompileOptions, ImportOptions, Model, Srs, WeightMode, read_samples};
+use zkml_gpu_circuits::circuit::derived_columns;
 use zkml_gpu_circuits::graph::Graph;
 use zkml_gpu_circuits::keys::{VerifyingKeys, setup};
 use zkml_gpu_circuits::layout::Layout;
@@ -12,16 +13,18 @@ use zkml_gpu_circuits::prove::{Proof, prove};
 use zkml_gpu_circuits::verify::verify;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::wgpu::{Counters, Options};
-use zkml_gpu_engine::backend::{Backend, Cpu, MemoryOps};
+use zkml_gpu_engine::backend::{Backend, Cpu, Cuda, Wgpu};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};
-use zkml_gpu_tests::gpu;
+use zkml_gpu_tests::{cuda, gpu};
 
 const SEED: u64 = 31;
 const TABLE_BYTES: usize = 1 << 20;
 
+/// A file of the repository, which is elsewhere where these tests run as a program that was built on another machine.
 fn repository(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    let here = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
+    std::env::var_os("ZKML_TEST_ROOT").map_or_else(here, PathBuf::from).join(path)
 }
 
 /// A model's integers and its circuit, with an input.
@@ -48,9 +51,14 @@ impl Subject {
     fn prove<B: Backend>(&self, backend: B, ready: impl FnOnce()) -> (Proof, VerifyingKeys) {
         let mut rng = ChaCha20Rng::seed_from_u64(SEED);
         let srs = Srs::development(self.layout.k(), &mut rng).expect("a reference string");
+        let is_host = backend.is_host();
         let committer = Committer::new(backend, &srs, TABLE_BYTES).expect("points");
         let (circuit, keys) = setup(&self.graph, &self.layout, &srs, &committer, &mut rng).expect("keys");
-        let prover = Prover::with_key(committer, circuit, &ProverOptions::default()).expect("a prover");
+        let mut options = ProverOptions::default();
+        if !is_host {
+            options.derived = derived_columns(&self.layout);
+        }
+        let prover = Prover::with_key(committer, circuit, &options).expect("a prover");
         ready();
         let proof = prove(&prover, &keys, &self.layout, &self.graph, &self.inputs, &mut rng).expect("a proof");
         (proof, keys.verifying)
@@ -64,14 +72,15 @@ impl Subject {
     }
 }
 
-/// The device makes the processor's proof, and copies the witness, commitments, evaluations and a mebibyte at most.
-fn check(subject: &Subject) {
-    let Some(device) = gpu::own(Options::default()) else { return };
+/// The device makes the processor's proof, and copies the witness, commitments, evaluations and a mebibyte at most. It is the caller's own.
+fn check<B: Backend + Clone>(subject: &Subject, device: Option<B>, counters: impl Fn(&B) -> Counters) {
+    let Some(device) = device else { return };
     let start = Instant::now();
-    let mut before = device.counters();
-    let (proof, _) = subject.prove(device.clone(), || before = device.counters());
-    println!("{}: {:.1} s on {}", subject.name, start.elapsed().as_secs_f64(), device.description());
-    let after = device.counters();
+    let mut before = Counters::default();
+    let (proof, _) = subject.prove(device.clone(), || before = counters(&device));
+    let after = counters(&device);
+    let waits = after.waits - before.waits;
+    println!("{}: {:.1} s on {}, {waits} waits", subject.name, start.elapsed().as_secs_f64(), device.description());
     let copied = after.bytes_up + after.bytes_down - before.bytes_up - before.bytes_down;
     let allowed = subject.witness_bytes() + proof.bytes.len() as u64 + (1 << 20);
     assert!(copied <= allowed, "{}: {copied} bytes are copied, {allowed} are allowed", subject.name);
@@ -84,19 +93,35 @@ fn check(subject: &Subject) {
     verify(&key, &subject.inputs, &proof.outputs, &proof.bytes).expect("the processor's key accepts it");
 }
 
+fn perceptron() -> Subject {
+    let (model, sample) = ("tests/models/mlp_digits.onnx", "tests/models/mlp_digits.input.json");
+    Subject::new("mlp_digits", model, sample, WeightMode::Committed)
+}
+
+fn convolutional(weights: WeightMode) -> Subject {
+    Subject::new("lenet", "examples/lenet/lenet.onnx", "examples/lenet/seven.json", weights)
+}
+
 #[test]
 fn a_perceptron_is_proved_as_on_the_processor() {
-    check(&Subject::new(
-        "mlp_digits",
-        "tests/models/mlp_digits.onnx",
-        "tests/models/mlp_digits.input.json",
-        WeightMode::Committed,
-    ));
+    check(&perceptron(), gpu::own(Options::default()), Wgpu::counters);
 }
 
 #[test]
 fn a_convolutional_network_is_proved_as_on_the_processor() {
     for weights in [WeightMode::Committed, WeightMode::Embedded] {
-        check(&Subject::new("lenet", "examples/lenet/lenet.onnx", "examples/lenet/seven.json", weights));
+        check(&convolutional(weights), gpu::own(Options::default()), Wgpu::counters);
+    }
+}
+
+#[test]
+fn a_perceptron_is_proved_through_cuda_as_on_the_processor() {
+    check(&perceptron(), cuda::usual(), Cuda::counters);
+}
+
+#[test]
+fn a_convolutional_network_is_proved_through_cuda_as_on_the_processor() {
+    for weights in [WeightMode::Committed, WeightMode::Embedded] {
+        check(&convolutional(weights), cuda::usual(), Cuda::counters);
     }
 }

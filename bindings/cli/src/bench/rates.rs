@@ -1,0 +1,64 @@
+//! `zkml-gpu bench rates`.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use zkml_gpu::engine::backend::cuda::Rates;
+use zkml_gpu::{BackendChoice, Error};
+
+use super::record::Setting;
+use crate::args::{Backends, BenchRatesOptions};
+use crate::report;
+
+/// The kind of its records.
+const BENCH: &str = "rates";
+
+/// What every device does in a second.
+#[derive(Debug, Serialize)]
+struct Record {
+    #[serde(flatten)]
+    setting: Setting,
+    rows: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    backend: String,
+    #[serde(flatten)]
+    rates: Rates,
+}
+
+pub(crate) fn rates(options: &BenchRatesOptions) -> anyhow::Result<u8> {
+    let choices = Backends::or_present(options.backend.as_ref())?;
+    let rows = choices.iter().filter_map(|choice| row(choice).transpose());
+    let record = Record { setting: Setting::here(BENCH), rows: rows.collect::<Result<_, Error>>()? };
+    if options.json {
+        report::print_json(&record)?
+    } else {
+        report::print(&record.rows.iter().map(text).collect::<String>())?
+    }
+    Ok(0)
+}
+
+/// The back end's rates; none where it has none.
+fn row(choice: &BackendChoice) -> Result<Option<Row>, Error> {
+    Ok(choice.rates()?.map(|rates| Row { backend: choice.to_string(), rates }))
+}
+
+fn text(row: &Row) -> String {
+    let Rates { wide_products, multiplications, additions, copied_bytes, uploaded_bytes, downloaded_bytes } = row.rates;
+    let mut text = format!("{}\n", row.backend);
+    let billion = 1e9;
+    for (what, figure, unit) in [
+        ("products of 32-bit words (IMAD.WIDE)", wide_products / billion, "G/s"),
+        ("multiplications in the scalar field", multiplications / billion, "G/s"),
+        ("additions of affine points", additions / billion, "G/s"),
+        ("copies on the device, bytes read", copied_bytes / billion, "GB/s"),
+        ("copies to the device", uploaded_bytes / billion, "GB/s"),
+        ("copies from the device", downloaded_bytes / billion, "GB/s"),
+    ] {
+        // Nothing fails in writing to a string.
+        let _ = writeln!(text, "  {what:<38} {figure:>10.3} {unit}");
+    }
+    text
+}

@@ -1,0 +1,286 @@
+//! The process that measures one model on one back end, so that memory and processor time are that back end's alone.
+//!
+//! `bench prove` writes a [`Job`] to its standard input, then a line for each proof that it wants; every answer is one line. So the
+//! processes of several back ends prove in turns. A process ends when its input does.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use serde::{Deserialize, Serialize};
+use zkml_gpu::{
+    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, ModelKey,
+    ModelProver, ProofBundle, Proved, Sample, Srs, WeightMode, read_samples,
+};
+
+use super::float;
+use super::record::{Circuit, Estimate, Run};
+use super::statistics::Spread;
+use super::steps::Steps;
+use super::stock::StockProver;
+use crate::compile::start_threads;
+use crate::report::elapsed_ms;
+use crate::resources::{cpu_ms, peak_rss_bytes};
+
+/// What to measure.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Job {
+    pub(super) model: PathBuf,
+    /// Without it, a random one.
+    pub(super) input: Option<PathBuf>,
+    pub(super) dimensions: Vec<(String, usize)>,
+    pub(super) embedded: bool,
+    pub(super) prover: ProverName,
+    /// By which the circuit is chosen.
+    pub(super) costs: Costs,
+    pub(super) seed: u64,
+    pub(super) threads: Option<u16>,
+    pub(super) max_memory: Option<u64>,
+}
+
+/// Who proves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ProverName {
+    /// This project's prover on a back end.
+    Ours(String),
+    /// halo2-axiom's `create_proof`.
+    Stock,
+}
+
+/// An answer.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// Keys are made.
+    Ready(Box<Ready>),
+    /// A proof was made and verified.
+    Proved(Proven),
+    /// The input ended.
+    Done(Usage),
+    /// Nothing more comes.
+    Failed { message: String, exit_code: u8 },
+}
+
+/// What is proved, and what came before the first proof.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Ready {
+    pub(super) circuit: Circuit,
+    pub(super) device: String,
+    pub(super) compile_ms: f64,
+    pub(super) srs_ms: f64,
+    pub(super) keys_ms: f64,
+    pub(super) float_ms: Spread,
+    pub(super) estimate: Option<Estimate>,
+}
+
+/// A proof.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Proven {
+    pub(super) run: Run,
+    pub(super) proof_bytes: usize,
+    pub(super) proof_digest: Option<String>,
+}
+
+/// What the process took in all.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct Usage {
+    pub(super) peak_rss_bytes: u64,
+    pub(super) peak_device_bytes: Option<u64>,
+}
+
+/// `bench worker`: the exit code, once a failure has been told.
+pub(crate) fn worker() -> anyhow::Result<u8> {
+    match serve(std::io::stdin().lock()) {
+        Ok(()) => Ok(0),
+        Err(error) => {
+            let exit_code = crate::exit_code(&error);
+            answer(&Answer::Failed { message: crate::message(&error), exit_code })?;
+            Ok(exit_code)
+        }
+    }
+}
+
+fn serve(mut requests: impl BufRead) -> anyhow::Result<()> {
+    let mut line = String::new();
+    requests.read_line(&mut line)?;
+    let job: Job = serde_json::from_str(&line)?;
+    start_threads(job.threads)?;
+    let steps = Steps::listen();
+    let (subject, ready) = Subject::new(&job)?;
+    answer(&Answer::Ready(Box::new(ready)))?;
+    for request in requests.lines() {
+        request?;
+        answer(&Answer::Proved(subject.prove(job.seed, &steps)?))?;
+    }
+    let peak_device_bytes = match &subject.prover {
+        Either::Ours(prover) => prover.peak_device_bytes(),
+        Either::Stock(_) => None,
+    };
+    answer(&Answer::Done(Usage { peak_rss_bytes: peak_rss_bytes(), peak_device_bytes }))
+}
+
+fn answer(answer: &Answer) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    serde_json::to_writer(&mut stdout, answer)?;
+    stdout.write_all(b"\n")?;
+    Ok(stdout.flush()?)
+}
+
+/// Something that proves one input again and again.
+struct Subject {
+    sample: Sample,
+    prover: Either,
+}
+
+enum Either {
+    Ours(Box<ModelProver>),
+    Stock(Box<StockProver>),
+}
+
+impl Subject {
+    fn new(job: &Job) -> anyhow::Result<(Self, Ready)> {
+        let start = Instant::now();
+        let model = Model::load(&job.model, &ImportOptions { symbols: job.dimensions.clone() })?;
+        let choices = choices(job);
+        model.check_fits(&choices, job.max_memory)?;
+        let sample = sample(job, &model)?;
+        let compiled = model.compile(std::slice::from_ref(&sample), &choices)?;
+        let budget = compiled.memory_budget(job.max_memory)?;
+        let compile_ms = elapsed_ms(start);
+        let float_ms = float::time(&model, &sample)?;
+        let mut circuit = circuit(job, &model, &compiled);
+        let start = Instant::now();
+        let srs = Srs::development(compiled.k(), rng(job.seed, Stream::ReferenceString))?;
+        let srs_ms = elapsed_ms(start);
+        let ready = |circuit, device, keys_ms, estimate| Ready {
+            circuit,
+            device,
+            compile_ms,
+            srs_ms,
+            keys_ms,
+            float_ms,
+            estimate,
+        };
+        match &job.prover {
+            ProverName::Ours(name) => {
+                let backend: BackendChoice = name.parse()?;
+                let estimate = estimate(&compiled, &backend.measure()?, &budget);
+                let start = Instant::now();
+                let prover = compiled.prover_within(&budget, &srs, &backend, rng(job.seed, Stream::Keys))?;
+                let keys_ms = elapsed_ms(start);
+                circuit.circuit_digest = format!("{:?}", prover.key().keys().vk().transcript_repr());
+                circuit.key_digest = Some(prover.key().digest());
+                let ready = ready(circuit, prover.device(), keys_ms, Some(estimate));
+                Ok((Self { sample, prover: Either::Ours(Box::new(prover)) }, ready))
+            }
+            ProverName::Stock => {
+                let start = Instant::now();
+                let prover = StockProver::new(compiled.graph(), &choices.layout, srs)?;
+                let keys_ms = elapsed_ms(start);
+                circuit.circuit_digest = prover.circuit_digest();
+                let ready = ready(circuit, prover.device(), keys_ms, None);
+                Ok((Self { sample, prover: Either::Stock(Box::new(prover)) }, ready))
+            }
+        }
+    }
+
+    /// Proves and verifies once.
+    fn prove(&self, seed: u64, steps: &Steps) -> anyhow::Result<Proven> {
+        let rng = rng(seed, Stream::Proof);
+        match &self.prover {
+            Either::Ours(prover) => prove(prover, &self.sample, rng, steps),
+            Either::Stock(prover) => prover.prove(&self.sample, rng),
+        }
+    }
+}
+
+fn prove(prover: &ModelProver, sample: &Sample, rng: ChaCha20Rng, steps: &Steps) -> anyhow::Result<Proven> {
+    steps.clear();
+    let (cpu_before, start) = (cpu_ms(), Instant::now());
+    let Proved { bundle, witness_ms } = prover.prove(sample, rng)?;
+    let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
+    let steps = steps.of_proof(prove_ms, witness_ms);
+    let verify_ms = verify(prover.key(), &bundle)?;
+    let proof = bundle.proof_bytes();
+    let digest = blake2b_simd::Params::new().hash_length(32).hash(&proof).to_hex().to_string();
+    let run = Run { prove_ms, prove_cpu_ms, verify_ms, steps };
+    Ok(Proven { run, proof_bytes: proof.len(), proof_digest: Some(digest) })
+}
+
+/// As a verifier would that has files: from the key's and the proof's bytes.
+fn verify(key: &ModelKey, proof: &ProofBundle) -> Result<f64, Error> {
+    let (key, proof) = (key.to_bytes(), proof.to_json()?);
+    let start = Instant::now();
+    let read = (ModelKey::from_bytes(key, "model.vk")?, ProofBundle::from_json(&proof, "proof.json")?);
+    let verdict = read.0.verify(&read.1);
+    verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))?;
+    Ok(elapsed_ms(start))
+}
+
+fn choices(job: &Job) -> CompileOptions {
+    let mut choices = CompileOptions::default();
+    choices.layout.weights = if job.embedded { WeightMode::Embedded } else { WeightMode::Committed };
+    choices.layout.costs = job.costs.clone();
+    choices
+}
+
+fn circuit(job: &Job, model: &Model, compiled: &CompiledModel) -> Circuit {
+    let summary = compiled.summary();
+    Circuit {
+        model: model.name().into(),
+        input: match &job.input {
+            Some(path) => path.display().to_string(),
+            None => format!("random, seed {}", job.seed),
+        },
+        weights: if job.embedded { "embedded" } else { "committed" }.into(),
+        circuit_digest: String::new(),
+        key_digest: None,
+        parameters: compiled.parameters(),
+        macs: compiled.macs(),
+        k: summary.k,
+        advice_columns: summary.advice_columns,
+        fixed_columns: summary.fixed_columns,
+        lookups: summary.lookups,
+    }
+}
+
+/// What the cost model says by these prices.
+fn estimate(compiled: &CompiledModel, costs: &Costs, budget: &MemoryBudget) -> Estimate {
+    let plan = compiled.plan(costs);
+    let kinds = zkml_gpu::engine::cost::Work::KINDS.iter().enumerate();
+    let work = kinds.map(|(kind, name)| ((*name).to_owned(), compiled.plan(&Costs::counting(kind)).prove_cpu_ms));
+    Estimate {
+        prove_ms: plan.prove_ms,
+        prove_cpu_ms: plan.prove_cpu_ms,
+        memory_bytes: budget.memory_bytes,
+        work: work.collect(),
+        prices: costs.clone(),
+    }
+}
+
+/// The first sample of the file, or one with values between -1 and 1.
+fn sample(job: &Job, model: &Model) -> Result<Sample, Error> {
+    if let Some(path) = &job.input {
+        // `read_samples` gives one sample or more.
+        return Ok(read_samples(path, model)?.into_iter().next().unwrap_or_default());
+    }
+    let mut rng = rng(job.seed, Stream::Input);
+    let mut value = || (f64::from(rng.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32;
+    Ok(model.input_sizes().iter().map(|(_, size)| (0..*size).map(|_| value()).collect()).collect())
+}
+
+/// What is drawn from the seed, each from a stream of its own.
+#[derive(Clone, Copy)]
+enum Stream {
+    Input,
+    ReferenceString,
+    Keys,
+    Proof,
+}
+
+fn rng(seed: u64, stream: Stream) -> ChaCha20Rng {
+    let mut rng = ChaCha20Rng::seed_from_u64(seed);
+    rng.set_stream(stream as u64);
+    rng
+}

@@ -1,0 +1,139 @@
+//! The driver's library and the run-time compiler's, which are looked for when they are first needed: nothing is linked.
+
+#![allow(unsafe_code)]
+
+use super::driver;
+use cudarc::{driver::sys as cuda, nvrtc::sys as nvrtc};
+use libloading::Library;
+use std::error::Error as _;
+use std::path::Path;
+
+/// The oldest release of CUDA whose driver is used: the first with all of the functions below that loads code of its major version.
+const OLDEST_DRIVER: i32 = 12_000;
+
+/// Everything that is called of the driver. Its loader panics where a function is missing, so all are looked for first.
+const DRIVER_FUNCTIONS: &[&str] = &[
+    "cuInit",
+    "cuDriverGetVersion",
+    "cuDeviceGetCount",
+    "cuDeviceGet",
+    "cuDeviceGetName",
+    "cuDeviceTotalMem_v2",
+    "cuDeviceGetAttribute",
+    "cuDevicePrimaryCtxRetain",
+    "cuDevicePrimaryCtxRelease_v2",
+    "cuDeviceGetDefaultMemPool",
+    "cuMemPoolSetAttribute",
+    "cuMemPoolGetAttribute",
+    "cuMemPoolTrimTo",
+    "cuCtxSetCurrent",
+    "cuStreamCreate",
+    "cuStreamSynchronize",
+    "cuStreamDestroy_v2",
+    "cuEventCreate",
+    "cuEventRecord",
+    "cuEventSynchronize",
+    "cuEventDestroy_v2",
+    "cuMemAllocAsync",
+    "cuMemFreeAsync",
+    "cuMemGetInfo_v2",
+    "cuMemHostAlloc",
+    "cuMemFreeHost",
+    "cuMemsetD8Async",
+    "cuMemcpyHtoDAsync_v2",
+    "cuMemcpyDtoHAsync_v2",
+    "cuMemcpyDtoDAsync_v2",
+    "cuModuleLoadData",
+    "cuModuleGetFunction",
+    "cuFuncSetAttribute",
+    "cuLaunchKernel",
+    "cuGetErrorName",
+    "cuGetErrorString",
+];
+
+/// The same of the compiler.
+const COMPILER_FUNCTIONS: &[&str] = &[
+    "nvrtcVersion",
+    "nvrtcCreateProgram",
+    "nvrtcCompileProgram",
+    "nvrtcDestroyProgram",
+    "nvrtcGetCUBINSize",
+    "nvrtcGetCUBIN",
+    "nvrtcGetProgramLogSize",
+    "nvrtcGetProgramLog",
+];
+
+/// The files of both in a folder, in the order in which they need each other.
+const FILES: &[&str] = &["libcuda.so", "libnvrtc-builtins.so", "libnvrtc.so"];
+
+/// Why there is no driver to work with, and what helps.
+pub(super) fn driver() -> Result<(), String> {
+    // SAFETY: what is loaded is NVIDIA's driver library, or what was put in its place by whoever may.
+    if !unsafe { cuda::is_culib_present() } {
+        return Err("there is no NVIDIA driver (libcuda); install it from NVIDIA or your distribution".to_owned());
+    }
+    // SAFETY: as above; it is present, so this does not panic.
+    if let Some(missing) = missing(unsafe { cuda::culib() }, DRIVER_FUNCTIONS) {
+        return Err(format!("the NVIDIA driver is too old: it has no {missing}; install release 525 or newer"));
+    }
+    driver::initialise().map_err(|failed| match failed.is_no_device() {
+        true => "the NVIDIA driver finds no device".to_owned(),
+        false => format!("the NVIDIA driver does not start: {failed}"),
+    })?;
+    let version = driver::version().map_err(|failed| failed.to_string())?;
+    if version < OLDEST_DRIVER {
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        return Err(format!(
+            "the NVIDIA driver is too old: it supports CUDA {major}.{minor}, kernels need {}.0; install release 525 or newer",
+            OLDEST_DRIVER / 1000
+        ));
+    }
+    Ok(())
+}
+
+/// Why there is no run-time compiler, and what helps.
+pub(super) fn compiler() -> Result<(), String> {
+    let hint = "install CUDA's NVRTC (libnvrtc, of the CUDA toolkit or PyPI's nvidia-cuda-nvrtc)";
+    // SAFETY: what is loaded is NVIDIA's compiler, or what was put in its place by whoever may.
+    if !unsafe { nvrtc::is_culib_present() } {
+        return Err(format!("there is no run-time compiler; {hint}"));
+    }
+    // SAFETY: as above; it is present, so this does not panic.
+    match missing(unsafe { nvrtc::culib() }, COMPILER_FUNCTIONS) {
+        Some(missing) => {
+            Err(format!("the run-time compiler is too old: it has no {missing}; {hint}, release 12 or newer"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn missing(library: &Library, functions: &[&'static str]) -> Option<&'static str> {
+    // SAFETY: the function is looked for, not called.
+    functions.iter().copied().find(|name| unsafe { library.get::<unsafe extern "C" fn()>(name.as_bytes()) }.is_err())
+}
+
+/// Loads the libraries that a folder holds before any others are looked for: files whose names begin with `libcuda.so`,
+/// `libnvrtc-builtins.so` and `libnvrtc.so`. Gives the number of files loaded. For installations that the system's loader does not know,
+/// such as Python wheels. What is loaded stays.
+///
+/// # Errors
+/// Why a file could not be loaded, or the folder not be read.
+pub fn load_libraries(folder: &Path) -> std::io::Result<usize> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir()? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(order) = FILES.iter().position(|file| name.starts_with(file)) {
+            found.push((order, path));
+        }
+    }
+    found.sort();
+    for (_, path) in &found {
+        // SAFETY: as for the libraries that the system's loader finds: whoever names the folder vouches for them.
+        let library = unsafe { Library::new(path) };
+        // What the loader said is the error's source.
+        let told = |failed: libloading::Error| failed.source().map_or_else(|| failed.to_string(), ToString::to_string);
+        std::mem::forget(library.map_err(|failed| std::io::Error::other(told(failed)))?);
+    }
+    Ok(found.len())
+}

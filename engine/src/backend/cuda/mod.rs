@@ -1,0 +1,81 @@
+//! NVIDIA GPUs through CUDA, with kernels compiled for the device at hand when they are first needed.
+//!
+//! A vector is a piece of the driver's stream-ordered memory pool. Everything goes to one stream, so an operation starts copies and
+//! kernels and returns; it waits only where its result is host values: commitments, evaluations, small windows. Copies pass through pinned
+//! memory (`staging.rs`). Nothing is linked: the driver and the compiler are libraries that are looked for at run time (`libraries.rs`),
+//! and all that is unsafe about the driver is in `driver.rs`.
+//!
+//! Where device memory is exhausted, operations on many columns work on fewer at a time, and then fail with the bytes that were asked for.
+
+mod compiler;
+mod device;
+mod driver;
+mod evaluation;
+mod inversion;
+mod kernels;
+mod libraries;
+mod lookup;
+mod memory;
+mod msm;
+mod ntt;
+mod quotient;
+mod rates;
+mod scan;
+mod staging;
+mod vector;
+
+pub use super::counters::Counters;
+pub use super::quotient::Programs;
+pub use device::{DeviceInfo, Options, devices};
+pub use kernels::compile_all;
+pub use libraries::load_libraries;
+pub use memory::CudaScalars;
+pub use msm::CudaBases;
+pub use quotient::CudaProgram;
+pub use rates::Rates;
+
+use super::Result;
+use device::Device;
+use std::sync::Arc;
+
+/// A device that CUDA drives. Clones are the same device; when all of them and their vectors are dropped, its memory is free.
+#[derive(Debug, Clone)]
+pub struct Cuda {
+    // Before the device, whose memory they are.
+    roots: Arc<ntt::Roots>,
+    device: Arc<Device>,
+}
+
+impl Cuda {
+    /// Opens the device of this index in [`devices`].
+    ///
+    /// # Errors
+    /// [`Device`](crate::BackendError::Device) where there is no driver, no such device, or it does not open; the message says what to
+    /// install.
+    pub fn new(index: usize) -> Result<Self> {
+        Self::with_options(index, Options::default())
+    }
+
+    /// As [`new`](Self::new), other than by default.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_options(index: usize, options: Options) -> Result<Self> {
+        Ok(Self { device: Device::open(index, options)?, roots: Arc::default() })
+    }
+
+    /// What the device has done so far.
+    pub fn counters(&self) -> Counters {
+        self.device.counted()
+    }
+
+    /// Whether the device can be used no longer, as after a kernel that failed. Every operation then fails; a new one may open.
+    pub fn is_lost(&self) -> bool {
+        self.device.lost().is_some()
+    }
+
+    /// How expression programs run.
+    pub fn programs(&self) -> Programs {
+        self.device.programs
+    }
+}

@@ -1,0 +1,379 @@
+//! Jobs, and the batches that they run in.
+
+use super::plan::Plan;
+use super::{CudaBases, DIGIT_THREADS, POINT_BYTES, POINT_THREADS, Point, digit_grid, kernel, point_blocks};
+use crate::backend::Result;
+use crate::backend::cuda::device::Buffer;
+use crate::backend::cuda::driver::Address;
+use crate::backend::cuda::kernels::{Arguments, Kernel};
+use crate::backend::cuda::memory::{CudaScalars, Work};
+use crate::backend::cuda::scan::{COUNT, Recurrence};
+use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
+use zkml_gpu_kernels::cuda::Module;
+
+/// Threads of a block of kernels on entries, and on chunks.
+const BUCKET_THREADS: u32 = 256;
+const CHUNK_THREADS: u32 = 128;
+/// Scalars of a block: `DIGIT_ROWS`.
+pub(super) const DIGIT_ROWS: usize = 512;
+/// Entries of a block: `BUCKET_ENTRIES`.
+const BUCKET_ENTRIES: usize = 2048;
+/// Lengths that a chunk may have, zero included: `CHUNK_LENGTHS`.
+const CHUNK_LENGTHS: usize = 256;
+
+const STARTS: Kernel = kernel("msm_starts", DIGIT_THREADS);
+const PLACE: Kernel = kernel("msm_place", DIGIT_THREADS);
+const COUNT_BUCKETS: Kernel = kernel("msm_count_buckets", BUCKET_THREADS);
+const PLACE_BUCKETS: Kernel = kernel("msm_place_buckets", BUCKET_THREADS);
+const CHUNKS: Kernel = kernel("msm_chunks", CHUNK_THREADS);
+const LENGTHS: Kernel = kernel("msm_lengths", 1);
+const ORDER: Kernel = kernel("msm_order", CHUNK_THREADS);
+const ACCUMULATE: Kernel = kernel("msm_accumulate", CHUNK_THREADS);
+const WEIGH: Kernel = kernel("msm_weigh", POINT_THREADS);
+const JOIN: Kernel = kernel("msm_join", POINT_THREADS);
+const DEPOSIT: Kernel = kernel("msm_deposit", POINT_THREADS);
+
+/// Running sums of the sizes of buckets, and the same from numbers of entries.
+static SIZES: Recurrence =
+    Recurrence::new(Module::Msm, ["msm_bucket_sizes_reduce", "msm_bucket_sizes_apply"], size_of::<BucketSize>() as u64);
+static COUNTED: Recurrence = Recurrence::new(
+    Module::Msm,
+    ["msm_counted_buckets_reduce", "msm_counted_buckets_apply"],
+    size_of::<BucketSize>() as u64,
+)
+.with_totals(&SIZES);
+
+/// Chunks for each multiprocessor that keep a device busy several times over: they are made longer, within bounds, where there are more.
+const FULL_CHUNKS: usize = 1 << 11;
+const MIN_CHUNK: usize = 8;
+const MAX_CHUNK: usize = CHUNK_LENGTHS - 1;
+/// Segments of a batch, where its jobs have enough chunks, and chunks of a segment.
+const SEGMENTS: usize = 1 << 16;
+const SEGMENT_CHUNKS: usize = 8;
+/// A batch takes this share of the memory that is free.
+const MEMORY_SHARE: u64 = 4;
+/// Entries and buckets of a batch at most: they are numbered in 32 bits.
+const BATCH_NUMBERS: usize = 1 << 31;
+
+/// `DigitColumn`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct DigitColumn {
+    scalars: Address,
+    len: u32,
+    first_set: u32,
+    end_set: u32,
+    first_job: u32,
+}
+
+impl DigitColumn {
+    pub(super) fn new(column: &CudaScalars, sets: Range<usize>, first_job: usize) -> Self {
+        Self {
+            scalars: column.address(),
+            len: column.len as u32,
+            first_set: sets.start as u32,
+            end_set: sets.end as u32,
+            first_job: first_job as u32,
+        }
+    }
+}
+
+/// `DigitParams`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+pub(super) struct DigitParams {
+    columns: Address,
+    halves: [u32; 10],
+    stride: u32,
+    bits: u32,
+    sets: u32,
+    windows: u32,
+    low_bits: u32,
+    padding: [u32; 1],
+}
+
+/// How the kernels on digits read the columns of a list.
+pub(super) fn digits(bases: &CudaBases, columns: Address) -> DigitParams {
+    let plan = &bases.plan;
+    DigitParams {
+        columns,
+        halves: plan.halves(),
+        stride: bases.len as u32,
+        bits: plan.bits as u32,
+        sets: plan.sets as u32,
+        windows: plan.windows() as u32,
+        low_bits: plan.low_bits() as u32,
+        padding: [0],
+    }
+}
+
+/// `BucketParams`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct BucketParams {
+    keys: Address,
+    entries: u32,
+    low_bits: u32,
+}
+
+/// `BucketSize`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct BucketSize {
+    entries: u32,
+    chunks: u32,
+}
+
+/// `BucketCounts`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct BucketCounts {
+    counts: Address,
+    chunk: u32,
+    padding: [u32; 1],
+}
+
+/// `Chunk`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Chunk {
+    key: u32,
+    first: u32,
+    len: u32,
+}
+
+/// `ChunkParams`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct ChunkParams {
+    buckets: Address,
+    keys: u32,
+    padding: [u32; 1],
+}
+
+/// `WeighParams`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct WeighParams {
+    buckets: Address,
+    chunks: Address,
+    jobs: u32,
+    segments: u32,
+    bucket_bits: u32,
+    padding: [u32; 1],
+}
+
+/// `MsmJob`
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct MsmJob {
+    column: u32,
+    set: u32,
+}
+
+/// One set of buckets of one column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Job {
+    column: usize,
+    set: usize,
+    /// Digits that are not zero.
+    entries: usize,
+}
+
+/// The jobs of columns, by column and set, from the digits of each window of each column.
+pub(super) fn jobs(plan: &Plan, totals: &[u32]) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for (column, windows) in totals.chunks(plan.windows()).enumerate() {
+        let entries =
+            |set: usize| windows.iter().skip(set).step_by(plan.sets).map(|count| *count as usize).sum::<usize>();
+        let used = (0..plan.sets).rev().find(|set| entries(*set) > 0).map_or(0, |last| last + 1);
+        jobs.extend((0..used).map(|set| Job { column, set, entries: entries(set) }));
+    }
+    jobs
+}
+
+/// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and their sums.
+fn job_bytes(plan: &Plan, job: &Job) -> u64 {
+    let words = 3 * job.entries + 3 * plan.buckets();
+    let chunks = plan.chunks(job.entries, MIN_CHUNK) as u64;
+    words as u64 * 4 + chunks * (size_of::<Chunk>() as u64 + 4 + POINT_BYTES)
+}
+
+/// Entries sorted by bucket, and the chunks of buckets.
+struct Sorted {
+    sizes: Buffer,
+    chunks: Buffer,
+    order: Buffer,
+    entries: Buffer,
+    /// Chunks at most.
+    most: usize,
+}
+
+impl Work<'_> {
+    /// The jobs in as few batches as memory allows.
+    pub(super) fn batches<'j>(&self, plan: &Plan, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
+        let limit = self.cuda.device.free_bytes(self.operation)? / MEMORY_SHARE;
+        let mut batches = Vec::new();
+        let mut rest = jobs;
+        while !rest.is_empty() {
+            let (mut taken, mut bytes, mut entries) = (0, 0, 0);
+            for job in rest {
+                bytes += job_bytes(plan, job);
+                entries += job.entries;
+                let numbers = entries.max((taken + 1) * plan.buckets());
+                if taken > 0 && (bytes > limit || numbers >= BATCH_NUMBERS) {
+                    break;
+                }
+                taken += 1;
+            }
+            let (batch, after) = rest.split_at(taken);
+            batches.push(batch);
+            rest = after;
+        }
+        Ok(batches)
+    }
+
+    /// Puts the sums of a batch's jobs among those of all sets.
+    pub(super) fn run_batch(
+        &self,
+        bases: &CudaBases,
+        columns: &[&CudaScalars],
+        counts: &Buffer,
+        batch: &[Job],
+        sets: &Buffer,
+    ) -> Result<()> {
+        let entries: usize = batch.iter().map(|job| job.entries).sum();
+        if entries == 0 {
+            return Ok(());
+        }
+        let list: Vec<_> = batch.iter().map(|job| MsmJob { column: job.column as u32, set: job.set as u32 }).collect();
+        let jobs = self.upload(&list)?;
+        let full = self.cuda.device.properties.multiprocessors.max(1) * FULL_CHUNKS;
+        let chunk = (entries / full).clamp(MIN_CHUNK, MAX_CHUNK);
+        let sorted = self.sort(bases, columns, counts, (batch, &jobs), chunk)?;
+        let sums = self.room::<Point>(sorted.most)?;
+        let arguments = Arguments::new().value(&sorted.params(bases, batch)).address(sorted.chunks.address());
+        let arguments = arguments.address(sorted.order.address()).address(sorted.entries.address());
+        let arguments = arguments.address(bases.table.address()).address(sums.address());
+        self.launch(&ACCUMULATE, sorted.blocks(), arguments)?;
+        let sums = self.weigh(&bases.plan, batch, chunk, &sorted, &sums)?;
+        let arguments = Arguments::new().word(batch.len()).word(bases.plan.sets).address(jobs.address());
+        let arguments = arguments.address(sums.address()).address(sets.address());
+        self.launch(&DEPOSIT, point_blocks(batch.len()), arguments)
+    }
+
+    fn sort(
+        &self,
+        bases: &CudaBases,
+        columns: &[&CudaScalars],
+        counts: &Buffer,
+        (batch, jobs): (&[Job], &Buffer),
+        chunk: usize,
+    ) -> Result<Sorted> {
+        let plan = &bases.plan;
+        let entries: usize = batch.iter().map(|job| job.entries).sum();
+        let parts = batch.len() * plan.parts();
+        // Runs of jobs of one column: every column at most once.
+        let runs: Vec<&[Job]> = batch.chunk_by(|a, b| a.column == b.column).collect();
+        let mut first_job = 0;
+        let list = runs.iter().map(|run| {
+            let sets = run[0].set..run[0].set + run.len();
+            let column = DigitColumn::new(columns[run[0].column], sets, first_job);
+            first_job += run.len();
+            column
+        });
+        let list = self.upload(&list.collect::<Vec<_>>())?;
+        let digits = digits(bases, list.address());
+        let sizes = self.room::<u32>(parts)?;
+        let arguments = Arguments::new().value(&digits).word(batch.len()).address(jobs.address());
+        let arguments = arguments.address(counts.address()).address(sizes.address());
+        self.launch(&STARTS, parts.div_ceil(DIGIT_THREADS as usize), arguments)?;
+        let (zero, next) = (self.zeroed::<BucketSize>(1)?, self.room::<u32>(parts)?);
+        let input = || Arguments::new().word(parts).address(sizes.address());
+        self.scan(&COUNT, parts, &input, zero.address(), next.address())?;
+        let [keys, unsorted, sorted] =
+            [self.room::<u32>(entries)?, self.room::<u32>(entries)?, self.room::<u32>(entries)?];
+        let used: Vec<&CudaScalars> = runs.iter().map(|run| columns[run[0].column]).collect();
+        let arguments = Arguments::new().value(&digits).address(next.address()).address(keys.address());
+        self.launch_grid(&PLACE, digit_grid(&used), arguments.address(unsorted.address()))?;
+
+        let buckets = batch.len() << plan.bucket_bits();
+        let counts = self.zeroed::<u32>(buckets + 1)?;
+        let params = BucketParams { keys: keys.address(), entries: entries as u32, low_bits: digits.low_bits };
+        let blocks = entries.div_ceil(BUCKET_ENTRIES);
+        self.launch(&COUNT_BUCKETS, blocks, Arguments::new().value(&params).address(counts.address()))?;
+        let counted = BucketCounts { counts: counts.address(), chunk: chunk as u32, padding: [0] };
+        let sizes = self.room::<BucketSize>(buckets + 1)?;
+        let input = || Arguments::new().word(buckets + 1).value(&counted);
+        self.scan(&COUNTED, buckets + 1, &input, zero.address(), sizes.address())?;
+        let arguments = Arguments::new().value(&params).address(unsorted.address()).address(sizes.address());
+        self.launch(&PLACE_BUCKETS, blocks, arguments.address(sorted.address()))?;
+
+        let most = batch.iter().map(|job| plan.chunks(job.entries, chunk)).sum();
+        let (chunks, order) = (self.room::<Chunk>(most)?, self.room::<u32>(most)?);
+        let sorted = Sorted { sizes, chunks, order, entries: sorted, most };
+        let lengths = self.zeroed::<u32>(CHUNK_LENGTHS)?;
+        let params = sorted.params(bases, batch);
+        let arguments = Arguments::new().value(&params).address(sorted.chunks.address()).address(lengths.address());
+        self.launch(&CHUNKS, sorted.blocks(), arguments)?;
+        self.launch(&LENGTHS, 1, Arguments::new().address(lengths.address()))?;
+        let arguments = Arguments::new().value(&params).address(sorted.chunks.address()).address(lengths.address());
+        self.launch(&ORDER, sorted.blocks(), arguments.address(sorted.order.address()))?;
+        Ok(sorted)
+    }
+
+    /// The weighted sum of each job's chunks.
+    fn weigh(&self, plan: &Plan, batch: &[Job], chunk: usize, sorted: &Sorted, sums: &Buffer) -> Result<Buffer> {
+        let jobs = batch.len();
+        let largest = batch.iter().map(|job| plan.chunks(job.entries, chunk)).max().unwrap_or(0);
+        let mut len = largest.div_ceil(SEGMENT_CHUNKS).min(SEGMENTS / jobs).max(1);
+        let mut segments = self.room::<Point>(jobs * len)?;
+        let params = WeighParams {
+            buckets: sorted.sizes.address(),
+            chunks: sorted.chunks.address(),
+            jobs: jobs as u32,
+            segments: len as u32,
+            bucket_bits: plan.bucket_bits() as u32,
+            padding: [0],
+        };
+        let arguments = Arguments::new().value(&params).address(sums.address()).address(segments.address());
+        self.launch(&WEIGH, point_blocks(jobs * len), arguments)?;
+        while len > 1 {
+            let groups = len.div_ceil(POINT_THREADS as usize);
+            let joined = self.room::<Point>(jobs * groups)?;
+            let arguments = Arguments::new().word(len).word(groups).address(segments.address());
+            self.launch(&JOIN, jobs * groups, arguments.address(joined.address()))?;
+            (segments, len) = (joined, groups);
+        }
+        Ok(segments)
+    }
+}
+
+impl Sorted {
+    fn params(&self, bases: &CudaBases, batch: &[Job]) -> ChunkParams {
+        ChunkParams {
+            buckets: self.sizes.address(),
+            keys: (batch.len() << bases.plan.bucket_bits()) as u32,
+            padding: [0],
+        }
+    }
+
+    fn blocks(&self) -> usize {
+        self.most.div_ceil(CHUNK_THREADS as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_that_no_digit_falls_into_are_no_jobs() {
+        let plan = Plan { bits: 64, sets: 2 };
+        // Four windows: sets 0, 1, 0, 1.
+        let jobs = jobs(&plan, &[5, 0, 2, 0, 0, 0, 0, 0, 0, 3, 0, 0]);
+        let job = |column, set, entries| Job { column, set, entries };
+        assert_eq!(jobs, [job(0, 0, 7), job(2, 0, 0), job(2, 1, 3)]);
+    }
+}

@@ -1,0 +1,226 @@
+//! Multi-scalar multiplication: Pippenger's buckets with signed digits, sorted by counting, and precomputed multiples.
+//!
+//! | step | kernels |
+//! |---|---|
+//! | how many digits each window of each column has, read back once | `msm_count`, `msm_totals` |
+//! | digits to entries, sorted by the upper bits of their buckets' numbers, then by bucket | `msm_starts`, `msm_place`, `msm_count_buckets`, `msm_place_buckets` |
+//! | buckets to chunks of few entries, in the order of their lengths | `msm_chunks`, `msm_lengths`, `msm_order` |
+//! | sums of chunks, and weighted sums of those | `msm_accumulate`, `msm_weigh`, `msm_join` |
+//! | sums of sets, joined to sums of columns | `msm_deposit`, `msm_combine` |
+//!
+//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap; the jobs of all columns
+//! of a call run together, in as few batches as memory allows. The host converts one point for each column to affine coordinates, and does
+//! no other arithmetic.
+
+mod batch;
+mod plan;
+
+use super::Cuda;
+use super::device::{Buffer, in_batches};
+use super::driver::Address;
+use super::kernels::{Arguments, Kernel};
+use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
+use crate::backend::cpu::as_words;
+use crate::backend::{MsmOps, Result};
+use crate::error::BackendError;
+use batch::{DIGIT_ROWS, DigitColumn, Job};
+use bytemuck::{Pod, Zeroable};
+use ff::Field;
+use halo2curves::bn256::{Fq, Fr, G1Affine};
+use halo2curves::serde::SerdeObject;
+use plan::Plan;
+use zkml_gpu_kernels::cuda::Module;
+
+const fn kernel(name: &'static str, threads: u32) -> Kernel {
+    Kernel::new(Module::Msm, name, threads)
+}
+
+/// Threads of a block of kernels on digits, and on points.
+const DIGIT_THREADS: u32 = 256;
+const POINT_THREADS: u32 = 64;
+/// Points that a thread brings to affine coordinates with one inversion: `TABLE_THREAD_ROWS`.
+const TABLE_THREAD_ROWS: usize = 8;
+
+const COUNT: Kernel = kernel("msm_count", DIGIT_THREADS);
+const TOTALS: Kernel = kernel("msm_totals", DIGIT_THREADS);
+const COMBINE: Kernel = kernel("msm_combine", POINT_THREADS);
+const DOUBLE: Kernel = kernel("msm_double", POINT_THREADS);
+const NORMALIZE: Kernel = kernel("msm_normalize", POINT_THREADS);
+
+/// Bytes of a point of a table, and of a sum.
+const AFFINE_BYTES: u64 = 64;
+const POINT_BYTES: u64 = 128;
+/// Columns whose digits are counted together.
+const COLUMNS: usize = 1 << 10;
+/// Points of one transfer to the device, through memory of the host.
+const TRANSFER_POINTS: usize = 1 << 16;
+/// What is left free beside tables: a share of the device's memory, for columns and scratch space.
+const TABLE_SHARE: u64 = 2;
+
+fn point_blocks(points: usize) -> usize {
+    points.div_ceil(POINT_THREADS as usize)
+}
+
+/// Points and their precomputed multiples, in device memory.
+#[derive(Debug)]
+pub struct CudaBases {
+    len: usize,
+    plan: Plan,
+    table: Buffer,
+}
+
+/// A sum as kernels leave it: (x·ZZ, y·ZZZ, ZZ, ZZZ).
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Point([[u8; ELEMENT_BYTES as usize]; 4]);
+
+impl MsmOps for Cuda {
+    type Bases = CudaBases;
+
+    /// Multiples take half of the memory that is free at most.
+    fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<CudaBases> {
+        let work = self.work("load_bases");
+        let room = self.device.free_bytes(work.operation)? / TABLE_SHARE;
+        let mut spare = (table_budget_bytes as u64).min(room) / AFFINE_BYTES;
+        loop {
+            match work.load_bases(points, usize::try_from(spare).unwrap_or(usize::MAX)) {
+                // Others may use the device as well.
+                Err(BackendError::OutOfMemory { .. }) if spare > 0 => spare /= 2,
+                loaded => return loaded,
+            }
+        }
+    }
+
+    fn bases_len(&self, bases: &CudaBases) -> usize {
+        bases.len
+    }
+
+    fn table_bytes(&self, bases: &CudaBases) -> Option<usize> {
+        Some((bases.plan.levels() - 1) * bases.len * AFFINE_BYTES as usize)
+    }
+
+    fn msm(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
+        if let Some(column) = columns.iter().find(|column| column.len > bases.len) {
+            return Err(BackendError::TooFewBases { scalars: column.len, bases: bases.len });
+        }
+        self.work("msm").sums(bases, columns)
+    }
+
+    fn msm_rows(&self, bases: &CudaBases, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine> {
+        let work = self.work("msm_rows");
+        if rows.len() != scalars.len() {
+            let (expected, got) = (rows.len(), scalars.len());
+            return Err(BackendError::LengthMismatch { operation: work.operation, expected, got });
+        }
+        if let Some(row) = rows.iter().find(|row| **row >= bases.len) {
+            return Err(BackendError::TooFewBases { scalars: row + 1, bases: bases.len });
+        }
+        let column = work.vector(scalars.len())?;
+        work.write(column.address(), scalars)?;
+        // The rows' points as bases of their own, without multiples.
+        let chosen = work.empty_bases(rows.len(), 0)?;
+        for (place, row) in rows.iter().enumerate() {
+            work.copy(
+                bases.level(0) + *row as u64 * AFFINE_BYTES,
+                chosen.level(0) + place as u64 * AFFINE_BYTES,
+                AFFINE_BYTES,
+            )?;
+        }
+        Ok(work.sums(&chosen, &[&column])?.into_iter().next().unwrap_or_default())
+    }
+}
+
+impl CudaBases {
+    /// Where a level of the table begins.
+    fn level(&self, level: usize) -> Address {
+        self.table.address() + (level * self.len) as u64 * AFFINE_BYTES
+    }
+}
+
+impl Work<'_> {
+    fn empty_bases(&self, len: usize, spare: usize) -> Result<CudaBases> {
+        let plan = Plan::choose(len, spare);
+        let table = self.allocate((len * plan.levels()) as u64 * AFFINE_BYTES)?;
+        Ok(CudaBases { len, plan, table })
+    }
+
+    fn load_bases(&self, points: &[G1Affine], spare: usize) -> Result<CudaBases> {
+        let bases = self.empty_bases(points.len(), spare)?;
+        for (i, chunk) in points.chunks(TRANSFER_POINTS).enumerate() {
+            let coordinates: Vec<Fq> = chunk.iter().flat_map(|point| [point.x, point.y]).collect();
+            let place = bases.level(0) + (i * TRANSFER_POINTS) as u64 * AFFINE_BYTES;
+            self.cuda.device.write(self.operation, place, bytemuck::cast_slice(as_words(&coordinates)))?;
+        }
+        if bases.plan.levels() > 1 {
+            let doubled = self.room::<Point>(bases.len)?;
+            for level in 1..bases.plan.levels() {
+                let arguments = Arguments::new().word(bases.len).word(bases.plan.level_bits());
+                let arguments = arguments.address(bases.level(level - 1)).address(doubled.address());
+                self.launch(&DOUBLE, point_blocks(bases.len), arguments)?;
+                let arguments = Arguments::new().word(bases.len).address(doubled.address()).address(bases.level(level));
+                self.launch(&NORMALIZE, point_blocks(bases.len.div_ceil(TABLE_THREAD_ROWS)), arguments)?;
+            }
+        }
+        Ok(bases)
+    }
+
+    /// `Σ_i column_i·bases_i` for every column; none is longer than the bases.
+    fn sums(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
+        let batches =
+            columns.chunks(COLUMNS).map(|columns| in_batches(columns, |columns| self.sums_together(bases, columns)));
+        Ok(batches.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    fn sums_together(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
+        let plan = &bases.plan;
+        let counts = self.count(bases, columns)?;
+        let jobs = self.jobs(plan, columns.len(), &counts)?;
+        let sets = self.zeroed::<Point>(columns.len() * plan.sets)?;
+        for batch in self.batches(plan, &jobs)? {
+            self.run_batch(bases, columns, &counts, batch, &sets)?;
+        }
+        let sums = self.room::<Point>(columns.len())?;
+        let arguments = Arguments::new().word(columns.len()).word(plan.sets).word(plan.bits);
+        let arguments = arguments.address(sets.address()).address(sums.address());
+        self.launch(&COMBINE, point_blocks(columns.len()), arguments)?;
+        let sums: Vec<Point> = self.read(sums.address(), columns.len())?;
+        let affine =
+            |point: &Point| to_affine(point).ok_or_else(|| self.error("a coordinate is not below the modulus"));
+        sums.iter().map(affine).collect()
+    }
+
+    /// How many digits fall into each part of each window of each column.
+    fn count(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Buffer> {
+        let plan = &bases.plan;
+        let counts = self.zeroed::<u32>(columns.len() * plan.windows() * plan.parts())?;
+        let list: Vec<_> = columns.iter().map(|column| DigitColumn::new(column, 0..plan.sets, 0)).collect();
+        let list = self.upload(&list)?;
+        let arguments = Arguments::new().value(&batch::digits(bases, list.address())).address(counts.address());
+        self.launch_grid(&COUNT, digit_grid(columns), arguments)?;
+        Ok(counts)
+    }
+
+    /// The jobs of all columns, from the counts. A column's sets after its last digit are no jobs.
+    fn jobs(&self, plan: &Plan, columns: usize, counts: &Buffer) -> Result<Vec<Job>> {
+        let windows = columns * plan.windows();
+        let totals = self.room::<u32>(windows)?;
+        let arguments = Arguments::new().word(windows).word(plan.parts()).address(counts.address());
+        self.launch(&TOTALS, windows.div_ceil(DIGIT_THREADS as usize), arguments.address(totals.address()))?;
+        Ok(batch::jobs(plan, &self.read(totals.address(), windows)?))
+    }
+}
+
+/// Blocks of the kernels on digits: of rows, and of columns.
+fn digit_grid(columns: &[&CudaScalars]) -> [usize; 2] {
+    let rows = columns.iter().map(|column| column.len).max().unwrap_or(0);
+    [rows.div_ceil(DIGIT_ROWS), columns.len()]
+}
+
+/// The affine point; none where a coordinate is not below the modulus.
+fn to_affine(point: &Point) -> Option<G1Affine> {
+    let [x, y, zz, zzz] = point.0.map(|bytes| Fq::from_raw_bytes(&bytes));
+    let (x, y, zz, zzz) = (x?, y?, zz?, zzz?);
+    let inverse = zzz.invert().unwrap_or(Fq::ZERO);
+    // 1/ZZ = ZZ²/ZZZ²; the identity's inverse is taken to be 0, and (0, 0) is the identity.
+    Some(G1Affine { x: x * (zz * inverse).square(), y: y * inverse })
+}

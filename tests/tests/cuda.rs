@@ -1,0 +1,213 @@
+//! What the suite for all back ends does not ask of the one on CUDA: where its work runs, what is refused, how it fails.
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_engine::BackendError;
+use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, devices};
+use zkml_gpu_engine::backend::{MemoryOps, MsmOps, NttOps, VectorOps};
+use zkml_gpu_tests::conformance::data::Points;
+use zkml_gpu_tests::cuda::{self, configure, is_real};
+use zkml_gpu_tests::device::{every_operation_runs_on, long_programs_run_on, random, sums_run_on};
+
+/// The device; without one, which `cuda` says aloud, the test is skipped.
+macro_rules! device {
+    ($device:expr) => {
+        match $device {
+            Some(device) => device,
+            None => return,
+        }
+    };
+}
+
+/// Names the device, or says that tests are skipped: `scripts/test.sh` shows it before all others.
+#[test]
+fn a_device_opens_where_there_is_a_compiler() {
+    match cuda::whole() {
+        Some(device) => println!("CUDA tests run on {}", device.description()),
+        None => println!("CUDA tests are SKIPPED: no C++ compiler (Debian: g++)"),
+    }
+}
+
+#[test]
+fn every_operation_runs_on_the_device_and_moves_no_column() {
+    let gpu = device!(cuda::own(interpreted));
+    every_operation_runs_on(&gpu, Cuda::counters);
+}
+
+fn interpreted(mut options: Options) -> Options {
+    options.programs = Some(Programs::Interpreted);
+    options
+}
+
+/// Four bits are the narrowest window: 64 of them in a scalar.
+#[test]
+fn sums_run_on_the_device_and_move_no_column() {
+    let gpu = device!(cuda::own(interpreted));
+    sums_run_on(&gpu, Cuda::counters, 64);
+}
+
+#[test]
+fn compiled_and_interpreted_programs_agree_with_the_processor() {
+    for programs in [Programs::Generated, Programs::Interpreted] {
+        let gpu = device!(cuda::own(|mut options| {
+            options.programs = Some(programs);
+            options
+        }));
+        assert_eq!(gpu.programs(), programs);
+        long_programs_run_on(&gpu, 1100);
+    }
+}
+
+/// Only what gives host values waits for the device.
+#[test]
+fn the_host_waits_for_values_only() {
+    let gpu = device!(cuda::own(interpreted));
+    let mut a = gpu.upload(&random(100, 1)).expect("uploads");
+    let b = gpu.zeros(100).expect("zeros");
+    let shorter = gpu.slice(&a, 0..64).expect("copies");
+    gpu.add_assign(&mut a, &b).expect("adds");
+    gpu.batch_invert(&mut a).expect("inverts");
+    gpu.coset_ntt(&[&shorter], Fr::from(7)).expect("transforms");
+    gpu.divide_by_linear(&a, Fr::from(3)).expect("divides");
+    assert_eq!(gpu.counters().waits, 0);
+    gpu.read_range(&a, 0..2).expect("reads");
+    assert_eq!(gpu.counters().waits, 1);
+    gpu.eval_polynomials(&[(&a, Fr::ONE), (&b, Fr::ONE)]).expect("evaluates");
+    assert_eq!(gpu.counters().waits, 2);
+    let bases = gpu.load_bases(&Points::Distinct.make(100, 1), 0).expect("loads");
+    gpu.msm(&bases, &[&a, &b, &shorter]).expect("sums");
+    assert_eq!(gpu.counters().waits, 4, "one for the sizes of all columns' digits, one for the sums");
+}
+
+#[test]
+fn exhausted_memory_is_an_error_that_says_how_much_was_asked_for() {
+    let gpu = device!(cuda::own(|mut options| {
+        options.memory_bytes = Some(1 << 20);
+        interpreted(options)
+    }));
+    let refused = gpu.zeros(1 << 20).map(drop);
+    let Err(BackendError::OutOfMemory { operation: "zeros", bytes, .. }) = &refused else { panic!("{refused:?}") };
+    assert_eq!(*bytes, 32 << 20);
+    let vector = gpu.upload(&[Fr::ONE]).expect("uploads");
+    assert_eq!(gpu.download(&vector), Ok(vec![Fr::ONE]));
+}
+
+/// Twelve columns and their results fit, twice as much does not.
+#[test]
+fn transforms_of_more_columns_than_fit_at_once_are_split() {
+    let rows = 1 << 12;
+    let bytes = 32 * rows as u64;
+    let gpu = device!(cuda::own(|mut options| {
+        options.memory_bytes = Some(30 * bytes);
+        interpreted(options)
+    }));
+    let columns: Vec<_> = (0..12).map(|seed| gpu.upload(&random(rows, seed)).expect("uploads")).collect();
+    let columns: Vec<_> = columns.iter().collect();
+    let all = gpu.ntt(&columns).expect("transforms");
+    for (column, transformed) in columns.iter().zip(&all) {
+        let alone = gpu.ntt(&[column]).expect("transforms").remove(0);
+        assert!(gpu.download(&alone) == gpu.download(transformed));
+    }
+    assert!(gpu.counters().peak_bytes_used <= 30 * bytes);
+}
+
+/// What freed memory the driver still holds is given back before an allocation fails.
+#[test]
+fn memory_that_others_took_is_found_again() {
+    let bytes = 64 << 20;
+    device!(configure("memory_bytes", bytes));
+    let gpu = device!(cuda::own(interpreted));
+    for _ in 0..4 {
+        gpu.zeros(3 * bytes as usize / 4 / 32).expect("what was freed before is free");
+    }
+}
+
+#[test]
+fn tables_of_points_shrink_to_what_fits() {
+    let gpu = device!(cuda::own(|mut options| {
+        options.memory_bytes = Some(1 << 20);
+        interpreted(options)
+    }));
+    let bases = gpu.load_bases(&Points::Distinct.make(1 << 10, 1), 1 << 30).expect("loads");
+    assert!(gpu.table_bytes(&bases).expect("told") <= 1 << 19);
+}
+
+#[test]
+fn devices_are_listed_and_what_cannot_be_used_says_why() {
+    device!(cuda::libraries());
+    if is_real() {
+        return;
+    }
+    let found = devices().expect("a driver");
+    assert!(found[0].to_string().contains("compute capability 9.0"), "{}", found[0]);
+    assert_eq!((found.len(), found[0].reason.clone()), (1, None));
+    let refused = Cuda::new(1).map(drop).expect_err("there is one");
+    assert!(refused.to_string().contains("no such device: the driver knows 1"), "{refused}");
+    for (setting, value, usual, words) in
+        [("capability", 61, 90, "compute capability 6.1"), ("pools", 0, 1, "no stream-ordered memory pools")]
+    {
+        configure(setting, value);
+        let reason = devices().expect("a driver")[0].reason.clone().expect("a reason");
+        assert!(reason.contains(words), "{reason}");
+        assert!(Cuda::new(0).is_err(), "{setting}");
+        configure(setting, usual);
+    }
+    configure("version", 11_080);
+    let reason = devices().expect_err("too old");
+    assert!(reason.contains("supports CUDA 11.8") && reason.contains("install release 525"), "{reason}");
+    configure("version", 13_000);
+    configure("devices", 0);
+    let reason = devices().expect_err("no device");
+    assert!(reason.contains("finds no device"), "{reason}");
+}
+
+#[test]
+fn a_device_whose_kernel_fails_is_lost_and_says_so() {
+    let gpu = device!(cuda::own(interpreted));
+    let mut vector = gpu.upload(&random(10, 1)).expect("uploads");
+    if configure("launch_failure", 1).is_none() {
+        return;
+    }
+    let refused = gpu.scale(&mut vector, Fr::ONE).expect_err("a launch that fails");
+    assert!(matches!(refused, BackendError::Device { operation: "scale", .. }), "{refused}");
+    configure("launch_failure", 0);
+    assert!(gpu.is_lost());
+    let refused = gpu.upload(&[Fr::ONE]).map(drop).expect_err("lost");
+    assert!(refused.to_string().contains("the device is lost: launch failed"), "{refused}");
+    let another = device!(cuda::own(interpreted));
+    assert!(another.upload(&[Fr::ONE]).is_ok() && !another.is_lost());
+}
+
+/// Code that a cache holds only in part is compiled anew.
+#[test]
+fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
+    device!(cuda::libraries());
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("no folder");
+    std::fs::write(&file, "a file").expect("writes");
+    for cache in [folder.path().to_owned(), folder.path().to_owned(), file] {
+        let gpu = device!(cuda::own(|mut options| {
+            options.cache = Some(cache);
+            interpreted(options)
+        }));
+        let mut vector = gpu.upload(&random(10, 1)).expect("uploads");
+        gpu.scale(&mut vector, Fr::ONE).expect("scales");
+        for entry in folder.path().read_dir().expect("the folder").filter_map(Result::ok) {
+            if entry.path().extension().is_some_and(|extension| extension == "cubin") {
+                let bytes = std::fs::read(entry.path()).expect("reads");
+                std::fs::write(entry.path(), &bytes[..bytes.len() - 1]).expect("writes");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_device_is_measured() {
+    let gpu = device!(cuda::own(interpreted));
+    let rates = gpu.rates().expect("measures");
+    let all = [rates.wide_products, rates.multiplications, rates.additions];
+    let copies = [rates.copied_bytes, rates.uploaded_bytes, rates.downloaded_bytes];
+    assert!(all.iter().chain(&copies).all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
+    // A multiplication takes more than a hundred products, and an addition ten multiplications.
+    assert!(rates.wide_products > rates.multiplications && rates.multiplications > rates.additions, "{rates:?}");
+}
