@@ -5,6 +5,7 @@ use super::{MemoryOps, Result};
 use halo2curves::bn256::Fr;
 
 /// How a GPU runs expression programs.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Programs {
     /// By kernels generated from them.
