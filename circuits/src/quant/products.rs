@@ -25,7 +25,7 @@ pub(super) fn rescale(node: &FloatNode, scale: f64, bits: i32, shift: u32, most:
     let mut found = None;
     for limbs in (1..=MAX_REMAINDER_LIMBS).take_while(|limbs| shift * limbs < MOST_SHIFT) {
         let multiplier = scale * 2f64.powi((shift * limbs) as i32 - bits);
-        if multiplier < 1.0 || multiplier > MOST_MULTIPLIER || multiplier * most > MOST_ACCUMULATOR {
+        if !(1.0..=MOST_MULTIPLIER).contains(&multiplier) || multiplier * most > MOST_ACCUMULATOR {
             continue;
         }
         found = Some(Rescale { multiplier: multiplier.round() as i64, limbs });
