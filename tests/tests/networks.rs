@@ -8,7 +8,9 @@ use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, MASKED, RowKind, WeightMode, Widths, saturate};
+use zkml_gpu_circuits::layout::{
+    Architecture, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, WeightMode, Widths, saturate,
+};
 use zkml_gpu_circuits::trace::FirstPhase;
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
@@ -763,6 +765,41 @@ fn products_of_activations_reject_other_operands() {
         first.columns[x][row] = first.columns[y][row];
         first.columns[y][row] = value;
     });
+}
+
+#[test]
+fn an_architecture_without_cells_that_its_rows_read_is_refused() {
+    let change: [(&str, fn(&mut Architecture)); 9] = [
+        ("left lanes", |a| a.left_lanes = 0),
+        ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
+        ("copies", |a| a.factor_groups -= 1),
+        ("more copies than any row has", |a| a.factor_groups = 4),
+        ("limbs of remainders", |a| a.remainder_limbs -= 1),
+        ("remainders beyond 64 bits", |a| (a.shift, a.remainder_limbs) = (20, 3)),
+        ("range cells", |a| a.range_columns -= 1),
+        ("activation lanes", |a| a.activation_lanes -= 1),
+        ("roots", |a| a.roots = false),
+    ];
+    let mut refused = BTreeMap::new();
+    for graph in [networks::multiplied(), networks::shares(), networks::normalised()] {
+        let architecture = Session::new(graph, &LayoutOptions::default(), 11).layout.architecture;
+        assert_eq!(architecture.check(), Ok(()));
+        for (what, change) in change {
+            let mut changed = architecture.clone();
+            change(&mut changed);
+            *refused.entry(what).or_insert(0) += usize::from(changed.check().is_err());
+        }
+    }
+    // Each is refused where the network reads such cells.
+    let networks = |what: &str| match what {
+        "left lanes" | "roots" => 1,
+        _ => 3,
+    };
+    refused.iter().for_each(|(what, count)| assert_eq!(*count, networks(what), "{what}"));
+    let layout = Session::new(networks::shares(), &LayoutOptions::default(), 11).layout;
+    let mut roles = layout.architecture.clone();
+    roles.fixed.push(FixedRole::Masked(roles.activation_lanes));
+    assert!(roles.check().is_err(), "a mask of a lane that no row has");
 }
 
 #[test]

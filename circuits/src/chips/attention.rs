@@ -15,9 +15,10 @@
 //! distance is: so `max >= x` for every member that is kept. A second row for the distance 0 has a mark, and the identity of the sums
 //! says that the marks of a group add up to 1: so the maximum is attained.
 //!
-//! No wrap: `|a·b·m| <= 2^61`, `R·Σe < 2^(33 + 40)`, and with `V < 2^61` (graph validation), `y < 2^(S·limbs)`:
-//! `(y + 1)²·V < 2^(2·44 + 62)`. All far below p/2, so that equality modulo p is equality of integers, and a difference that
-//! is a sum of limbs is not negative.
+//! No wrap. By graph validation a limb has `S <= 20` bits, a dividend `2^c` at most 40, an exponential 20, a sum of them and a `V` below
+//! `2^40` and `2^61`. So a quotient, of at most 41 bits in whole limbs, is below `2^60`, and the two differences, of at most 92, below `2^112`.
+//! Each gate states its own bound; all are far below `p/2 > 2^252`, so that equality modulo p is equality of integers, and a
+//! difference that is a sum of limbs is not negative.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
@@ -50,6 +51,7 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
 fn gates(row: &mut Row<'_, '_>, kind: RowKind) -> Vec<Expression<Fr>> {
     let a = row.architecture();
     match kind {
+        // |m·a·b| <= 2^61, and what is requantised is below 2^(61 + 20 + 1): whole limbs hold its excess.
         RowKind::Multiply { lanes, multiplier, .. } => {
             let gate = |lane: usize| {
                 let [left, right] = [0, 1].map(|group| row.advice(a.factor(group, lane)));
@@ -59,6 +61,7 @@ fn gates(row: &mut Row<'_, '_>, kind: RowKind) -> Vec<Expression<Fr>> {
             (0..lanes).map(gate).collect()
         }
         RowKind::Exponential { lanes } => (0..lanes).map(|lane| exponential(row, lane)).collect(),
+        // R·Σe + ρ < 2^(60 + 40) + 2^60. For R, ρ and Σe - 1 - ρ that are not negative, R is the quotient and ρ the remainder.
         RowKind::Share { bits, limbs } => {
             let [sum, reciprocal] = [0, 2].map(|group| row.advice(a.factor(group, 0)));
             let [quotient, remainder, complement] = columns::quotient(a, limbs, &mut |i| row.advice(i));
@@ -68,6 +71,7 @@ fn gates(row: &mut Row<'_, '_>, kind: RowKind) -> Vec<Expression<Fr>> {
                 sum - constant(1) - remainder - complement,
             ]
         }
+        // |m·(n·x - S)·y| <= 2^61, since y is the root that belongs to this V.
         RowKind::Normalise { lanes, multiplier, len, .. } => {
             let gate = |lane: usize| {
                 let [x, sum, root] = [0, 1, 2].map(|group| row.advice(a.factor(group, lane)));
@@ -76,6 +80,8 @@ fn gates(row: &mut Row<'_, '_>, kind: RowKind) -> Vec<Expression<Fr>> {
             };
             (0..lanes).map(gate).collect()
         }
+        // (y + 1)²·V < 2^(2·60 + 61 + 1). y²·V is increasing in y >= 0 for V >= 1, so both differences are not negative for one y only.
+        // Degree 4: the selector, y twice, and V.
         RowKind::Root { bits, limbs } => {
             let [v, root] = [0, 2].map(|group| row.advice(a.factor(group, 0)));
             let [quotient, below, above] = columns::quotient(a, limbs, &mut |i| row.advice(i));

@@ -30,8 +30,8 @@ pub(crate) use attention::{NormaliseValues, SoftmaxValues};
 pub use bounds::Bounds;
 pub use execute::{ExecuteError, Execution, requantise};
 pub(crate) use real::transpose;
-pub(crate) use validate::MAX_DIVIDEND_BITS;
 pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_REMAINDER_LIMBS, MAX_SHIFT, ValidateError, WEIGHT_BITS};
+pub(crate) use validate::{MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;

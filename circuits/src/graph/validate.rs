@@ -18,6 +18,8 @@ pub const BIAS_LIMIT: i64 = 1 << 40;
 pub const MAX_SHIFT: u32 = 20;
 /// Most limbs of a remainder: as many bits as a dividend has, where a limb has one.
 pub const MAX_REMAINDER_LIMBS: u32 = 40;
+/// Most bits of a remainder: its power of two is a factor of 64 bits.
+pub(crate) const MAX_REMAINDER_BITS: u32 = 59;
 /// Most bits of a dividend: twice as many fit 128 bits, and an accumulator 64.
 pub(crate) const MAX_DIVIDEND_BITS: u32 = 40;
 const ACCUMULATOR_LIMIT: i128 = 1 << 61;
@@ -238,7 +240,8 @@ impl Graph {
 
     /// A shift that is known, and accumulators within bounds.
     fn check_rescale(&self, node: &Node, rescale: &Rescale) -> Check {
-        let known = (1..=MAX_REMAINDER_LIMBS).contains(&rescale.limbs) && self.shift * rescale.limbs < 60;
+        let known =
+            (1..=MAX_REMAINDER_LIMBS).contains(&rescale.limbs) && self.shift * rescale.limbs <= MAX_REMAINDER_BITS;
         expect(node, "a shift of few limbs", known, true)?;
         expect(node, "a positive multiplier", rescale.multiplier > 0, true)?;
         // Saturated where it overflows.

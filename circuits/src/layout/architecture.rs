@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::challenge::{Factor, Power};
 use crate::chips;
-use crate::graph::{MAX_DIVIDEND_BITS, MAX_REMAINDER_LIMBS};
+use crate::graph::{MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
 /// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -597,6 +597,7 @@ impl Architecture {
             && self.left_lanes <= self.operand_lanes
             && self.factor_groups <= MAX_FACTOR_GROUPS
             && (1..=MAX_REMAINDER_LIMBS as usize).contains(&self.remainder_limbs)
+            && self.shift as usize * self.remainder_limbs <= MAX_REMAINDER_BITS as usize
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| self.has_cells_of(role))
             && self.activation_lanes > 0;

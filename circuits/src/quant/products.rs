@@ -1,6 +1,6 @@
 //! Operations whose scale no weight takes in: an integer multiplier and a shift by limbs.
 
-use crate::graph::{Activation, Format, MAX_REMAINDER_LIMBS, MatMul, Normalise, Rescale, Softmax};
+use crate::graph::{Activation, Format, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, MatMul, Normalise, Rescale, Softmax};
 use crate::import::{FloatMatMul, FloatNode, FloatNormalise, FloatSoftmax};
 
 use super::QuantError;
@@ -9,8 +9,7 @@ use super::QuantError;
 const LEAST_MULTIPLIER: f64 = 256.0;
 /// Greatest multiplier.
 const MOST_MULTIPLIER: f64 = (1u64 << 30) as f64;
-/// Greatest shift, and accumulator with its multiplier.
-const MOST_SHIFT: u32 = 60;
+/// Greatest accumulator with its multiplier.
 const MOST_ACCUMULATOR: f64 = (1u64 << 60) as f64;
 /// Bits of the reciprocal of a sum of exponentials with one member.
 const RECIPROCAL_BITS: u32 = 16;
@@ -23,7 +22,7 @@ const MOST_EPSILON: f64 = (1u64 << 50) as f64;
 /// requantised to.
 pub(super) fn rescale(node: &FloatNode, scale: f64, bits: i32, shift: u32, most: f64) -> Result<Rescale, QuantError> {
     let mut found = None;
-    for limbs in (1..=MAX_REMAINDER_LIMBS).take_while(|limbs| shift * limbs < MOST_SHIFT) {
+    for limbs in (1..=MAX_REMAINDER_LIMBS).take_while(|limbs| shift * limbs <= MAX_REMAINDER_BITS) {
         let multiplier = scale * 2f64.powi((shift * limbs) as i32 - bits);
         if !(1.0..=MOST_MULTIPLIER).contains(&multiplier) || multiplier * most > MOST_ACCUMULATOR {
             continue;
