@@ -261,20 +261,24 @@ mod tests {
     }
 
     #[test]
-    fn normalised_groups_have_no_mean_and_unit_variance() {
+    fn normalised_groups_have_no_mean_and_the_variance_that_epsilon_leaves() {
         let normalise = Normalise { groups: 2, len: 4, centred: true, epsilon: 1, bits: 24, rescale: Rescale::UNIT };
         let x = [10, -7, 20, 3, -30, 9, 44, -5];
         let acc = normalise.accumulate(&x);
+        let values = normalise.values(&x);
         for p in 0..2 {
-            let z: Vec<f64> = (0..4).map(|c| acc[c * 2 + p] as f64 / f64::from(1 << 24)).collect();
-            assert!(z.iter().sum::<f64>().abs() < 1e-4);
-            assert!((z.iter().map(|z| z * z).sum::<f64>() / 4.0 - 1.0).abs() < 1e-2);
+            let members = || (0..4).map(|c| acc[c * 2 + p]);
+            assert_eq!(members().sum::<i64>(), 0);
+            let variance = members().map(|acc| (acc as f64 / f64::from(1 << 24)).powi(2)).sum::<f64>() / 4.0;
+            // Epsilon is 1/657 of the second group's V; the rounded root's part is twice its last bit's.
+            let v = normalise.variance(values.sums[p], values.squares[p]) as f64;
+            assert!((variance - (1.0 - 1.0 / v)).abs() < 2.0 / values.roots[p] as f64, "{variance} of {v}");
         }
         assert!(acc.iter().all(|acc| acc.abs() <= normalise.magnitude()));
     }
 
     #[test]
-    fn shares_sum_to_one_and_masked_members_have_none() {
+    fn shares_sum_to_one_less_the_remainder_and_masked_members_have_none() {
         let exp = |d: i64| (f64::from(1 << 14) * (-d as f64 / 8.0).exp()).round() as i64;
         let softmax = Softmax {
             groups: 2,
@@ -284,11 +288,12 @@ mod tests {
             bits: 30,
             rescale: Rescale::UNIT,
         };
-        let acc = softmax.accumulate(&[5, -50, 50, 3, -1, 50]);
+        let x = [5, -50, 50, 3, -1, 50];
+        let acc = softmax.accumulate(&x);
         assert_eq!(acc[2], 0);
-        for p in 0..2 {
+        for (p, exponentials) in softmax.values(&x).sums.into_iter().enumerate() {
             let sum: i64 = (0..3).map(|c| acc[c * 2 + p]).sum();
-            assert!((sum as f64 / f64::from(1 << 30) - 1.0).abs() < 1e-3);
+            assert!((0..exponentials).contains(&((1 << 30) - sum)), "{sum}");
         }
         assert!(acc.iter().all(|acc| (0..=softmax.magnitude()).contains(acc)));
     }
