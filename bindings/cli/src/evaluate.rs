@@ -2,10 +2,22 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_samples};
 
 use crate::args::EvaluateOptions;
 use crate::report;
+
+/// Characters shown of a tensor's name.
+const MAX_NAME_CHARS: usize = 40;
+
+/// The JSON object.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
 
 pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
     let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
@@ -22,7 +34,7 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
     };
     let evaluation = model.evaluate(&calibration, &samples, &quantisation)?;
     if options.json {
-        report::print_json(&evaluation)?
+        report::print_json(&Report { model: model.name(), evaluation: &evaluation })?
     } else {
         report::print(&text(model.name(), &evaluation))?
     }
@@ -30,12 +42,15 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
 }
 
 fn text(name: &str, evaluation: &Evaluation) -> String {
-    let mut text = format!("{name}: {} samples\n", evaluation.samples);
+    let (samples, bits) = (evaluation.samples, evaluation.activation_bits);
+    let plural = if samples == 1 { "" } else { "s" };
+    let mut text = format!("{}: {samples} sample{plural}, activations of {bits} bits\n", name.escape_debug());
+    text += "  errors as a part of each tensor's range in float; cosine similarity of the worst sample\n\n";
     text += &table("output", &evaluation.outputs);
     for (output, agreement) in evaluation.outputs.iter().zip(&evaluation.argmax_agreement) {
         let _ = writeln!(text, "  greatest element of {} as in float: {:.2} %", shown(output), 100.0 * agreement);
     }
-    text + &table("layer", &evaluation.layers)
+    text + "\n" + &table("layer, the worst first", &evaluation.layers)
 }
 
 fn shown(tensor: &TensorError) -> String {
@@ -43,7 +58,8 @@ fn shown(tensor: &TensorError) -> String {
 }
 
 fn table(title: &str, tensors: &[TensorError]) -> String {
-    let width = tensors.iter().map(|tensor| shown(tensor).chars().count()).max().unwrap_or(0).clamp(6, 40);
+    let longest = tensors.iter().map(|tensor| shown(tensor).chars().count()).max().unwrap_or(0);
+    let width = longest.min(MAX_NAME_CHARS).max(title.len());
     let mut text = format!(
         "  {title:width$} {:>5} {:>9} {:>10} {:>10} {:>9} {:>10}\n",
         "bits", "fraction", "max error", "mean error", "cosine", "saturated"

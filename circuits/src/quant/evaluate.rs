@@ -33,6 +33,8 @@ pub struct TensorError {
 pub struct Evaluation {
     /// Number of samples.
     pub samples: usize,
+    /// Bits of activations that the search for scales ended with.
+    pub activation_bits: u32,
     /// Of each output, in the model's order.
     pub outputs: Vec<TensorError>,
     /// For each output the part of the positions (all axes but the last) whose greatest element is the float model's.
@@ -44,7 +46,8 @@ pub struct Evaluation {
 /// Runs both graphs on every sample.
 ///
 /// # Errors
-/// [`QuantError`] where a sample does not fit the model.
+/// [`QuantError::NoSamples`] without samples, [`QuantError::NotFinite`] where the float model's value of a compared tensor is infinite
+/// or not a number, and others where a sample does not fit the model.
 pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) -> Result<Evaluation, QuantError> {
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
@@ -60,7 +63,7 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
     for sample in samples {
         let (float, execution) = (source.execute(sample)?, graph.run(&graph.quantise_inputs(sample))?);
         for (tally, (id, float_id)) in tallies.iter_mut().zip(&layers).chain(claims.iter_mut().zip(&outputs)) {
-            tally.add(graph, *id, &execution.values[*id], &float[*float_id]);
+            tally.add(graph, *id, &execution.values[*id], &float[*float_id])?;
         }
         for (agreement, (id, float_id)) in agreements.iter_mut().zip(&outputs) {
             let tensor = &graph.tensors[*id];
@@ -78,14 +81,16 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
     layers.sort_by(|a, b| b.max_error.total_cmp(&a.max_error));
     Ok(Evaluation {
         samples: samples.len(),
+        activation_bits: quantised.report.activation_bits,
         outputs: claims.iter().zip(&outputs).map(finish).collect(),
         argmax_agreement: agreements.iter().map(|[agree, all]| *agree as f32 / (*all).max(1) as f32).collect(),
         layers,
     })
 }
 
+/// The first greatest element, as `ArgMax` has it.
 fn greatest(values: &[f32]) -> Option<usize> {
-    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
+    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b]))
 }
 
 /// What is added up over the samples.
@@ -106,8 +111,12 @@ impl Default for Tally {
 }
 
 impl Tally {
-    fn add(&mut self, graph: &Graph, id: TensorId, got: &[i64], expected: &[f32]) {
-        let format = graph.tensors[id].format;
+    fn add(&mut self, graph: &Graph, id: TensorId, got: &[i64], expected: &[f32]) -> Result<(), QuantError> {
+        let tensor = &graph.tensors[id];
+        if expected.iter().any(|value| !value.is_finite()) {
+            return Err(QuantError::NotFinite { node: tensor.name.clone(), what: "activations" });
+        }
+        let format = tensor.format;
         let [mut product, mut own, mut other] = [0f64; 3];
         for (v, expected) in got.iter().zip(expected) {
             let value = format.dequantise(*v);
@@ -123,7 +132,11 @@ impl Tally {
         self.count += got.len();
         if own > 0.0 && other > 0.0 {
             self.cosine = self.cosine.min((product / (own * other).sqrt()) as f32);
+        } else if own != other {
+            // Zeros beside something else.
+            self.cosine = self.cosine.min(0.0);
         }
+        Ok(())
     }
 
     fn finish(&self, graph: &Graph, id: TensorId) -> TensorError {
