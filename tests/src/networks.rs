@@ -256,7 +256,8 @@ impl Session {
     }
 }
 
-fn change<'a>(circuit: NetworkCircuit<'a>, changed: &[(usize, usize, Fr)]) -> NetworkCircuit<'a> {
+/// Adds to cells, given by column and row, of any phase of a witness.
+pub fn change<'a>(circuit: NetworkCircuit<'a>, changed: &[(usize, usize, Fr)]) -> NetworkCircuit<'a> {
     changed.iter().fold(circuit, |circuit, (column, row, delta)| circuit.with_changed_cell(*column, *row, *delta))
 }
 
