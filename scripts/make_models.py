@@ -3,7 +3,8 @@
 
 Needs numpy, onnx and onnxruntime from PyPI; mlp_digits also jax and scikit-learn, dense_4m scikit-learn. Usage:
 
-    make_models.py [--out FOLDER] [mlp_digits | cnn_264k | dense_4m | resblock]...
+    make_models.py [--out FOLDER] [mlp_digits | cnn_264k | dense_4m | resblock | micro_transformer | tiny_transformer |
+                                   nanogpt_block]...
 
 Each model is NAME.onnx (opset 13, batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
 Weights other than mlp_digits' are pseudo-random, distributed as PyTorch initialises layers, with fixed seeds.
@@ -176,7 +177,89 @@ def resblock(folder):
     save(folder, "resblock", net.proto([1, c, n, n]), random.randn(4, c, n, n))
 
 
-MODELS = {f.__name__: f for f in (mlp_digits, cnn_264k, dense_4m, resblock)}
+class Transformer(Network):
+    """One block of a transformer with norms before its parts: `rows` tokens of `width`, `heads`, a hidden layer four times as wide."""
+
+    def __init__(self, rows, width, heads):
+        super().__init__([1, rows, width])
+        self.rows, self.width, self.heads = rows, width, heads
+
+    def layer_norm(self, x):
+        less = self.op("Sub", x, self.op("ReduceMean", x, axes=[-1], keepdims=1))
+        variance = self.op("ReduceMean", self.op("Pow", less, self.constant(2)), axes=[-1], keepdims=1)
+        x = self.op("Div", less, self.op("Sqrt", self.op("Add", variance, self.constant(1e-5))))
+        return self.op("Add", self.op("Mul", x, self.constant(np.ones(self.width))), self.constant(np.zeros(self.width)))
+
+    def integers(self, *values):
+        name = f"constant{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
+        return name
+
+    def attention(self, x, linear, mask=None):
+        shape = [1, self.rows, self.heads, self.width // self.heads]
+        split = lambda x, order: self.op("Transpose", self.op("Reshape", x, self.integers(*shape)), perm=order)
+        orders = ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])
+        query, key, value = [split(linear(x, self.width, self.width), order) for order in orders]
+        scores = self.op("Mul", self.op("MatMul", query, key), self.constant(1 / math.sqrt(shape[3])))
+        if mask is not None:
+            scores = self.op("Add", scores, self.constant(mask))
+        mixed = self.op("MatMul", self.op("Softmax", scores, axis=-1), value)
+        mixed = self.op("Transpose", mixed, perm=[0, 2, 1, 3])
+        return self.op("Reshape", mixed, self.integers(1, self.rows, self.width))
+
+
+def encoder(folder, name, rows, width, heads):
+    """An encoder block with the erf form of GELU."""
+    random = np.random.RandomState(5)
+    net = Transformer(rows, width, heads)
+
+    def linear(x, inputs, outputs):
+        weights, bias = dense_weights(random, outputs, inputs)
+        return net.op("Add", net.op("MatMul", x, net.constant(weights.T)), net.constant(bias))
+
+    def gelu(x):
+        erf = net.op("Erf", net.op("Div", x, net.constant(math.sqrt(2))))
+        return net.op("Mul", net.op("Mul", x, net.op("Add", erf, net.constant(1))), net.constant(0.5))
+
+    x = linear(net.attention(net.layer_norm("input"), linear), width, width)
+    x = net.op("Add", "input", x)
+    hidden = gelu(linear(net.layer_norm(x), width, 4 * width))
+    net.op("Add", x, linear(hidden, 4 * width, width))
+    save(folder, name, net.proto([1, rows, width]), random.randn(4, rows, width))
+
+
+def micro_transformer(folder):
+    """An encoder block with 8 rows of width 32 and 2 heads."""
+    encoder(folder, "micro_transformer", 8, 32, 2)
+
+
+def tiny_transformer(folder):
+    """An encoder block with 16 rows of width 64 and 4 heads."""
+    encoder(folder, "tiny_transformer", 16, 64, 4)
+
+
+def nanogpt_block(folder):
+    """A causal block without biases, 64 rows of width 64, 4 heads, the tanh form of GELU written out."""
+    rows, width = 64, 64
+    random = np.random.RandomState(7)
+    net = Transformer(rows, width, 4)
+
+    def linear(x, inputs, outputs, deviation=0.02):
+        return net.op("MatMul", x, net.constant(random.randn(inputs, outputs) * deviation))
+
+    mask = np.where(np.tril(np.ones((rows, rows))) > 0, 0, -1e9)[None, None]
+    x = linear(net.attention(net.layer_norm("input"), linear, mask), width, width, 0.02 / math.sqrt(8))
+    x = net.op("Add", "input", x)
+    y = linear(net.layer_norm(x), width, 4 * width)
+    cube = net.op("Mul", net.op("Mul", net.op("Mul", y, y), y), net.constant(0.044715))
+    tanh = net.op("Tanh", net.op("Mul", net.op("Add", y, cube), net.constant(math.sqrt(2 / math.pi))))
+    y = net.op("Mul", net.op("Mul", y, net.op("Add", tanh, net.constant(1))), net.constant(0.5))
+    net.op("Add", x, linear(y, 4 * width, width, 0.02 / math.sqrt(8)))
+    save(folder, "nanogpt_block", net.proto([1, rows, width]), random.randn(2, rows, width) * 0.5)
+
+
+TRANSFORMERS = (micro_transformer, tiny_transformer, nanogpt_block)
+MODELS = {f.__name__: f for f in (mlp_digits, cnn_264k, dense_4m, resblock, *TRANSFORMERS)}
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)

@@ -495,6 +495,96 @@ def shapes():
     m.save(m.op("MatMul", "input", m.weights(6, 4)), symbols=[("rows", 3)])
 
 
+def attention():
+    """Products of two activations, softmax, normalisation, and what attention makes of them."""
+    def heads(m, x, n, order, size=(4, 6), count=2):
+        x = m.op("Add", m.op("MatMul", x, m.weights(size[1], size[1])), m.vector(size[1]))
+        return m.op("Transpose", m.op("Reshape", x, m.ints(1, size[0], count, size[1] // count)), perm=order)
+
+    m = Model("matmul_activations", 1, 4, 6)
+    x = m.op("MatMul", "input", m.weights(6, 5))
+    m.save(m.op("MatMul", m.op("Transpose", x, perm=[0, 2, 1]), "input"))
+    m = Model("matmul_activations_by_head", 1, 4, 6)
+    x = [heads(m, "input", n, order) for n, order in enumerate(([0, 2, 1, 3], [0, 2, 3, 1]))]
+    m.save(m.op("Relu", m.op("Mul", m.op("MatMul", *x), m.constant(0.3))))
+    m = Model("matmul_activations_broadcast", 2, 3, 4)
+    m.save(m.op("MatMul", "input", m.op("Reshape", m.op("Gemm", m.op("Reshape", "input", m.ints(1, 24)), m.weights(24, 8)), m.ints(1, 4, 2))))
+    m = Model("matmul_activation_by_itself", 1, 3, 5)
+    x = m.op("MatMul", "input", m.weights(5, 5))
+    m.save(m.op("MatMul", x, m.op("Transpose", x, perm=[0, 2, 1])))
+    m = Model("matmul_to_vector", 1, 4, 6)
+    x = m.op("MatMul", "input", m.weights(6, 1))
+    m.save(m.op("MatMul", m.op("Transpose", "input", perm=[0, 2, 1]), x))
+    for name, axis in {"softmax": -1, "softmax_rows": 1}.items():
+        m = Model(name, 1, 4, 6)
+        m.save(m.op("Softmax", m.op("MatMul", "input", m.weights(6, 5)), axis=axis))
+    m = Model("softmax_classes", 1, 8)
+    m.save(m.op("Softmax", m.op("Gemm", "input", m.weights(8, 10)), axis=1))
+    for name, value in {"softmax_causal": -1e9, "softmax_causal_infinite": -np.inf}.items():
+        m = Model(name, 1, 5, 6)
+        x = m.op("MatMul", "input", m.weights(6, 5))
+        mask = np.where(np.tril(np.ones((5, 5))) > 0, 0, value)
+        m.save(m.op("Softmax", m.op("Add", x, m.constant(mask)), axis=-1))
+    m = Model("layer_norm", 1, 4, 6, opset=17)
+    m.save(m.op("LayerNormalization", m.op("MatMul", "input", m.weights(6, 6)), m.vector(6, 0.5, 1.5), m.vector(6), axis=-1))
+    for name in ("layer_norm_written_out", "rms_norm_written_out"):
+        m = Model(name, 1, 4, 6)
+        x = m.op("MatMul", "input", m.weights(6, 6))
+        if name.startswith("layer"):
+            x = m.op("Sub", x, m.op("ReduceMean", x, axes=[-1]))
+        variance = m.op("ReduceMean", m.op("Pow", x, m.constant(2.0)), axes=[-1])
+        x = m.op("Div", x, m.op("Sqrt", m.op("Add", variance, m.constant(1e-5))))
+        m.save(m.op("MatMul", m.op("Mul", x, m.vector(6, 0.5, 1.5)), m.weights(6, 3)))
+    m = Model("multiply_activations", 1, 2, 4, 4)
+    x = m.conv("input", 2, 3, [3, 3])
+    m.save(m.op("Mul", x, m.conv("input", 2, 3, [3, 3])))
+    m = Model("multiply_activations_broadcast", 1, 2, 5, 5)
+    x = m.conv("input", 2, 3, [3, 3])
+    m.save(m.op("Mul", x, m.op("GlobalAveragePool", x)))
+    m = Model("divide_by_activation", 1, 6)
+    x = m.op("Sigmoid", m.op("Gemm", "input", m.weights(6, 6)))
+    m.save(m.op("Div", m.op("Gemm", "input", m.weights(6, 6)), m.op("Add", x, m.constant(0.5))))
+    m = Model("attention", 1, 4, 6)
+    q, k, v = [heads(m, "input", n, o) for n, o in enumerate(([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]))]
+    p = m.op("Softmax", m.op("Mul", m.op("MatMul", q, k), m.constant(0.5)), axis=-1)
+    x = m.op("Transpose", m.op("MatMul", p, v), perm=[0, 2, 1, 3])
+    m.save(m.op("Add", "input", m.op("MatMul", m.op("Reshape", x, m.ints(1, 4, 6)), m.weights(6, 6))))
+
+
+def smooth_functions():
+    """Functions of one number, as one operator and written out."""
+    def dense(m):
+        return m.op("Gemm", "input", m.weights(6, 8))
+
+    for name, kind, attributes, opset in (
+        ("sigmoid", "Sigmoid", {}, 13), ("tanh", "Tanh", {}, 13), ("erf", "Erf", {}, 13), ("exp", "Exp", {}, 13),
+        ("gelu", "Gelu", {}, 20), ("gelu_tanh", "Gelu", {"approximate": "tanh"}, 20), ("abs", "Abs", {}, 13),
+    ):
+        m = Model(name, 1, 6, opset=opset)
+        m.save(m.op(kind, dense(m), **attributes))
+    for name, kind in {"sqrt": "Sqrt", "reciprocal": "Reciprocal", "log": "Log"}.items():
+        m = Model(name, 1, 6)
+        m.save(m.op(kind, m.op("Add", m.op("Sigmoid", dense(m)), m.constant(0.5))))
+    m = Model("rsqrt_written_out", 1, 6)
+    m.save(m.op("Reciprocal", m.op("Sqrt", m.op("Add", m.op("Sigmoid", dense(m)), m.constant(0.5)))))
+    m = Model("pow", 1, 6)
+    m.save(m.op("Pow", m.op("Sigmoid", dense(m)), m.constant(1.5)))
+    m = Model("square", 1, 6)
+    m.save(m.op("Pow", dense(m), m.constant(2.0)))
+    m = Model("silu_written_out", 1, 6)
+    x = dense(m)
+    m.save(m.op("Mul", x, m.op("Sigmoid", x)))
+    m = Model("gelu_written_out", 1, 6)
+    x = dense(m)
+    erf = m.op("Erf", m.op("Div", x, m.constant(np.sqrt(2))))
+    m.save(m.op("Mul", m.op("Mul", x, m.op("Add", erf, m.constant(1.0))), m.constant(0.5)))
+    m = Model("gelu_tanh_written_out", 1, 6)
+    x = dense(m)
+    cube = m.op("Mul", m.op("Mul", x, m.op("Mul", x, x)), m.constant(0.044715))
+    inner = m.op("Mul", m.op("Add", x, cube), m.constant(np.sqrt(2 / np.pi)))
+    m.save(m.op("Mul", m.op("Mul", x, m.op("Add", m.op("Tanh", inner), m.constant(1.0))), m.constant(0.5)))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("sine", 1, 4)
@@ -504,8 +594,6 @@ def refused():
     m = Model("lstm", 3, 1, 4)
     weights = [m.weights(1, 8, 4), m.weights(1, 8, 2)]
     m.refuse(m.op("LSTM", "input", *weights, hidden_size=2))
-    m = Model("product_of_activations", 1, 4)
-    m.refuse(m.op("Mul", "input", m.op("Relu", "input")))
     m = Model("conv_3d", 1, 2, 4, 4, 4)
     m.refuse(m.conv("input", 2, 3, [2, 2, 2]))
     m = Model("conv_transpose_cut", 1, 2, 3, 3)
@@ -513,8 +601,8 @@ def refused():
     m = Model("conv_kernel_computed", 1, 2, 4, 4)
     m.inputs, m.shapes = ["input", "kernel"], [[1, 2, 4, 4], [3, 2, 2, 2]]
     m.refuse(m.op("Conv", "input", "kernel"))
-    m = Model("divide_by_activation", 1, 4)
-    m.refuse(m.op("Div", m.constant(1.0), m.op("Relu", "input")))
+    m = Model("mask_without_softmax", 1, 4)
+    m.refuse(m.op("Relu", m.op("Add", "input", m.constant([0, -1e9, 0, 0]))))
     m = Model("max_of_activations", 1, 4)
     m.refuse(m.op("Max", "input", m.op("Neg", "input")))
     m = Model("clip_computed", 1, 4)
@@ -559,5 +647,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, sums, constants, movements, resizes, channels_last, maxima, outputs, shapes, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, resizes, channels_last, maxima, outputs, shapes, refused):
         make()

@@ -6,7 +6,10 @@ use rand::{CryptoRng, Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
-    graph::{Activation, Execution, Format, Graph, Linear, Node, Op, Origin, Shape, Tensor, Window},
+    graph::{
+        Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
+        Tensor, Window,
+    },
     keys::{self, KeyError, ProvingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
     prove::Job,
@@ -93,7 +96,10 @@ impl Builder {
         let weights = (0..len).map(|_| self.rng.gen_range(-amplitude..=amplitude)).collect();
         let bias = (0..form.out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
         let [height, width] = form.output(x).expect("the window fits");
-        let shape = Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] };
+        let shape = match form.transposed {
+            true => Shape { channels: width, height: 1, width: form.out_channels },
+            false => Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] },
+        };
         let linear = Linear { weights, bias, raw: range == WIDE, ..form };
         self.node(Op::Linear(linear), &[input], shape, range)
     }
@@ -250,7 +256,8 @@ impl Session {
     }
 }
 
-fn change<'a>(circuit: NetworkCircuit<'a>, changed: &[(usize, usize, Fr)]) -> NetworkCircuit<'a> {
+/// Adds to cells, given by column and row, of any phase of a witness.
+pub fn change<'a>(circuit: NetworkCircuit<'a>, changed: &[(usize, usize, Fr)]) -> NetworkCircuit<'a> {
     changed.iter().fold(circuit, |circuit, (column, row, delta)| circuit.with_changed_cell(*column, *row, *delta))
 }
 
@@ -273,7 +280,106 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("index of a maximum", index_of_maximum()),
         ("pooling over a whole image", global()),
         ("two inputs, an output that is read", two_inputs()),
+        ("products of activations", multiplied()),
+        ("softmax with a mask", shares()),
+        ("normalisation", normalised()),
+        ("attention", attention()),
     ]
+}
+
+/// A product of two activations by head with blocks in either order, one with single elements, and one element by element.
+pub fn multiplied() -> Graph {
+    let mut b = Builder::new(17, 6, image(4, 1, 3), (-16, 15));
+    let x = b.linear(0, 6, Window::UNIT, [1, 1], 40, (-16, 15));
+    let y = b.linear(0, 6, Window::UNIT, [1, 1], 40, (-16, 15));
+    let major = MatMul {
+        heads: 2,
+        inner: 3,
+        rows: 3,
+        columns: 3,
+        head_minor: false,
+        rescale: Rescale { multiplier: 5, limbs: 1 },
+    };
+    let product = b.node(Op::MatMul(major), &[x, y], image(6, 1, 3), (-16, 15));
+    let rescale = Rescale { multiplier: 300, limbs: 2 };
+    let minor = MatMul { head_minor: true, rescale, ..major };
+    let again = b.node(Op::MatMul(minor), &[product, y], image(6, 1, 3), (-16, 15));
+    let squares = b.node(Op::Multiply(rescale), &[again, x], image(6, 1, 3), (-16, 15));
+    let one = MatMul { heads: 1, inner: 6, rows: 3, columns: 1, head_minor: false, rescale };
+    let single = b.linear(squares, 6, Window { kernel: [1, 3], ..Window::UNIT }, [1, 1], 20, (-16, 15));
+    let sums = b.node(Op::MatMul(one), &[x, single], image(3, 1, 1), (-16, 15));
+    b.finish(&[squares, sums])
+}
+
+/// A softmax over four members of three groups, of which some are masked, and one over a vector.
+pub fn shares() -> Graph {
+    let mut b = Builder::new(18, 6, image(4, 1, 3), (-16, 15));
+    let x = b.linear(0, 4, Window::UNIT, [1, 1], 20, (-16, 15));
+    let exp = |d: i64| (f64::from(1 << 10) * (-d as f64 / 4.0).exp()).round() as i64;
+    let softmax = |groups: usize, len: usize, masked: Vec<bool>| Softmax {
+        groups,
+        len,
+        masked,
+        exp: Activation { min: 0, values: (0..32).map(exp).collect() },
+        bits: 18,
+        rescale: Rescale { multiplier: 1, limbs: 2 },
+    };
+    let masked = (0..12).map(|e| e % 5 == 1).collect();
+    let y = b.node(Op::Softmax(softmax(3, 4, masked)), &[x], image(4, 1, 3), (0, 63));
+    let z = b.linear(y, 2, Window { kernel: [1, 3], ..Window::UNIT }, [1, 1], 30, (-16, 15));
+    let z = b.node(Op::Softmax(softmax(1, 2, Vec::new())), &[z], Shape::vector(2), (0, 63));
+    b.finish(&[y, z])
+}
+
+/// Normalisation with and without the mean.
+pub fn normalised() -> Graph {
+    let mut b = Builder::new(19, 6, image(4, 1, 3), (-16, 15));
+    let x = b.linear(0, 5, Window::UNIT, [1, 1], 20, (-16, 15));
+    let rescale = Rescale { multiplier: 1, limbs: 2 };
+    let normalise = |centred| Normalise { groups: 3, len: 5, centred, epsilon: 7, bits: 15, rescale };
+    let y = b.node(Op::Normalise(normalise(true)), &[x], image(5, 1, 3), (-16, 15));
+    let z = b.node(Op::Normalise(normalise(false)), &[y], image(5, 1, 3), (-16, 15));
+    let w = b.linear(z, 2, Window::UNIT, [1, 1], 40, WIDE);
+    b.finish(&[w, y])
+}
+
+/// Self-attention of two heads over three rows, with a residual sum around it.
+pub fn attention() -> Graph {
+    let shape = image(4, 1, 3);
+    let mut b = Builder::new(20, 6, shape, (-16, 15));
+    let rescale = Rescale { multiplier: 1, limbs: 2 };
+    let normalise = Normalise { groups: 3, len: 4, centred: true, epsilon: 1, bits: 15, rescale };
+    let x = b.node(Op::Normalise(normalise), &[0], shape, (-16, 15));
+    let query = b.linear(x, 4, Window::UNIT, [1, 1], 60, (-16, 15));
+    let key = b.linear(x, 4, Window::UNIT, [1, 1], 60, (-16, 15));
+    let form = Linear { transposed: true, ..Linear::dense(4, vec![], vec![]) };
+    let value = b.product(x, form, 60, (-16, 15));
+    let scores = MatMul {
+        heads: 2,
+        inner: 2,
+        rows: 3,
+        columns: 3,
+        head_minor: false,
+        rescale: Rescale { multiplier: 9, limbs: 1 },
+    };
+    let scores = b.node(Op::MatMul(scores), &[key, query], image(6, 1, 3), (-16, 15));
+    let exp = |d: i64| (f64::from(1 << 10) * (-d as f64 / 4.0).exp()).round() as i64;
+    let softmax = Softmax {
+        groups: 6,
+        len: 3,
+        // Row i takes members up to i.
+        masked: (0..18).map(|e| e / 6 > e % 3).collect(),
+        exp: Activation { min: 0, values: (0..32).map(exp).collect() },
+        bits: 18,
+        rescale,
+    };
+    let shares = b.node(Op::Softmax(softmax), &[scores], image(6, 1, 3), (0, 63));
+    let blocks = b.node(Op::Reshape, &[value], image(6, 1, 2), (-16, 15));
+    let mix = MatMul { heads: 2, inner: 3, rows: 2, columns: 3, head_minor: true, rescale: Rescale::UNIT };
+    let mixed = b.node(Op::MatMul(mix), &[blocks, shares], shape, (-16, 15));
+    let out = b.linear(mixed, 4, Window::UNIT, [1, 1], 60, (-16, 15));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![] }, &[out, 0], shape, (-32, 31));
+    b.finish(&[sum])
 }
 
 /// A convolution with groups, dilation and uneven padding, then a depthwise one.

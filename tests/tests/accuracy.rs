@@ -107,6 +107,15 @@ fn resblock_meets_the_target_with_eight_bits() {
 }
 
 #[test]
+fn transformers_meet_the_target() {
+    for name in ["micro_transformer", "tiny_transformer", "nanogpt_block"] {
+        let (samples, expected) = samples(name);
+        let model = load(models().join(format!("{name}.onnx")));
+        check(name, model.graph(), &samples[..1], &samples, &expected);
+    }
+}
+
+#[test]
 fn lenet_meets_the_target_with_eight_bits() {
     let (samples, expected) = samples("lenet");
     let model = load(lenet().join("lenet.onnx"));

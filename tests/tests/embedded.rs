@@ -1,6 +1,9 @@
 //! Embedded weights: a proof is a plain Halo2 proof, which the stock verifier and the stock prover treat as any other; a
 //! key is one model's; and keys and proofs of the two modes are never taken for each other.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use ff::Field;
 use group::Curve;
 use halo2_proofs::{
     SerdeFormat,
@@ -21,14 +24,15 @@ use zkml_gpu_circuits::{
     commit::Bank,
     graph::{Graph, Op, Shape, Window},
     keys::{KeyError, ProvingKeys, VerifyingKeys},
-    layout::{Layout, LayoutOptions, WeightMode, lower},
+    layout::{Accumulator, Layout, LayoutOptions, RowKind, WeightMode, lower},
     prove::Job,
     trace::FirstPhase,
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{Prover, backend::cpu::Cpu, keygen::keygen};
 use zkml_gpu_tests::networks::{
-    Builder, SIGNED, Session, WIDE, dense, embedded, narrow, pooled, prover_and_keys, strided, zoo,
+    Builder, SIGNED, Session, WIDE, attention, change, dense, embedded, multiplied, narrow, normalised, pooled,
+    prover_and_keys, shares, strided, zoo,
 };
 
 fn session(graph: Graph) -> Session {
@@ -87,45 +91,113 @@ fn the_stock_verifier_alone_accepts_every_layer_and_rejects_other_outputs() {
     }
 }
 
-/// Proves with any function of the stock prover's shape, then verifies with the stock verifier and with the library.
-macro_rules! proves {
-    ($session:expr, $import:path) => {{
+/// Proves with any function of the stock prover's shape, from a first phase and with what is added to cells of any phase.
+macro_rules! proof_by {
+    ($import:path, $session:expr, $first:expr, $changed:expr) => {{
         use $import;
         let session = $session;
+        let changed: &[(usize, usize, Fr)] = $changed;
         let instances = instances(session, &session.outputs);
         let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
         let witness = Witness {
             graph: &session.graph,
             execution: &session.execution,
             bank: &session.keys.model.bank,
-            first: &session.first,
+            first: $first,
             instances: &instances,
             derived: false,
         };
+        let circuit = NetworkCircuit::proving(&session.layout, witness);
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         create_proof::<KZGCommitmentScheme<Bn256>, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             session.srs.params(),
             &stock_key(session),
-            &[NetworkCircuit::proving(&session.layout, witness)],
+            &[change(circuit, changed)],
             &[&columns],
             ChaCha20Rng::seed_from_u64(23),
             &mut transcript,
         )
-        .expect("the circuit holds");
-        let proof = transcript.finalize();
-        is_accepted_by_stock(session, &session.outputs, &proof) && session.verify(&session.outputs, &proof).is_ok()
+        .expect("a proof");
+        transcript.finalize()
     }};
+}
+
+/// What the stock verifier and the library say of a proof; they agree.
+fn is_accepted(session: &Session, proof: &[u8]) -> bool {
+    let [stock, ours] =
+        [is_accepted_by_stock(session, &session.outputs, proof), session.verify(&session.outputs, proof).is_ok()];
+    assert_eq!(stock, ours);
+    stock
 }
 
 #[test]
 fn the_stock_prover_and_the_drop_in_prove_the_same_circuit() {
-    for graph in [dense(), pooled()] {
+    for graph in [dense(), pooled(), attention()] {
         let session = session(graph);
         let last = session.keys.verifying.vk().cs().advice_column_phase().into_iter().max();
         assert_eq!(last, Some(1), "the stock prover cannot leave a third phase");
-        assert!(proves!(&session, halo2_proofs::plonk::create_proof));
-        assert!(proves!(&session, zkml_gpu_engine::create_proof));
+        let stock = proof_by!(halo2_proofs::plonk::create_proof, &session, &session.first, &[]);
+        let ours = proof_by!(zkml_gpu_engine::create_proof, &session, &session.first, &[]);
+        assert!(is_accepted(&session, &stock) && is_accepted(&session, &ours));
     }
+}
+
+/// The first row of each sort that computes with copies, by its kind without numbers.
+fn computing_rows(session: &Session) -> BTreeMap<String, (usize, RowKind)> {
+    let computing = session.layout.results.iter().filter(|result| result.kind.factor_groups() > 0);
+    let name = |kind: RowKind| format!("{kind:?}").split(' ').next().unwrap_or_default().to_owned();
+    computing.rev().map(|result| (name(result.kind), (result.row as usize, result.kind))).collect()
+}
+
+/// Proofs by the stock prover, which makes one of anything.
+#[test]
+fn the_verifier_rejects_proofs_of_changed_cells_of_every_sort() {
+    let mut sorts = BTreeSet::new();
+    for graph in [multiplied(), shares(), normalised()] {
+        let session = session(graph);
+        let a = &session.layout.architecture;
+        let forged = |what: &str, first: &FirstPhase, changed: &[(usize, usize, Fr)]| {
+            let proof = proof_by!(halo2_proofs::plonk::create_proof, &session, first, changed);
+            assert!(!is_accepted(&session, &proof), "{what}");
+        };
+        // A lie of the first phase, with all that follows from it.
+        let mut lies: Vec<(String, usize, usize)> = Vec::new();
+        if let Some(cell) = session.layout.operands.iter().find(|cell| cell.left) {
+            lies.push(("left operand".into(), a.left(cell.lane as usize), cell.row as usize));
+        }
+        for (name, (row, kind)) in computing_rows(&session) {
+            lies.extend((0..kind.factor_groups()).map(|group| (format!("{name}, {group}"), a.factor(group, 0), row)));
+            if kind.activates() {
+                let cells = [("argument", a.rounded(0)), ("result", a.activated(0)), ("mark", a.saturation(0))];
+                lies.extend(cells.map(|(cell, column)| (format!("{name}, {cell}"), column, row)));
+            }
+            if !name.contains("Exponential") {
+                lies.push((format!("{name}, limb"), a.range(0), row));
+            }
+        }
+        for (what, column, row) in lies {
+            let mut first = session.first.clone();
+            first.columns[column][row] += 1;
+            first.fill_multiplicities(&session.layout);
+            forged(&what, &first, &[]);
+            sorts.insert(what);
+        }
+        // A lie of a later phase alone.
+        let row = session.layout.results.iter().find(|result| result.kind.factor_groups() > 0).expect("a row").row;
+        let left = session.layout.operands.iter().find(|cell| cell.left).map(|cell| cell.row);
+        let changes = [
+            (Accumulator::Factors, Some(row)),
+            (Accumulator::LeftDigest, left),
+            (Accumulator::Weights, left),
+            (Accumulator::Result, (a.roots || left.is_none()).then_some(row)),
+        ];
+        for (accumulator, row) in changes.into_iter().filter_map(|(accumulator, row)| Some((accumulator, row?))) {
+            forged(&format!("{accumulator:?}"), &session.first, &[(a.accumulator(accumulator), row as usize, Fr::ONE)]);
+            sorts.insert(format!("{accumulator:?}"));
+        }
+    }
+    // Copies of five sorts of rows, their lookups, left operands and four accumulators.
+    assert_eq!(sorts.len(), (2 + 2 + 3 + 3 + 3) + (3 + 3 + 3) + (1 + 1 + 1 + 1) + 1 + 4, "{sorts:?}");
 }
 
 #[test]

@@ -46,6 +46,33 @@ enum Cell {
         lane: usize,
         row: usize,
     },
+    /// A cell of a left operand.
+    Left {
+        lane: usize,
+        row: usize,
+    },
+    /// A copy beside a result.
+    Factor {
+        group: usize,
+        lane: usize,
+        row: usize,
+    },
+    /// Whether a member is shown to attain its group's maximum.
+    Mark {
+        lane: usize,
+        row: usize,
+    },
+    /// An exponential of an element of a node's operand.
+    Exponential {
+        node: usize,
+        element: usize,
+    },
+    /// A value of a group of a node.
+    Group {
+        node: usize,
+        sort: usize,
+        group: usize,
+    },
     /// An element of a tensor: what cells are resolved to.
     Element {
         tensor: TensorId,
@@ -147,6 +174,26 @@ impl<'l> Columns<'l> {
         let mut input = Poly::new();
         let one = |cell| vec![cell];
         match accumulator {
+            Accumulator::Weights if self.left(row).is_some() => {
+                let (lanes, stride) = self.left(row).expect("left lanes");
+                (0..lanes).for_each(|lane| {
+                    add(&mut input, ((lanes - 1 - lane) * stride, 0), one(Cell::Left { lane, row }), 1);
+                });
+            }
+            Accumulator::LeftDigest => {
+                let (lanes, _) = self.left(row).unwrap_or_default();
+                (0..lanes).for_each(|lane| add(&mut input, (0, lanes - 1 - lane), one(Cell::Left { lane, row }), 1));
+            }
+            Accumulator::Factors => {
+                for (kind, selector) in self.kinds(row) {
+                    for (group, power, lanes) in factors(kind) {
+                        (0..lanes).for_each(|lane| {
+                            let cell = Cell::Factor { group, lane, row };
+                            add(&mut input, (power, lanes - 1 - lane), one(cell), selector);
+                        });
+                    }
+                }
+            }
             Accumulator::Weights => {
                 for column in 0..a.weight_columns {
                     add(&mut input, (column, 0), one(Cell::Weight { column, row }), 1);
@@ -172,7 +219,11 @@ impl<'l> Columns<'l> {
                     slots(kind).into_iter().enumerate().for_each(|(slot, at)| {
                         add(&mut input, at, one(Cell::Result { row, slot }), selector);
                     });
+                    for (at, cells, coefficient) in sums(kind, row) {
+                        add(&mut input, at, cells, coefficient * selector);
+                    }
                 }
+                add(&mut input, (1, 0), Vec::new(), -self.at(&FixedRole::Epsilon, row));
             }
             Accumulator::ResultTotal | Accumulator::GarbageTotal => {
                 let (_, take) = inner(accumulator).expect("a total");
@@ -198,6 +249,17 @@ impl<'l> Columns<'l> {
             }
         }
         input
+    }
+
+    /// Left lanes that a row reads, and the powers of `s` between them.
+    fn left(&self, row: usize) -> Option<(usize, usize)> {
+        self.cells.iter().find_map(|(role, cells)| match role {
+            FixedRole::LeftPacked(stride) if cells.contains_key(&row) => {
+                Some((self.layout.architecture.left_lanes, *stride))
+            }
+            FixedRole::LeftSingle if cells.contains_key(&row) => Some((1, 1)),
+            _ => None,
+        })
     }
 
     fn kinds(&self, row: usize) -> Vec<(RowKind, i64)> {
@@ -254,7 +316,7 @@ impl<'l> Columns<'l> {
                 let value =
                     sources(*source).into_iter().map(|a| values[&a][row].clone()).reduce(|a, b| multiplied(&a, &b));
                 for exponent in exponents(factor) {
-                    for (at, form) in shifted(value.as_ref().unwrap(), (0, exponent)) {
+                    for (at, form) in shifted(value.as_ref().unwrap(), (factor.channels, exponent)) {
                         form.into_iter()
                             .for_each(|(cells, c)| add(&mut identities[*identity], at, cells, c * coefficient));
                     }
@@ -284,7 +346,7 @@ fn sources(source: Source) -> Vec<Accumulator> {
 /// Monomials of the accumulators of a row, by slot.
 fn slots(kind: RowKind) -> Vec<Monomial> {
     match kind {
-        RowKind::Requantise { lanes, spacing } => {
+        RowKind::Requantise { lanes, spacing, .. } => {
             let (s, r) = monomial(spacing);
             (0..lanes).map(|lane| ((lanes - 1 - lane) * s, (lanes - 1 - lane) * r)).collect()
         }
@@ -298,9 +360,49 @@ fn slots(kind: RowKind) -> Vec<Monomial> {
 
 fn digest_lanes(kind: RowKind) -> usize {
     match kind {
-        RowKind::Requantise { lanes, .. } | RowKind::Copies { lanes } => lanes,
-        RowKind::Raw | RowKind::Candidate { .. } => 0,
+        RowKind::Requantise { lanes, .. }
+        | RowKind::Copies { lanes }
+        | RowKind::Multiply { lanes, .. }
+        | RowKind::Exponential { lanes }
+        | RowKind::Normalise { lanes, .. } => lanes,
+        RowKind::Raw | RowKind::Candidate { .. } | RowKind::Share { .. } | RowKind::Root { .. } => 0,
         _ => 1,
+    }
+}
+
+/// Copies of a row that enter the digest of copies: sort, power of `s`, lanes.
+fn factors(kind: RowKind) -> Vec<(usize, usize, usize)> {
+    match kind {
+        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => vec![(0, 0, lanes), (1, 1, lanes)],
+        RowKind::Normalise { lanes, .. } => vec![(0, 0, lanes), (1, 1, lanes), (2, 2, lanes)],
+        RowKind::Share { .. } => vec![(1, 1, 1), (2, 3, 1)],
+        RowKind::Root { .. } => vec![(1, 1, 1), (2, 2, 1)],
+        _ => Vec::new(),
+    }
+}
+
+/// What a row adds to sums over groups.
+fn sums(kind: RowKind, row: usize) -> Vec<(Monomial, Vec<Cell>, i64)> {
+    let factor = |group: usize, lane: usize| Cell::Factor { group, lane, row };
+    match kind {
+        RowKind::Exponential { lanes } => (0..lanes)
+            .flat_map(|lane| {
+                let e = lanes - 1 - lane;
+                [((0, e), vec![Cell::Activated { lane, row }], 1), ((1, e), vec![Cell::Mark { lane, row }], 1)]
+            })
+            .collect(),
+        RowKind::Share { .. } => vec![((0, 0), vec![factor(0, 0)], 1), ((1, 0), Vec::new(), 1)],
+        RowKind::Normalise { lanes, len, centred, .. } => (0..lanes)
+            .flat_map(|lane| {
+                let (e, x) = (lanes - 1 - lane, factor(0, lane));
+                [((1, e), vec![x, x], len as i64), ((0, e), vec![x], i64::from(centred))]
+            })
+            .collect(),
+        RowKind::Root { .. } => {
+            let [v, sum] = [0, 1].map(|group| factor(group, 0));
+            vec![((0, 0), vec![sum], 1), ((1, 0), vec![v], 1), ((1, 0), vec![sum, sum], 1)]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -341,6 +443,7 @@ struct Seen {
     combinations: usize,
     ties: usize,
     outputs: usize,
+    sums: usize,
     masked: usize,
     padding: usize,
     garbage: usize,
@@ -351,9 +454,19 @@ impl<'l> Auditor<'l> {
         let mut auditor = Self { graph, layout, known: HashMap::new(), claims: HashMap::new() };
         for result in &layout.results {
             let output = graph.nodes[result.node as usize].output;
+            let (node, row, first) = (result.node as usize, result.row as usize, result.element as usize);
             for lane in 0..digest_lanes(result.kind) {
-                let element = Cell::Element { tensor: output, element: result.element as usize + lane };
-                auditor.known.insert(Cell::Activated { lane, row: result.row as usize }, Some(element));
+                let element = match result.kind {
+                    RowKind::Exponential { .. } => Cell::Exponential { node, element: first + lane },
+                    _ => Cell::Element { tensor: output, element: first + lane },
+                };
+                auditor.known.insert(Cell::Activated { lane, row }, Some(element));
+            }
+            if matches!(result.kind, RowKind::Share { .. } | RowKind::Root { .. }) {
+                for sort in 0..3 {
+                    let value = Cell::Group { node, sort, group: first % groups(&graph.nodes[node].op) };
+                    auditor.known.insert(Cell::Factor { group: sort, lane: 0, row }, Some(value));
+                }
             }
         }
         // The verifier fills the instance columns: claimed tensors where they stand, zero elsewhere.
@@ -470,6 +583,122 @@ impl<'l> Auditor<'l> {
         Ok(resolved)
     }
 
+    /// An identity of sums over a node's groups: each monomial holds one group's definition.
+    fn sums(&self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
+        let mut found = HashSet::new();
+        let mut expected = HashSet::new();
+        for (at, form) in identity {
+            let mut resolved = Form::new();
+            for (cells, coefficient) in form {
+                // A mark stands for itself: its row's element.
+                let marks = |cell: &Cell| matches!(cell, Cell::Mark { .. });
+                let cells = match cells.iter().any(marks) {
+                    true => Some(cells.clone()),
+                    false => self.resolve(cells)?,
+                };
+                if let Some(cells) = cells {
+                    *resolved.entry(cells).or_default() += coefficient;
+                }
+            }
+            let group = resolved.keys().flatten().find_map(|cell| match *cell {
+                Cell::Group { node, group, .. } => Some((node, group)),
+                Cell::Mark { lane, row } => {
+                    let result = self.layout.results.iter().find(|result| result.row as usize == row)?;
+                    let node = result.node as usize;
+                    Some((node, (result.element as usize + lane) % groups(&self.graph.nodes[node].op)))
+                }
+                _ => None,
+            });
+            let (node, group) = group.ok_or_else(|| format!("{at:?} holds no group"))?;
+            let definition = self.sum(node, group, at.0)?;
+            if resolved != definition {
+                return Err(format!("group {group} at {at:?} is {resolved:?}, not {definition:?}"));
+            }
+            found.insert((node, at.0, group));
+            expected.insert(node);
+        }
+        let [node] = expected.into_iter().collect::<Vec<_>>()[..] else { return Err("sums of several nodes".into()) };
+        let op = &self.graph.nodes[node].op;
+        if found.len() != identity.len() || found.len() != 2 * groups(op) {
+            return Err(format!("{} sums of node {node}", found.len()));
+        }
+        seen.sums += 1;
+        Ok(())
+    }
+
+    /// What the identity of sums says of a group, by power of `s`.
+    fn sum(&self, node: usize, group: usize, power: usize) -> Audit<Form> {
+        let op = &self.graph.nodes[node].op;
+        let input = self.graph.nodes[node].inputs[0];
+        let value = |sort: usize| Cell::Group { node, sort, group };
+        let len = self.graph.tensors[input].shape.len();
+        let members = || (group..len).step_by(groups(op));
+        let mut form = Form::new();
+        match (op, power) {
+            (Op::Softmax(_), 0) => {
+                form.extend(members().map(|element| (vec![Cell::Exponential { node, element }], 1)));
+                form.insert(vec![value(0)], -1);
+            }
+            (Op::Softmax(_), 1) => {
+                for result in self.layout.results.iter().filter(|result| result.node as usize == node) {
+                    let RowKind::Exponential { lanes } = result.kind else { continue };
+                    for lane in (0..lanes).filter(|lane| (result.element as usize + lane) % groups(op) == group) {
+                        form.insert(vec![Cell::Mark { lane, row: result.row as usize }], 1);
+                    }
+                }
+                form.insert(Vec::new(), -1);
+            }
+            (Op::Normalise(normalise), power) => {
+                for element in members() {
+                    let Some(x) = origin(self.graph, self.layout, input, element) else { continue };
+                    if power == 1 {
+                        *form.entry(vec![x, x]).or_default() += normalise.len as i64;
+                    } else if normalise.centred {
+                        *form.entry(vec![x]).or_default() += 1;
+                    }
+                }
+                if power == 1 {
+                    form.insert(vec![value(0)], -1);
+                    form.insert(vec![value(1); 2], -1);
+                    form.insert(Vec::new(), normalise.epsilon);
+                } else {
+                    form.insert(vec![value(1)], -1);
+                }
+            }
+            _ => return Err(format!("node {node} has no sums by s^{power}")),
+        }
+        Ok(form)
+    }
+
+    /// Every copy beside a result is what its row computes with.
+    fn copies(&self) -> Audit<()> {
+        for result in &self.layout.results {
+            let (node, row) = (result.node as usize, result.row as usize);
+            let inputs = &self.graph.nodes[node].inputs;
+            for (group, _, lanes) in factors(result.kind).into_iter().filter(|_| result.kind.activates()) {
+                for lane in 0..lanes {
+                    let element = result.element as usize + lane;
+                    let of = |sort: usize| {
+                        Some(Cell::Group { node, sort, group: element % groups(&self.graph.nodes[node].op) })
+                    };
+                    let expected = match (result.kind, &self.graph.nodes[node].op, group) {
+                        (RowKind::Multiply { .. }, Op::Softmax(_), 0) => Some(Cell::Exponential { node, element }),
+                        (RowKind::Multiply { .. }, Op::Softmax(_), _) => of(2),
+                        (RowKind::Multiply { .. }, ..) => origin(self.graph, self.layout, inputs[group], element),
+                        (_, _, 0) => origin(self.graph, self.layout, inputs[0], element),
+                        (RowKind::Exponential { .. }, ..) => of(1),
+                        (_, _, group) => of(group),
+                    };
+                    let cell = Cell::Factor { group, lane, row };
+                    if self.known.get(&cell) != Some(&expected) {
+                        return Err(format!("{cell:?} is {:?}, not {expected:?}", self.known.get(&cell)));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// An identity that constrains a node's accumulators.
     fn definitions(&self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
         let resolved = self.resolved(identity)?;
@@ -510,7 +739,7 @@ impl<'l> Auditor<'l> {
         self.all_outputs(node, &outputs)?;
         seen.outputs += outputs.len();
         match self.graph.nodes[node].op {
-            Op::Linear(_) => seen.products += 1,
+            Op::Linear(_) | Op::MatMul(_) => seen.products += 1,
             _ => seen.combinations += 1,
         }
         self.others(&resolved, &outputs.into_values().collect(), seen)
@@ -565,7 +794,10 @@ impl<'l> Auditor<'l> {
             Op::Linear(linear) => {
                 let element =
                     if matches!(result.kind, RowKind::MaximumOfWindow { .. }) { element } else { element + slot };
-                let (channel, i, j) = position(shape, element);
+                let (channel, i, j) = match linear.transposed {
+                    true => (element % shape.width, 0, element / shape.width),
+                    false => position(shape, element),
+                };
                 let [height, width] = linear.pool;
                 let (a, b) = match result.kind {
                     RowKind::MaximumOfWindow { .. } => (slot / width, slot % width),
@@ -583,6 +815,23 @@ impl<'l> Auditor<'l> {
                 form.retain(|_, c| *c != 0);
                 if !offset.is_empty() {
                     form.insert(vec![Cell::Learned { node: result.node as usize, output: 0, tap: element + slot }], 1);
+                }
+                form
+            }
+            Op::MatMul(product) => {
+                let (i, head, j) = (
+                    (element + slot) / (product.heads * product.columns),
+                    (element + slot) / product.columns % product.heads,
+                    (element + slot) % product.columns,
+                );
+                let mut form = Form::new();
+                for block in (0..product.blocks()).filter(|block| product.head(*block) == head) {
+                    let places = [block * product.rows + i, block * product.columns + j];
+                    let cells = node.inputs.iter().zip(places);
+                    let cells = cells.map(|(input, place)| origin(self.graph, self.layout, *input, place));
+                    let Some(mut cells) = cells.collect::<Option<Vec<Cell>>>() else { continue };
+                    cells.sort_unstable();
+                    *form.entry(cells).or_default() += product.rescale.multiplier;
                 }
                 form
             }
@@ -649,6 +898,24 @@ fn degree(identity: &Poly) -> usize {
     identity.keys().map(|(_, r)| *r).max().unwrap_or(0)
 }
 
+/// Groups of a node.
+fn groups(op: &Op) -> usize {
+    match op {
+        Op::Softmax(softmax) => softmax.groups,
+        Op::Normalise(normalise) => normalise.groups,
+        _ => 1,
+    }
+}
+
+/// Whether an identity is one of sums over groups.
+fn adds_up(identity: &Poly) -> bool {
+    let summed = |cells: &Vec<Cell>| {
+        cells.iter().any(|cell| matches!(cell, Cell::Mark { .. }))
+            || matches!(cells[..], [Cell::Factor { .. }, Cell::Factor { .. }])
+    };
+    identity.values().flat_map(BTreeMap::keys).any(summed)
+}
+
 /// Whether an identity constrains accumulators, and not digests alone.
 fn defines(identity: &Poly) -> bool {
     let defining = |cell: &Cell| matches!(cell, Cell::Result { .. } | Cell::Weight { .. });
@@ -658,7 +925,8 @@ fn defines(identity: &Poly) -> bool {
 /// Ties all copies to their tensors, of which definitions speak.
 fn tied<'l>(graph: &'l Graph, layout: &'l Layout, identities: &[Poly], seen: &mut Seen) -> Audit<Auditor<'l>> {
     let mut auditor = Auditor::new(graph, layout)?;
-    identities.iter().filter(|identity| !defines(identity)).try_for_each(|identity| auditor.tie(identity, seen))?;
+    let ties = identities.iter().filter(|identity| !defines(identity) && !adds_up(identity));
+    ties.into_iter().try_for_each(|identity| auditor.tie(identity, seen))?;
     Ok(auditor)
 }
 
@@ -668,8 +936,15 @@ fn audit(graph: &Graph, layout: &Layout) -> Audit<Seen> {
     let mut seen = Seen::default();
     let auditor = tied(graph, layout, &identities, &mut seen)?;
     identities.iter().filter(|identity| defines(identity)).try_for_each(|i| auditor.definitions(i, &mut seen))?;
+    identities.iter().filter(|identity| adds_up(identity)).try_for_each(|i| auditor.sums(i, &mut seen))?;
+    auditor.copies()?;
     auditor.all_claims()?;
-    let constrained = graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear(_) | Op::Combine { .. })).count();
+    let defined = |op: &Op| matches!(op, Op::Linear(_) | Op::Combine { .. } | Op::MatMul(_));
+    let grouped = graph.nodes.iter().filter(|node| matches!(node.op, Op::Softmax(_) | Op::Normalise(_))).count();
+    if seen.sums != grouped {
+        return Err(format!("{seen:?}, but {grouped} nodes have groups"));
+    }
+    let constrained = graph.nodes.iter().filter(|node| defined(&node.op)).count();
     if seen.products + seen.combinations != constrained {
         return Err(format!("{seen:?}, but {constrained} nodes have accumulators"));
     }

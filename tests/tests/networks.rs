@@ -6,8 +6,11 @@ use halo2curves::bn256::Fr;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::layout::{FixedRole, Gathered, LayoutOptions, RowKind, WeightMode, Widths, saturate};
+use zkml_gpu_circuits::layout::{
+    Architecture, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, WeightMode, Widths, saturate,
+};
 use zkml_gpu_circuits::trace::FirstPhase;
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
@@ -160,6 +163,30 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
         let single = column == 0 && has(s, &FixedRole::OperandSingle, row);
         return !has(s, &FixedRole::OperandPacked, row) && !single;
     }
+    let left = || {
+        let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_) | FixedRole::LeftSingle));
+        strides.into_iter().any(|role| has(s, role, row))
+    };
+    if a.folded_weights() == Some(column) {
+        // Beside a left operand the weight bank is not read, whatever is committed there.
+        return left();
+    }
+    if (a.left(0)..a.left(a.left_lanes)).contains(&column) {
+        let single = column == a.left(0) && has(s, &FixedRole::LeftSingle, row);
+        let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_)));
+        return !single && !strides.into_iter().any(|role| has(s, role, row));
+    }
+    if (a.factor(0, 0)..a.factor(a.factor_groups, 0)).contains(&column) {
+        let cell = column - a.factor(0, 0);
+        let (group, lane) = (cell / a.activation_lanes, cell % a.activation_lanes);
+        let lanes = match kind(s, row) {
+            Some(
+                RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } | RowKind::Normalise { lanes, .. },
+            ) => lanes,
+            _ => 1,
+        };
+        return lane >= lanes || kind(s, row).is_none_or(|kind| group >= kind.factor_groups());
+    }
     if (a.product(0)..a.product(a.product_columns)).contains(&column) {
         let size = match kind(s, row) {
             Some(RowKind::MaximumOfWindow { height, width, .. }) => height * width,
@@ -272,6 +299,26 @@ fn no_cell_of_pooling_over_a_whole_image_is_free() {
 }
 
 #[test]
+fn no_cell_of_a_product_of_activations_is_free() {
+    audit("products of activations");
+}
+
+#[test]
+fn no_cell_of_a_softmax_is_free() {
+    audit("softmax with a mask");
+}
+
+#[test]
+fn no_cell_of_a_normalisation_is_free() {
+    audit("normalisation");
+}
+
+#[test]
+fn no_cell_of_attention_is_free() {
+    audit("attention");
+}
+
+#[test]
 fn a_changed_cell_of_any_column_breaks_the_real_proof() {
     let committed = [
         "dense",
@@ -282,6 +329,9 @@ fn a_changed_cell_of_any_column_breaks_the_real_proof() {
         "activations by table, learned summands",
         "elements in any order",
         "index of a maximum",
+        "products of activations",
+        "softmax with a mask",
+        "normalisation",
     ];
     let committed = committed.map(|name| (name, LayoutOptions::default()));
     for (name, options) in committed.into_iter().chain([("dense", embedded()), ("convolution, pooled", embedded())]) {
@@ -540,15 +590,229 @@ fn an_idle_lane_is_no_source_for_a_gather_by_index() {
     }
 }
 
+/// The row of a group, and the rows and lanes of its members of another sort, with the element that each holds.
+fn group(s: &Session, node: usize, p: usize, groups: usize, members: impl Fn(RowKind) -> Option<usize>) -> Group {
+    let of_node = || s.layout.results.iter().filter(|r| r.node as usize == node);
+    let row = of_node().find(|r| r.kind.factor_groups() > 0 && !r.kind.activates() && r.element as usize % groups == p);
+    let lanes = of_node().filter_map(|r| Some((r, members(r.kind)?)));
+    let cells = lanes.flat_map(|(r, lanes)| (0..lanes).map(|lane| (r.row as usize, lane, r.element as usize + lane)));
+    Group {
+        row: row.expect("a row of the group").row as usize,
+        cells: cells.filter(|cell| cell.2 % groups == p).collect(),
+    }
+}
+
+struct Group {
+    row: usize,
+    cells: Vec<(usize, usize, usize)>,
+}
+
+/// Writes limbs from a range cell on.
+fn limbs(s: &Session, first: &mut FirstPhase, row: usize, range: Range<usize>, value: i64) {
+    let a = &s.layout.architecture;
+    for (i, cell) in range.enumerate() {
+        // A negative number has no limbs: the first one takes it all.
+        let limb =
+            if value < 0 { value * i64::from(i == 0) } else { value >> (a.shift as usize * i) & ((1 << a.shift) - 1) };
+        first.columns[a.range(cell)][row] = limb;
+    }
+}
+
+fn node_with(s: &Session, wanted: impl Fn(&Op) -> bool) -> usize {
+    s.graph.nodes.iter().position(|node| wanted(&node.op)).expect("such a node")
+}
+
+#[test]
+fn softmax_rejects_a_maximum_that_no_member_attains_and_one_below_a_member() {
+    let s = session("softmax with a mask");
+    let a = s.layout.architecture.clone();
+    let node = node_with(&s, |op| matches!(op, Op::Softmax(_)));
+    let Op::Softmax(softmax) = &s.graph.nodes[node].op else { unreachable!("found above") };
+    let lanes = |kind| if let RowKind::Exponential { lanes } = kind { Some(lanes) } else { None };
+    for delta in [1, -1] {
+        let group = group(&s, node, 0, softmax.groups, lanes);
+        rejects(&s, &format!("a maximum moved by {delta}, with all that follows"), |first| {
+            first.columns[a.factor(1, 0)][group.row] += delta;
+            let mut sum = 0;
+            for (row, lane, element) in group.cells.iter().copied() {
+                first.columns[a.factor(1, lane)][row] += delta;
+                if softmax.is_masked(element) {
+                    continue;
+                }
+                let distance = first.columns[a.rounded(lane)][row] + delta;
+                let e = softmax.exp.apply(distance);
+                let marked = i64::from(distance == 0 && first.columns[a.saturation(lane)][row] == 1);
+                for (column, value) in
+                    [a.rounded(lane), a.activated(lane), a.saturation(lane)].into_iter().zip([distance, e, marked])
+                {
+                    first.columns[column][row] = value;
+                }
+                sum += e;
+            }
+            first.columns[a.factor(0, 0)][group.row] = sum;
+        });
+    }
+    let group = group(&s, node, 1, softmax.groups, lanes);
+    rejects(&s, "two members marked", |first| {
+        group.cells.iter().for_each(|(row, lane, _)| first.columns[a.saturation(*lane)][*row] = 1);
+    });
+    rejects(&s, "a member that is masked without a mask", |first| {
+        let kept = group.cells.iter().find(|cell| !softmax.is_masked(cell.2)).expect("a kept member");
+        let values = [MASKED, 0, 0];
+        for (column, value) in [a.rounded(kept.1), a.activated(kept.1), a.saturation(kept.1)].into_iter().zip(values) {
+            first.columns[column][kept.0] = value;
+        }
+    });
+    let masked = (0..softmax.groups)
+        .flat_map(|p| self::group(&s, node, p, softmax.groups, lanes).cells)
+        .find(|cell| softmax.is_masked(cell.2))
+        .expect("a masked member");
+    rejects(&s, "a masked member that takes part", |first| {
+        let values = [0, softmax.exp.apply(0), 0];
+        let columns = [a.rounded(masked.1), a.activated(masked.1), a.saturation(masked.1)];
+        columns.into_iter().zip(values).for_each(|(column, value)| first.columns[column][masked.0] = value);
+    });
+}
+
+#[test]
+fn softmax_rejects_every_other_reciprocal() {
+    let s = session("softmax with a mask");
+    let a = s.layout.architecture.clone();
+    let node = node_with(&s, |op| matches!(op, Op::Softmax(_)));
+    let Op::Softmax(softmax) = &s.graph.nodes[node].op else { unreachable!("found above") };
+    let lanes = |kind| if let RowKind::Multiply { lanes, .. } = kind { Some(lanes) } else { None };
+    let group = group(&s, node, 0, softmax.groups, lanes);
+    let Some(RowKind::Share { limbs: [quotient, difference], .. }) = kind(&s, group.row) else {
+        panic!("a row of a group")
+    };
+    for delta in [1, -1] {
+        rejects(&s, &format!("a reciprocal moved by {delta}"), |first| {
+            let (sum, old) = (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row]);
+            let reciprocal = old + delta;
+            let remainder = (1i64 << softmax.bits) - reciprocal * sum;
+            first.columns[a.factor(2, 0)][group.row] = reciprocal;
+            limbs(&s, first, group.row, 0..quotient, reciprocal);
+            limbs(&s, first, group.row, quotient..quotient + difference, remainder);
+            let complement = sum - 1 - remainder;
+            limbs(&s, first, group.row, quotient + difference..quotient + 2 * difference, complement);
+            for (row, lane, _) in &group.cells {
+                first.columns[a.factor(1, *lane)][*row] = reciprocal;
+            }
+        });
+    }
+    rejects(&s, "a copy of another reciprocal", |first| {
+        let (row, lane, _) = group.cells[0];
+        first.columns[a.factor(1, lane)][row] += 1;
+    });
+}
+
+#[test]
+fn normalisation_rejects_every_other_root_and_sum() {
+    let s = session("normalisation");
+    let a = s.layout.architecture.clone();
+    let node = node_with(&s, |op| matches!(op, Op::Normalise(_)));
+    let Op::Normalise(normalise) = &s.graph.nodes[node].op else { unreachable!("found above") };
+    let lanes = |kind| if let RowKind::Normalise { lanes, .. } = kind { Some(lanes) } else { None };
+    let group = group(&s, node, 2, normalise.groups, lanes);
+    let Some(RowKind::Root { limbs: [quotient, difference], .. }) = kind(&s, group.row) else {
+        panic!("a row of a group")
+    };
+    for delta in [1, -1] {
+        rejects(&s, &format!("a root moved by {delta}"), |first| {
+            let (v, root) =
+                (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row] + delta);
+            first.columns[a.factor(2, 0)][group.row] = root;
+            limbs(&s, first, group.row, 0..quotient, root);
+            let dividend = 1i64 << (2 * normalise.bits);
+            limbs(&s, first, group.row, quotient..quotient + difference, dividend - root * root * v);
+            let above = (root + 1) * (root + 1) * v - 1 - dividend;
+            limbs(&s, first, group.row, quotient + difference..quotient + 2 * difference, above);
+            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.factor(2, *lane)][*row] = root);
+        });
+        rejects(&s, &format!("a variance moved by {delta}"), |first| {
+            first.columns[a.factor(0, 0)][group.row] += delta;
+        });
+        rejects(&s, &format!("a sum moved by {delta}, in the group and its members"), |first| {
+            first.columns[a.factor(1, 0)][group.row] += delta;
+            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.factor(1, *lane)][*row] += delta);
+        });
+    }
+    rejects(&s, "a member's copy", |first| {
+        let (row, lane, _) = group.cells[0];
+        first.columns[a.factor(0, lane)][row] += 1;
+    });
+}
+
+#[test]
+fn products_of_activations_reject_other_operands() {
+    let s = session("products of activations");
+    let a = s.layout.architecture.clone();
+    let left = s.layout.operands.iter().find(|cell| cell.left).expect("a left operand");
+    let (row, column) = (left.row as usize, a.left(left.lane as usize));
+    rejects(&s, "a left operand", |first| first.columns[column][row] += 1);
+    let product = |kind| matches!(kind, RowKind::Multiply { .. });
+    let row = s.layout.results.iter().find(|r| product(r.kind)).expect("a product").row as usize;
+    for group in 0..2 {
+        rejects(&s, "a factor", |first| first.columns[a.factor(group, 0)][row] += 1);
+    }
+    rejects(&s, "both factors exchanged", |first| {
+        // Their product stays.
+        let (x, y) = (a.factor(0, 0), a.factor(1, 0));
+        let differ = |row: &usize| first.columns[x][*row] != first.columns[y][*row];
+        let rows: Vec<usize> = s.layout.results.iter().filter(|r| product(r.kind)).map(|r| r.row as usize).collect();
+        let row = rows.into_iter().find(differ).expect("different factors");
+        let value = first.columns[x][row];
+        first.columns[x][row] = first.columns[y][row];
+        first.columns[y][row] = value;
+    });
+}
+
+#[test]
+fn an_architecture_without_cells_that_its_rows_read_is_refused() {
+    let change: [(&str, fn(&mut Architecture)); 9] = [
+        ("left lanes", |a| a.left_lanes = 0),
+        ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
+        ("copies", |a| a.factor_groups -= 1),
+        ("more copies than any row has", |a| a.factor_groups = 4),
+        ("limbs of remainders", |a| a.remainder_limbs -= 1),
+        ("remainders beyond 64 bits", |a| (a.shift, a.remainder_limbs) = (20, 3)),
+        ("range cells", |a| a.range_columns -= 1),
+        ("activation lanes", |a| a.activation_lanes -= 1),
+        ("roots", |a| a.roots = false),
+    ];
+    let mut refused = BTreeMap::new();
+    for graph in [networks::multiplied(), networks::shares(), networks::normalised()] {
+        let architecture = Session::new(graph, &LayoutOptions::default(), 11).layout.architecture;
+        assert_eq!(architecture.check(), Ok(()));
+        for (what, change) in change {
+            let mut changed = architecture.clone();
+            change(&mut changed);
+            *refused.entry(what).or_insert(0) += usize::from(changed.check().is_err());
+        }
+    }
+    // Each is refused where the network reads such cells.
+    let networks = |what: &str| match what {
+        "left lanes" | "roots" => 1,
+        _ => 3,
+    };
+    refused.iter().for_each(|(what, count)| assert_eq!(*count, networks(what), "{what}"));
+    let layout = Session::new(networks::shares(), &LayoutOptions::default(), 11).layout;
+    let mut roles = layout.architecture.clone();
+    roles.fixed.push(FixedRole::Masked(roles.activation_lanes));
+    assert!(roles.check().is_err(), "a mask of a lane that no row has");
+}
+
 #[test]
 fn operands_are_the_tensors_they_copy() {
     for (name, s) in sessions() {
         let Some(cell) = s.layout.operands.first().copied() else { continue };
         let (lane, row) = (cell.lane as usize, cell.row as usize);
+        assert!(!cell.left, "{name}: a right operand comes first");
         rejects(&s, &format!("{name}: an operand changed"), |first| first.columns[lane][row] += 1);
         // Padding cells of an image operand have no element to copy: they must be 0.
         let taken = |lane: usize, row: usize| {
-            s.layout.operands.iter().any(|cell| (cell.lane as usize, cell.row as usize) == (lane, row))
+            let right = s.layout.operands.iter().filter(|cell| !cell.left);
+            right.into_iter().any(|cell| (cell.lane as usize, cell.row as usize) == (lane, row))
         };
         let rows = (0..s.layout.usable_rows()).filter(|row| has(&s, &FixedRole::OperandPacked, *row));
         let padding = rows

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Prove(ProveOptions),
     /// Tell what a proof will cost, in all and by layer, without proving
     Plan(PlanOptions),
+    /// Compare the integers that would be proved with the float model on many samples
+    Evaluate(EvaluateOptions),
     /// Verify a proof
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
@@ -142,6 +144,34 @@ impl From<Weights> for WeightMode {
 pub(crate) struct PlanOptions {
     #[command(flatten)]
     pub(crate) source: ModelOptions,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateOptions {
+    /// The model, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of the model
+    #[arg(value_name = "DATA.json")]
+    pub(crate) data: PathBuf,
+    /// Samples for calibration, in the data's format; without it, the data itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Bits of activations to begin with
+    #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) bits: u32,
+    /// Most bits of activations
+    #[arg(long, value_name = "BITS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) max_bits: u32,
+    /// Error on the calibration's samples, as a part of the output's range, above which activations get more bits
+    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    pub(crate) max_error: f32,
+    /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
+    pub(crate) dimensions: Vec<(String, usize)>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

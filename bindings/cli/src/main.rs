@@ -16,6 +16,7 @@ mod args;
 mod bench;
 mod compile;
 mod devices;
+mod evaluate;
 mod plan;
 mod progress;
 mod prove;
@@ -81,6 +82,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Prove(options) => prove::prove(options),
         Command::Plan(options) => plan::plan(options),
+        Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
         #[cfg(feature = "cuda")]

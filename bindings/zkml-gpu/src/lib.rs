@@ -61,7 +61,7 @@ pub use prover::{ModelProver, Proved};
 
 pub use zkml_gpu_circuits::import::ImportOptions;
 pub use zkml_gpu_circuits::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
-pub use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Sample};
+pub use zkml_gpu_circuits::quant::{Evaluation, QuantOptions, QuantReport, Sample, TensorError};
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 

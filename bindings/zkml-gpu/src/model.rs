@@ -4,7 +4,7 @@ use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
-use zkml_gpu_circuits::quant::{QuantOptions, QuantReport, Quantised, Sample, outline, quantise};
+use zkml_gpu_circuits::quant::{Evaluation, QuantOptions, QuantReport, Quantised, Sample, evaluate, outline, quantise};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
 
@@ -91,6 +91,21 @@ impl Model {
     fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
         let outline = outline(self.float.graph(), &options.quantisation).map(lower);
         Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
+    }
+
+    /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`. No circuit is
+    /// made.
+    ///
+    /// # Errors
+    /// [`Error::Quantise`] for unusable samples or weights.
+    pub fn evaluate(
+        &self,
+        calibration: &[Sample],
+        samples: &[Sample],
+        options: &QuantOptions,
+    ) -> Result<Evaluation, Error> {
+        let quantised = quantise(self.float.graph(), calibration, options)?;
+        Ok(evaluate(self.float.graph(), &quantised, samples)?)
     }
 
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.

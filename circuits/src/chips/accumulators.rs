@@ -2,11 +2,13 @@
 //!
 //! | accumulator | input | degree |
 //! |---|---|---|
-//! | Weights | folded weights: their column, or the fold of the embedded ones | 2 |
+//! | Weights | folded weights: their column, or the fold of the embedded ones; or left operand lanes | 2 |
 //! | Operand, OperandDigest | operand lanes or instance lanes, under the selectors that say which are read | 2 |
 //! | Result | accumulators of the row's values, under the row's kind | 3 |
 //! | ResultTotal | Result, where taken | 2 |
 //! | ResultDigest | activation lanes, under the row's kind | 2 |
+//! | LeftDigest | left operand lanes | 2 |
+//! | Factors | copies beside results, under the row's kind | 2 |
 //! | Garbage | free coefficients, under their masks | 2 |
 //! | GarbageTotal | Garbage, where taken | 2 |
 
@@ -15,13 +17,13 @@ use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{NetworkConfig, Row, columns, total};
-use crate::layout::{Accumulator, FixedRole, RowKind};
+use crate::layout::{Accumulator, FixedRole, Ring, RowKind};
 
 /// Creates the gates, and tells how the accumulators follow from them.
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
     let a = &config.architecture;
     let mut derived = Vec::new();
-    for &accumulator in a.accumulators() {
+    for accumulator in a.accumulators() {
         meta.create_gate(name(accumulator), |cells| {
             let mut row = Row::new(cells, config);
             let input = match accumulator {
@@ -30,6 +32,8 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
                 Accumulator::Result => result(&mut row),
                 Accumulator::ResultTotal => taken(&mut row, &FixedRole::Take, Accumulator::Result),
                 Accumulator::ResultDigest => digest(&mut row),
+                Accumulator::LeftDigest => left(&mut row),
+                Accumulator::Factors => factors(&mut row),
                 Accumulator::Garbage => garbage(&mut row),
                 Accumulator::GarbageTotal => taken(&mut row, &FixedRole::GarbageTake, Accumulator::Garbage),
             };
@@ -51,6 +55,8 @@ const fn name(accumulator: Accumulator) -> &'static str {
         Accumulator::Result => "result",
         Accumulator::ResultTotal => "result total",
         Accumulator::ResultDigest => "result digest",
+        Accumulator::LeftDigest => "left digest",
+        Accumulator::Factors => "factors",
         Accumulator::Garbage => "garbage",
         Accumulator::GarbageTotal => "garbage total",
     }
@@ -71,15 +77,55 @@ fn step(row: &mut Row<'_, '_>, accumulator: Accumulator) -> Expression<Fr> {
     }))
 }
 
-/// `Σ_c s^c·W_c`.
+/// `Σ_c s^c·W_c`; or the left operand lanes of the row, which then has no weights.
 fn weights(row: &mut Row<'_, '_>) -> Expression<Fr> {
     let a = row.architecture();
-    match a.folded_weights() {
-        // The link proof fixes the folded weights on every row outside the blinding rows.
-        Some(folded) => row.advice(folded) * row.usable(),
+    let weights = match a.folded_weights() {
+        // The link proof fixes the folded weights on every row outside the blinding rows. A committed bank may hold anything
+        // on the rows of a left operand: it is not read there.
+        Some(folded) => row.advice(folded) * selectors(row).into_iter().fold(row.usable(), |rows, left| rows - left),
         // Fixed cells: 0 where the bank has no value, the blinding rows among them.
         None => fold(row, 0, a.embedded_columns()),
+    };
+    if a.left_lanes > 0 { weights + spread_left(row) } else { weights }
+}
+
+/// Fixed columns that say that left lanes are read.
+fn selectors(row: &mut Row<'_, '_>) -> Vec<Expression<Fr>> {
+    let roles = row.architecture().fixed.iter().enumerate();
+    let left = |role: &FixedRole| matches!(role, FixedRole::LeftPacked(_) | FixedRole::LeftSingle);
+    let columns: Vec<usize> = roles.filter(|(_, role)| left(role)).map(|(index, _)| index).collect();
+    columns.into_iter().map(|index| row.fixed_at(index)).collect()
+}
+
+/// Left operand lanes by powers of `s`.
+fn spread_left(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    left_lanes(row, |row, stride| {
+        let spaced = Ring { r: ring.pow(&ring.s, stride), ..ring.clone() };
+        columns::horner(&spaced, a.left_lanes, |lane| row.advice(a.left(lane)))
+    })
+}
+
+/// Left operand lanes by powers of `r`.
+fn left(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    left_lanes(row, |row, _| columns::horner(&ring, a.left_lanes, |lane| row.advice(a.left(lane))))
+}
+
+/// What full rows of left lanes hold, given their spacing, or the first lane alone.
+fn left_lanes(row: &mut Row<'_, '_>, packed: impl Fn(&mut Row<'_, '_>, usize) -> Expression<Fr>) -> Expression<Fr> {
+    let a = row.architecture();
+    let mut terms = Vec::new();
+    for (index, role) in a.fixed.iter().enumerate() {
+        let value = match role {
+            FixedRole::LeftPacked(stride) => packed(row, *stride),
+            FixedRole::LeftSingle => row.advice(a.left(0)),
+            _ => continue,
+        };
+        terms.push(row.fixed_at(index) * value);
     }
+    total(terms)
 }
 
 /// `Σ_{c < count} s^c·W_{first + c}`, by halves: an expression is evaluated recursively, and its depth must not grow with
@@ -129,6 +175,20 @@ fn result(row: &mut Row<'_, '_>) -> Expression<Fr> {
         let raw = || raw.unwrap_or(super::constant(0));
         if let Some(input) = columns::result_input(a, kind, &ring, &mut |i| row.advice(i), raw) {
             terms.push(selector * input);
+        }
+    }
+    let epsilon = row.role(&FixedRole::Epsilon);
+    terms.extend(epsilon.map(|epsilon| super::constant(0) - epsilon * ring.s.clone()));
+    total(terms)
+}
+
+/// Copies beside results.
+fn factors(row: &mut Row<'_, '_>) -> Expression<Fr> {
+    let (a, ring) = (row.architecture(), row.ring());
+    let mut terms = Vec::new();
+    for (index, kind) in kinds(row) {
+        if let Some(input) = columns::factor_input(a, kind, &ring, &mut |i| row.advice(i)) {
+            terms.push(row.fixed_at(index) * input);
         }
     }
     total(terms)

@@ -34,15 +34,33 @@ fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advice: &mut imp
         .unwrap_or_else(|| T::integer(0))
 }
 
-/// The accumulator of activation lane `lane`: `(q + c·u)·2^S + rem - 2^(S-1)`, with `rem` in range cell `first` and the
-/// limbs of `u` behind it. `0 <= rem < 2^S` exactly, so `q + c·u` is the unique rounded quotient.
-pub(crate) fn requantised<T: Cell>(a: &Architecture, lane: usize, advice: &mut impl FnMut(usize) -> T) -> T {
+/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, with the `n = remainder` limbs of `rem`
+/// from range cell `first` on and the limbs of `u` behind those of the longest remainder. `0 <= rem < 2^(S·n)` exactly, so
+/// `q + c·u` is the unique rounded quotient.
+pub(crate) fn requantised<T: Cell>(
+    a: &Architecture,
+    lane: usize,
+    remainder: usize,
+    advice: &mut impl FnMut(usize) -> T,
+) -> T {
     let first = lane * a.requantise_columns();
     let mut rounded = advice(a.rounded(lane));
     if a.excess_limbs > 0 {
-        rounded = rounded + advice(a.saturation(lane)) * limbs(a, first + 1, a.excess_limbs, advice);
+        let excess = limbs(a, first + a.remainder_limbs, a.excess_limbs, advice);
+        rounded = rounded + advice(a.saturation(lane)) * excess;
     }
-    rounded * T::integer(1 << a.shift) + advice(a.range(first)) - T::integer(1 << (a.shift - 1))
+    let shift = a.shift as usize * remainder;
+    rounded * T::integer(1 << shift) + limbs(a, first, remainder, advice) - T::integer(1 << (shift - 1))
+}
+
+/// Limbs of the quotient and of the two differences that pin it, on a row with the quotient of a power of two.
+pub(crate) fn quotient<T: Cell>(
+    a: &Architecture,
+    [quotient, difference]: [usize; 2],
+    advice: &mut impl FnMut(usize) -> T,
+) -> [T; 3] {
+    [(0, quotient), (quotient, difference), (quotient + difference, difference)]
+        .map(|(first, count)| limbs(a, first, count, advice))
 }
 
 /// By how much member `slot` of a row's window is below the maximum: a sum of limbs, which stand behind the requantised
@@ -67,12 +85,14 @@ pub(crate) fn result_input<T: Cell>(
     raw: impl FnOnce() -> T,
 ) -> Option<T> {
     match kind {
-        RowKind::Requantise { lanes, spacing } => {
+        RowKind::Requantise { lanes, spacing, .. } => {
             let x = ring.power(spacing);
-            (0..lanes).map(|lane| requantised(a, lane, advice)).reduce(|sum, value| sum * x.clone() + value)
+            (0..lanes)
+                .map(|lane| requantised(a, lane, kind.remainder_limbs(), advice))
+                .reduce(|sum, value| sum * x.clone() + value)
         }
         RowKind::MaximumOfWindow { height, width, vertical, horizontal } => {
-            let maximum = requantised(a, 0, advice);
+            let maximum = requantised(a, 0, kind.remainder_limbs(), advice);
             let (y, x) = (ring.pow(&ring.r, vertical), ring.pow(&ring.r, horizontal));
             (0..height)
                 .filter_map(|i| {
@@ -82,6 +102,47 @@ pub(crate) fn result_input<T: Cell>(
                 .reduce(|sum, row| sum * y.clone() + row)
         }
         RowKind::Raw => Some(raw()),
+        // Sums over groups: s^0 and s^1 tell two of them apart.
+        RowKind::Exponential { lanes } => {
+            let exponentials = horner(ring, lanes, |lane| advice(a.activated(lane)));
+            Some(exponentials + ring.s.clone() * horner(ring, lanes, |lane| advice(a.saturation(lane))))
+        }
+        // One member attains the maximum.
+        RowKind::Share { .. } => Some(advice(a.factor(0, 0)) + ring.s.clone()),
+        RowKind::Normalise { lanes, len, centred, .. } => {
+            let squares = horner(ring, lanes, |lane| {
+                let x = advice(a.factor(0, lane));
+                x.clone() * x
+            });
+            let squares = ring.s.clone() * T::integer(len as i64) * squares;
+            Some(if centred { squares + horner(ring, lanes, |lane| advice(a.factor(0, lane))) } else { squares })
+        }
+        // V + S² = n·Q + epsilon, the last of which is taken off by the gate.
+        RowKind::Root { .. } => {
+            let [v, sum] = [0, 1].map(|group| advice(a.factor(group, 0)));
+            Some(sum.clone() + ring.s.clone() * (v + sum.clone() * sum))
+        }
+        _ => None,
+    }
+}
+
+/// What a row of this kind adds to the digest of copies: each sort has its own power of `s`. Quotients of a group carry those of
+/// the copies that are made of them.
+pub(crate) fn factor_input<T: Cell>(
+    a: &Architecture,
+    kind: RowKind,
+    ring: &Ring<T>,
+    advice: &mut impl FnMut(usize) -> T,
+) -> Option<T> {
+    let mut sort = |group: usize, lanes: usize| horner(ring, lanes, |lane| advice(a.factor(group, lane)));
+    let s = |power: usize| ring.pow(&ring.s, power);
+    match kind {
+        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => {
+            Some(sort(0, lanes) + s(1) * sort(1, lanes))
+        }
+        RowKind::Normalise { lanes, .. } => Some(sort(0, lanes) + s(1) * sort(1, lanes) + s(2) * sort(2, lanes)),
+        RowKind::Share { .. } => Some(s(1) * sort(1, 1) + s(3) * sort(2, 1)),
+        RowKind::Root { .. } => Some(s(1) * sort(1, 1) + s(2) * sort(2, 1)),
         _ => None,
     }
 }
@@ -89,9 +150,12 @@ pub(crate) fn result_input<T: Cell>(
 /// Results of a row of this kind that enter the output's digest, as a number of activation lanes.
 pub(crate) const fn digest_lanes(kind: RowKind) -> usize {
     match kind {
-        RowKind::Requantise { lanes, .. } => lanes,
-        RowKind::Copies { lanes } => lanes,
-        RowKind::Raw | RowKind::Candidate { .. } => 0,
+        RowKind::Requantise { lanes, .. }
+        | RowKind::Copies { lanes }
+        | RowKind::Multiply { lanes, .. }
+        | RowKind::Exponential { lanes }
+        | RowKind::Normalise { lanes, .. } => lanes,
+        RowKind::Raw | RowKind::Candidate { .. } | RowKind::Share { .. } | RowKind::Root { .. } => 0,
         _ => 1,
     }
 }

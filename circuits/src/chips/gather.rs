@@ -60,7 +60,7 @@ fn gates(row: &mut Row<'_, '_>, selector: &Expression<Fr>, kind: RowKind) -> Vec
         RowKind::GatheredSum => {
             let factor = row.role(&FixedRole::SumFactor).unwrap_or(constant(0));
             let sum = total((0..a.gather_columns).map(|k| row.advice(a.copy(k))));
-            let accumulator = columns::requantised(a, 0, &mut |i| row.advice(i));
+            let accumulator = columns::requantised(a, 0, kind.remainder_limbs(), &mut |i| row.advice(i));
             // The factor is 0 outside the kind's rows.
             vec![factor * sum - selector.clone() * accumulator]
         }

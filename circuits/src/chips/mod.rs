@@ -5,6 +5,7 @@
 //! there, so no gate with a nonzero coefficient reads a blinding row.
 
 mod accumulators;
+mod attention;
 pub(crate) mod columns;
 mod gather;
 mod lookup;
@@ -92,6 +93,7 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architect
     let challenges = Challenges { s, r, t, alpha, theta };
     let mut config = NetworkConfig { architecture, advice, fixed, weights, instance, challenges, derived: Vec::new() };
     let accumulators = accumulators::configure(meta, &config);
+    attention::configure(meta, &config);
     pool::configure(meta, &config);
     gather::configure(meta, &config);
     let helpers = lookup::configure(meta, &config);
@@ -166,9 +168,21 @@ pub(crate) fn constant(v: i64) -> Expression<Fr> {
     Expression::Constant(scalar::from_i64(v))
 }
 
-/// Sum of expressions; 0 for none.
+/// Sum of expressions; 0 for none. By halves: an expression is evaluated recursively, and its depth must not grow with their number.
 pub(crate) fn total(terms: impl IntoIterator<Item = Expression<Fr>>) -> Expression<Fr> {
-    terms.into_iter().reduce(|a, b| a + b).unwrap_or(constant(0))
+    let mut terms: Vec<Expression<Fr>> = terms.into_iter().collect();
+    while terms.len() > 1 {
+        let mut rest = terms.into_iter();
+        terms = std::iter::from_fn(|| {
+            let first = rest.next()?;
+            Some(match rest.next() {
+                Some(second) => first + second,
+                None => first,
+            })
+        })
+        .collect();
+    }
+    terms.pop().unwrap_or(constant(0))
 }
 
 /// Product of expressions; 1 for none.

@@ -6,7 +6,7 @@ use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{NetworkConfig, Row, constant, total};
-use crate::layout::{Accumulator, FixedRole, Source};
+use crate::layout::{Accumulator, FixedRole, Ring, Source};
 
 /// Creates the gate, and tells how the sum follows from it.
 pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
@@ -29,8 +29,8 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
     derived
 }
 
-/// `Σ_l t^(l+1) · Σ terms`, by Horner's rule over the identities: each identity's terms are a polynomial in `s` and `r`
-/// with fixed coefficients that are 0 on unusable rows.
+/// `Σ_l t^(l+1) · Σ terms`: each identity's terms are a polynomial in `s` and `r` with fixed coefficients that are 0 on
+/// unusable rows.
 fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
     let t = row.challenges().t;
@@ -38,8 +38,7 @@ fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
         FixedRole::Term { identity, .. } => Some(identity + 1),
         _ => None,
     });
-    (0..count.max().unwrap_or(0))
-        .rev()
+    let identities: Vec<Expression<Fr>> = (0..count.max().unwrap_or(0))
         .map(|l| {
             total(a.fixed.iter().enumerate().filter_map(|(index, role)| match role {
                 FixedRole::Term { identity, source, factor } if *identity == l => {
@@ -52,6 +51,18 @@ fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
                 _ => None,
             }))
         })
-        .reduce(|sum, identity| sum * t.clone() + identity)
-        .map_or(constant(0), |sum| sum * t.clone())
+        .collect();
+    weighted(&identities, &ring, &t) * t
+}
+
+/// `Σ_l t^l · I_l` by halves, so that the depth of the expression does not grow with the number of identities.
+fn weighted(identities: &[Expression<Fr>], ring: &Ring<Expression<Fr>>, t: &Expression<Fr>) -> Expression<Fr> {
+    match identities {
+        [] => constant(0),
+        [identity] => identity.clone(),
+        _ => {
+            let (low, high) = identities.split_at(identities.len() / 2);
+            weighted(low, ring, t) + ring.pow(t, low.len()) * weighted(high, ring, t)
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! window they are exact: each operand takes the end of its range that the sign of its weight asks for. Zero padding
 //! is included, as an operand that may also be zero.
 
-use super::{Format, Graph, Linear, Node, Op};
+use super::{Format, Graph, Linear, MatMul, Node, Op};
 
 /// Least and greatest value that an accumulator can take.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,6 +19,11 @@ impl Bounds {
     /// The smallest interval that holds both.
     pub fn union(self, other: Self) -> Self {
         Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+
+    /// All numbers up to a magnitude.
+    const fn within(magnitude: i64) -> Self {
+        Self { min: -magnitude, max: magnitude }
     }
 
     /// Largest magnitude.
@@ -40,7 +45,7 @@ impl Graph {
         self.nodes.iter().map(|node| self.node_bounds(node)).collect()
     }
 
-    fn node_bounds(&self, node: &Node) -> Bounds {
+    pub(super) fn node_bounds(&self, node: &Node) -> Bounds {
         let format = |i: usize| self.tensors[node.inputs[i]].format;
         let mut bounds = Bounds::default();
         match &node.op {
@@ -59,6 +64,16 @@ impl Graph {
                     bounds = bounds.union(of_count);
                 }
             }
+            Op::MatMul(MatMul { inner, rescale, .. }) => {
+                let most = format(0).magnitude().saturating_mul(format(1).magnitude());
+                return Bounds::within(most.saturating_mul(rescale.multiplier).saturating_mul(*inner as i64));
+            }
+            Op::Multiply(rescale) => {
+                let most = format(0).magnitude().saturating_mul(format(1).magnitude());
+                return Bounds::within(most.saturating_mul(rescale.multiplier));
+            }
+            Op::Softmax(softmax) => return Bounds { min: 0, max: softmax.magnitude() },
+            Op::Normalise(normalise) => return Bounds::within(normalise.magnitude()),
             Op::MaxPool(_) | Op::Reshape | Op::Rearrange { .. } | Op::ArgMax { .. } => {}
         }
         bounds

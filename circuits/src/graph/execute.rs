@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::window::{Convolution, convolve, pool};
-use super::{Format, Graph, Linear, Node, Op, Origin, Shape, ValidateError, Window};
+use super::{Format, Graph, Linear, Node, Op, Origin, Shape, ValidateError, Window, transpose};
 
 /// Every value of one inference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,8 +14,8 @@ pub struct Execution {
     /// The elements of each tensor, in stored (row-major `channels × height × width`) order.
     pub values: Vec<Vec<i64>>,
     /// Accumulators of each node before requantisation. Of a [`Op::Linear`]: bias included, one for every window
-    /// before pooling, `[out channel][height][width]`; of [`Op::Combine`] and [`Op::AveragePool`]: one an output;
-    /// of other nodes: none.
+    /// before pooling, `[out channel][height][width]`; of other nodes that requantise: one an output, with the
+    /// multiplier; of other nodes: none.
     pub accumulators: Vec<Vec<i64>>,
 }
 
@@ -133,11 +133,16 @@ impl Graph {
         let narrow = |acc: &[i64]| -> Vec<i64> {
             // Whatever is requantised has one.
             let Some(activation) = self.activation(node) else { return Vec::new() };
-            acc.iter().map(|&a| activation.apply(requantise(a, self.shift))).collect()
+            acc.iter().map(|&a| activation.apply(requantise(a, self.shift * node.op.limbs()))).collect()
+        };
+        let requantised = |acc: Vec<i64>| {
+            let output = narrow(&acc);
+            (acc, output)
         };
         Ok(match &node.op {
             Op::Linear(linear) => {
                 let acc = accumulate(linear, x, x_shape);
+                let acc = if linear.transposed { transpose(&acc, linear.out_channels) } else { acc };
                 let output = if linear.raw {
                     check_raw(node, y.format, &acc)?;
                     acc.clone()
@@ -157,6 +162,13 @@ impl Graph {
                 let output = narrow(&acc);
                 (acc, output)
             }
+            Op::MatMul(product) => requantised(product.accumulate(x, &values[node.inputs[1]])),
+            Op::Multiply(rescale) => {
+                let products = x.iter().zip(&values[node.inputs[1]]);
+                requantised(products.map(|(a, b)| rescale.multiplier * a * b).collect())
+            }
+            Op::Softmax(softmax) => requantised(softmax.accumulate(x)),
+            Op::Normalise(normalise) => requantised(normalise.accumulate(x)),
             Op::MaxPool(window) => (Vec::new(), max_pool(x, x_shape, window)),
             Op::AveragePool { window, multipliers } => {
                 let acc = average_pool(x, x_shape, window, multipliers);

@@ -10,22 +10,28 @@
 //! q = floor((acc + 2^(S-1)) / 2^S)        y = clamp(q, min, max)
 //! ```
 //!
-//! so a weight has `S + f_y - f_x` fractional bits, and a circuit needs one remainder table only. The clamp to the
+//! so a weight has `S + f_y - f_x` fractional bits, and a circuit needs one remainder table only. Products of activations have
+//! no weight to absorb a scale: they are multiplied by an integer and shifted by a multiple of `S` ([`Rescale`]), with a
+//! remainder of as many limbs. The clamp to the
 //! output's range is the activation function: a ReLU is a range that starts at zero. Other functions are tables
 //! ([`Activation`]): `y = f(q)`, with `q` clamped to the table's domain.
 //!
 //! [`Graph::run`] is the integer reference: the circuit's witness is bit for bit what it computes.
 
+mod attention;
 mod bounds;
 mod execute;
 mod real;
 mod validate;
 pub(crate) mod window;
 
+pub use attention::{MatMul, Normalise, Rescale, Softmax};
+pub(crate) use attention::{NormaliseValues, SoftmaxValues};
 pub use bounds::Bounds;
 pub use execute::{ExecuteError, Execution, requantise};
 pub(crate) use real::transpose;
-pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_SHIFT, ValidateError, WEIGHT_BITS};
+pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_REMAINDER_LIMBS, MAX_SHIFT, ValidateError, WEIGHT_BITS};
+pub(crate) use validate::{MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS};
 
 /// Index of a tensor in [`Graph::tensors`].
 pub type TensorId = usize;
@@ -88,6 +94,11 @@ impl Format {
         }
         // A cast from float saturates at the type's bounds, so the clamp decides.
         (scaled as i64).clamp(self.min, self.max)
+    }
+
+    /// Largest magnitude of an integer.
+    pub fn magnitude(&self) -> i64 {
+        self.max.max(self.min.saturating_neg())
     }
 
     /// The real number that `v` stands for.
@@ -207,6 +218,8 @@ pub struct Linear {
     /// Whether the output is the accumulator itself, without requantisation; only for outputs of the graph that
     /// no other node reads, without pooling.
     pub raw: bool,
+    /// Whether the result of a matrix product is stored row by row, one channel a row: the transpose of the usual order.
+    pub transposed: bool,
 }
 
 impl Linear {
@@ -221,6 +234,7 @@ impl Linear {
             bias,
             pool: [1, 1],
             raw: false,
+            transposed: false,
         }
     }
 
@@ -294,6 +308,14 @@ pub enum Op {
         /// Origin of each element of the output, in stored order.
         origins: Vec<Origin>,
     },
+    /// Product of two activations, left and right.
+    MatMul(MatMul),
+    /// `acc = multiplier · a · b` elementwise over two inputs of equal shape, requantised.
+    Multiply(Rescale),
+    /// Softmax over the outermost axis.
+    Softmax(Softmax),
+    /// Normalisation over the outermost axis.
+    Normalise(Normalise),
     /// Index of the greatest of `count` elements `start + k·stride`, for each start.
     ArgMax {
         /// Element of the first candidate of each output.
@@ -313,8 +335,24 @@ impl Op {
         match self {
             Self::Linear(linear) => !linear.raw,
             Self::Combine { .. } | Self::AveragePool { .. } => true,
-            _ => false,
+            _ => self.rescale().is_some(),
         }
+    }
+
+    /// What follows the accumulators of an operation whose weights do not take it in.
+    pub fn rescale(&self) -> Option<Rescale> {
+        match self {
+            Self::MatMul(MatMul { rescale, .. })
+            | Self::Multiply(rescale)
+            | Self::Softmax(Softmax { rescale, .. })
+            | Self::Normalise(Normalise { rescale, .. }) => Some(*rescale),
+            _ => None,
+        }
+    }
+
+    /// Shift of the accumulators in units of the graph's.
+    pub fn limbs(&self) -> u32 {
+        self.rescale().map_or(1, |rescale| rescale.limbs)
     }
 }
 
@@ -384,6 +422,7 @@ impl Graph {
                     let [h, w] = linear.output(self.tensors[node.inputs[0]].shape)?;
                     Some(linear.weights.len() * h * w)
                 }
+                Op::MatMul(product) => Some(product.blocks() * product.rows * product.columns),
                 _ => None,
             })
             .sum()

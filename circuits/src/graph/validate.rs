@@ -4,7 +4,9 @@
 //! within `±2^40`, and a product of multipliers, activations and their number within `±2^61`.
 
 use super::window::covered;
-use super::{Activation, Format, Graph, Linear, Node, Op, Origin, Shape, TensorId, Window};
+use super::{
+    Activation, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, TensorId, Window,
+};
 
 /// Largest magnitude of an activation: 16 bits unsigned.
 pub const ACTIVATION_LIMIT: i64 = (1 << 16) - 1;
@@ -14,6 +16,12 @@ pub const WEIGHT_BITS: u32 = 16;
 pub const BIAS_LIMIT: i64 = 1 << 40;
 /// Largest shift.
 pub const MAX_SHIFT: u32 = 20;
+/// Most limbs of a remainder: as many bits as a dividend has, where a limb has one.
+pub const MAX_REMAINDER_LIMBS: u32 = 40;
+/// Most bits of a remainder: its power of two is a factor of 64 bits.
+pub(crate) const MAX_REMAINDER_BITS: u32 = 59;
+/// Most bits of a dividend: twice as many fit 128 bits, and an accumulator 64.
+pub(crate) const MAX_DIVIDEND_BITS: u32 = 40;
 const ACCUMULATOR_LIMIT: i128 = 1 << 61;
 /// Largest kernel, stride, dilation and padding of a window.
 const WINDOW_LIMIT: usize = 1 << 16;
@@ -149,6 +157,7 @@ impl Graph {
     fn check_node(&self, node: &Node) -> Check {
         let operands = match &node.op {
             Op::Combine { multipliers, .. } => multipliers.len().max(1),
+            Op::MatMul(_) | Op::Multiply(_) => 2,
             Op::Rearrange { .. } => node.inputs.len().max(1),
             _ => 1,
         };
@@ -190,6 +199,22 @@ impl Graph {
                 expect(node, "number of elements", y.shape.len(), x.shape.len())
             }
             Op::Rearrange { origins } => self.check_rearrangement(node, origins),
+            Op::MatMul(product) => self.check_product(node, product),
+            Op::Multiply(rescale) => {
+                expect(node, "operand shape", self.tensors[node.inputs[1]].shape, x.shape)?;
+                expect(node, "output shape", y.shape, x.shape)?;
+                self.check_rescale(node, rescale)
+            }
+            Op::Softmax(softmax) => {
+                expect(node, "output shape", y.shape, x.shape)?;
+                check_softmax(node, softmax, x)?;
+                self.check_rescale(node, &softmax.rescale)
+            }
+            Op::Normalise(normalise) => {
+                expect(node, "output shape", y.shape, x.shape)?;
+                check_normalise(node, normalise, x)?;
+                self.check_rescale(node, &normalise.rescale)
+            }
             Op::ArgMax { starts, stride, count, .. } => {
                 expect(node, "number of maxima", starts.len(), y.shape.len())?;
                 expect(node, "output range", (y.format.min, y.format.max), (0, *count as i64 - 1))?;
@@ -199,6 +224,32 @@ impl Graph {
                 expect(node, "two candidates or more", *count > 1 && *stride > 0, true)
             }
         }
+    }
+
+    fn check_product(&self, node: &Node, product: &MatMul) -> Check {
+        let MatMul { heads, inner, rows, columns, .. } = *product;
+        let small = [heads, inner, rows, columns].iter().all(|n| (1..=1 << 20).contains(n));
+        expect(node, "extents of a product that are positive and small", small, true)?;
+        let shape = |channels, width| Shape { channels, height: 1, width };
+        let blocks = heads.checked_mul(inner).unwrap_or(0);
+        expect(node, "left operand's shape", self.tensors[node.inputs[0]].shape, shape(blocks, rows))?;
+        expect(node, "right operand's shape", self.tensors[node.inputs[1]].shape, shape(blocks, columns))?;
+        expect(node, "output shape", self.tensors[node.output].shape, shape(rows * heads, columns))?;
+        self.check_rescale(node, &product.rescale)
+    }
+
+    /// A shift that is known, and accumulators within bounds.
+    fn check_rescale(&self, node: &Node, rescale: &Rescale) -> Check {
+        let known =
+            (1..=MAX_REMAINDER_LIMBS).contains(&rescale.limbs) && self.shift * rescale.limbs <= MAX_REMAINDER_BITS;
+        expect(node, "a shift of few limbs", known, true)?;
+        expect(node, "a positive multiplier", rescale.multiplier > 0, true)?;
+        // Saturated where it overflows.
+        let magnitude = self.node_bounds(node).magnitude();
+        if i128::from(magnitude) > ACCUMULATOR_LIMIT {
+            return Err(mismatch(node, "accumulators up to", magnitude.to_string(), "at most 2^61".into()));
+        }
+        Ok(())
     }
 
     fn check_activation(&self, node: &Node) -> Check {
@@ -306,6 +357,8 @@ fn check_linear(node: &Node, linear: &Linear, x: Shape) -> Check {
     check_window(node, &linear.window)?;
     let dilated = linear.input_dilation.iter().all(|d| (1..=WINDOW_LIMIT).contains(d));
     expect(node, "input dilation that is positive and small", dilated, true)?;
+    let matrix = linear.window == Window::UNIT && x.height == 1 && !linear.raw && linear.pool == [1, 1];
+    expect(node, "a transposed result of a matrix product", matrix || !linear.transposed, true)?;
     let pooled = linear.pool.iter().all(|size| (1..=WINDOW_LIMIT).contains(size));
     expect(node, "pooling window that is positive and small", pooled, true)?;
     let divides = |n: usize| linear.groups > 0 && n.is_multiple_of(linear.groups);
@@ -320,6 +373,36 @@ fn check_linear(node: &Node, linear: &Linear, x: Shape) -> Check {
         return Err(mismatch(node, "weights", format!("{min}..={max}"), format!("{WEIGHT_BITS} bits with sign")));
     }
     check_summands(node, "bias", &linear.bias)
+}
+
+fn check_groups(node: &Node, groups: usize, len: usize, x: &super::Tensor) -> Check {
+    expect(node, "groups of members", groups.checked_mul(len), Some(x.shape.len()))
+}
+
+fn check_softmax(node: &Node, softmax: &Softmax, x: &super::Tensor) -> Check {
+    let Softmax { groups, len, ref masked, ref exp, bits, .. } = *softmax;
+    check_groups(node, groups, len, x)?;
+    expect(node, "a mask of all elements or none", masked.is_empty() || masked.len() == x.shape.len(), true)?;
+    let kept = |p: usize| (0..len).any(|c| !softmax.is_masked(c * groups + p));
+    expect(node, "a member that is kept in each group", (0..groups).all(kept), true)?;
+    let reach = x.format.max.abs_diff(x.format.min) as usize;
+    expect(node, "exponentials from the maximum on", (exp.min, exp.values.len()), (0, reach + 1))?;
+    let first = exp.values.first().copied().unwrap_or(0);
+    let falls = (1..=1 << 20).contains(&first) && exp.values[1..].iter().all(|e| (0..first).contains(e));
+    expect(node, "exponentials that are greatest at the maximum alone", falls, true)?;
+    expect(node, "a dividend that is not too wide", bits <= MAX_DIVIDEND_BITS && len < 1 << 20, true)
+}
+
+fn check_normalise(node: &Node, normalise: &Normalise, x: &super::Tensor) -> Check {
+    check_groups(node, normalise.groups, normalise.len, x)?;
+    expect(node, "a positive epsilon that is not too large", (1..1 << 60).contains(&normalise.epsilon), true)?;
+    let narrow = normalise.bits <= MAX_DIVIDEND_BITS && normalise.len < 1 << 20;
+    expect(node, "a dividend that is not too wide", narrow, true)?;
+    let product = normalise.bits + (i128::BITS - normalise.largest_variance(x.format.magnitude()).leading_zeros()) / 2;
+    expect(node, "roots and variances that a few limbs hold", product < 90, true)?;
+    // Sums of squares then fit 64 bits.
+    let variance = normalise.largest_variance(x.format.magnitude());
+    expect(node, "variances below 2^61", variance < ACCUMULATOR_LIMIT, true)
 }
 
 fn check_summands(node: &Node, what: &'static str, summands: &[i64]) -> Check {
@@ -339,6 +422,9 @@ fn check_multipliers(node: &Node, sum: i128) -> Check {
 fn linear_output(linear: &Linear, x: Shape) -> Option<Shape> {
     let [h, w] = linear.output(x)?;
     let [ph, pw] = linear.pool;
+    if linear.transposed {
+        return Some(Shape { channels: w, height: 1, width: linear.out_channels });
+    }
     Some(Shape { channels: linear.out_channels, height: h.checked_div(ph)?, width: w.checked_div(pw)? })
 }
 

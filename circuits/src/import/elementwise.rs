@@ -1,34 +1,56 @@
 //! Elementwise operators: sums, scales, shifts, clamps and functions of one number.
 
+use std::sync::Arc;
+
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
-use tract_onnx::tract_core::ops::math::{Neg, Recip};
-use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu};
+use tract_onnx::tract_core::ops::math::{Abs, Erf, Exp, Ln, Neg, PowConst, Recip, Rsqrt, Sqrt, Square, Tanh};
+use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
+use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
+use tract_onnx::tract_core::ops::nn::silu::Silu;
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
 
-use crate::graph::Shape;
+use crate::graph::{Shape, TensorId};
 
 use super::translate::Translator;
 use super::view::View;
-use super::{FloatOp, FloatOrigin, Function, ImportError};
+use super::{Composed, FloatOp, FloatOrigin, Function, ImportError};
+
+/// A summand from which on an exponential is 0 beside any other: exporters write -10000, the least float or infinity.
+const MASKED: f32 = -5000.0;
 
 /// The function that an elementwise operator of tract computes.
 fn function(op: &ElementWiseOp) -> Option<Function> {
     let op = &op.0;
     if let Some(LeakyRelu { alpha }) = op.downcast_ref() {
         Some(Function::LeakyRelu { slope: *alpha })
-    } else if op.is::<HardSwish>() {
-        Some(Function::HardSwish)
+    } else if let Some(PowConst { exponent }) = op.downcast_ref() {
+        Some(Function::Power { exponent: *exponent })
+    } else if op.downcast_ref::<GeluApproximate>().is_some_and(|gelu| !gelu.fast_impl) {
+        Some(Function::GeluTanh)
     } else {
-        None
+        let functions = [
+            (op.is::<HardSwish>(), Function::HardSwish),
+            (op.is::<Abs>(), Function::Abs),
+            (op.is::<Square>(), Function::Square),
+            (op.is::<Sqrt>(), Function::Sqrt),
+            (op.is::<Rsqrt>(), Function::InverseSqrt),
+            (op.is::<Recip>(), Function::Reciprocal),
+            (op.is::<Exp>(), Function::Exp),
+            (op.is::<Ln>(), Function::Log),
+            (op.is::<Tanh>(), Function::Tanh),
+            (op.is::<Sigmoid>(), Function::Sigmoid),
+            (op.is::<Silu>(), Function::Silu),
+            (op.is::<Erf>(), Function::Erf),
+            (op.is::<GeluExact>(), Function::Gelu),
+        ];
+        functions.into_iter().find(|(is, _)| *is).map(|(_, function)| function)
     }
 }
 
 impl Translator<'_> {
     /// `Neg`, and functions.
     pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<View, ImportError> {
-        if op.0.is::<Recip>() {
-            return Err(self.form(node, "an activation as divisor", "divide by constants only"));
-        }
         let negative = op.0.is::<Neg>();
         let op = match function(op) {
             _ if negative => FloatOp::sum(vec![-1.0]),
@@ -39,12 +61,70 @@ impl Translator<'_> {
             None => return Err(self.unsupported(node)),
         };
         let view = self.view(node, 0)?;
-        Ok(self.elementwise(node, op, view))
+        let (x, applied) = (view.tensor, op.clone());
+        let result = self.elementwise(node, op, view);
+        self.note_function(x, result.tensor, &applied);
+        Ok(result)
+    }
+
+    /// Remembers that a tensor is a function of each element of another one.
+    fn note_function(&mut self, x: TensorId, result: TensorId, op: &FloatOp) {
+        let (root, inner) = self.function_of(x);
+        let composed = match op {
+            FloatOp::Activation(function) => Composed::Apply(function.clone(), inner),
+            FloatOp::Clamp { min, max } => Composed::Clamp(inner, *min, *max),
+            FloatOp::Combine { factors, offset } if offset.is_empty() => Composed::Affine(inner, factors[0], 0.0),
+            _ => return,
+        };
+        self.pointwise.insert(result, (root, Arc::new(composed)));
+    }
+
+    /// What a tensor is a function of, element by element: another tensor, or itself.
+    fn function_of(&self, tensor: TensorId) -> (TensorId, Arc<Composed>) {
+        self.pointwise.get(&tensor).cloned().unwrap_or_else(|| (tensor, Arc::new(Composed::Argument)))
+    }
+
+    /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor itself.
+    fn composed(
+        &mut self,
+        node: &TypedNode,
+        a: &View,
+        b: &View,
+        join: impl Fn(Arc<Composed>, Arc<Composed>) -> Composed,
+    ) -> Option<View> {
+        let ((root, left), (other, right)) = (self.function_of(a.tensor), self.function_of(b.tensor));
+        if root != other || !a.aligned(b) || !(left.is_curved() || right.is_curved()) {
+            return None;
+        }
+        let composed = Arc::new(join(left, right));
+        let op = FloatOp::Activation(Function::Composed(Arc::clone(&composed)));
+        let result = self.elementwise(node, op, View { tensor: root, ..a.clone() });
+        self.pointwise.insert(result.tensor, (root, composed));
+        Some(result)
+    }
+
+    /// `Mul` of two activations.
+    fn multiply(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        if let Some(normalised) = self.normalisation(node) {
+            return normalised;
+        }
+        let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+        if let Some(composed) = self.composed(node, &a, &b, Composed::Product) {
+            return Ok(composed);
+        }
+        let dims = self.dims(node)?;
+        let (a, b) = if b.dims == dims && a.dims != dims { (b, a) } else { (a, b) };
+        let a = self.broadcast(node, a, &dims)?;
+        let other = self.stored_like(node, &b, &a);
+        let shape = self.graph.tensors[a.tensor].shape;
+        let tensor = self.push(node, FloatOp::Multiply { scale: 1.0 }, vec![a.tensor, other], shape);
+        Ok(View { tensor, ..a })
     }
 
     /// A binary operator over two activations, or an activation and a constant on either side.
     pub(super) fn binary(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
         match (self.constant(node, 0), self.constant(node, 1)) {
+            (None, None) if operator == "Mul" => self.multiply(node),
             (None, None) => self.sum(node, operator),
             (None, Some(constant)) => self.with_constant(node, operator, 0, constant),
             (Some(constant), _) => {
@@ -52,7 +132,7 @@ impl Translator<'_> {
                 let flipped = match operator {
                     "Sub" => "SubF",
                     "SubF" => "Sub",
-                    "Div" => return Err(self.form(node, "an activation as divisor", "divide by constants only")),
+                    "Div" => return Err(self.unsupported(node)),
                     other => other,
                 };
                 self.with_constant(node, flipped, 1, constant)
@@ -68,6 +148,10 @@ impl Translator<'_> {
             _ => return Err(self.form(node, "two activations as operands", "one operand must be constant")),
         };
         let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+        let joined = |left, right| Composed::Sum(left, right, [factors[0], factors[1]]);
+        if let Some(composed) = self.composed(node, &a, &b, joined) {
+            return Ok(composed);
+        }
         let dims = self.dims(node)?;
         // The operand that has all elements says how they are stored.
         let (a, b, factors) = if b.dims == dims && a.dims != dims {
@@ -121,13 +205,17 @@ impl Translator<'_> {
         let offsets = View::row_major(0, &dims).broadcast_offsets(&view.dims);
         let mut c = vec![0.0; view.len()];
         view.offsets().into_iter().zip(offsets).for_each(|(place, source)| c[place] = constant[source]);
+        if operator == "Add" && c.iter().any(|v| *v <= MASKED) {
+            return self.masked(node, view, &c);
+        }
         let factors: Vec<f32> = if operator == "Div" { c.iter().map(|v| v.recip()).collect() } else { c };
         if factors.iter().any(|v| !v.is_finite()) {
             return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
         }
         let (ones, zeros) = (vec![1.0; factors.len()], vec![0.0; factors.len()]);
         let negative = |v: &[f32]| v.iter().map(|v| -v).collect::<Vec<f32>>();
-        Ok(match operator {
+        let (x, single) = (view.tensor, linear(operator, &factors));
+        let result = match operator {
             "Add" => self.affine(node, &ones, &factors, view),
             "Sub" => self.affine(node, &ones, &negative(&factors), view),
             "SubF" => self.affine(node, &negative(&ones), &factors, view),
@@ -144,7 +232,33 @@ impl Translator<'_> {
                 self.affine(node, &ones, &factors, view)
             }
             _ => return Err(self.unsupported(node)),
-        })
+        };
+        if let Some((scale, shift)) = single {
+            let (root, inner) = self.function_of(x);
+            self.pointwise.insert(result.tensor, (root, Arc::new(Composed::Affine(inner, scale, shift))));
+        }
+        Ok(result)
+    }
+
+    /// A sum with a constant that takes elements out of a softmax: at least [`MASKED`] below the others.
+    fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
+        let mask: Vec<bool> = constant.iter().map(|v| *v <= MASKED).collect();
+        let shift: Vec<f32> = constant.iter().map(|v| if *v <= MASKED { 0.0 } else { *v }).collect();
+        if shift.iter().any(|v| !v.is_finite()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
+        let readers = &node.outputs[0].successors;
+        let to_softmax = |inlet: &InletId| self.source.model.node(inlet.node).op_is::<Softmax>();
+        if !readers.iter().all(to_softmax) {
+            return Err(self.form(node, "a mask that no softmax follows", "add the mask right before the softmax"));
+        }
+        let shape = self.graph.tensors[view.tensor].shape;
+        // A tensor of its own, which the mask belongs to.
+        let offset = if shift.iter().all(|v| *v == 0.0) { Vec::new() } else { shift };
+        let op = FloatOp::Combine { factors: vec![1.0], offset };
+        let tensor = self.push(node, op, vec![view.tensor], shape);
+        self.masks.insert(tensor, mask);
+        Ok(View { tensor, ..view })
     }
 
     /// Appends a node that keeps its operand's storage.
@@ -172,6 +286,21 @@ impl Translator<'_> {
         let op = FloatOp::Affine { scale: scale.to_vec(), shift: shift.to_vec() };
         let scaled = self.push(node, op, vec![elements], vector);
         View { tensor: self.stored_as(node, scaled, shape), ..view }
+    }
+}
+
+/// Scale and shift of an operator with one number.
+fn linear(operator: &str, factors: &[f32]) -> Option<(f32, f32)> {
+    let first = *factors.first()?;
+    if factors.iter().any(|v| *v != first) {
+        return None;
+    }
+    match operator {
+        "Add" => Some((1.0, first)),
+        "Sub" => Some((1.0, -first)),
+        "SubF" => Some((-1.0, first)),
+        "Mul" | "Div" => Some((first, 0.0)),
+        _ => None,
     }
 }
 

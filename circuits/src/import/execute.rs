@@ -3,7 +3,10 @@
 use crate::graph::window::{Convolution, convolve, pool};
 use crate::graph::{Shape, Window, transpose};
 
-use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor, ImportError};
+use super::{
+    FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
+    ImportError,
+};
 
 impl FloatTensor {
     /// Elements in stored order from elements in the model's order.
@@ -84,6 +87,10 @@ impl FloatGraph {
                 }
                 sum
             }
+            FloatOp::MatMul(product) => matmul(product, x, &values[node.inputs[1]]),
+            FloatOp::Multiply { scale } => x.iter().zip(&values[node.inputs[1]]).map(|(a, b)| scale * a * b).collect(),
+            FloatOp::Softmax(softmax) => softmax_forward(softmax, x),
+            FloatOp::Normalise(normalise) => normalise_forward(normalise, x),
             FloatOp::Clamp { min, max } => x.iter().map(|v| v.max(*min).min(*max)).collect(),
             FloatOp::MaxPool(window) => pool(x, shape, window, f32::NEG_INFINITY, f32::max, |best, _| best),
             FloatOp::AveragePool { window, count_padding, scale } => {
@@ -128,5 +135,43 @@ fn linear_forward(linear: &FloatLinear, x: &[f32], shape: Shape) -> Vec<f32> {
     let convolution =
         Convolution { window: linear.window, input_dilation: linear.input_dilation, groups: linear.groups };
     convolve(&mut out, x, shape, &convolution, &linear.weights);
+    if linear.transposed { transpose(&out, linear.out_channels) } else { out }
+}
+
+fn matmul(product: &FloatMatMul, left: &[f32], right: &[f32]) -> Vec<f32> {
+    let FloatMatMul { heads, inner, rows, columns, head_minor, scale } = *product;
+    let mut out = vec![0.0; rows * heads * columns];
+    for block in 0..heads * inner {
+        let head = if head_minor { block % heads } else { block / inner };
+        let right = &right[block * columns..][..columns];
+        for (i, a) in left[block * rows..][..rows].iter().enumerate() {
+            let first = (i * heads + head) * columns;
+            out[first..first + columns].iter_mut().zip(right).for_each(|(sum, b)| *sum += scale * a * b);
+        }
+    }
+    out
+}
+
+fn softmax_forward(softmax: &FloatSoftmax, x: &[f32]) -> Vec<f32> {
+    let FloatSoftmax { groups, len, ref masked } = *softmax;
+    let mut out = vec![0.0; x.len()];
+    for p in 0..groups {
+        let members = || (0..len).map(|c| c * groups + p).filter(|e| !masked.get(*e).copied().unwrap_or(false));
+        let max = members().map(|e| x[e]).fold(f32::NEG_INFINITY, f32::max);
+        let sum: f32 = members().map(|e| (x[e] - max).exp()).sum();
+        members().for_each(|e| out[e] = (x[e] - max).exp() / sum);
+    }
+    out
+}
+
+fn normalise_forward(normalise: &FloatNormalise, x: &[f32]) -> Vec<f32> {
+    let FloatNormalise { groups, len, centred, epsilon } = *normalise;
+    let mut out = vec![0.0; x.len()];
+    for p in 0..groups {
+        let members = || (0..len).map(|c| c * groups + p);
+        let mean = if centred { members().map(|e| x[e]).sum::<f32>() / len as f32 } else { 0.0 };
+        let variance = members().map(|e| (x[e] - mean).powi(2)).sum::<f32>() / len as f32;
+        members().for_each(|e| out[e] = (x[e] - mean) / (variance + epsilon).sqrt());
+    }
     out
 }

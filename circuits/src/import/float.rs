@@ -36,12 +36,55 @@ pub struct FloatLinear {
     pub weights: Vec<f32>,
     /// One for each output channel.
     pub bias: Vec<f32>,
+    /// Whether the result of a matrix product is stored row by row, one channel a row.
+    pub transposed: bool,
+}
+
+/// A product of two activations; see [`MatMul`](crate::graph::MatMul).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatMatMul {
+    /// Products side by side.
+    pub heads: usize,
+    /// Length of the sums.
+    pub inner: usize,
+    /// Rows of the left operand's matrices.
+    pub rows: usize,
+    /// Columns of the right operand's matrices.
+    pub columns: usize,
+    /// Whether heads are the inner axis of the blocks.
+    pub head_minor: bool,
+    /// Factor of the sums.
+    pub scale: f32,
+}
+
+/// Softmax over the outermost axis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FloatSoftmax {
+    /// Number of groups.
+    pub groups: usize,
+    /// Members of a group.
+    pub len: usize,
+    /// Members that take no part, by element; empty for none.
+    pub masked: Vec<bool>,
+}
+
+/// Normalisation over the outermost axis.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FloatNormalise {
+    /// Number of groups.
+    pub groups: usize,
+    /// Members of a group.
+    pub len: usize,
+    /// Whether the mean is taken off.
+    pub centred: bool,
+    /// Added to the variance.
+    pub epsilon: f32,
 }
 
 impl FloatLinear {
     /// A product over single elements: a dense layer for vectors, rows times a matrix for matrices.
     pub fn dense(out_channels: usize, weights: Vec<f32>, bias: Vec<f32>) -> Self {
-        Self { window: Window::UNIT, input_dilation: [1, 1], groups: 1, out_channels, weights, bias }
+        Self { window: Window::UNIT, input_dilation: [1, 1], groups: 1, out_channels, weights, bias, transposed: false }
     }
 
     /// Extent (height, width) of the output; `None` where the window does not fit.
@@ -93,6 +136,17 @@ pub enum FloatOp {
         /// One summand for each element, in stored order; empty for none.
         offset: Vec<f32>,
     },
+    /// Product of two activations, left and right.
+    MatMul(FloatMatMul),
+    /// `y = scale · a · b`, elementwise over equal shapes.
+    Multiply {
+        /// The factor.
+        scale: f32,
+    },
+    /// Shares of exponentials.
+    Softmax(FloatSoftmax),
+    /// Division by a standard deviation.
+    Normalise(FloatNormalise),
     /// A function of each element.
     Activation(Function),
     /// `y = min(max(x, min), max)`: a ReLU is `0..=∞`.
@@ -181,7 +235,10 @@ impl FloatGraph {
                 FloatOp::Rearrange { origins } if origins.iter().any(|origin| origin.is_infinite()) => {
                     Some("constants")
                 }
-                FloatOp::AveragePool { scale, .. } if !scale.is_finite() => Some("factors"),
+                FloatOp::AveragePool { scale, .. } | FloatOp::Multiply { scale } if !scale.is_finite() => {
+                    Some("factors")
+                }
+                FloatOp::MatMul(product) if !product.scale.is_finite() => Some("factors"),
                 FloatOp::Clamp { min, max } if min.is_nan() || max.is_nan() => Some("bounds"),
                 _ => None,
             };

@@ -3,8 +3,8 @@
 
 use crate::graph::{Shape, TensorId};
 
-use super::tidy;
-use super::{FloatGraph, FloatLinear, FloatOp, FloatTensor};
+use super::{FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatOp, FloatTensor};
+use super::{matrices, tidy};
 
 /// Folds until nothing changes; leaves no [`FloatOp::Affine`] and no node that nothing reads.
 pub(super) fn fold(graph: &mut FloatGraph) {
@@ -15,10 +15,28 @@ pub(super) fn fold(graph: &mut FloatGraph) {
     }
     // Scales that have just become `Combine` may now join a sum.
     settle(graph);
+    matrices::transpose(graph);
 }
 
 fn settle(graph: &mut FloatGraph) {
-    while (0..graph.nodes.len()).any(|i| step(graph, i) || tidy::step(graph, i)) {}
+    while (0..graph.nodes.len()).any(|i| step(graph, i) || spread(graph, i) || tidy::step(graph, i)) {}
+}
+
+/// Lets a product read past a scale and shift that others read as well; tells whether the graph changed.
+fn spread(graph: &mut FloatGraph, i: usize) -> bool {
+    let FloatOp::Affine { scale, shift } = graph.nodes[i].op.clone() else { return false };
+    let (operand, input) = (graph.nodes[i].output, graph.nodes[i].inputs[0]);
+    let reads = |node: &&mut FloatNode| {
+        let product = matches!(&node.op, FloatOp::Linear(linear) if unpadded(linear));
+        product && node.inputs[0] == operand
+    };
+    let Some(reader) = graph.nodes.iter_mut().find(reads) else { return false };
+    if let FloatOp::Linear(linear) = &mut reader.op {
+        scale_inputs(linear, &scale, &shift);
+    }
+    reader.inputs[0] = input;
+    tidy::prune(graph);
+    true
 }
 
 /// Tries to fold node `i` with the only reader of its output; tells whether the graph changed.
@@ -47,6 +65,20 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
                 && shift.is_empty() =>
         {
             *factor *= s;
+        }
+        (FloatOp::MatMul(FloatMatMul { scale: factor, .. }) | FloatOp::Multiply { scale: factor }, op)
+            if let Some((s, shift)) = uniform(op)
+                && shift.is_empty() =>
+        {
+            *factor *= s;
+        }
+        (op, FloatOp::MatMul(FloatMatMul { scale: factor, .. }) | FloatOp::Multiply { scale: factor })
+            if let Some((s, shift)) = uniform(op)
+                && shift.is_empty() =>
+        {
+            // A product may read it twice.
+            second.inputs.iter().filter(|id| **id == operand).for_each(|_| *factor *= s);
+            return absorb(graph, i, j);
         }
         (FloatOp::Combine { factors, offset }, op) if let Some((s, shift)) = uniform(op) => {
             factors.iter_mut().for_each(|f| *f *= s);

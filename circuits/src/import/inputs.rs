@@ -9,6 +9,7 @@ use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
 use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax};
 
 use crate::graph::Shape;
 
@@ -83,6 +84,9 @@ impl Translator<'_> {
                 if let Some(op) = node.op_as::<EinSum>() {
                     return Use::Matrix { last: !trail.same || contracts_last(op, inlet.slot, model, trail.outlet) };
                 }
+                if let Some(last) = reduces_last(node, &trail, rank) {
+                    return Use::Matrix { last };
+                }
                 if seen.contains(&node.id) {
                     continue;
                 }
@@ -107,6 +111,20 @@ fn window(node: &TypedNode) -> Option<&PoolSpec> {
     let deconv = node.op_as::<Deconv>().map(|op| &op.pool_spec);
     let max = node.op_as::<MaxPool>().map(|op| &op.pool_spec);
     conv.or(deconv).or(max).or(node.op_as::<SumPool>().map(|op| &op.pool_spec))
+}
+
+/// Whether an operator that sums over one axis of an input takes the last one; `None` for other operators.
+fn reduces_last(node: &TypedNode, trail: &Trail, rank: usize) -> Option<bool> {
+    let axes: Vec<usize> = if let Some(op) = node.op_as::<RmsNorm>() {
+        vec![op.axis]
+    } else if let Some(op) = node.op_as::<Softmax>() {
+        op.axes.to_vec()
+    } else {
+        let reduce = node.op_as::<Reduce>()?;
+        matches!(reduce.reducer, Reducer::Sum | Reducer::MeanOfSquares).then(|| reduce.axes.to_vec())?
+    };
+    let &[axis] = &axes[..] else { return None };
+    Some(trail.axes.get(rank.checked_sub(1)?).copied().flatten() == Some(axis))
 }
 
 /// Movement along axes, each of which keeps its place.

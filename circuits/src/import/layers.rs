@@ -33,7 +33,7 @@ impl Translator<'_> {
         let out_channels = op.output_channels();
         let weights = self.kernel(node, op.kernel_fmt, op.group)?;
         let bias = self.bias(node, out_channels)?;
-        let linear = FloatLinear { window, input_dilation: [1, 1], groups: op.group, out_channels, weights, bias };
+        let linear = FloatLinear { window, groups: op.group, ..FloatLinear::dense(out_channels, weights, bias) };
         self.check_pads(node, &window)?;
         self.windowed(node, &op.pool_spec.data_format, &placement, FloatOp::Linear(linear))
     }
@@ -64,7 +64,8 @@ impl Translator<'_> {
         let mut weights = self.kernel(node, op.kernel_format, op.group)?;
         weights.chunks_mut(window.taps()).for_each(<[f32]>::reverse);
         let bias = self.bias(node, out_channels)?;
-        let linear = FloatLinear { window, input_dilation, groups: op.group, out_channels, weights, bias };
+        let linear =
+            FloatLinear { window, input_dilation, groups: op.group, ..FloatLinear::dense(out_channels, weights, bias) };
         self.windowed(node, &spec.data_format, &placement, FloatOp::Linear(linear))
     }
 

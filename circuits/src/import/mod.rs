@@ -21,6 +21,7 @@ use std::sync::Arc;
 use tract_onnx::prelude::*;
 
 mod analyse;
+mod attention;
 mod check;
 mod elementwise;
 mod error;
@@ -31,6 +32,7 @@ mod fold;
 mod function;
 mod inputs;
 mod layers;
+mod matrices;
 mod movement;
 mod product;
 mod quirks;
@@ -43,12 +45,15 @@ mod view;
 mod wire;
 
 pub use error::ImportError;
-pub use float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
-pub use function::Function;
+pub use float::{
+    FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
+};
+pub use function::{Composed, Function};
 
-/// ONNX operators that can be imported, some with limits that error messages explain: `Mul`, `Div`, `Max` and `Min`
-/// take one activation and one constant, `Resize` the mode `nearest`, `Where` a choice by sign.
+/// ONNX operators that can be imported, some with limits that error messages explain: `Max` and `Min` take one activation and one
+/// constant, `Pow` a constant exponent, `Resize` the mode `nearest`, `Where` a choice by sign or by a constant mask.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
+    "Abs",
     "Add",
     "ArgMax",
     "AveragePool",
@@ -62,16 +67,22 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "DepthToSpace",
     "Div",
     "Dropout",
+    "Einsum",
+    "Erf",
+    "Exp",
     "Expand",
     "Flatten",
     "Gather",
+    "Gelu",
     "Gemm",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "LayerNormalization",
     "LeakyRelu",
+    "Log",
     "MatMul",
     "Max",
     "MaxPool",
@@ -80,18 +91,24 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Neg",
     "PRelu",
     "Pad",
+    "Pow",
+    "Reciprocal",
     "ReduceMax",
     "ReduceMean",
     "ReduceSum",
     "Relu",
     "Reshape",
     "Resize",
+    "Sigmoid",
     "Slice",
+    "Softmax",
     "SpaceToDepth",
     "Split",
+    "Sqrt",
     "Squeeze",
     "Sub",
     "Sum",
+    "Tanh",
     "Tile",
     "Transpose",
     "Unsqueeze",
@@ -102,24 +119,19 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
 /// activations each is refused by its name. What stands in neither list never reaches tract; `Range` does not, because it is
 /// computed while its shape is inferred.
 pub(crate) const FOLDED_OPERATORS: &[&str] = &[
-    "Abs",
     "Cast",
     "Ceil",
     "Concat",
     "ConstantOfShape",
     "Equal",
-    "Exp",
     "Expand",
     "Floor",
     "Gather",
     "Greater",
     "Less",
-    "Log",
     "Max",
     "Min",
     "Pad",
-    "Pow",
-    "Reciprocal",
     "ReduceMax",
     "ReduceMin",
     "ReduceProd",
@@ -129,7 +141,6 @@ pub(crate) const FOLDED_OPERATORS: &[&str] = &[
     "Size",
     "Slice",
     "Split",
-    "Sqrt",
     "Sum",
     "Where",
 ];

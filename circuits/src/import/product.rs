@@ -30,7 +30,8 @@ impl Translator<'_> {
         let (slot, weight_dims, weights) = match constants {
             [None, Some((dims, weights))] => (0, dims, weights),
             [Some((dims, weights)), None] => (1, dims, weights),
-            _ => return Err(self.form(node, "two activations as operands", "one operand must be constant weights")),
+            [None, None] => return self.contraction(node, op),
+            _ => return Err(self.form(node, "constants only", "fold constants before the export")),
         };
         let mut view = self.view(node, slot)?;
         let axes = (op.q_params.is_none() && node.inputs.len() == 2)

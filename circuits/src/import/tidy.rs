@@ -4,6 +4,7 @@
 use crate::graph::{TensorId, Window};
 
 use super::fold::{absorb, merge};
+use super::matrices;
 use super::{FloatGraph, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 
 /// Removes what no output depends on.
@@ -24,7 +25,11 @@ fn mark(node: &FloatNode, needed: &mut [bool]) -> bool {
 
 /// Tries to simplify the movement at node `i`; tells whether the graph changed.
 pub(super) fn step(graph: &mut FloatGraph, i: usize) -> bool {
-    drop_idle(graph, i) || tidy_operands(graph, i) || join(graph, i)
+    drop_idle(graph, i)
+        || tidy_operands(graph, i)
+        || matrices::settle(graph, i)
+        || join(graph, i)
+        || matrices::split(graph, i)
 }
 
 /// Removes a change of shape that changes nothing.
@@ -118,7 +123,14 @@ fn compose(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
 fn distribute(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     let fuses = |&x: &TensorId| {
         let computes = |p: usize| {
-            matches!(graph.nodes[p].op, FloatOp::Linear(_) | FloatOp::Combine { .. } | FloatOp::AveragePool { .. })
+            matches!(
+                graph.nodes[p].op,
+                FloatOp::Linear(_)
+                    | FloatOp::Combine { .. }
+                    | FloatOp::AveragePool { .. }
+                    | FloatOp::MatMul(_)
+                    | FloatOp::Multiply { .. }
+            )
         };
         graph.sole_reader(x) == Some(i) && graph.producer(x).is_some_and(computes)
     };

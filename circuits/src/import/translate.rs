@@ -13,7 +13,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
-use tract_onnx::tract_core::ops::nn::Reduce;
+use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
 
 use crate::graph::{Shape, TensorId};
 
@@ -21,7 +21,7 @@ use super::analyse::bounded;
 use super::movement::is_movement;
 use super::read::Source;
 use super::view::View;
-use super::{FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
+use super::{Composed, FloatGraph, FloatNode, FloatOp, FloatTensor, ImportError};
 
 /// What a tract outlet holds.
 #[derive(Clone, Debug)]
@@ -48,6 +48,10 @@ pub(super) struct Translator<'a> {
     pub(super) rearranged: HashMap<(View, Shape), TensorId>,
     /// Tensors that are another one times a constant for each element, in stored order.
     pub(super) scaled: HashMap<TensorId, (TensorId, Vec<f32>)>,
+    /// Tensors that are a function of each element of another one.
+    pub(super) pointwise: HashMap<TensorId, (TensorId, Arc<Composed>)>,
+    /// Elements of tensors that no softmax may count, in stored order.
+    pub(super) masks: HashMap<TensorId, Vec<bool>>,
 }
 
 /// Translates a typed model, without any folding.
@@ -60,6 +64,8 @@ pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
         reshaped: HashMap::new(),
         rearranged: HashMap::new(),
         scaled: HashMap::new(),
+        pointwise: HashMap::new(),
+        masks: HashMap::new(),
     };
     let invalid = |e: TractError| ImportError::Invalid { file: source.file.clone(), cause: super::read::chain(&e) };
     // Inputs first and in the model's order, whether or not anything reads them.
@@ -117,6 +123,10 @@ impl Translator<'_> {
             self.max_pool(node, op)
         } else if let Some(op) = node.op_as::<SumPool>() {
             self.sum_pool(node, op)
+        } else if let Some(op) = node.op_as::<Softmax>() {
+            self.softmax(node, op)
+        } else if let Some(op) = node.op_as::<RmsNorm>() {
+            self.rms_norm(node, op)
         } else if let Some(op) = node.op_as::<Reduce>() {
             self.reduce(node, op)
         } else if let Some(op) = node.op_as::<TypedBinOp>() {
@@ -240,6 +250,14 @@ impl Translator<'_> {
         match self.value(node, i) {
             Some(Value::View(view)) => Ok(view.clone()),
             _ => Err(self.form(node, "a constant in the place of an activation", "fold constants before the export")),
+        }
+    }
+
+    /// What an outlet holds, where it is computed.
+    pub(super) fn outlet(&self, outlet: OutletId) -> Option<View> {
+        match self.values.get(&outlet)? {
+            Value::View(view) => Some(view.clone()),
+            _ => None,
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn place(
         planner.term(identity, Source::Accumulator(Accumulator::Weights), end, Factor::default(), 1);
     }
     let entry = |(element, count): (usize, usize)| {
-        let kind = RowKind::Requantise { lanes: count, spacing: Power::r(1) };
+        let kind = RowKind::Requantise { lanes: count, spacing: Power::r(1), limbs: 1 };
         ResultEntry { kind, element, count, exponent: geometry.exponent(element + count - 1), channel: 0 }
     };
     let entries: Vec<ResultEntry> =

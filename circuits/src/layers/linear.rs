@@ -31,8 +31,13 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, linear: &Linear) ->
         place_raw(planner, index, linear, &product, shift)?;
     } else {
         let vector = product.used == [1, 1] && linear.pool == [1, 1];
-        let order = if vector { Order::Channels } else { Order::Positions };
+        let order = match (vector, linear.transposed) {
+            (true, _) => Order::Channels,
+            (false, true) => Order::Rows,
+            (false, false) => Order::Positions,
+        };
         let entries = match (vector, linear.pool) {
+            _ if order == Order::Rows => row_entries(planner, index, linear, &product),
             (true, _) => vector_entries(planner, index, linear),
             (false, [1, 1]) => image_entries(planner, index, linear, &product),
             (false, _) => pooled_entries(linear, &product),
@@ -68,7 +73,7 @@ fn place_operand(
         let list: Vec<BankValues> =
             taps.iter().map(|&(a, b)| BankValues::Weight(((channel * height + a) * width + b) as u32)).collect();
         planner.place_weights(index, end, &list, &distances, blocks);
-        planner.term(identity, Source::Dot, end, Factor { shift: product.lead, runs: Vec::new() }, 1);
+        planner.term(identity, Source::Dot, end, Factor::r(product.lead), 1);
     }
     let end = planner.operand_row + blocks - 1;
     planner.operand_row += blocks;
@@ -81,10 +86,24 @@ fn place_operand(
 fn vector_entries(planner: &Planner<'_>, index: usize, linear: &Linear) -> Vec<ResultEntry> {
     let output = planner.graph.nodes[index].output;
     let entry = |(element, count)| {
-        let kind = RowKind::Requantise { lanes: count, spacing: Power::s(1) };
+        let kind = RowKind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 };
         ResultEntry { kind, element, count, exponent: 0, channel: 0 }
     };
     planner.lane_groups(output, 0..linear.out_channels).into_iter().map(entry).collect()
+}
+
+/// Rows of a matrix, one after another: lanes run over channels, whose powers of `s` fall within a row.
+fn row_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: &Product) -> Vec<ResultEntry> {
+    let output = planner.graph.nodes[index].output;
+    let row = |channel: usize| {
+        let first = channel * linear.out_channels;
+        let entry = move |(element, count)| {
+            let kind = RowKind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 };
+            ResultEntry { kind, element, count, exponent: 0, channel }
+        };
+        planner.lane_groups(output, first..first + linear.out_channels).into_iter().map(entry)
+    };
+    (0..product.used[1]).flat_map(row).collect()
 }
 
 /// Outputs without pooling: lanes run along image rows.
@@ -98,7 +117,7 @@ fn image_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: 
             for (element, count) in planner.lane_groups(output, start..start + width) {
                 let spacing = Power::r(product.distances()[1]);
                 let exponent = product.output(i, element - start + count - 1);
-                let kind = RowKind::Requantise { lanes: count, spacing };
+                let kind = RowKind::Requantise { lanes: count, spacing, limbs: 1 };
                 entries.push(ResultEntry { kind, element, count, exponent, channel });
             }
         }

@@ -6,9 +6,14 @@
 mod argmax;
 mod combine;
 mod gather;
+mod groups;
 mod linear;
+mod matmul;
+mod multiply;
+pub(crate) mod normalise;
 pub(crate) mod product;
 mod rearrange;
+pub(crate) mod softmax;
 
 use crate::{
     graph::Op,
@@ -24,6 +29,10 @@ pub(crate) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
         Op::Combine { multipliers, offset } => combine::place(planner, index, multipliers, offset),
         Op::MaxPool(window) => gather::place_maximum(planner, index, window),
         Op::AveragePool { window, multipliers } => gather::place_sum(planner, index, window, multipliers),
+        Op::MatMul(product) => matmul::place(planner, index, product),
+        Op::Multiply(rescale) => multiply::place(planner, index, *rescale),
+        Op::Softmax(softmax) => softmax::place(planner, index, softmax),
+        Op::Normalise(normalise) => normalise::place(planner, index, normalise),
         Op::Reshape => Ok(()),
         Op::Rearrange { .. } => rearrange::place(planner, index),
         Op::ArgMax { starts, stride, count, last } => {

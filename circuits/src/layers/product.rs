@@ -101,7 +101,7 @@ impl Product {
     /// `Σ r^e` over the exponents of all outputs in use: what a bias is multiplied by.
     pub(crate) fn ones(&self) -> Factor {
         let [vertical, horizontal] = self.distances();
-        Factor { shift: self.last(), runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])] }
+        Factor { runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])], ..Factor::r(self.last()) }
     }
 
     /// Exponents along an axis that the product reaches, without [`lead`](Self::lead).

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::challenge::{Factor, Power};
 use crate::chips;
+use crate::graph::{MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
 /// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -23,6 +24,10 @@ pub enum Accumulator {
     ResultTotal,
     /// Digest of a result after requantisation.
     ResultDigest,
+    /// Digest of a whole left operand.
+    LeftDigest,
+    /// Digest of the copies beside results that are computed from them, one power of `s` for each sort of copy.
+    Factors,
     /// Free product coefficients; of one output channel where each channel has its own.
     Garbage,
     /// The same over all output channels: adds `Garbage` where [`FixedRole::GarbageTake`] is set.
@@ -31,13 +36,15 @@ pub enum Accumulator {
 
 impl Accumulator {
     /// All, in column order.
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
         Self::Result,
         Self::ResultTotal,
         Self::ResultDigest,
+        Self::LeftDigest,
+        Self::Factors,
         Self::Garbage,
         Self::GarbageTotal,
     ];
@@ -61,6 +68,49 @@ pub enum RowKind {
         lanes: usize,
         /// Distance of two neighbours in the Result accumulator.
         spacing: Power,
+        /// Limbs of the remainders.
+        limbs: u32,
+    },
+    /// Requantised products of two copies.
+    Multiply {
+        /// Number of values.
+        lanes: usize,
+        /// Limbs of the remainders.
+        limbs: u32,
+        /// Factor of the products.
+        multiplier: i64,
+    },
+    /// Exponentials of the distances between copies of a group's maximum and of its members; who attains the maximum.
+    Exponential {
+        /// Number of values.
+        lanes: usize,
+    },
+    /// A group's sum of exponentials, its maximum, and `2^bits` divided by the sum.
+    Share {
+        /// Bits of the dividend.
+        bits: u32,
+        /// Limbs of the quotient, and of the sum.
+        limbs: [usize; 2],
+    },
+    /// Requantised members of a group, less their mean and divided by their deviation.
+    Normalise {
+        /// Number of values.
+        lanes: usize,
+        /// Limbs of the remainders.
+        limbs: u32,
+        /// Factor of the products.
+        multiplier: i64,
+        /// Members of a group.
+        len: usize,
+        /// Whether the mean is taken off.
+        centred: bool,
+    },
+    /// A group's `V`, its sum, and `2^bits` divided by the root of `V`.
+    Root {
+        /// Bits of the dividend.
+        bits: u32,
+        /// Limbs of the quotient, and of the two differences that pin it.
+        limbs: [usize; 2],
     },
     /// One requantised maximum over a window of accumulators that differ from it by range-checked amounts.
     MaximumOfWindow {
@@ -102,7 +152,26 @@ pub enum RowKind {
 impl RowKind {
     /// Whether the row looks up its node's activation table.
     pub const fn activates(self) -> bool {
-        !matches!(self, Self::Raw | Self::Candidate { .. })
+        !matches!(self, Self::Raw | Self::Candidate { .. } | Self::Share { .. } | Self::Root { .. })
+    }
+
+    /// Sorts of copies that the row holds beside its results.
+    pub const fn factor_groups(self) -> usize {
+        match self {
+            Self::Multiply { .. } | Self::Exponential { .. } => 2,
+            Self::Share { .. } | Self::Normalise { .. } | Self::Root { .. } => 3,
+            _ => 0,
+        }
+    }
+
+    /// Limbs of the row's remainders.
+    pub const fn remainder_limbs(self) -> usize {
+        match self {
+            Self::Requantise { limbs, .. } | Self::Multiply { limbs, .. } | Self::Normalise { limbs, .. } => {
+                limbs as usize
+            }
+            _ => 1,
+        }
     }
 }
 
@@ -123,6 +192,10 @@ pub enum FixedRole {
     OperandPacked,
     /// Operand lane 0 alone is read.
     OperandSingle,
+    /// All left lanes of the row are read, `s^stride` apart.
+    LeftPacked(usize),
+    /// Left lane 0 alone is read.
+    LeftSingle,
     /// All instance lanes of the row are read as operand.
     InstancePacked,
     /// Instance lane 0 alone is read as operand.
@@ -142,6 +215,10 @@ pub enum FixedRole {
     /// 1 where this activation lane may be gathered at an index that depends on the witness. Elsewhere an idle lane could
     /// pass for the element whose index it has.
     SourceByIndex(usize),
+    /// This activation lane of a [`RowKind::Exponential`] takes no part.
+    Masked(usize),
+    /// What a [`RowKind::Root`] adds to its `V`.
+    Epsilon,
     /// Factor of a [`RowKind::GatheredSum`].
     SumFactor,
     /// Distance of a [`RowKind::Candidate`]'s candidates in the gather table.
@@ -187,8 +264,16 @@ pub struct Architecture {
     pub operand_lanes: usize,
     /// Advice columns for copies of operands: all lanes, one where every copy is of single elements, or none.
     pub operand_columns: usize,
+    /// Left operand cells of a row: as many as operand lanes, or none.
+    pub left_lanes: usize,
     /// Activation triples per row.
     pub activation_lanes: usize,
+    /// Limbs of a remainder, at most.
+    pub remainder_limbs: usize,
+    /// Sorts of copies beside results, one cell for each activation lane.
+    pub factor_groups: usize,
+    /// Whether some row holds the root of a variance, whose gate has degree 4.
+    pub roots: bool,
     /// Limbs of the excess by which a saturated value leaves its range.
     pub excess_limbs: usize,
     /// Limbs of the difference between a window's maximum and a member.
@@ -218,9 +303,10 @@ pub struct Architecture {
 /// Advice columns by phase, as counted by [`Architecture`]: the order of this struct's methods is the column order.
 impl Architecture {
     /// Degree to which the gates keep: one helper times its group's keys under a selector, at least a product of two
-    /// advice cells under a selector.
+    /// advice cells under a selector, or of three where there are roots.
     pub const fn degree(&self) -> usize {
-        if self.lookup_group + 2 > 3 { self.lookup_group + 2 } else { 3 }
+        let least = if self.roots { 4 } else { 3 };
+        if self.lookup_group + 2 > least { self.lookup_group + 2 } else { least }
     }
 
     /// Lookup keys per row.
@@ -257,9 +343,14 @@ impl Architecture {
         lane
     }
 
+    /// Left operand lane.
+    pub const fn left(&self, lane: usize) -> usize {
+        self.operand_columns + lane
+    }
+
     /// Rounded accumulator of an activation lane, saturated to its table.
     pub const fn rounded(&self, lane: usize) -> usize {
-        self.operand_columns + 3 * lane
+        self.left(self.left_lanes) + 3 * lane
     }
 
     /// Result of an activation lane.
@@ -274,12 +365,17 @@ impl Architecture {
 
     /// Range-checked cell.
     pub const fn range(&self, i: usize) -> usize {
-        self.operand_columns + 3 * self.activation_lanes + i
+        self.rounded(self.activation_lanes) + i
+    }
+
+    /// Copy beside the result of an activation lane.
+    pub const fn factor(&self, group: usize, lane: usize) -> usize {
+        self.range(self.range_columns) + group * self.activation_lanes + lane
     }
 
     /// Gathered copy.
     pub const fn copy(&self, k: usize) -> usize {
-        self.range(self.range_columns) + k
+        self.factor(self.factor_groups, 0) + k
     }
 
     /// What is added to the fixed gather index of copy 1.
@@ -319,24 +415,43 @@ impl Architecture {
 
     /// Accumulator column.
     pub const fn accumulator(&self, accumulator: Accumulator) -> usize {
-        self.first_phase() + self.second_phase() + accumulator as usize
+        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator as usize)
+    }
+
+    /// Whether the circuit has an accumulator.
+    pub(crate) const fn has(&self, accumulator: Accumulator) -> bool {
+        match accumulator {
+            Accumulator::LeftDigest => self.left_lanes > 0,
+            Accumulator::Factors => self.factor_groups > 0,
+            Accumulator::Garbage => self.garbage_lanes > 0,
+            Accumulator::GarbageTotal => self.garbage_lanes > 0 && matches!(self.weights, WeightMode::Embedded),
+            _ => true,
+        }
     }
 
     /// The accumulators that the circuit has, in column order.
-    pub(crate) const fn accumulators(&self) -> &'static [Accumulator] {
-        let all = &Accumulator::ALL;
-        let (without_garbage, without_total) =
-            (all.split_at(Accumulator::Garbage as usize).0, all.split_at(all.len() - 1).0);
-        match (self.garbage_lanes, self.weights) {
-            (0, _) => without_garbage,
-            (_, WeightMode::Committed) => without_total,
-            (_, WeightMode::Embedded) => all,
+    pub(crate) fn accumulators(&self) -> impl Iterator<Item = Accumulator> {
+        Accumulator::ALL.into_iter().filter(|accumulator| self.has(*accumulator))
+    }
+
+    /// How many accumulators the circuit has of the first `end` of all.
+    const fn accumulators_before(&self, end: usize) -> usize {
+        let (mut i, mut count) = (0, 0);
+        while i < end {
+            count += self.has(Accumulator::ALL[i]) as usize;
+            i += 1;
         }
+        count
+    }
+
+    /// Number of accumulators.
+    pub(crate) const fn accumulator_count(&self) -> usize {
+        self.accumulators_before(Accumulator::ALL.len())
     }
 
     /// Helper of a lookup group.
     pub const fn helper(&self, group: usize) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulators().len() + group
+        self.first_phase() + self.second_phase() + self.accumulator_count() + group
     }
 
     /// Helper of the table.
@@ -382,21 +497,40 @@ impl Architecture {
         self.operand_lanes + self.raw_output as usize
     }
 
-    /// Range cells that a value's requantisation takes: its remainder, then the limbs of its excess.
+    /// Range cells that a value's requantisation takes: the limbs of its remainder, then those of its excess.
     pub const fn requantise_columns(&self) -> usize {
-        1 + self.excess_limbs
+        self.remainder_limbs + self.excess_limbs
     }
 
     /// Whether the cells that a role's gates read exist.
     fn has_cells_of(&self, role: &FixedRole) -> bool {
         let requantise = self.requantise_columns();
-        let exists = |accumulator: &Accumulator| self.accumulators().contains(accumulator);
+        let exists = |accumulator: &Accumulator| self.has(*accumulator);
         let fits = |cells: Option<usize>, columns: usize| cells.is_some_and(|cells| cells <= columns);
         let products = |size: usize| size > 1 && chips::pool::partial_products(self, size) <= self.product_columns;
+        let lanes_fit = |lanes: &usize| (1..=self.activation_lanes).contains(lanes);
+        let values_fit = |lanes: &usize| lanes_fit(lanes) && fits(lanes.checked_mul(requantise), self.range_columns);
+        if let FixedRole::Kind(kind) = role
+            && (kind.factor_groups() > self.factor_groups
+                || !(1..=self.remainder_limbs).contains(&kind.remainder_limbs()))
+        {
+            return false;
+        }
         match role {
-            FixedRole::Kind(RowKind::Requantise { lanes, .. }) => {
-                (1..=self.activation_lanes).contains(lanes) && fits(lanes.checked_mul(requantise), self.range_columns)
+            FixedRole::Kind(
+                RowKind::Requantise { lanes, .. } | RowKind::Multiply { lanes, .. } | RowKind::Normalise { lanes, .. },
+            ) => values_fit(lanes),
+            FixedRole::Kind(RowKind::Exponential { lanes }) => lanes_fit(lanes),
+            FixedRole::Kind(RowKind::Share { bits, limbs: [quotient, sum] }) => {
+                let cells = sum.checked_mul(2).and_then(|cells| cells.checked_add(*quotient));
+                *bits <= MAX_DIVIDEND_BITS && fits(cells, self.range_columns)
             }
+            FixedRole::Kind(RowKind::Root { bits, limbs: [root, window] }) => {
+                let cells = window.checked_mul(2).and_then(|cells| cells.checked_add(*root));
+                self.roots && *bits <= MAX_DIVIDEND_BITS && fits(cells, self.range_columns)
+            }
+            FixedRole::LeftPacked(_) | FixedRole::LeftSingle => self.left_lanes > 0,
+            FixedRole::Masked(lane) => *lane < self.activation_lanes,
             FixedRole::Kind(RowKind::MaximumOfWindow { height, width, .. }) => {
                 let size = height.checked_mul(*width);
                 let cells = size.and_then(|size| size.checked_mul(self.spread_limbs)?.checked_add(requantise));
@@ -440,6 +574,9 @@ impl Architecture {
         let counts = [
             self.operand_lanes,
             self.operand_columns,
+            self.left_lanes,
+            self.factor_groups,
+            self.remainder_limbs,
             self.activation_lanes,
             self.range_columns,
             self.product_columns,
@@ -457,6 +594,10 @@ impl Architecture {
             && (1..=3).contains(&self.lookup_group)
             && self.operand_lanes > 0
             && self.operand_columns <= self.operand_lanes
+            && self.left_lanes <= self.operand_lanes
+            && self.factor_groups <= MAX_FACTOR_GROUPS
+            && (1..=MAX_REMAINDER_LIMBS as usize).contains(&self.remainder_limbs)
+            && self.shift as usize * self.remainder_limbs <= MAX_REMAINDER_BITS as usize
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| self.has_cells_of(role))
             && self.activation_lanes > 0;
@@ -467,6 +608,8 @@ impl Architecture {
 /// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a kind by recursion,
 /// which for so many fits the two megabytes of stack that a thread has.
 const MAX_COLUMNS: usize = 512;
+/// Sorts of copies beside a result.
+const MAX_FACTOR_GROUPS: usize = 3;
 const MAX_FIXED_COLUMNS: usize = 1 << 11;
 const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
 /// Total of the exponents in all gates: an expression has about two nodes for each, which take some 300 bytes together. Networks for
@@ -478,7 +621,8 @@ impl FixedRole {
     fn exponents(&self) -> usize {
         match self {
             Self::Step(_, power) => power.exponent,
-            Self::Kind(RowKind::Requantise { lanes, spacing }) => lanes.saturating_mul(spacing.exponent),
+            Self::LeftPacked(stride) => *stride,
+            Self::Kind(RowKind::Requantise { lanes, spacing, .. }) => lanes.saturating_mul(spacing.exponent),
             Self::Kind(RowKind::MaximumOfWindow { height, width, vertical, horizontal }) => {
                 height.saturating_mul(*width).saturating_mul(vertical.saturating_add(*horizontal))
             }
@@ -487,7 +631,7 @@ impl FixedRole {
                 .runs
                 .iter()
                 .map(|(step, count)| step.saturating_mul(*count))
-                .fold(factor.shift, usize::saturating_add),
+                .fold(factor.shift.saturating_add(factor.channels), usize::saturating_add),
             _ => 0,
         }
     }

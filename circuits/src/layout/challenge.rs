@@ -40,9 +40,11 @@ impl Power {
     }
 }
 
-/// The factor of a term of the grand sum: `r^shift · Π_i Σ_{m < count_i} r^(step_i · m)`. The default is 1.
+/// The factor of a term of the grand sum: `s^channels · r^shift · Π_i Σ_{m < count_i} r^(step_i · m)`. The default is 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Factor {
+    /// Power of `s` in front.
+    pub channels: usize,
     /// Power of `r` in front.
     pub shift: usize,
     /// Geometric sums, as (step, count).
@@ -58,6 +60,18 @@ pub struct Ring<T> {
     pub s: T,
     /// Challenge for positions.
     pub r: T,
+}
+
+impl Factor {
+    /// A power of `r`.
+    pub fn r(shift: usize) -> Self {
+        Self { shift, ..Self::default() }
+    }
+
+    /// A power of `s`.
+    pub fn s(channels: usize) -> Self {
+        Self { channels, ..Self::default() }
+    }
 }
 
 impl<T: Clone + Add<Output = T> + Mul<Output = T>> Ring<T> {
@@ -93,7 +107,10 @@ impl<T: Clone + Add<Output = T> + Mul<Output = T>> Ring<T> {
 
     /// Value of a factor.
     pub fn factor(&self, factor: &Factor) -> T {
-        let front = self.pow(&self.r, factor.shift);
+        let front = match factor.channels {
+            0 => self.pow(&self.r, factor.shift),
+            channels => self.pow(&self.s, channels) * self.pow(&self.r, factor.shift),
+        };
         factor
             .runs
             .iter()

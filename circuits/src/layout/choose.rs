@@ -14,7 +14,7 @@ use super::{
     Architecture, Layout, LayoutError, LayoutOptions, MAX_K, Tables, WeightMode, Widths,
     cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient},
     count::Count,
-    search::{Draft, Limbs, activations, candidates, finish, tensors},
+    search::{Draft, Limbs, activations, candidates, exponentials, finish, tensors},
 };
 use crate::{chips, graph::Graph};
 
@@ -81,7 +81,7 @@ pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutErro
 pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
     let limbs = Limbs::of(graph);
-    let table_rows = Tables::new(graph.shift, &[], &activations(graph)).rows.len();
+    let table_rows = Tables::new(graph.shift, &[], &activations(graph), &exponentials(graph)).rows.len();
     let bounds = bounds(graph, options, &limbs, table_rows)?;
     let mut search = Search::new(graph, options, limbs);
     for bound in &bounds {
@@ -166,7 +166,7 @@ fn rows_log2(rows: &[usize]) -> u32 {
 
 /// The constraint system's numbers, none greater than they will be.
 fn least_size(a: &Architecture, k: u32, fixed_columns: usize) -> CircuitSize {
-    let previous = 1 + a.accumulators().len();
+    let previous = 1 + a.accumulator_count();
     CircuitSize {
         k,
         degree: 3.max(2 + a.lookup_group.min(a.lookups())),
@@ -351,7 +351,7 @@ mod tests {
         let graph = network(10);
         let options = LayoutOptions::default();
         let limbs = Limbs::of(&graph);
-        let table_rows = Tables::new(graph.shift, &[], &activations(&graph)).rows.len();
+        let table_rows = Tables::new(graph.shift, &[], &activations(&graph), &[]).rows.len();
         let chosen = best(&graph, &options).unwrap().choice;
         let bounds = bounds(&graph, &options, &limbs, table_rows).unwrap();
         assert!(chosen.placed * 3 < bounds.len(), "{chosen:?}: the bounds save little");

@@ -4,9 +4,11 @@
 //! asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by it, and neither
 //! is ever wrong for want of a number.
 
+use std::ops::Range;
+
 use super::{Architecture, Geometry, WeightMode, search::Limbs, search::Widths, tensors::Tensors};
 use crate::{
-    graph::{Graph, Linear, Op, Shape, TensorId, Window, window::covered},
+    graph::{Graph, Linear, MatMul, Op, Shape, TensorId, Window, window::covered},
     layers::product::Product,
 };
 
@@ -32,6 +34,16 @@ pub(super) struct Count {
     pub(super) copies: usize,
     /// Whether there is an index of a maximum.
     pub(super) indices: bool,
+    /// Whether a product has two activations.
+    pub(super) left: bool,
+    /// Most limbs of a remainder.
+    pub(super) remainder_limbs: usize,
+    /// Sorts of copies beside results.
+    pub(super) factor_groups: usize,
+    /// Whether there are roots of variances.
+    pub(super) roots: bool,
+    /// Range cells of the rows of groups.
+    pub(super) group_cells: usize,
     /// Whether operands are read by full rows of lanes, and one by one.
     pub(super) operands: [bool; 2],
     /// Whether some output is raw.
@@ -72,7 +84,8 @@ impl Count {
 
     /// The columns of the circuit; the fixed ones are not told.
     pub(super) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
-        let requantise = 1 + limbs.excess;
+        let remainder_limbs = self.remainder_limbs.max(1);
+        let requantise = remainder_limbs + limbs.excess;
         let [pool, maximum, sum] = self.windows;
         let pooled = if pool > 0 { requantise + pool * limbs.spread } else { 0 };
         let lanes = self.activation_lanes.max(1);
@@ -81,10 +94,17 @@ impl Count {
             shift,
             operand_lanes: widths.operand_lanes,
             operand_columns: if self.operands[0] { widths.operand_lanes } else { usize::from(self.operands[1]) },
+            left_lanes: if self.left { widths.operand_lanes } else { 0 },
             activation_lanes: lanes,
+            remainder_limbs,
+            factor_groups: self.factor_groups,
+            roots: self.roots,
             excess_limbs: limbs.excess,
             spread_limbs: limbs.spread,
-            range_columns: (self.requantised_lanes * requantise).max(pooled).max(differences * limbs.spread),
+            range_columns: (self.requantised_lanes * requantise)
+                .max(pooled)
+                .max(differences * limbs.spread)
+                .max(self.group_cells),
             garbage_lanes: if self.rows()[2] > 0 { widths.garbage_lanes } else { 0 },
             gather_columns: maximum.max(sum).max(self.copies).max(if self.indices { 3 } else { 0 }),
             gather_by_index: self.indices,
@@ -123,6 +143,37 @@ impl Counter<'_> {
                 self.count.terms += 2;
                 [read + offset.len(), groups, 0]
             }
+            Op::MatMul(product) => self.matmul(node.inputs[0], node.inputs[1], node.output, product),
+            Op::Multiply(_) => {
+                let read: usize = node.inputs.iter().map(|input| self.digest(*input)).sum();
+                let (groups, lanes) = self.groups(node.output);
+                self.computes(&node.op, lanes);
+                // Copies, the digests of both operands.
+                self.count.terms += 2;
+                [read, groups, 0]
+            }
+            Op::Softmax(softmax) => {
+                let read = self.digest(node.inputs[0]);
+                let (rows, lanes) = self.groups_in(node.output, 0..softmax.groups);
+                self.computes(&node.op, lanes);
+                let [quotient, difference] = crate::layers::softmax::limbs(softmax, self.graph.shift);
+                self.count.group_cells = self.count.group_cells.max(quotient + 2 * difference);
+                self.count.factor_groups = self.count.factor_groups.max(3);
+                self.count.terms += 4;
+                [read, softmax.groups + 2 * softmax.len * rows, 0]
+            }
+            Op::Normalise(normalise) => {
+                let read = self.digest(node.inputs[0]);
+                let (rows, lanes) = self.groups_in(node.output, 0..normalise.groups);
+                self.computes(&node.op, lanes);
+                let magnitude = self.graph.tensors[node.inputs[0]].format.magnitude();
+                let [root, window] = crate::layers::normalise::limbs(normalise, magnitude, self.graph.shift);
+                self.count.group_cells = self.count.group_cells.max(root + 2 * window);
+                self.count.factor_groups = self.count.factor_groups.max(3);
+                self.count.roots = true;
+                self.count.terms += 3;
+                [read, normalise.groups + normalise.len * rows, 0]
+            }
             Op::MaxPool(window) => {
                 self.count.windows[1] = self.count.windows[1].max(window.taps());
                 [0, output.len(), 0]
@@ -152,6 +203,33 @@ impl Counter<'_> {
     fn requantises(&mut self, lanes: usize) {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
         self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
+    }
+
+    /// A node whose rows compute with copies beside them, or with a remainder of its own.
+    fn computes(&mut self, op: &Op, lanes: usize) {
+        self.requantises(lanes);
+        self.count.remainder_limbs = self.count.remainder_limbs.max(op.limbs() as usize);
+        self.count.factor_groups = self.count.factor_groups.max(if matches!(op, Op::Multiply(_)) { 2 } else { 0 });
+    }
+
+    /// A product of activations: both operands side by side, and its results.
+    fn matmul(&mut self, left: TensorId, right: TensorId, output: TensorId, product: &MatMul) -> Rows {
+        let lanes = self.widths.operand_lanes;
+        let operand = self.operand(right, self.graph.tensors[right].shape, product.rows.div_ceil(lanes));
+        self.count.operand_cells += self.graph.tensors[left].shape.len();
+        self.count.left = true;
+        let (results, most) = match product.columns {
+            1 => self.groups_in(output, 0..product.rows * product.heads),
+            columns => {
+                let (groups, most) = self.groups_in(output, 0..columns);
+                (groups * product.rows * product.heads, most)
+            }
+        };
+        self.requantises(most);
+        self.count.remainder_limbs = self.count.remainder_limbs.max(product.rescale.limbs as usize);
+        // The product of each head, the results, the digest of the left copy.
+        self.count.terms += product.heads + 2;
+        [operand, results, 0]
     }
 
     /// A product: its operand beside the weights, the biases, its results, and the free coefficients.
@@ -184,6 +262,10 @@ impl Counter<'_> {
         let [height, width] = product.used;
         match linear.pool {
             _ if linear.raw => (linear.out_channels * height * width, 0),
+            _ if linear.transposed && width > 1 => {
+                let (groups, most) = self.groups_in(output, 0..linear.out_channels);
+                (groups * width, most)
+            }
             [1, 1] if [height, width] == [1, 1] => self.groups(output),
             [1, 1] => {
                 let (_, most) = self.groups(output);
@@ -243,10 +325,15 @@ impl Counter<'_> {
 
     /// As [`groups`](Self::groups), element by element.
     fn walked_groups(&self, tensor: TensorId) -> (usize, usize) {
+        self.groups_in(tensor, 0..self.graph.tensors[tensor].shape.len())
+    }
+
+    /// As [`groups`](Self::groups), of some elements, one by one.
+    fn groups_in(&self, tensor: TensorId, elements: Range<usize>) -> (usize, usize) {
         let geometry = self.tensors.geometry(self.tensors.root(tensor));
         let (mut groups, mut most, mut run) = (0, 0, 0);
-        for element in 0..geometry.len() {
-            let follows = element > 0 && geometry.exponent(element - 1) == geometry.exponent(element) + 1;
+        for element in elements.clone() {
+            let follows = element > elements.start && geometry.exponent(element - 1) == geometry.exponent(element) + 1;
             if follows && run < self.widths.activation_lanes {
                 run += 1;
             } else {
@@ -303,7 +390,7 @@ fn most_inside(window: &Window, input: Shape) -> usize {
 mod tests {
     use super::super::{LayoutOptions, lower, search::Draft, search::candidates};
     use super::*;
-    use crate::graph::{Format, Node, Origin, Tensor, Window};
+    use crate::graph::{Activation, Format, Node, Normalise, Origin, Rescale, Softmax, Tensor, Window};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
@@ -372,7 +459,7 @@ mod tests {
         let mut x = tensor(&mut graph, shape);
         for _ in 0..rng.gen_range(1..5) {
             let shape = graph.tensors[x].shape;
-            x = match rng.gen_range(0..8) {
+            x = match rng.gen_range(0..12) {
                 0 => node(&mut graph, Op::Reshape, &[x], Shape::vector(shape.len())),
                 1 => {
                     let offset = vec![1; if rng.gen_bool(0.5) { shape.len() } else { 0 }];
@@ -401,6 +488,30 @@ mod tests {
                     let op = Op::AveragePool { window, multipliers: vec![1; 10] };
                     node(&mut graph, op, &[x], Shape { height, width, ..shape })
                 }
+                8 => node(&mut graph, Op::Multiply(Rescale { multiplier: 3, limbs: 2 }), &[x, x], shape),
+                9 => {
+                    let (groups, len) = (shape.height * shape.width, shape.channels);
+                    let exp = Activation { min: 0, values: (0..32).map(|d| 32 - d).collect() };
+                    let rescale = Rescale { multiplier: 1, limbs: 3 };
+                    let softmax = Softmax { groups, len, masked: Vec::new(), exp, bits: 20, rescale };
+                    node(&mut graph, Op::Softmax(softmax), &[x], shape)
+                }
+                10 => {
+                    let (groups, len) = (shape.height * shape.width, shape.channels);
+                    let rescale = Rescale { multiplier: 1, limbs: 2 };
+                    let normalise = Normalise { groups, len, centred: true, epsilon: 3, bits: 15, rescale };
+                    node(&mut graph, Op::Normalise(normalise), &[x], shape)
+                }
+                11 => {
+                    let rows = shape.height * shape.width;
+                    let matrix = Shape { channels: shape.channels, height: 1, width: rows };
+                    let matrix = node(&mut graph, Op::Reshape, &[x], matrix);
+                    let rescale = Rescale { multiplier: 1, limbs: 1 };
+                    let (heads, inner, columns) = (1, shape.channels, rows);
+                    let matmul = MatMul { heads, inner, rows, columns, head_minor: false, rescale };
+                    let shape = Shape { channels: rows, height: 1, width: rows };
+                    node(&mut graph, Op::MatMul(matmul), &[matrix, matrix], shape)
+                }
                 _ => product(&mut graph, rng, x, false),
             };
             if rng.gen_bool(0.2) {
@@ -419,6 +530,7 @@ mod tests {
         let limbs = Limbs { excess: 2, spread: 1 };
         let mut options = LayoutOptions::default();
         let (mut garbage, mut gathers, mut blocks, mut indices) = (0, 0, 0, 0);
+        let (mut left, mut groups) = (0, 0);
         for seed in 0..300 {
             let graph = random_graph(seed);
             options.max_weight_columns = [19, 1024][seed as usize % 2];
@@ -445,9 +557,11 @@ mod tests {
                 gathers += usize::from(columns.gather_columns > 0);
                 indices += usize::from(columns.gather_by_index);
                 blocks += usize::from(widths.weight_columns < 10);
+                left += usize::from(columns.left_lanes > 1);
+                groups += usize::from(columns.factor_groups > 2);
             }
         }
-        let counts = [garbage, gathers, blocks, indices];
+        let counts = [garbage, gathers, blocks, indices, left, groups];
         assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
     }
 }

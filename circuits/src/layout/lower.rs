@@ -31,22 +31,25 @@ pub fn lower(mut graph: Graph) -> Graph {
 fn copy_conflicts(graph: &mut Graph) {
     // Each copy takes one reader from a class, so there are at most as many copies as nodes.
     for _ in 0..graph.nodes.len() {
-        let Some(node) = conflict(graph) else { break };
+        let Some((node, operand)) = conflict(graph) else { break };
         let multipliers = vec![0, 1 << graph.shift];
-        let source = graph.nodes[node].inputs[0];
+        let source = graph.nodes[node].inputs[operand];
         let copy = insert_copy(graph, node, source, Op::AveragePool { window: Window::UNIT, multipliers });
-        graph.nodes[node + 1].inputs[0] = copy;
+        graph.nodes[node + 1].inputs[operand] = copy;
     }
 }
 
-/// Copies public inputs that are gathered, and rearranged tensors of which an element at a position that depends on the
+/// Copies public inputs that are gathered or multiplied with activations, and rearranged tensors of which an element at a position that depends on the
 /// witness is gathered.
 fn copy_gathered(graph: &mut Graph) {
     let mut copies: HashMap<TensorId, TensorId> = HashMap::new();
     let mut index = 0;
     while index < graph.nodes.len() {
         let op = &graph.nodes[index].op;
-        let gathers = matches!(op, Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. });
+        let gathers = matches!(
+            op,
+            Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. } | Op::MatMul(_)
+        );
         let by_position = matches!(op, Op::ArgMax { .. });
         for operand in 0..graph.nodes[index].inputs.len() {
             let source = graph.nodes[index].inputs[operand];

@@ -34,10 +34,10 @@ pub use cost::MemoryNeeds;
 pub use geometry::Geometry;
 pub use lower::lower;
 pub use plan::{LayerPlan, Plan};
-pub(crate) use planner::{Order, Planner, ResultEntry};
+pub(crate) use planner::{Order, Planner, ResultEntry, Segment};
 pub use search::Widths;
 pub use statement::{Placement, Port, Statement, StatementError};
-pub use table::{FIRST_ACTIVATION_TAG, GATHER_TAG, RANGE_TAG, TableRow, Tables, saturate};
+pub use table::{FIRST_ACTIVATION_TAG, GATHER_TAG, MASKED, RANGE_TAG, TableRow, Tables, saturate};
 
 use crate::graph::Graph;
 
@@ -136,8 +136,10 @@ impl Default for LayoutOptions {
 pub struct OperandCell {
     /// Row.
     pub row: u32,
-    /// Operand lane.
+    /// Operand lane, or left lane.
     pub lane: u32,
+    /// Whether it is a left operand's.
+    pub left: bool,
     /// Tensor copied.
     pub tensor: u32,
     /// Its element.
@@ -178,7 +180,8 @@ pub struct ResultRow {
     pub kind: RowKind,
     /// The node that computes it.
     pub node: u32,
-    /// Its first output element; for a candidate, the output element times the number of candidates plus which one it is.
+    /// Its first output element; for a candidate, the output element times the number of candidates plus which one it is; for a
+    /// group's row, its last member.
     pub element: u32,
 }
 
@@ -324,7 +327,12 @@ impl ResultRow {
     fn lookups(&self, architecture: &Architecture) -> usize {
         let requantise = architecture.requantise_columns() + 1;
         match self.kind {
-            RowKind::Requantise { lanes, .. } => lanes * requantise,
+            RowKind::Requantise { lanes, .. } | RowKind::Multiply { lanes, .. } | RowKind::Normalise { lanes, .. } => {
+                lanes * requantise
+            }
+            RowKind::Exponential { lanes } => lanes,
+            RowKind::Share { limbs: [quotient, difference], .. }
+            | RowKind::Root { limbs: [quotient, difference], .. } => quotient + 2 * difference,
             RowKind::MaximumOfWindow { height, width, .. } => requantise + height * width * architecture.spread_limbs,
             RowKind::Raw => 0,
             RowKind::GatheredMaximum { window } => 1 + window * (1 + architecture.spread_limbs),

@@ -181,5 +181,9 @@ fn operator(op: &Op) -> &'static str {
         Op::Reshape => "Reshape",
         Op::Rearrange { .. } => "Rearrange",
         Op::ArgMax { .. } => "ArgMax",
+        Op::MatMul(_) => "MatMul",
+        Op::Multiply(_) => "Multiply",
+        Op::Softmax(_) => "Softmax",
+        Op::Normalise(_) => "Normalise",
     }
 }

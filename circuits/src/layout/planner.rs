@@ -34,6 +34,25 @@ pub(crate) enum Order {
     Channels,
     /// By powers of `r` within a channel; channels by powers of `s`.
     Positions,
+    /// By powers of `s` within a row of a matrix; rows by powers of `r`.
+    Rows,
+    /// By powers of `r` within a channel; channels add up.
+    Sums,
+}
+
+/// Rows of the result bank one after another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment<'e> {
+    /// The node that computes them.
+    pub(crate) node: usize,
+    /// The rows.
+    pub(crate) entries: &'e [ResultEntry],
+    /// How the Result accumulator runs.
+    pub(crate) order: Order,
+    /// Tag of the table that the rows look up.
+    pub(crate) tag: Option<i64>,
+    /// Whether they hold the node's output, and not something on the way to it.
+    pub(crate) output: bool,
 }
 
 /// Where a tensor's digest ends.
@@ -134,6 +153,11 @@ impl<'g> Planner<'g> {
         self.roles.contains_key(role)
     }
 
+    /// Whether some product has two activations.
+    pub(crate) fn has_left(&self) -> bool {
+        self.roles.keys().any(|role| matches!(role, FixedRole::LeftPacked(_) | FixedRole::LeftSingle))
+    }
+
     pub(crate) fn step(&mut self, accumulator: Accumulator, row: usize, power: Power) {
         self.set(FixedRole::Step(accumulator, power), row, 1);
     }
@@ -158,9 +182,20 @@ impl<'g> Planner<'g> {
 
     /// Adds `value` times the digest of `tensor` to an identity.
     pub(crate) fn digest_term(&mut self, identity: usize, tensor: TensorId, value: i64) -> Result<(), LayoutError> {
+        self.scaled_digest_term(identity, tensor, 0, value)
+    }
+
+    /// Adds `value·s^channels` times the digest of `tensor` to an identity.
+    pub(crate) fn scaled_digest_term(
+        &mut self,
+        identity: usize,
+        tensor: TensorId,
+        channels: usize,
+        value: i64,
+    ) -> Result<(), LayoutError> {
         let root = self.tensors.root(tensor);
         if let Some(pieces) = self.tensors.pieces(root).map(<[Piece]>::to_vec) {
-            return pieces.iter().try_for_each(|piece| self.piece_term(identity, root, piece, value));
+            return pieces.iter().try_for_each(|piece| self.piece_term((identity, root, channels), piece, value));
         }
         if !self.homes.contains_key(&root) {
             if !self.graph.inputs.contains(&root) {
@@ -170,23 +205,28 @@ impl<'g> Planner<'g> {
             self.input_places.insert(root, place);
         }
         let (accumulator, row) = self.homes[&root];
-        self.term(identity, Source::Accumulator(accumulator), row, Factor::default(), value);
+        self.term(identity, Source::Accumulator(accumulator), row, Factor::s(channels), value);
         Ok(())
     }
 
     /// Adds `value` times a piece's share of the digest of `tensor`: the digest of the piece's tensor up to its end, less
     /// that up to its beginning, at the exponents that the elements have in `tensor`.
-    fn piece_term(&mut self, identity: usize, tensor: TensorId, piece: &Piece, value: i64) -> Result<(), LayoutError> {
+    fn piece_term(
+        &mut self,
+        (identity, tensor, channels): (usize, TensorId, usize),
+        piece: &Piece,
+        value: i64,
+    ) -> Result<(), LayoutError> {
         let source = Source::Accumulator(Accumulator::ResultDigest);
         let [geometry, own] = [tensor, piece.root].map(|t| self.tensors.geometry(t));
         self.reach(geometry.exponent(0));
         let shift = geometry.exponent(piece.place_end - 1);
         let end = self.end_row(piece.root, piece.end)?;
-        self.term(identity, source, end, Factor { shift, runs: Vec::new() }, value);
+        self.term(identity, source, end, Factor { channels, ..Factor::r(shift) }, value);
         if piece.first > 0 {
             let before = self.end_row(piece.root, piece.first)?;
             let shift = shift + own.exponent(piece.first - 1) - own.exponent(piece.end - 1);
-            self.term(identity, source, before, Factor { shift, runs: Vec::new() }, -value);
+            self.term(identity, source, before, Factor { channels, ..Factor::r(shift) }, -value);
         }
         Ok(())
     }
@@ -216,7 +256,8 @@ impl<'g> Planner<'g> {
             let len = self.tensors.geometry(root).len();
             self.operands.extend((0..len).map(|element| {
                 let (lane, row) = place.cell(element);
-                OperandCell { row: row as u32, lane: lane as u32, tensor: root as u32, element: element as u32 }
+                let (row, lane) = (row as u32, lane as u32);
+                OperandCell { row, lane, left: false, tensor: root as u32, element: element as u32 }
             }));
             let identity = self.identity();
             self.term(identity, Source::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
@@ -275,6 +316,53 @@ impl<'g> Planner<'g> {
         (ends, Placement::Packed { first_row, row_stride, lanes, geometry })
     }
 
+    /// Places copies of a left operand: block `b` ends at row `ends[b]`, `s^stride` between neighbours, `rows` of them a block.
+    pub(crate) fn place_left(
+        &mut self,
+        tensor: TensorId,
+        rows: usize,
+        stride: usize,
+        ends: &[usize],
+    ) -> Result<(), LayoutError> {
+        let root = self.tensors.root(tensor);
+        let (geometry, lanes) = (self.tensors.geometry(root), self.widths.operand_lanes);
+        let cells = rows.div_ceil(lanes);
+        let packed = if rows > 1 { FixedRole::LeftPacked(stride) } else { FixedRole::LeftSingle };
+        // Exponent of a block's last element, which is in the last lane of its last row.
+        let exponent = |block: usize| geometry.exponent(block * rows + rows - 1);
+        for (block, &end) in ends.iter().enumerate() {
+            let start = end + 1 - cells;
+            for row in start..=end {
+                self.set(packed.clone(), row, 1);
+                if row > start {
+                    self.step(Accumulator::Weights, row, Power::s(stride * lanes));
+                    self.step(Accumulator::LeftDigest, row, Power::r(lanes));
+                }
+            }
+            if block > 0 {
+                (ends[block - 1] + 1..start).for_each(|row| self.step(Accumulator::LeftDigest, row, Power::KEEP));
+                let distance = exponent(block - 1) - exponent(block) - (cells - 1) * lanes;
+                self.step(Accumulator::LeftDigest, start, Power::r(distance));
+            }
+            self.operands.extend((0..rows).map(|i| {
+                let place = if rows > 1 { cells * lanes - rows + i } else { 0 };
+                OperandCell {
+                    row: (start + place / lanes) as u32,
+                    lane: (place % lanes) as u32,
+                    left: true,
+                    tensor: root as u32,
+                    element: (block * rows + i) as u32,
+                }
+            }));
+        }
+        // Idle lanes before a block's first element count too.
+        self.reach(exponent(0) + cells * lanes);
+        let last = ends.last().copied().unwrap_or(0);
+        let identity = self.identity();
+        self.term(identity, Source::Accumulator(Accumulator::LeftDigest), last, Factor::default(), 1);
+        self.digest_term(identity, root, -1)
+    }
+
     /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.
     pub(crate) fn place_instance(&mut self, root: TensorId, identity: Option<usize>) -> Placement {
         let (ends, place) = self.place_packed(root, 0, true);
@@ -325,6 +413,19 @@ impl<'g> Planner<'g> {
         let output = self.graph.nodes[node].output;
         let activation = self.graph.activation(&self.graph.nodes[node]);
         let tag = activation.and_then(|activation| self.tables.activation_tag(&activation));
+        let last = self.place_segment(Segment { node, entries, order, tag, output: true })?;
+        if let Some((identity, shift)) = identity {
+            let total = Source::Accumulator(Accumulator::ResultTotal);
+            self.term(identity, total, last, Factor::r(shift), -1);
+        }
+        self.homes.insert(output, (Accumulator::ResultDigest, last));
+        Ok(())
+    }
+
+    /// Places rows, with the digests of what they hold; returns the last one.
+    pub(crate) fn place_segment(&mut self, segment: Segment<'_>) -> Result<usize, LayoutError> {
+        let Segment { node, entries, order, tag, output: is_output } = segment;
+        let output = self.graph.nodes[node].output;
         let first_row = self.result_row;
         for (i, entry) in entries.iter().enumerate() {
             let row = first_row + i;
@@ -333,32 +434,41 @@ impl<'g> Planner<'g> {
                 let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {node}")))?;
                 self.set(FixedRole::ActivationTag, row, tag);
                 let end = entry.element + entry.count;
-                if self.tensors.is_cut(output, end) {
+                if is_output && self.tensors.is_cut(output, end) {
                     self.ends.insert((output, end), row);
                 }
-                self.place_digest(output, entry, i.checked_sub(1).map(|i| &entries[i]), row);
+            }
+            self.place_digests(output, entry, i.checked_sub(1).map(|i| &entries[i]), row);
+            if is_output {
+                self.place_source(output, entry, row);
             }
             self.place_accumulators(entries, i, order, row);
             let element = entry.element as u32;
             self.results.push(ResultRow { row: row as u32, kind: entry.kind, node: node as u32, element });
         }
         self.result_row += entries.len();
-        let last = self.result_row - 1;
-        if let Some((identity, shift)) = identity {
-            let total = Source::Accumulator(Accumulator::ResultTotal);
-            self.term(identity, total, last, Factor { shift, runs: Vec::new() }, -1);
-        }
-        self.homes.insert(output, (Accumulator::ResultDigest, last));
-        Ok(())
+        Ok(self.result_row - 1)
     }
 
-    /// The row's part in the digest of the output, and in the gather table.
-    fn place_digest(&mut self, output: TensorId, entry: &ResultEntry, previous: Option<&ResultEntry>, row: usize) {
-        let geometry = self.tensors.geometry(output);
-        if let Some(previous) = previous {
-            let distance = geometry.exponent(previous.element + previous.count - 1)
-                - geometry.exponent(entry.element + entry.count - 1);
+    /// The row's part in the digests of what it holds and of the copies beside it.
+    fn place_digests(&mut self, output: TensorId, entry: &ResultEntry, previous: Option<&ResultEntry>, row: usize) {
+        let geometry = self.geometry(output);
+        let Some(previous) = previous else { return };
+        let exponent = |entry: &ResultEntry| geometry.exponent(entry.element + entry.count - 1);
+        if entry.kind.activates() {
+            let distance = exponent(previous) - exponent(entry);
             self.step(Accumulator::ResultDigest, row, Power::r(distance));
+        }
+        if entry.kind.factor_groups() > 0 {
+            let distance = exponent(previous) - exponent(entry);
+            self.step(Accumulator::Factors, row, Power::r(distance));
+        }
+    }
+
+    /// The row's part in the gather table.
+    fn place_source(&mut self, output: TensorId, entry: &ResultEntry, row: usize) {
+        if !entry.kind.activates() {
+            return;
         }
         if let Some(index) = self.tensors.gather_index(output) {
             self.set(FixedRole::SourceIndex, row, index + entry.element as i64);
@@ -376,9 +486,14 @@ impl<'g> Planner<'g> {
                     self.step(Accumulator::Result, row, Power::s(entry.count));
                 }
             }
-            Order::Positions => {
+            Order::Positions | Order::Sums => {
                 if let Some(previous) = previous.filter(|p| p.channel == entry.channel) {
                     self.step(Accumulator::Result, row, Power::r(previous.exponent - entry.exponent));
+                }
+            }
+            Order::Rows => {
+                if previous.is_some_and(|p| p.channel == entry.channel) {
+                    self.step(Accumulator::Result, row, Power::s(entry.count));
                 }
             }
         }
@@ -386,7 +501,12 @@ impl<'g> Planner<'g> {
             self.set(FixedRole::Take, row, 1);
         }
         if entry.channel > entries[0].channel {
-            let power = if ends { Power::s(1) } else { Power::KEEP };
+            let power = match order {
+                Order::Rows if ends => Power::r(1),
+                Order::Sums => Power::KEEP,
+                _ if ends => Power::s(1),
+                _ => Power::KEEP,
+            };
             self.step(Accumulator::ResultTotal, row, power);
         }
     }

@@ -117,7 +117,7 @@ impl Limbs {
             };
             result.spread = result.spread.max(limbs(spread));
             if let Some(activation) = graph.activation(node).filter(|_| node.op.requantises()) {
-                let rounded = |acc: i64| crate::graph::requantise(acc, graph.shift);
+                let rounded = |acc: i64| crate::graph::requantise(acc, graph.shift * node.op.limbs());
                 let above = rounded(bounds.max).saturating_sub(activation.max()).max(0);
                 let below = activation.min.saturating_sub(rounded(bounds.min)).max(0);
                 result.excess = result.excess.max(limbs(above.max(below) as u64));
@@ -134,6 +134,18 @@ pub(super) fn activations(graph: &Graph) -> Vec<Activation> {
         let Some(activation) = graph.activation(node) else { continue };
         if !all.contains(&activation) {
             all.push(activation);
+        }
+    }
+    all
+}
+
+/// The tables of exponentials that the graph needs.
+pub(super) fn exponentials(graph: &Graph) -> Vec<Activation> {
+    let mut all: Vec<Activation> = Vec::new();
+    for node in &graph.nodes {
+        let Op::Softmax(softmax) = &node.op else { continue };
+        if !all.contains(&softmax.exp) {
+            all.push(softmax.exp.clone());
         }
     }
     all
@@ -160,7 +172,7 @@ impl<'g> Draft<'g> {
     /// Places every node and the public tensors.
     pub(super) fn place(graph: &'g Graph, widths: Widths, weights: WeightMode) -> Result<Self, LayoutError> {
         let tensors = tensors(graph, widths.operand_lanes)?;
-        let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph));
+        let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph), &exponentials(graph));
         let mut planner = Planner::new(graph, widths, weights, tensors, tables);
         // The columns that every circuit has come first.
         for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
@@ -247,10 +259,11 @@ fn port(graph: &Graph, tensor: TensorId, placement: super::Placement) -> Port {
 
 fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
     let (mut range, mut activations, mut largest_window) = (0, 1, 0);
-    let requantise = 1 + limbs.excess;
+    let remainder = planner.results.iter().map(|row| row.kind.remainder_limbs()).max().unwrap_or(1);
+    let requantise = remainder + limbs.excess;
     for row in &planner.results {
         match row.kind {
-            RowKind::Requantise { lanes, .. } => {
+            RowKind::Requantise { lanes, .. } | RowKind::Multiply { lanes, .. } | RowKind::Normalise { lanes, .. } => {
                 range = range.max(lanes * requantise);
                 activations = activations.max(lanes);
             }
@@ -264,6 +277,11 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
             }
             RowKind::GatheredSum => range = range.max(requantise),
             RowKind::Candidate { .. } => range = range.max(limbs.spread),
+            RowKind::Exponential { lanes } => activations = activations.max(lanes),
+            RowKind::Share { limbs: [quotient, difference], .. }
+            | RowKind::Root { limbs: [quotient, difference], .. } => {
+                range = range.max(quotient + 2 * difference);
+            }
             RowKind::Copies { lanes } => activations = activations.max(lanes),
             RowKind::Raw | RowKind::Index => {}
         }
@@ -276,7 +294,11 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
             (true, _) => planner.widths.operand_lanes,
             (false, single) => usize::from(single),
         },
+        left_lanes: if planner.has_left() { planner.widths.operand_lanes } else { 0 },
         activation_lanes: activations,
+        remainder_limbs: remainder,
+        factor_groups: planner.results.iter().map(|row| row.kind.factor_groups()).max().unwrap_or(0),
+        roots: planner.results.iter().any(|row| matches!(row.kind, RowKind::Root { .. })),
         excess_limbs: limbs.excess,
         spread_limbs: limbs.spread,
         range_columns: range,

@@ -51,6 +51,10 @@ impl Tensors {
     /// Analyses a graph for operand rows of `lanes` cells; the error is a node that reads a tensor under another shape
     /// than an earlier one.
     pub(crate) fn new(graph: &Graph, lanes: usize) -> Result<Self, usize> {
+        Self::analyse(graph, lanes).map_err(|(node, _)| node)
+    }
+
+    fn analyse(graph: &Graph, lanes: usize) -> Result<Self, (usize, usize)> {
         let roots = roots(graph);
         let mut classes = Classes::new(graph, &roots);
         let mut wanted = classes.wanted(graph, &roots)?;
@@ -173,8 +177,8 @@ impl Tensors {
     }
 }
 
-/// The first product, by node index, that reads a tensor under another shape than an earlier one does.
-pub(super) fn conflict(graph: &Graph) -> Option<usize> {
+/// The first product, by node index, that reads a tensor under another shape than an earlier one does, and which operand.
+pub(super) fn conflict(graph: &Graph) -> Option<(usize, usize)> {
     let roots = roots(graph);
     Classes::new(graph, &roots).wanted(graph, &roots).err()
 }
@@ -199,9 +203,15 @@ fn rearrangements(graph: &Graph) -> impl Iterator<Item = TensorId> {
     graph.nodes.iter().filter(|node| matches!(node.op, Op::Rearrange { .. })).map(|node| node.output)
 }
 
+/// Whether operands and result are tied element by element, by digests with the same exponents.
+const fn is_elementwise(op: &Op) -> bool {
+    matches!(op, Op::Combine { .. } | Op::Multiply(_) | Op::Softmax(_) | Op::Normalise(_))
+}
+
 /// Roots of which something reads the digest: products, combinations, claims.
 fn digested(graph: &Graph, roots: &[TensorId]) -> BTreeSet<TensorId> {
-    let reads = graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear(_) | Op::Combine { .. }));
+    let reads =
+        graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear(_) | Op::MatMul(_)) || is_elementwise(&node.op));
     reads.flat_map(|node| &node.inputs).chain(&graph.outputs).map(|tensor| roots[*tensor]).collect()
 }
 
@@ -259,6 +269,23 @@ struct Wanted {
     pitch: [usize; 2],
 }
 
+impl Wanted {
+    /// What a product asks of an operand of this shape; nothing where it reads single elements.
+    fn by(op: &Op, shape: Shape) -> Option<Self> {
+        let Shape { height, width, .. } = shape;
+        let (row, dilation) = match op {
+            _ if height * width == 1 => return None,
+            Op::Linear(linear) => {
+                let padding = linear.window.pad_before[1] + linear.window.pad_after[1];
+                (linear.grid(shape).width + padding, linear.input_dilation)
+            }
+            Op::MatMul(_) => (width, [1, 1]),
+            _ => return None,
+        };
+        Some(Self { height, width, dilation, pitch: [row * dilation[0], dilation[1]] })
+    }
+}
+
 /// Tensors that digests tie to each other have the same exponents: union-find over roots.
 #[derive(Clone, Debug)]
 struct Classes(Vec<TensorId>);
@@ -266,7 +293,7 @@ struct Classes(Vec<TensorId>);
 impl Classes {
     fn new(graph: &Graph, roots: &[TensorId]) -> Self {
         let mut classes = Self((0..graph.tensors.len()).collect());
-        for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Combine { .. })) {
+        for node in graph.nodes.iter().filter(|node| is_elementwise(&node.op)) {
             node.inputs.iter().for_each(|input| classes.join(roots[*input], roots[node.output]));
         }
         classes
@@ -309,24 +336,18 @@ impl Classes {
         Some((classes, wanted))
     }
 
-    /// What products ask of each class; the error is a node that disagrees with an earlier one.
-    fn wanted(&self, graph: &Graph, roots: &[TensorId]) -> Result<HashMap<TensorId, Wanted>, usize> {
+    /// What products ask of each class; the error is a node and which of its operands disagrees with an earlier one.
+    fn wanted(&self, graph: &Graph, roots: &[TensorId]) -> Result<HashMap<TensorId, Wanted>, (usize, usize)> {
         let mut wanted: HashMap<TensorId, Wanted> = HashMap::new();
         for (index, node) in graph.nodes.iter().enumerate() {
-            let Op::Linear(linear) = &node.op else { continue };
-            let shape = graph.tensors[node.inputs[0]].shape;
-            let Shape { height, width, .. } = shape;
-            if height * width == 1 {
-                continue;
+            for (operand, &input) in node.inputs.iter().enumerate() {
+                let Some(own) = Wanted::by(&node.op, graph.tensors[input].shape) else { continue };
+                let entry = wanted.entry(self.find(roots[input])).or_insert(own);
+                if (entry.height, entry.width, entry.dilation) != (own.height, own.width, own.dilation) {
+                    return Err((index, operand));
+                }
+                entry.pitch[0] = entry.pitch[0].max(own.pitch[0]);
             }
-            let dilation = linear.input_dilation;
-            let row = linear.grid(shape).width + linear.window.pad_before[1] + linear.window.pad_after[1];
-            let own = Wanted { height, width, dilation, pitch: [row * dilation[0], dilation[1]] };
-            let entry = wanted.entry(self.find(roots[node.inputs[0]])).or_insert(own);
-            if (entry.height, entry.width, entry.dilation) != (height, width, dilation) {
-                return Err(index);
-            }
-            entry.pitch[0] = entry.pitch[0].max(own.pitch[0]);
         }
         Ok(wanted)
     }

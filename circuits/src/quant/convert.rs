@@ -12,7 +12,7 @@ use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, Fu
 use super::calibrate::{Observations, Spread, fitting};
 use super::group::Group;
 use super::scales::{Context, Scales, bounded, limit, range};
-use super::{QuantError, QuantOptions, table};
+use super::{QuantError, QuantOptions, products, table};
 
 /// Largest accumulator of an output that is not requantised.
 const RAW_LIMIT: i64 = BIAS_LIMIT;
@@ -49,14 +49,14 @@ struct Target {
     activation: Option<Activation>,
 }
 
-/// Quantises with a fixed number of activation bits.
+/// Quantises with a fixed number of activation bits; returns the graph, and its tensors with those of the float graph.
 pub(super) fn convert(
     source: &FloatGraph,
     groups: &[Group],
     observations: &Observations,
     options: &QuantOptions,
     activation_bits: u32,
-) -> Result<Graph, QuantError> {
+) -> Result<(Graph, Vec<(TensorId, TensorId)>), QuantError> {
     let context = Context { source, groups, observations, options, activation_bits };
     let graph = Graph {
         name: source.name.clone(),
@@ -79,7 +79,9 @@ pub(super) fn convert(
     }
     this.graph.outputs = source.outputs.iter().map(|id| this.ids[id]).collect();
     this.graph.validate()?;
-    Ok(this.graph)
+    let mut sources: Vec<(TensorId, TensorId)> = this.ids.iter().map(|(float, own)| (*own, *float)).collect();
+    sources.sort_unstable();
+    Ok((this.graph, sources))
 }
 
 impl Converter<'_> {
@@ -113,6 +115,9 @@ impl Converter<'_> {
             FloatOp::Clamp { .. } | FloatOp::Activation(_) => self.combine(group, head, &[1.0], &[])?,
             FloatOp::AveragePool { window, count_padding, scale } => {
                 self.average(group, head, window, *count_padding, *scale)?
+            }
+            FloatOp::MatMul(_) | FloatOp::Multiply { .. } | FloatOp::Softmax(_) | FloatOp::Normalise(_) => {
+                self.rescaled(group, head)?
             }
             FloatOp::MaxPool(window) => kept(Op::MaxPool(*window)),
             FloatOp::Rearrange { origins } => {
@@ -150,14 +155,14 @@ impl Converter<'_> {
 
     /// The format of a tensor with all integers of its sign.
     fn full_format(&self, id: TensorId) -> Format {
-        let (min, max) = range(self.scales.signed[id], self.context.activation_bits);
+        let (min, max) = range(self.scales.signed[id], self.context.bits(id));
         Format { frac_bits: self.scales.frac_bits[id], min, max }
     }
 
     /// What a group's accumulators are requantised to.
     fn target(&self, group: &Group, node: &FloatNode) -> Result<Target, QuantError> {
         let format = bounded(self.full_format(group.output), group.clamp);
-        let Some(function) = group.function else {
+        let Some(function) = &group.function else {
             return Ok(Target { frac_bits: format.frac_bits, format, activation: None });
         };
         let argument = self.argument(group, node, function, format)?;
@@ -172,13 +177,14 @@ impl Converter<'_> {
         &self,
         group: &Group,
         node: &FloatNode,
-        function: Function,
+        function: &Function,
         result: Format,
     ) -> Result<Format, QuantError> {
         if matches!(node.op, FloatOp::Activation(_)) {
             return Ok(self.format(node.inputs[0]));
         }
-        let Context { observations, options, activation_bits, .. } = *self.context;
+        let Context { observations, options, .. } = *self.context;
+        let activation_bits = self.context.bits(group.output);
         let spread = observations.spread(group.argument).widened(options.headroom);
         let limit = limit(node, |id| self.format(id).frac_bits, options.shift)?;
         if limit < -64 {
@@ -251,6 +257,25 @@ impl Converter<'_> {
         // The limit on the scale keeps these within a bias's range.
         let offset = offset.iter().map(|&o| (f64::from(o) * 2f64.powi(bits)).round() as i64).collect();
         Ok(Converted { op: Op::Combine { multipliers: multipliers?, offset }, format, activation })
+    }
+
+    /// An operation whose scale is a multiplier.
+    fn rescaled(&self, group: &Group, node: &FloatNode) -> Result<Converted, QuantError> {
+        let Target { frac_bits: to, format, activation } = self.target(group, node)?;
+        let (shift, x) = (self.context.options.shift, self.format(node.inputs[0]));
+        let product = |scale: f32, inner: usize| {
+            let y = self.format(node.inputs[1]);
+            let most = inner as f64 * x.magnitude() as f64 * y.magnitude() as f64;
+            products::rescale(node, f64::from(scale), x.frac_bits + y.frac_bits - to, shift, most)
+        };
+        let op = match &node.op {
+            FloatOp::MatMul(matmul) => Op::MatMul(products::matmul(matmul, product(matmul.scale, matmul.inner)?)),
+            FloatOp::Multiply { scale } => Op::Multiply(product(*scale, 1)?),
+            FloatOp::Softmax(softmax) => Op::Softmax(products::softmax(node, softmax, x, to, shift)?),
+            FloatOp::Normalise(normalise) => Op::Normalise(products::normalise(node, normalise, x, to, shift)?),
+            _ => return Err(QuantError::Scale { node: node.name.clone(), what: "factors" }),
+        };
+        Ok(Converted { op, format, activation })
     }
 
     fn average(
@@ -372,6 +397,7 @@ fn integers(linear: &FloatLinear, weight_bits: i32, bias_bits: i32, pool: [usize
         bias,
         pool,
         raw,
+        transposed: linear.transposed,
     })
 }
 

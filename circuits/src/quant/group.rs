@@ -39,11 +39,15 @@ pub(super) fn group(graph: &FloatGraph) -> Vec<Group> {
 
 fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
     let mut group = single(graph, head);
-    match graph.nodes[head].op {
-        FloatOp::MaxPool(_) | FloatOp::Reshape | FloatOp::Rearrange { .. } | FloatOp::ArgMax { .. } => return group,
-        FloatOp::Clamp { min, max } => group.clamp = Some([min, max]),
+    match &graph.nodes[head].op {
+        FloatOp::MaxPool(_)
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. }
+        | FloatOp::Softmax(_) => return group,
+        FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
         FloatOp::Activation(function) => {
-            (group.function, group.argument) = (Some(function), graph.nodes[head].inputs[0]);
+            (group.function, group.argument) = (Some(function.clone()), graph.nodes[head].inputs[0]);
         }
         _ => {}
     }
@@ -51,17 +55,17 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
     while group.clamp.is_none()
         && let Some(reader) = graph.sole_reader(group.output)
     {
-        match graph.nodes[reader].op {
-            FloatOp::Activation(function) if group.function.is_none() => group.function = Some(function),
-            FloatOp::Clamp { min, max } => group.clamp = Some([min, max]),
+        match &graph.nodes[reader].op {
+            FloatOp::Activation(function) if group.function.is_none() => group.function = Some(function.clone()),
+            FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
             _ => break,
         }
         extend(graph, &mut group, reader, taken);
     }
-    let linear = matches!(graph.nodes[head].op, FloatOp::Linear(_));
+    let linear = matches!(&graph.nodes[head].op, FloatOp::Linear(linear) if !linear.transposed);
     // The pooling comes first in the circuit, which only a function that never falls allows.
     if linear
-        && group.function.is_none_or(Function::is_monotone)
+        && group.function.as_ref().is_none_or(Function::is_monotone)
         && let Some(reader) = graph.sole_reader(group.output)
         && let FloatOp::MaxPool(window) = &graph.nodes[reader].op
         && *window == (Window { kernel: window.kernel, stride: window.kernel, ..Window::UNIT })

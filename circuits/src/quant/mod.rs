@@ -22,16 +22,19 @@
 mod calibrate;
 mod convert;
 mod error;
+mod evaluate;
 mod group;
 mod outline;
+mod products;
 mod scales;
 mod table;
 
-use crate::graph::Graph;
+use crate::graph::{Graph, TensorId};
 use crate::import::FloatGraph;
 
 use calibrate::{Observations, Spread};
 pub use error::QuantError;
+pub use evaluate::{Evaluation, TensorError, evaluate};
 pub use outline::outline;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
@@ -81,6 +84,8 @@ pub struct Quantised {
     pub graph: Graph,
     /// What was chosen, and the error.
     pub report: QuantReport,
+    /// Tensors of the graph with those of the float graph whose values they hold.
+    pub sources: Vec<(TensorId, TensorId)>,
 }
 
 /// Quantises a float graph with scales from samples.
@@ -95,12 +100,12 @@ pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) 
     let groups = group::group(graph);
     let mut best: Option<Quantised> = None;
     for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
-        let quantised = convert::convert(graph, &groups, &observations, options, bits)?;
+        let (quantised, sources) = convert::convert(graph, &groups, &observations, options, bits)?;
         let report = measure(graph, &quantised, samples, &observations, bits)?;
         tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
         let good = report.max_error <= options.error_target;
         if best.as_ref().is_none_or(|b| report.max_error < b.report.max_error) {
-            best = Some(Quantised { graph: quantised, report });
+            best = Some(Quantised { graph: quantised, report, sources });
         }
         if good {
             break;

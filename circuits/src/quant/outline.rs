@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
-use crate::graph::{Format, Graph, Linear, Node, Op, Origin, Tensor, TensorId};
-use crate::import::{FloatGraph, FloatOp, FloatOrigin};
+use crate::graph::{
+    Activation, Format, Graph, Linear, Node, Normalise, Op, Origin, Rescale, Softmax, Tensor, TensorId,
+};
+use crate::import::{FloatGraph, FloatNormalise, FloatOp, FloatOrigin};
 
 use super::QuantOptions;
 use super::group::{Group, group};
@@ -67,6 +69,7 @@ impl Outline<'_> {
                 bias: Vec::new(),
                 pool: group.pool,
                 raw: group.raw,
+                transposed: linear.transposed,
             }),
             FloatOp::Combine { offset, .. } => {
                 Op::Combine { multipliers: vec![1; head.inputs.len()], offset: vec![0; offset.len()] }
@@ -87,6 +90,24 @@ impl Outline<'_> {
             FloatOp::ArgMax { starts, stride, count, last } => {
                 Op::ArgMax { starts: starts.clone(), stride: *stride, count: *count, last: *last }
             }
+            FloatOp::MatMul(product) => Op::MatMul(super::products::matmul(product, Rescale::UNIT)),
+            FloatOp::Multiply { .. } => Op::Multiply(Rescale::UNIT),
+            FloatOp::Softmax(softmax) => Op::Softmax(Softmax {
+                groups: softmax.groups,
+                len: softmax.len,
+                masked: softmax.masked.clone(),
+                exp: Activation { min: 0, values: vec![1, 0] },
+                bits: 1,
+                rescale: Rescale::UNIT,
+            }),
+            FloatOp::Normalise(FloatNormalise { groups, len, centred, .. }) => Op::Normalise(Normalise {
+                groups: *groups,
+                len: *len,
+                centred: *centred,
+                epsilon: 1,
+                bits: 1,
+                rescale: Rescale::UNIT,
+            }),
             FloatOp::MaxPool(window) => Op::MaxPool(*window),
             FloatOp::Reshape => Op::Reshape,
             _ => return None,

@@ -19,6 +19,9 @@ use super::convert::{FACTOR_LIMIT, WEIGHT_LIMIT};
 use super::group::Group;
 use super::{QuantError, QuantOptions, table};
 
+/// Further bits of what exponentials are taken of, and of their shares; each one doubles their tables.
+const EXPONENTIAL_BITS: u32 = 2;
+const MAX_EXPONENTIAL_BITS: u32 = 12;
 /// Bits that a tensor may lose to its class before it is cut out, where something else reads it.
 const TOLERATED_LOSS: i32 = 2;
 
@@ -59,6 +62,15 @@ impl Classes {
 }
 
 impl Context<'_> {
+    /// Bits of a tensor's integers: more for what a softmax takes, whose rounding its exponentials multiply, and for shares, of which
+    /// most are small.
+    pub(super) fn bits(&self, id: TensorId) -> u32 {
+        let exponential = |i: usize| matches!(self.source.nodes[i].op, FloatOp::Softmax(_));
+        let near = self.source.readers(id).any(exponential) || self.source.producer(id).is_some_and(exponential);
+        let extra = if near { (self.activation_bits + EXPONENTIAL_BITS).min(MAX_EXPONENTIAL_BITS) } else { 0 };
+        self.activation_bits.max(extra)
+    }
+
     /// Chooses all scales.
     pub(super) fn scales(&self) -> Result<Scales, QuantError> {
         let signed = self.signs();
@@ -193,11 +205,12 @@ impl Context<'_> {
                     operands || origins.iter().any(|o| matches!(o, FloatOrigin::Constant(c) if *c < 0.0))
                 }
                 FloatOp::Clamp { .. } | FloatOp::Activation(_) | FloatOp::MaxPool(_) | FloatOp::Reshape => operands,
-                FloatOp::ArgMax { .. } => false,
+                FloatOp::ArgMax { .. } | FloatOp::Softmax(_) => false,
+                FloatOp::Multiply { scale } => node.inputs[0] != node.inputs[1] || *scale < 0.0,
                 _ => true,
             };
             let argument = self.observations.spread(group.argument).widened(self.options.headroom);
-            let negative = match group.function {
+            let negative = match &group.function {
                 Some(function) => table::is_negative(function, argument),
                 None => computed,
             };
@@ -211,13 +224,15 @@ impl Context<'_> {
         let mut own = vec![i32::MAX; self.source.tensors.len()];
         let headroom = self.options.headroom;
         for &id in &self.source.inputs {
-            own[id] = self.observations.frac_bits(id, range(signed[id], self.activation_bits), headroom, None);
+            own[id] = self.observations.frac_bits(id, range(signed[id], self.bits(id)), headroom, None);
         }
         for group in self.groups {
-            let limits = range(signed[group.output], self.activation_bits);
+            let limits = range(signed[group.output], self.bits(group.output));
             own[group.output] = match &self.source.nodes[group.head].op {
                 FloatOp::MaxPool(_) | FloatOp::Reshape => continue,
                 FloatOp::ArgMax { .. } => 0,
+                // Shares are at most 1.
+                FloatOp::Softmax(_) => self.bits(group.output) as i32,
                 // Elements count where they are computed.
                 FloatOp::Rearrange { origins } => self.constants(origins),
                 _ => self.observations.frac_bits(group.output, limits, headroom, group.clamp),
@@ -241,7 +256,15 @@ impl Context<'_> {
 
 /// Whether a node's result is an accumulator's requantisation.
 fn computes(node: &FloatNode) -> bool {
-    matches!(node.op, FloatOp::Linear(_) | FloatOp::Combine { .. } | FloatOp::AveragePool { .. })
+    matches!(
+        node.op,
+        FloatOp::Linear(_)
+            | FloatOp::Combine { .. }
+            | FloatOp::AveragePool { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Normalise(_)
+    )
 }
 
 /// The integers of a format with this many bits.

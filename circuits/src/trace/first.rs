@@ -12,9 +12,10 @@ use crate::{
         columns::{self, Key, keys},
         pool,
     },
-    graph::{Activation, Execution, Graph, Op},
+    graph::{Activation, Execution, Graph, Node, NormaliseValues, Op, SoftmaxValues},
     layout::{
-        Architecture, FixedRole, GATHER_TAG, GatherCell, Gathered, Layout, RANGE_TAG, ResultRow, RowKind, saturate,
+        Architecture, FixedRole, GATHER_TAG, GatherCell, Gathered, Layout, MASKED, RANGE_TAG, ResultRow, RowKind,
+        saturate,
     },
     scalar,
 };
@@ -46,7 +47,9 @@ impl FirstPhase {
         };
         for cell in &layout.operands {
             let value = execution.values[cell.tensor as usize][cell.element as usize];
-            phase.columns[a.operand(cell.lane as usize)][cell.row as usize] = value;
+            let lane = cell.lane as usize;
+            let column = if cell.left { a.left(lane) } else { a.operand(lane) };
+            phase.columns[column][cell.row as usize] = value;
         }
         for &GatherCell { row, copy, source } in &layout.gathers {
             phase.columns[a.copy(copy as usize)][row as usize] = match source {
@@ -55,10 +58,12 @@ impl FirstPhase {
             };
         }
         let activations: Vec<Option<Activation>> = graph.nodes.iter().map(|node| graph.activation(node)).collect();
+        let between: Vec<Between> = graph.nodes.iter().map(|node| Between::new(node, execution)).collect();
         for row in &layout.results {
             // Rows without a table are raw outputs, which hold nothing.
             if let Some(activation) = &activations[row.node as usize] {
                 phase.fill_result(a, graph, execution, row, activation);
+                phase.fill_factors(a, graph, execution, row, &between[row.node as usize]);
             }
         }
         phase.fill_garbage(layout, graph, execution);
@@ -98,13 +103,15 @@ impl FirstPhase {
         let accumulators = &execution.accumulators[result.node as usize];
         let values = &execution.values[node.output];
         match result.kind {
-            RowKind::Requantise { lanes, .. } => {
-                (0..lanes).for_each(|lane| self.requantise(a, row, lane, accumulators[element + lane], activation));
+            RowKind::Requantise { lanes, .. } | RowKind::Multiply { lanes, .. } | RowKind::Normalise { lanes, .. } => {
+                let limbs = result.kind.remainder_limbs();
+                let cells = |lane: usize| (row, lane, limbs);
+                (0..lanes).for_each(|lane| self.requantise(a, cells(lane), accumulators[element + lane], activation));
             }
             RowKind::MaximumOfWindow { height, width, .. } => {
                 let members = window_members(graph, result, accumulators, [height, width]);
                 let maximum = members.iter().copied().max().unwrap_or(0);
-                self.requantise(a, row, 0, maximum, activation);
+                self.requantise(a, (row, 0, 1), maximum, activation);
                 for (slot, member) in members.iter().enumerate() {
                     self.set_spread(a, row, result.kind, slot, maximum.abs_diff(*member));
                 }
@@ -117,12 +124,13 @@ impl FirstPhase {
                     self.set_spread(a, row, result.kind, k, maximum.abs_diff(copy));
                 }
             }
-            RowKind::GatheredSum => self.requantise(a, row, 0, accumulators[element], activation),
+            RowKind::GatheredSum => self.requantise(a, (row, 0, 1), accumulators[element], activation),
             RowKind::Copies { lanes } => (0..lanes)
                 .for_each(|lane| self.set_activation(a, row, lane, saturate(activation, values[element + lane]).0)),
             RowKind::Index => self.set_activation(a, row, 0, saturate(activation, values[element]).0),
             RowKind::Candidate { .. } => self.fill_candidate(a, &node.op, &execution.values[node.inputs[0]], result),
-            RowKind::Raw => {}
+            // With the copies that they compute with.
+            RowKind::Exponential { .. } | RowKind::Share { .. } | RowKind::Root { .. } | RowKind::Raw => {}
         }
     }
 
@@ -140,13 +148,100 @@ impl FirstPhase {
         self.set_spread(a, row, result.kind, 0, lead.unsigned_abs());
     }
 
-    fn requantise(&mut self, a: &Architecture, row: usize, lane: usize, accumulator: i64, activation: &Activation) {
-        let shifted = accumulator + (1 << (a.shift - 1));
-        let (triple, excess) = saturate(activation, shifted >> a.shift);
+    /// Fills the lane of a row with a requantised accumulator whose remainder has so many limbs.
+    fn requantise(
+        &mut self,
+        a: &Architecture,
+        (row, lane, limbs): (usize, usize, usize),
+        accumulator: i64,
+        activation: &Activation,
+    ) {
+        let shift = a.shift as usize * limbs;
+        let shifted = accumulator + (1 << (shift - 1));
+        let (triple, excess) = saturate(activation, shifted >> shift);
         let first = lane * a.requantise_columns();
         self.set_activation(a, row, lane, triple);
-        self.columns[a.range(first)][row] = shifted & ((1 << a.shift) - 1);
-        self.set_limbs(a, row, first + 1, a.excess_limbs, excess);
+        self.set_limbs(a, row, first, limbs, (shifted & ((1 << shift) - 1)) as u64);
+        self.set_limbs(a, row, first + a.remainder_limbs, a.excess_limbs, excess);
+    }
+
+    /// The copies beside a row's results, and what a group's row computes.
+    fn fill_factors(
+        &mut self,
+        a: &Architecture,
+        graph: &Graph,
+        execution: &Execution,
+        result: &ResultRow,
+        between: &Between,
+    ) {
+        let node = &graph.nodes[result.node as usize];
+        let (row, element) = (result.row as usize, result.element as usize);
+        let x = &execution.values[node.inputs[0]];
+        let mut set = |sort: usize, lane: usize, value: i64| self.columns[a.factor(sort, lane)][row] = value;
+        match (result.kind, &node.op, between) {
+            (RowKind::Multiply { lanes, .. }, Op::Multiply(_), _) => {
+                let y = &execution.values[node.inputs[1]];
+                for lane in 0..lanes {
+                    set(0, lane, x[element + lane]);
+                    set(1, lane, y[element + lane]);
+                }
+            }
+            (RowKind::Multiply { lanes, .. }, Op::Softmax(softmax), Between::Softmax { values, .. }) => {
+                for lane in 0..lanes {
+                    set(0, lane, values.exponentials[element + lane]);
+                    set(1, lane, values.reciprocals[(element + lane) % softmax.groups]);
+                }
+            }
+            (RowKind::Exponential { lanes }, Op::Softmax(softmax), Between::Softmax { values, first }) => {
+                for lane in 0..lanes {
+                    let (e, p) = (element + lane, (element + lane) % softmax.groups);
+                    set(0, lane, x[e]);
+                    set(1, lane, values.maxima[p]);
+                }
+                for lane in 0..lanes {
+                    let (e, p) = (element + lane, (element + lane) % softmax.groups);
+                    let distance = if softmax.is_masked(e) { MASKED } else { values.maxima[p] - x[e] };
+                    self.set_activation(a, row, lane, [distance, values.exponentials[e], i64::from(first[p] == e)]);
+                }
+                let idle = [0, softmax.exp.apply(0), 0];
+                (lanes..a.activation_lanes).for_each(|lane| self.set_activation(a, row, lane, idle));
+            }
+            (RowKind::Share { bits, limbs }, Op::Softmax(softmax), Between::Softmax { values, .. }) => {
+                let p = element % softmax.groups;
+                let (sum, reciprocal) = (values.sums[p], values.reciprocals[p]);
+                [sum, values.maxima[p], reciprocal].into_iter().enumerate().for_each(|(sort, v)| set(sort, 0, v));
+                let remainder = (1i64 << bits) - reciprocal * sum;
+                self.set_quotient(a, row, limbs, [reciprocal, remainder, sum - 1 - remainder].map(i128::from));
+            }
+            (RowKind::Normalise { lanes, .. }, Op::Normalise(normalise), Between::Normalise(values)) => {
+                for lane in 0..lanes {
+                    let p = (element + lane) % normalise.groups;
+                    set(0, lane, x[element + lane]);
+                    set(1, lane, values.sums[p]);
+                    set(2, lane, values.roots[p]);
+                }
+            }
+            (RowKind::Root { bits, limbs }, Op::Normalise(normalise), Between::Normalise(values)) => {
+                let p = element % normalise.groups;
+                let (v, root) = (normalise.variance(values.sums[p], values.squares[p]), i128::from(values.roots[p]));
+                [v as i64, values.sums[p], values.roots[p]].into_iter().enumerate().for_each(|(s, v)| set(s, 0, v));
+                let dividend = 1i128 << (2 * bits);
+                let above = (root + 1) * (root + 1) * v - 1 - dividend;
+                self.set_quotient(a, row, limbs, [root, dividend - root * root * v, above]);
+            }
+            _ => {}
+        }
+    }
+
+    /// Limbs of a quotient and of the two differences that pin it.
+    fn set_quotient(&mut self, a: &Architecture, row: usize, [quotient, difference]: [usize; 2], values: [i128; 3]) {
+        let places = [(0, quotient), (quotient, difference), (quotient + difference, difference)];
+        for ((first, count), value) in places.into_iter().zip(values) {
+            for i in 0..count {
+                let limb = value >> (a.shift as usize * i).min(127) & ((1 << a.shift) - 1);
+                self.columns[a.range(first + i)][row] = limb as i64;
+            }
+        }
     }
 
     fn set_spread(&mut self, a: &Architecture, row: usize, kind: RowKind, slot: usize, value: u64) {
@@ -231,6 +326,33 @@ impl FirstPhase {
             let open = dense(layout, &FixedRole::SourceByIndex(lane), usable);
             let uses = |(source, open): (&i64, i64)| uses.get(&(source + lane as i64)).map_or(0, |uses| open * uses);
             self.columns[a.source_uses(lane)] = sources.iter().zip(open).map(uses).collect();
+        }
+    }
+}
+
+/// What a node computes between its operands and its accumulators.
+enum Between {
+    /// Nothing.
+    Nothing,
+    /// Values of a softmax, and the first member of each group that attains the maximum.
+    Softmax { values: SoftmaxValues, first: Vec<usize> },
+    /// Values of a normalisation.
+    Normalise(NormaliseValues),
+}
+
+impl Between {
+    fn new(node: &Node, execution: &Execution) -> Self {
+        let x = &execution.values[node.inputs[0]];
+        match &node.op {
+            Op::Softmax(softmax) => {
+                let values = softmax.values(x);
+                let attains = |e: &usize, p: usize| !softmax.is_masked(*e) && x[*e] == values.maxima[p];
+                let first = |p: usize| (p..x.len()).step_by(softmax.groups).find(|e| attains(e, p)).unwrap_or(0);
+                let first = (0..softmax.groups).map(first).collect();
+                Self::Softmax { values, first }
+            }
+            Op::Normalise(normalise) => Self::Normalise(normalise.values(x)),
+            _ => Self::Nothing,
         }
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Before<'a> {
 /// The columns of phase 3 over the usable rows, in column order.
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
-    before.layout.architecture.accumulators().iter().for_each(|accumulator| builder.accumulate(*accumulator));
+    before.layout.architecture.accumulators().for_each(|accumulator| builder.accumulate(accumulator));
     builder.look_up();
     builder.sum();
     builder.columns
@@ -82,11 +82,13 @@ impl<'a> Builder<'a> {
 
     fn input(&self, accumulator: Accumulator) -> Vec<Fr> {
         match accumulator {
-            Accumulator::Weights => self.before.second.folded.clone(),
+            Accumulator::Weights => self.weights_input(),
             Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
             Accumulator::Result => self.result_input(),
             Accumulator::ResultTotal => self.taken(&FixedRole::Take, Accumulator::Result),
             Accumulator::ResultDigest => self.digest_input(),
+            Accumulator::LeftDigest => self.left_input(|_| self.ring.r, vec![Fr::ZERO; self.usable]),
+            Accumulator::Factors => self.factor_input(),
             Accumulator::Garbage => self.garbage_input(),
             Accumulator::GarbageTotal => self.taken(&FixedRole::GarbageTake, Accumulator::Garbage),
         }
@@ -97,6 +99,38 @@ impl<'a> Builder<'a> {
         let taken = dense(self.before.layout, role, self.usable);
         let values = self.column(self.a.accumulator(accumulator));
         values.iter().zip(taken).map(|(v, take)| if take == 1 { *v } else { Fr::ZERO }).collect()
+    }
+
+    fn weights_input(&self) -> Vec<Fr> {
+        let folded = self.before.second.folded.clone();
+        self.left_input(|stride| self.ring.pow(&self.ring.s, stride), folded)
+    }
+
+    /// Left operand lanes by powers of what the spacing says, in the place of what `values` holds on their rows.
+    fn left_input(&self, point: impl Fn(usize) -> Fr, mut values: Vec<Fr>) -> Vec<Fr> {
+        let a = self.a;
+        for (role, cells) in a.fixed.iter().zip(&self.before.layout.fixed) {
+            let (lanes, stride) = match role {
+                FixedRole::LeftPacked(stride) => (a.left_lanes, *stride),
+                FixedRole::LeftSingle => (1, 1),
+                _ => continue,
+            };
+            let ring = Ring { r: point(stride), ..self.ring.clone() };
+            for row in cells.iter().map(|(row, _)| *row as usize) {
+                values[row] = columns::horner(&ring, lanes, |lane| self.small(a.left(lane), row));
+            }
+        }
+        values
+    }
+
+    fn factor_input(&self) -> Vec<Fr> {
+        let mut input = vec![Fr::ZERO; self.usable];
+        for result in &self.before.layout.results {
+            let row = result.row as usize;
+            let value = columns::factor_input(self.a, result.kind, &self.ring, &mut |i| self.small(i, row));
+            input[row] = value.unwrap_or(Fr::ZERO);
+        }
+        input
     }
 
     fn operand_input(&self) -> Vec<Fr> {
@@ -126,6 +160,9 @@ impl<'a> Builder<'a> {
             let raw = || self.instance(self.a.operand_lanes, row);
             let value = columns::result_input(self.a, result.kind, &self.ring, &mut |i| self.small(i, row), raw);
             input[row] = value.unwrap_or(Fr::ZERO);
+        }
+        for (row, epsilon) in dense(self.before.layout, &FixedRole::Epsilon, self.usable).into_iter().enumerate() {
+            input[row] -= scalar::from_i64(epsilon) * self.ring.s;
         }
         input
     }

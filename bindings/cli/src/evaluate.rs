@@ -1,0 +1,81 @@
+//! `zkml-gpu evaluate`.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_samples};
+
+use crate::args::EvaluateOptions;
+use crate::report;
+
+/// Characters shown of a tensor's name.
+const MAX_NAME_CHARS: usize = 40;
+
+/// The JSON object.
+#[derive(Serialize)]
+struct Report<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    evaluation: &'a Evaluation,
+}
+
+pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
+    let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+    let samples = read_samples(&options.data, &model)?;
+    let calibration = match &options.calibration {
+        Some(path) => read_samples(path, &model)?,
+        None => samples.clone(),
+    };
+    let quantisation = QuantOptions {
+        activation_bits: options.bits,
+        max_activation_bits: options.max_bits,
+        error_target: options.max_error,
+        ..QuantOptions::default()
+    };
+    let evaluation = model.evaluate(&calibration, &samples, &quantisation)?;
+    if options.json {
+        report::print_json(&Report { model: model.name(), evaluation: &evaluation })?
+    } else {
+        report::print(&text(model.name(), &evaluation))?
+    }
+    Ok(0)
+}
+
+fn text(name: &str, evaluation: &Evaluation) -> String {
+    let (samples, bits) = (evaluation.samples, evaluation.activation_bits);
+    let plural = if samples == 1 { "" } else { "s" };
+    let mut text = format!("{}: {samples} sample{plural}, activations of {bits} bits\n", name.escape_debug());
+    text += "  errors as a part of each tensor's range in float; cosine similarity of the worst sample\n\n";
+    text += &table("output", &evaluation.outputs);
+    for (output, agreement) in evaluation.outputs.iter().zip(&evaluation.argmax_agreement) {
+        let _ = writeln!(text, "  greatest element of {} as in float: {:.2} %", shown(output), 100.0 * agreement);
+    }
+    text + "\n" + &table("layer, the worst first", &evaluation.layers)
+}
+
+fn shown(tensor: &TensorError) -> String {
+    tensor.name.escape_debug().to_string()
+}
+
+fn table(title: &str, tensors: &[TensorError]) -> String {
+    let longest = tensors.iter().map(|tensor| shown(tensor).chars().count()).max().unwrap_or(0);
+    let width = longest.min(MAX_NAME_CHARS).max(title.len());
+    let mut text = format!(
+        "  {title:width$} {:>5} {:>9} {:>10} {:>10} {:>9} {:>10}\n",
+        "bits", "fraction", "max error", "mean error", "cosine", "saturated"
+    );
+    for tensor in tensors {
+        let name: String = shown(tensor).chars().take(width).collect();
+        let _ = writeln!(
+            text,
+            "  {name:width$} {:>5} {:>9} {:>8.3} % {:>8.4} % {:>9.5} {:>8.2} %",
+            tensor.bits,
+            tensor.frac_bits,
+            100.0 * tensor.max_error,
+            100.0 * tensor.mean_error,
+            tensor.cosine,
+            100.0 * tensor.saturated
+        );
+    }
+    text
+}
