@@ -4,13 +4,14 @@
 Needs numpy, onnx and onnxruntime from PyPI; mlp_digits also jax and scikit-learn, dense_4m scikit-learn. Usage:
 
     make_models.py [--out FOLDER] [mlp_digits | cnn_264k | dense_4m | resblock | micro_transformer | tiny_transformer |
-                                   nanogpt_block]...
+                                   nanogpt_block | minilm_small]...
 
-Each model is NAME.onnx (opset 13, batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
+Each model is NAME.onnx (opset 13, minilm_small 17; batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
 Weights other than mlp_digits' are pseudo-random, distributed as PyTorch initialises layers, with fixed seeds.
 """
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,19 @@ def nanogpt_block(folder):
     save(folder, "nanogpt_block", net.proto([1, rows, width]), random.randn(2, rows, width) * 0.5)
 
 
-TRANSFORMERS = (micro_transformer, tiny_transformer, nanogpt_block)
+def minilm_small(folder):
+    """A sentence encoder like MiniLM but small: 8 rows of width 32, 4 heads, one layer, the mean of its rows at unit length."""
+    rows, width = 8, 32
+    random = np.random.RandomState(8)
+    net = Transformer(rows, width, 4, opset=17, epsilon=1e-12)
+    block = dense_block(random, width)
+    norm = lambda: (random.uniform(0.7, 1.3, width), random.randn(width) * 0.1)
+    block = replace(block, attention_norm=norm(), hidden_norm=norm())
+    net.to_unit_length(net.pool(net.block("input", block, norms="after")))
+    save(folder, "minilm_small", net.proto([1, width]), random.randn(4, rows, width))
+
+
+TRANSFORMERS = (micro_transformer, tiny_transformer, nanogpt_block, minilm_small)
 MODELS = {f.__name__: f for f in (mlp_digits, cnn_264k, dense_4m, resblock, *TRANSFORMERS)}
 
 if __name__ == "__main__":

@@ -96,3 +96,13 @@ class Transformer(Network):
             return self.op("Add", x, self.hidden(self.layer_norm(x, *block.hidden_norm), block, gelu))
         x = self.layer_norm(self.op("Add", x, self.attention(x, block, mask)), *block.attention_norm)
         return self.layer_norm(self.op("Add", x, self.hidden(x, block, gelu)), *block.hidden_norm)
+
+    def pool(self, x):
+        """The mean of all rows, [1, width]."""
+        return self.op("ReduceMean", x, axes=[1], keepdims=0)
+
+    def to_unit_length(self, x):
+        """Written as a root-mean-square norm, which is the length but for a factor."""
+        square = self.op("ReduceMean", self.op("Pow", x, self.constant(2)), axes=[-1], keepdims=1)
+        x = self.op("Div", x, self.op("Sqrt", self.op("Add", square, self.constant(1e-12))))
+        return self.op("Mul", x, self.constant(1 / math.sqrt(self.width)))
