@@ -12,9 +12,9 @@ The model takes `--rows` tokens through the first `--layers` layers and gives th
 integers [1, rows] and has the table of words, 47 MB. Without `--mask` every row is a token of the sentence; with a count that many are and the rest is
 padding, masked by constants; with `input` a second input `attention_mask`, integers [1, rows], says which.
 
-FOLDER gets minilm_LAYERSxROWS.onnx (opset 17), with _ids and _mask where they apply, .samples.npz, .input.json and .calibration.json. Samples
-are sentences, tokenised with the package's vocabulary and cut to length, in pairs of one meaning. Exit code 1 where onnxruntime is more than
-1e-4 from the same network written with numpy in double precision.
+FOLDER gets minilm_LAYERSxROWS.onnx (opset 17), with _ids, _mask or _ofCOUNT, and the output where they are not the default, and its .samples.npz,
+.input.json and .calibration.json. Samples are sentences, tokenised with the package's vocabulary and cut to length, in pairs of one meaning; calibration
+has eight others. Exit code 1 where onnxruntime is more than 1e-4 from the same network written with numpy in double precision.
 """
 import argparse
 import importlib.util
@@ -48,6 +48,16 @@ Computer programs that learn from examples can recognise faces and translate lan
 It is hard to explain the decisions of machine learning systems, which translate text or recognise people in pictures, because what they have learned is hidden in a huge number of weights.
 The museum shows paintings and letters of an almost forgotten artist who lived alone on a small island and painted nothing but the sea in every season and at every hour.
 In the exhibition are pictures of the sea and letters by a painter, hardly known today, who spent his whole life by himself on a little island and watched the water.
+""".strip().splitlines()
+CALIBRATION = """
+The committee will meet again next Tuesday at nine o'clock to decide whether the bridge should be repaired or replaced, after an engineer's report found cracks in two of its pillars.
+My grandmother grew tomatoes, beans and roses behind her house, and in summer she gave baskets of vegetables to every neighbour who stopped at the gate to talk about the weather.
+Version 2.4 of the program, released on 3 May 2021, fixes an error that could delete files (see #1187), and it starts about 15% faster on computers with little memory.
+Whales sing for hours beneath the waves, and their songs, which change a little from one year to the next, can be heard by other whales hundreds of kilometres away across the ocean.
+"Why did nobody tell me that the shop was closed?" she asked angrily, putting the empty bag on the kitchen table; her brother only shrugged, and went on reading his newspaper in silence.
+The court held that the contract was void, since the seller had known of the damage to the roof and had hidden it from the buyers until after the deed had been signed.
+Photosynthesis turns carbon dioxide and water into glucose and oxygen with the energy of sunlight, which chlorophyll in the chloroplasts of green plants, algae and some bacteria is able to absorb.
+He practised the difficult second movement of the sonata every morning before breakfast, slowly at first and then faster, until his fingers found the right keys even in complete darkness.
 """.strip().splitlines()
 SHORT = """
 A lighthouse guides the boats home.
@@ -112,16 +122,15 @@ class Weights:
         return self.arrays["embeddings.position_embeddings.weight"][:rows] + types[0]
 
 
-def tokenise(folder, options):
-    """Ids and attention masks, [samples, rows]: each sentence cut and padded to the number of rows."""
+def tokenise(folder, sentences, options):
+    """Ids and attention masks, [sentences, rows]: each sentence cut and padded to the number of rows."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokens = options.rows if options.mask in (None, "input") else options.mask
     tokenizer.enable_truncation(tokens)
     tokenizer.enable_padding(length=options.rows)
-    sentences = LONG if options.mask != "input" else [*SHORT, *LONG]
-    found = [tokenizer.encode(sentence) for sentence in sentences[: options.samples]]
+    found = [tokenizer.encode(sentence) for sentence in sentences]
     ids, mask = (np.array([getattr(one, name) for one in found], np.int64) for name in ("ids", "attention_mask"))
     if options.mask != "input" and (mask.sum(1) != tokens).any():
         sys.exit(f"error: the sentences are too short for {tokens} tokens\nhint: --mask input")
@@ -216,6 +225,18 @@ def report_pairs(y):
     )
 
 
+def form(ids, exact, mask, options):
+    """The model's inputs."""
+    inputs = [ids if options.input == "ids" else exact.astype(np.float32)]
+    return inputs + [mask] if options.mask == "input" else inputs
+
+
+def file_name(options):
+    parts = [f"minilm_{options.layers}x{options.rows}"] + ["ids"] * (options.input == "ids")
+    parts += [] if options.mask is None else ["mask" if options.mask == "input" else f"of{options.mask}"]
+    return "_".join(parts + [options.output] * (options.output != "unit"))
+
+
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
@@ -241,13 +262,14 @@ def main():
     if not 1 <= options.layers <= weights.config["num_hidden_layers"]:
         parser.error(f"--layers: 1 to {weights.config['num_hidden_layers']}")
     options.folder.mkdir(parents=True, exist_ok=True)
-    ids, mask = tokenise(folder, options)
-    name = f"minilm_{options.layers}x{options.rows}" + "_ids" * (options.input == "ids") + "_mask" * (options.mask is not None)
+    name = file_name(options)
+    sentences = (LONG if options.mask != "input" else [*SHORT, *LONG])[: options.samples]
+    ids, mask = tokenise(folder, sentences, options)
     exact = embeddings(weights, ids)
-    inputs = [ids if options.input == "ids" else exact] + [mask] * (options.mask == "input")
-    inputs, y = save(options.folder, name, export(weights, options), *inputs)
+    inputs, y = save(options.folder, name, export(weights, options), *form(ids, exact, mask, options))
     write_json(options.folder / f"{name}.input.json", *(x[:1] for x in inputs))
-    write_json(options.folder / f"{name}.calibration.json", *inputs)
+    others, mask_of_others = tokenise(folder, CALIBRATION, options)
+    write_json(options.folder / f"{name}.calibration.json", *form(others, embeddings(weights, others), mask_of_others, options))
     expected = np.stack([reference(weights, *sample, options) for sample in zip(exact, mask)])
     error = np.abs(y - expected).max()
     size = (options.folder / f"{name}.onnx").stat().st_size
