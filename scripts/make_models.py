@@ -4,68 +4,20 @@
 Needs numpy, onnx and onnxruntime from PyPI; mlp_digits also jax and scikit-learn, dense_4m scikit-learn. Usage:
 
     make_models.py [--out FOLDER] [mlp_digits | cnn_264k | dense_4m | resblock | micro_transformer | tiny_transformer |
-                                   nanogpt_block]...
+                                   nanogpt_block | minilm_small]...
 
-Each model is NAME.onnx (opset 13, batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
+Each model is NAME.onnx (opset 13, minilm_small 17; batch 1, float32) and NAME.samples.npz: `x` the inputs, `y` onnxruntime's outputs.
 Weights other than mlp_digits' are pseudo-random, distributed as PyTorch initialises layers, with fixed seeds.
 """
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
-import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
 
-
-class Network:
-    """An ONNX graph under construction; every method returns the name of its result."""
-
-    def __init__(self, shape):
-        self.nodes, self.constants, self.shape = [], [], shape
-
-    def constant(self, values):
-        name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.asarray(values, np.float32), name))
-        return name
-
-    def op(self, kind, *inputs, **attributes):
-        name = f"{kind.lower()}{len(self.nodes)}"
-        self.nodes.append(helper.make_node(kind, inputs, [name], name=name, **attributes))
-        return name
-
-    def dense(self, x, weights, bias):
-        return self.op("Gemm", x, self.constant(weights), self.constant(bias), transB=1)
-
-    def conv(self, x, weights, bias=None, pad=0):
-        k = weights.shape[2]
-        inputs = [x, self.constant(weights)] + ([] if bias is None else [self.constant(bias)])
-        return self.op("Conv", *inputs, kernel_shape=[k, k], pads=[pad] * 4)
-
-    def relu(self, x):
-        return self.op("Relu", x)
-
-    def max_pool(self, x):
-        return self.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2])
-
-    def proto(self, shape):
-        self.nodes[-1].output[0] = "output"
-        value = lambda name, dims: helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
-        graph = helper.make_graph(
-            self.nodes, "network", [value("input", self.shape)], [value("output", shape)], self.constants
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
-def save(folder, name, model, inputs):
-    onnx.save(model, folder / f"{name}.onnx")
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    inputs = inputs.astype(np.float32)
-    outputs = [session.run(None, {"input": x[None]})[0].reshape(-1) for x in inputs]
-    np.savez_compressed(folder / f"{name}.samples.npz", x=inputs, y=np.stack(outputs))
+from network import Network, save
+from transformer import Block, Transformer, causal_mask, plain_norm
 
 
 def dense_weights(random, outputs, inputs):
@@ -177,54 +129,22 @@ def resblock(folder):
     save(folder, "resblock", net.proto([1, c, n, n]), random.randn(4, c, n, n))
 
 
-class Transformer(Network):
-    """One block of a transformer with norms before its parts: `rows` tokens of `width`, `heads`, a hidden layer four times as wide."""
+def dense_block(random, width):
+    """A block as PyTorch initialises it, with a hidden layer four times as wide."""
 
-    def __init__(self, rows, width, heads):
-        super().__init__([1, rows, width])
-        self.rows, self.width, self.heads = rows, width, heads
+    def linear(outputs, inputs):
+        weights, bias = dense_weights(random, outputs, inputs)
+        return weights.T, bias
 
-    def layer_norm(self, x):
-        less = self.op("Sub", x, self.op("ReduceMean", x, axes=[-1], keepdims=1))
-        variance = self.op("ReduceMean", self.op("Pow", less, self.constant(2)), axes=[-1], keepdims=1)
-        x = self.op("Div", less, self.op("Sqrt", self.op("Add", variance, self.constant(1e-5))))
-        return self.op("Add", self.op("Mul", x, self.constant(np.ones(self.width))), self.constant(np.zeros(self.width)))
-
-    def integers(self, *values):
-        name = f"constant{len(self.constants)}"
-        self.constants.append(numpy_helper.from_array(np.array(values, np.int64), name))
-        return name
-
-    def attention(self, x, linear, mask=None):
-        shape = [1, self.rows, self.heads, self.width // self.heads]
-        split = lambda x, order: self.op("Transpose", self.op("Reshape", x, self.integers(*shape)), perm=order)
-        orders = ([0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3])
-        query, key, value = [split(linear(x, self.width, self.width), order) for order in orders]
-        scores = self.op("Mul", self.op("MatMul", query, key), self.constant(1 / math.sqrt(shape[3])))
-        if mask is not None:
-            scores = self.op("Add", scores, self.constant(mask))
-        mixed = self.op("MatMul", self.op("Softmax", scores, axis=-1), value)
-        mixed = self.op("Transpose", mixed, perm=[0, 2, 1, 3])
-        return self.op("Reshape", mixed, self.integers(1, self.rows, self.width))
+    parts = [linear(width, width) for _ in range(4)] + [linear(4 * width, width), linear(width, 4 * width)]
+    return Block(*parts, plain_norm(width), plain_norm(width))
 
 
 def encoder(folder, name, rows, width, heads):
     """An encoder block with the erf form of GELU."""
     random = np.random.RandomState(5)
     net = Transformer(rows, width, heads)
-
-    def linear(x, inputs, outputs):
-        weights, bias = dense_weights(random, outputs, inputs)
-        return net.op("Add", net.op("MatMul", x, net.constant(weights.T)), net.constant(bias))
-
-    def gelu(x):
-        erf = net.op("Erf", net.op("Div", x, net.constant(math.sqrt(2))))
-        return net.op("Mul", net.op("Mul", x, net.op("Add", erf, net.constant(1))), net.constant(0.5))
-
-    x = linear(net.attention(net.layer_norm("input"), linear), width, width)
-    x = net.op("Add", "input", x)
-    hidden = gelu(linear(net.layer_norm(x), width, 4 * width))
-    net.op("Add", x, linear(hidden, 4 * width, width))
+    net.block("input", dense_block(random, width))
     save(folder, name, net.proto([1, rows, width]), random.randn(4, rows, width))
 
 
@@ -242,23 +162,28 @@ def nanogpt_block(folder):
     """A causal block without biases, 64 rows of width 64, 4 heads, the tanh form of GELU written out."""
     rows, width = 64, 64
     random = np.random.RandomState(7)
+    linear = lambda inputs, outputs, deviation=0.02: (random.randn(inputs, outputs) * deviation,)
+    into_sum = 0.02 / math.sqrt(8)
+    parts = [linear(width, width) for _ in range(3)] + [linear(width, width, into_sum)]
+    parts += [linear(width, 4 * width), linear(4 * width, width, into_sum)]
     net = Transformer(rows, width, 4)
-
-    def linear(x, inputs, outputs, deviation=0.02):
-        return net.op("MatMul", x, net.constant(random.randn(inputs, outputs) * deviation))
-
-    mask = np.where(np.tril(np.ones((rows, rows))) > 0, 0, -1e9)[None, None]
-    x = linear(net.attention(net.layer_norm("input"), linear, mask), width, width, 0.02 / math.sqrt(8))
-    x = net.op("Add", "input", x)
-    y = linear(net.layer_norm(x), width, 4 * width)
-    cube = net.op("Mul", net.op("Mul", net.op("Mul", y, y), y), net.constant(0.044715))
-    tanh = net.op("Tanh", net.op("Mul", net.op("Add", y, cube), net.constant(math.sqrt(2 / math.pi))))
-    y = net.op("Mul", net.op("Mul", y, net.op("Add", tanh, net.constant(1))), net.constant(0.5))
-    net.op("Add", x, linear(y, 4 * width, width, 0.02 / math.sqrt(8)))
+    net.block("input", Block(*parts, plain_norm(width), plain_norm(width)), "tanh", causal_mask(rows))
     save(folder, "nanogpt_block", net.proto([1, rows, width]), random.randn(2, rows, width) * 0.5)
 
 
-TRANSFORMERS = (micro_transformer, tiny_transformer, nanogpt_block)
+def minilm_small(folder):
+    """A sentence encoder like MiniLM but small: 8 rows of width 32, 4 heads, one layer, the mean of its rows at unit length."""
+    rows, width = 8, 32
+    random = np.random.RandomState(8)
+    net = Transformer(rows, width, 4, opset=17, epsilon=1e-12)
+    block = dense_block(random, width)
+    norm = lambda: (random.uniform(0.7, 1.3, width), random.randn(width) * 0.1)
+    block = replace(block, attention_norm=norm(), hidden_norm=norm())
+    net.to_unit_length(net.pool(net.block("input", block, norms="after")))
+    save(folder, "minilm_small", net.proto([1, width]), random.randn(4, rows, width))
+
+
+TRANSFORMERS = (micro_transformer, tiny_transformer, nanogpt_block, minilm_small)
 MODELS = {f.__name__: f for f in (mlp_digits, cnn_264k, dense_4m, resblock, *TRANSFORMERS)}
 
 if __name__ == "__main__":

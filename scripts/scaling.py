@@ -26,6 +26,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from scipy.optimize import lsq_linear
 
+from plots import figure, finish, logarithmic
+
 ROOT = Path(__file__).resolve().parent.parent
 # How strongly a factor is held towards 1: a factor of 2 weighs as much as an error of 5 % of one network.
 HOLD = 0.05
@@ -129,13 +131,8 @@ def amdahl(rows):
 
 
 def plot(path, rows, scaled, threads, serial):
-    import matplotlib
-
-    matplotlib.use("svg")
-    from matplotlib import pyplot
-
     names = list(dict.fromkeys(row["sweep"] for row in rows))
-    figure, axes = pyplot.subplots(1, len(names) + 1, figsize=(4.2 * (len(names) + 1), 4))
+    canvas, (axes,) = figure(1, len(names) + 1)
     for name, axis in zip(names, axes):
         chosen = [(row, value) for row, value in zip(rows, scaled) if row["sweep"] == name]
         sizes = [row["size"] for row, _ in chosen]
@@ -144,12 +141,8 @@ def plot(path, rows, scaled, threads, serial):
         axis.errorbar(sizes, medians, yerr=[spread("lower_quartile"), spread("upper_quartile")], fmt="o", label="measured")
         axis.plot(sizes, [row["estimate"]["prove_cpu_ms"] for row, _ in chosen], "--", label="cost model")
         axis.plot(sizes, [value for _, value in chosen], "-", label="cost model, fitted")
-        for (row, _), median in zip(chosen, medians):
-            axis.annotate(f"k={row['k']}", (row["size"], median), textcoords="offset points", xytext=(4, 4), fontsize=7)
-        axis.set(title=name, xlabel={"rows": "image side"}.get(name, name), xscale="log", yscale="log")
-        axis.minorticks_off()
-        axis.set_xticks(sizes, sizes)
-        axis.set_yticks(medians, [f"{median:.0f}" for median in medians])
+        logarithmic(axis, sizes, medians, [f"k={row['k']}" for row, _ in chosen])
+        axis.set(title=name, xlabel={"rows": "image side"}.get(name, name))
     axes[0].set_ylabel("CPU ms of a proof")
     count = [row["threads"] for row in threads]
     axes[-1].plot(count, [row["prove_ms"]["median"] for row in threads], "o", label="measured")
@@ -157,10 +150,7 @@ def plot(path, rows, scaled, threads, serial):
     share, constant, slope = serial
     axes[-1].plot(count, [constant + slope / number for number in count], "-", label=f"{100 * share:.0f} % on one thread")
     axes[-1].set(title="threads", xlabel="threads", ylabel="ms of a proof", ylim=(0, None))
-    for axis in axes:
-        axis.legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path)
+    finish(canvas, path)
 
 
 def main():

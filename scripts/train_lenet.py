@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from make_models import Network, adam, conv_weights, cross_entropy, dense_weights, epochs
+from make_models import adam, conv_weights, cross_entropy, dense_weights, epochs
+from network import Network
 
 TRAINING = 8000
 
