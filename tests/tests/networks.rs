@@ -769,7 +769,8 @@ fn products_of_activations_reject_other_operands() {
 
 #[test]
 fn an_architecture_without_cells_that_its_rows_read_is_refused() {
-    let change: [(&str, fn(&mut Architecture)); 9] = [
+    type Change = (&'static str, fn(&mut Architecture));
+    let change: [Change; 9] = [
         ("left lanes", |a| a.left_lanes = 0),
         ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
         ("copies", |a| a.factor_groups -= 1),
