@@ -525,6 +525,17 @@ def attention():
         x = m.op("MatMul", "input", m.weights(6, 5))
         mask = np.where(np.tril(np.ones((5, 5))) > 0, 0, value)
         m.save(m.op("Softmax", m.op("Add", x, m.constant(mask)), axis=-1))
+    # A causal mask as exporters write it, and with the branches exchanged.
+    for name in ("softmax_where", "softmax_where_masked"):
+        m = Model(name, 1, 5, 6)
+        x, seen = m.op("MatMul", "input", m.weights(6, 5)), np.tril(np.ones((5, 5), dtype=bool))
+        masked = m.constant(np.full((1, 1, 1), -np.inf))
+        x = m.op("Where", m.constant(seen, bool), x, masked) if name == "softmax_where" else m.op("Where", m.constant(~seen, bool), masked, x)
+        m.save(m.op("Softmax", x, axis=-1))
+    m = Model("where_constant", 1, 4, 6)
+    x, y = m.op("MatMul", "input", m.weights(6, 5)), m.op("Relu", m.op("MatMul", "input", m.weights(6, 5)))
+    x = m.op("Where", m.constant(np.arange(20).reshape(4, 5) % 3 == 0, bool), x, y)
+    m.save(m.op("MatMul", m.op("Where", m.constant(np.arange(5) < 3, bool), x, m.constant(np.full(1, 0.25))), m.weights(5, 3)))
     m = Model("layer_norm", 1, 4, 6, opset=17)
     m.save(m.op("LayerNormalization", m.op("MatMul", "input", m.weights(6, 6)), m.vector(6, 0.5, 1.5), m.vector(6), axis=-1))
     for name in ("layer_norm_written_out", "rms_norm_written_out"):

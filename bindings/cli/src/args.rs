@@ -27,6 +27,8 @@ pub(crate) enum Command {
     Plan(PlanOptions),
     /// Compare the integers that would be proved with the float model on many samples
     Evaluate(EvaluateOptions),
+    /// Search the fewest bits of each tensor that keep the error under a bound
+    Calibrate(CalibrateOptions),
     /// Verify a proof
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
@@ -85,6 +87,9 @@ pub(crate) struct ModelOptions {
     /// Samples for calibration, in the input's format; without it, the input itself
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
+    /// Bits of tensors, as calibrate writes them; without it, the fewest that one width for all needs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) precision: Option<PathBuf>,
     /// Where the weights stand
     #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
     pub(crate) weights: Weights,
@@ -150,6 +155,55 @@ pub(crate) struct PlanOptions {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct CalibrateOptions {
+    /// The model, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of the model
+    #[arg(value_name = "DATA.json")]
+    pub(crate) data: PathBuf,
+    /// What is wanted
+    #[arg(long, value_name = "TARGET", value_enum, default_value = "speed")]
+    pub(crate) target: Target,
+    /// Error on the samples, as a part of the output's range, that is to be kept
+    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    pub(crate) max_error: f32,
+    /// Fewest bits of a tensor
+    #[arg(long, value_name = "BITS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) min_bits: u32,
+    /// Most bits of a tensor
+    #[arg(long, value_name = "BITS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) max_bits: u32,
+    /// Write the bits to a file, for --precision of prove, plan and evaluate
+    #[arg(long, value_name = "FILE.json")]
+    pub(crate) out: Option<PathBuf>,
+    /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
+    pub(crate) dimensions: Vec<(String, usize)>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a calibration is for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Target {
+    /// The least error, but for a tenth of it, and then the fewest bits
+    Accuracy,
+    /// The fewest bits that keep the error
+    Speed,
+}
+
+impl From<Target> for zkml_gpu::Target {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::Accuracy => Self::Accuracy,
+            Target::Speed => Self::Speed,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct EvaluateOptions {
     /// The model, an ONNX file
     #[arg(value_name = "MODEL.onnx")]
@@ -160,6 +214,9 @@ pub(crate) struct EvaluateOptions {
     /// Samples for calibration, in the data's format; without it, the data itself
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
+    /// Bits of tensors, as calibrate writes them, instead of a search
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["bits", "max_bits", "max_error"])]
+    pub(crate) precision: Option<PathBuf>,
     /// Bits of activations to begin with
     #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) bits: u32,

@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::Context;
 use tracing::{Span, info_span};
 use zkml_gpu::{
-    CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, Sample, read_costs, read_samples,
+    CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, Sample, read_costs,
+    read_precision, read_samples,
 };
 
 use crate::args::{CostsSource, ModelOptions};
@@ -60,6 +61,9 @@ fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
     let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
     let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
     choices.layout.weights = options.weights.into();
+    if let Some(path) = &options.precision {
+        choices.quantisation = choices.quantisation.with_precision(&read_precision(path)?);
+    }
     model.check_fits(&choices, options.max_memory)?;
     let samples = read_samples(&options.input, &model)?;
     let calibration = match &options.calibration {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_samples};
+use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_precision, read_samples};
 
 use crate::args::EvaluateOptions;
 use crate::report;
@@ -32,6 +32,10 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
         error_target: options.max_error,
         ..QuantOptions::default()
     };
+    let quantisation = match &options.precision {
+        Some(path) => quantisation.with_precision(&read_precision(path)?),
+        None => quantisation,
+    };
     let evaluation = model.evaluate(&calibration, &samples, &quantisation)?;
     if options.json {
         report::print_json(&Report { model: model.name(), evaluation: &evaluation })?
@@ -42,9 +46,8 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
 }
 
 fn text(name: &str, evaluation: &Evaluation) -> String {
-    let (samples, bits) = (evaluation.samples, evaluation.activation_bits);
-    let plural = if samples == 1 { "" } else { "s" };
-    let mut text = format!("{}: {samples} sample{plural}, activations of {bits} bits\n", name.escape_debug());
+    let (samples, bits) = (plural(evaluation.samples, "sample"), evaluation.activation_bits);
+    let mut text = format!("{}: {samples}, activations of {bits} bits\n", name.escape_debug());
     text += "  errors as a part of each tensor's range in float; cosine similarity of the worst sample\n\n";
     text += &table("output", &evaluation.outputs);
     for (output, agreement) in evaluation.outputs.iter().zip(&evaluation.argmax_agreement) {
@@ -53,7 +56,12 @@ fn text(name: &str, evaluation: &Evaluation) -> String {
     text + "\n" + &table("layer, the worst first", &evaluation.layers)
 }
 
-fn shown(tensor: &TensorError) -> String {
+/// So many of something.
+pub(crate) fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
+pub(crate) fn shown(tensor: &TensorError) -> String {
     tensor.name.escape_debug().to_string()
 }
 

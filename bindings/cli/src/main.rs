@@ -14,6 +14,7 @@
 
 mod args;
 mod bench;
+mod calibrate;
 mod compile;
 mod devices;
 mod evaluate;
@@ -82,6 +83,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Prove(options) => prove::prove(options),
         Command::Plan(options) => plan::plan(options),
+        Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),

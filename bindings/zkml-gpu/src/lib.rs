@@ -42,6 +42,7 @@ mod key;
 mod memory;
 mod model;
 mod order;
+mod precision;
 mod prover;
 mod text;
 
@@ -57,11 +58,12 @@ pub use input::read_samples;
 pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};
 pub use model::{CompileOptions, CompiledModel, Model};
+pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 
 pub use zkml_gpu_circuits::import::ImportOptions;
 pub use zkml_gpu_circuits::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
-pub use zkml_gpu_circuits::quant::{Evaluation, QuantOptions, QuantReport, Sample, TensorError};
+pub use zkml_gpu_circuits::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
-use zkml_gpu_circuits::quant::{Evaluation, QuantOptions, QuantReport, Quantised, Sample, evaluate, outline, quantise};
+use zkml_gpu_circuits::quant::{
+    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
+};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
 
@@ -106,6 +108,20 @@ impl Model {
     ) -> Result<Evaluation, Error> {
         let quantised = quantise(self.float.graph(), calibration, options)?;
         Ok(evaluate(self.float.graph(), &quantised, samples)?)
+    }
+
+    /// Searches the fewest bits of all tensors that keep the error on samples under `options.error_target`, within the options' widths, or
+    /// those of the least error. [`QuantOptions::with_precision`] quantises with them.
+    ///
+    /// # Errors
+    /// [`Error::Quantise`] for unusable samples or weights.
+    pub fn search_precision(
+        &self,
+        samples: &[Sample],
+        options: &QuantOptions,
+        target: Target,
+    ) -> Result<Precision, Error> {
+        Ok(search(self.float.graph(), samples, options, target)?.0)
     }
 
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.

@@ -17,7 +17,7 @@ use super::view::View;
 use super::{Composed, FloatOp, FloatOrigin, Function, ImportError};
 
 /// A summand from which on an exponential is 0 beside any other: exporters write -10000, the least float or infinity.
-const MASKED: f32 = -5000.0;
+pub(super) const MASKED: f32 = -5000.0;
 
 /// The function that an elementwise operator of tract computes.
 fn function(op: &ElementWiseOp) -> Option<Function> {
@@ -241,7 +241,7 @@ impl Translator<'_> {
     }
 
     /// A sum with a constant that takes elements out of a softmax: at least [`MASKED`] below the others.
-    fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
+    pub(super) fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
         let mask: Vec<bool> = constant.iter().map(|v| *v <= MASKED).collect();
         let shift: Vec<f32> = constant.iter().map(|v| if *v <= MASKED { 0.0 } else { *v }).collect();
         if shift.iter().any(|v| !v.is_finite()) {

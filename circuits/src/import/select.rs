@@ -1,10 +1,12 @@
-//! Choice by sign: the form into which tract puts `PRelu`, and in which exporters write leaky ReLUs.
+//! Choice by constants, which is movement or a mask; and by sign: the form into which tract puts `PRelu`, and in which exporters write leaky
+//! ReLUs.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
 use crate::graph::TensorId;
 
+use super::elementwise::MASKED;
 use super::translate::{Translator, Value};
 use super::view::View;
 use super::{FloatOp, Function, ImportError};
@@ -31,8 +33,35 @@ impl Translator<'_> {
         Ok(Some(Value::Negative { view: self.view(node, operand)?, holds }))
     }
 
-    /// `Where` over a comparison with zero: `x` times one slope for negative elements and another for positive ones.
+    /// `Where`, over constants or a comparison with zero.
     pub(super) fn select(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        match self.constant(node, 0) {
+            Some((dims, condition)) => self.choice(node, &dims, &condition),
+            None => self.by_sign(node),
+        }
+    }
+
+    /// `Where` over constants: a mask where one branch takes elements out of a softmax, and otherwise movement.
+    fn choice(&mut self, node: &TypedNode, dims: &[usize], condition: &[f32]) -> Result<View, ImportError> {
+        let masks = |i| self.constant(node, i).is_some_and(|(_, elements)| elements.iter().all(|c| *c <= MASKED));
+        let (branch, kept) = match [1, 2].map(masks) {
+            [false, true] => (1, true),
+            [true, false] => (2, false),
+            _ => return self.movement(node),
+        };
+        let view = self.broadcast(node, self.view(node, branch)?, &self.dims(node)?)?;
+        let conditions = View::row_major(0, dims).broadcast_offsets(&view.dims);
+        let mut shift = vec![0.0; view.len()];
+        for (place, source) in view.offsets().into_iter().zip(conditions) {
+            if (condition[source] != 0.0) != kept {
+                shift[place] = MASKED;
+            }
+        }
+        self.masked(node, view, &shift)
+    }
+
+    /// `Where` over a comparison with zero: `x` times one slope for negative elements and another for positive ones.
+    fn by_sign(&mut self, node: &TypedNode) -> Result<View, ImportError> {
         let Some(Value::Negative { view, holds }) = self.value(node, 0).cloned() else {
             return Err(self.form(node, "a condition that is no comparison with zero", HINT));
         };

@@ -27,7 +27,10 @@ mod group;
 mod outline;
 mod products;
 mod scales;
+mod search;
 mod table;
+
+use std::collections::BTreeMap;
 
 use crate::graph::{Graph, TensorId};
 use crate::import::FloatGraph;
@@ -35,7 +38,9 @@ use crate::import::FloatGraph;
 use calibrate::{Observations, Spread};
 pub use error::QuantError;
 pub use evaluate::{Evaluation, TensorError, evaluate};
+use group::Group;
 pub use outline::outline;
+pub use search::{Precision, Target, search};
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
 pub type Sample = Vec<Vec<f32>>;
@@ -50,6 +55,8 @@ pub struct QuantOptions {
     pub activation_bits: u32,
     /// Bits of an activation that the search for accuracy may reach, up to 16.
     pub max_activation_bits: u32,
+    /// Bits of single tensors, by name, instead of those of an activation.
+    pub tensor_bits: BTreeMap<String, u32>,
     /// Requantisation shift `S`, 1 to 20.
     pub shift: u32,
     /// Factor by which activations may exceed those of the samples before they saturate, 1 to 16.
@@ -60,7 +67,14 @@ pub struct QuantOptions {
 
 impl Default for QuantOptions {
     fn default() -> Self {
-        Self { activation_bits: 8, max_activation_bits: 10, shift: 11, headroom: 1.25, error_target: 0.016 }
+        Self {
+            activation_bits: 8,
+            max_activation_bits: 10,
+            tensor_bits: BTreeMap::new(),
+            shift: 11,
+            headroom: 1.25,
+            error_target: 0.016,
+        }
     }
 }
 
@@ -95,23 +109,36 @@ pub struct Quantised {
 /// [`QuantError`] where an option is out of range, a sample does not fit the model, or weights or activations are
 /// not finite.
 pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<Quantised, QuantError> {
-    check(samples, options)?;
+    check(graph, samples, options)?;
     let observations = Observations::collect(graph, samples)?;
     let groups = group::group(graph);
     let mut best: Option<Quantised> = None;
     for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
-        let (quantised, sources) = convert::convert(graph, &groups, &observations, options, bits)?;
-        let report = measure(graph, &quantised, samples, &observations, bits)?;
-        tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
-        let good = report.max_error <= options.error_target;
-        if best.as_ref().is_none_or(|b| report.max_error < b.report.max_error) {
-            best = Some(Quantised { graph: quantised, report, sources });
+        let found = quantise_to(graph, &groups, &observations, samples, options, bits)?;
+        let good = found.report.max_error <= options.error_target;
+        if best.as_ref().is_none_or(|best| found.report.max_error < best.report.max_error) {
+            best = Some(found);
         }
         if good {
             break;
         }
     }
     best.ok_or(QuantError::NoSamples)
+}
+
+/// Quantises with a fixed number of bits.
+fn quantise_to(
+    source: &FloatGraph,
+    groups: &[Group],
+    observations: &Observations,
+    samples: &[Sample],
+    options: &QuantOptions,
+    bits: u32,
+) -> Result<Quantised, QuantError> {
+    let (graph, sources) = convert::convert(source, groups, observations, options, bits)?;
+    let report = measure(source, &graph, samples, observations, bits)?;
+    tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
+    Ok(Quantised { graph, report, sources })
 }
 
 /// Cuts flat calibration data, whole samples one after another in one list an input, into samples.
@@ -137,17 +164,19 @@ pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample
     Ok(samples)
 }
 
-fn check(samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
+fn check(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
     let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
     }
-    for (option, got) in
-        [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)]
-    {
-        if !(2..=16).contains(&got) {
-            return out_of_range(option, got.to_string(), "2 to 16");
-        }
+    let bits = [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)];
+    let tensor_bits = options.tensor_bits.values().map(|bits| ("tensor_bits", *bits));
+    if let Some((option, got)) = bits.into_iter().chain(tensor_bits).find(|(_, bits)| !(2..=16).contains(bits)) {
+        return out_of_range(option, got.to_string(), "2 to 16");
+    }
+    let is_missing = |name: &&String| graph.tensors.iter().all(|tensor| tensor.name != **name);
+    if let Some(name) = options.tensor_bits.keys().find(is_missing) {
+        return out_of_range("tensor_bits", name.clone(), "names of the model's tensors");
     }
     if !(1..=crate::graph::MAX_SHIFT).contains(&options.shift) {
         return out_of_range("shift", options.shift.to_string(), "1 to 20");

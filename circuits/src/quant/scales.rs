@@ -9,7 +9,7 @@
 //! that something else reads at a much finer scale than the class has; and results of weights that are too large for
 //! their operand's scale, where that is the class's.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use crate::graph::{BIAS_LIMIT, Format, TensorId};
 use crate::import::{FloatGraph, FloatNode, FloatOp, FloatOrigin};
@@ -65,10 +65,24 @@ impl Context<'_> {
     /// Bits of a tensor's integers: more for what a softmax takes, whose rounding its exponentials multiply, and for shares, of which
     /// most are small.
     pub(super) fn bits(&self, id: TensorId) -> u32 {
+        let named = self.options.tensor_bits.get(&self.source.tensors[id].name);
+        let own = named.copied().unwrap_or(self.activation_bits);
         let exponential = |i: usize| matches!(self.source.nodes[i].op, FloatOp::Softmax(_));
         let near = self.source.readers(id).any(exponential) || self.source.producer(id).is_some_and(exponential);
-        let extra = if near { (self.activation_bits + EXPONENTIAL_BITS).min(MAX_EXPONENTIAL_BITS) } else { 0 };
-        self.activation_bits.max(extra)
+        let extra = if near { (own + EXPONENTIAL_BITS).min(MAX_EXPONENTIAL_BITS) } else { 0 };
+        own.max(extra)
+    }
+
+    /// Tensors whose bits matter, in lists of those with one scale. Indices of maxima and raw outputs have the bits that they have.
+    pub(super) fn units(&self) -> Vec<Vec<TensorId>> {
+        let classes = self.classes(&self.fixed_operands());
+        let fixed = |group: &&Group| group.raw || matches!(self.source.nodes[group.head].op, FloatOp::ArgMax { .. });
+        let results = self.groups.iter().filter(|group| !fixed(group)).map(|group| group.output);
+        let mut units: BTreeMap<TensorId, Vec<TensorId>> = BTreeMap::new();
+        for id in self.source.inputs.iter().copied().chain(results) {
+            units.entry(classes.root(id)).or_default().push(id);
+        }
+        units.into_values().collect()
     }
 
     /// Chooses all scales.
