@@ -536,6 +536,9 @@ def attention():
     x, y = m.op("MatMul", "input", m.weights(6, 5)), m.op("Relu", m.op("MatMul", "input", m.weights(6, 5)))
     x = m.op("Where", m.constant(np.arange(20).reshape(4, 5) % 3 == 0, bool), x, y)
     m.save(m.op("MatMul", m.op("Where", m.constant(np.arange(5) < 3, bool), x, m.constant(np.full(1, 0.25))), m.weights(5, 3)))
+    # As large as a mask's summand, but none.
+    m = Model("add_far_constant", 1, 4)
+    m.save(m.op("Add", m.op("Gemm", "input", m.weights(4, 4)), m.constant([0, -6000, 10, 0])))
     m = Model("layer_norm", 1, 4, 6, opset=17)
     m.save(m.op("LayerNormalization", m.op("MatMul", "input", m.weights(6, 6)), m.vector(6, 0.5, 1.5), m.vector(6), axis=-1))
     for name in ("layer_norm_written_out", "rms_norm_written_out"):
@@ -613,7 +616,7 @@ def refused():
     m.inputs, m.shapes = ["input", "kernel"], [[1, 2, 4, 4], [3, 2, 2, 2]]
     m.refuse(m.op("Conv", "input", "kernel"))
     m = Model("mask_without_softmax", 1, 4)
-    m.refuse(m.op("Relu", m.op("Add", "input", m.constant([0, -1e9, 0, 0]))))
+    m.refuse(m.op("Where", m.constant([True, False, True, True], bool), "input", m.constant([-np.inf])))
     m = Model("max_of_activations", 1, 4)
     m.refuse(m.op("Max", "input", m.op("Neg", "input")))
     m = Model("clip_computed", 1, 4)

@@ -387,7 +387,7 @@ fn unsupported_operators_are_named_with_their_node_and_the_supported_ones() {
 #[test]
 fn unsupported_forms_are_explained() {
     for (name, operator) in [
-        ("mask_without_softmax", "Add"),
+        ("mask_without_softmax", "Where"),
         ("conv_3d", "Conv"),
         ("no_permutation", "Transpose"),
         ("conv_transpose_cut", "ConvTranspose"),

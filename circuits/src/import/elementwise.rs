@@ -205,7 +205,7 @@ impl Translator<'_> {
         let offsets = View::row_major(0, &dims).broadcast_offsets(&view.dims);
         let mut c = vec![0.0; view.len()];
         view.offsets().into_iter().zip(offsets).for_each(|(place, source)| c[place] = constant[source]);
-        if operator == "Add" && c.iter().any(|v| *v <= MASKED) {
+        if operator == "Add" && c.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
             return self.masked(node, view, &c);
         }
         let factors: Vec<f32> = if operator == "Div" { c.iter().map(|v| v.recip()).collect() } else { c };
@@ -240,17 +240,21 @@ impl Translator<'_> {
         Ok(result)
     }
 
-    /// A sum with a constant that takes elements out of a softmax: at least [`MASKED`] below the others.
+    /// Whether a node's result is read, by nothing but softmaxes.
+    pub(super) fn feeds_softmax(&self, node: &TypedNode) -> bool {
+        let (model, outlet) = (&self.source.model, OutletId::new(node.id, 0));
+        let readers = &node.outputs[0].successors;
+        let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
+        let to_softmax = |inlet: &InletId| model.node(inlet.node).op_is::<Softmax>();
+        !readers.is_empty() && !is_output && readers.iter().all(to_softmax)
+    }
+
+    /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the others.
     pub(super) fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
         let mask: Vec<bool> = constant.iter().map(|v| *v <= MASKED).collect();
         let shift: Vec<f32> = constant.iter().map(|v| if *v <= MASKED { 0.0 } else { *v }).collect();
         if shift.iter().any(|v| !v.is_finite()) {
             return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
-        }
-        let readers = &node.outputs[0].successors;
-        let to_softmax = |inlet: &InletId| self.source.model.node(inlet.node).op_is::<Softmax>();
-        if !readers.iter().all(to_softmax) {
-            return Err(self.form(node, "a mask that no softmax follows", "add the mask right before the softmax"));
         }
         let shape = self.graph.tensors[view.tensor].shape;
         // A tensor of its own, which the mask belongs to.

@@ -45,8 +45,8 @@ impl Translator<'_> {
     fn choice(&mut self, node: &TypedNode, dims: &[usize], condition: &[f32]) -> Result<View, ImportError> {
         let masks = |i| self.constant(node, i).is_some_and(|(_, elements)| elements.iter().all(|c| *c <= MASKED));
         let (branch, kept) = match [1, 2].map(masks) {
-            [false, true] => (1, true),
-            [true, false] => (2, false),
+            [false, true] if self.feeds_softmax(node) => (1, true),
+            [true, false] if self.feeds_softmax(node) => (2, false),
             _ => return self.movement(node),
         };
         let view = self.broadcast(node, self.view(node, branch)?, &self.dims(node)?)?;
