@@ -64,11 +64,13 @@ fn samples_beyond_the_calibration_saturate() {
     let scratch = Scratch::new();
     let sample = |value: f32| serde_json::json!({ "input_data": [vec![value; 6]] }).to_string();
     let (small, large) = (scratch.file("small.json", sample(0.01)), scratch.file("large.json", sample(100.0)));
-    let saturated = |data: &str| {
-        let output = run(&["evaluate", &gemm("onnx"), data, "--calibration", &small, "--json"]);
-        number(&json(&output)["outputs"][0]["max_error"])
+    let figures = |data: &str| {
+        let evaluation = json(&run(&["evaluate", &gemm("onnx"), data, "--calibration", &small, "--json"]));
+        ["max_error", "saturated"].map(|field| number(&evaluation["outputs"][0][field]))
     };
-    assert!(saturated(&large) > 0.5 && saturated(&small) < 0.02, "{} {}", saturated(&large), saturated(&small));
+    let ([error, saturated], [small_error, small_saturated]) = (figures(&large), figures(&small));
+    assert!(error > 0.5 && saturated > 0.5, "{error} {saturated}");
+    assert!(small_error < 0.02 && small_saturated == 0.0, "{small_error} {small_saturated}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ pub struct TensorError {
     pub mean_error: f32,
     /// Least cosine similarity of a sample's tensor to the float one.
     pub cosine: f32,
-    /// Part of the elements at an end of their integers' range.
+    /// Part of the elements that are clamped to an end of their integers' range, the float value being a step or more beyond it.
     pub saturated: f32,
 }
 
@@ -117,13 +117,17 @@ impl Tally {
             return Err(QuantError::NotFinite { node: tensor.name.clone(), what: "activations" });
         }
         let format = tensor.format;
+        let step = format.dequantise(1);
         let [mut product, mut own, mut other] = [0f64; 3];
         for (v, expected) in got.iter().zip(expected) {
             let value = format.dequantise(*v);
             let error = (value - expected).abs();
             self.max = self.max.max(error);
             self.sum += f64::from(error);
-            self.saturated += usize::from(*v == format.min || *v == format.max);
+            // A value that is the range's end, such as what ReLU makes of a negative number, is no loss.
+            let beyond =
+                (*v == format.max && *expected > value + step) || (*v == format.min && *expected < value - step);
+            self.saturated += usize::from(beyond);
             self.range = [self.range[0].min(*expected), self.range[1].max(*expected)];
             product += f64::from(value) * f64::from(*expected);
             own += f64::from(value).powi(2);
