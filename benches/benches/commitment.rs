@@ -5,7 +5,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use zkml_gpu_benches::is_test;
 use zkml_gpu_circuits::commit::{Bank, ModelOpening};
-use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Shape, Tensor};
+use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Shape, Storage, Tensor};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Widths};
 use zkml_gpu_engine::backend::{Cpu, MsmOps};
 use zkml_gpu_engine::bench::data::distinct_points;
@@ -30,7 +30,7 @@ fn dense_layer([inputs, outputs]: [usize; 2]) -> (Graph, Layout) {
         shape: Shape::vector(len),
         format,
         logical_shape: vec![len],
-        transposed: false,
+        storage: Storage::Plain,
     };
     let node = Node {
         name: "dense".into(),

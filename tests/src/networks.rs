@@ -8,7 +8,7 @@ use zkml_gpu_circuits::{
     circuit::{NetworkCircuit, Witness},
     graph::{
         Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
-        Tensor, Window,
+        Storage, Tensor, Window,
     },
     keys::{self, KeyError, ProvingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
@@ -58,7 +58,7 @@ impl Builder {
         let logical_shape = vec![1, shape.channels, shape.height, shape.width];
         let format = Format { frac_bits: 0, min, max };
         let name = format!("t{}", self.graph.tensors.len());
-        self.graph.tensors.push(Tensor { name, shape, format, logical_shape, transposed: false });
+        self.graph.tensors.push(Tensor { name, shape, format, logical_shape, storage: Storage::Plain });
         self.graph.tensors.len() - 1
     }
 
@@ -152,6 +152,12 @@ pub fn random_inputs(graph: &Graph, seed: u64) -> Vec<Vec<i64>> {
     let mut rng = ChaCha20Rng::seed_from_u64(seed);
     let input = |t: &usize| {
         let tensor = &graph.tensors[*t];
+        let Shape { channels, height, width } = tensor.shape;
+        if tensor.storage == Storage::OneHot {
+            let rows: Vec<usize> = (0..height * width).map(|_| rng.gen_range(0..channels)).collect();
+            let one = |(channel, row): (usize, &usize)| if *row == channel { tensor.format.max } else { 0 };
+            return (0..channels).flat_map(|channel| rows.iter().map(move |row| one((channel, row)))).collect();
+        }
         (0..tensor.shape.len()).map(|_| rng.gen_range(tensor.format.min..=tensor.format.max)).collect()
     };
     graph.inputs.iter().map(input).collect()

@@ -8,7 +8,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use zkml_gpu_circuits::graph::{Graph, Shape};
+use zkml_gpu_circuits::graph::{Graph, Shape, Storage};
 use zkml_gpu_circuits::import::{FloatGraph, FloatLinear, FloatModel, FloatNode, FloatOp, FloatTensor, ImportOptions};
 use zkml_gpu_circuits::quant::{QuantError, QuantOptions, Quantised, Sample, quantise, split_samples};
 
@@ -147,8 +147,12 @@ fn lenet_reads_held_out_digits_as_the_float_model_does() {
 /// A stack of dense layers with ReLUs, weights distributed as PyTorch initialises them.
 fn dense_stack(widths: &[usize], seed: u64) -> FloatGraph {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let tensor =
-        |name: String, n| FloatTensor { name, shape: Shape::vector(n), logical_shape: vec![1, n], transposed: false };
+    let tensor = |name: String, n| FloatTensor {
+        name,
+        shape: Shape::vector(n),
+        logical_shape: vec![1, n],
+        storage: Storage::Plain,
+    };
     let mut graph = FloatGraph { name: "dense".into(), inputs: vec![0], ..FloatGraph::default() };
     graph.tensors.push(tensor("input".into(), widths[0]));
     for (layer, pair) in widths.windows(2).enumerate() {

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use zkml_gpu_circuits::graph::{Format, Graph, Node, Op, Shape, Window};
+use zkml_gpu_circuits::graph::{Format, Graph, Node, Op, Shape, Storage, Window};
 use zkml_gpu_circuits::import::{FloatLinear, FloatModel, FloatOp, ImportError, ImportOptions, SUPPORTED_OPERATORS};
 use zkml_gpu_circuits::quant::{QuantOptions, quantise};
 
@@ -160,7 +160,7 @@ fn rows_of_a_batched_product_are_stored_one_feature_a_channel() {
     for id in [graph.inputs[0], graph.outputs[0]] {
         let tensor = &graph.tensors[id];
         assert_eq!(tensor.shape, Shape { channels: 6, height: 1, width: 5 });
-        assert_eq!((tensor.logical_shape.as_slice(), tensor.transposed), (&[1, 5, 6][..], true));
+        assert_eq!((tensor.logical_shape.as_slice(), tensor.storage), (&[1, 5, 6][..], Storage::Transposed));
     }
     assert_eq!(kinds(&model), ["linear", "clamp", "linear", "combine"]);
 }
@@ -247,7 +247,7 @@ fn an_image_with_channels_last_is_stored_channels_first() {
     ] {
         let model = load(name);
         let input = &model.graph().tensors[model.graph().inputs[0]];
-        assert_eq!((input.shape, input.transposed), (shape, true), "{name}");
+        assert_eq!((input.shape, input.storage), (shape, Storage::Transposed), "{name}");
     }
     assert_eq!(kinds(&load("channels_last_input")), ["linear", "clamp"]);
 }

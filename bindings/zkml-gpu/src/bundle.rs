@@ -8,12 +8,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use zkml_gpu_circuits::graph::Format;
 use zkml_gpu_circuits::layout::{Port, WeightMode};
 use zkml_gpu_circuits::verify::{VerifyError, verify};
 
 use crate::backend::BackendChoice;
 use crate::files::{NewFolder, Staged, read_bounded, write_whole};
-use crate::order::{to_logical, to_stored};
+use crate::order::{logical_format, to_logical, to_stored};
 use crate::{Error, ModelKey};
 
 /// Value of [`ProofBundle::format`].
@@ -275,16 +276,9 @@ impl ProofBundle {
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
-        let values = to_logical(port, stored);
-        Self {
-            name: port.name.clone(),
-            shape: port.logical_shape.clone(),
-            frac_bits: port.format.frac_bits,
-            min: port.format.min,
-            max: port.format.max,
-            reals: values.iter().map(|value| real(*value, port.format.frac_bits)).collect(),
-            values,
-        }
+        let (values, Format { frac_bits, min, max }) = (to_logical(port, stored), logical_format(port));
+        let reals = values.iter().map(|value| real(*value, frac_bits)).collect();
+        Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, reals, values }
     }
 
     /// Values in stored order, once every field is the port's.
@@ -292,12 +286,14 @@ impl PublicTensor {
         let field = |name: &str| format!("{place}.{name}");
         expect(&field("name"), &self.name, &port.name)?;
         expect(&field("shape"), Debugged(&self.shape), Debugged(&port.logical_shape))?;
-        expect(&field("frac_bits"), self.frac_bits, port.format.frac_bits)?;
-        expect(&field("min"), self.min, port.format.min)?;
-        expect(&field("max"), self.max, port.format.max)?;
+        let format = logical_format(port);
+        expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
+        expect(&field("min"), self.min, format.min)?;
+        expect(&field("max"), self.max, format.max)?;
         for (what, got) in [("values", self.values.len()), ("reals", self.reals.len())] {
-            if got != port.len {
-                return Err(Rejection::Length { tensor: place.into(), what, got, expected: port.len });
+            let expected = port.logical_len();
+            if got != expected {
+                return Err(Rejection::Length { tensor: place.into(), what, got, expected });
             }
         }
         for (index, (value, got)) in self.values.iter().zip(&self.reals).enumerate() {
@@ -307,7 +303,7 @@ impl PublicTensor {
                 return Err(Rejection::Real { tensor: place.into(), index, got: *got, expected });
             }
         }
-        Ok(to_stored(port, &self.values))
+        Ok(to_stored(port, &self.values).map_err(VerifyError::from)?)
     }
 }
 

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use zkml_gpu_circuits::graph::index;
 use zkml_gpu_circuits::quant::Sample;
 
 use crate::files::read_bounded;
-use crate::{Error, Model};
+use crate::{Error, Model, ModelInput};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -17,7 +18,8 @@ const MAX_SAMPLES: usize = 1 << 16;
 /// in the order of its axes. A list n times the input's size holds n samples. Other keys are ignored.
 ///
 /// # Errors
-/// [`Error::File`] and [`Error::Input`], the latter for anything but finite 32-bit floats in lists of the right sizes.
+/// [`Error::File`] and [`Error::Input`], the latter for anything but finite 32-bit floats, and whole numbers where indices are taken, in
+/// lists of the right sizes.
 pub fn read_samples(path: impl AsRef<Path>, model: &Model) -> Result<Vec<Sample>, Error> {
     let path = path.as_ref();
     let lists = parse(path, &read_bounded(path, MAX_BYTES)?)?;
@@ -47,15 +49,21 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
 
 fn split(path: &Path, model: &Model, lists: &[Vec<f32>]) -> Result<Vec<Sample>, Error> {
     let fail = |problem| Err(Error::Input { path: path.into(), problem });
-    let sizes = model.input_sizes();
-    if lists.len() != sizes.len() {
-        return fail(format!("input_data holds {} lists, the model has {} inputs", lists.len(), sizes.len()));
+    let inputs = model.inputs();
+    if lists.len() != inputs.len() {
+        return fail(format!("input_data holds {} lists, the model has {} inputs", lists.len(), inputs.len()));
     }
     let mut samples: Vec<Sample> = Vec::new();
-    for (list, ((name, size), values)) in sizes.iter().zip(lists).enumerate() {
-        let count = values.len() / (*size).max(1);
-        if *size == 0 || values.is_empty() || !values.len().is_multiple_of(*size) {
-            return fail(format!("input_data[{list}]: {} values, but input '{name}' takes {size}", values.len()));
+    for (list, (ModelInput { name, len, classes }, values)) in inputs.iter().zip(lists).enumerate() {
+        let count = values.len() / (*len).max(1);
+        if *len == 0 || values.is_empty() || !values.len().is_multiple_of(*len) {
+            return fail(format!("input_data[{list}]: {} values, but input '{name}' takes {len}", values.len()));
+        }
+        let is_wrong = |value: &f32| classes.is_some_and(|classes| index(*value, classes).is_none());
+        if let Some(place) = values.iter().position(is_wrong) {
+            let most = classes.unwrap_or_default() - 1;
+            let problem = format!("{} is no whole number from 0 to {most}, as input '{name}' takes", values[place]);
+            return fail(format!("input_data[{list}][{place}]: {problem}"));
         }
         if count > MAX_SAMPLES {
             return fail(format!("input_data[{list}]: {count} samples, at most {MAX_SAMPLES} are read"));
@@ -64,7 +72,7 @@ fn split(path: &Path, model: &Model, lists: &[Vec<f32>]) -> Result<Vec<Sample>, 
             return fail(format!("input_data[{list}]: {count} samples, but the lists before hold {}", samples.len()));
         }
         samples.resize(count, Sample::new());
-        samples.iter_mut().zip(values.chunks_exact(*size)).for_each(|(sample, chunk)| sample.push(chunk.to_vec()));
+        samples.iter_mut().zip(values.chunks_exact(*len)).for_each(|(sample, chunk)| sample.push(chunk.to_vec()));
     }
     Ok(samples)
 }

@@ -57,7 +57,7 @@ pub use files::{read_bounded, write_whole};
 pub use input::read_samples;
 pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};
-pub use model::{CompileOptions, CompiledModel, Model};
+pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use zkml_gpu_circuits::graph::Storage;
 use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
 use zkml_gpu_circuits::quant::{
@@ -23,6 +24,17 @@ use crate::{Error, MemoryBudget, ModelProver};
 pub struct Model {
     name: String,
     float: FloatModel,
+}
+
+/// An input of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelInput<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// Number of elements.
+    pub len: usize,
+    /// Set where the elements are indices, such as tokens: the number that they are below.
+    pub classes: Option<usize>,
 }
 
 /// Choices of quantisation and layout; the defaults suit most models.
@@ -62,11 +74,15 @@ impl Model {
         self.float.is_declared_private()
     }
 
-    /// Name and number of elements of each input.
-    pub fn input_sizes(&self) -> Vec<(&str, usize)> {
+    /// What each input takes.
+    pub fn inputs(&self) -> Vec<ModelInput<'_>> {
         let graph = self.float.graph();
-        let tensors = graph.inputs.iter().map(|&id| &graph.tensors[id]);
-        tensors.map(|tensor| (tensor.name.as_str(), tensor.shape.len())).collect()
+        let input = |&id: &usize| {
+            let tensor = &graph.tensors[id];
+            let classes = (tensor.storage == Storage::OneHot).then_some(tensor.shape.channels);
+            ModelInput { name: &tensor.name, len: tensor.logical_len(), classes }
+        };
+        graph.inputs.iter().map(input).collect()
     }
 
     /// Runs the model in floating point: one flat list for each output.

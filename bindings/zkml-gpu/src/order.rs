@@ -1,15 +1,53 @@
 //! Public tensors between the model's order of axes and the order in which the circuit stores them.
 
-use zkml_gpu_circuits::layout::Port;
+use zkml_gpu_circuits::graph::{Format, Storage};
+use zkml_gpu_circuits::layout::{Port, StatementError};
+
+/// Meaning and range of the elements in the model's order.
+pub(crate) fn logical_format(port: &Port) -> Format {
+    match port.storage {
+        Storage::Plain | Storage::Transposed => port.format,
+        Storage::OneHot => Format { frac_bits: 0, min: 0, max: i64::try_from(port.classes() - 1).unwrap_or(i64::MAX) },
+    }
+}
 
 /// Elements in the model's order.
 pub(crate) fn to_logical(port: &Port, stored: &[i64]) -> Vec<i64> {
-    if port.transposed { transpose(stored, features(port)) } else { stored.to_vec() }
+    match port.storage {
+        Storage::Plain => stored.to_vec(),
+        Storage::Transposed => transpose(stored, features(port)),
+        Storage::OneHot => {
+            let index = |row| port.index(stored, row).and_then(|index| i64::try_from(index).ok());
+            (0..port.logical_len()).map(|row| index(row).unwrap_or(-1)).collect()
+        }
+    }
 }
 
-/// Elements in stored order.
-pub(crate) fn to_stored(port: &Port, logical: &[i64]) -> Vec<i64> {
-    if port.transposed { transpose(logical, port.len / features(port).max(1)) } else { logical.to_vec() }
+/// Elements in stored order, of as many as the model has.
+///
+/// # Errors
+/// [`StatementError::Range`] for an index beyond the classes.
+pub(crate) fn to_stored(port: &Port, logical: &[i64]) -> Result<Vec<i64>, StatementError> {
+    match port.storage {
+        Storage::Plain => Ok(logical.to_vec()),
+        Storage::Transposed => Ok(transpose(logical, port.len / features(port).max(1))),
+        Storage::OneHot => {
+            let Format { min, max, .. } = logical_format(port);
+            let mut stored = vec![0; port.len];
+            for (index, &value) in logical.iter().enumerate() {
+                let cell =
+                    usize::try_from(value).ok().and_then(|class| class.checked_mul(logical.len())?.checked_add(index));
+                *cell.and_then(|cell| stored.get_mut(cell)).ok_or_else(|| StatementError::Range {
+                    name: port.name.clone(),
+                    index,
+                    value,
+                    min,
+                    max,
+                })? = port.format.max;
+            }
+            Ok(stored)
+        }
+    }
 }
 
 /// A transposed tensor is `rows × features` with more than one of each; axes of one element do not count.

@@ -102,7 +102,7 @@ impl Linear {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Shape, Tensor, Window};
+    use super::super::{Shape, Storage, Tensor, Window};
     use super::*;
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
             shape: Shape::vector(n),
             format,
             logical_shape: vec![n],
-            transposed: false,
+            storage: Storage::Plain,
         };
         let linear = Linear { raw: true, ..Linear::dense(2, vec![2, -5, 1, 0, 4, -1], vec![10, -20]) };
         let wide = Format { frac_bits: 0, min: -1000, max: 1000 };

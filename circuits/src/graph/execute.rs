@@ -248,7 +248,7 @@ fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64]) -
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tensor;
+    use super::super::{Storage, Tensor};
     use super::*;
 
     fn tensor(name: &str, channels: usize, height: usize, width: usize, min: i64, max: i64) -> Tensor {
@@ -257,7 +257,7 @@ mod tests {
             shape: Shape { channels, height, width },
             format: Format { frac_bits: 0, min, max },
             logical_shape: vec![1, channels, height, width],
-            transposed: false,
+            storage: Storage::Plain,
         }
     }
 

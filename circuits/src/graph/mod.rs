@@ -29,6 +29,7 @@ pub use attention::{MatMul, Normalise, Rescale, Softmax};
 pub(crate) use attention::{NormaliseValues, SoftmaxValues};
 pub use bounds::Bounds;
 pub use execute::{ExecuteError, Execution, requantise};
+pub use real::index;
 pub(crate) use real::transpose;
 pub use validate::{ACTIVATION_LIMIT, BIAS_LIMIT, MAX_REMAINDER_LIMBS, MAX_SHIFT, ValidateError, WEIGHT_BITS};
 pub(crate) use validate::{MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS};
@@ -118,8 +119,21 @@ pub struct Tensor {
     pub format: Format,
     /// Shape in the source model (ONNX axis order), for input and output files.
     pub logical_shape: Vec<usize>,
-    /// Set when the logical order is `rows × features` with more than one row, so that storage is its transpose.
-    pub transposed: bool,
+    /// How the elements are stored.
+    pub storage: Storage,
+}
+
+/// How stored elements stand for those of a tensor of the source model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Storage {
+    /// As they are, in the model's order.
+    #[default]
+    Plain,
+    /// `rows × features` with more than one row, stored as its transpose.
+    Transposed,
+    /// Indices below the number of channels, each a row in which the channel of its number holds 1, the greatest integer of the
+    /// format, and the others 0.
+    OneHot,
 }
 
 /// Kernel size, stride, dilation and zero padding of a window that slides over an image.

@@ -1,16 +1,62 @@
 //! Between real numbers in the model's order and stored integers.
 
-use super::{Execution, Graph, Tensor};
+use super::{Execution, Graph, Shape, Storage, Tensor};
+
+impl Storage {
+    /// Elements in stored order from elements in the model's order. Indices beyond the channels leave their row without a 1.
+    pub(crate) fn to_stored(self, shape: Shape, logical: &[f32]) -> Vec<f32> {
+        let rows = shape.height * shape.width;
+        match self {
+            Self::Plain => logical.to_vec(),
+            Self::Transposed => transpose(logical, rows),
+            Self::OneHot => {
+                let mut stored = vec![0.0; shape.len()];
+                let places = logical.iter().enumerate().filter_map(|(row, v)| Some((row, index(*v, shape.channels)?)));
+                places.for_each(|(row, channel)| stored[channel * rows + row] = 1.0);
+                stored
+            }
+        }
+    }
+
+    /// Elements in the model's order from elements in stored order.
+    pub(crate) fn to_logical(self, shape: Shape, stored: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Plain => stored.to_vec(),
+            Self::Transposed => transpose(stored, shape.channels),
+            Self::OneHot => {
+                let rows = shape.height * shape.width;
+                let channel = |row: usize| (0..shape.channels).find(|channel| stored[channel * rows + row] != 0.0);
+                (0..rows).map(|row| channel(row).unwrap_or_default() as f32).collect()
+            }
+        }
+    }
+
+    /// Number of elements of a tensor in the source model.
+    pub(crate) fn logical_len(self, shape: Shape) -> usize {
+        match self {
+            Self::Plain | Self::Transposed => shape.len(),
+            Self::OneHot => shape.height * shape.width,
+        }
+    }
+}
+
+/// The index that a number stands for, negative ones counted from the end as in ONNX; `None` for others.
+pub fn index(value: f32, classes: usize) -> Option<usize> {
+    // The cast saturates; indices are far below 2^24, to which floats hold every whole number.
+    let whole = value as i64;
+    let from_end = if whole < 0 { whole + classes as i64 } else { whole };
+    usize::try_from(from_end).ok().filter(|index| *index < classes && whole as f32 == value)
+}
 
 impl Tensor {
     /// Elements in the model's (ONNX) order from elements in stored order.
-    pub fn to_logical<T: Copy>(&self, stored: &[T]) -> Vec<T> {
-        if self.transposed { transpose(stored, self.shape.channels) } else { stored.to_vec() }
+    pub fn to_logical(&self, stored: &[f32]) -> Vec<f32> {
+        self.storage.to_logical(self.shape, stored)
     }
 
     /// Elements in stored order from elements in the model's (ONNX) order.
-    pub fn to_stored<T: Copy>(&self, logical: &[T]) -> Vec<T> {
-        if self.transposed { transpose(logical, self.shape.height * self.shape.width) } else { logical.to_vec() }
+    pub fn to_stored(&self, logical: &[f32]) -> Vec<f32> {
+        self.storage.to_stored(self.shape, logical)
     }
 }
 
@@ -44,7 +90,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Format, Shape};
+    use super::super::Format;
     use super::*;
 
     #[test]
@@ -54,10 +100,21 @@ mod tests {
             shape: Shape { channels: 2, height: 1, width: 3 },
             format: Format { frac_bits: 0, min: -9, max: 9 },
             logical_shape: vec![1, 3, 2],
-            transposed: true,
+            storage: Storage::Transposed,
         };
-        let stored = tensor.to_stored(&[1, 2, 3, 4, 5, 6]);
-        assert_eq!(stored, [1, 3, 5, 2, 4, 6]);
-        assert_eq!(tensor.to_logical(&stored), [1, 2, 3, 4, 5, 6]);
+        let stored = tensor.to_stored(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(stored, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        assert_eq!(tensor.to_logical(&stored), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn an_index_is_the_channel_that_holds_one() {
+        let shape = Shape { channels: 3, height: 1, width: 2 };
+        let stored = Storage::OneHot.to_stored(shape, &[2.0, -3.0]);
+        assert_eq!(stored, [0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(Storage::OneHot.to_logical(shape, &stored), [2.0, 0.0]);
+        for value in [3.0, -4.0, 0.5, f32::NAN, f32::INFINITY, -1e30] {
+            assert_eq!(index(value, 3), None, "{value}");
+        }
     }
 }

@@ -5,7 +5,8 @@
 
 use super::window::covered;
 use super::{
-    Activation, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, TensorId, Window,
+    Activation, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, Storage, TensorId,
+    Window,
 };
 
 /// Largest magnitude of an activation: 16 bits unsigned.
@@ -325,12 +326,15 @@ fn check_tensor(tensor: &super::Tensor, limit: i64) -> Check {
         return fail("fractional bits", frac_bits.to_string(), "-64..=64".into());
     }
     let logical = tensor.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-    if logical != Some(tensor.shape.len()) {
-        return fail(
-            "logical shape",
-            format!("{:?}", tensor.logical_shape),
-            format!("{} elements", tensor.shape.len()),
-        );
+    let elements = match tensor.storage {
+        Storage::Plain | Storage::Transposed => tensor.shape.len(),
+        Storage::OneHot => tensor.shape.height * tensor.shape.width,
+    };
+    if logical != Some(elements) {
+        return fail("logical shape", format!("{:?}", tensor.logical_shape), format!("{elements} elements"));
+    }
+    if tensor.storage == Storage::OneHot && (min != 0 || max == 0) {
+        return fail("range", format!("{min}..={max}"), "0 and a positive number".into());
     }
     Ok(())
 }
@@ -444,7 +448,7 @@ mod tests {
             shape: Shape::vector(n),
             format: Format { frac_bits: 4, min: -128, max: 127 },
             logical_shape: vec![1, n],
-            transposed: false,
+            storage: Storage::Plain,
         };
         let op = Op::Linear(Linear::dense(2, vec![1; 6], vec![0; 2]));
         let nodes = vec![Node { name: "fc".into(), op, inputs: vec![0], output: 1, activation: None }];

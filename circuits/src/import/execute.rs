@@ -1,7 +1,7 @@
 //! The float executor: every value of a float graph, for calibration and as a check of the import.
 
 use crate::graph::window::{Convolution, convolve, pool};
-use crate::graph::{Shape, Window, transpose};
+use crate::graph::{Shape, Storage, Window, index, transpose};
 
 use super::{
     FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
@@ -11,13 +11,35 @@ use super::{
 impl FloatTensor {
     /// Elements in stored order from elements in the model's order.
     pub(crate) fn to_stored(&self, logical: &[f32]) -> Vec<f32> {
-        let rows = self.shape.height * self.shape.width;
-        if self.transposed { transpose(logical, rows) } else { logical.to_vec() }
+        self.storage.to_stored(self.shape, logical)
     }
 
     /// Elements in the model's order from elements in stored order.
     pub(crate) fn to_logical(&self, stored: &[f32]) -> Vec<f32> {
-        if self.transposed { transpose(stored, self.shape.channels) } else { stored.to_vec() }
+        self.storage.to_logical(self.shape, stored)
+    }
+
+    /// Number of elements in the model.
+    pub fn logical_len(&self) -> usize {
+        self.storage.logical_len(self.shape)
+    }
+
+    /// Checks elements in the model's order: their number, and that indices are whole and below the number of channels.
+    fn check(&self, logical: &[f32]) -> Result<(), ImportError> {
+        let (name, expected) = (&self.name, self.logical_len());
+        if logical.len() != expected {
+            let expected = format!("{expected} values as input '{name}'");
+            return Err(ImportError::Inputs { expected, got: logical.len().to_string() });
+        }
+        let classes = self.shape.channels;
+        let wrong = |value: &&f32| self.storage == Storage::OneHot && index(**value, classes).is_none();
+        match logical.iter().find(wrong) {
+            Some(value) => {
+                let expected = format!("whole numbers from 0 to {} as input '{name}'", classes - 1);
+                Err(ImportError::Inputs { expected, got: value.to_string() })
+            }
+            None => Ok(()),
+        }
     }
 }
 
@@ -50,7 +72,7 @@ impl FloatGraph {
         Ok(self.outputs.iter().map(|&id| self.tensors[id].to_logical(&values[id])).collect())
     }
 
-    /// Checks the number and the lengths of inputs.
+    /// Checks the number of inputs and their elements.
     ///
     /// # Errors
     ///
@@ -61,11 +83,7 @@ impl FloatGraph {
             return Err(ImportError::Inputs { expected, got: inputs.len().to_string() });
         }
         for (&id, input) in self.inputs.iter().zip(inputs) {
-            let tensor = &self.tensors[id];
-            if input.len() != tensor.shape.len() {
-                let expected = format!("{} values as input '{}'", tensor.shape.len(), tensor.name);
-                return Err(ImportError::Inputs { expected, got: input.len().to_string() });
-            }
+            self.tensors[id].check(input)?;
         }
         Ok(())
     }

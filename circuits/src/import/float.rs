@@ -3,7 +3,7 @@
 //! Tensors are stored as in the quantised graph (see [`crate::graph`]): images of `channels × height × width`.
 
 use super::ImportError;
-use crate::graph::{Shape, TensorId, Window};
+use crate::graph::{Shape, Storage, TensorId, Window};
 
 use super::Function;
 
@@ -16,8 +16,8 @@ pub struct FloatTensor {
     pub shape: Shape,
     /// Shape in the source model (ONNX axis order).
     pub logical_shape: Vec<usize>,
-    /// Set when storage is the transpose of the logical order: `rows × features` with more than one row.
-    pub transposed: bool,
+    /// How the elements are stored.
+    pub storage: Storage,
 }
 
 /// A product with weights.

@@ -14,6 +14,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax};
 use crate::graph::Shape;
 
 use super::ImportError;
+use super::embedding::is_index;
 use super::translate::Translator;
 
 /// What first gives meaning to an input's axes.
@@ -40,6 +41,9 @@ impl Translator<'_> {
     pub(super) fn input(&mut self, outlet: OutletId) -> Result<(), ImportError> {
         let node = self.source.model.node(outlet.node);
         let fact = &node.outputs[outlet.slot].fact;
+        if is_index(fact.datum_type) {
+            return self.indices(outlet);
+        }
         if fact.datum_type != DatumType::F32 {
             let got = format!("{:?}", fact.datum_type);
             return Err(ImportError::ElementType { tensor: node.name.clone(), got });

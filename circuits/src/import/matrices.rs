@@ -1,6 +1,6 @@
 //! Storage of matrices: products are stored in the order in which they are read, and one whose parts are read apart is several.
 
-use crate::graph::{Shape, TensorId, Window};
+use crate::graph::{Shape, Storage, TensorId, Window};
 
 use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 
@@ -64,7 +64,12 @@ pub(super) fn split(graph: &mut FloatGraph, i: usize) -> bool {
         let own: TensorId = graph.tensors.len();
         let shape = Shape { channels: end - first, height: 1, width };
         let name = graph.tensors[output].name.clone();
-        graph.tensors.push(FloatTensor { name, shape, logical_shape: vec![end - first, 1, width], transposed: false });
+        graph.tensors.push(FloatTensor {
+            name,
+            shape,
+            logical_shape: vec![end - first, 1, width],
+            storage: Storage::Plain,
+        });
         graph.nodes[*j].inputs[0] = own;
         if let FloatOp::Rearrange { origins } = &mut graph.nodes[*j].op {
             origins.iter_mut().for_each(|origin| {

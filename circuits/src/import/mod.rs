@@ -24,6 +24,7 @@ mod analyse;
 mod attention;
 mod check;
 mod elementwise;
+mod embedding;
 mod error;
 mod execute;
 mod external;
@@ -220,9 +221,13 @@ impl FloatModel {
     }
 
     fn run_plan(&self, inputs: &[Vec<f32>]) -> TractResult<Vec<Vec<f32>>> {
-        let shapes = self.graph.inputs.iter().map(|&id| &self.graph.tensors[id].logical_shape);
-        let inputs: TractResult<TVec<TValue>> =
-            shapes.zip(inputs).map(|(shape, x)| Ok(Tensor::from_shape(shape, x)?.into_tvalue())).collect();
+        let tensors = self.graph.inputs.iter().map(|&id| &self.graph.tensors[id]);
+        let input = |(i, (tensor, x)): (usize, (&FloatTensor, &Vec<f32>))| -> TractResult<TValue> {
+            let datum_type = self.plan.model().input_fact(i)?.datum_type;
+            let x = Tensor::from_shape(&tensor.logical_shape, x)?;
+            Ok(x.cast_to_dt(datum_type)?.into_owned().into_tvalue())
+        };
+        let inputs: TractResult<TVec<TValue>> = tensors.zip(inputs).enumerate().map(input).collect();
         let outputs = self.plan.run(inputs?)?;
         let floats = |y: &TValue| -> TractResult<Vec<f32>> {
             // Indices of maxima are whole numbers; as floats they are exact.

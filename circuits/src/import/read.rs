@@ -13,6 +13,7 @@ use tract_onnx::tract_hir::infer::Factoid;
 use zkml_gpu_engine::file::open_regular;
 
 use super::analyse::{Failure, analyse, bounded};
+use super::embedding::is_index;
 use super::external::ExternalWeights;
 use super::{ImportError, ImportOptions, check, quirks, wire};
 
@@ -137,6 +138,7 @@ fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<Infe
         let fact = model.outlet_fact(outlet).map_err(Err)?.clone();
         match fact.datum_type.concretize() {
             None | Some(DatumType::F32) => {}
+            Some(integer) if is_index(integer) => {}
             Some(other) => return Err(Ok(ImportError::ElementType { tensor: input, got: format!("{other:?}") })),
         }
         if fact.shape.is_open() {
@@ -151,7 +153,8 @@ fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<Infe
             dims.iter().enumerate().map(|(axis, dim)| size(dim.as_ref(), axis, &input, options)).collect();
         let shape = shape.map_err(Ok)?;
         bounded(&input, &shape).map_err(Ok)?;
-        let fact = InferenceFact::dt_shape(DatumType::F32, shape);
+        let datum_type = fact.datum_type.concretize().unwrap_or(DatumType::F32);
+        let fact = InferenceFact::dt_shape(datum_type, shape);
         model.set_input_fact(i, fact).map_err(Err)?;
     }
     Ok(model)

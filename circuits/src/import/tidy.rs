@@ -192,7 +192,7 @@ fn permute_weights(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
 mod tests {
     use super::super::{FloatLinear, Function};
     use super::*;
-    use crate::graph::Shape;
+    use crate::graph::{Shape, Storage};
 
     fn element(operand: u32, element: u32) -> FloatOrigin {
         FloatOrigin::Element { operand, element }
@@ -208,7 +208,7 @@ mod tests {
             name: String::new(),
             shape: Shape::vector(n),
             logical_shape: vec![n],
-            transposed: false,
+            storage: Storage::Plain,
         };
         let node = |(i, (op, inputs))| FloatNode { name: format!("n{i}"), op, inputs, output: i + 2 };
         FloatGraph {

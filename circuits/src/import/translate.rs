@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -15,7 +15,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
 
-use crate::graph::{Shape, TensorId};
+use crate::graph::{Shape, Storage, TensorId};
 
 use super::analyse::bounded;
 use super::movement::is_movement;
@@ -30,6 +30,8 @@ pub(super) enum Value {
     Constant(Arc<Tensor>),
     /// A view of a stored tensor.
     View(View),
+    /// An input of indices: a view of their numbers, of which the tensor holds the one-hot form.
+    Indices(View),
     /// Whether elements are negative: the view's, in a comparison with zero.
     Negative {
         /// What is compared.
@@ -43,7 +45,7 @@ pub(super) enum Value {
 pub(super) struct Translator<'a> {
     pub(super) source: &'a Source,
     pub(super) graph: FloatGraph,
-    values: HashMap<OutletId, Value>,
+    pub(super) values: HashMap<OutletId, Value>,
     reshaped: HashMap<(TensorId, Shape), TensorId>,
     pub(super) rearranged: HashMap<(View, Shape), TensorId>,
     /// Tensors that are another one times a constant for each element, in stored order.
@@ -95,6 +97,10 @@ impl Translator<'_> {
             let shape = output.fact.shape.as_concrete().ok_or_else(|| self.unsupported(node))?;
             bounded(&node.name, shape)?;
         }
+        if let Some(indices) = self.moved_indices(node)? {
+            self.values.insert(outlet, Value::Indices(indices));
+            return Ok(());
+        }
         if let Some(comparison) = self.comparison(node)? {
             self.values.insert(outlet, comparison);
             return Ok(());
@@ -139,6 +145,10 @@ impl Translator<'_> {
             self.select(node)
         } else if node.op_is::<Cast>() {
             self.cast(node)
+        } else if let Some(op) = node.op_as::<Gather>()
+            && matches!(self.value(node, 1), Some(Value::Indices(_)))
+        {
+            self.embedding(node, op)
         } else if is_movement(node) {
             self.movement(node)
         } else {
@@ -148,23 +158,12 @@ impl Translator<'_> {
 
     fn axis(&mut self, node: &TypedNode, op: &AxisOp) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
-        Ok(match op {
-            AxisOp::Add(axis) => view.with(*axis),
-            AxisOp::Rm(axis) => view.without(*axis),
-            AxisOp::Move(from, to) => view.moved(*from, *to),
-            AxisOp::Reshape(at, from, to) => {
-                let sizes: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
-                let sizes = sizes.ok_or_else(|| self.unsupported(node))?;
-                match view.clone().reshaped(*at, from.len(), &sizes) {
-                    Some(view) => view,
-                    None => {
-                        let order: Vec<usize> = (0..view.dims.len()).collect();
-                        let view = self.arranged(node, &view, &order, Shape::vector(view.len()));
-                        view.reshaped(*at, from.len(), &sizes).ok_or_else(|| self.unsupported(node))?
-                    }
-                }
-            }
-        })
+        if let Some(changed) = view.clone().changed(op) {
+            return Ok(changed);
+        }
+        let order: Vec<usize> = (0..view.dims.len()).collect();
+        let view = self.arranged(node, &view, &order, Shape::vector(view.len()));
+        view.changed(op).ok_or_else(|| self.unsupported(node))
     }
 
     /// A change of element type that changes no value: whole numbers to numbers.
@@ -190,6 +189,7 @@ impl Translator<'_> {
             view = self.arranged(node, &view, &order, Shape::vector(view.len()));
             false
         });
+        let storage = if transposed { Storage::Transposed } else { Storage::Plain };
         let mut id = view.tensor;
         if self.graph.inputs.contains(&id) || self.graph.outputs.contains(&id) {
             let tensor = self.graph.tensors[id].clone();
@@ -200,7 +200,7 @@ impl Translator<'_> {
             tensor.name = label.to_string();
         }
         tensor.logical_shape = view.dims;
-        tensor.transposed = transposed;
+        tensor.storage = storage;
         self.graph.outputs.push(id);
         Ok(())
     }
@@ -209,7 +209,8 @@ impl Translator<'_> {
     pub(super) fn add_input(&mut self, outlet: OutletId, shape: Shape, transposed: bool, dims: &[usize]) {
         let name = self.source.model.node(outlet.node).name.clone();
         let id = self.graph.tensors.len();
-        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), transposed });
+        let storage = if transposed { Storage::Transposed } else { Storage::Plain };
+        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), storage });
         self.graph.inputs.push(id);
         let mut view = View::row_major(id, dims);
         if transposed {
@@ -227,7 +228,7 @@ impl Translator<'_> {
         let name = self.origin(node).0.to_string();
         let output = self.graph.tensors.len();
         let logical_shape = vec![shape.channels, shape.height, shape.width];
-        self.graph.tensors.push(FloatTensor { name: name.clone(), shape, logical_shape, transposed: false });
+        self.graph.tensors.push(FloatTensor { name: name.clone(), shape, logical_shape, storage: Storage::Plain });
         self.graph.nodes.push(FloatNode { name, op, inputs, output });
         output
     }

@@ -4,6 +4,9 @@
 //! where each element of the tract value lies, so that squeezes, unsqueezes, most reshapes and the transposes that
 //! a later operator undoes cost nothing.
 
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
+
 use crate::graph::{Shape, TensorId};
 
 /// Axes and strides of a tract value over a stored tensor, of which it holds every element once.
@@ -117,6 +120,19 @@ impl View {
         self.dims.splice(axes.clone(), fresh.dims);
         self.strides.splice(axes, fresh.strides);
         Some(self)
+    }
+
+    /// The view after a change of axes; `None` where it merges elements that are not in one run.
+    pub(super) fn changed(self, op: &AxisOp) -> Option<Self> {
+        match op {
+            AxisOp::Add(axis) => Some(self.with(*axis)),
+            AxisOp::Rm(axis) => Some(self.without(*axis)),
+            AxisOp::Move(from, to) => Some(self.moved(*from, *to)),
+            AxisOp::Reshape(at, from, to) => {
+                let sizes: Option<Vec<usize>> = to.iter().map(|d| d.to_usize().ok()).collect();
+                self.reshaped(*at, from.len(), &sizes?)
+            }
+        }
     }
 
     /// Whether both place equal axes equally, so that an elementwise operation pairs equal storage indices.

@@ -307,11 +307,11 @@ fn circuit_size(architecture: &Architecture, k: u32) -> Result<CircuitSize, Layo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Format, Linear, Node, Op, Shape, Tensor, Window};
+    use crate::graph::{Format, Linear, Node, Op, Shape, Storage, Tensor, Window};
 
     fn tensor(shape: Shape) -> Tensor {
         let format = Format { frac_bits: 0, min: 0, max: 31 };
-        Tensor { name: String::new(), shape, format, logical_shape: vec![shape.len()], transposed: false }
+        Tensor { name: String::new(), shape, format, logical_shape: vec![shape.len()], storage: Storage::Plain }
     }
 
     /// A convolution with pooling, then a dense layer.

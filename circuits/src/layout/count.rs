@@ -390,7 +390,7 @@ fn most_inside(window: &Window, input: Shape) -> usize {
 mod tests {
     use super::super::{LayoutOptions, lower, search::Draft, search::candidates};
     use super::*;
-    use crate::graph::{Activation, Format, Node, Normalise, Origin, Rescale, Softmax, Tensor, Window};
+    use crate::graph::{Activation, Format, Node, Normalise, Origin, Rescale, Softmax, Storage, Tensor, Window};
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
 
@@ -402,7 +402,7 @@ mod tests {
             shape,
             format: RANGE,
             logical_shape: Vec::new(),
-            transposed: false,
+            storage: Storage::Plain,
         });
         graph.tensors.len() - 1
     }

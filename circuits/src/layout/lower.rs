@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::tensors::{conflict, is_rearranged, roots};
-use crate::graph::{Graph, Linear, Node, Op, Shape, Tensor, TensorId, WEIGHT_BITS, Window};
+use crate::graph::{Graph, Linear, Node, Op, Shape, Storage, Tensor, TensorId, WEIGHT_BITS, Window};
 
 /// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its difference.
 const MAX_WINDOW: usize = 9;
@@ -97,7 +97,7 @@ fn split_maximum(graph: &mut Graph, index: usize) -> bool {
     let shape = Shape { height, width, ..input.shape };
     let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
     let logical_shape = vec![shape.channels, height, width];
-    let part = add_tensor(graph, Tensor { name: name.clone(), shape, logical_shape, transposed: false, ..input });
+    let part = add_tensor(graph, Tensor { name: name.clone(), shape, logical_shape, storage: Storage::Plain, ..input });
     graph.nodes[index].op = Op::MaxPool(second);
     graph.nodes[index].inputs = vec![part];
     graph.nodes.insert(index, Node { name, op: Op::MaxPool(first), inputs, output: part, activation: None });
@@ -163,7 +163,7 @@ mod tests {
             shape,
             format: Format { frac_bits: 0, min: -99, max: 99 },
             logical_shape: vec![shape.len()],
-            transposed: false,
+            storage: Storage::Plain,
         };
         Graph {
             name: "test".into(),

@@ -251,7 +251,7 @@ fn port(graph: &Graph, tensor: TensorId, placement: super::Placement) -> Port {
         name: tensor.name.clone(),
         logical_shape: tensor.logical_shape.clone(),
         len: tensor.shape.len(),
-        transposed: tensor.transposed,
+        storage: tensor.storage,
         format: tensor.format,
         placement,
     }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::geometry::Geometry;
-use crate::{graph::Format, scalar};
+use crate::{
+    graph::{Format, Storage},
+    scalar,
+};
 
 /// Most cells of all instance columns: a verifier holds and hashes every one, 128 MiB in all.
 pub(crate) const MAX_INSTANCE_CELLS: usize = 1 << 22;
@@ -87,10 +90,10 @@ pub struct Port {
     pub name: String,
     /// Shape in the model.
     pub logical_shape: Vec<usize>,
-    /// Number of elements.
+    /// Number of elements as stored.
     pub len: usize,
-    /// Whether storage is the transpose of the logical `rows × features`.
-    pub transposed: bool,
+    /// How they are stored.
+    pub storage: Storage,
     /// Meaning and range of the integers.
     pub format: Format,
     /// Where the elements stand.
@@ -134,6 +137,16 @@ pub enum StatementError {
         min: i64,
         /// Greatest value.
         max: i64,
+    },
+    /// A row of an input of indices that is no one-hot form of an index.
+    #[error("tensor '{name}': row {row} is no index: it must hold {one} once and 0 elsewhere")]
+    OneHot {
+        /// Tensor.
+        name: String,
+        /// The row.
+        row: usize,
+        /// The integer that stands for 1.
+        one: i64,
     },
 }
 
@@ -219,7 +232,12 @@ impl Port {
     fn is_sound(&self) -> bool {
         let elements = self.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
         let Format { frac_bits, min, max } = self.format;
-        elements == Some(self.len)
+        let classes = elements.filter(|n| *n > 0 && self.len.is_multiple_of(*n)).map(|n| self.len / n);
+        let stored = match self.storage {
+            Storage::Plain | Storage::Transposed => classes == Some(1),
+            Storage::OneHot => classes.is_some() && self.format.min == 0 && self.format.max > 0,
+        };
+        stored
             && self.len > 0
             && min <= max
             && (-MAX_FRAC_BITS..=MAX_FRAC_BITS).contains(&frac_bits)
@@ -231,11 +249,31 @@ impl Port {
             return Err(StatementError::Length { name: self.name.clone(), got: values.len(), expected: self.len });
         }
         let Format { min, max, .. } = self.format;
-        match values.iter().position(|v| !(min..=max).contains(v)) {
-            None => Ok(()),
-            Some(index) => {
-                Err(StatementError::Range { name: self.name.clone(), index, value: values[index], min, max })
-            }
+        if let Some(index) = values.iter().position(|v| !(min..=max).contains(v)) {
+            return Err(StatementError::Range { name: self.name.clone(), index, value: values[index], min, max });
         }
+        match (0..self.logical_len()).find(|row| self.storage == Storage::OneHot && self.index(values, *row).is_none())
+        {
+            None => Ok(()),
+            Some(row) => Err(StatementError::OneHot { name: self.name.clone(), row, one: max }),
+        }
+    }
+
+    /// Number of elements in the model.
+    pub fn logical_len(&self) -> usize {
+        self.logical_shape.iter().product()
+    }
+
+    /// Channels of an input of indices, which are below it: its stored elements for each index.
+    pub fn classes(&self) -> usize {
+        self.len / self.logical_len().max(1)
+    }
+
+    /// The index in a row of an input of indices: the channel that holds the greatest integer, where the others hold 0.
+    pub fn index(&self, stored: &[i64], row: usize) -> Option<usize> {
+        let value = |channel: usize| stored[channel * self.logical_len() + row];
+        let mut channels = (0..self.classes()).filter(|channel| value(*channel) != 0);
+        let channel = channels.next()?;
+        (value(channel) == self.format.max && channels.next().is_none()).then_some(channel)
     }
 }

@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 
-use crate::graph::TensorId;
-use crate::import::FloatGraph;
+use crate::graph::{Storage, TensorId};
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
 
 use super::QuantError;
 
@@ -53,6 +53,13 @@ impl Observations {
             }
             outputs.push(kept);
         }
+        for (linear, output) in graph.nodes.iter().filter_map(|node| embedding(graph, node)) {
+            let row = linear.weights.len() / linear.out_channels.max(1);
+            let values = linear.weights.chunks(row.max(1)).zip(&linear.bias);
+            let values = values.flat_map(|(weights, bias)| weights.iter().map(move |weight| weight + bias));
+            let spread = &mut spreads[output];
+            *spread = values.fold(*spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) });
+        }
         Ok(Self { spreads, outputs })
     }
 
@@ -80,6 +87,16 @@ impl Observations {
         let [floor, ceiling] = clamp.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
         let (low, high) = (low.max(floor).min(spread.min), high.min(ceiling).max(spread.max));
         fitting(f64::from(high), max).min(fitting(-f64::from(low), -min))
+    }
+}
+
+/// A table of which indices take rows, and the tensor of the rows: all that it may hold is known without samples.
+fn embedding<'g>(graph: &'g FloatGraph, node: &'g FloatNode) -> Option<(&'g FloatLinear, TensorId)> {
+    match &node.op {
+        FloatOp::Linear(linear) if graph.tensors[node.inputs[0]].storage == Storage::OneHot => {
+            Some((linear, node.output))
+        }
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, Fu
 
 use super::calibrate::{Observations, Spread, fitting};
 use super::group::Group;
-use super::scales::{Context, Scales, bounded, limit, range};
+use super::scales::{Context, Scales, bounded, limit};
 use super::{QuantError, QuantOptions, products, table};
 
 /// Largest accumulator of an output that is not requantised.
@@ -70,7 +70,7 @@ pub(super) fn convert(
     let mut this =
         Converter { scales: context.scales()?, context: &context, graph, ids: HashMap::new(), gains: HashMap::new() };
     for &id in &source.inputs {
-        let format = this.full_format(id);
+        let format = context.input_format(id, &this.scales);
         let tensor = this.add_tensor(id, format);
         this.graph.inputs.push(tensor);
     }
@@ -93,7 +93,7 @@ impl Converter<'_> {
             shape: tensor.shape,
             format,
             logical_shape: tensor.logical_shape.clone(),
-            transposed: tensor.transposed,
+            storage: tensor.storage,
         });
         self.ids.insert(source, id);
         id
@@ -153,15 +153,9 @@ impl Converter<'_> {
         })
     }
 
-    /// The format of a tensor with all integers of its sign.
-    fn full_format(&self, id: TensorId) -> Format {
-        let (min, max) = range(self.scales.signed[id], self.context.bits(id));
-        Format { frac_bits: self.scales.frac_bits[id], min, max }
-    }
-
     /// What a group's accumulators are requantised to.
     fn target(&self, group: &Group, node: &FloatNode) -> Result<Target, QuantError> {
-        let format = bounded(self.full_format(group.output), group.clamp);
+        let format = bounded(self.context.full_format(group.output, &self.scales), group.clamp);
         let Some(function) = &group.function else {
             return Ok(Target { frac_bits: format.frac_bits, format, activation: None });
         };

@@ -152,7 +152,7 @@ pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample
     }
     let mut samples: Vec<Sample> = Vec::new();
     for (i, (&id, values)) in graph.inputs.iter().zip(data).enumerate() {
-        let expected = graph.tensors[id].shape.len();
+        let expected = graph.tensors[id].logical_len();
         let count = values.len() / expected;
         if !values.len().is_multiple_of(expected) || count == 0 || (i > 0 && count != samples.len()) {
             let input = graph.tensors[id].name.clone();

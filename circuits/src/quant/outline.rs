@@ -51,7 +51,7 @@ impl Outline<'_> {
             shape: tensor.shape,
             format: Format { frac_bits: 0, min: 0, max: 1 },
             logical_shape: tensor.logical_shape.clone(),
-            transposed: tensor.transposed,
+            storage: tensor.storage,
         });
         self.ids.insert(source, id);
         id

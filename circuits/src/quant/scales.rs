@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::graph::{BIAS_LIMIT, Format, TensorId};
+use crate::graph::{ACTIVATION_LIMIT, BIAS_LIMIT, Format, Storage, TensorId};
 use crate::import::{FloatGraph, FloatNode, FloatOp, FloatOrigin};
 
 use super::calibrate::{Observations, fitting};
@@ -22,6 +22,8 @@ use super::{QuantError, QuantOptions, table};
 /// Further bits of what exponentials are taken of, and of their shares; each one doubles their tables.
 const EXPONENTIAL_BITS: u32 = 2;
 const MAX_EXPONENTIAL_BITS: u32 = 12;
+/// Fractional bits of the greatest 1 that is an activation.
+const MAX_ONE_HOT_BITS: u32 = ACTIVATION_LIMIT.ilog2();
 /// Bits that a tensor may lose to its class before it is cut out, where something else reads it.
 const TOLERATED_LOSS: i32 = 2;
 
@@ -73,13 +75,35 @@ impl Context<'_> {
         own.max(extra)
     }
 
-    /// Tensors whose bits matter, in lists of those with one scale. Indices of maxima and raw outputs have the bits that they have.
+    /// Fractional bits of the 1 in the one-hot form of an index: as many as requantisation takes away, so that a table of weights has
+    /// the scale of the rows that are taken from it.
+    fn one_hot_bits(&self) -> u32 {
+        self.options.shift.min(MAX_ONE_HOT_BITS)
+    }
+
+    /// The format of an input.
+    pub(super) fn input_format(&self, id: TensorId, scales: &Scales) -> Format {
+        let bits = self.one_hot_bits();
+        match self.source.tensors[id].storage {
+            Storage::OneHot => Format { frac_bits: bits as i32, min: 0, max: 1 << bits },
+            _ => self.full_format(id, scales),
+        }
+    }
+
+    /// The format of a tensor with all integers of its sign.
+    pub(super) fn full_format(&self, id: TensorId, scales: &Scales) -> Format {
+        let (min, max) = range(scales.signed[id], self.bits(id));
+        Format { frac_bits: scales.frac_bits[id], min, max }
+    }
+
+    /// Tensors whose bits matter, in lists of those with one scale. Indices, of maxima too, and raw outputs have the bits that they have.
     pub(super) fn units(&self) -> Vec<Vec<TensorId>> {
         let classes = self.classes(&self.fixed_operands());
         let fixed = |group: &&Group| group.raw || matches!(self.source.nodes[group.head].op, FloatOp::ArgMax { .. });
         let results = self.groups.iter().filter(|group| !fixed(group)).map(|group| group.output);
         let mut units: BTreeMap<TensorId, Vec<TensorId>> = BTreeMap::new();
-        for id in self.source.inputs.iter().copied().chain(results) {
+        let numbers = |id: &TensorId| self.source.tensors[*id].storage != Storage::OneHot;
+        for id in self.source.inputs.iter().copied().filter(numbers).chain(results) {
             units.entry(classes.root(id)).or_default().push(id);
         }
         units.into_values().collect()
@@ -238,7 +262,10 @@ impl Context<'_> {
         let mut own = vec![i32::MAX; self.source.tensors.len()];
         let headroom = self.options.headroom;
         for &id in &self.source.inputs {
-            own[id] = self.observations.frac_bits(id, range(signed[id], self.bits(id)), headroom, None);
+            own[id] = match self.source.tensors[id].storage {
+                Storage::OneHot => self.one_hot_bits() as i32,
+                _ => self.observations.frac_bits(id, range(signed[id], self.bits(id)), headroom, None),
+            };
         }
         for group in self.groups {
             let limits = range(signed[group.output], self.bits(group.output));

@@ -176,7 +176,7 @@ impl Search<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Shape;
+    use crate::graph::{Shape, Storage};
     use crate::import::{FloatLinear, FloatNode, FloatOp, FloatTensor};
 
     /// Two layers: the first's result is large and coarse for the second, which takes the difference of nearly equal numbers.
@@ -185,7 +185,7 @@ mod tests {
             name: name.into(),
             shape: Shape { channels: len, height: 1, width: 1 },
             logical_shape: vec![1, len],
-            transposed: false,
+            storage: Storage::Plain,
         };
         let linear = |name: &str, input, output, width, weights: Vec<f32>| FloatNode {
             name: name.into(),

@@ -81,7 +81,7 @@ mod tests {
         let members = write(folder.path()).expect("written");
         let found = members.iter().map(|member| {
             let model = Model::load(&member.path, &ImportOptions::default()).expect("imported");
-            let sizes: Vec<usize> = model.input_sizes().iter().map(|(_, size)| *size).collect();
+            let sizes: Vec<usize> = model.inputs().iter().map(|input| input.len).collect();
             let sample: Vec<Vec<f32>> = sizes.iter().map(|size| vec![0.5; *size]).collect();
             let outputs = model.run(&sample).expect("it runs").concat();
             assert!(outputs.iter().any(|value| *value != 0.0) && !member.published.is_empty());

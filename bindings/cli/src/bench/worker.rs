@@ -11,8 +11,8 @@ use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use serde::{Deserialize, Serialize};
 use zkml_gpu::{
-    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, ModelKey,
-    ModelProver, ProofBundle, Proved, Sample, Srs, WeightMode, read_samples,
+    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, ModelInput,
+    ModelKey, ModelProver, ProofBundle, Proved, Sample, Srs, WeightMode, read_samples,
 };
 
 use super::float;
@@ -259,7 +259,7 @@ fn estimate(compiled: &CompiledModel, costs: &Costs, budget: &MemoryBudget) -> E
     }
 }
 
-/// The first sample of the file, or one with values between -1 and 1.
+/// The first sample of the file, or one with values between -1 and 1, and with any indices.
 fn sample(job: &Job, model: &Model) -> Result<Sample, Error> {
     if let Some(path) = &job.input {
         // `read_samples` gives one sample or more.
@@ -267,7 +267,11 @@ fn sample(job: &Job, model: &Model) -> Result<Sample, Error> {
     }
     let mut rng = rng(job.seed, Stream::Input);
     let mut value = || (f64::from(rng.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32;
-    Ok(model.input_sizes().iter().map(|(_, size)| (0..*size).map(|_| value()).collect()).collect())
+    let mut element = |input: &ModelInput<'_>| match input.classes {
+        Some(classes) => ((value() + 1.0) / 2.0 * classes as f32).floor().min(classes as f32 - 1.0),
+        None => value(),
+    };
+    Ok(model.inputs().iter().map(|input| (0..input.len).map(|_| element(input)).collect()).collect())
 }
 
 /// What is drawn from the seed, each from a stream of its own.
