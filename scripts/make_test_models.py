@@ -22,7 +22,9 @@ FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent
 class Model:
     """An ONNX graph under construction; every method returns the name of its result."""
 
-    def __init__(self, name, *shape, opset=13):
+    def __init__(self, name, *shape, opset=13, indices=None):
+        # Of inputs that are indices: their type, the least one and the number that they are below.
+        self.indices = indices
         self.name, self.nodes, self.constants, self.opset = name, [], [], opset
         self.inputs, self.shapes = ["input"], [list(shape)]
         self.random = np.random.RandomState(zlib.crc32(name.encode()))
@@ -65,7 +67,8 @@ class Model:
 
     def proto(self, *outputs):
         value = helper.make_tensor_value_info
-        inputs = [value(n, TensorProto.FLOAT, s) for n, s in zip(self.inputs, self.shapes)]
+        kind = self.indices[0] if self.indices else TensorProto.FLOAT
+        inputs = [value(n, kind, s) for n, s in zip(self.inputs, self.shapes)]
         kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type == "ArgMax"}
         outputs = [value(n, kinds.get(n, TensorProto.FLOAT), None) for n in outputs]
         graph = helper.make_graph(self.nodes, self.name, inputs, outputs, self.constants)
@@ -77,7 +80,11 @@ class Model:
         onnx.save(proto, FOLDER / f"{self.name}.onnx")
         session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
         shapes = [[dict(symbols).get(d, d) for d in shape] for shape in self.shapes]
-        xs = [self.random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+        if self.indices:
+            kind, low, high = self.indices
+            xs = [self.random.randint(low, high, shape).astype(helper.tensor_dtype_to_np_dtype(kind)) for shape in shapes]
+        else:
+            xs = [self.random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
         ys = session.run(list(outputs), dict(zip(self.inputs, xs)))
         flat = lambda tensors: [[round(float(v), 7) for v in t.reshape(-1)] for t in tensors]
         text = json.dumps({"input_data": flat(xs), "output_data": flat(ys)})
@@ -85,6 +92,20 @@ class Model:
 
     def refuse(self, *outputs):
         onnx.save(self.proto(*outputs), FOLDER / "refused" / f"{self.name}.onnx")
+
+
+def embeddings():
+    m = Model("embedding", 1, 5, indices=(TensorProto.INT64, 0, 7))
+    m.save(m.op("Gather", m.weights(7, 4), "input"))
+    m = Model("embedding_from_end", 3, indices=(TensorProto.INT32, -7, 7))
+    m.save(m.op("Relu", m.op("Gather", m.weights(4, 7), "input", axis=1)))
+    m = Model("embedding_of_heads", 2, 3, indices=(TensorProto.INT64, 0, 6))
+    x = m.op("Gather", m.weights(2, 6, 4), m.op("Unsqueeze", "input", m.ints(2)), axis=1)
+    m.save(m.op("MatMul", x, m.weights(4, 3)))
+    m = Model("embeddings_added", 1, 6, indices=(TensorProto.INT64, 0, 9))
+    x = m.op("Gather", m.weights(9, 8), "input")
+    x = m.op("Add", m.op("Add", x, m.weights(6, 8)), m.op("Gather", m.weights(9, 8), m.op("Cast", "input", to=TensorProto.INT32)))
+    m.save(m.op("MatMul", x, m.op("Transpose", x, perm=[0, 2, 1])))
 
 
 def convolutions():
@@ -656,10 +677,14 @@ def refused():
     proto = m.proto(m.op("Relu", "input"))
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
     onnx.save(proto, FOLDER / "refused" / "integer_input.onnx")
+    m = Model("integer_arithmetic", 1, 4, indices=(TensorProto.INT64, 0, 4))
+    m.refuse(m.op("Mul", m.op("Cast", "input", to=TensorProto.FLOAT), m.constant(0.5)))
+    m = Model("tables_of_two_heights", 1, 4, indices=(TensorProto.INT64, 0, 4))
+    m.refuse(m.op("Add", m.op("Gather", m.weights(4, 3), "input"), m.op("Gather", m.weights(5, 3), "input")))
 
 
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, resizes, channels_last, maxima, outputs, shapes, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, embeddings, resizes, channels_last, maxima, outputs, shapes, refused):
         make()

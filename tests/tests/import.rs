@@ -422,7 +422,23 @@ fn invalid_models_are_refused_with_the_cause() {
     assert!(matches!(refuse("missing_output"), ImportError::Invalid { cause, .. } if cause.contains("nothing")));
     // tract panics on this one.
     assert!(matches!(refuse("axis_beyond_rank"), ImportError::Invalid { cause, .. } if cause.contains("axis: ")));
-    assert!(matches!(refuse("integer_input"), ImportError::ElementType { got, .. } if got == "I32"));
+}
+
+#[test]
+fn integers_are_indices_of_constant_tables_of_one_height_or_refused() {
+    for name in ["integer_input", "integer_arithmetic"] {
+        assert!(matches!(refuse(name), ImportError::UnsupportedForm { form, .. } if form.contains("integers")), "{name}");
+    }
+    let error = refuse("tables_of_two_heights");
+    assert!(matches!(&error, ImportError::ElementType { got, .. } if got.contains('4') && got.contains('5')), "{error}");
+    let model = load("embedding_from_end");
+    for wrong in [7.0, -8.0, 0.5, f32::NAN] {
+        let error = model.run(&[vec![0.0, wrong, 1.0]]).expect_err("no index");
+        assert!(matches!(&error, ImportError::Inputs { expected, .. } if expected.contains("0 to 6")), "{error}");
+    }
+    let last = model.run(&[vec![-1.0; 3]]).unwrap();
+    assert_eq!(last, model.run(&[vec![6.0; 3]]).unwrap());
+    assert_eq!(last, model.graph().run(&[vec![-1.0; 3]]).unwrap());
 }
 
 #[test]
