@@ -290,6 +290,7 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("softmax with a mask", shares()),
         ("normalisation", normalised()),
         ("attention", attention()),
+        ("rows of a table at public indices", embedded_rows()),
     ]
 }
 
@@ -514,6 +515,16 @@ pub fn dense_blocks() -> Graph {
 pub fn batched() -> Graph {
     let mut b = Builder::new(3, 6, image(4, 1, 5), SIGNED);
     let x = b.linear(0, 6, Window::UNIT, [1, 1], 60, (0, 31));
+    let y = b.linear(x, 2, Window::UNIT, [1, 1], 60, WIDE);
+    b.finish(&[y])
+}
+
+/// Rows of a table at public indices, then a product.
+pub fn embedded_rows() -> Graph {
+    let mut b = Builder::new(41, 6, image(7, 1, 5), (0, 1 << 6));
+    b.graph.tensors[0].storage = Storage::OneHot;
+    b.graph.tensors[0].logical_shape = vec![1, 5];
+    let x = b.linear(0, 6, Window::UNIT, [1, 1], 60, SIGNED);
     let y = b.linear(x, 2, Window::UNIT, [1, 1], 60, WIDE);
     b.finish(&[y])
 }

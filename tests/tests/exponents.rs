@@ -311,14 +311,18 @@ impl<'l> Columns<'l> {
         }
         let mut identities = vec![Poly::new(); self.layout.identities];
         for (role, cells) in &self.cells {
-            let FixedRole::Term { identity, source, factor } = role else { continue };
+            let FixedRole::Term { slot, source, factor } = role else { continue };
             for (row, coefficient) in cells {
+                // Without its number a term would be one of an identity 0, which no layout has.
+                let number = self.at(&FixedRole::Identity(*slot), *row);
+                let identity =
+                    usize::try_from(number - 1).map_err(|_| format!("row {row} has a term of no identity"))?;
                 let value =
                     sources(*source).into_iter().map(|a| values[&a][row].clone()).reduce(|a, b| multiplied(&a, &b));
                 for exponent in exponents(factor) {
                     for (at, form) in shifted(value.as_ref().unwrap(), (factor.channels, exponent)) {
                         form.into_iter()
-                            .for_each(|(cells, c)| add(&mut identities[*identity], at, cells, c * coefficient));
+                            .for_each(|(cells, c)| add(&mut identities[identity], at, cells, c * coefficient));
                     }
                 }
             }
@@ -1121,6 +1125,7 @@ fn matters(role: &FixedRole) -> bool {
             | FixedRole::GarbageTake
             | FixedRole::GarbageMask(_)
             | FixedRole::Step(..)
+            | FixedRole::Identity(_)
             | FixedRole::Term { .. }
     )
 }

@@ -427,10 +427,16 @@ fn invalid_models_are_refused_with_the_cause() {
 #[test]
 fn integers_are_indices_of_constant_tables_of_one_height_or_refused() {
     for name in ["integer_input", "integer_arithmetic"] {
-        assert!(matches!(refuse(name), ImportError::UnsupportedForm { form, .. } if form.contains("integers")), "{name}");
+        assert!(
+            matches!(refuse(name), ImportError::UnsupportedForm { form, .. } if form.contains("integers")),
+            "{name}"
+        );
     }
     let error = refuse("tables_of_two_heights");
-    assert!(matches!(&error, ImportError::ElementType { got, .. } if got.contains('4') && got.contains('5')), "{error}");
+    assert!(
+        matches!(&error, ImportError::ElementType { got, .. } if got.contains('4') && got.contains('5')),
+        "{error}"
+    );
     let model = load("embedding_from_end");
     for wrong in [7.0, -8.0, 0.5, f32::NAN] {
         let error = model.run(&[vec![0.0, wrong, 1.0]]).expect_err("no index");

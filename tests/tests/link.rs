@@ -22,7 +22,9 @@ use zkml_gpu_circuits::{
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{prover::ProofOutput, srs::Srs};
-use zkml_gpu_tests::networks::{Session, batched, dense, pooled, prover_and_keys, random_inputs, residual};
+use zkml_gpu_tests::networks::{
+    Session, batched, dense, embedded_rows, pooled, prover_and_keys, random_inputs, residual,
+};
 
 const POINT: usize = 32;
 
@@ -189,6 +191,29 @@ fn tensors_of_a_wrong_number_or_length_are_no_instance() {
         let expected = |e: &StatementError| matches!(e, StatementError::Count { .. } | StatementError::Length { .. });
         assert!(matches!(&result, Err(VerifyError::Statement(error)) if expected(error)), "{result:?}");
     }
+}
+
+#[test]
+fn an_index_is_the_only_one_of_its_row() {
+    let session = Session::new(embedded_rows(), &LayoutOptions::default(), 4);
+    let (proof, one) = (proof(&session), session.graph.tensors[0].format.max);
+    session.verify(&session.outputs, &proof).unwrap();
+    let [classes, rows] = [7, 5];
+    let held = (0..classes).find(|class| session.inputs[0][class * rows] == one).unwrap();
+    let other = (held + 1) % classes;
+    let claim = |cells: &[(usize, i64)]| {
+        let mut inputs = session.inputs.clone();
+        cells.iter().for_each(|(class, value)| inputs[0][class * rows] = *value);
+        verify::verify(&session.keys.verifying, &inputs, &session.outputs, &proof)
+    };
+    // None, two, and one in two halves, which a table of fixed rows would take for a mixture.
+    for cells in [&[(held, 0)][..], &[(other, one)], &[(held, one / 2), (other, one / 2)], &[(held, 1)]] {
+        let result = claim(cells);
+        let refused = matches!(&result, Err(VerifyError::Statement(StatementError::OneHot { row: 0, .. })));
+        assert!(refused, "{cells:?}: {result:?}");
+    }
+    assert!(matches!(claim(&[(held, 0), (other, one)]), Err(VerifyError::Proof(_) | VerifyError::Link(_))));
+    assert!(matches!(claim(&[(held, one + 1)]), Err(VerifyError::Statement(StatementError::Range { .. }))));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Scratch, exit_code, prove, run, text};
+use support::{Scratch, exit_code, prove, prove_model, repository, run, text};
 use zkml_gpu::{Error, ModelKey, ProofBundle, Rejection};
 
 /// The artifacts of one proof.
@@ -24,7 +24,10 @@ impl Artifacts {
     }
 
     fn make_with(arguments: &[&str]) -> Self {
-        let (scratch, out) = prove(arguments);
+        Self::read(prove(arguments))
+    }
+
+    fn read((scratch, out): (Scratch, String)) -> Self {
         let proof = ProofBundle::read(format!("{out}/proof.json")).expect("proof.json");
         let key = ModelKey::read(format!("{out}/model.vk")).expect("model.vk");
         let text = std::fs::read(format!("{out}/proof.json")).expect("proof.json");
@@ -126,6 +129,42 @@ fn another_input_or_output_is_rejected() {
     }
     let beyond = artifacts.proof.inputs[0].max + 1 - artifacts.proof.inputs[0].values[0];
     assert!(matches!(artifacts.verdict(|p| shift(&mut p.inputs[0], 0, beyond)), Err(Rejection::Proof(_))));
+}
+
+#[test]
+fn indices_are_shown_as_they_are_and_others_are_rejected() {
+    let artifacts = Artifacts::read(prove_model("embedding", &[]));
+    let input = &artifacts.proof.inputs[0];
+    let given: Value =
+        serde_json::from_slice(&std::fs::read(repository("tests/models/ops/embedding.json")).expect("input"))
+            .expect("JSON");
+    assert_eq!(json!(input.reals), given["input_data"][0]);
+    assert_eq!((input.shape.as_slice(), input.frac_bits, input.min, input.max), (&[1, 5][..], 0, 0, 6));
+    artifacts.verdict(|_| {}).expect("an honest proof");
+    for index in 0..5 {
+        let by = if input.values[index] == 6 { -1 } else { 1 };
+        assert!(matches!(artifacts.verdict(|p| shift(&mut p.inputs[0], index, by)), Err(Rejection::Proof(_))));
+        for outside in [-1, 7, i64::MAX, i64::MIN] {
+            let verdict = artifacts.verdict(|p| {
+                p.inputs[0].values[index] = outside;
+                p.inputs[0].reals[index] = outside as f64;
+            });
+            assert!(matches!(verdict, Err(Rejection::Proof(_))), "{outside}: {verdict:?}");
+        }
+    }
+}
+
+#[test]
+fn an_input_that_is_no_index_exits_2_with_its_place() {
+    let scratch = Scratch::new();
+    let model = repository("tests/models/ops/embedding.onnx");
+    for wrong in ["7", "-8", "0.5", "1e30"] {
+        let input = scratch.file("input.json", format!(r#"{{"input_data": [[0, 1, {wrong}, 3, 4]]}}"#));
+        let output = run(&["prove", &model, &input]);
+        let message = text(&output.stderr);
+        assert_eq!(exit_code(&output), 2, "{message}");
+        assert!(message.contains("input_data[0][2]") && message.contains("from 0 to 6"), "{message}");
+    }
 }
 
 #[test]

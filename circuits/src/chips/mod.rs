@@ -97,8 +97,8 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architect
     pool::configure(meta, &config);
     gather::configure(meta, &config);
     let helpers = lookup::configure(meta, &config);
-    let sum = sum::configure(meta, &config);
-    config.derived = [accumulators, helpers, sum].concat();
+    let [weighted, sum] = sum::configure(meta, &config);
+    config.derived = [accumulators, weighted, helpers, sum].concat();
     config
 }
 

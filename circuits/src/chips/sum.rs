@@ -1,68 +1,62 @@
-//! The grand sum: one column that starts at 0, adds up all lookups (weight `t^0`) and all identities (weights
-//! `t^(l+1)`), and ends at 0. As a polynomial in the challenge `t` it vanishes only if every identity holds.
+//! The grand sum: one column that starts at 0, adds up all lookups and all identities, each identity `l`, from 1, over `t + l`, and
+//! ends at 0. As a rational function of the challenge `t`, whose poles tell identities apart, it vanishes only if every identity
+//! holds, and all lookups together: it is 0 at no more points than there are identities otherwise.
+//!
+//! A term is an accumulator on the row where it ends, times a coefficient. The terms on a row stand in slots, one for each of their
+//! identities, whose number is a fixed cell: `V·(t + l) = Σ terms`. So the columns are those of one layer, however many follow.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{Derived, Rule};
 
 use super::{NetworkConfig, Row, constant, total};
-use crate::layout::{Accumulator, FixedRole, Ring, Source};
+use crate::layout::{Accumulator, FixedRole, Source};
 
-/// Creates the gate, and tells how the sum follows from it.
-pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> Vec<Derived> {
+/// Creates the gates, and tells how the weighted terms and the sum follow from them.
+pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) -> [Vec<Derived>; 2] {
     let a = &config.architecture;
-    let mut derived = Vec::new();
+    let (mut weighted, mut sums) = (Vec::new(), Vec::new());
+    for slot in 0..a.slots {
+        meta.create_gate("weighted terms", |cells| {
+            let mut row = Row::new(cells, config);
+            let (terms, t) = (terms(&mut row, slot), row.challenges().t);
+            let number = row.role(&FixedRole::Identity(slot)).unwrap_or(constant(0));
+            let denominator = t.clone() + number.clone();
+            weighted.push(Derived {
+                column: a.weighted(slot),
+                rule: Rule::Quotient { numerator: terms.clone(), denominator },
+            });
+            // Rows without a term have the number 0: what stands there is 0.
+            vec![row.advice(a.weighted(slot)) * (row.usable() * t + number) - terms]
+        });
+    }
     meta.create_gate("grand sum", |cells| {
         let mut row = Row::new(cells, config);
         let sum = row.advice(a.sum());
         let helpers = total((0..a.helpers()).map(|group| row.advice(a.helper(group))));
         let sources = total((0..a.source_lanes()).map(|lane| row.advice(a.source_helper(lane))));
-        let lookups = helpers - row.advice(a.table_helper()) - sources;
+        let identities = total((0..a.slots).map(|slot| row.advice(a.weighted(slot))));
+        let added = helpers - row.advice(a.table_helper()) - sources + identities;
         let step = row.role(&FixedRole::SumStep).unwrap_or(constant(0));
         let end = row.role(&FixedRole::SumEnd).unwrap_or(constant(0));
-        let identities = identities(&mut row);
-        let rule = Rule::Recurrence { step: step.clone(), input: lookups.clone() + identities.clone() };
-        derived.push(Derived { column: a.sum(), rule });
-        let recurrence = row.usable() * (sum.clone() - lookups) - step * row.previous(a.sum()) - identities;
+        sums.push(Derived { column: a.sum(), rule: Rule::Recurrence { step: step.clone(), input: added.clone() } });
+        let recurrence = row.usable() * (sum.clone() - added) - step * row.previous(a.sum());
         vec![recurrence, end * sum]
     });
-    derived
+    [weighted, sums]
 }
 
-/// `Σ_l t^(l+1) · Σ terms`: each identity's terms are a polynomial in `s` and `r` with fixed coefficients that are 0 on
-/// unusable rows.
-fn identities(row: &mut Row<'_, '_>) -> Expression<Fr> {
+/// The terms in a slot: polynomials in `s` and `r` with fixed coefficients that are 0 on unusable rows.
+fn terms(row: &mut Row<'_, '_>, slot: usize) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
-    let t = row.challenges().t;
-    let count = a.fixed.iter().filter_map(|role| match role {
-        FixedRole::Term { identity, .. } => Some(identity + 1),
-        _ => None,
-    });
-    let identities: Vec<Expression<Fr>> = (0..count.max().unwrap_or(0))
-        .map(|l| {
-            total(a.fixed.iter().enumerate().filter_map(|(index, role)| match role {
-                FixedRole::Term { identity, source, factor } if *identity == l => {
-                    let value = match source {
-                        Source::Dot => row.accumulator(Accumulator::Operand) * row.accumulator(Accumulator::Weights),
-                        Source::Accumulator(accumulator) => row.accumulator(*accumulator),
-                    };
-                    Some(row.fixed_at(index) * ring.factor(factor) * value)
-                }
-                _ => None,
-            }))
-        })
-        .collect();
-    weighted(&identities, &ring, &t) * t
-}
-
-/// `Σ_l t^l · I_l` by halves, so that the depth of the expression does not grow with the number of identities.
-fn weighted(identities: &[Expression<Fr>], ring: &Ring<Expression<Fr>>, t: &Expression<Fr>) -> Expression<Fr> {
-    match identities {
-        [] => constant(0),
-        [identity] => identity.clone(),
-        _ => {
-            let (low, high) = identities.split_at(identities.len() / 2);
-            weighted(low, ring, t) + ring.pow(t, low.len()) * weighted(high, ring, t)
+    total(a.fixed.iter().enumerate().filter_map(|(index, role)| match role {
+        FixedRole::Term { slot: of, source, factor } if *of == slot => {
+            let value = match source {
+                Source::Dot => row.accumulator(Accumulator::Operand) * row.accumulator(Accumulator::Weights),
+                Source::Accumulator(accumulator) => row.accumulator(*accumulator),
+            };
+            Some(row.fixed_at(index) * ring.factor(factor) * value)
         }
-    }
+        _ => None,
+    }))
 }

@@ -229,10 +229,12 @@ pub enum FixedRole {
     Step(Accumulator, Power),
     /// Rows of a kind.
     Kind(RowKind),
-    /// Coefficients of a term of the grand sum.
+    /// Number of the identity, from 1, whose terms stand in this slot of the row.
+    Identity(usize),
+    /// Coefficients of a term of an identity.
     Term {
-        /// Which identity; its terms carry `t^(identity + 1)`.
-        identity: usize,
+        /// The slot, which says of which identity.
+        slot: usize,
         /// What is multiplied.
         source: Source,
         /// By what polynomial in the challenges.
@@ -288,6 +290,8 @@ pub struct Architecture {
     pub gather_columns: usize,
     /// Whether some copy is gathered at an index that depends on the witness: copy 1 of a [`RowKind::Candidate`].
     pub gather_by_index: bool,
+    /// Identities with terms on one row, at most.
+    pub slots: usize,
     /// Whether some output is raw, which takes an instance column of its own.
     pub raw_output: bool,
     /// Lookups that share one helper column.
@@ -449,9 +453,14 @@ impl Architecture {
         self.accumulators_before(Accumulator::ALL.len())
     }
 
+    /// The terms of a slot, over `t` plus the number of their identity.
+    pub const fn weighted(&self, slot: usize) -> usize {
+        self.first_phase() + self.second_phase() + self.accumulator_count() + slot
+    }
+
     /// Helper of a lookup group.
     pub const fn helper(&self, group: usize) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulator_count() + group
+        self.weighted(self.slots) + group
     }
 
     /// Helper of the table.
@@ -547,9 +556,11 @@ impl Architecture {
                 self.gather_by_index && self.gather_columns > 2 && self.spread_limbs <= self.range_columns
             }
             FixedRole::Kind(RowKind::Raw) => self.raw_output,
-            FixedRole::Step(accumulator, _) | FixedRole::Term { source: Source::Accumulator(accumulator), .. } => {
-                exists(accumulator)
+            FixedRole::Step(accumulator, _) => exists(accumulator),
+            FixedRole::Term { slot, source: Source::Accumulator(accumulator), .. } => {
+                *slot < self.slots && exists(accumulator)
             }
+            FixedRole::Term { slot, source: Source::Dot, .. } | FixedRole::Identity(slot) => *slot < self.slots,
             FixedRole::GarbageTake => exists(&Accumulator::GarbageTotal),
             _ => true,
         }
@@ -582,6 +593,7 @@ impl Architecture {
             self.product_columns,
             self.garbage_lanes,
             self.gather_columns,
+            self.slots,
             self.excess_limbs,
             self.spread_limbs,
         ];

@@ -20,8 +20,6 @@ use crate::{chips, graph::Graph};
 
 /// Rows at the end that no gate may use, for every circuit of this crate: rotations are 0 and -1 only.
 pub(super) const BLINDING_ROWS: usize = 6;
-/// Fixed columns of every circuit: usable rows, steps and end of the grand sum, the table, the activation tag.
-const FIXED_COLUMNS: usize = 8;
 /// A saving that is not worth placing one more layout for.
 const TOLERANCE: f64 = 0.02;
 /// Most combinations that are placed.
@@ -150,7 +148,7 @@ fn bound(
     let [operand, result, garbage] = count.rows();
     let rows = [operand, result, garbage, table_rows];
     let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
-    let size = least_size(&a, rows_log2(&rows), FIXED_COLUMNS + count.terms + a.embedded_columns());
+    let size = least_size(&a, rows_log2(&rows), count.fixed_columns() + a.embedded_columns());
     Bound {
         widths,
         size,

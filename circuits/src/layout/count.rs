@@ -4,13 +4,17 @@
 //! asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by it, and neither
 //! is ever wrong for want of a number.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{Architecture, Geometry, WeightMode, search::Limbs, search::Widths, tensors::Tensors};
+use super::{Accumulator, Architecture, Geometry, Source, WeightMode, search::Limbs, search::Widths, tensors::Tensors};
 use crate::{
     graph::{Graph, Linear, MatMul, Op, Shape, TensorId, Window, window::covered},
     layers::product::Product,
 };
+
+/// Fixed columns of every circuit: usable rows, steps and end of the grand sum, the table, the activation tag.
+const FIXED_COLUMNS: usize = 8;
 
 /// Rows of the operand, result and garbage banks.
 pub(crate) type Rows = [usize; 3];
@@ -48,8 +52,8 @@ pub(super) struct Count {
     pub(super) operands: [bool; 2],
     /// Whether some output is raw.
     pub(super) raw: bool,
-    /// Fixed columns with the terms of identities: those that every operator has for itself.
-    pub(super) terms: usize,
+    /// What identities have terms of, at least: each takes a fixed column.
+    pub(super) sources: BTreeSet<Source>,
 }
 
 impl Count {
@@ -82,7 +86,12 @@ impl Count {
         }
     }
 
-    /// The columns of the circuit; the fixed ones are not told.
+    /// The fixed columns that there are at least: those of every circuit, those of terms, and one that numbers their identities.
+    pub(super) fn fixed_columns(&self) -> usize {
+        FIXED_COLUMNS + self.sources.len() + 1
+    }
+
+    /// The columns of the circuit, with one slot for terms, which all have; the fixed ones are not told.
     pub(super) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
         let remainder_limbs = self.remainder_limbs.max(1);
         let requantise = remainder_limbs + limbs.excess;
@@ -109,6 +118,7 @@ impl Count {
             gather_columns: maximum.max(sum).max(self.copies).max(if self.indices { 3 } else { 0 }),
             gather_by_index: self.indices,
             weights,
+            slots: 1,
             raw_output: self.raw,
             lookup_group: widths.lookup_group,
             weight_columns: widths.weight_columns,
@@ -139,8 +149,7 @@ impl Counter<'_> {
                 let read: usize = node.inputs.iter().map(|input| self.digest(*input)).sum();
                 let (groups, lanes) = self.groups(node.output);
                 self.requantises(lanes);
-                // A digest and the results.
-                self.count.terms += 2;
+                self.adds(&[Accumulator::ResultTotal]);
                 [read + offset.len(), groups, 0]
             }
             Op::MatMul(product) => self.matmul(node.inputs[0], node.inputs[1], node.output, product),
@@ -148,8 +157,7 @@ impl Counter<'_> {
                 let read: usize = node.inputs.iter().map(|input| self.digest(*input)).sum();
                 let (groups, lanes) = self.groups(node.output);
                 self.computes(&node.op, lanes);
-                // Copies, the digests of both operands.
-                self.count.terms += 2;
+                self.adds(&[Accumulator::Factors]);
                 [read, groups, 0]
             }
             Op::Softmax(softmax) => {
@@ -159,7 +167,7 @@ impl Counter<'_> {
                 let [quotient, difference] = crate::layers::softmax::limbs(softmax, self.graph.shift);
                 self.count.group_cells = self.count.group_cells.max(quotient + 2 * difference);
                 self.count.factor_groups = self.count.factor_groups.max(3);
-                self.count.terms += 4;
+                self.adds(&[Accumulator::ResultTotal, Accumulator::Factors, Accumulator::ResultDigest]);
                 [read, softmax.groups + 2 * softmax.len * rows, 0]
             }
             Op::Normalise(normalise) => {
@@ -171,7 +179,7 @@ impl Counter<'_> {
                 self.count.group_cells = self.count.group_cells.max(root + 2 * window);
                 self.count.factor_groups = self.count.factor_groups.max(3);
                 self.count.roots = true;
-                self.count.terms += 3;
+                self.adds(&[Accumulator::ResultTotal, Accumulator::Factors]);
                 [read, normalise.groups + normalise.len * rows, 0]
             }
             Op::MaxPool(window) => {
@@ -198,6 +206,11 @@ impl Counter<'_> {
             // Nothing is placed for a reshape, or for a rearrangement that is read in pieces.
             Op::Reshape | Op::Rearrange { .. } => [0; 3],
         }
+    }
+
+    /// Notes that identities have terms of these.
+    fn adds(&mut self, accumulators: &[Accumulator]) {
+        self.count.sources.extend(accumulators.iter().map(|accumulator| Source::Accumulator(*accumulator)));
     }
 
     fn requantises(&mut self, lanes: usize) {
@@ -227,8 +240,8 @@ impl Counter<'_> {
         };
         self.requantises(most);
         self.count.remainder_limbs = self.count.remainder_limbs.max(product.rescale.limbs as usize);
-        // The product of each head, the results, the digest of the left copy.
-        self.count.terms += product.heads + 2;
+        self.count.sources.insert(Source::Dot);
+        self.adds(&[Accumulator::ResultTotal, Accumulator::LeftDigest]);
         [operand, results, 0]
     }
 
@@ -252,8 +265,8 @@ impl Counter<'_> {
             false => 0,
             true => runs * (product.degree() + 1).div_ceil(self.widths.garbage_lanes),
         };
-        // The product, the biases, the results, and the free coefficients.
-        self.count.terms += 3 + usize::from(garbage > 0);
+        self.count.sources.insert(Source::Dot);
+        self.adds(&[Accumulator::Weights, Accumulator::ResultTotal]);
         [operand + blocks, results, garbage]
     }
 
@@ -287,8 +300,7 @@ impl Counter<'_> {
         if !public {
             self.count.operands[usize::from(single)] = true;
             self.count.operand_cells += self.tensors.geometry(root).len();
-            // A copy's digest and its original's.
-            self.count.terms += 1;
+            self.adds(&[Accumulator::OperandDigest]);
         }
         if single { shape.channels * chain } else { self.packed(root, chain) }
     }
@@ -546,8 +558,8 @@ mod tests {
                 let layers: Vec<Rows> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers(), "seed {seed}, {widths:?}: {graph:#?}");
                 let placed = draft.architecture(widths.lookup_group, &limbs);
-                assert!(count.terms + 8 <= placed.fixed.len(), "seed {seed}, {widths:?}");
-                let columns = Architecture { fixed: Vec::new(), ..placed };
+                assert!(count.fixed_columns() <= placed.fixed.len() && placed.slots > 0, "seed {seed}, {widths:?}");
+                let columns = Architecture { fixed: Vec::new(), slots: 1, ..placed };
                 assert_eq!(
                     count.architecture(graph.shift, &limbs, widths, weights),
                     columns,

@@ -8,7 +8,7 @@
 //! - the **garbage bank** holds the coefficients of a convolution's product polynomial that are not outputs: folded over
 //!   output channels where the weights are committed, channel by channel where they are embedded.
 //!
-//! Every identity is one sum of terms at the ends of accumulators, weighted by its own power of `t`, in one grand sum.
+//! Every identity is one sum of terms at the ends of accumulators, over `t` plus its own number, in one grand sum.
 
 mod architecture;
 mod challenge;

@@ -1,6 +1,7 @@
 //! Places nodes one after another: rows of the three banks, fixed cells, and the terms of each identity.
 
-use std::collections::{HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     Accumulator, BankRow, BankValues, Factor, FixedRole, GarbageRun, GatherCell, Gathered, Geometry, LayoutError,
@@ -88,7 +89,11 @@ pub(crate) struct Planner<'g> {
     gather_counts: HashMap<(TensorId, usize), i64>,
     /// Tensors that are gathered at indices that depend on the witness.
     gathered_by_index: HashSet<TensorId>,
+    /// Coefficients of terms by what they multiply, then by row and identity.
+    terms: BTreeMap<(Source, Factor), BTreeMap<(usize, usize), i64>>,
     pub(crate) identities: usize,
+    /// Identities with terms on one row, at most; known once the terms have their columns.
+    pub(crate) slots: usize,
     pub(crate) max_degree: usize,
 }
 
@@ -117,7 +122,9 @@ impl<'g> Planner<'g> {
             sources: Vec::new(),
             gather_counts: HashMap::new(),
             gathered_by_index: HashSet::new(),
+            terms: BTreeMap::new(),
             identities: 0,
+            slots: 0,
             max_degree: 0,
         }
     }
@@ -169,15 +176,35 @@ impl<'g> Planner<'g> {
     }
 
     pub(crate) fn term(&mut self, identity: usize, source: Source, row: usize, factor: Factor, value: i64) {
-        let role = FixedRole::Term { identity, source, factor };
         // Two operands may share a digest (a tensor added to itself): their coefficients add up.
-        if let Some(column) = self.roles.get(&role)
-            && let Some((_, sum)) = self.fixed[*column].1.iter_mut().rev().find(|(r, _)| *r as usize == row)
-        {
-            *sum += value;
-            return;
+        *self.terms.entry((source, factor)).or_default().entry((row, identity)).or_default() += value;
+    }
+
+    /// Gives the terms their columns, once all are known. An identity's terms on a row share a slot: one in which what the term
+    /// multiplies has a column already, where there is one.
+    pub(crate) fn finish_terms(&mut self) {
+        let mut slots: HashMap<usize, Vec<Option<usize>>> = HashMap::new();
+        let mut sorts: Vec<_> = std::mem::take(&mut self.terms).into_iter().collect();
+        sorts.sort_by_key(|(_, cells)| Reverse(cells.len()));
+        for ((source, factor), cells) in sorts {
+            let role = |slot: usize| FixedRole::Term { slot, source, factor: factor.clone() };
+            for ((row, identity), value) in cells {
+                let taken = slots.entry(row).or_default();
+                let slot = taken.iter().position(|of| *of == Some(identity)).unwrap_or_else(|| {
+                    let is_free = |slot: &usize| taken.get(*slot).copied().flatten().is_none();
+                    let known = (0..self.slots).filter(is_free).find(|slot| self.roles.contains_key(&role(*slot)));
+                    let slot = known.or_else(|| (0..self.slots).find(is_free)).unwrap_or(self.slots);
+                    if taken.len() <= slot {
+                        taken.resize(slot + 1, None);
+                    }
+                    taken[slot] = Some(identity);
+                    self.slots = self.slots.max(slot + 1);
+                    self.set(FixedRole::Identity(slot), row, identity as i64 + 1);
+                    slot
+                });
+                self.set(role(slot), row, value);
+            }
         }
-        self.set(role, row, value);
     }
 
     /// Adds `value` times the digest of `tensor` to an identity.
@@ -194,7 +221,8 @@ impl<'g> Planner<'g> {
         value: i64,
     ) -> Result<(), LayoutError> {
         let root = self.tensors.root(tensor);
-        if let Some(pieces) = self.tensors.pieces(root).map(<[Piece]>::to_vec) {
+        let pieces = self.tensors.pieces(root).filter(|_| !self.homes.contains_key(&root));
+        if let Some(pieces) = pieces.map(<[Piece]>::to_vec) {
             return pieces.iter().try_for_each(|piece| self.piece_term((identity, root, channels), piece, value));
         }
         if !self.homes.contains_key(&root) {
@@ -262,6 +290,8 @@ impl<'g> Planner<'g> {
             let identity = self.identity();
             self.term(identity, Source::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
             self.digest_term(identity, root, -1)?;
+            // What reads the tensor next is tied to this copy, so that no row has a term for each of many copies.
+            self.homes.insert(root, (Accumulator::OperandDigest, last));
         }
         Ok(ends)
     }

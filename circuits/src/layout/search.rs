@@ -194,6 +194,7 @@ impl<'g> Draft<'g> {
         let statement = place_ports(&mut planner)?;
         taken(&planner);
         planner.finish_gathers();
+        planner.finish_terms();
         Ok(Self { planner, statement, layers })
     }
 
@@ -305,6 +306,7 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         garbage_lanes: if planner.garbage.is_empty() { 0 } else { planner.widths.garbage_lanes },
         gather_columns: gather,
         gather_by_index: planner.has(&FixedRole::CandidateStride),
+        slots: planner.slots,
         raw_output: !planner.raw_places.is_empty(),
         lookup_group,
         weights: planner.weights,

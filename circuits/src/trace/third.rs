@@ -26,6 +26,7 @@ pub(crate) struct Before<'a> {
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
     before.layout.architecture.accumulators().for_each(|accumulator| builder.accumulate(accumulator));
+    (0..before.layout.architecture.slots).for_each(|slot| builder.weigh(slot));
     builder.look_up();
     builder.sum();
     builder.columns
@@ -188,6 +189,36 @@ impl<'a> Builder<'a> {
         (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
+    /// The terms in a slot, each row's over `t` plus the number of its identity.
+    fn weigh(&mut self, slot: usize) {
+        let layout = self.before.layout;
+        let mut weighted = vec![Fr::ZERO; self.usable];
+        for (role, cells) in self.a.fixed.iter().zip(&layout.fixed) {
+            let FixedRole::Term { slot: of, source, factor } = role else { continue };
+            if *of != slot {
+                continue;
+            }
+            let factor = self.ring.factor(factor);
+            for &(row, coefficient) in cells {
+                let row = row as usize;
+                let value = match source {
+                    Source::Dot => {
+                        let at = |accumulator| self.column(self.a.accumulator(accumulator))[row];
+                        at(Accumulator::Operand) * at(Accumulator::Weights)
+                    }
+                    Source::Accumulator(accumulator) => self.column(self.a.accumulator(*accumulator))[row],
+                };
+                weighted[row] += factor * scalar::from_i64(coefficient) * value;
+            }
+        }
+        let numbers = self.a.fixed.iter().zip(&layout.fixed).find(|(role, _)| **role == FixedRole::Identity(slot));
+        let numbers = numbers.map(|(_, cells)| cells.as_slice()).unwrap_or_default();
+        let mut shares: Vec<Fr> = numbers.iter().map(|(_, n)| self.challenges.t + scalar::from_i64(*n)).collect();
+        invert_all(&mut shares);
+        numbers.iter().zip(shares).for_each(|((row, _), share)| weighted[*row as usize] *= share);
+        self.columns.push(weighted);
+    }
+
     /// Helpers of lookup groups, of the table and of gather sources.
     fn look_up(&mut self) {
         let tables = &self.before.layout.tables;
@@ -276,20 +307,8 @@ impl<'a> Builder<'a> {
         for index in negative.chain([self.a.table_helper()]) {
             added.iter_mut().zip(self.column(index)).for_each(|(sum, value)| *sum -= value);
         }
-        for (role, cells) in self.a.fixed.iter().zip(&self.before.layout.fixed) {
-            let FixedRole::Term { identity, source, factor } = role else { continue };
-            let weight = self.challenges.t.pow([*identity as u64 + 1]) * self.ring.factor(factor);
-            for &(row, coefficient) in cells {
-                let row = row as usize;
-                let value = match source {
-                    Source::Dot => {
-                        let at = |accumulator| self.column(self.a.accumulator(accumulator))[row];
-                        at(Accumulator::Operand) * at(Accumulator::Weights)
-                    }
-                    Source::Accumulator(accumulator) => self.column(self.a.accumulator(*accumulator))[row],
-                };
-                added[row] += weight * scalar::from_i64(coefficient) * value;
-            }
+        for slot in 0..self.a.slots {
+            added.iter_mut().zip(self.column(self.a.weighted(slot))).for_each(|(sum, value)| *sum += value);
         }
         let mut sum = Fr::ZERO;
         for value in &mut added {

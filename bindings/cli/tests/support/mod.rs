@@ -71,9 +71,15 @@ pub(crate) fn json(output: &Output) -> Value {
 
 /// Proves the dense layer; the folder with the artifacts.
 pub(crate) fn prove(arguments: &[&str]) -> (Scratch, String) {
+    prove_model("gemm_plain", arguments)
+}
+
+/// Proves a small model of one operator; the folder with the artifacts.
+pub(crate) fn prove_model(name: &str, arguments: &[&str]) -> (Scratch, String) {
     let scratch = Scratch::new();
     let out = scratch.path("out");
-    let output = run(&[&["prove", &gemm("onnx"), &gemm("json"), "--out", &out], arguments].concat());
+    let [model, input] = ["onnx", "json"].map(|extension| repository(&format!("tests/models/ops/{name}.{extension}")));
+    let output = run(&[&["prove", &model, &input, "--out", &out], arguments].concat());
     assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     (scratch, out)
 }
