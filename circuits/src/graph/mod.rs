@@ -386,6 +386,13 @@ pub struct Node {
     pub activation: Option<usize>,
 }
 
+impl Node {
+    /// Whether the output is the accumulator itself.
+    pub(crate) const fn is_raw(&self) -> bool {
+        matches!(&self.op, Op::Linear(linear) if linear.raw)
+    }
+}
+
 /// A quantised network, its nodes in an order of evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Graph {
@@ -419,8 +426,7 @@ impl Graph {
     /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range. `None`
     /// for outputs that are looked up in no table: raw ones, whose range may be too wide for one, and reshapes.
     pub fn activation(&self, node: &Node) -> Option<Activation> {
-        let raw = matches!(&node.op, Op::Linear(linear) if linear.raw);
-        if raw || matches!(node.op, Op::Reshape) {
+        if node.is_raw() || matches!(node.op, Op::Reshape) {
             return None;
         }
         let Format { min, max, .. } = self.tensors[node.output].format;

@@ -105,7 +105,7 @@ impl Graph {
             return Err(ValidateError::Shift { graph: self.name.clone(), got: self.shift });
         }
         self.check_order()?;
-        let raw: Vec<TensorId> = self.nodes.iter().filter(|n| is_raw(n)).map(|n| n.output).collect();
+        let raw: Vec<TensorId> = self.nodes.iter().filter(|n| n.is_raw()).map(|n| n.output).collect();
         for (id, tensor) in self.tensors.iter().enumerate() {
             let limit = if raw.contains(&id) { i64::MAX / 2 } else { ACTIVATION_LIMIT };
             check_tensor(tensor, limit)?;
@@ -295,10 +295,6 @@ impl Graph {
         expect(node, "readers of a raw output", readers, 0)?;
         expect(node, "place of a raw output among the graph's outputs", self.outputs.contains(&node.output), true)
     }
-}
-
-fn is_raw(node: &Node) -> bool {
-    matches!(&node.op, Op::Linear(linear) if linear.raw)
 }
 
 fn expect<T: PartialEq + std::fmt::Debug>(node: &Node, what: &'static str, got: T, expected: T) -> Check {

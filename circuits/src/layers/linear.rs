@@ -28,7 +28,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, linear: &Linear) ->
     place_operand(planner, index, linear, &product, identity)?;
     let shift = Some((identity, product.last()));
     if linear.raw {
-        place_raw(planner, index, linear, &product, shift)?;
+        planner.in_kept_rows(|planner| place_raw(planner, index, linear, &product, shift))?;
     } else {
         let vector = product.used == [1, 1] && linear.pool == [1, 1];
         let order = match (vector, linear.transposed) {

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::{Accumulator, Architecture, Geometry, Source, WeightMode, search::Limbs, search::Widths, tensors::Tensors};
 use crate::{
-    graph::{Graph, Linear, MatMul, Op, Shape, TensorId, Window, window::covered},
+    graph::{Graph, Linear, MatMul, Node, Op, Shape, TensorId, Window, window::covered},
     layers::product::Product,
 };
 
@@ -377,7 +377,7 @@ impl Counter<'_> {
     fn ports(&mut self) {
         let raw = |tensor: TensorId| {
             let producer = self.graph.nodes.iter().find(|node| node.output == tensor);
-            producer.is_some_and(|node| matches!(&node.op, Op::Linear(linear) if linear.raw))
+            producer.is_some_and(Node::is_raw)
         };
         let claimed: Vec<TensorId> = self.graph.outputs.iter().copied().filter(|tensor| !raw(*tensor)).collect();
         for tensor in claimed {

@@ -74,6 +74,10 @@ pub(crate) struct Planner<'g> {
     pub(crate) operand_row: usize,
     pub(crate) result_row: usize,
     garbage_row: usize,
+    /// Rows at the beginning of the operand and the result bank that are kept for public outputs, and the next free ones of them: the
+    /// verifier's work grows with the last row of an instance column.
+    kept: [usize; 2],
+    next_kept: [usize; 2],
     homes: HashMap<TensorId, Home>,
     /// Rows of the result bank after which a piece of a tensor begins or ends: by tensor and elements up to there.
     ends: HashMap<(TensorId, usize), usize>,
@@ -110,6 +114,8 @@ impl<'g> Planner<'g> {
             operand_row: 0,
             result_row: 0,
             garbage_row: 0,
+            kept: [0; 2],
+            next_kept: [0; 2],
             homes: HashMap::new(),
             ends: HashMap::new(),
             input_places: HashMap::new(),
@@ -131,7 +137,31 @@ impl<'g> Planner<'g> {
 
     /// Rows in use: operand, result and garbage bank, table.
     pub(crate) fn rows(&self) -> [usize; 4] {
-        [self.operand_row, self.result_row, self.garbage_row, self.tables.rows.len()]
+        let unused = |bank: usize| self.kept[bank] - self.next_kept[bank];
+        [self.operand_row - unused(0), self.result_row - unused(1), self.garbage_row, self.tables.rows.len()]
+    }
+
+    /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw results.
+    pub(crate) fn keep_public_rows(&mut self) {
+        let raw: HashSet<TensorId> =
+            self.graph.nodes.iter().filter(|node| node.is_raw()).map(|node| node.output).collect();
+        let claim = |output: &TensorId| {
+            let (sequences, length) = self.geometry(*output).sequences(self.widths.operand_lanes);
+            sequences * length / self.widths.operand_lanes
+        };
+        let claims = self.graph.outputs.iter().filter(|output| !raw.contains(output)).map(claim).sum();
+        self.kept = [claims, raw.iter().map(|output| self.graph.tensors[*output].shape.len()).sum()];
+        [self.operand_row, self.result_row] = self.kept;
+    }
+
+    /// Places something in the rows kept for public values.
+    pub(crate) fn in_kept_rows<T>(&mut self, place: impl FnOnce(&mut Self) -> T) -> T {
+        let rows = [self.operand_row, self.result_row];
+        [self.operand_row, self.result_row] = self.next_kept;
+        let placed = place(self);
+        self.next_kept = [self.operand_row, self.result_row];
+        [self.operand_row, self.result_row] = rows;
+        placed
     }
 
     /// Sets a fixed cell, creating its column at first use.

@@ -180,6 +180,7 @@ impl<'g> Draft<'g> {
         }
         (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
         planner.declare(FixedRole::ActivationTag);
+        planner.keep_public_rows();
         let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
         let mut before = planner.rows();
         let mut taken = |planner: &Planner<'_>| {
@@ -231,7 +232,7 @@ fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
                 let root = planner.tensors.root(tensor);
                 let identity = planner.identity();
                 planner.digest_term(identity, root, -1)?;
-                planner.place_instance(root, Some(identity))
+                planner.in_kept_rows(|planner| planner.place_instance(root, Some(identity)))
             }
         };
         statement.outputs.push(port(graph, tensor, placement));

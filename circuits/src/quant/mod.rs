@@ -32,7 +32,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, TensorId, WEIGHT_BITS};
 use crate::import::FloatGraph;
 
 use calibrate::{Observations, Spread};
@@ -57,7 +57,8 @@ pub struct QuantOptions {
     pub max_activation_bits: u32,
     /// Bits of single tensors, by name, instead of those of an activation.
     pub tensor_bits: BTreeMap<String, u32>,
-    /// Requantisation shift `S`, 1 to 20.
+    /// Requantisation shift `S`, 1 to 20, for activations of up to 10 bits. It is as many bits greater as the widest has more, up to 14: the
+    /// shift is what weights have of fractional bits, apart from their layer's scales.
     pub shift: u32,
     /// Factor by which activations may exceed those of the samples before they saturate, 1 to 16.
     pub headroom: f32,
@@ -75,6 +76,20 @@ impl Default for QuantOptions {
             headroom: 1.25,
             error_target: 0.016,
         }
+    }
+}
+
+/// Bits of the widest activations that the shift is for.
+const NARROW_BITS: u32 = 10;
+/// Greatest shift that wide activations ask for: at more, weights about 1 would not fit their bits.
+const MAX_WIDE_SHIFT: u32 = WEIGHT_BITS - 2;
+
+impl QuantOptions {
+    /// The shift where tensors that are not named have so many bits.
+    fn shift_for(&self, activation_bits: u32) -> u32 {
+        let widest = self.tensor_bits.values().copied().fold(activation_bits, u32::max);
+        let more = widest.saturating_sub(NARROW_BITS);
+        self.shift.max(self.shift.saturating_add(more).min(MAX_WIDE_SHIFT))
     }
 }
 
@@ -135,6 +150,7 @@ fn quantise_to(
     options: &QuantOptions,
     bits: u32,
 ) -> Result<Quantised, QuantError> {
+    let options = &QuantOptions { shift: options.shift_for(bits), ..options.clone() };
     let (graph, sources) = convert::convert(source, groups, observations, options, bits)?;
     let report = measure(source, &graph, samples, observations, bits)?;
     tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");

@@ -15,7 +15,7 @@ use super::group::{Group, group};
 pub fn outline(source: &FloatGraph, options: &QuantOptions) -> Option<Graph> {
     let graph = Graph {
         name: source.name.clone(),
-        shift: options.shift,
+        shift: options.shift_for(options.activation_bits),
         tensors: Vec::new(),
         activations: Vec::new(),
         nodes: Vec::new(),
