@@ -30,6 +30,8 @@ from transformer import Block, Transformer, causal_mask
 
 LAYERS, ROWS, WIDTH, HEADS, VOCABULARY = 4, 64, 64, 4, 65
 EPSILON, TOLERANCE = 1e-5, 1e-4
+# Distance of the greatest logit from the next that training asks for.
+MARGIN = 1.0
 LICENCES = "Apache-2.0 Artistic BSD CC0-1.0 GFDL-1.2 GFDL-1.3 GPL-1 GPL-2 GPL-3 LGPL-2 LGPL-2.1 LGPL-3 MPL-1.1 MPL-2.0".split()
 # Of all licences one after another, as the committed model was trained on them.
 TEXT_SHA256 = "e702fc128a22ec5f42b88d701ba068de1515b336f5af4e0d6e144a3795587db2"
@@ -129,8 +131,14 @@ def train(texts, held_out, characters, options):
     def loss(p, ids):
         # Products with one-hot rows: JAX adds up gradients of looked-up rows one by one on a processor.
         hot = jax.nn.one_hot(ids, VOCABULARY)
-        log_p = jax.nn.log_softmax(forward(jnp, p, hot[:, :-1] @ p["words"] + p["places"]))
-        return -(log_p * hot[:, 1:]).sum(-1).mean()
+        logits = forward(jnp, p, hot[:, :-1] @ p["words"] + p["places"])
+        return -(jax.nn.log_softmax(logits) * hot[:, 1:]).sum(-1).mean(), logits
+
+    def objective(p, ids):
+        # A greatest logit that stands clear of the next is still the greatest after rounding.
+        value, logits = loss(p, ids)
+        first, second = jnp.moveaxis(jax.lax.top_k(logits, 2)[0], -1, 0)
+        return value + options.clearness * jax.nn.relu(MARGIN - (first - second)).mean(), value
 
     rates = optax.warmup_cosine_decay_schedule(0, options.rate, 100, options.steps, options.rate / 10)
     decayed = lambda p: jax.tree.map(lambda a: a.ndim > 1, p)
@@ -138,13 +146,13 @@ def train(texts, held_out, characters, options):
 
     @jax.jit
     def step(p, state, ids):
-        value, gradient = jax.value_and_grad(loss)(p, ids)
+        (_, value), gradient = jax.value_and_grad(objective, has_aux=True)(p, ids)
         change, state = optimiser.update(gradient, state, p)
         return optax.apply_updates(p, change), state, value
 
     random = np.random.RandomState(1)
     p = jax.tree.map(jnp.asarray, initial(random))
-    state, recent, measure = optimiser.init(p), [], jax.jit(loss)
+    state, recent, measure = optimiser.init(p), [], jax.jit(lambda p, ids: loss(p, ids)[0])
     for number in range(1, options.steps + 1):
         starts = random.randint(0, len(tokens) - ROWS, options.batch)
         p, state, value = step(p, state, tokens[starts[:, None] + np.arange(ROWS + 1)])
@@ -215,6 +223,7 @@ def main():
     parser.add_argument("--steps", type=int, default=2500)
     parser.add_argument("--batch", type=int, default=16, help="windows of a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="greatest learning rate")
+    parser.add_argument("--clearness", type=float, default=0.5, help="weight of the distance between the two greatest logits in training")
     parser.add_argument("--samples", type=int, default=20)
     parser.add_argument("--calibration", type=int, default=16, help="windows of the calibration set")
     parser.add_argument("--keep-model", action="store_true")

@@ -22,9 +22,9 @@ fn load(name: &str) -> (FloatModel, Vec<Sample>) {
     (model, inputs.axis_iter(Axis(0)).map(|row| vec![row.iter().copied().collect()]).collect())
 }
 
-#[test]
-fn a_micro_transformer_is_proved_and_a_wrong_output_is_not() {
-    let (model, samples) = load("micro_transformer");
+/// Proves the second sample; then a wrong output, with the same proof and with one of its own.
+fn prove(name: &str) {
+    let (model, samples) = load(name);
     let quantised = quantise(model.graph(), &samples[..1], &QuantOptions::default()).unwrap();
     let inputs = quantised.graph.quantise_inputs(&samples[1]);
     let session = Session::with_inputs(quantised.graph, &LayoutOptions::default(), 1, inputs);
@@ -35,6 +35,20 @@ fn a_micro_transformer_is_proved_and_a_wrong_output_is_not() {
     outputs[0][0] += if outputs[0][0] > 0 { -1 } else { 1 };
     assert!(session.verify(&outputs, &proof).is_err());
     assert!(!session.real(&session.first, &outputs, &[]));
+}
+
+#[test]
+fn a_micro_transformer_is_proved_and_a_wrong_output_is_not() {
+    prove("micro_transformer");
+}
+
+#[test]
+fn a_small_sentence_encoder_is_proved_and_its_embeddings_are_close() {
+    prove("minilm_small");
+    let (model, samples) = load("minilm_small");
+    let quantised = quantise(model.graph(), &samples[..1], &QuantOptions::default()).unwrap();
+    let output = &evaluate(model.graph(), &quantised, &samples).unwrap().outputs[0];
+    assert!(output.cosine >= 0.99, "{output:?}");
 }
 
 #[test]
