@@ -20,6 +20,7 @@ import statistics
 import sys
 from pathlib import Path
 
+import matplotlib  # noqa: F401, missing it is told before the proofs
 import numpy as np
 import onnx
 

@@ -51,6 +51,16 @@ fn a_small_sentence_encoder_is_proved_and_its_embeddings_are_close() {
     assert!(output.cosine >= 0.99, "{output:?}");
 }
 
+/// The least gap between the two greatest logits is a two-thousandth of a position's range.
+#[test]
+fn a_gpt_of_four_layers_chooses_as_in_float_at_all_positions_of_all_samples() {
+    let (model, samples) = load("nanogpt");
+    let options = QuantOptions { activation_bits: 16, max_activation_bits: 16, ..QuantOptions::default() };
+    let quantised = quantise(model.graph(), &samples, &options).unwrap();
+    let evaluation = evaluate(model.graph(), &quantised, &samples).unwrap();
+    assert_eq!((evaluation.samples, evaluation.argmax_agreement.as_slice()), (20, &[1.0][..]));
+}
+
 #[test]
 fn attention_moves_no_data() {
     for name in ["micro_transformer", "tiny_transformer", "nanogpt_block"] {
