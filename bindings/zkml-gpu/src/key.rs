@@ -15,7 +15,7 @@ use crate::text::is_printable;
 use crate::{Error, ProofBundle, Rejection, bundle};
 
 const MAGIC: &[u8; 8] = b"zkmlgpuV";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const DIGEST_BYTES: usize = 32;
 /// Magic, version, length of the name, length of the keys.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
