@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use zkml_gpu_circuits::graph::Op;
 use zkml_gpu_circuits::layout::{
-    Architecture, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, WeightMode, Widths, saturate,
+    Architecture, Factor, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, Source, WeightMode, Widths, saturate,
 };
 use zkml_gpu_circuits::trace::FirstPhase;
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
@@ -801,6 +801,25 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     let mut roles = layout.architecture.clone();
     roles.fixed.push(FixedRole::Masked(roles.activation_lanes));
     assert!(roles.check().is_err(), "a mask of a lane that no row has");
+    let (slots, source) = (layout.architecture.slots, Source::Dot);
+    let roles = [
+        FixedRole::Identity(slots),
+        FixedRole::Term { slot: slots, source, factor: Factor::default() },
+        // Expressions of 2^40 summands, and of as many factors.
+        FixedRole::Term { slot: 0, source, factor: Factor { runs: vec![(0, 1 << 40)], ..Factor::default() } },
+        FixedRole::Term { slot: 0, source, factor: Factor::r(1 << 40) },
+    ];
+    for role in roles {
+        let mut architecture = layout.architecture.clone();
+        architecture.fixed.push(role.clone());
+        assert!(architecture.check().is_err(), "{role:?}");
+    }
+    // A power for each left lane, of which few are too many.
+    for (factors, refused) in [(1 << 17, false), (1 << 19, true)] {
+        let mut wide = Session::new(networks::multiplied(), &LayoutOptions::default(), 11).layout.architecture;
+        wide.fixed.push(FixedRole::LeftPacked(factors / wide.left_lanes));
+        assert_eq!(wide.check().is_err(), refused, "{factors}");
+    }
 }
 
 #[test]

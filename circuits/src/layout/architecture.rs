@@ -574,7 +574,7 @@ impl Architecture {
 
     /// Total of the exponents in all gates.
     fn exponents(&self) -> usize {
-        self.fixed.iter().map(FixedRole::exponents).fold(0, usize::saturating_add)
+        self.fixed.iter().map(|role| role.exponents(self.left_lanes)).fold(0, usize::saturating_add)
     }
 
     /// Bounds every number before columns are created by it: for shapes read from a file, and for those that will be written to one.
@@ -629,11 +629,11 @@ const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
 const MAX_EXPONENTS: usize = 1 << 18;
 
 impl FixedRole {
-    /// Total of the exponents that the column's expressions raise a challenge to.
-    fn exponents(&self) -> usize {
+    /// Total of the exponents that the column's expressions raise a challenge to, and of the summands of geometric sums.
+    fn exponents(&self, left_lanes: usize) -> usize {
         match self {
             Self::Step(_, power) => power.exponent,
-            Self::LeftPacked(stride) => *stride,
+            Self::LeftPacked(stride) => left_lanes.saturating_mul(*stride),
             Self::Kind(RowKind::Requantise { lanes, spacing, .. }) => lanes.saturating_mul(spacing.exponent),
             Self::Kind(RowKind::MaximumOfWindow { height, width, vertical, horizontal }) => {
                 height.saturating_mul(*width).saturating_mul(vertical.saturating_add(*horizontal))
@@ -642,7 +642,7 @@ impl FixedRole {
             Self::Term { factor, .. } => factor
                 .runs
                 .iter()
-                .map(|(step, count)| step.saturating_mul(*count))
+                .map(|(step, count)| (*step).max(1).saturating_mul(*count))
                 .fold(factor.shift.saturating_add(factor.channels), usize::saturating_add),
             _ => 0,
         }

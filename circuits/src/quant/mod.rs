@@ -129,7 +129,12 @@ pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) 
     let groups = group::group(graph);
     let mut best: Option<Quantised> = None;
     for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
-        let found = quantise_to(graph, &groups, &observations, samples, options, bits)?;
+        let found = match quantise_to(graph, &groups, &observations, samples, options, bits) {
+            Ok(found) => found,
+            // More bits may be too many for the accumulators of a long sum.
+            Err(QuantError::Scale { .. }) if best.is_some() => break,
+            Err(error) => return Err(error),
+        };
         let good = found.report.max_error <= options.error_target;
         if best.as_ref().is_none_or(|best| found.report.max_error < best.report.max_error) {
             best = Some(found);

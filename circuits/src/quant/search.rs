@@ -141,7 +141,12 @@ impl Search<'_> {
         let units = self.units();
         let mut found: Vec<Found> = Vec::new();
         for bits in self.options.activation_bits..=self.options.max_activation_bits {
-            found.push(self.attempt(&units, &[], bits, bits)?);
+            match self.attempt(&units, &[], bits, bits) {
+                Ok(attempt) => found.push(attempt),
+                // More bits may be too many for the accumulators of a long sum.
+                Err(QuantError::Scale { .. }) if !found.is_empty() => break,
+                Err(error) => return Err(error),
+            }
             let error = found.last().map(|found| found.quantised.report.max_error);
             if target == Target::Speed && error.is_some_and(|error| error <= self.options.error_target) {
                 break;
