@@ -89,7 +89,7 @@ fn an_evaluation_tells_errors_of_outputs_and_layers_the_worst_first() {
     assert!(output.max_error > 0.0 && output.max_error < 0.05 && output.mean_error < output.max_error, "{output:?}");
     assert!(output.cosine > 0.99 && evaluation.argmax_agreement[0] > 0.8, "{evaluation:?}");
     assert!(evaluation.layers.is_sorted_by(|a, b| a.max_error >= b.max_error));
-    assert_eq!(evaluation.layers.len(), quantised.graph.nodes.len());
+    assert_eq!(evaluation.layers.len(), quantised.graph.nodes.len() + 1, "one input");
     // With fewer bits everything is worse.
     let options = QuantOptions { activation_bits: 5, max_activation_bits: 5, ..QuantOptions::default() };
     let coarse = quantise(model.graph(), &samples[..1], &options).unwrap();

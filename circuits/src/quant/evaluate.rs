@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::graph::{Graph, TensorId};
+use crate::graph::{Graph, Storage, TensorId};
 use crate::import::FloatGraph;
 
 use super::{QuantError, Quantised, Sample};
@@ -39,7 +39,7 @@ pub struct Evaluation {
     pub outputs: Vec<TensorError>,
     /// For each output the part of the positions (all axes but the last) whose greatest element is the float model's.
     pub argmax_agreement: Vec<f32>,
-    /// Of each layer's result, the worst first.
+    /// Of each layer's result and of each input that is not of indices, the worst first.
     pub layers: Vec<TensorError>,
 }
 
@@ -53,8 +53,11 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
         return Err(QuantError::NoSamples);
     }
     let graph = &quantised.graph;
-    let computed = |(id, _): &&(TensorId, TensorId)| graph.nodes.iter().any(|node| node.output == *id);
-    let layers: Vec<(TensorId, TensorId)> = quantised.sources.iter().filter(computed).copied().collect();
+    let rounded = |id: TensorId| match graph.inputs.contains(&id) {
+        true => graph.tensors[id].storage != Storage::OneHot,
+        false => graph.nodes.iter().any(|node| node.output == id),
+    };
+    let layers: Vec<(TensorId, TensorId)> = quantised.sources.iter().filter(|(id, _)| rounded(*id)).copied().collect();
     let mut tallies = vec![Tally::default(); layers.len()];
     let outputs: Vec<(TensorId, TensorId)> =
         graph.outputs.iter().copied().zip(source.outputs.iter().copied()).collect();
