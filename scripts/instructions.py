@@ -71,7 +71,8 @@ def compare(old, new):
     slower = []
     for name in {**old, **new}:
         if name not in new or name not in old:
-            print(f"{name:<20} {old.get(name, '-'):>15} {new.get(name, '-'):>15}   {'gone' if name in old else 'new'}")
+            before, now = (f"{counts[name]:,}" if name in counts else "-" for counts in (old, new))
+            print(f"{name:<20} {before:>15} {now:>15}   {'gone' if name in old else 'new'}")
             continue
         change = new[name] / old[name] - 1
         flag = "  REGRESSION" if change > TOLERANCE else ""
