@@ -1,15 +1,18 @@
-//! The Halo2 circuit of a network.
+//! The Halo2 circuit of a network. Its witness is computed by columns: our prover takes them as they are ([`NetworkColumns`]), any other
+//! runs the circuit, which assigns them.
 
-use ff::Field;
+use std::borrow::Cow;
+use std::fmt;
+
 use halo2_proofs::{
     circuit::{Layouter, Region, SimpleFloorPlanner, Value},
-    plonk::{Circuit, ConstraintSystem, Error},
+    plonk::{Advice, Circuit, Column, ConstraintSystem, Error},
 };
 use halo2curves::bn256::Fr;
-use zkml_gpu_engine::prover::{Derived, Rule};
+use zkml_gpu_engine::prover::{AdviceColumn, ColumnWitness, Derived, Rule};
 
 use crate::{
-    chips::{self, NetworkConfig},
+    chips::{self, Challenges, NetworkConfig},
     commit::Bank,
     graph::{Execution, Graph},
     layout::{Architecture, Layout},
@@ -73,6 +76,14 @@ impl<'a> NetworkCircuit<'a> {
     }
 }
 
+impl NetworkCircuit<'_> {
+    /// What the circuit assigns to its advice columns; `None` without a witness.
+    pub fn columns(&self) -> Option<NetworkColumns<'_>> {
+        let witness = self.witness?;
+        Some(NetworkColumns { layout: self.layout, witness, changed: &self.changed, second: None })
+    }
+}
+
 impl Circuit<Fr> for NetworkCircuit<'_> {
     type Config = NetworkConfig;
     type FloorPlanner = SimpleFloorPlanner;
@@ -102,33 +113,32 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
 impl NetworkCircuit<'_> {
     fn assign(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) -> Result<(), Error> {
         self.assign_fixed(config, layout, region);
-        let Some(witness) = &self.witness else { return Ok(()) };
-        let a = &layout.architecture;
-        self.assign_first(config, witness.first, a, region);
-        region.next_phase();
-        if witness.derived && a.second_phase() == 0 {
-            return Ok(());
+        let Some(mut columns) = self.columns() else { return Ok(()) };
+        let Challenges { s, r, t, alpha, theta } = config.challenges;
+        for phase in 0..=columns.last_phase() {
+            if phase > 0 {
+                region.next_phase();
+            }
+            let challenges = [s, r, t, alpha, theta].map(|challenge| known(region.get_challenge(challenge)));
+            let due = match phase {
+                0 => 0,
+                last if last == columns.last_phase() => challenges.len(),
+                _ => 1,
+            };
+            // A prover that runs the circuit once for each phase knows the challenges of later ones in later runs.
+            if challenges[..due].iter().any(Option::is_none) {
+                return Ok(());
+            }
+            for (index, column) in columns.columns(phase, &challenges)? {
+                let column_of = config.advice[index];
+                match column {
+                    AdviceColumn::Integers(values) => {
+                        assign_column(column_of, values.iter().map(|v| scalar::from_i64(*v)), region);
+                    }
+                    AdviceColumn::Elements(values) => assign_column(column_of, values.iter().copied(), region),
+                }
+            }
         }
-        let Some(s) = known(region.get_challenge(config.challenges.s)) else { return Ok(()) };
-        let second = SecondPhase::new(witness, layout, s);
-        if let Some(folded) = a.folded_weights().filter(|_| !witness.derived) {
-            self.assign_column(config, folded, second.folded.iter().copied(), region);
-        }
-        self.assign_columns(config, a.garbage(0), &second.garbage, region);
-        if a.second_phase() > 0 {
-            region.next_phase();
-        }
-        if witness.derived {
-            return Ok(());
-        }
-        let challenges = config.challenges.map(|challenge| known(region.get_challenge(challenge)));
-        if challenges.r.is_none() {
-            return Ok(());
-        }
-        let challenges = challenges.map(|value| value.unwrap_or(Fr::ZERO));
-        let before = Before { layout, first: witness.first, second: &second, instances: witness.instances };
-        let third = trace::third_phase(before, &challenges);
-        self.assign_columns(config, a.first_phase() + a.second_phase(), &third, region);
         Ok(())
     }
 
@@ -144,37 +154,11 @@ impl NetworkCircuit<'_> {
             }
         }
     }
+}
 
-    fn assign_first(&self, config: &NetworkConfig, first: &FirstPhase, a: &Architecture, region: &mut Region<'_, Fr>) {
-        for (index, column) in first.columns.iter().enumerate() {
-            let product = (a.product(0)..a.product(a.product_columns)).contains(&index);
-            if product {
-                self.assign_column(config, index, first.products[index - a.product(0)].iter().copied(), region);
-            } else {
-                self.assign_column(config, index, column.iter().map(|v| scalar::from_i64(*v)), region);
-            }
-        }
-    }
-
-    fn assign_columns(&self, config: &NetworkConfig, first: usize, columns: &[Vec<Fr>], region: &mut Region<'_, Fr>) {
-        for (i, column) in columns.iter().enumerate() {
-            self.assign_column(config, first + i, column.iter().copied(), region);
-        }
-    }
-
-    fn assign_column(
-        &self,
-        config: &NetworkConfig,
-        index: usize,
-        values: impl Iterator<Item = Fr>,
-        region: &mut Region<'_, Fr>,
-    ) {
-        for (row, mut value) in values.enumerate() {
-            for (_, _, delta) in self.changed.iter().filter(|(c, r, _)| (*c, *r) == (index, row)) {
-                value += delta;
-            }
-            region.assign_advice(config.advice[index], row, Value::known(value));
-        }
+fn assign_column(column: Column<Advice>, values: impl Iterator<Item = Fr>, region: &mut Region<'_, Fr>) {
+    for (row, value) in values.enumerate() {
+        region.assign_advice(column, row, Value::known(value));
     }
 }
 
@@ -183,4 +167,82 @@ fn known(value: Value<Fr>) -> Option<Fr> {
     let mut inner = None;
     value.map(|v| inner = Some(v));
     inner
+}
+
+/// The witness of a circuit, phase by phase.
+pub struct NetworkColumns<'c> {
+    layout: &'c Layout,
+    witness: Witness<'c>,
+    changed: &'c [(usize, usize, Fr)],
+    second: Option<SecondPhase>,
+}
+
+impl fmt::Debug for NetworkColumns<'_> {
+    /// Nothing: the values may be private.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NetworkColumns").finish_non_exhaustive()
+    }
+}
+
+impl NetworkColumns<'_> {
+    /// Phase of the accumulators, the helpers and the sum.
+    fn last_phase(&self) -> u8 {
+        1 + u8::from(self.layout.architecture.second_phase() > 0)
+    }
+
+    fn first_columns(&self) -> Vec<(usize, AdviceColumn<'_>)> {
+        let (a, first) = (&self.layout.architecture, self.witness.first);
+        let products = a.product(0)..a.product(a.product_columns);
+        let column = |index: usize| match products.contains(&index) {
+            true => AdviceColumn::Elements(Cow::Borrowed(&first.products[index - products.start])),
+            false => AdviceColumn::Integers(Cow::Borrowed(&first.columns[index])),
+        };
+        (0..a.first_phase()).map(|index| (index, column(index))).collect()
+    }
+
+    fn second_columns(&mut self, s: Fr) -> Vec<(usize, AdviceColumn<'_>)> {
+        let a = &self.layout.architecture;
+        let SecondPhase { folded, garbage } = self.second.insert(SecondPhase::new(&self.witness, self.layout, s));
+        let folded = a.folded_weights().map(|index| (index, &*folded));
+        let columns = folded.into_iter().chain((a.garbage(0)..).zip(&*garbage));
+        columns.map(|(index, column)| (index, AdviceColumn::Elements(Cow::Borrowed(column)))).collect()
+    }
+
+    fn third_columns(&mut self, challenges: &Challenges<Fr>) -> Vec<(usize, AdviceColumn<'_>)> {
+        let Witness { first, instances, .. } = self.witness;
+        let embedded = || SecondPhase::new(&self.witness, self.layout, challenges.s);
+        let second = self.second.take().unwrap_or_else(embedded);
+        let before = Before { layout: self.layout, first, second: &second, instances };
+        let columns = trace::third_phase(before, challenges).into_iter();
+        let a = &self.layout.architecture;
+        let indices = a.first_phase() + a.second_phase()..;
+        indices.zip(columns.map(|column| AdviceColumn::Elements(Cow::Owned(column)))).collect()
+    }
+}
+
+impl ColumnWitness for NetworkColumns<'_> {
+    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, AdviceColumn<'_>)>, Error> {
+        let (last, changed) = (self.last_phase(), self.changed);
+        let known = |index: usize| challenges.get(index).copied().flatten().ok_or(Error::Synthesis);
+        let mut columns = match phase {
+            0 => self.first_columns(),
+            _ if phase < last => self.second_columns(known(0)?),
+            _ if self.witness.derived => Vec::new(),
+            _ => {
+                let [s, r, t, alpha, theta] = [known(0)?, known(1)?, known(2)?, known(3)?, known(4)?];
+                self.third_columns(&Challenges { s, r, t, alpha, theta })
+            }
+        };
+        for &(index, row, delta) in changed {
+            if let Some((_, column)) = columns.iter_mut().find(|(of, _)| *of == index) {
+                let mut elements: Vec<Fr> = match column {
+                    AdviceColumn::Integers(values) => values.iter().map(|v| scalar::from_i64(*v)).collect(),
+                    AdviceColumn::Elements(values) => values.to_vec(),
+                };
+                elements[row] += delta;
+                *column = AdviceColumn::Elements(Cow::Owned(elements));
+            }
+        }
+        Ok(columns)
+    }
 }

@@ -116,7 +116,9 @@ impl<'a> Job<'a> {
             transcript.common_scalar(digest)?;
         }
         let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-        let output = prover.create_proof(&circuit, &columns, &mut rng, &mut transcript)?;
+        // There is a witness: the circuit is one for proving.
+        let mut witness = circuit.columns().ok_or(ProverError::NoCircuits)?;
+        let output = prover.create_proof_from_columns(&mut witness, &columns, &mut rng, &mut transcript)?;
         if let Some(folded) = verifying.architecture.folded_weights() {
             let _span = tracing::info_span!(target: "zkml_gpu::prover", "link").entered();
             self.link(folded, &output, &mut rng, &mut transcript)?;

@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use crate::layout::{Factor, LayoutError, Planner, ResultEntry, RowKind};
+use crate::layout::{Accumulator, Factor, LayoutError, Order, Planner, ResultEntry, RowKind, Segment, Source};
 
 /// Groups of a node's elements.
 #[derive(Clone, Copy, Debug)]
@@ -40,11 +40,21 @@ impl Groups {
         Factor { runs: vec![(self.pitch, self.len)], ..Factor::default() }
     }
 
-    /// One row a group.
-    pub(super) fn rows(&self, planner: &Planner<'_>, kind: RowKind) -> Vec<ResultEntry> {
+    /// Places one row a group, which looks up no table; returns the last of them.
+    pub(super) fn place(&self, planner: &mut Planner<'_>, kind: RowKind) -> Result<usize, LayoutError> {
         let geometry = planner.geometry(planner.graph.nodes[self.node].output);
         let entry = |element| ResultEntry { kind, element, count: 1, exponent: geometry.exponent(element), channel: 0 };
-        self.range(self.len - 1).map(entry).collect()
+        let entries: Vec<ResultEntry> = self.range(self.len - 1).map(entry).collect();
+        let node = self.node;
+        planner.place_segment(Segment { node, entries: &entries, order: Order::Positions, tag: None, output: false })
+    }
+
+    /// Ties sums over members, whose rows end with one, to those on the groups' rows, which end with the other.
+    pub(super) fn equate_sums(planner: &mut Planner<'_>, members: usize, rows: usize) {
+        let sums = planner.identity();
+        let total = Source::Accumulator(Accumulator::ResultTotal);
+        planner.term(sums, total, members, Factor::default(), 1);
+        planner.term(sums, total, rows, Factor::default(), -1);
     }
 
     /// Rows of members, those of equal number in one channel, for sums over them.

@@ -7,7 +7,7 @@
 use super::groups::Groups;
 use crate::{
     graph::Normalise,
-    layout::{Accumulator, Factor, FixedRole, LayoutError, Order, Planner, RowKind, Segment, Source},
+    layout::{Accumulator, Factor, FixedRole, LayoutError, Order, Planner, RowKind, Source},
 };
 
 /// Places a normalisation and its requantisation.
@@ -17,15 +17,8 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     let magnitude = planner.graph.tensors[node.inputs[0]].format.magnitude();
     let limbs = limbs(normalise, magnitude, planner.graph.shift);
     let groups = Groups::new(planner, index, groups, len)?;
-    let rows = groups.rows(planner, RowKind::Root { bits, limbs });
     let first_row = planner.result_row;
-    let roots = planner.place_segment(Segment {
-        node: index,
-        entries: &rows,
-        order: Order::Positions,
-        tag: None,
-        output: false,
-    })?;
+    let roots = groups.place(planner, RowKind::Root { bits, limbs })?;
     (first_row..=roots).for_each(|row| planner.set(FixedRole::Epsilon, row, epsilon));
     let rows = groups.members(planner, |lanes| RowKind::Normalise {
         lanes,
@@ -37,11 +30,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     planner.place_results(index, &rows, Order::Sums, None)?;
     let members = planner.result_row - 1;
 
-    let sums = planner.identity();
-    let total = Source::Accumulator(Accumulator::ResultTotal);
-    planner.term(sums, total, members, Factor::default(), 1);
-    planner.term(sums, total, roots, Factor::default(), -1);
-
+    Groups::equate_sums(planner, members, roots);
     let copies = planner.identity();
     let factors = Source::Accumulator(Accumulator::Factors);
     planner.term(copies, factors, members, Factor::default(), 1);

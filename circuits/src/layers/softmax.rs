@@ -23,14 +23,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     let node = &planner.graph.nodes[index];
     let groups = Groups::new(planner, index, softmax.groups, softmax.len)?;
     let limbs = limbs(softmax, planner.graph.shift);
-    let rows = groups.rows(planner, RowKind::Share { bits: softmax.bits, limbs });
-    let shares = planner.place_segment(Segment {
-        node: index,
-        entries: &rows,
-        order: Order::Positions,
-        tag: None,
-        output: false,
-    })?;
+    let shares = groups.place(planner, RowKind::Share { bits: softmax.bits, limbs })?;
     let tag = planner.tables.exponential_tag(&softmax.exp);
     let rows = groups.members(planner, |lanes| RowKind::Exponential { lanes });
     let first_row = planner.result_row;
@@ -49,11 +42,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     planner.place_results(index, &rows, Order::Unread, None)?;
     let products = planner.result_row - 1;
 
-    let sums = planner.identity();
-    let total = Source::Accumulator(Accumulator::ResultTotal);
-    planner.term(sums, total, exponentials, Factor::default(), 1);
-    planner.term(sums, total, shares, Factor::default(), -1);
-
+    Groups::equate_sums(planner, exponentials, shares);
     let copies = planner.identity();
     let factors = Source::Accumulator(Accumulator::Factors);
     planner.term(copies, factors, exponentials, Factor::default(), 1);

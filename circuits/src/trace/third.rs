@@ -224,11 +224,11 @@ impl<'a> Builder<'a> {
         let tables = &self.before.layout.tables;
         let mut entries: Vec<Fr> = tables.rows.iter().map(|row| self.key(row.values, row.tag)).collect();
         invert_all(&mut entries);
-        let reciprocals: Vec<Vec<Fr>> = keys(self.a).into_iter().map(|key| self.reciprocals(key, &entries)).collect();
-        for group in reciprocals.chunks(self.a.lookup_group) {
-            let mut helper = group[0].clone();
-            for member in &group[1..] {
-                helper.iter_mut().zip(member).for_each(|(sum, value)| *sum += value);
+        for group in keys(self.a).chunks(self.a.lookup_group) {
+            let mut helper = vec![Fr::ZERO; self.usable];
+            for key in group {
+                let reciprocals = self.reciprocals(*key, &entries);
+                helper.iter_mut().zip(reciprocals).for_each(|(sum, value)| *sum += value);
             }
             self.columns.push(helper);
         }

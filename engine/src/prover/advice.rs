@@ -7,10 +7,11 @@
 use super::poly::Poly;
 use super::proof::CircuitColumns;
 use super::witness::{Layout, PhaseCommitter, synthesize};
-use super::{Challenges, Proof, ProverError, TRACING_TARGET};
+use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError, TRACING_TARGET, columns};
 use crate::backend::Backend;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
+use std::collections::HashMap;
 use tracing::info_span;
 
 impl<B: Backend> Proof<'_, B> {
@@ -43,9 +44,50 @@ impl<B: Backend> Proof<'_, B> {
         self.challenges.circuit = synthesize(circuits, Layout { cs: &prover.cs, k, usable_rows, instances }, self)?;
         Ok(())
     }
+
+    /// Commits the advice columns of a witness that computes whole ones, phase by phase.
+    pub(super) fn commit_columns_of(&mut self, witness: &mut impl ColumnWitness) -> Result<(), ProverError> {
+        let prover = self.prover;
+        let _span = info_span!(target: TRACING_TARGET, "synthesize", rows = prover.shape.n).entered();
+        self.challenges.circuit = columns::supply(witness, &prover.cs, self)?;
+        Ok(())
+    }
 }
 
+/// Bytes of columns that are on the way to the back end at a time.
+const BATCH_BYTES: usize = 32 << 20;
+
 impl<B: Backend> Proof<'_, B> {
+    /// Uploads the columns of a phase that are not derived, with their blinding rows.
+    fn upload_phase(
+        &mut self,
+        circuit: usize,
+        (phase, indices): (u8, &[usize]),
+        columns: Vec<(usize, AdviceColumn<'_>)>,
+    ) -> Result<(), ProverError> {
+        let prover = self.prover;
+        let (shape, backend) = (&prover.shape, &prover.backend);
+        let CircuitColumns { values, advice_blinding, .. } = &mut self.circuits[circuit];
+        let mut columns: HashMap<usize, AdviceColumn<'_>> = columns.into_iter().collect();
+        let given: Vec<usize> = indices.iter().copied().filter(|index| !prover.derives(*index)).collect();
+        for batch in given.chunks((BATCH_BYTES / shape.bytes(1)).max(1)) {
+            let mut host = Vec::with_capacity(batch.len());
+            for &index in batch {
+                let missing = ProverError::MissingWitness { column: index, row: 0, phase };
+                let column = columns.remove(&index).ok_or(missing)?;
+                if column.len() > shape.usable_rows {
+                    let (row, columns) = (column.len() - 1, advice_blinding.len());
+                    let usable_rows = shape.usable_rows;
+                    return Err(ProverError::CellOutOfRange { column: index, row, columns, usable_rows });
+                }
+                host.push(column.into_rows(shape.usable_rows, &advice_blinding[index]));
+            }
+            let host: Vec<&[Fr]> = host.iter().map(Vec::as_slice).collect();
+            values.extend(batch.iter().map(|index| Poly::Advice(*index)), backend.upload_columns(&host)?);
+        }
+        Ok(())
+    }
+
     /// Computes and blinds the derived columns of a phase.
     fn derive_columns(&mut self, circuit: usize, phase: u8, challenges: &[Option<Fr>]) -> Result<(), ProverError> {
         let prover = self.prover;
@@ -72,28 +114,21 @@ impl<B: Backend> PhaseCommitter for Proof<'_, B> {
         &mut self,
         circuit: usize,
         phase: u8,
-        mut columns: Vec<(usize, Vec<Fr>)>,
+        columns: Vec<(usize, AdviceColumn<'_>)>,
         challenges: &[Option<Fr>],
     ) -> Result<(), ProverError> {
-        let prover = self.prover;
-        let (shape, backend) = (&prover.shape, &prover.backend);
-        let (rows, bytes) = (shape.n, shape.bytes(columns.len()));
-        let span = info_span!(target: TRACING_TARGET, "commit_advice", phase, columns = columns.len(), rows, bytes);
+        let shape = &self.prover.shape;
+        let phases = self.prover.cs.advice_column_phase();
+        let indices: Vec<usize> = (0..phases.len()).filter(|index| phases[*index] == phase).collect();
+        let (rows, bytes) = (shape.n, shape.bytes(indices.len()));
+        let span = info_span!(target: TRACING_TARGET, "commit_advice", phase, columns = indices.len(), rows, bytes);
         let _span = span.entered();
-        for (index, column) in &mut columns {
-            let blinding = self.draw(shape.n - shape.usable_rows);
-            if !prover.derives(*index) {
-                column[shape.usable_rows..].copy_from_slice(&blinding);
-            }
-            self.circuits[circuit].advice_blinding[*index] = blinding;
+        for &index in &indices {
+            self.circuits[circuit].advice_blinding[index] = self.draw(shape.n - shape.usable_rows);
         }
-        let given: Vec<&(usize, Vec<Fr>)> = columns.iter().filter(|(index, _)| !prover.derives(*index)).collect();
-        let host: Vec<&[Fr]> = given.iter().map(|(_, column)| column.as_slice()).collect();
-        let resident = backend.upload_columns(&host)?;
-        let names = given.iter().map(|(index, _)| Poly::Advice(*index)).collect::<Vec<_>>();
-        self.circuits[circuit].values.extend(names, resident);
+        self.upload_phase(circuit, (phase, &indices), columns)?;
         self.derive_columns(circuit, phase, challenges)?;
-        let names: Vec<_> = columns.iter().map(|(index, _)| (circuit, Poly::Advice(*index))).collect();
+        let names: Vec<_> = indices.iter().map(|index| (circuit, Poly::Advice(*index))).collect();
         self.commit_columns(&names)
     }
 

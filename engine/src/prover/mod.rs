@@ -5,7 +5,7 @@
 //!
 //! | step | file | reads challenges | commits to |
 //! |---|---|---|---|
-//! | synthesis, advice phases | `witness.rs`, `advice.rs` | | advice columns, per phase and circuit |
+//! | synthesis, advice phases | `witness.rs` or `columns.rs`, `advice.rs` | | advice columns, per phase and circuit |
 //! | permuted lookups | `lookup.rs` | theta | A', S' per circuit and lookup |
 //! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per circuit and chunk of columns, then z per circuit and lookup |
 //! | vanishing argument | `vanishing.rs`, `quotient.rs`, `classes.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
@@ -27,6 +27,7 @@ mod advice;
 mod bases;
 mod channel;
 mod classes;
+mod columns;
 mod constraints;
 mod cost;
 mod derived;
@@ -48,6 +49,7 @@ mod witness;
 
 pub use bases::lagrange_points;
 pub use classes::QuotientSize;
+pub use columns::{AdviceColumn, ColumnWitness};
 pub use cost::CircuitSize;
 pub use derived::{Derived, Fold, Rule};
 pub use drop_in::{KzgOpening, create_proof};
@@ -57,7 +59,7 @@ pub use opening::Opening;
 use crate::Committer;
 use crate::backend::Backend;
 use crate::keygen::{CircuitKey, row_indicators};
-use channel::TranscriptChannel;
+use channel::{Channel, TranscriptChannel};
 use derived::DerivedColumns;
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey};
 use halo2_proofs::poly::commitment::{Params, ParamsProver};
@@ -325,13 +327,49 @@ impl<B: Backend> Prover<B> {
         R: RngCore,
         T: TranscriptWrite<G1Affine, E>,
     {
-        let (backend, rows) = (self.backend.name(), self.shape.n);
-        let _span = info_span!(target: TRACING_TARGET, "prove", backend, circuits = circuits.len(), rows).entered();
-        self.check_instances(circuits.len(), instances)?;
         let mut channel = TranscriptChannel::<E, T>::new(transcript);
-        let mut proof = Proof::new(self, circuits.len(), &mut rng, &mut channel);
+        let commit_advice = |proof: &mut Proof<'_, B>| proof.commit_advice(circuits, instances);
+        self.run_protocol(circuits.len(), instances, (&mut rng, &mut channel), commit_advice)
+    }
+
+    /// As [`create_proof`](Self::create_proof), for a witness that computes whole columns, with the indices that they have in the key's
+    /// circuit.
+    ///
+    /// # Errors
+    /// As [`create_proof`](Self::create_proof): [`ProverError::MissingWitness`] where a column is not given in its phase,
+    /// [`ProverError::CellOutOfRange`] where it has too many rows.
+    pub fn create_proof_from_columns<E, R, T>(
+        &self,
+        witness: &mut impl ColumnWitness,
+        instances: &[&[Fr]],
+        mut rng: R,
+        transcript: &mut T,
+    ) -> Result<ProofOutput, ProverError>
+    where
+        E: EncodedChallenge<G1Affine>,
+        R: RngCore,
+        T: TranscriptWrite<G1Affine, E>,
+    {
+        let mut channel = TranscriptChannel::<E, T>::new(transcript);
+        let commit_advice = |proof: &mut Proof<'_, B>| proof.commit_columns_of(witness);
+        let outputs = self.run_protocol(1, &[instances], (&mut rng, &mut channel), commit_advice)?;
+        outputs.into_iter().next().ok_or(ProverError::NoCircuits)
+    }
+
+    /// The protocol, step by step; `commit_advice` brings and commits the witness.
+    fn run_protocol(
+        &self,
+        circuits: usize,
+        instances: &[&[&[Fr]]],
+        (rng, channel): (&mut dyn RngCore, &mut dyn Channel),
+        commit_advice: impl FnOnce(&mut Proof<'_, B>) -> Result<(), ProverError>,
+    ) -> Result<Vec<ProofOutput>, ProverError> {
+        let (backend, rows) = (self.backend.name(), self.shape.n);
+        let _span = info_span!(target: TRACING_TARGET, "prove", backend, circuits, rows).entered();
+        self.check_instances(circuits, instances)?;
+        let mut proof = Proof::new(self, circuits, rng, channel);
         proof.absorb_instances(instances)?;
-        proof.commit_advice(circuits, instances)?;
+        commit_advice(&mut proof)?;
         proof.permute_lookups()?;
         proof.commit_grand_products()?;
         proof.commit_random_polynomial()?;

@@ -9,6 +9,7 @@
 //! the challenges known. A circuit of the first style has to stand being run again, with unknown challenges in the runs before.
 
 use super::ProverError;
+use super::columns::AdviceColumn;
 use ff::{BatchInvert, Field};
 use halo2_proofs::circuit::Value;
 use halo2_proofs::plonk::{
@@ -16,6 +17,7 @@ use halo2_proofs::plonk::{
     Instance, Selector,
 };
 use halo2curves::bn256::Fr;
+use std::borrow::Cow;
 use std::mem;
 
 /// What happens when a phase's advice columns are complete.
@@ -23,18 +25,30 @@ pub(super) trait PhaseCommitter {
     /// Whether a column needs no witness.
     fn derives(&self, column: usize) -> bool;
 
-    /// Blinds and commits a circuit's columns of `phase`, which come with their indices and one value per row, or none where they are
-    /// derived. The circuits' challenges are those of earlier phases.
+    /// Blinds and commits a circuit's columns of `phase`, which come with their indices unless they are derived. The circuits'
+    /// challenges are those of earlier phases.
     fn commit_phase(
         &mut self,
         circuit: usize,
         phase: u8,
-        columns: Vec<(usize, Vec<Fr>)>,
+        columns: Vec<(usize, AdviceColumn<'_>)>,
         challenges: &[Option<Fr>],
     ) -> Result<(), ProverError>;
 
     /// The next challenge, after a phase is committed by all circuits.
     fn challenge(&mut self) -> Fr;
+}
+
+/// Draws the challenges that follow a phase.
+pub(super) fn draw_challenges(
+    challenges: &mut [Option<Fr>],
+    challenge_phases: &[u8],
+    phase: u8,
+    committer: &mut impl PhaseCommitter,
+) {
+    for (challenge, _) in challenges.iter_mut().zip(challenge_phases).filter(|(_, after)| **after == phase) {
+        *challenge = Some(committer.challenge());
+    }
 }
 
 /// What the synthesis is held to.
@@ -119,11 +133,7 @@ impl<'a, P: PhaseCommitter> Phases<'a, P> {
         let complete = columns.complete_phase(&self.column_phases, |column| self.committer.derives(column));
         self.committer.commit_phase(circuit, phase, complete, &self.challenges)?;
         if circuit + 1 == self.circuits {
-            for (challenge, &after) in self.challenges.iter_mut().zip(&self.challenge_phases) {
-                if after == phase {
-                    *challenge = Some(self.committer.challenge());
-                }
-            }
+            draw_challenges(&mut self.challenges, &self.challenge_phases, phase, self.committer);
         }
         Ok(())
     }
@@ -155,7 +165,7 @@ impl Columns {
     fn new(layout: Layout<'_>) -> Self {
         let columns = layout.cs.num_advice_columns();
         Columns {
-            rows: 1 << layout.k,
+            rows: layout.usable_rows,
             phase: 0,
             paced: 0,
             values: vec![Vec::new(); columns],
@@ -198,13 +208,17 @@ impl Columns {
         }
     }
 
-    /// Hands over the columns of the current phase, with their indices, and goes on to the next one.
-    fn complete_phase(&mut self, column_phases: &[u8], derives: impl Fn(usize) -> bool) -> Vec<(usize, Vec<Fr>)> {
+    /// Hands over the columns of the current phase that are not derived, with their indices, and goes on to the next one.
+    fn complete_phase(
+        &mut self,
+        column_phases: &[u8],
+        derives: impl Fn(usize) -> bool,
+    ) -> Vec<(usize, AdviceColumn<'static>)> {
         self.settle_fractions();
         let phase = self.phase;
         self.phase += 1;
-        let indices = (0..column_phases.len()).filter(|&index| column_phases[index] == phase);
-        let mut values = |index| if derives(index) { Vec::new() } else { mem::take(self.allocated(index)) };
+        let indices = (0..column_phases.len()).filter(|&index| column_phases[index] == phase && !derives(index));
+        let mut values = |index| AdviceColumn::Elements(Cow::Owned(mem::take(&mut self.values[index])));
         indices.map(|index| (index, values(index))).collect()
     }
 }

@@ -1,0 +1,90 @@
+//! Witnesses that come by columns.
+//!
+//! A circuit assigns its cells one by one, and the frontend's contract is that each stays where it is, as a fraction of 72 bytes, for as long
+//! as the circuit runs. Whoever computes whole columns hands them over instead, phase by phase, and the proof is the same.
+
+use super::ProverError;
+use super::witness::{PhaseCommitter, draw_challenges};
+use ff::Field;
+use halo2_proofs::plonk::{ConstraintSystem, Error};
+use halo2curves::bn256::Fr;
+use std::borrow::Cow;
+use std::fmt;
+
+/// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form shows the length only:
+/// values may be secret.
+#[derive(Clone)]
+pub enum AdviceColumn<'a> {
+    /// Integers of either sign.
+    Integers(Cow<'a, [i64]>),
+    /// Field elements.
+    Elements(Cow<'a, [Fr]>),
+}
+
+impl fmt::Debug for AdviceColumn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AdviceColumn({})", self.len())
+    }
+}
+
+impl AdviceColumn<'_> {
+    /// Number of rows given.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integers(integers) => integers.len(),
+            Self::Elements(elements) => elements.len(),
+        }
+    }
+
+    /// Whether no row is given.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows as field elements, so many with zeros behind them, then other rows.
+    pub(super) fn into_rows(self, count: usize, rest: &[Fr]) -> Vec<Fr> {
+        let mut rows = match self {
+            Self::Integers(integers) => {
+                let mut rows = Vec::with_capacity(count + rest.len());
+                rows.extend(integers.iter().map(|value| element(*value)));
+                rows
+            }
+            Self::Elements(elements) => elements.into_owned(),
+        };
+        rows.resize(count, Fr::ZERO);
+        rows.extend_from_slice(rest);
+        rows
+    }
+}
+
+fn element(value: i64) -> Fr {
+    let magnitude = Fr::from(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
+}
+
+/// A witness that computes whole columns.
+pub trait ColumnWitness {
+    /// The columns of a phase with their indices, in any order. Phases come one after another, each once, with the challenges of all
+    /// phases before. Columns of other phases, and those that the prover derives, do not count.
+    ///
+    /// # Errors
+    /// Whatever prevents them, which the prover returns as [`ProverError::Synthesis`].
+    fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, AdviceColumn<'_>)>, Error>;
+}
+
+/// Commits all phases of a witness; returns the challenges of the circuit's own.
+pub(super) fn supply(
+    witness: &mut impl ColumnWitness,
+    cs: &ConstraintSystem<Fr>,
+    committer: &mut impl PhaseCommitter,
+) -> Result<Vec<Fr>, ProverError> {
+    let phases = cs.advice_column_phase().into_iter().max().map_or(1, |last| last + 1);
+    let challenge_phases = cs.challenge_phase();
+    let mut challenges = vec![None; challenge_phases.len()];
+    for phase in 0..phases {
+        let columns = witness.columns(phase, &challenges)?;
+        committer.commit_phase(0, phase, columns, &challenges)?;
+        draw_challenges(&mut challenges, &challenge_phases, phase, committer);
+    }
+    Ok(challenges.into_iter().map(|challenge| challenge.unwrap_or(Fr::ZERO)).collect())
+}
