@@ -240,8 +240,12 @@ fn key_columns(key: &Key) -> usize {
 /// Bytes of a field element; a point has two.
 const SCALAR: usize = 32;
 const POINT: usize = 64;
-/// Bytes of a cell in the frontend's own form: a fraction with a tag.
-const ASSIGNED: usize = 72;
+/// Bytes of a cell of phase 1 on the host, and of most of them on the back end.
+const INTEGER: [usize; 2] = [8, 4];
+/// Bytes of the layout for each fixed cell: half of them are zero, which it does not list.
+const FIXED_CELL: usize = 8;
+/// Part of a proof's memory that allocators keep of what they were given back, or lose between vectors: one in so many.
+const SLACK: usize = 16;
 /// Bytes that the process takes before the first proof: the pages of the program that it touches (21 MB optimised, 38 MB not), the model
 /// reader, the runtime.
 const PROCESS: usize = 64 << 20;
@@ -271,12 +275,14 @@ impl MemoryNeeds {
         // On the host powers, and Lagrange points twice; both on the device.
         let string = 5 * n * POINT;
         let shared = PROCESS + filling.network.parameters * PARAMETER_BYTES + string;
-        // A prover keeps the key's columns as values and as coefficients. A proof has them on one coset too.
-        let proof = 3 * size.fixed_columns * column + witness(a, size, n);
+        // A prover keeps the key's columns as values and as coefficients.
+        let proof = 2 * size.fixed_columns * column + witness(a, size, n);
         // Columns are uploaded and committed to batch by batch.
         let setup = 2 * (size.fixed_columns + a.weight_columns.min(batch_columns(n))) * column;
+        let layout = size.fixed_columns * n * FIXED_CELL;
+        let most = proof.max(setup);
         Self {
-            least_bytes: (shared + proof.max(setup)) as u64,
+            least_bytes: (shared + layout + most + most / SLACK) as u64,
             coset_bytes: (size.quotient.key_columns * column).div_ceil(size.pieces().max(1)) as u64,
             cosets: size.pieces() as u64,
             table_bytes: (n * POINT * TABLE_LEVELS) as u64,
@@ -284,10 +290,13 @@ impl MemoryNeeds {
     }
 }
 
-/// The witness while it is assigned: the frontend's cells, columns on the host and on the device, later phases and
-/// reciprocals as they are computed, and phase 1 as integers; and the public values.
+/// What a proof holds besides, at its last phase or on the first coset of the quotient, whichever is more.
 fn witness(a: &Architecture, size: &CircuitSize, n: usize) -> usize {
-    let late = a.second_phase() + a.third_phase() + a.lookups();
-    let cells = size.advice_columns * (ASSIGNED + 2 * SCALAR) + late * SCALAR + a.first_phase() * 8;
-    n * (cells + a.instance_columns() * SCALAR)
+    let (first, late, column) = (a.first_phase(), a.second_phase() + a.third_phase(), n * SCALAR);
+    let [host, device] = INTEGER;
+    // The last phase's columns are on both sides when the last of them is uploaded, reciprocals of the tables' rows on the host.
+    let phases = n * first * (host + device) + (2 * late + 1) * column;
+    // All columns as coefficients and on the coset, the key's on the coset.
+    let columns = 2 * (size.advice_columns + a.instance_columns()) + size.fixed_columns;
+    phases.max(n * first * host + columns * column)
 }
