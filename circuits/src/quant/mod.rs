@@ -55,7 +55,7 @@ pub struct QuantOptions {
     pub activation_bits: u32,
     /// Bits of an activation that the search for accuracy may reach, up to 16.
     pub max_activation_bits: u32,
-    /// Bits of single tensors, by name, instead of those of an activation.
+    /// Bits of single tensors, by name, instead of those of an activation. What a softmax takes and gives has two more, up to 12, either way.
     pub tensor_bits: BTreeMap<String, u32>,
     /// Requantisation shift `S`, 1 to 20, for activations of up to 10 bits. It is as many bits greater as the widest has more, up to 14: the
     /// shift is what weights have of fractional bits, apart from their layer's scales.

@@ -22,7 +22,7 @@ use super::{QuantError, QuantOptions, Quantised, Sample, check, quantise_to};
 pub struct Precision {
     /// Bits of tensors that are not named.
     pub activation_bits: u32,
-    /// Bits of others, by the tensor's name in the model.
+    /// Bits of others, by the tensor's name in the model: see [`QuantOptions::tensor_bits`].
     pub tensor_bits: BTreeMap<String, u32>,
 }
 

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use rayon::prelude::*;
 
 use super::{dense, garbage};
 use crate::{
@@ -285,8 +286,8 @@ impl FirstPhase {
         let a = &layout.architecture;
         let usable = layout.usable_rows();
         let tags = dense(layout, &FixedRole::ActivationTag, usable);
-        let mut counts = vec![0i64; usable];
-        for key in keys(a) {
+        let none = || vec![0i64; usable];
+        let count = |mut counts: Vec<i64>, key: Key| {
             let indices = match key {
                 Key::Copy(k) => gather_indices(layout, self, k),
                 _ => Vec::new(),
@@ -304,7 +305,13 @@ impl FirstPhase {
                     counts[entry] += 1;
                 }
             }
-        }
+            counts
+        };
+        let add = |mut sums: Vec<i64>, more: Vec<i64>| {
+            sums.iter_mut().zip(more).for_each(|(sum, count)| *sum += count);
+            sums
+        };
+        let counts = keys(a).into_par_iter().fold(none, count).reduce(none, add);
         self.columns[a.multiplicity()] = counts;
         if a.gather_by_index {
             self.fill_source_uses(layout);

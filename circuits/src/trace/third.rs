@@ -2,6 +2,7 @@
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use rayon::prelude::*;
 
 use super::{FirstPhase, SecondPhase, dense, first::gather_indices, invert_all};
 use crate::{
@@ -25,8 +26,8 @@ pub(crate) struct Before<'a> {
 /// The columns of phase 3 over the usable rows, in column order.
 pub(crate) fn third_phase(before: Before<'_>, challenges: &Challenges<Fr>) -> Vec<Vec<Fr>> {
     let mut builder = Builder::new(before, challenges);
-    before.layout.architecture.accumulators().for_each(|accumulator| builder.accumulate(accumulator));
-    (0..before.layout.architecture.slots).for_each(|slot| builder.weigh(slot));
+    builder.accumulate();
+    builder.weigh();
     builder.look_up();
     builder.sum();
     builder.columns
@@ -61,7 +62,18 @@ impl<'a> Builder<'a> {
         self.before.instances[column].get(row).copied().unwrap_or(Fr::ZERO)
     }
 
-    fn accumulate(&mut self, accumulator: Accumulator) {
+    /// Accumulators in column order. Totals add up others, which come before them.
+    fn accumulate(&mut self) {
+        let all: Vec<Accumulator> = self.a.accumulators().collect();
+        let is_total = |of: &Accumulator| matches!(of, Accumulator::ResultTotal | Accumulator::GarbageTotal);
+        let own = all.par_iter().map(|of| if is_total(of) { Vec::new() } else { self.accumulated(*of) });
+        self.columns = own.collect();
+        for (index, of) in all.iter().enumerate().filter(|(_, of)| is_total(of)) {
+            self.columns[index] = self.accumulated(*of);
+        }
+    }
+
+    fn accumulated(&self, accumulator: Accumulator) -> Vec<Fr> {
         let mut values = self.input(accumulator);
         let mut steps = vec![Fr::ZERO; self.usable];
         for (role, cells) in self.before.layout.architecture.fixed.iter().zip(&self.before.layout.fixed) {
@@ -78,7 +90,7 @@ impl<'a> Builder<'a> {
                 values[row] += carried;
             }
         }
-        self.columns.push(values);
+        values
     }
 
     fn input(&self, accumulator: Accumulator) -> Vec<Fr> {
@@ -189,8 +201,14 @@ impl<'a> Builder<'a> {
         (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
+    /// The slots' terms.
+    fn weigh(&mut self) {
+        let weighted: Vec<Vec<Fr>> = (0..self.a.slots).into_par_iter().map(|slot| self.weighted(slot)).collect();
+        self.columns.extend(weighted);
+    }
+
     /// The terms in a slot, each row's over `t` plus the number of its identity.
-    fn weigh(&mut self, slot: usize) {
+    fn weighted(&self, slot: usize) -> Vec<Fr> {
         let layout = self.before.layout;
         let mut weighted = vec![Fr::ZERO; self.usable];
         for (role, cells) in self.a.fixed.iter().zip(&layout.fixed) {
@@ -216,7 +234,7 @@ impl<'a> Builder<'a> {
         let mut shares: Vec<Fr> = numbers.iter().map(|(_, n)| self.challenges.t + scalar::from_i64(*n)).collect();
         invert_all(&mut shares);
         numbers.iter().zip(shares).for_each(|((row, _), share)| weighted[*row as usize] *= share);
-        self.columns.push(weighted);
+        weighted
     }
 
     /// Helpers of lookup groups, of the table and of gather sources.
@@ -224,14 +242,9 @@ impl<'a> Builder<'a> {
         let tables = &self.before.layout.tables;
         let mut entries: Vec<Fr> = tables.rows.iter().map(|row| self.key(row.values, row.tag)).collect();
         invert_all(&mut entries);
-        for group in keys(self.a).chunks(self.a.lookup_group) {
-            let mut helper = vec![Fr::ZERO; self.usable];
-            for key in group {
-                let reciprocals = self.reciprocals(*key, &entries);
-                helper.iter_mut().zip(reciprocals).for_each(|(sum, value)| *sum += value);
-            }
-            self.columns.push(helper);
-        }
+        let groups = keys(self.a);
+        let helpers = groups.par_chunks(self.a.lookup_group).map(|group| self.helper(group, &entries));
+        self.columns.extend(helpers.collect::<Vec<_>>());
         let multiplicities = &self.before.first.columns[self.a.multiplicity()];
         let beyond = self.challenges.alpha.invert().unwrap_or(Fr::ZERO);
         let helper = |(row, count): (usize, &i64)| match count {
@@ -239,10 +252,18 @@ impl<'a> Builder<'a> {
             _ => entries.get(row).copied().unwrap_or(beyond) * scalar::from_i64(*count),
         };
         self.columns.push(multiplicities.iter().enumerate().map(helper).collect());
-        for lane in 0..self.a.source_lanes() {
-            let helper = self.source_helper(lane);
-            self.columns.push(helper);
+        let sources = (0..self.a.source_lanes()).into_par_iter().map(|lane| self.source_helper(lane));
+        self.columns.extend(sources.collect::<Vec<_>>());
+    }
+
+    /// The sum of a group's reciprocals.
+    fn helper(&self, group: &[Key], entries: &[Fr]) -> Vec<Fr> {
+        let mut helper = vec![Fr::ZERO; self.usable];
+        for key in group {
+            let reciprocals = self.reciprocals(*key, entries);
+            helper.iter_mut().zip(reciprocals).for_each(|(sum, value)| *sum += value);
         }
+        helper
     }
 
     fn key(&self, values: [i64; 3], tag: i64) -> Fr {

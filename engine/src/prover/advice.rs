@@ -11,6 +11,7 @@ use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError, TRACING
 use crate::backend::Backend;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
+use rayon::prelude::*;
 use std::collections::HashMap;
 use tracing::info_span;
 
@@ -72,16 +73,16 @@ impl<B: Backend> Proof<'_, B> {
         let given: Vec<usize> = indices.iter().copied().filter(|index| !prover.derives(*index)).collect();
         for batch in given.chunks((BATCH_BYTES / shape.bytes(1)).max(1)) {
             let mut host = Vec::with_capacity(batch.len());
-            for &index in batch {
-                let missing = ProverError::MissingWitness { column: index, row: 0, phase };
-                let column = columns.remove(&index).ok_or(missing)?;
-                if column.len() > shape.usable_rows {
-                    let (row, columns) = (column.len() - 1, advice_blinding.len());
-                    let usable_rows = shape.usable_rows;
-                    return Err(ProverError::CellOutOfRange { column: index, row, columns, usable_rows });
+            for &column in batch {
+                let given = columns.remove(&column).ok_or(ProverError::MissingWitness { column, row: 0, phase })?;
+                if given.len() > shape.usable_rows {
+                    let (row, columns, usable_rows) = (given.len() - 1, advice_blinding.len(), shape.usable_rows);
+                    return Err(ProverError::CellOutOfRange { column, row, columns, usable_rows });
                 }
-                host.push(column.into_rows(shape.usable_rows, &advice_blinding[index]));
+                host.push((given, &advice_blinding[column]));
             }
+            let rows = |(given, blinding): (AdviceColumn<'_>, &Vec<Fr>)| given.into_rows(shape.usable_rows, blinding);
+            let host: Vec<Vec<Fr>> = host.into_par_iter().map(rows).collect();
             let host: Vec<&[Fr]> = host.iter().map(Vec::as_slice).collect();
             values.extend(batch.iter().map(|index| Poly::Advice(*index)), backend.upload_columns(&host)?);
         }

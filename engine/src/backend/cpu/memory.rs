@@ -11,6 +11,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 #[cfg(feature = "icicle")]
 use halo2curves::bn256::G1Affine;
+use rayon::prelude::*;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
@@ -113,6 +114,10 @@ impl MemoryOps for Cpu {
             Some(integers) => Storage::Integers(integers),
             None => Storage::Elements(pages::copy(values)),
         }))
+    }
+
+    fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<CpuScalars>> {
+        columns.par_iter().map(|column| self.upload(column)).collect()
     }
 
     fn zeros(&self, len: usize) -> Result<CpuScalars> {
