@@ -29,13 +29,14 @@ pub(crate) struct Compiled {
     pub(crate) budget: MemoryBudget,
 }
 
-/// Checks the back end and starts the threads.
+/// Starts the threads and checks the back end.
 pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
-    options.backend.check()?;
-    start_threads(options.threads)
+    start_threads(options.threads)?;
+    Ok(options.backend.check()?)
 }
 
-/// Starts so many threads of the processor; without a number, as many as it has, once they are needed.
+/// Starts so many threads of the processor; without a number, as many as it has, once they are needed. First of all: a back end that is
+/// opened may start them.
 pub(crate) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use support::{exit_code, json, run, text};
+use support::{exit_code, gemm, json, run, text};
 
 /// Every operation of the back end traits; multi-scalar multiplications by the width of their scalars.
 const OPERATIONS: [&str; 34] = [
@@ -106,6 +106,20 @@ fn the_table_shows_operations_and_what_they_depend_on() {
     }
     for part in ["of at most 1,048,576", "threads      1", "1 threads", "machine"] {
         assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+/// Looking for back ends must not start threads before their number is known.
+#[test]
+fn the_number_of_threads_counts_whichever_back_ends_are_present() {
+    let model = gemm("onnx");
+    let ops = ["bench", "ops", "--log-n", "3", "--table-budget", "1MiB", "--json"].map(str::to_owned);
+    let prove = ["bench", "prove", &model, "--runs", "1", "--warm-ups", "0", "--json"].map(str::to_owned);
+    for arguments in [&ops[..], &prove] {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).chain(["--threads", "1"]).collect();
+        let output = run(&arguments);
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+        assert_eq!(json(&output)["threads"], 1);
     }
 }
 

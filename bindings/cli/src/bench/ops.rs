@@ -24,10 +24,10 @@ const BATCHES: u64 = 7;
 const SCALAR_BYTES: u64 = 32;
 
 pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
+    start_threads(options.threads)?;
     let choices = Backends::or_present(options.backend.as_ref())?;
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
     let old = old::<OpsRecord>(&options.output)?;
-    start_threads(options.threads)?;
     let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
     let mut record = OpsRecord {
         setting: Setting::here(OpsRecord::BENCH),

@@ -17,10 +17,10 @@ use crate::compile::start_threads;
 use crate::progress;
 
 pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
+    start_threads(options.threads)?;
     let backends = Backends::or_present(options.backend.as_ref())?;
     check_options(options)?;
     let old = old::<ProveRecord>(&options.output)?;
-    start_threads(options.threads)?;
     let provers: Vec<ProverName> = backends
         .iter()
         .map(|backend| ProverName::Ours(backend.to_string()))
