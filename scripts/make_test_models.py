@@ -108,6 +108,37 @@ def embeddings():
     m.save(m.op("MatMul", x, m.op("Transpose", x, perm=[0, 2, 1])))
 
 
+def learned_numbers():
+    """Numbers that training finds and that are no weights of a product."""
+    m = Model("learned_activation", 1, 8)
+    x = m.op("PRelu", m.op("Gemm", "input", m.weights(8, 8), m.vector(8)), m.constant([0.2]))
+    x = m.op("Add", "input", m.op("Mul", x, m.constant([0.7])))
+    m.save(m.op("MatMul", x, m.weights(8, 4)))
+    m = Model("learned_residual", 1, 6)
+    x = m.op("Relu", m.op("Gemm", "input", m.weights(6, 6), m.vector(6)))
+    m.save(m.op("Add", "input", m.op("Mul", x, m.constant(0.37))))
+    m = Model("learned_layer_scale", 1, 3, 4, 4)
+    x = m.op("Relu", m.conv("input", 3, 3, [3, 3], pads=[1, 1, 1, 1]))
+    m.save(m.op("Add", "input", m.op("Mul", x, m.constant(m.random.uniform(0.1, 0.4, (3, 1, 1))))))
+    m = Model("learned_class_token", 1, 4, 6)
+    x = m.op("Concat", m.constant(m.random.uniform(-1, 1, (1, 1, 6))), "input", axis=1)
+    x = m.op("Add", x, m.constant(m.random.uniform(-0.5, 0.5, (1, 5, 6))))
+    m.save(m.op("MatMul", x, m.weights(6, 3)))
+    m = Model("learned_border", 1, 2, 5, 5)
+    m.save(m.conv(m.op("Add", "input", m.constant(0.37)), 2, 3, [3, 3], pads=[1, 1, 1, 1]))
+    m = Model("learned_bound", 1, 2, 4, 4)
+    m.save(m.op("Max", "input", m.constant(0.37)))
+    m = Model("learned_mean", 1, 3, 4, 4)
+    m.save(m.op("Relu", m.op("Mul", m.op("GlobalAveragePool", "input"), m.constant(1.37))))
+    m = Model("learned_attention_scale", 1, 4, 8)
+    q, k, v = (m.op("MatMul", "input", m.weights(8, 8)) for _ in range(3))
+    scores = m.op("Mul", m.op("MatMul", q, m.op("Transpose", k, perm=[0, 2, 1])), m.constant(0.37))
+    m.save(m.op("MatMul", m.op("Softmax", scores, axis=-1), v))
+    m = Model("learned_swish", 1, 6)
+    x = m.op("Gemm", "input", m.weights(6, 6), m.vector(6))
+    m.save(m.op("Mul", x, m.op("Sigmoid", m.op("Mul", x, m.constant(1.37)))))
+
+
 def convolutions():
     forms = {
         "conv_plain": dict(),
@@ -664,6 +695,8 @@ def refused():
     m.refuse(m.op("ArgMax", "input", axis=2))
     m = Model("cast_to_integer", 1, 4)
     m.refuse(m.op("Cast", m.op("Cast", "input", to=TensorProto.INT64), to=TensorProto.FLOAT))
+    m = Model("learned_exponent", 1, 4)
+    m.refuse(m.op("Pow", m.op("Relu", "input"), m.constant(2.87)))
     m = Model("wrong_shapes", 1, 5)
     m.refuse(m.op("MatMul", "input", m.weights(6, 4)))
     m = Model("axis_beyond_rank", 1, 4)
@@ -686,5 +719,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, embeddings, resizes, channels_last, maxima, outputs, shapes, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, refused):
         make()

@@ -137,7 +137,8 @@ fn scales_and_shifts_disappear_into_their_neighbours() {
         ("conv_batch_norm", &["linear", "clamp"][..]),
         ("batch_norm_alone", &["linear"]),
         ("batch_norm_before_conv", &["linear", "linear"]),
-        ("batch_norm_after_pool", &["linear", "clamp", "max"]),
+        // A maximum and a learned factor commute only where the factor is positive, which the circuit's key must not tell.
+        ("batch_norm_after_pool", &["linear", "max", "linear", "clamp"]),
         ("scale_and_shift", &["linear"]),
         ("gemm_alpha_beta", &["linear"]),
         ("matmul_bias_first", &["linear"]),
@@ -205,8 +206,10 @@ fn functions_are_recognised_and_move_to_what_they_follow() {
         ("hard_swish", &["linear", "function"]),
         ("hard_swish_clip", &["linear", "function", "clamp"]),
         ("hard_sigmoid", &["linear", "clamp"]),
-        ("prelu_scalar", &["linear", "function"]),
-        ("where_leaky", &["linear", "function"]),
+        ("leaky_relu", &["linear", "function"]),
+        // Learned slopes are weights, one or many.
+        ("prelu_scalar", &["linear", "clamp", "linear", "combine"]),
+        ("where_leaky", &["linear", "clamp", "linear", "combine"]),
         ("prelu_channels", &["linear", "clamp", "linear", "combine"]),
         ("clip_both", &["linear", "clamp"]),
         ("max_constant", &["clamp"]),
@@ -214,6 +217,35 @@ fn functions_are_recognised_and_move_to_what_they_follow() {
     ] {
         assert_eq!(kinds(&load(name)), expected, "{name}");
     }
+}
+
+#[test]
+fn learned_numbers_are_weights_or_summands_and_others_are_not() {
+    for (name, expected) in [
+        ("learned_activation", &["linear", "clamp", "linear", "combine", "linear", "combine", "linear"][..]),
+        ("learned_residual", &["linear", "clamp", "linear", "combine"]),
+        ("learned_layer_scale", &["linear", "clamp", "linear", "combine"]),
+        ("learned_class_token", &["rearrange", "combine", "linear"]),
+        ("learned_border", &["combine", "linear"]),
+        ("learned_bound", &["combine", "clamp", "combine"]),
+        ("learned_mean", &["average", "linear", "clamp"]),
+        // Where nobody learned it, the factor goes into the mean.
+        ("average_pool_global", &["clamp", "average"]),
+    ] {
+        assert_eq!(kinds(&load(name)), expected, "{name}");
+    }
+    let scale = |name: &str| {
+        let model = load(name);
+        let scale = model.graph().nodes.iter().find_map(|node| match &node.op {
+            FloatOp::MatMul(product) => Some(product.scale),
+            _ => None,
+        });
+        (scale, linears(&model).iter().filter(|linear| linear.groups > 1).count())
+    };
+    assert_eq!(scale("learned_attention_scale"), (Some(1.0), 1));
+    assert_eq!(scale("attention"), (Some(0.5), 0));
+    // A table of the composed function would hold the learned factor.
+    assert_eq!(kinds(&load("learned_swish")).iter().filter(|kind| **kind == "linear").count(), 2);
 }
 
 #[test]
@@ -402,6 +434,7 @@ fn unsupported_forms_are_explained() {
         ("where_unrelated", "Where"),
         ("arg_max_of_one", "ArgMax"),
         ("cast_to_integer", "Cast"),
+        ("learned_exponent", "Pow"),
     ] {
         let error = refuse(name);
         assert!(matches!(&error, ImportError::UnsupportedForm { operator: o, .. } if o == operator), "{name}: {error}");

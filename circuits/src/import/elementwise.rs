@@ -19,6 +19,8 @@ use super::{Composed, FloatOp, FloatOrigin, Function, ImportError};
 /// A summand from which on an exponential is 0 beside any other: exporters write -10000, the least float or infinity.
 pub(super) const MASKED: f32 = -5000.0;
 
+const EXPONENT_HINT: &str = "make it a Constant node, if it may be public";
+
 /// The function that an elementwise operator of tract computes.
 fn function(op: &ElementWiseOp) -> Option<Function> {
     let op = &op.0;
@@ -56,6 +58,9 @@ impl Translator<'_> {
             _ if negative => FloatOp::sum(vec![-1.0]),
             Some(Function::LeakyRelu { slope }) if !slope.is_finite() => {
                 return Err(self.form(node, "a slope that is not finite", "check the exported attributes"));
+            }
+            Some(Function::Power { .. }) if self.source.learned.is_exponent(node) => {
+                return Err(self.form(node, "a learned exponent, which the circuit's key would tell", EXPONENT_HINT));
             }
             Some(function) => FloatOp::Activation(function),
             None => return Err(self.unsupported(node)),
@@ -197,39 +202,35 @@ impl Translator<'_> {
         }
         let result = self.dims(node)?;
         let view = self.broadcast(node, view, &result)?;
-        if let ("Max" | "Min", Some(&bound)) = (operator, constant.first())
-            && constant.iter().all(|c| *c == bound)
-        {
+        let (learned, area) = (self.source.learned.is_operand(node, 1 - operand), self.area(&view));
+        let numbers = Numbers::stored(&view, (&dims, &constant), learned, area);
+        if let ("Max" | "Min", Some(bound)) = (operator, numbers.constant()) {
             return Ok(self.elementwise(node, clamp(operator, bound), view));
         }
-        let offsets = View::row_major(0, &dims).broadcast_offsets(&view.dims);
-        let mut c = vec![0.0; view.len()];
-        view.offsets().into_iter().zip(offsets).for_each(|(place, source)| c[place] = constant[source]);
-        if operator == "Add" && c.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
-            return self.masked(node, view, &c);
+        if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
+            return self.masked(node, view, &numbers.values);
         }
-        let factors: Vec<f32> = if operator == "Div" { c.iter().map(|v| v.recip()).collect() } else { c };
-        if factors.iter().any(|v| !v.is_finite()) {
+        let factors = if operator == "Div" { numbers.map(f32::recip) } else { numbers };
+        if factors.values.iter().any(|v| !v.is_finite()) {
             return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
         }
-        let (ones, zeros) = (vec![1.0; factors.len()], vec![0.0; factors.len()]);
-        let negative = |v: &[f32]| v.iter().map(|v| -v).collect::<Vec<f32>>();
+        let [one, minus] = [1.0, -1.0].map(|sign| Numbers::uniform(sign, factors.values.len(), area));
         let (x, single) = (view.tensor, linear(operator, &factors));
         let result = match operator {
-            "Add" => self.affine(node, &ones, &factors, view),
-            "Sub" => self.affine(node, &ones, &negative(&factors), view),
-            "SubF" => self.affine(node, &negative(&ones), &factors, view),
+            "Add" => self.affine(node, &one, Some(&factors), view),
+            "Sub" => self.affine(node, &one, Some(&factors.map(|v| -v)), view),
+            "SubF" => self.affine(node, &minus, Some(&factors), view),
             "Mul" | "Div" => {
                 let source = view.tensor;
-                let view = self.affine(node, &factors, &zeros, view);
+                let view = self.affine(node, &factors, None, view);
                 self.scaled.insert(view.tensor, (source, factors));
                 view
             }
             "Max" | "Min" => {
                 // max(x, c) = max(x - c, 0) + c.
-                let view = self.affine(node, &ones, &negative(&factors), view);
+                let view = self.affine(node, &one, Some(&factors.map(|v| -v)), view);
                 let view = self.elementwise(node, clamp(operator, 0.0), view);
-                self.affine(node, &ones, &factors, view)
+                self.affine(node, &one, Some(&factors), view)
             }
             _ => return Err(self.unsupported(node)),
         };
@@ -238,6 +239,12 @@ impl Translator<'_> {
             self.pointwise.insert(result.tensor, (root, Arc::new(Composed::Affine(inner, scale, shift))));
         }
         Ok(result)
+    }
+
+    /// Elements of a channel of the tensor behind a view.
+    pub(super) fn area(&self, view: &View) -> usize {
+        let shape = self.graph.tensors[view.tensor].shape;
+        shape.height * shape.width
     }
 
     /// Whether a node's result is read, by nothing but softmaxes.
@@ -272,38 +279,75 @@ impl Translator<'_> {
         View { tensor, ..view }
     }
 
-    /// Appends a scale and a shift, given for each stored element: by channel where they do not vary within one, and
-    /// otherwise over the vector of all elements.
-    pub(super) fn affine(&mut self, node: &TypedNode, scale: &[f32], shift: &[f32], view: View) -> View {
+    /// Appends a scale and a shift: by channel where they do not vary within one, and otherwise over the vector of all elements.
+    pub(super) fn affine(&mut self, node: &TypedNode, scale: &Numbers, shift: Option<&Numbers>, view: View) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
-        let area = shape.height * shape.width;
-        if let Some((scale, shift)) = by_channel(scale, area).zip(by_channel(shift, area)) {
-            return self.elementwise(node, FloatOp::Affine { scale, shift }, view);
+        let learned = scale.learned;
+        let shift = shift.filter(|shift| shift.learned || shift.values.iter().any(|s| *s != 0.0));
+        let shifts = shift.map_or(Some(Vec::new()), |shift| shift.by_channel.clone());
+        if let Some((scale, shift)) = scale.by_channel.clone().zip(shifts) {
+            return self.elementwise(node, FloatOp::Affine { scale, shift, learned }, view);
         }
-        let first = scale.first().copied().unwrap_or(1.0);
-        if scale.iter().all(|s| *s == first) {
-            let op = FloatOp::Combine { factors: vec![first], offset: shift.to_vec() };
-            return self.elementwise(node, op, view);
+        let shift = shift.map(|shift| shift.values.clone()).unwrap_or_default();
+        if let Some(factor) = scale.constant() {
+            return self.elementwise(node, FloatOp::Combine { factors: vec![factor], offset: shift }, view);
         }
         let vector = Shape::vector(shape.len());
         let elements = self.stored_as(node, view.tensor, vector);
-        let op = FloatOp::Affine { scale: scale.to_vec(), shift: shift.to_vec() };
+        let op = FloatOp::Affine { scale: scale.values.clone(), shift, learned };
         let scaled = self.push(node, op, vec![elements], vector);
         View { tensor: self.stored_as(node, scaled, shape), ..view }
     }
 }
 
-/// Scale and shift of an operator with one number.
-fn linear(operator: &str, factors: &[f32]) -> Option<(f32, f32)> {
-    let first = *factors.first()?;
-    if factors.iter().any(|v| *v != first) {
-        return None;
+/// Numbers beside the elements of a stored tensor, in its order.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers {
+    values: Vec<f32>,
+    /// One for each channel, where they do not vary within one: learned ones by where they come from, others by what they are.
+    by_channel: Option<Vec<f32>>,
+    learned: bool,
+}
+
+impl Numbers {
+    /// A constant broadcast to the elements of a view whose tensor has channels of `area` elements.
+    fn stored(view: &View, (dims, constant): (&[usize], &[f32]), learned: bool, area: usize) -> Self {
+        let mut sources = vec![0; view.len()];
+        let offsets = View::row_major(0, dims).broadcast_offsets(&view.dims);
+        view.offsets().into_iter().zip(offsets).for_each(|(place, source)| sources[place] = source);
+        let same = |a: usize, b: usize| if learned { a == b } else { constant[a] == constant[b] };
+        let channel = |sources: &[usize]| sources.iter().all(|s| same(*s, sources[0])).then(|| constant[sources[0]]);
+        let by_channel = sources.chunks(area.max(1)).map(channel).collect();
+        Self { values: sources.iter().map(|source| constant[*source]).collect(), by_channel, learned }
     }
+
+    /// The same number, a constant of the architecture, for so many elements in channels of `area`.
+    pub(super) fn uniform(value: f32, elements: usize, area: usize) -> Self {
+        let by_channel = Some(vec![value; elements / area.max(1)]);
+        Self { values: vec![value; elements], by_channel, learned: false }
+    }
+
+    /// Each number changed in the same way.
+    pub(super) fn map(&self, change: impl Fn(f32) -> f32) -> Self {
+        let of = |values: &[f32]| values.iter().map(|value| change(*value)).collect::<Vec<f32>>();
+        Self { values: of(&self.values), by_channel: self.by_channel.as_deref().map(of), learned: self.learned }
+    }
+
+    /// The one number that all are, where it is a constant of the architecture.
+    pub(super) fn constant(&self) -> Option<f32> {
+        let first = *self.values.first()?;
+        (!self.learned && self.values.iter().all(|value| *value == first)).then_some(first)
+    }
+}
+
+/// Scale and shift of an operator with one number, a constant of the architecture.
+fn linear(operator: &str, numbers: &Numbers) -> Option<(f32, f32)> {
+    let number = numbers.constant()?;
     match operator {
-        "Add" => Some((1.0, first)),
-        "Sub" => Some((1.0, -first)),
-        "SubF" => Some((-1.0, first)),
-        "Mul" | "Div" => Some((first, 0.0)),
+        "Add" => Some((1.0, number)),
+        "Sub" => Some((1.0, -number)),
+        "SubF" => Some((-1.0, number)),
+        "Mul" | "Div" => Some((number, 0.0)),
         _ => None,
     }
 }
@@ -311,10 +355,4 @@ fn linear(operator: &str, factors: &[f32]) -> Option<(f32, f32)> {
 fn clamp(operator: &str, bound: f32) -> FloatOp {
     let (min, max) = if operator == "Max" { (bound, f32::INFINITY) } else { (f32::NEG_INFINITY, bound) };
     FloatOp::Clamp { min, max }
-}
-
-/// One value a channel of `area` elements; `None` where a channel has several.
-fn by_channel(elements: &[f32], area: usize) -> Option<Vec<f32>> {
-    let channel = |values: &[f32]| values.iter().all(|v| *v == values[0]).then_some(values[0]);
-    elements.chunks(area.max(1)).map(channel).collect()
 }

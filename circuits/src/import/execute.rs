@@ -92,8 +92,9 @@ impl FloatGraph {
         let (x, shape) = (&values[node.inputs[0]], self.tensors[node.inputs[0]].shape);
         match &node.op {
             FloatOp::Linear(linear) => linear_forward(linear, x, shape),
-            FloatOp::Affine { scale, shift } => {
+            FloatOp::Affine { scale, shift, .. } => {
                 let area = (shape.height * shape.width).max(1);
+                let shift = shift.iter().copied().chain(std::iter::repeat(0.0));
                 let channels = x.chunks(area).zip(scale.iter().zip(shift));
                 channels.flat_map(|(plane, (a, b))| plane.iter().map(move |v| a * v + b)).collect()
             }

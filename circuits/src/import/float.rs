@@ -126,14 +126,16 @@ pub enum FloatOp {
     Affine {
         /// One factor for each channel.
         scale: Vec<f32>,
-        /// One summand for each channel.
+        /// One summand for each channel; empty for none. Learned ones are never taken for none, whatever they are.
         shift: Vec<f32>,
+        /// Whether the factors are learned: they may go into weights only.
+        learned: bool,
     },
     /// `y = offset + Σ factor_i · x_i`, elementwise over equal shapes.
     Combine {
-        /// One factor for each operand.
+        /// One factor for each operand: constants of the architecture, which a circuit's key shows.
         factors: Vec<f32>,
-        /// One summand for each element, in stored order; empty for none.
+        /// One summand for each element, in stored order; empty for none. They may be learned, and then are there even if all are 0.
         offset: Vec<f32>,
     },
     /// Product of two activations, left and right.
@@ -171,7 +173,7 @@ pub enum FloatOp {
     Reshape,
     /// Elements of operands and constants in any order and number.
     Rearrange {
-        /// Origin of each element of the output, in stored order.
+        /// Origin of each element of the output, in stored order. No constant is learned: a circuit's key shows them.
         origins: Vec<FloatOrigin>,
     },
     /// Index of the greatest of `count` elements `start + k·stride`, for each start.
@@ -230,7 +232,7 @@ impl FloatGraph {
             let found = match &node.op {
                 FloatOp::Linear(linear) if !finite(&linear.weights) => Some("weights"),
                 FloatOp::Linear(linear) if !finite(&linear.bias) => Some("biases"),
-                FloatOp::Affine { scale, shift } if !finite(scale) || !finite(shift) => Some("scales or shifts"),
+                FloatOp::Affine { scale, shift, .. } if !finite(scale) || !finite(shift) => Some("scales or shifts"),
                 FloatOp::Combine { factors, offset } if !finite(factors) || !finite(offset) => Some("factors"),
                 FloatOp::Rearrange { origins } if origins.iter().any(|origin| origin.is_infinite()) => {
                     Some("constants")

@@ -24,7 +24,7 @@ fn settle(graph: &mut FloatGraph) {
 
 /// Lets a product read past a scale and shift that others read as well; tells whether the graph changed.
 fn spread(graph: &mut FloatGraph, i: usize) -> bool {
-    let FloatOp::Affine { scale, shift } = graph.nodes[i].op.clone() else { return false };
+    let FloatOp::Affine { scale, shift, .. } = graph.nodes[i].op.clone() else { return false };
     let (operand, input) = (graph.nodes[i].output, graph.nodes[i].inputs[0]);
     let reads = |node: &&mut FloatNode| {
         let product = matches!(&node.op, FloatOp::Linear(linear) if unpadded(linear));
@@ -52,10 +52,11 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         (FloatOp::Linear(linear), op) if let Some((scale, shift)) = by_channel(op, result) => {
             scale_outputs(linear, &scale, &shift);
         }
-        (FloatOp::Affine { scale: a, shift: b }, FloatOp::Affine { scale, shift }) => {
-            for (k, (a, b)) in a.iter_mut().zip(b).enumerate() {
-                (*a, *b) = (*a * scale[k], *b * scale[k] + shift[k]);
-            }
+        (FloatOp::Affine { scale: a, shift: b, learned: first }, FloatOp::Affine { scale, shift, learned }) => {
+            a.iter_mut().zip(scale.iter()).for_each(|(a, s)| *a *= s);
+            b.iter_mut().zip(scale.iter()).for_each(|(b, s)| *b *= s);
+            add_offset(b, 1.0, shift);
+            *first |= *learned;
         }
         (FloatOp::Clamp { min, max }, FloatOp::Clamp { min: low, max: high }) => {
             (*min, *max) = (min.max(*low).min(*high), max.max(*low).min(*high));
@@ -86,7 +87,7 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
             add_offset(offset, 1.0, &shift);
         }
         (op, FloatOp::Linear(linear)) if let Some((scale, shift)) = by_channel(op, shape) => {
-            if !unpadded(linear) && shift.iter().any(|s| *s != 0.0) {
+            if !unpadded(linear) && !shift.is_empty() {
                 return false;
             }
             scale_inputs(linear, &scale, &shift);
@@ -102,7 +103,10 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         (FloatOp::MaxPool(_) | FloatOp::Reshape, FloatOp::Clamp { .. }) if swappable => return swap(graph, i, j),
         (FloatOp::Reshape, FloatOp::Activation(_)) if swappable => return swap(graph, i, j),
         (FloatOp::MaxPool(_), FloatOp::Activation(f)) if swappable && f.is_monotone() => return swap(graph, i, j),
-        (FloatOp::MaxPool(_), FloatOp::Affine { scale, .. }) if swappable && scale.iter().all(|s| *s > 0.0) => {
+        // The signs of learned factors are nobody's business.
+        (FloatOp::MaxPool(_), FloatOp::Affine { scale, learned: false, .. })
+            if swappable && scale.iter().all(|s| *s > 0.0) =>
+        {
             return swap(graph, i, j);
         }
         _ => return false,
@@ -110,24 +114,24 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
     merge(graph, i, j)
 }
 
-/// Factor and summands of an operation that scales equally everywhere and adds constants.
+/// Factor and summands of an operation that scales equally everywhere, by a number that is not learned, and adds constants.
 fn uniform(op: &FloatOp) -> Option<(f32, Vec<f32>)> {
     match op {
-        FloatOp::Affine { scale, shift } => {
+        FloatOp::Affine { scale, shift, learned: false } => {
             let first = *scale.first()?;
-            (scale.iter().all(|s| *s == first) && shift.iter().all(|s| *s == 0.0)).then(|| (first, Vec::new()))
+            (scale.iter().all(|s| *s == first) && shift.is_empty()).then(|| (first, Vec::new()))
         }
         FloatOp::Combine { factors, offset } if factors.len() == 1 => Some((factors[0], offset.clone())),
         _ => None,
     }
 }
 
-/// Scale and shift by channel of an operation on a tensor of this shape that does no more.
+/// Scale and shift by channel of an operation on a tensor of this shape that does no more; no shift is empty.
 fn by_channel(op: &FloatOp, shape: Shape) -> Option<(Vec<f32>, Vec<f32>)> {
     match op {
-        FloatOp::Affine { scale, shift } => Some((scale.clone(), shift.clone())),
+        FloatOp::Affine { scale, shift, .. } => Some((scale.clone(), shift.clone())),
         FloatOp::Combine { factors, offset } if factors.len() == 1 && offset.is_empty() => {
-            Some((vec![factors[0]; shape.channels], vec![0.0; shape.channels]))
+            Some((vec![factors[0]; shape.channels], Vec::new()))
         }
         FloatOp::Combine { factors, offset } if factors.len() == 1 && offset.len() == shape.channels => {
             Some((vec![factors[0]; shape.channels], offset.clone()))
@@ -152,7 +156,7 @@ fn scale_outputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
     let row = (linear.weights.len() / linear.out_channels.max(1)).max(1);
     for (c, weights) in linear.weights.chunks_mut(row).enumerate() {
         weights.iter_mut().for_each(|w| *w *= scale[c]);
-        linear.bias[c] = linear.bias[c] * scale[c] + shift[c];
+        linear.bias[c] = linear.bias[c] * scale[c] + shift.get(c).unwrap_or(&0.0);
     }
 }
 
@@ -162,7 +166,7 @@ fn scale_inputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
     for (o, (weights, bias)) in linear.weights.chunks_mut(group_inputs * taps).zip(&mut linear.bias).enumerate() {
         let first = o / group_outputs * group_inputs;
         for (k, weight) in weights.iter_mut().enumerate() {
-            *bias += *weight * shift[first + k / taps];
+            *bias += *weight * shift.get(first + k / taps).unwrap_or(&0.0);
             *weight *= scale[first + k / taps];
         }
     }
@@ -202,19 +206,19 @@ fn swap(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     true
 }
 
-/// A scale and shift without a neighbour to go into: a sum of one operand where the scale is the same everywhere, or a
+/// A scale and shift without a neighbour to go into: a sum of one operand where the scale is the same everywhere and not learned, or a
 /// product with a diagonal, which is one group a channel.
 fn replace_affine(graph: &mut FloatGraph, i: usize) {
     let shape = graph.tensors[graph.nodes[i].inputs[0]].shape;
-    let FloatOp::Affine { scale, shift } = &graph.nodes[i].op else { return };
+    let FloatOp::Affine { scale, shift, learned } = &graph.nodes[i].op else { return };
     let first = scale.first().copied().unwrap_or(1.0);
-    graph.nodes[i].op = if scale.iter().all(|s| *s == first) {
+    graph.nodes[i].op = if !learned && scale.iter().all(|s| *s == first) {
         let area = shape.height * shape.width;
-        let everywhere = || shift.iter().flat_map(|s| std::iter::repeat_n(*s, area)).collect();
-        let offset = if shift.iter().all(|s| *s == 0.0) { Vec::new() } else { everywhere() };
+        let offset = shift.iter().flat_map(|s| std::iter::repeat_n(*s, area)).collect();
         FloatOp::Combine { factors: vec![first], offset }
     } else {
-        let diagonal = FloatLinear::dense(scale.len(), scale.clone(), shift.clone());
+        let bias = if shift.is_empty() { vec![0.0; scale.len()] } else { shift.clone() };
+        let diagonal = FloatLinear::dense(scale.len(), scale.clone(), bias);
         FloatOp::Linear(FloatLinear { groups: scale.len(), ..diagonal })
     };
 }

@@ -33,6 +33,7 @@ mod fold;
 mod function;
 mod inputs;
 mod layers;
+mod learned;
 mod matrices;
 mod movement;
 mod product;
@@ -50,9 +51,10 @@ pub use float::{
     FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
 };
 pub use function::{Composed, Function};
+pub use learned::is_written;
 
 /// ONNX operators that can be imported, some with limits that error messages explain: `Max` and `Min` take one activation and one
-/// constant, `Pow` a constant exponent, `Resize` the mode `nearest`, `Where` a choice by sign or by a constant mask.
+/// constant, `Pow` a constant exponent that is not learned, `Resize` the mode `nearest`, `Where` a choice by sign or by a constant mask.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Abs",
     "Add",

@@ -5,6 +5,9 @@
 //! elements, and once on other numbers that tell elements from constants, and movement from interpolation. So one
 //! function serves all operators and all forms of their attributes, and agrees with the float reference by
 //! construction.
+//!
+//! Constants that are moved in beside the elements stand in a circuit's table, which its key shows. Where they are learned (the class token
+//! of a transformer) there is 0 instead, and they are added afterwards, as other learned summands are.
 
 use tract_onnx::prelude::*;
 
@@ -46,6 +49,8 @@ pub(super) fn is_movement(node: &TypedNode) -> bool {
 struct Moved {
     inputs: Vec<TensorId>,
     origins: Vec<FloatOrigin>,
+    /// Whether the constants among them are learned.
+    learned: bool,
 }
 
 impl Translator<'_> {
@@ -68,7 +73,8 @@ impl Translator<'_> {
         }
         self.check_size(node, dims.iter().product())?;
         let offsets = view.broadcast_offsets(dims);
-        let moved = Moved { inputs: vec![view.tensor], origins: offsets.into_iter().map(element).collect() };
+        let origins = offsets.into_iter().map(element).collect();
+        let moved = Moved { inputs: vec![view.tensor], origins, learned: false };
         Ok(self.place(node, moved, dims, Some(&view)))
     }
 
@@ -118,7 +124,9 @@ impl Translator<'_> {
         let origins: Option<Vec<FloatOrigin>> = first.iter().zip(&second).map(origin).collect();
         let hint = "elements may be moved or replaced by finite constants; resize with mode `nearest`";
         let origins = origins.ok_or_else(|| self.form(node, "values computed from several elements", hint))?;
-        Ok(Moved { inputs: views.iter().flatten().map(|view| view.tensor).collect(), origins })
+        let inputs = views.iter().flatten().map(|view| view.tensor).collect();
+        let learned = (0..views.len()).any(|slot| self.source.learned.is_operand(node, slot));
+        Ok(Moved { inputs, origins, learned })
     }
 
     /// Runs an operator on operands whose elements take these values, in order; constant operands are as they are.
@@ -161,10 +169,14 @@ impl Translator<'_> {
         for (offset, origin) in view.offsets().into_iter().zip(moved.origins) {
             origins[offset] = origin;
         }
-        let tensor = match moved.inputs.first() {
+        let summands = moved.learned.then(|| take_constants(&mut origins)).flatten();
+        let mut tensor = match moved.inputs.first() {
             Some(&only) if self.is_whole(only, &origins) => self.stored_as(node, only, shape),
             _ => self.push(node, FloatOp::Rearrange { origins }, moved.inputs, shape),
         };
+        if let Some(offset) = summands {
+            tensor = self.push(node, FloatOp::Combine { factors: vec![1.0], offset }, vec![tensor], shape);
+        }
         View { tensor, ..view }
     }
 
@@ -208,6 +220,20 @@ fn sources(views: &[Option<View>]) -> Vec<FloatOrigin> {
         view.offsets().into_iter().map(origin)
     };
     views.flat_map(of).collect()
+}
+
+/// Puts 0 in the place of constants; returns them as summands, where there are some.
+fn take_constants(origins: &mut [FloatOrigin]) -> Option<Vec<f32>> {
+    let mut any = false;
+    let take = |origin: &mut FloatOrigin| match origin {
+        FloatOrigin::Constant(constant) => {
+            any = true;
+            std::mem::take(constant)
+        }
+        FloatOrigin::Element { .. } => 0.0,
+    };
+    let summands = origins.iter_mut().map(take).collect();
+    any.then_some(summands)
 }
 
 /// An element of the first operand.

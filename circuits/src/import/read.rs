@@ -6,6 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
@@ -15,6 +16,7 @@ use zkml_gpu_engine::file::open_regular;
 use super::analyse::{Failure, analyse, bounded};
 use super::embedding::is_index;
 use super::external::ExternalWeights;
+use super::learned::{self, Learned};
 use super::{ImportError, ImportOptions, check, quirks, wire};
 
 /// Largest file that is read: protobuf's own limit.
@@ -35,6 +37,8 @@ pub(super) struct Source {
     pub(super) model: TypedModel,
     /// Name and operator of each ONNX node.
     pub(super) origins: Vec<(String, String)>,
+    /// Which constants are learned.
+    pub(super) learned: Learned,
 }
 
 /// The bytes of a model file.
@@ -61,10 +65,7 @@ pub(super) fn read(
     let not_onnx = |cause: String| ImportError::NotOnnx { file: file.into(), cause };
     let invalid = |cause: String| ImportError::Invalid { file: file.into(), cause };
     wire::check(bytes).map_err(not_onnx)?;
-    let weights = Arc::new(ExternalWeights::default());
-    // Shapes noted inside the model may name symbols that the inputs no longer have.
-    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
-    onnx.provider = Arc::clone(&weights) as _;
+    let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
     proto.graph.iter_mut().for_each(quirks::separate_outputs);
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
@@ -75,14 +76,34 @@ pub(super) fn read(
     let origins = origins(graph);
     check::check(graph, &origins, invalid)?;
     let folder = folder.and_then(Path::to_str);
-    let typed = || -> Result<TypedModel, Failure> {
-        let model = onnx.parse(&proto, folder).map_err(Err)?.model;
+    let typed = |onnx: &Onnx, proto: &ModelProto| -> Result<TypedModel, Failure> {
+        let model = onnx.parse(proto, folder).map_err(Err)?.model;
         let mut model = concretise(model, options)?;
         analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
         model.into_typed().and_then(TypedModel::into_decluttered).map_err(Err)
     };
-    let model = guarded(typed).map_err(invalid)?.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
-    Ok(Source { file: file.into(), name: name(&proto, file), private, model, origins })
+    let model = guarded(|| typed(&onnx, &proto)).map_err(invalid)?;
+    let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
+    let name = name(&proto, file);
+    let changed = guarded(|| -> Option<TypedModel> {
+        // A reader counts what it reads of other files, and reads each but once.
+        match learned::change(proto.graph.as_mut()?, &reader().0, folder) {
+            Ok(true) => typed(&reader().0, &proto).ok(),
+            Ok(false) => Some(model.clone()),
+            Err(_) => None,
+        }
+    });
+    let learned = Learned::of(&model, changed.ok().flatten().as_ref());
+    Ok(Source { file: file.into(), name, private, model, origins, learned })
+}
+
+/// What reads an ONNX file, and the files beside it.
+fn reader() -> (Onnx, Arc<ExternalWeights>) {
+    let weights = Arc::new(ExternalWeights::default());
+    // Shapes noted inside the model may name symbols that the inputs no longer have.
+    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    onnx.provider = Arc::clone(&weights) as _;
+    (onnx, weights)
 }
 
 /// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish them.

@@ -6,7 +6,7 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
 use crate::graph::TensorId;
 
-use super::elementwise::MASKED;
+use super::elementwise::{MASKED, Numbers};
 use super::translate::{Translator, Value};
 use super::view::View;
 use super::{FloatOp, Function, ImportError};
@@ -74,49 +74,46 @@ impl Translator<'_> {
     }
 
     /// Factors of an operand of a choice as a multiple of the view, one for each stored element.
-    fn slopes(&self, node: &TypedNode, i: usize, view: &View) -> Option<Vec<f32>> {
+    fn slopes(&self, node: &TypedNode, i: usize, view: &View) -> Option<Numbers> {
         match self.value(node, i)? {
             Value::Constant(_) => {
                 let (_, elements) = self.constant(node, i)?;
-                elements.iter().all(|c| *c == 0.0).then(|| vec![0.0; view.len()])
+                elements.iter().all(|c| *c == 0.0).then(|| Numbers::uniform(0.0, view.len(), self.area(view)))
             }
-            Value::View(branch) if branch.aligned(view) => self.multiple(branch.tensor, view.tensor, view.len()),
+            Value::View(branch) if branch.aligned(view) => self.multiple(branch.tensor, view),
             _ => None,
         }
     }
 
-    fn multiple(&self, tensor: TensorId, of: TensorId, len: usize) -> Option<Vec<f32>> {
-        if tensor == of {
-            return Some(vec![1.0; len]);
+    fn multiple(&self, tensor: TensorId, of: &View) -> Option<Numbers> {
+        if tensor == of.tensor {
+            return Some(Numbers::uniform(1.0, of.len(), self.area(of)));
         }
-        self.scaled.get(&tensor).filter(|(source, _)| *source == of).map(|(_, factors)| factors.clone())
+        self.scaled.get(&tensor).filter(|(source, _)| *source == of.tensor).map(|(_, factors)| factors.clone())
     }
 
     /// `negative · x` where `x` is negative and `positive · x` elsewhere.
-    fn piecewise(&mut self, node: &TypedNode, negative: &[f32], positive: &[f32], view: View) -> View {
-        let zeros = vec![0.0; view.len()];
-        if positive.iter().any(|p| *p != 1.0) {
+    fn piecewise(&mut self, node: &TypedNode, negative: &Numbers, positive: &Numbers, view: View) -> View {
+        if positive.constant() != Some(1.0) {
             // Functions keep positive numbers, so the rest is a sum of both parts.
             let parts = [(f32::NEG_INFINITY, 0.0, negative), (0.0, f32::INFINITY, positive)];
             let parts = parts.map(|(min, max, slopes)| {
                 let part = self.elementwise(node, FloatOp::Clamp { min, max }, view.clone());
-                self.affine(node, slopes, &zeros, part).tensor
+                self.affine(node, slopes, None, part).tensor
             });
             return self.add(node, parts.to_vec(), view);
         }
-        let slope = negative.first().copied().unwrap_or(1.0);
-        if negative.iter().all(|s| *s == slope) {
+        if let Some(slope) = negative.constant() {
             let op = match slope {
                 0.0 => FloatOp::Clamp { min: 0.0, max: f32::INFINITY },
                 slope => FloatOp::Activation(Function::LeakyRelu { slope }),
             };
             return self.elementwise(node, op, view);
         }
-        // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged.
+        // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged. Learned slopes are weights of it, and in no table.
         let clamp = FloatOp::Clamp { min: f32::NEG_INFINITY, max: 0.0 };
         let part = self.elementwise(node, clamp, view.clone());
-        let less: Vec<f32> = negative.iter().map(|s| s - 1.0).collect();
-        let part = self.affine(node, &less, &zeros, part).tensor;
+        let part = self.affine(node, &negative.map(|slope| slope - 1.0), None, part).tensor;
         self.add(node, vec![view.tensor, part], view)
     }
 

@@ -18,6 +18,7 @@ use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
 use crate::graph::{Shape, Storage, TensorId};
 
 use super::analyse::bounded;
+use super::elementwise::Numbers;
 use super::movement::is_movement;
 use super::read::Source;
 use super::view::View;
@@ -49,8 +50,8 @@ pub(super) struct Translator<'a> {
     reshaped: HashMap<(TensorId, Shape), TensorId>,
     pub(super) rearranged: HashMap<(View, Shape), TensorId>,
     /// Tensors that are another one times a constant for each element, in stored order.
-    pub(super) scaled: HashMap<TensorId, (TensorId, Vec<f32>)>,
-    /// Tensors that are a function of each element of another one.
+    pub(super) scaled: HashMap<TensorId, (TensorId, Numbers)>,
+    /// Tensors that are a function of each element of another one, without learned numbers: it may become a table.
     pub(super) pointwise: HashMap<TensorId, (TensorId, Arc<Composed>)>,
     /// Elements of tensors that no softmax may count, in stored order.
     pub(super) masks: HashMap<TensorId, Vec<bool>>,
