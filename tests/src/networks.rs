@@ -385,7 +385,8 @@ pub fn attention() -> Graph {
     let mix = MatMul { heads: 2, inner: 3, rows: 2, columns: 3, head_minor: true, rescale: Rescale::UNIT };
     let mixed = b.node(Op::MatMul(mix), &[blocks, shares], shape, (-16, 15));
     let out = b.linear(mixed, 4, Window::UNIT, [1, 1], 60, (-16, 15));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![] }, &[out, 0], shape, (-32, 31));
+    let sum =
+        b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![], width: None }, &[out, 0], shape, (-32, 31));
     b.finish(&[sum])
 }
 
@@ -419,7 +420,7 @@ pub fn activated() -> Graph {
     let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     b.activate(-30, (-30..=30).map(|q: i64| if q < 0 { q / 4 } else { q / 2 }));
     let offset = (0..shape.len() as i64).map(|i| i * 37 % 900 - 400).collect();
-    let sum = b.node(Op::Combine { multipliers: vec![64, -32], offset }, &[x, 0], shape, (0, 31));
+    let sum = b.node(Op::Combine { multipliers: vec![64, -32], offset, width: None }, &[x, 0], shape, (0, 31));
     b.activate(-9, (-9..=9).map(|q: i64| q * q / 3));
     let y = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
     b.finish(&[y, sum])
@@ -436,7 +437,12 @@ pub fn pieces() -> Graph {
     let joined = b.rearranged(&[x, y], image(5, 4, 3), (0, 31), parts);
     let z = b.linear(joined, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     let slice = b.rearranged(&[joined], image(2, 4, 3), (0, 31), (12..36).map(|e| element(0, e)));
-    let sum = b.node(Op::Combine { multipliers: vec![32, 32], offset: vec![] }, &[slice, z], image(2, 4, 3), (0, 31));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![32, 32], offset: vec![], width: None },
+        &[slice, z],
+        image(2, 4, 3),
+        (0, 31),
+    );
     let claimed = b.rearranged(&[joined], Shape::vector(24), (0, 31), (36..60).map(|e| element(0, e)));
     let w = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
     b.finish(&[w, claimed])
@@ -490,7 +496,12 @@ pub fn two_inputs() -> Graph {
     let side = b.input(Shape::vector(3), SIGNED);
     let x = b.linear(0, 2, square(3, 1, 0), [2, 2], 20, (-16, 15));
     let y = b.linear(side, 2, Window::UNIT, [1, 1], 60, (-16, 15));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![] }, &[x, y], Shape::vector(2), (-16, 15));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![64, 64], offset: vec![], width: None },
+        &[x, y],
+        Shape::vector(2),
+        (-16, 15),
+    );
     let out = b.linear(sum, 3, Window::UNIT, [1, 1], 60, WIDE);
     b.finish(&[sum, out])
 }
@@ -552,7 +563,7 @@ pub fn residual() -> Graph {
     let shape = image(2, 4, 4);
     let mut b = Builder::new(6, 6, shape, (-16, 15));
     let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![] }, &[x, 0], shape, (0, 15));
+    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![], width: None }, &[x, 0], shape, (0, 15));
     let y = b.linear(sum, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     b.finish(&[y, sum])
 }

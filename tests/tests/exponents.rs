@@ -809,7 +809,7 @@ impl<'l> Auditor<'l> {
                 };
                 self.product(result.node as usize, linear, (channel, i * height + a, j * width + b))
             }
-            Op::Combine { multipliers, offset } => {
+            Op::Combine { multipliers, offset, .. } => {
                 let mut form = Form::new();
                 for (input, multiplier) in node.inputs.iter().zip(multipliers) {
                     if let Some(value) = origin(self.graph, self.layout, *input, element + slot) {
@@ -1033,7 +1033,12 @@ fn random_graph(seed: u64) -> Graph {
             // A residual addition: of the tensor and a product of its own shape.
             let channels = shape.channels;
             let side = b.linear(tensor, channels, Window::UNIT, [1, 1], 20, range);
-            tensor = b.node(Op::Combine { multipliers: vec![64, -32], offset: vec![] }, &[side, tensor], shape, range);
+            tensor = b.node(
+                Op::Combine { multipliers: vec![64, -32], offset: vec![], width: None },
+                &[side, tensor],
+                shape,
+                range,
+            );
         }
     }
     if rng.gen_bool(0.5) {
@@ -1182,7 +1187,8 @@ fn a_tensor_added_to_itself_counts_twice() {
     let mut b = Builder::new(1, 6, shape, (0, 31));
     let x = b.linear(0, 2, Window::UNIT, [1, 1], 40, (0, 31));
     let again = b.node(Op::Reshape, &[x], shape, (0, 31));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![] }, &[x, again], shape, (0, 31));
+    let sum =
+        b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![], width: None }, &[x, again], shape, (0, 31));
     let graph = b.finish(&[sum]);
     let graph = lower(graph);
     // To refuse it is sound as well.

@@ -3,6 +3,9 @@
 //! A circuit sizes its range checks by these, so they hold for every input in range, not only for samples. For one
 //! window they are exact: each operand takes the end of its range that the sign of its weight asks for. Zero padding
 //! is included, as an operand that may also be zero.
+//!
+//! But a circuit's key shows its range checks, and exact bounds follow from the weights. So a graph declares how wide the accumulators of
+//! learned values are ([`Width`]), in whole bits; circuits are sized by that, and [`Graph::validate`] refuses weights that do not keep to it.
 
 use super::{Format, Graph, Linear, MatMul, Node, Op};
 
@@ -21,8 +24,19 @@ impl Bounds {
         Self { min: self.min.min(other.min), max: self.max.max(other.max) }
     }
 
+    /// Those of a list of numbers; zero for none.
+    pub fn of(values: &[i64]) -> Self {
+        let (min, max) = (values.iter().copied().min(), values.iter().copied().max());
+        Self { min: min.unwrap_or(0), max: max.unwrap_or(0) }
+    }
+
+    /// Greatest difference of two numbers.
+    pub const fn spread(&self) -> u64 {
+        self.max.abs_diff(self.min)
+    }
+
     /// All numbers up to a magnitude.
-    const fn within(magnitude: i64) -> Self {
+    pub(crate) const fn within(magnitude: i64) -> Self {
         Self { min: -magnitude, max: magnitude }
     }
 
@@ -38,24 +52,75 @@ impl Bounds {
     }
 }
 
+/// Bits that a declared width has beyond those of the values that it was declared for: others of the same scale keep to it as well.
+const HEADROOM_BITS: u32 = 1;
+
+/// Bits of what learned values make, declared for everyone to see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Width {
+    /// Magnitudes are at most `2^bits`: of an accumulator, or of a summand.
+    pub bits: u32,
+    /// Differences of two accumulators of one channel are at most `2^spread_bits`.
+    pub spread_bits: u32,
+}
+
+impl Width {
+    /// The width to declare for values within these bounds, those of each channel: the bits of the greatest magnitude and of the greatest
+    /// difference, and one more.
+    pub fn of(channels: &[Bounds]) -> Self {
+        let bits = |value: u64| u64::BITS - value.leading_zeros() + HEADROOM_BITS;
+        let greatest = |of: fn(&Bounds) -> u64| bits(channels.iter().map(of).max().unwrap_or(0));
+        Self { bits: greatest(|bounds| bounds.magnitude().unsigned_abs()), spread_bits: greatest(Bounds::spread) }
+    }
+
+    /// Whether values within these bounds keep to the width.
+    pub fn holds(self, channels: &[Bounds]) -> bool {
+        let within = |bounds: &Bounds| {
+            power(self.bits) >= bounds.magnitude().unsigned_abs() && power(self.spread_bits) >= bounds.spread()
+        };
+        channels.iter().all(within)
+    }
+
+    /// The least and the greatest value.
+    pub fn bounds(self) -> Bounds {
+        Bounds::within(i64::try_from(power(self.bits)).unwrap_or(i64::MAX))
+    }
+}
+
+/// `2^bits`, saturated.
+fn power(bits: u32) -> u64 {
+    1u64.checked_shl(bits).unwrap_or(u64::MAX)
+}
+
 impl Graph {
-    /// Bounds of each node's accumulators over all inputs within the formats' ranges; zero for nodes without
-    /// accumulators. Saturated at `i64`'s ends on graphs that [`Graph::validate`] refuses.
+    /// Public bounds of each node's accumulators over all inputs within the formats' ranges, and over all learned values of the widths that
+    /// are declared; zero for nodes without accumulators. Saturated at `i64`'s ends on graphs that [`Graph::validate`] refuses.
     pub fn accumulator_bounds(&self) -> Vec<Bounds> {
         self.nodes.iter().map(|node| self.node_bounds(node)).collect()
+    }
+
+    /// Public bound of the difference of two accumulators of one channel of a product.
+    pub(crate) fn spread(&self, node: &Node, linear: &Linear) -> u64 {
+        let exact = || linear.channel_bounds(self.tensors[node.inputs[0]].format);
+        match linear.width {
+            Some(width) => power(width.spread_bits),
+            None => exact().iter().map(Bounds::spread).max().unwrap_or(0),
+        }
     }
 
     pub(super) fn node_bounds(&self, node: &Node) -> Bounds {
         let format = |i: usize| self.tensors[node.inputs[i]].format;
         let mut bounds = Bounds::default();
         match &node.op {
+            Op::Linear(Linear { width: Some(width), .. }) => return width.bounds(),
             Op::Linear(linear) => {
                 return linear.channel_bounds(format(0)).into_iter().reduce(Bounds::union).unwrap_or_default();
             }
-            Op::Combine { multipliers, offset } => {
+            Op::Combine { multipliers, offset, width } => {
                 multipliers.iter().enumerate().for_each(|(i, &m)| bounds.add_product(m, format(i)));
-                bounds.min = bounds.min.saturating_add(offset.iter().copied().min().unwrap_or(0));
-                bounds.max = bounds.max.saturating_add(offset.iter().copied().max().unwrap_or(0));
+                let summands = width.map_or_else(|| Bounds::of(offset), Width::bounds);
+                bounds.min = bounds.min.saturating_add(summands.min);
+                bounds.max = bounds.max.saturating_add(summands.max);
             }
             Op::AveragePool { multipliers, .. } => {
                 for (count, &m) in multipliers.iter().enumerate().skip(1) {
@@ -81,7 +146,8 @@ impl Graph {
 }
 
 impl Linear {
-    /// Bounds of each output channel's accumulators for inputs of this format.
+    /// Exact bounds of each output channel's accumulators for inputs of this format. They follow from the weights: a circuit must be sized by
+    /// [`width`](Self::width) where there is one.
     pub fn channel_bounds(&self, input: Format) -> Vec<Bounds> {
         let padded = self.window.is_padded() || self.input_dilation != [1, 1];
         let Format { frac_bits, min, max } = input;

@@ -153,7 +153,7 @@ impl Graph {
                 };
                 (acc, output)
             }
-            Op::Combine { multipliers, offset } => {
+            Op::Combine { multipliers, offset, .. } => {
                 let mut acc = offset.clone();
                 acc.resize(x.len(), 0);
                 for (&id, &m) in node.inputs.iter().zip(multipliers) {

@@ -27,7 +27,7 @@ pub(crate) mod window;
 
 pub use attention::{MatMul, Normalise, Rescale, Softmax};
 pub(crate) use attention::{NormaliseValues, SoftmaxValues};
-pub use bounds::Bounds;
+pub use bounds::{Bounds, Width};
 pub use execute::{ExecuteError, Execution, requantise};
 pub use real::index;
 pub(crate) use real::transpose;
@@ -234,6 +234,9 @@ pub struct Linear {
     pub raw: bool,
     /// Whether the result of a matrix product is stored row by row, one channel a row: the transpose of the usual order.
     pub transposed: bool,
+    /// How wide accumulators of learned weights are, for the circuit. `None` where the weights are constants of the architecture: the
+    /// circuit is then sized by their exact bounds, and its key tells them.
+    pub width: Option<Width>,
 }
 
 impl Linear {
@@ -249,6 +252,7 @@ impl Linear {
             pool: [1, 1],
             raw: false,
             transposed: false,
+            width: None,
         }
     }
 
@@ -303,6 +307,8 @@ pub enum Op {
         multipliers: Vec<i64>,
         /// Learned summands in the accumulator's scale, one an element; empty for none.
         offset: Vec<i64>,
+        /// How wide the summands are, for the circuit. `None` where they are constants of the architecture, as in [`Linear::width`].
+        width: Option<Width>,
     },
     /// Maximum over windows; padding never wins.
     MaxPool(Window),
@@ -413,10 +419,20 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Number of learned values: weights, biases and summands.
+    /// Number of learned values: weights, summands, and biases that are not 0, which a layer without biases has too.
     pub fn parameters(&self) -> usize {
         let learned = |node: &Node| match &node.op {
             Op::Linear(linear) => linear.weights.len() + linear.bias.iter().filter(|b| **b != 0).count(),
+            Op::Combine { offset, .. } => offset.len(),
+            _ => 0,
+        };
+        self.nodes.iter().map(learned).sum()
+    }
+
+    /// Number of learned values by the shapes alone, whatever they are: a bias for each output channel.
+    pub(crate) fn weight_cells(&self) -> usize {
+        let learned = |node: &Node| match &node.op {
+            Op::Linear(linear) => linear.weights.len() + linear.bias.len(),
             Op::Combine { offset, .. } => offset.len(),
             _ => 0,
         };

@@ -5,8 +5,8 @@
 
 use super::window::covered;
 use super::{
-    Activation, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, Storage, TensorId,
-    Window,
+    Activation, Bounds, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax, Storage,
+    TensorId, Width, Window,
 };
 
 /// Largest magnitude of an activation: 16 bits unsigned.
@@ -24,6 +24,8 @@ pub(crate) const MAX_REMAINDER_BITS: u32 = 59;
 /// Most bits of a dividend: twice as many fit 128 bits, and an accumulator 64.
 pub(crate) const MAX_DIVIDEND_BITS: u32 = 40;
 const ACCUMULATOR_LIMIT: i128 = 1 << 61;
+/// Most bits that a circuit makes room for.
+const MAX_WIDTH_BITS: u32 = 60;
 /// Largest kernel, stride, dilation and padding of a window.
 const WINDOW_LIMIT: usize = 1 << 16;
 
@@ -168,10 +170,11 @@ impl Graph {
         match &node.op {
             Op::Linear(linear) => {
                 check_linear(node, linear, x.shape)?;
+                check_width(node, linear.width, || linear.channel_bounds(x.format))?;
                 self.check_raw(node, linear)?;
                 expect(node, "output shape", Some(y.shape), linear_output(linear, x.shape))
             }
-            Op::Combine { multipliers, offset } => {
+            Op::Combine { multipliers, offset, width } => {
                 for &id in &node.inputs {
                     expect(node, "operand shape", self.tensors[id].shape, y.shape)?;
                 }
@@ -179,6 +182,7 @@ impl Graph {
                     expect(node, "number of summands", offset.len(), y.shape.len())?;
                 }
                 check_summands(node, "summand", offset)?;
+                check_width(node, *width, || vec![Bounds::of(offset)])?;
                 check_multipliers(node, multipliers.iter().map(|m| i128::from(*m).abs()).sum())
             }
             Op::MaxPool(window) => {
@@ -405,6 +409,27 @@ fn check_normalise(node: &Node, normalise: &Normalise, x: &super::Tensor) -> Che
     expect(node, "variances below 2^61", variance < ACCUMULATOR_LIMIT, true)
 }
 
+/// A width below the accumulators' limit, that the learned values keep to. What is not learned (the products of a sum of activations) comes to
+/// the width of summands: `|acc| <= 2^61 + 2^60` in all.
+fn check_width(node: &Node, width: Option<Width>, exact: impl Fn() -> Vec<Bounds>) -> Check {
+    let Some(width) = width else { return Ok(()) };
+    if width.bits.max(width.spread_bits) > MAX_WIDTH_BITS {
+        let expected = format!("at most {MAX_WIDTH_BITS}");
+        return Err(mismatch(node, "bits of learned accumulators", format!("{width:?}"), expected));
+    }
+    let exact = exact();
+    if !width.holds(&exact) {
+        let got = format!("{:?}", exact.into_iter().reduce(Bounds::union).unwrap_or_default());
+        return Err(mismatch(
+            node,
+            "learned values with accumulators",
+            got,
+            format!("those of the declared {width:?}"),
+        ));
+    }
+    Ok(())
+}
+
 fn check_summands(node: &Node, what: &'static str, summands: &[i64]) -> Check {
     match summands.iter().find(|b| !(-BIAS_LIMIT..=BIAS_LIMIT).contains(*b)) {
         Some(summand) => Err(mismatch(node, what, summand.to_string(), format!("at most ±{BIAS_LIMIT}"))),
@@ -462,12 +487,25 @@ mod tests {
     #[test]
     fn a_sound_graph_is_accepted() {
         assert_eq!(graph().validate(), Ok(()));
+        let mut declared = graph();
+        linear(&mut declared).width = Some(Width { bits: 9, spread_bits: 10 });
+        assert_eq!(declared.validate(), Ok(()));
+        let [bounds] = declared.accumulator_bounds()[..] else { unreachable!() };
+        assert_eq!((bounds.min, bounds.max), (-512, 512));
+    }
+
+    #[test]
+    fn a_declared_width_has_a_bit_to_spare() {
+        let bounds = [Bounds { min: -3, max: 4 }, Bounds { min: 0, max: 7 }];
+        assert_eq!(Width::of(&bounds), Width { bits: 4, spread_bits: 4 });
+        assert_eq!(Width::of(&[Bounds { min: -8, max: 0 }]), Width { bits: 5, spread_bits: 5 });
+        assert_eq!(Width::of(&[]), Width { bits: 1, spread_bits: 1 });
     }
 
     #[test]
     fn each_broken_invariant_is_refused_with_its_place() {
         type Change = (&'static str, fn(&mut Graph));
-        let changes: [Change; 22] = [
+        let changes: [Change; 26] = [
             ("'g'", |g| g.shift = 0),
             ("'g'", |g| g.shift = 21),
             ("'fc'", |g| g.nodes[0].inputs = vec![7]),
@@ -498,6 +536,16 @@ mod tests {
                 g.nodes[0].op = Op::Rearrange { origins: vec![element(0), element(3)] };
             }),
             ("'fc'", |g| g.nodes[0].op = Op::Rearrange { origins: vec![Origin::Constant(0), Origin::Constant(128)] }),
+            // Accumulators of three weights of 1 reach -384 and 381: nine bits, and their differences 765.
+            ("'fc'", |g| linear(g).width = Some(Width { bits: 8, spread_bits: 10 })),
+            ("'fc'", |g| linear(g).width = Some(Width { bits: 9, spread_bits: 9 })),
+            ("'fc'", |g| linear(g).width = Some(Width { bits: 61, spread_bits: 10 })),
+            ("'fc'", |g| {
+                g.tensors[1].shape = Shape::vector(3);
+                g.tensors[1].logical_shape = vec![1, 3];
+                let width = Some(Width { bits: 3, spread_bits: 4 });
+                g.nodes[0].op = Op::Combine { multipliers: vec![1], offset: vec![0, 8, -9], width };
+            }),
             ("'fc'", |g| {
                 g.tensors[1].format = Format { frac_bits: 0, min: 0, max: 1 };
                 g.nodes[0].op = Op::ArgMax { starts: vec![0, 2], stride: 1, count: 2, last: false };

@@ -26,7 +26,7 @@ pub(crate) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
     let node = &graph.nodes[index];
     match &node.op {
         Op::Linear(linear) => linear::place(planner, index, linear),
-        Op::Combine { multipliers, offset } => combine::place(planner, index, multipliers, offset),
+        Op::Combine { multipliers, offset, .. } => combine::place(planner, index, multipliers, offset),
         Op::MaxPool(window) => gather::place_maximum(planner, index, window),
         Op::AveragePool { window, multipliers } => gather::place_sum(planner, index, window, multipliers),
         Op::MatMul(product) => matmul::place(planner, index, product),

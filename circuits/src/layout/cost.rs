@@ -56,7 +56,7 @@ impl Network {
         let largest = graph.tensors.iter().enumerate().filter(|(id, _)| !raw(*id)).map(magnitude).max().unwrap_or(0);
         Self {
             value_bits: bits(largest.max(0) as usize),
-            parameters: graph.parameters(),
+            parameters: graph.weight_cells(),
             macs: graph.macs(),
             public_values: graph.inputs.iter().chain(&graph.outputs).map(|id| graph.tensors[*id].shape.len()).sum(),
         }

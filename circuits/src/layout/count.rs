@@ -475,7 +475,7 @@ mod tests {
                 0 => node(&mut graph, Op::Reshape, &[x], Shape::vector(shape.len())),
                 1 => {
                     let offset = vec![1; if rng.gen_bool(0.5) { shape.len() } else { 0 }];
-                    node(&mut graph, Op::Combine { multipliers: vec![64, 1], offset }, &[x, x], shape)
+                    node(&mut graph, Op::Combine { multipliers: vec![64, 1], offset, width: None }, &[x, x], shape)
                 }
                 4 => {
                     // No two neighbours stay neighbours: nothing can be read in few pieces.

@@ -60,7 +60,7 @@ fn copy_gathered(graph: &mut Graph) {
             let copy = match copies.get(&source) {
                 Some(copy) => *copy,
                 None => {
-                    let op = Op::Combine { multipliers: vec![1 << graph.shift], offset: Vec::new() };
+                    let op = Op::Combine { multipliers: vec![1 << graph.shift], offset: Vec::new(), width: None };
                     let copy = insert_copy(graph, index, source, op);
                     copies.insert(source, copy);
                     index += 1;

@@ -92,7 +92,8 @@ pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<W
     Ok(all.collect())
 }
 
-/// Limbs of the range checks, from the worst case over all inputs in range: no input fails for want of room.
+/// Limbs of the range checks, from the worst case over all inputs in range and all learned values of the declared widths: no input fails for
+/// want of room, and no limb tells of a weight.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Limbs {
     pub(super) excess: usize,
@@ -107,9 +108,7 @@ impl Limbs {
             let input = graph.tensors[node.inputs[0]].format;
             let range = input.max.abs_diff(input.min);
             let spread = match &node.op {
-                Op::Linear(linear) if linear.pool != [1, 1] => {
-                    linear.channel_bounds(input).iter().map(|b| b.max.abs_diff(b.min)).max().unwrap_or(0)
-                }
+                Op::Linear(linear) if linear.pool != [1, 1] => graph.spread(node, linear),
                 Op::MaxPool(_) => range,
                 // count·(x_y - x_k) + k - y, see `chips::gather`
                 Op::ArgMax { count, .. } => *count as u64 * range + *count as u64 - 1,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::graph::{
-    ACTIVATION_LIMIT, Activation, BIAS_LIMIT, Format, Graph, Linear, Node, Op, Origin, Tensor, TensorId, WEIGHT_BITS,
-    Window, requantise,
+    ACTIVATION_LIMIT, Activation, BIAS_LIMIT, Bounds, Format, Graph, Linear, Node, Op, Origin, Tensor, TensorId,
+    WEIGHT_BITS, Width, Window, requantise,
 };
 use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, Function};
 
@@ -14,8 +14,8 @@ use super::group::Group;
 use super::scales::{Context, Scales, bounded, limit};
 use super::{QuantError, QuantOptions, products, table};
 
-/// Largest accumulator of an output that is not requantised.
-const RAW_LIMIT: i64 = BIAS_LIMIT;
+/// Largest accumulator of an output that is not requantised, as it is declared: accumulators below the limit of a bias.
+const RAW_LIMIT: i64 = 2 * BIAS_LIMIT;
 /// Largest weight.
 pub(super) const WEIGHT_LIMIT: i64 = (1 << (WEIGHT_BITS - 1)) - 1;
 /// Largest factor of a sum or mean.
@@ -199,10 +199,11 @@ impl Converter<'_> {
                 return Err(QuantError::Scale { node: node.name.clone(), what: "accumulators" });
             }
             if let Some(integers) = integers(linear, weight_bits, frac_bits, [1, 1], true) {
-                let bounds = integers.channel_bounds(x);
-                let magnitude = bounds.iter().map(|b| b.magnitude()).max().unwrap_or(0);
-                if magnitude < RAW_LIMIT && frac_bits <= 64 {
-                    let format = Format { frac_bits, min: -magnitude, max: magnitude };
+                let integers = declared(integers, x);
+                let Bounds { min, max } = integers.width.unwrap_or_default().bounds();
+                if max <= RAW_LIMIT && frac_bits <= 64 {
+                    // A statement shows the range.
+                    let format = Format { frac_bits, min, max };
                     return Ok(Converted { op: Op::Linear(integers), format, activation: None });
                 }
             }
@@ -214,11 +215,12 @@ impl Converter<'_> {
     fn linear(&self, group: &Group, node: &FloatNode, linear: &FloatLinear) -> Result<Converted, QuantError> {
         let Target { frac_bits, format, activation } = self.target(group, node)?;
         let bias_bits = self.context.options.shift as i32 + frac_bits;
-        let weight_bits = bias_bits - self.format(node.inputs[0]).frac_bits;
+        let x = self.format(node.inputs[0]);
+        let weight_bits = bias_bits - x.frac_bits;
         let linear = self.with_gain(node, linear);
         let integers = integers(&linear, weight_bits, bias_bits, group.pool, false)
             .ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "biases" })?;
-        Ok(Converted { op: Op::Linear(integers), format, activation })
+        Ok(Converted { op: Op::Linear(declared(integers, x)), format, activation })
     }
 
     fn gain(&self, tensor: TensorId) -> f64 {
@@ -249,8 +251,9 @@ impl Converter<'_> {
         };
         let multipliers: Result<_, _> = node.inputs.iter().zip(factors).map(multiplier).collect();
         // The limit on the scale keeps these within a bias's range.
-        let offset = offset.iter().map(|&o| (f64::from(o) * 2f64.powi(bits)).round() as i64).collect();
-        Ok(Converted { op: Op::Combine { multipliers: multipliers?, offset }, format, activation })
+        let offset: Vec<i64> = offset.iter().map(|&o| (f64::from(o) * 2f64.powi(bits)).round() as i64).collect();
+        let width = (!offset.is_empty()).then(|| Width::of(&[Bounds::within(Bounds::of(&offset).magnitude())]));
+        Ok(Converted { op: Op::Combine { multipliers: multipliers?, offset, width }, format, activation })
     }
 
     /// An operation whose scale is a multiplier.
@@ -357,7 +360,7 @@ impl Converter<'_> {
         let format = Format { frac_bits, min: bound(tensor.format.min), max: bound(tensor.format.max) };
         let output = self.graph.tensors.len();
         self.graph.tensors.push(Tensor { format, ..tensor });
-        let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new() };
+        let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new(), width: None };
         self.graph.nodes.push(Node { name: node.name.clone(), op, inputs: vec![x], output, activation: None });
         Ok(output)
     }
@@ -392,7 +395,14 @@ fn integers(linear: &FloatLinear, weight_bits: i32, bias_bits: i32, pool: [usize
         pool,
         raw,
         transposed: linear.transposed,
+        width: None,
     })
+}
+
+/// A product that declares how wide its accumulators are.
+fn declared(linear: Linear, input: Format) -> Linear {
+    let width = Width::of(&linear.channel_bounds(input));
+    Linear { width: Some(width), ..linear }
 }
 
 /// Whether a spread has extent; a constant is measured against its magnitude instead.

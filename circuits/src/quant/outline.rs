@@ -70,12 +70,14 @@ impl Outline<'_> {
                 pool: group.pool,
                 raw: group.raw,
                 transposed: linear.transposed,
+                width: None,
             }),
             FloatOp::Combine { offset, .. } => {
-                Op::Combine { multipliers: vec![1; head.inputs.len()], offset: vec![0; offset.len()] }
+                let (multipliers, offset) = (vec![1; head.inputs.len()], vec![0; offset.len()]);
+                Op::Combine { multipliers, offset, width: None }
             }
             FloatOp::Clamp { .. } | FloatOp::Activation(_) => {
-                Op::Combine { multipliers: vec![1; head.inputs.len()], offset: Vec::new() }
+                Op::Combine { multipliers: vec![1; head.inputs.len()], offset: Vec::new(), width: None }
             }
             FloatOp::AveragePool { window, .. } => {
                 Op::AveragePool { window: *window, multipliers: vec![1; window.taps() + 1] }
