@@ -52,23 +52,30 @@ impl Bounds {
     }
 }
 
-/// Bits that a declared width has beyond those of the values that it was declared for: others of the same scale keep to it as well.
-const HEADROOM_BITS: u32 = 1;
+/// Room in a declared width, as a multiple of the values that it is declared for: others of the same scale keep to it as well.
+const HEADROOM: u64 = 2;
 
-/// Bits of what learned values make, declared for everyone to see.
+/// Bits of what learned values make, declared for everyone to see: numbers up to [`Width::limit`] of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Width {
-    /// Magnitudes are at most `2^bits`: of an accumulator, or of a summand.
+    /// Of a magnitude: an accumulator's, or a summand's.
     pub bits: u32,
-    /// Differences of two accumulators of one channel are at most `2^spread_bits`.
+    /// Of the difference of two accumulators of one channel.
     pub spread_bits: u32,
 }
 
 impl Width {
-    /// The width to declare for values within these bounds, those of each channel: the bits of the greatest magnitude and of the greatest
-    /// difference, and one more.
+    /// Greatest number of so many bits: `2^bits - 1`, less a 64th of the whole, so that rounding to fewer digits makes no further bit.
+    pub fn limit(bits: u32) -> u64 {
+        let whole = 1u64.checked_shl(bits).unwrap_or(u64::MAX);
+        whole - 1 - whole / 64
+    }
+
+    /// The width to declare for values within these bounds, those of each channel: the least whole bits that hold twice the greatest magnitude,
+    /// and twice the greatest difference.
     pub fn of(channels: &[Bounds]) -> Self {
-        let bits = |value: u64| u64::BITS - value.leading_zeros() + HEADROOM_BITS;
+        let holds = |bits: &u32, value: u64| Self::limit(*bits) >= value.saturating_mul(HEADROOM);
+        let bits = |value: u64| (0..u64::BITS).find(|bits| holds(bits, value)).unwrap_or(u64::BITS);
         let greatest = |of: fn(&Bounds) -> u64| bits(channels.iter().map(of).max().unwrap_or(0));
         Self { bits: greatest(|bounds| bounds.magnitude().unsigned_abs()), spread_bits: greatest(Bounds::spread) }
     }
@@ -76,20 +83,16 @@ impl Width {
     /// Whether values within these bounds keep to the width.
     pub fn holds(self, channels: &[Bounds]) -> bool {
         let within = |bounds: &Bounds| {
-            power(self.bits) >= bounds.magnitude().unsigned_abs() && power(self.spread_bits) >= bounds.spread()
+            Self::limit(self.bits) >= bounds.magnitude().unsigned_abs()
+                && Self::limit(self.spread_bits) >= bounds.spread()
         };
         channels.iter().all(within)
     }
 
     /// The least and the greatest value.
     pub fn bounds(self) -> Bounds {
-        Bounds::within(i64::try_from(power(self.bits)).unwrap_or(i64::MAX))
+        Bounds::within(i64::try_from(Self::limit(self.bits)).unwrap_or(i64::MAX))
     }
-}
-
-/// `2^bits`, saturated.
-fn power(bits: u32) -> u64 {
-    1u64.checked_shl(bits).unwrap_or(u64::MAX)
 }
 
 impl Graph {
@@ -103,7 +106,7 @@ impl Graph {
     pub(crate) fn spread(&self, node: &Node, linear: &Linear) -> u64 {
         let exact = || linear.channel_bounds(self.tensors[node.inputs[0]].format);
         match linear.width {
-            Some(width) => power(width.spread_bits),
+            Some(width) => Width::limit(width.spread_bits),
             None => exact().iter().map(Bounds::spread).max().unwrap_or(0),
         }
     }

@@ -491,15 +491,19 @@ mod tests {
         linear(&mut declared).width = Some(Width { bits: 9, spread_bits: 10 });
         assert_eq!(declared.validate(), Ok(()));
         let [bounds] = declared.accumulator_bounds()[..] else { unreachable!() };
-        assert_eq!((bounds.min, bounds.max), (-512, 512));
+        assert_eq!((bounds.min, bounds.max), (-503, 503));
     }
 
     #[test]
-    fn a_declared_width_has_a_bit_to_spare() {
+    fn a_declared_width_holds_twice_what_it_was_declared_for() {
         let bounds = [Bounds { min: -3, max: 4 }, Bounds { min: 0, max: 7 }];
         assert_eq!(Width::of(&bounds), Width { bits: 4, spread_bits: 4 });
         assert_eq!(Width::of(&[Bounds { min: -8, max: 0 }]), Width { bits: 5, spread_bits: 5 });
-        assert_eq!(Width::of(&[]), Width { bits: 1, spread_bits: 1 });
+        // Twice 511 are ten bits, but less than a 64th would be left.
+        assert_eq!(Width::of(&[Bounds { min: 0, max: 511 }]).bits, 11);
+        assert_eq!(Width::of(&[Bounds { min: -503, max: 0 }]).bits, 10);
+        assert_eq!(Width::of(&[]), Width::default());
+        assert_eq!((Width::limit(10), Width::limit(64)), (1007, u64::MAX - 1 - u64::MAX / 64));
     }
 
     #[test]
