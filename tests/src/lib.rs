@@ -5,6 +5,7 @@ pub mod cplusplus;
 pub mod cuda;
 pub mod device;
 pub mod gpu;
+pub mod mutants;
 pub mod naive;
 pub mod networks;
 pub mod zoo;

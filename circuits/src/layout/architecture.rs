@@ -36,7 +36,7 @@ pub enum Accumulator {
 
 impl Accumulator {
     /// All, in column order.
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
