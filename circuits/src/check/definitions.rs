@@ -263,7 +263,8 @@ impl Definition<'_, '_> {
             let holds = r.checked_sub(dot.r).map_or(Value::ZERO, |at| operand.at(at)) == expected;
             require(holds, || format!("column {j} of the block that starts with right element {first} is another element"))?;
         }
-        Ok(())
+        let own = (0..grid.r.len()).map(|j| self.reading.values.element(self.node.inputs[1], first + j));
+        operand.expect_elements(own)
     }
 }
 
@@ -296,18 +297,37 @@ impl Operand {
     fn at(&self, r: usize) -> Value {
         self.values.get(r).copied().unwrap_or(Value::ZERO)
     }
+
+    /// Refuses a polynomial of other elements than these, also where no output reads them: an honest prover computes with all.
+    fn expect_elements(&self, elements: impl Iterator<Item = Value>) -> Check {
+        let sorted = |values: &mut dyn Iterator<Item = Value>| {
+            let mut values: Vec<Value> = values.filter(|value| *value != Value::ZERO).collect();
+            values.sort_unstable();
+            values
+        };
+        let [mut own, mut elements] = [Box::new(self.values.iter().copied()) as Box<dyn Iterator<Item = Value>>, Box::new(elements)];
+        require(sorted(&mut own) == sorted(&mut elements), || "an operand without one of its elements".into())
+    }
 }
 
 /// Powers of `r` that products reach.
 #[derive(Default)]
-struct Reached(Vec<bool>);
+struct Reached {
+    powers: Vec<bool>,
+    /// Whether some element is the constant 0, so that its powers are not known.
+    has_zeros: bool,
+}
 
 impl Reached {
     fn mark(&mut self, r: usize) {
-        if self.0.len() <= r {
-            self.0.resize(r + 1, false);
+        if self.powers.len() <= r {
+            self.powers.resize(r + 1, false);
         }
-        self.0[r] = true;
+        self.powers[r] = true;
+    }
+
+    fn contains(&self, r: usize) -> bool {
+        self.powers.get(r).copied().unwrap_or(false)
     }
 }
 
@@ -389,6 +409,7 @@ impl<'d, 'l> Product<'d, 'l> {
     /// One channel: its weights at their channels' powers, and under each tap the element that the window puts there.
     fn check_channel(&self, dot: &Dot, weights: &mut [bool], reached: &mut Reached) -> Check {
         require(dot.coefficient == 1, || format!("a product counts {} times", dot.coefficient))?;
+        let reading = self.definition.reading;
         let [operand, items] = self.definition.identities.factors(dot)?;
         let operand = Operand::new(self.definition, &operand)?;
         let (taps, channels) = (self.linear.window.taps(), self.input.channels);
@@ -411,6 +432,10 @@ impl<'d, 'l> Product<'d, 'l> {
             }
         }
         let Some(channel) = channel else { return refuse("a product without weights") };
+        let area = self.input.height * self.input.width;
+        let element = |e: usize| reading.values.element(self.definition.node.inputs[0], channel * area + e);
+        operand.expect_elements((0..area).map(element))?;
+        reached.has_zeros |= (0..area).any(|e| element(e) == Value::ZERO);
         for (tap, power) in powers.into_iter().enumerate() {
             let Some(power) = power else { return refuse(format!("a channel without its tap {tap}")) };
             self.check_tap(&operand, [channel, tap], power + dot.r)?;
@@ -465,12 +490,14 @@ impl<'d, 'l> Product<'d, 'l> {
                 WeightMode::Embedded => self.grid.by_s.get(&item.s).copied(),
             };
             let Some(channel) = channel else { return refuse(format!("a free coefficient at s^{}", item.s)) };
+            // Where nothing reaches, the coefficient would be 0.
+            require(reached.has_zeros || reached.contains(item.r), || format!("a free coefficient at r^{}, for nothing", item.r))?;
             require(item.coefficient == -1, || format!("a free coefficient counts {} times", item.coefficient))?;
             require(free[channel].insert(item.r, ()).is_none(), || "two free coefficients at one power".into())?;
             count += 1;
         }
         let lacks = |r: usize| !self.grid.by_r.contains_key(&r) && free.iter().any(|free| !free.contains_key(&r));
-        let lacking = (0..reached.0.len()).find(|r| reached.0[*r] && lacks(*r));
+        let lacking = (0..reached.powers.len()).find(|r| reached.contains(*r) && lacks(*r));
         require(lacking.is_none(), || format!("nothing balances what the product has at r^{lacking:?}"))?;
         Ok(count)
     }
