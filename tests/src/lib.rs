@@ -1,5 +1,6 @@
 //! Test support: the oracle back end, the conformance suite, the circuit zoo.
 
+pub mod carry;
 pub mod conformance;
 pub mod cplusplus;
 pub mod cuda;
@@ -7,4 +8,5 @@ pub mod device;
 pub mod gpu;
 pub mod naive;
 pub mod networks;
+pub mod random;
 pub mod zoo;
