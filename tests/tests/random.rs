@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use rand::SeedableRng;
+use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
 use zkml_gpu_circuits::{
     graph::{Graph, Op},
     layout::{Layout, LayoutError, lower},
 };
 use zkml_gpu_tests::{
+    audit::audit,
+    lies::{Case, Kind, lies},
     networks::random_inputs,
     random::{random_graph, random_options},
 };
@@ -80,4 +84,30 @@ fn random_graphs_have_every_operation_and_mostly_layouts() {
     assert!(ends * 3 < all, "{ends} of {all} values lie at an end of their range");
     assert!(reasons.keys().all(|reason| reason.contains("something else reads")), "{reasons:?}");
     assert!(reasons.values().sum::<usize>() as u64 * 10 < GRAPHS, "{reasons:?}");
+}
+
+#[test]
+fn probe() {
+    let n: u64 = std::env::var("N").map_or(20, |n| n.parse().unwrap());
+    let start = std::time::Instant::now();
+    (0..n).into_par_iter().for_each(|seed| {
+        let Ok(case) = Case::new(random_graph(seed), &random_options(seed), seed) else { return };
+        let audited = audit(&case.graph, &case.layout);
+        let honest = case.mock(&case.honest());
+        if let Err(error) = &audited {
+            println!("seed {seed}: audit {error}");
+        }
+        if !honest {
+            println!("seed {seed}: honest REFUSED");
+            return;
+        }
+        let rng = &mut ChaCha20Rng::seed_from_u64(seed);
+        for lie in lies(&case, rng, 2) {
+            if case.mock(&lie) && !case.is_void(&lie) {
+                println!("seed {seed}: ACCEPTED {:?} {}", lie.kind, lie.what);
+            }
+        }
+    });
+    println!("{:?}", start.elapsed());
+    let _ = Kind::LIES;
 }
