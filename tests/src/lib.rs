@@ -11,4 +11,6 @@ pub mod lies;
 pub mod naive;
 pub mod networks;
 pub mod random;
+pub mod rewrite;
+pub mod trial;
 pub mod zoo;

@@ -112,6 +112,10 @@ impl Grower {
 
     pub(super) fn combine(&mut self) -> TensorId {
         let first = self.pick_reshaped();
+        self.combine_of(first)
+    }
+
+    pub(super) fn combine_of(&mut self, first: TensorId) -> TensorId {
         let count = [1, 2, 2, 2, 3, 4][self.rng.gen_range(0..6)];
         let inputs: Vec<TensorId> = (0..count).map(|i| if i == 0 { first } else { self.like(first) }).collect();
         let (shape, range) = (self.of(first), self.range());

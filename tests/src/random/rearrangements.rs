@@ -155,31 +155,56 @@ impl Grower {
         self.rearranged(&inputs, shape, origins)
     }
 
-    /// A tensor that is read both in pieces cut anywhere and as an image, in either order: its digest must serve both.
+    /// A tensor that is read both in pieces cut anywhere and, in whole channels, as an image: its digest must serve both, whichever comes
+    /// first.
     pub(super) fn shared_pieces(&mut self) {
-        let [p, q] = [0; 2].map(|_| self.pick());
-        let steps: [fn(&mut Self, TensorId, TensorId); 2] = [
-            |grower, p, q| {
-                let [from, of] = [p, q].map(|tensor| grower.len(tensor));
-                let (head, first) = (grower.rng.gen_range(0..=from.min(8)), grower.rng.gen_range(0..of));
-                let end = grower.rng.gen_range(first + 1..=of.min(first + 12));
-                let mut origins: Vec<Origin> = (0..head).map(|e| element(0, e)).collect();
-                origins.extend((first..end).map(|e| element(1, e)));
-                let shape = grower.shape_of(origins.len());
-                let joined = grower.rearranged(&[p, q], shape, origins);
-                if grower.rng.gen_bool(0.4) {
-                    grower.linear_of(joined, false);
-                }
-            },
-            |grower, _, q| {
-                let size = grower.rng.gen_range(1..=grower.len(q));
-                let part = if grower.rng.gen_bool(0.7) { grower.resized(q, size) } else { q };
-                let shape = grower.shape_of(grower.len(part));
-                let part = grower.reshaped(part, shape);
-                grower.linear_of(part, false);
-            },
-        ];
-        let order = if self.rng.gen_bool(0.5) { [0, 1] } else { [1, 0] };
-        order.into_iter().for_each(|step| steps[step](self, p, q));
+        let q = self.pick();
+        let areas: Vec<usize> = (2..=6).filter(|area| self.len(q).is_multiple_of(*area)).collect();
+        let area = areas.choose(&mut self.rng).copied().unwrap_or(1);
+        let fits: Vec<TensorId> =
+            self.readable.iter().copied().filter(|tensor| self.len(*tensor).is_multiple_of(area)).collect();
+        let p = *fits.choose(&mut self.rng).unwrap_or(&q);
+        if self.rng.gen_bool(0.6) {
+            self.cut_anywhere(p, q, area);
+            self.cut_in_channels(q, area);
+        } else {
+            self.cut_in_channels(q, area);
+            self.cut_anywhere(p, q, area);
+        }
+    }
+
+    /// Runs of two tensors, and zeros up to a multiple of the area.
+    fn cut_anywhere(&mut self, p: TensorId, q: TensorId, area: usize) {
+        let [from, of] = [p, q].map(|tensor| self.len(tensor));
+        let first = self.rng.gen_range(0..of);
+        let end = self.rng.gen_range(first + 1..=of.min(first + 8));
+        let wanted = (end - first + self.rng.gen_range(0..=2 * area)).next_multiple_of(area);
+        let head = (wanted - (end - first)).min(from);
+        let mut origins: Vec<Origin> = (0..head).map(|e| element(0, e)).collect();
+        origins.extend((first..end).map(|e| element(1, e)));
+        origins.resize(wanted, Origin::Constant(0));
+        if self.rng.gen_bool(0.3) {
+            origins.rotate_left(head);
+        }
+        let shape = self.shape_of(wanted);
+        let joined = self.rearranged(&[p, q], shape, origins);
+        match self.rng.gen_range(0..4) {
+            0 => drop(self.combine_of(joined)),
+            1 => drop(self.linear_of(joined, false)),
+            _ => {}
+        }
+    }
+
+    /// Whole channels of a tensor, read as an image or a matrix.
+    fn cut_in_channels(&mut self, q: TensorId, area: usize) {
+        let channels = self.len(q) / area;
+        let first = self.rng.gen_range(0..channels);
+        let end = self.rng.gen_range(first + 1..=channels);
+        let heights: Vec<usize> = (1..=area).filter(|h| area.is_multiple_of(*h)).collect();
+        let height = *heights.choose(&mut self.rng).expect("a divisor");
+        let shape = image(end - first, height, area / height);
+        let origins = (first * area..end * area).map(|e| element(0, e)).collect();
+        let part = self.rearranged(&[q], shape, origins);
+        self.linear_of(part, false);
     }
 }
