@@ -1,11 +1,15 @@
 //! Random changes of finished layouts: what a compiler with a fault might have made.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     graph::Graph,
-    layout::{Accumulator, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source, Variable},
+    layout::{Accumulator, Architecture, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source, Variable},
 };
+
+use crate::audit::{Cell, Columns, Form, Poly, Seen, tied};
 
 /// Changes one thing of a layout that a verifier's key, or the check, depends on; tells what.
 pub fn mutate(rng: &mut ChaCha20Rng, graph: &Graph, layout: &mut Layout) -> String {
@@ -22,6 +26,84 @@ pub fn mutate(rng: &mut ChaCha20Rng, graph: &Graph, layout: &mut Layout) -> Stri
         if let Some(changed) = changed {
             return changed;
         }
+    }
+}
+
+/// What a layout says, as far as a verifier can tell: two layouts that say the same accept the same proofs.
+#[derive(Debug, PartialEq)]
+pub struct Sayings {
+    /// The identities by the audit's expansion, in terms of elements and learned values. A free coefficient that stands alone is 0, so it
+    /// says nothing.
+    identities: Vec<Poly>,
+    /// The cells of all roles that are not in the identities, where something reads them.
+    cells: BTreeMap<String, BTreeSet<(u32, i64)>>,
+    /// Everything else of the key.
+    key: String,
+}
+
+/// What a layout says; `None` where the audit cannot expand it.
+pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
+    let expanded = Columns::new(layout).identities().ok()?;
+    let auditor = tied(graph, layout, &expanded, &mut Seen::default()).ok()?;
+    let mut identities = Vec::with_capacity(expanded.len());
+    for identity in &expanded {
+        let mut resolved = auditor.resolved(identity).unwrap_or_else(|_| identity.clone());
+        let alone = |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::Garbage { .. }]));
+        resolved.retain(|_, form| !alone(form));
+        identities.push(resolved);
+    }
+    let mut cells: BTreeMap<String, BTreeSet<(u32, i64)>> = BTreeMap::new();
+    let gathered: BTreeSet<u32> = columns(layout)
+        .filter(|(role, _)| matches!(role, FixedRole::SourceCount(_) | FixedRole::SourceByIndex(_)))
+        .flat_map(|(_, cells)| cells.iter().map(|(row, _)| *row))
+        .collect();
+    for (role, own) in columns(layout).filter(|(role, _)| !is_expanded(role)) {
+        let read = own.iter().filter(|(row, _)| *role != FixedRole::SourceIndex || gathered.contains(row));
+        cells.entry(format!("{role:?}")).or_default().extend(read);
+    }
+    cells.retain(|_, cells| !cells.is_empty());
+    let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);
+    let places: Vec<_> = ports.map(|p| (p.format, (0..p.len).map(|e| p.placement.cell(e)).collect::<Vec<_>>())).collect();
+    let numbers = Architecture { fixed: Vec::new(), ..layout.architecture.clone() };
+    let key = format!("{numbers:?} {} {} {} {places:?}", layout.k, layout.identities, layout.max_degree);
+    Some(Sayings { identities, cells, key })
+}
+
+fn columns(layout: &Layout) -> impl Iterator<Item = (&FixedRole, &Vec<(u32, i64)>)> {
+    layout.architecture.fixed.iter().zip(&layout.fixed)
+}
+
+/// Whether a role's cells are in the expanded identities, where something reads them. An entry that may be gathered at an index that
+/// depends on the witness is one of an element under its own index, which no wrong copy can equal.
+fn is_expanded(role: &FixedRole) -> bool {
+    match role {
+        FixedRole::OperandPacked
+        | FixedRole::OperandSingle
+        | FixedRole::LeftPacked(_)
+        | FixedRole::LeftSingle
+        | FixedRole::InstancePacked
+        | FixedRole::InstanceSingle
+        | FixedRole::Take
+        | FixedRole::GarbageTake
+        | FixedRole::GarbageMask(_)
+        | FixedRole::SourceByIndex(_)
+        | FixedRole::Step(..)
+        | FixedRole::Identity(_)
+        | FixedRole::Term { .. } => true,
+        FixedRole::Usable
+        | FixedRole::SumStep
+        | FixedRole::SumEnd
+        | FixedRole::Table(_)
+        | FixedRole::ActivationTag
+        | FixedRole::GatherIndex(_)
+        | FixedRole::SourceIndex
+        | FixedRole::SourceCount(_)
+        | FixedRole::Masked(_)
+        | FixedRole::Epsilon
+        | FixedRole::SumFactor
+        | FixedRole::CandidateStride
+        | FixedRole::CandidateNumber
+        | FixedRole::Kind(_) => false,
     }
 }
 

@@ -1,7 +1,5 @@
 //! The independent check of finished layouts: it proves every layout of the zoo, and no mutant of one.
 
-use std::collections::BTreeMap;
-
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
@@ -11,7 +9,7 @@ use zkml_gpu_circuits::{
     layout::{Layout, LayoutOptions, lower},
 };
 use zkml_gpu_tests::{
-    mutants::mutate,
+    mutants::{mutate, sayings},
     networks::{embedded, narrow, zoo},
 };
 
@@ -31,34 +29,34 @@ fn every_layout_of_the_zoo_says_what_its_graph_says() {
     }
 }
 
+/// Mutants of each network: `ZKML_MUTANTS` for more of them.
+fn mutants() -> u64 {
+    std::env::var("ZKML_MUTANTS").ok().and_then(|count| count.parse().ok()).unwrap_or(100)
+}
+
 #[test]
-fn no_mutant_of_a_layout_is_accepted() {
-    let count = std::env::var("ZKML_MUTANTS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
-    let mut alive: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let mut all = 0;
+fn no_mutant_of_a_layout_is_accepted_but_one_that_says_the_same() {
+    let (mut refused, mut same) = (0, 0);
     for (mode, options) in [("committed", LayoutOptions::default()), ("narrow", narrow()), ("embedded", embedded())] {
         for (name, graph) in zoo() {
             let graph = lower(graph);
             let layout = Layout::compile(&graph, &options).expect("the graph has a layout");
-            for seed in 0..count {
+            let said = sayings(&graph, &layout).unwrap_or_else(|| panic!("{name} is not expanded"));
+            for seed in 0..mutants() {
                 let rng = &mut ChaCha20Rng::seed_from_u64(seed);
                 let mut mutant = layout.clone();
-                let what = mutate(rng, &graph, &mut mutant);
-                all += 1;
-                let verdict = std::panic::catch_unwind(|| verdict(&graph, &mutant));
-                match verdict {
-                    Ok(Err(_)) => {}
-                    Ok(Ok(_)) => alive.entry(format!("{mode} {name}")).or_default().push(what),
-                    Err(_) => alive.entry(format!("{mode} {name}")).or_default().push(format!("PANIC {what}")),
+                let change = mutate(rng, &graph, &mut mutant);
+                if verdict(&graph, &mutant).is_err() {
+                    refused += 1;
+                } else {
+                    let says = sayings(&graph, &mutant);
+                    assert!(says.as_ref() == Some(&said), "{mode} {name}, seed {seed}: {change}");
+                    same += 1;
                 }
             }
         }
     }
-    for (name, mutants) in &alive {
-        for mutant in mutants {
-            eprintln!("ALIVE {name}: {mutant}");
-        }
-    }
-    eprintln!("{} of {all}", alive.values().map(Vec::len).sum::<usize>());
-    assert!(alive.is_empty());
+    eprintln!("{refused} mutants are refused, {same} say the same");
+    // Most changes matter: the mutants are no idle ones.
+    assert!(refused > 20 * same, "{refused} refused, {same} say the same");
 }
