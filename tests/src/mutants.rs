@@ -6,7 +6,10 @@ use rand::Rng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     graph::Graph,
-    layout::{Accumulator, Architecture, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source, Variable},
+    layout::{
+        Accumulator, Architecture, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source,
+        Variable,
+    },
 };
 
 use crate::audit::{Cell, Columns, Form, Poly, Seen, tied};
@@ -41,32 +44,58 @@ pub struct Sayings {
     key: String,
 }
 
+impl Sayings {
+    /// The first thing that two layouts say differently.
+    pub fn difference(&self, other: &Self) -> Option<String> {
+        let identity = self.identities.iter().zip(&other.identities).position(|(a, b)| a != b);
+        let role =
+            self.cells.keys().chain(other.cells.keys()).find(|role| self.cells.get(*role) != other.cells.get(*role));
+        match (identity, role) {
+            (Some(identity), _) => Some(format!("identity {identity}")),
+            (_, Some(role)) => Some(format!("{role}: {:?}, {:?}", self.cells.get(role), other.cells.get(role))),
+            _ if self.key != other.key => Some(format!("{}, {}", self.key, other.key)),
+            _ => (self != other).then(|| "another number of identities".into()),
+        }
+    }
+}
+
 /// What a layout says; `None` where the audit cannot expand it.
 pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
+    let layout = &without_idle_indices(layout);
     let expanded = Columns::new(layout).identities().ok()?;
     let auditor = tied(graph, layout, &expanded, &mut Seen::default()).ok()?;
     let mut identities = Vec::with_capacity(expanded.len());
     for identity in &expanded {
         let mut resolved = auditor.resolved(identity).unwrap_or_else(|_| identity.clone());
-        let alone = |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::Garbage { .. }]));
+        let alone =
+            |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::Garbage { .. }]));
         resolved.retain(|_, form| !alone(form));
         identities.push(resolved);
     }
     let mut cells: BTreeMap<String, BTreeSet<(u32, i64)>> = BTreeMap::new();
-    let gathered: BTreeSet<u32> = columns(layout)
-        .filter(|(role, _)| matches!(role, FixedRole::SourceCount(_) | FixedRole::SourceByIndex(_)))
-        .flat_map(|(_, cells)| cells.iter().map(|(row, _)| *row))
-        .collect();
     for (role, own) in columns(layout).filter(|(role, _)| !is_expanded(role)) {
-        let read = own.iter().filter(|(row, _)| *role != FixedRole::SourceIndex || gathered.contains(row));
-        cells.entry(format!("{role:?}")).or_default().extend(read);
+        cells.entry(format!("{role:?}")).or_default().extend(own);
     }
     cells.retain(|_, cells| !cells.is_empty());
     let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);
-    let places: Vec<_> = ports.map(|p| (p.format, (0..p.len).map(|e| p.placement.cell(e)).collect::<Vec<_>>())).collect();
+    let places: Vec<_> =
+        ports.map(|p| (p.format, (0..p.len).map(|e| p.placement.cell(e)).collect::<Vec<_>>())).collect();
     let numbers = Architecture { fixed: Vec::new(), ..layout.architecture.clone() };
     let key = format!("{numbers:?} {} {} {} {places:?}", layout.k, layout.identities, layout.max_degree);
     Some(Sayings { identities, cells, key })
+}
+
+/// A layout less the indices of rows that nothing gathers from.
+fn without_idle_indices(layout: &Layout) -> Layout {
+    let mut layout = layout.clone();
+    let gathered: BTreeSet<u32> = columns(&layout)
+        .filter(|(role, _)| matches!(role, FixedRole::SourceCount(_) | FixedRole::SourceByIndex(_)))
+        .flat_map(|(_, cells)| cells.iter().map(|(row, _)| *row))
+        .collect();
+    for (role, cells) in layout.architecture.fixed.iter().zip(&mut layout.fixed) {
+        cells.retain(|(row, _)| *role != FixedRole::SourceIndex || gathered.contains(row));
+    }
+    layout
 }
 
 fn columns(layout: &Layout) -> impl Iterator<Item = (&FixedRole, &Vec<(u32, i64)>)> {
@@ -354,7 +383,8 @@ fn result(rng: &mut ChaCha20Rng, graph: &Graph, layout: &mut Layout) -> Option<S
         2 => result.row = u32::try_from(nudge(rng, result.row.into())).ok()?,
         _ => change_kind(rng, &mut result.kind),
     }
-    let changed = (before.row, before.node, before.element, before.kind) != (result.row, result.node, result.element, result.kind);
+    let changed = (before.row, before.node, before.element, before.kind)
+        != (result.row, result.node, result.element, result.kind);
     changed.then(|| format!("{result:?} instead of {before:?}"))
 }
 
@@ -379,8 +409,8 @@ fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
     let inputs = statement.inputs.len();
     let port = rng.gen_range(0..inputs + statement.outputs.len());
     let port = if port < inputs { &mut statement.inputs[port] } else { &mut statement.outputs[port - inputs] };
-    let cells = |port: &Port| (port.format, (0..port.len).map(|e| port.placement.cell(e)).collect::<Vec<_>>());
-    let (before, was) = (cells(port), format!("{port:?}"));
+    let cells = |port: &Port| (0..port.len).map(|e| port.placement.cell(e)).collect::<Vec<_>>();
+    let (before, format, was) = (cells(port), port.format, format!("{port:?}"));
     match (rng.gen_range(0..4), &mut port.placement) {
         (0, _) => port.format.max += 1,
         (1, _) => port.format.min -= 1,
@@ -404,13 +434,25 @@ fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         },
     }
     // The same cells by other numbers are the same place.
-    let same = std::panic::catch_unwind(|| cells(port) == before).unwrap_or(false);
+    let same = has_cells(port) && port.format == format && cells(port) == before;
     (!same).then(|| format!("{port:?} instead of {was}"))
+}
+
+/// Whether a port's elements have cells at all.
+const fn has_cells(port: &Port) -> bool {
+    match port.placement {
+        Placement::Packed { lanes, geometry: Geometry::Flat { len }, .. } => lanes > 0 && len == port.len,
+        Placement::Packed { lanes, geometry: Geometry::Image { channel_pitch, .. }, .. } => {
+            lanes > 0 && channel_pitch > 0
+        }
+        Placement::Column { .. } => true,
+    }
 }
 
 /// A number that the layout declares.
 fn number(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
-    let (name, value) = if rng.gen_bool(0.5) { ("degree", &mut layout.max_degree) } else { ("identities", &mut layout.identities) };
+    let (name, value) =
+        if rng.gen_bool(0.5) { ("degree", &mut layout.max_degree) } else { ("identities", &mut layout.identities) };
     let before = *value;
     nudge_size(rng, value);
     Some(format!("{value} {name} instead of {before}"))

@@ -26,7 +26,9 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
         check_row(graph, layout, result.kind, &graph.nodes[result.node as usize]).at(graph, result.node as usize)?;
     }
     // A multiplicity is below the number of keys: columns times rows.
-    require(layout.k < 32 && layout.architecture.advice_columns() < 1 << 16, || "more lookups than a multiplicity counts".into())
+    require(layout.k < 32 && layout.architecture.advice_columns() < 1 << 16, || {
+        "more lookups than a multiplicity counts".into()
+    })
 }
 
 /// Least and greatest accumulator of a node; none where it has none.
@@ -91,7 +93,8 @@ fn check_node(graph: &Graph, layout: &Layout, node: &Node) -> Check {
     let Some(activation) = graph.activation(node) else { return Ok(()) };
     let shift = graph.shift * node.op.limbs();
     // What a prover may put beside a definition: (q + c·u)·2^shift + rem, with any limbs.
-    let claimed = bits(activation.min.unsigned_abs().max(activation.max().unsigned_abs()).into()).max(a.shift * a.excess_limbs as u32);
+    let claimed = bits(activation.min.unsigned_abs().max(activation.max().unsigned_abs()).into())
+        .max(a.shift * a.excess_limbs as u32);
     require(claimed + 2 + shift < LIMIT_BITS, || "a requantised value that may wrap".into())?;
     let round = |acc: i128| (acc + (1i128 << (shift - 1))) >> shift;
     let excess = (round(greatest) - i128::from(activation.max())).max(i128::from(activation.min) - round(least)).max(0);
@@ -102,7 +105,8 @@ fn check_node(graph: &Graph, layout: &Layout, node: &Node) -> Check {
 fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Check {
     let a = &layout.architecture;
     let width = |limbs: usize| a.shift * limbs as u32;
-    let fits = |limbs: usize, most: i128| require(bits(most) <= width(limbs), || "a number that its limbs do not hold".into());
+    let fits =
+        |limbs: usize, most: i128| require(bits(most) <= width(limbs), || "a number that its limbs do not hold".into());
     let input = graph.tensors[node.inputs[0]].format;
     let range = i128::from(input.max) - i128::from(input.min);
     match (kind, &node.op) {
@@ -119,7 +123,9 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
             // R·Σe + ρ with any limbs; Σe is exact.
             let first = i128::from(softmax.exp.values.first().copied().unwrap_or(0)).max(1);
             let most = first * softmax.len as i128;
-            require(width(quotient) + bits(most) + 2 < LIMIT_BITS && dividend < LIMIT_BITS, || "a quotient that may wrap".into())?;
+            require(width(quotient) + bits(most) + 2 < LIMIT_BITS && dividend < LIMIT_BITS, || {
+                "a quotient that may wrap".into()
+            })?;
             fits(quotient, (1i128 << dividend) / first)?;
             fits(sum, most)
         }

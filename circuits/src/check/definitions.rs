@@ -15,8 +15,7 @@ use super::{
     Check, Reading,
     cells::Cells,
     polynomial::{Dot, Identities, Identity, Item, Symbol},
-    refuse, require,
-    ties,
+    refuse, require, ties,
     values::Value,
     weights::Learned,
 };
@@ -101,7 +100,9 @@ impl Grid {
             let ([o, i], [at_s, at_r]) = place?;
             let consistent = *s[o].get_or_insert(at_s) == at_s && *r[i].get_or_insert(at_r) == at_r;
             let again = std::mem::replace(&mut seen[o * inner + i], true);
-            require(consistent && !again, || format!("an accumulator at s^{at_s}·r^{at_r}, beside the others' powers"))?;
+            require(consistent && !again, || {
+                format!("an accumulator at s^{at_s}·r^{at_r}, beside the others' powers")
+            })?;
         }
         require(seen.into_iter().all(|seen| seen), || "not every accumulator is defined".into())?;
         let (s, r): (Vec<usize>, Vec<usize>) = (s.into_iter().flatten().collect(), r.into_iter().flatten().collect());
@@ -169,21 +170,30 @@ impl Definition<'_, '_> {
                     let learned = self.reading.weights.learned(self.reading.graph, item.row, column);
                     match (learned, element) {
                         // A cell that the architecture leaves zero, where no accumulator stands.
-                        (None, None) => {}
+                        (None, None) if self.reading.weights.has(item.row) => {}
                         (Some((node, Learned::Offset(of))), Some(element)) if (node, of) == (self.index, *element) => {
                             let again = std::mem::replace(&mut summands[of], true);
-                            require(item.coefficient == 1 && !again, || format!("summand {of} counts otherwise than once"))?;
+                            require(item.coefficient == 1 && !again, || {
+                                format!("summand {of} counts otherwise than once")
+                            })?;
                         }
-                        _ => return refuse(format!("column {column} of the weights on row {} at r^{}", item.row, item.r)),
+                        _ => {
+                            return refuse(format!(
+                                "column {column} of the weights on row {} at r^{}",
+                                item.row, item.r
+                            ));
+                        }
                     }
                 }
-                Symbol::Operand(_) | Symbol::Instance(_) | Symbol::Activated(_) | Symbol::Copy(..) | Symbol::Left(_) => {
-                    match (self.value(item)?, element) {
-                        (Value::ZERO, _) => {}
-                        (value, Some(element)) => add(&mut found[*element], value, item.coefficient),
-                        (_, None) => return refuse(format!("an element at s^{}·r^{}, where no result is", item.s, item.r)),
-                    }
-                }
+                Symbol::Operand(_)
+                | Symbol::Instance(_)
+                | Symbol::Activated(_)
+                | Symbol::Copy(..)
+                | Symbol::Left(_) => match (self.value(item)?, element) {
+                    (Value::ZERO, _) => {}
+                    (value, Some(element)) => add(&mut found[*element], value, item.coefficient),
+                    (_, None) => return refuse(format!("an element at s^{}·r^{}, where no result is", item.s, item.r)),
+                },
                 Symbol::Square(..) | Symbol::Mark(_) | Symbol::Free(_) | Symbol::One => {
                     return refuse(format!("{:?} in a combination", item.symbol));
                 }
@@ -220,18 +230,17 @@ impl Definition<'_, '_> {
             let [right, left] = self.identities.factors(dot)?;
             let head = product.head(block);
             let place = |i: usize| grid.s[i * heads + head];
-            self.matmul_left(dot, &left, &grid, rows, (block * rows, place))?;
+            self.matmul_left(dot, &left, rows, (block * rows, place))?;
             self.matmul_right(dot, &right, &grid, block * columns)?;
         }
         Ok((rows * heads * columns, 0))
     }
 
-    /// A block of the left operand: element `first + i` at the power of `s` of row `i`, and nothing at another accumulator's.
+    /// A block of the left operand: element `first + i` at the power of `s` of row `i`, and nothing else.
     fn matmul_left(
         &self,
         dot: &Dot,
         items: &[Item],
-        grid: &Grid,
         rows: usize,
         (first, place): (usize, impl Fn(usize) -> usize),
     ) -> Check {
@@ -249,10 +258,11 @@ impl Definition<'_, '_> {
         for i in 0..rows {
             let expected = self.reading.values.element(self.node.inputs[0], first + i);
             let holds = found.remove(&place(i)).unwrap_or(Value::ZERO) == expected;
-            require(holds, || format!("row {i} of the block that starts with left element {first} is another element"))?;
+            require(holds, || {
+                format!("row {i} of the block that starts with left element {first} is another element")
+            })?;
         }
-        let other = found.keys().find(|s| grid.by_s.contains_key(s));
-        require(other.is_none(), || "a left element at another row's power".into())
+        require(found.is_empty(), || "a left element at a power of no row".into())
     }
 
     /// A block of the right operand: element `first + j` at the power of `r` of column `j`.
@@ -261,7 +271,9 @@ impl Definition<'_, '_> {
         for (j, r) in grid.r.iter().enumerate() {
             let expected = self.reading.values.element(self.node.inputs[1], first + j);
             let holds = r.checked_sub(dot.r).map_or(Value::ZERO, |at| operand.at(at)) == expected;
-            require(holds, || format!("column {j} of the block that starts with right element {first} is another element"))?;
+            require(holds, || {
+                format!("column {j} of the block that starts with right element {first} is another element")
+            })?;
         }
         let own = (0..grid.r.len()).map(|j| self.reading.values.element(self.node.inputs[1], first + j));
         operand.expect_elements(own)
@@ -305,7 +317,8 @@ impl Operand {
             values.sort_unstable();
             values
         };
-        let [mut own, mut elements] = [Box::new(self.values.iter().copied()) as Box<dyn Iterator<Item = Value>>, Box::new(elements)];
+        let [mut own, mut elements] =
+            [Box::new(self.values.iter().copied()) as Box<dyn Iterator<Item = Value>>, Box::new(elements)];
         require(sorted(&mut own) == sorted(&mut elements), || "an operand without one of its elements".into())
     }
 }
@@ -382,13 +395,17 @@ impl<'d, 'l> Product<'d, 'l> {
         for item in &self.definition.identity.items {
             match item.symbol {
                 Symbol::Weight(column) => match (self.learned(item, column), self.grid.by_s.get(&item.s)) {
-                    (None, None) => {}
-                    (Some((node, Learned::Bias(output))), Some(&at)) if (node, output) == (self.definition.index, at) => {
+                    (None, None) if self.definition.reading.weights.has(item.row) => {}
+                    (Some((node, Learned::Bias(output))), Some(&at))
+                        if (node, output) == (self.definition.index, at) =>
+                    {
                         let Some(position) = self.grid.by_r.get(&item.r) else {
                             return refuse(format!("a bias at r^{}, where no output is", item.r));
                         };
                         let again = std::mem::replace(&mut seen[output * inner + position], true);
-                        require(item.coefficient == 1 && !again, || format!("the bias of channel {output} counts twice"))?;
+                        require(item.coefficient == 1 && !again, || {
+                            format!("the bias of channel {output} counts twice")
+                        })?;
                     }
                     _ => return refuse(format!("column {column} of the weights on row {} at s^{}", item.row, item.s)),
                 },
@@ -420,15 +437,25 @@ impl<'d, 'l> Product<'d, 'l> {
             let Symbol::Weight(column) = item.symbol else { return refuse("a product of activations with weights") };
             let at = self.grid.by_s.get(&(item.s + dot.s)).copied();
             match (self.learned(item, column), at) {
-                (None, None) => {}
-                (Some((node, Learned::Weight { output, tap })), Some(at)) if (node, output) == (self.definition.index, at) => {
-                    require(item.coefficient == 1 && tap < taps * channels, || "a weight counts otherwise than once".into())?;
+                (None, None) if reading.weights.has(item.row) => {}
+                (Some((node, Learned::Weight { output, tap })), Some(at))
+                    if (node, output) == (self.definition.index, at) =>
+                {
+                    require(item.coefficient == 1 && tap < taps * channels, || {
+                        "a weight counts otherwise than once".into()
+                    })?;
                     require(*channel.get_or_insert(tap / taps) == tap / taps, || "weights of two channels".into())?;
                     require(*powers[tap % taps].get_or_insert(item.r) == item.r, || "a tap at two powers".into())?;
                     let again = std::mem::replace(&mut weights[output * taps * channels + tap], true);
                     require(!again, || "a weight is multiplied twice".into())?;
                 }
-                _ => return refuse(format!("column {column} of the weights on row {} at s^{}", item.row, item.s + dot.s)),
+                _ => {
+                    return refuse(format!(
+                        "column {column} of the weights on row {} at s^{}",
+                        item.row,
+                        item.s + dot.s
+                    ));
+                }
             }
         }
         let Some(channel) = channel else { return refuse("a product without weights") };
@@ -484,14 +511,18 @@ impl<'d, 'l> Product<'d, 'l> {
         let mut count = 0;
         for item in &self.definition.identity.items {
             let Symbol::Free(_) = item.symbol else { continue };
-            require(!self.grid.by_r.contains_key(&item.r), || format!("a free coefficient at an output's power r^{}", item.r))?;
+            require(!self.grid.by_r.contains_key(&item.r), || {
+                format!("a free coefficient at an output's power r^{}", item.r)
+            })?;
             let channel = match mode {
                 WeightMode::Committed => (item.s == 0).then_some(0),
                 WeightMode::Embedded => self.grid.by_s.get(&item.s).copied(),
             };
             let Some(channel) = channel else { return refuse(format!("a free coefficient at s^{}", item.s)) };
             // Where nothing reaches, the coefficient would be 0.
-            require(reached.has_zeros || reached.contains(item.r), || format!("a free coefficient at r^{}, for nothing", item.r))?;
+            require(reached.has_zeros || reached.contains(item.r), || {
+                format!("a free coefficient at r^{}, for nothing", item.r)
+            })?;
             require(item.coefficient == -1, || format!("a free coefficient counts {} times", item.coefficient))?;
             require(free[channel].insert(item.r, ()).is_none(), || "two free coefficients at one power".into())?;
             count += 1;

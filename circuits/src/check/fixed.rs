@@ -31,7 +31,9 @@ impl<'l> Fixed<'l> {
         require(a.fixed.len() == layout.fixed.len(), || "a fixed column without a role".into())?;
         let usable = layout.usable_rows();
         let rows = 1usize << layout.k;
-        require(usable + chips::unusable_rows(a) == rows, || "another number of usable rows than the gates leave".into())?;
+        require(usable + chips::unusable_rows(a) == rows, || {
+            "another number of usable rows than the gates leave".into()
+        })?;
         let mut this = Self {
             layout,
             columns: HashMap::new(),
@@ -96,7 +98,9 @@ impl<'l> Fixed<'l> {
         };
         for (row, value) in cells {
             let slot = &mut target[*row as usize];
-            require(*value == 1 && *slot == NONE, || format!("row {row} has {role:?} {value} times, or beside another"))?;
+            require(*value == 1 && *slot == NONE, || {
+                format!("row {row} has {role:?} {value} times, or beside another")
+            })?;
             *slot = number as u16;
         }
         Ok(())
@@ -107,7 +111,8 @@ impl<'l> Fixed<'l> {
         let usable = self.kind_at.len();
         let frame = |role: &FixedRole, rows: std::ops::Range<usize>| {
             let cells = self.cells(role);
-            let all = cells.len() == rows.len() && cells.iter().all(|(row, value)| *value == 1 && rows.contains(&(*row as usize)));
+            let all = cells.len() == rows.len()
+                && cells.iter().all(|(row, value)| *value == 1 && rows.contains(&(*row as usize)));
             require(all, || format!("{role:?} is not 1 on the rows {rows:?} alone"))
         };
         frame(&FixedRole::Usable, 0..usable)?;

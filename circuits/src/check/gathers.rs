@@ -63,7 +63,9 @@ impl Gathers {
             for (row, index) in fixed.cells(&FixedRole::GatherIndex(k)) {
                 let row = *row as usize;
                 require(rows.at(row).is_some(), || format!("row {row} gathers, but computes nothing"))?;
-                if k == 1 && let Some(open) = this.open.get_mut(&row) {
+                if k == 1
+                    && let Some(open) = this.open.get_mut(&row)
+                {
                     *open = *index;
                     continue;
                 }
@@ -82,7 +84,9 @@ impl Gathers {
         }
         for (index, source) in &this.sources {
             let used = uses.get(index).copied().unwrap_or(0);
-            require(source.count == used, || format!("index {index} is gathered {used} times and counted {}", source.count))?;
+            require(source.count == used, || {
+                format!("index {index} is gathered {used} times and counted {}", source.count)
+            })?;
         }
         Ok(this)
     }
@@ -106,7 +110,9 @@ impl Gathers {
             };
             for row in (0..fixed.usable()).filter(|row| counts[*row] != 0 || open[*row]) {
                 let value = cells.get(Columns(a).activated(lane), row);
-                require(value != Value::UNKNOWN, || format!("lane {lane} of row {row} is gathered, but holds nothing"))?;
+                require(value != Value::UNKNOWN, || {
+                    format!("lane {lane} of row {row} is gathered, but holds nothing")
+                })?;
                 let index = first[row] + lane as i64;
                 let is_copy = is_copy(rows, row);
                 let source = Source { value, count: counts[row], by_index: open[row], is_copy };
@@ -133,9 +139,16 @@ impl Gathers {
     }
 
     /// Whether an index below `count`, times the stride, reaches from index `first` the candidates, in this order.
-    pub(super) fn reaches(&self, first: i64, stride: usize, count: usize, candidates: impl Iterator<Item = Value>) -> bool {
+    pub(super) fn reaches(
+        &self,
+        first: i64,
+        stride: usize,
+        count: usize,
+        candidates: impl Iterator<Item = Value>,
+    ) -> bool {
         let index = |k: usize| first + (k * stride) as i64;
-        let is_open = |k: usize, value: Value| self.sources.get(&index(k)).is_some_and(|s| s.by_index && s.value == value);
+        let is_open =
+            |k: usize, value: Value| self.sources.get(&index(k)).is_some_and(|s| s.by_index && s.value == value);
         (0..count).zip(candidates).all(|(k, value)| is_open(k, value))
     }
 }

@@ -43,7 +43,10 @@ use crate::{commit::Bank, graph::Graph, layout::Layout};
 
 /// Why a layout is refused: it does not say what the graph says, or the check does not understand it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{}the layout does not say what the graph says: {reason}\nhint: this is a bug; please report it with the model", place(node))]
+#[error(
+    "{}the layout does not say what the graph says: {reason}\nhint: this is a bug; please report it with the model",
+    place(node)
+)]
 pub struct CheckError {
     /// Name of the node, where one is to blame.
     pub node: Option<String>,
@@ -121,7 +124,12 @@ pub fn check(graph: &Graph, layout: &Layout, bank: &Bank) -> Result<Checked, Che
     seen.gathers = gathers.len();
     rows.check_gathers(&gathers, &values)?;
     let identities = Identities::new(layout, &fixed)?;
-    check_identities(&Reading { graph, layout, rows: &rows, values: &values, weights: &weights }, &identities, &mut cells, &mut seen)?;
+    check_identities(
+        &Reading { graph, layout, rows: &rows, values: &values, weights: &weights },
+        &identities,
+        &mut cells,
+        &mut seen,
+    )?;
     rows.check_factors(&cells, &values)?;
     seen.public = ports::outputs(graph, layout, &rows, &values, &cells)?;
     bounds::check(graph, layout)?;
@@ -138,7 +146,12 @@ struct Reading<'l> {
 }
 
 /// Each identity ties copies, defines a node's accumulators, or a node's sums; each node that needs one has one.
-fn check_identities(reading: &Reading<'_>, identities: &Identities<'_>, cells: &mut Cells, seen: &mut Checked) -> Check {
+fn check_identities(
+    reading: &Reading<'_>,
+    identities: &Identities<'_>,
+    cells: &mut Cells,
+    seen: &mut Checked,
+) -> Check {
     let graph = reading.graph;
     let mut defined = vec![false; graph.nodes.len()];
     let mut define = |node: usize| {
@@ -166,13 +179,15 @@ fn check_identities(reading: &Reading<'_>, identities: &Identities<'_>, cells: &
         } else {
             let node = definitions::node(reading, &identity)?;
             define(node)?;
-            let (accumulators, free) = definitions::check(reading, identities, &identity, node, cells).at(graph, node)?;
+            let (accumulators, free) =
+                definitions::check(reading, identities, &identity, node, cells).at(graph, node)?;
             seen.accumulators += accumulators;
             seen.free += free;
         }
     }
     for (index, node) in graph.nodes.iter().enumerate() {
-        require(defined[index] == definitions::needs_identity(&node.op), || "no identity defines it".into()).at(graph, index)?;
+        require(defined[index] == definitions::needs_identity(&node.op), || "no identity defines it".into())
+            .at(graph, index)?;
     }
     let declared = reading.layout.max_degree;
     require(degree == declared, || format!("the identities have degree {degree} in r, declared {declared}"))

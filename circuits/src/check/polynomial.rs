@@ -8,9 +8,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{Check, fixed::Fixed, refuse, require};
-use crate::layout::{
-    Accumulator, Architecture, Factor, FixedRole, Layout, Power, RowKind, Source, Variable,
-};
+use crate::layout::{Accumulator, Architecture, Factor, FixedRole, Layout, Power, RowKind, Source, Variable};
 
 /// What an identity speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,8 +70,15 @@ impl Identity {
     /// Whether it speaks of activations and their copies alone: a digest.
     pub(super) fn is_tie(&self) -> bool {
         let copied = |item: &Item| match item.symbol {
-            Symbol::Operand(_) | Symbol::Left(_) | Symbol::Instance(_) | Symbol::Activated(_) | Symbol::Copy(..) => true,
-            Symbol::Square(..) | Symbol::Mark(_) | Symbol::Slot(_) | Symbol::Free(_) | Symbol::Weight(_) | Symbol::One => false,
+            Symbol::Operand(_) | Symbol::Left(_) | Symbol::Instance(_) | Symbol::Activated(_) | Symbol::Copy(..) => {
+                true
+            }
+            Symbol::Square(..)
+            | Symbol::Mark(_)
+            | Symbol::Slot(_)
+            | Symbol::Free(_)
+            | Symbol::Weight(_)
+            | Symbol::One => false,
         };
         self.dots.is_empty() && self.items.iter().all(copied)
     }
@@ -146,7 +151,9 @@ impl Inputs {
             left_packed,
             take: fixed.selector(&FixedRole::Take)?,
             free_take: fixed.selector(&FixedRole::GarbageTake)?,
-            free: (0..a.garbage_lanes).map(|lane| fixed.selector(&FixedRole::GarbageMask(lane))).collect::<Check<_>>()?,
+            free: (0..a.garbage_lanes)
+                .map(|lane| fixed.selector(&FixedRole::GarbageMask(lane)))
+                .collect::<Check<_>>()?,
             epsilon: fixed.dense(&FixedRole::Epsilon),
         };
         let twice = this.left_packed.keys().find(|row| this.left_single[**row]);
@@ -188,7 +195,8 @@ impl<'l> Identities<'l> {
             }
         }
         require(!unused.iter().flatten().any(|unused| *unused), || "a number of an identity without terms".into())?;
-        let limit = 64 * (fixed.usable() + 1).saturating_mul(architecture.advice_columns() + architecture.weight_columns);
+        let limit =
+            64 * (fixed.usable() + 1).saturating_mul(architecture.advice_columns() + architecture.weight_columns);
         let inputs = Inputs::new(architecture, fixed)?;
         let mut this = Self { architecture, fixed, inputs, terms, degrees: BTreeMap::new(), limit };
         for accumulator in Accumulator::ALL {
@@ -291,7 +299,9 @@ impl<'l> Identities<'l> {
         let horner = |lanes: usize| (0..lanes).map(move |lane| (lane, lanes - 1 - lane));
         match accumulator {
             Accumulator::Weights => match self.left(row) {
-                Some((lanes, stride)) => horner(lanes).try_for_each(|(lane, e)| add(e * stride, 0, Symbol::Left(lane), 1)),
+                Some((lanes, stride)) => {
+                    horner(lanes).try_for_each(|(lane, e)| add(e * stride, 0, Symbol::Left(lane), 1))
+                }
                 None => (0..a.weight_columns).try_for_each(|column| add(column, 0, Symbol::Weight(column), 1)),
             },
             Accumulator::LeftDigest => {
@@ -335,7 +345,9 @@ impl<'l> Identities<'l> {
                 let masked = horner(a.garbage_lanes).filter(|(lane, _)| inputs.free[*lane][row]);
                 masked.into_iter().try_for_each(|(lane, e)| add(0, e, Symbol::Free(lane), 1))
             }
-            Accumulator::ResultTotal if inputs.take[row] => self.accumulate(Accumulator::Result, vec![(row, walker)], items),
+            Accumulator::ResultTotal if inputs.take[row] => {
+                self.accumulate(Accumulator::Result, vec![(row, walker)], items)
+            }
             Accumulator::GarbageTotal if inputs.free_take[row] => {
                 self.accumulate(Accumulator::Garbage, vec![(row, walker)], items)
             }

@@ -1,6 +1,12 @@
 //! Public tensors: which element each cell of the instance columns is.
 
-use super::{AtNode, Check, cells::{Cells, Columns}, refuse, require, rows::Rows, values::{Value, Values}};
+use super::{
+    AtNode, Check,
+    cells::{Cells, Columns},
+    refuse, require,
+    rows::Rows,
+    values::{Value, Values},
+};
 use crate::{
     graph::{Graph, TensorId},
     layout::{Layout, Port, RowKind},
@@ -14,7 +20,9 @@ pub(super) fn inputs(graph: &Graph, layout: &Layout, values: &Values, cells: &mu
     }
     let columns = Columns(a);
     (0..a.instance_columns()).for_each(|column| cells.fill(columns.instance(column), Value::ZERO));
-    for (ports, tensors, given) in [(&statement.inputs, &graph.inputs, true), (&statement.outputs, &graph.outputs, false)] {
+    for (ports, tensors, given) in
+        [(&statement.inputs, &graph.inputs, true), (&statement.outputs, &graph.outputs, false)]
+    {
         require(ports.len() == tensors.len(), || "another number of public tensors than the graph's".into())?;
         for (port, &tensor) in ports.iter().zip(tensors) {
             check_port(graph, port, tensor)?;
@@ -35,7 +43,9 @@ fn check_port(graph: &Graph, port: &Port, tensor: TensorId) -> Check {
         && port.storage == tensor.storage
         && port.logical_shape == tensor.logical_shape
         && port.name == tensor.name;
-    require(same, || format!("the public tensor '{}' is declared otherwise than the graph's '{}'", port.name, tensor.name))
+    require(same, || {
+        format!("the public tensor '{}' is declared otherwise than the graph's '{}'", port.name, tensor.name)
+    })
 }
 
 /// Each claimed cell is the element that it is claimed to be: tied by a digest, or read as an accumulator. Returns the number of public
@@ -55,7 +65,8 @@ pub(super) fn outputs(graph: &Graph, layout: &Layout, rows: &Rows<'_>, values: &
                 }
                 None => cells.get(columns.instance(column), row) == values.element(tensor, element),
             };
-            let claim = require(holds, || format!("element {element} of the output '{}' is not bound to its claim", port.name));
+            let claim =
+                require(holds, || format!("element {element} of the output '{}' is not bound to its claim", port.name));
             match producer {
                 Some(node) => claim.at(graph, node)?,
                 None => claim?,

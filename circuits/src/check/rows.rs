@@ -43,7 +43,9 @@ impl<'l> Rows<'l> {
             let row = result.row as usize;
             let is_new = this.at.get(row) == Some(&0) && (result.node as usize) < graph.nodes.len();
             require(is_new, || format!("row {row} computes two things, or is not usable"))?;
-            require(fixed.kind(row) == Some(result.kind), || format!("row {row} is not of the kind {:?}", result.kind))?;
+            require(fixed.kind(row) == Some(result.kind), || {
+                format!("row {row} is not of the kind {:?}", result.kind)
+            })?;
             this.at[row] = place;
         }
         let unclaimed = (0..fixed.usable()).find(|row| fixed.kind(*row).is_some() && this.at[*row] == 0);
@@ -95,7 +97,8 @@ impl<'l> Rows<'l> {
                 }
                 _ => true,
             };
-            require(numbers_agree, || format!("row {row} has another constant")).at(self.graph, result.node as usize)?;
+            require(numbers_agree, || format!("row {row} has another constant"))
+                .at(self.graph, result.node as usize)?;
         }
         Ok(())
     }
@@ -120,7 +123,9 @@ impl<'l> Rows<'l> {
                 }
                 (Op::Softmax(_), RowKind::Exponential { .. }) => {}
                 _ if *function != Some(tag) => {
-                    let Some(activation) = self.graph.activation(node) else { return refuse("no function").at(self.graph, index) };
+                    let Some(activation) = self.graph.activation(node) else {
+                        return refuse("no function").at(self.graph, index);
+                    };
                     tables.expect_function(tag, &activation).at(self.graph, index)?;
                     *function = Some(tag);
                 }
@@ -168,7 +173,8 @@ impl<'l> Rows<'l> {
             let name = |target: &mut Vec<Vec<bool>>, place: usize| {
                 let slot = target[index].get_mut(place).filter(|taken| !**taken);
                 let named = slot.map(|taken| *taken = true).is_some();
-                require(named, || format!("row {row} computes something again, or nothing of the node's")).at(graph, index)
+                require(named, || format!("row {row} computes something again, or nothing of the node's"))
+                    .at(graph, index)
             };
             match (&node.op, result.kind) {
                 (Op::Softmax(_), RowKind::Exponential { lanes }) => {
@@ -201,7 +207,8 @@ impl<'l> Rows<'l> {
                 Op::Rearrange { .. } => !outputs[index].contains(&true),
                 _ => false,
             };
-            let whole = outputs[index].iter().all(|named| *named != without_rows) && between[index].iter().all(|named| *named);
+            let whole =
+                outputs[index].iter().all(|named| *named != without_rows) && between[index].iter().all(|named| *named);
             require(whole, || "not all of its results are computed".into()).at(graph, index)?;
         }
         Ok(())
@@ -213,7 +220,9 @@ impl<'l> Rows<'l> {
         let (input, output) = (self.graph.tensors[node.inputs[0]].shape, self.graph.tensors[node.output].shape);
         let (c, i, j) = output.position(result.element as usize);
         let inside = |axis: usize, out: usize, size: usize| -> Vec<usize> {
-            let at = |tap: usize| (out * window.stride[axis] + tap * window.dilation[axis]).checked_sub(window.pad_before[axis]);
+            let at = |tap: usize| {
+                (out * window.stride[axis] + tap * window.dilation[axis]).checked_sub(window.pad_before[axis])
+            };
             (0..window.kernel[axis]).filter_map(at).filter(|at| *at < size).collect()
         };
         let (rows, columns) = (inside(0, i, input.height), inside(1, j, input.width));
@@ -298,7 +307,9 @@ impl<'l> Rows<'l> {
                 let element = result.element as usize + lane;
                 let copies: &[Value] = match (&node.op, result.kind) {
                     (Op::Multiply(_), RowKind::Multiply { .. }) => &[operand(0, element), operand(1, element)],
-                    (Op::Softmax(_), RowKind::Multiply { .. }) => &[values.exponential(index, element), group(2, element)],
+                    (Op::Softmax(_), RowKind::Multiply { .. }) => {
+                        &[values.exponential(index, element), group(2, element)]
+                    }
                     (Op::Softmax(_), RowKind::Exponential { .. }) => &[operand(0, element), group(1, element)],
                     (Op::Normalise(_), RowKind::Normalise { .. }) => {
                         &[operand(0, element), group(1, element), group(2, element)]
@@ -307,7 +318,8 @@ impl<'l> Rows<'l> {
                 };
                 for (sort, copy) in copies.iter().enumerate() {
                     let holds = cells.get(columns.factor(sort, lane), row) == *copy;
-                    require(holds, || format!("copy {sort} of lane {lane} on row {row} is not what the node reads")).at(self.graph, index)?;
+                    require(holds, || format!("copy {sort} of lane {lane} on row {row} is not what the node reads"))
+                        .at(self.graph, index)?;
                 }
             }
         }
@@ -338,7 +350,9 @@ fn between(op: &Op) -> usize {
 fn computes(node: &Node, kind: RowKind) -> bool {
     match (&node.op, kind) {
         (Op::Linear(linear), RowKind::Requantise { limbs, .. }) => !linear.raw && linear.pool == [1, 1] && limbs == 1,
-        (Op::Linear(linear), RowKind::MaximumOfWindow { height, width, .. }) => !linear.raw && linear.pool == [height, width],
+        (Op::Linear(linear), RowKind::MaximumOfWindow { height, width, .. }) => {
+            !linear.raw && linear.pool == [height, width]
+        }
         (Op::Linear(linear), RowKind::Raw) => linear.raw,
         (Op::Combine { .. }, RowKind::Requantise { limbs, .. }) => limbs == 1,
         (Op::MatMul(product), RowKind::Requantise { limbs, .. }) => limbs == product.rescale.limbs,
@@ -347,7 +361,9 @@ fn computes(node: &Node, kind: RowKind) -> bool {
         | (Op::Rearrange { .. }, RowKind::Copies { .. })
         | (Op::Softmax(_), RowKind::Exponential { .. })
         | (Op::ArgMax { .. }, RowKind::Index) => true,
-        (Op::Multiply(rescale), RowKind::Multiply { limbs, multiplier, .. }) => [limbs.into(), multiplier] == [rescale.limbs.into(), rescale.multiplier],
+        (Op::Multiply(rescale), RowKind::Multiply { limbs, multiplier, .. }) => {
+            [limbs.into(), multiplier] == [rescale.limbs.into(), rescale.multiplier]
+        }
         (Op::Softmax(softmax), RowKind::Multiply { limbs, multiplier, .. }) => {
             [limbs.into(), multiplier] == [softmax.rescale.limbs.into(), softmax.rescale.multiplier]
         }
@@ -357,7 +373,9 @@ fn computes(node: &Node, kind: RowKind) -> bool {
             (limbs, multiplier, len, centred) == (rescale.limbs, rescale.multiplier, normalise.len, normalise.centred)
         }
         (Op::Normalise(normalise), RowKind::Root { bits, .. }) => bits == normalise.bits,
-        (Op::ArgMax { count, last, .. }, RowKind::Candidate { count: of, last: prefers }) => (*count, *last) == (of, prefers),
+        (Op::ArgMax { count, last, .. }, RowKind::Candidate { count: of, last: prefers }) => {
+            (*count, *last) == (of, prefers)
+        }
         (
             Op::Linear(_)
             | Op::Combine { .. }

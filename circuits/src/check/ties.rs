@@ -21,7 +21,9 @@ pub(super) fn column(a: &Architecture, symbol: Symbol) -> Option<Column> {
         Symbol::Instance(column) => Some(columns.instance(column)),
         Symbol::Activated(lane) => Some(columns.activated(lane)),
         Symbol::Copy(group, lane) => Some(columns.factor(group, lane)),
-        Symbol::Square(..) | Symbol::Mark(_) | Symbol::Slot(_) | Symbol::Free(_) | Symbol::Weight(_) | Symbol::One => None,
+        Symbol::Square(..) | Symbol::Mark(_) | Symbol::Slot(_) | Symbol::Free(_) | Symbol::Weight(_) | Symbol::One => {
+            None
+        }
     }
 }
 
@@ -45,9 +47,13 @@ fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells) -> Check<bool>
     let mut unknown = None;
     let mut known: Vec<(Value, i64)> = Vec::with_capacity(items.len());
     for item in items {
-        let Some(column) = column(&reading.layout.architecture, item.symbol) else { return refuse("no cell of a digest") };
+        let Some(column) = column(&reading.layout.architecture, item.symbol) else {
+            return refuse("no cell of a digest");
+        };
         match cells.get(column, item.row) {
-            Value::UNKNOWN => require(unknown.replace((column, item)).is_none(), || "two free cells in a digest".into())?,
+            Value::UNKNOWN => {
+                require(unknown.replace((column, item)).is_none(), || "two free cells in a digest".into())?
+            }
             Value::ZERO => {}
             value => match known.iter_mut().find(|(other, _)| *other == value) {
                 Some((_, sum)) => *sum += item.coefficient,

@@ -49,12 +49,19 @@ impl<'l> Weights<'l> {
             };
             held += 1;
             for (column, value) in values.into_iter().enumerate() {
-                let learned = this.learned(graph, row, column).map_or(Some(0), |(_, learned)| number(graph, node, learned));
-                require(learned == Some(value), || format!("row {row} of the bank holds {value}, not {learned:?}")).at(graph, node)?;
+                let learned =
+                    this.learned(graph, row, column).map_or(Some(0), |(_, learned)| number(graph, node, learned));
+                require(learned == Some(value), || format!("row {row} of the bank holds {value}, not {learned:?}"))
+                    .at(graph, node)?;
             }
         }
         require(held == layout.bank.len() && bank.columns() == columns, || "the bank has another extent".into())?;
         Ok(this)
+    }
+
+    /// Whether a row holds learned values.
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.rows.get(row).is_some_and(Option::is_some)
     }
 
     /// The learned value in a cell; none where the architecture has none.
@@ -62,7 +69,9 @@ impl<'l> Weights<'l> {
         let BankRow { node, block, values, .. } = *self.rows.get(row).copied().flatten()?;
         let node = node as usize;
         let learned = match (&graph.nodes[node].op, values) {
-            (Op::Combine { .. }, BankValues::Offset(element)) => (column == 0).then_some(Learned::Offset(element as usize)),
+            (Op::Combine { .. }, BankValues::Offset(element)) => {
+                (column == 0).then_some(Learned::Offset(element as usize))
+            }
             (Op::Linear(linear), values) => {
                 let from_last = (block as usize).checked_mul(self.columns)?.checked_add(column)?;
                 let output = linear.out_channels.checked_sub(1 + from_last)?;

@@ -12,8 +12,7 @@ use super::product::Product;
 use crate::{
     graph::Linear,
     layout::{
-        Accumulator, BankValues, Factor, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind,
-        Source,
+        Accumulator, BankValues, Factor, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind, Source,
     },
 };
 

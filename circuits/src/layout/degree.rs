@@ -140,14 +140,15 @@ fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<usize> {
         | RowKind::Exponential { lanes }
         | RowKind::Normalise { lanes, .. }
         | RowKind::Copies { lanes } => Some(lanes - 1),
-        RowKind::MaximumOfWindow { .. }
-        | RowKind::GatheredMaximum { .. }
-        | RowKind::GatheredSum
-        | RowKind::Index => Some(0),
+        RowKind::MaximumOfWindow { .. } | RowKind::GatheredMaximum { .. } | RowKind::GatheredSum | RowKind::Index => {
+            Some(0)
+        }
         RowKind::Share { .. } | RowKind::Root { .. } | RowKind::Raw | RowKind::Candidate { .. } => None,
     };
     let result = match kind {
-        RowKind::Requantise { lanes, spacing: Power { variable: Variable::R, exponent }, .. } => Some((lanes - 1) * exponent),
+        RowKind::Requantise { lanes, spacing: Power { variable: Variable::R, exponent }, .. } => {
+            Some((lanes - 1) * exponent)
+        }
         RowKind::MaximumOfWindow { height, width, vertical, horizontal } => {
             Some((height - 1) * vertical + (width - 1) * horizontal)
         }

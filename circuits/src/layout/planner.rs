@@ -278,7 +278,9 @@ impl<'g> Planner<'g> {
         // One power of r shifts all elements of the piece: otherwise the identity would speak of other elements.
         if !(0..piece.end - piece.first).all(is_shifted) {
             let root = piece.root;
-            return Err(LayoutError::Malformed(format!("a piece of tensor {root} has other distances in tensor {tensor}")));
+            return Err(LayoutError::Malformed(format!(
+                "a piece of tensor {root} has other distances in tensor {tensor}"
+            )));
         }
         let shift = geometry.exponent(piece.place_end - 1);
         let end = self.end_row(piece.root, piece.end)?;
