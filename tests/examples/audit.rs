@@ -82,7 +82,7 @@ fn main() -> ExitCode {
         next += batch;
         for result in results {
             match result {
-                Ok(tally) => total = total.add(tally),
+                Ok(tally) => total = total.with(tally),
                 Err(problem) => {
                     wrong += 1;
                     println!("{problem}");

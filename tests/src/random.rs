@@ -25,6 +25,8 @@ use crate::{
 pub const LARGEST: usize = 36;
 /// Ranges of requantised tensors: few, for each takes a table.
 const RANGES: [(i64, i64); 4] = [(-16, 15), (0, 15), (-8, 7), (-32, 31)];
+/// Ranges without 0, of one value, of two, and a wide one.
+const RARE_RANGES: [(i64, i64); 5] = [(2, 9), (-9, -2), (5, 5), (0, 1), (0, 255)];
 /// Inferences by which scales are chosen.
 const SAMPLES: u64 = 3;
 
@@ -99,7 +101,7 @@ impl Grower {
     fn input(&mut self) {
         let shape = self.shape();
         let one_hot = shape.channels > 1 && self.rng.gen_bool(0.15);
-        let range = if one_hot { (0, 1 << self.graph.shift) } else { RANGES[self.rng.gen_range(0..RANGES.len())] };
+        let range = if one_hot { (0, 1 << self.graph.shift) } else { self.range() };
         let id = self.tensor(shape, range);
         if one_hot {
             self.graph.tensors[id].storage = Storage::OneHot;
@@ -179,7 +181,8 @@ impl Grower {
     }
 
     fn range(&mut self) -> (i64, i64) {
-        RANGES[self.rng.gen_range(0..RANGES.len())]
+        let ranges: &[(i64, i64)] = if self.rng.gen_bool(0.08) { &RARE_RANGES } else { &RANGES };
+        ranges[self.rng.gen_range(0..ranges.len())]
     }
 
     /// Root of the mean square over the samples, at least 1.
@@ -243,7 +246,7 @@ impl Grower {
 
     /// Claims what nothing reads and a few other tensors, some of them under another shape or rearranged.
     fn finish(mut self) -> Graph {
-        if self.rng.gen_bool(0.3) {
+        for _ in 0..[0, 0, 0, 0, 1, 1, 2][self.rng.gen_range(0..7)] {
             self.linear(true);
         }
         let read: HashSet<TensorId> = self.graph.nodes.iter().flat_map(|node| node.inputs.clone()).collect();
@@ -257,6 +260,11 @@ impl Grower {
         }
         if outputs.is_empty() {
             outputs.extend(self.readable.last());
+        }
+        // A tensor may be claimed twice, but for accumulators.
+        let again = outputs.iter().copied().find(|tensor| self.readable.contains(tensor));
+        if self.rng.gen_bool(0.04) {
+            outputs.extend(again);
         }
         self.graph.outputs = outputs;
         self.graph.validate().unwrap_or_else(|error| panic!("{}: {error}\n{:#?}", self.graph.name, self.graph));

@@ -57,7 +57,7 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what others saw.
-    pub fn add(mut self, other: Self) -> Self {
+    pub fn with(mut self, other: Self) -> Self {
         fn merge<K: Ord>(into: &mut BTreeMap<K, usize>, from: BTreeMap<K, usize>) {
             from.into_iter().for_each(|(key, count)| *into.entry(key).or_default() += count);
         }

@@ -22,7 +22,7 @@ fn trials(seeds: std::ops::Range<u64>, effort: impl Fn(u64) -> Effort + Sync) ->
     let problems: Vec<String> = problems.into_iter().filter_map(Result::err).collect();
     let last_lines: Vec<&str> = problems.iter().filter_map(|problem| problem.lines().last()).collect();
     assert!(problems.is_empty(), "{}\n{} of them:\n{}", problems[0], problems.len(), last_lines.join("\n"));
-    tallies.into_iter().flatten().fold(Tally::default(), Tally::add)
+    tallies.into_iter().flatten().fold(Tally::default(), Tally::with)
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
     // Nothing is skipped but for the one reason that there is, and that rarely.
     assert_eq!((tally.graphs as u64, tally.checked), (GRAPHS, tally.honest), "{tally:?}");
     assert!(tally.refused.keys().all(|reason| reason.contains("reads with another padding")), "{tally:?}");
-    assert!(tally.layouts() * 10 > tally.graphs * 9, "{tally:?}");
+    assert!(tally.layouts() * 20 > tally.graphs * 17, "{tally:?}");
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn no_pair_of_a_claim_can_be_forged(graph: fn() -> Graph, lanes: usize, weights:
     (options.widths, options.weights) = (Some(widths), weights);
     for seed in 0..8 {
         let Ok(case) = Case::new(graph(), &options, seed) else { continue };
-        for lie in copied_pairs(&case, case.graph.outputs[0]).iter().filter(|lie| case.mock(lie)) {
+        if let Some(lie) = copied_pairs(&case, case.graph.outputs[0]).iter().find(|lie| case.mock(lie)) {
             let proved = if case.real(&case.keys(seed), lie) { "proved" } else { "accepted by MockProver" };
             let [honest, claimed] = [&case.honest(), lie].map(|attempt| attempt.outputs[0].clone());
             panic!("{lanes} lanes, {weights:?}, seed {seed}: {claimed:?} is {proved}, but the output is {honest:?}");
