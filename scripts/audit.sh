@@ -4,4 +4,5 @@
 # Stops at the first thing that is wrong, with its seed and graph: `--seed S --graphs 1` tries it again; `--all` goes on instead.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-exec cargo run --quiet --release --locked -p zkml-gpu-tests --example audit -- "$@"
+# The profile of the tests: arithmetic is optimised, and overflows are caught.
+exec cargo run --quiet --locked -p zkml-gpu-tests --example audit -- "$@"

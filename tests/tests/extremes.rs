@@ -32,7 +32,10 @@ fn holds(name: &str, graph: &Graph, inputs: &[Vec<i64>]) {
                     attempt.outputs[port][element] = lie;
                     assert!(!case.mock(&attempt), "{name}, {weights:?}: {lie} for {value} is accepted");
                     // A real proof for one of each output.
-                    assert!(element > 0 || !case.real(&keys, &attempt), "{name}, {weights:?}: {lie} for {value} is proved");
+                    assert!(
+                        element > 0 || !case.real(&keys, &attempt),
+                        "{name}, {weights:?}: {lie} for {value} is proved"
+                    );
                     told += 1;
                 }
             }

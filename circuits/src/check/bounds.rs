@@ -22,7 +22,10 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     for (index, node) in graph.nodes.iter().enumerate() {
         check_node(graph, layout, node).at(graph, index)?;
     }
-    for result in &layout.results {
+    // Rows of one node and kind have one bound.
+    let mut rows: Vec<_> = layout.results.iter().collect();
+    rows.dedup_by_key(|result| (result.node, result.kind));
+    for result in rows {
         check_row(graph, layout, result.kind, &graph.nodes[result.node as usize]).at(graph, result.node as usize)?;
     }
     // A multiplicity is below the number of keys: columns times rows.

@@ -86,9 +86,29 @@ struct Grid {
     /// Power of `r` by inner number.
     r: Vec<usize>,
     /// Outer number by power of `s`.
-    by_s: HashMap<usize, usize>,
+    by_s: Numbers,
     /// Inner number by power of `r`.
-    by_r: HashMap<usize, usize>,
+    by_r: Numbers,
+}
+
+/// Numbers by power: from 1, 0 where a power has none.
+struct Numbers(Vec<u32>);
+
+impl Numbers {
+    /// The numbers of powers in order; none where two are equal.
+    fn of(powers: &[usize]) -> Option<Self> {
+        let mut numbers = vec![0; powers.iter().max().map_or(0, |most| most + 1)];
+        for (power, number) in powers.iter().zip(1..) {
+            if std::mem::replace(&mut numbers[*power], number) != 0 {
+                return None;
+            }
+        }
+        Some(Self(numbers))
+    }
+
+    fn get(&self, power: usize) -> Option<usize> {
+        (*self.0.get(power)? as usize).checked_sub(1)
+    }
 }
 
 impl Grid {
@@ -106,10 +126,10 @@ impl Grid {
         }
         require(seen.into_iter().all(|seen| seen), || "not every accumulator is defined".into())?;
         let (s, r): (Vec<usize>, Vec<usize>) = (s.into_iter().flatten().collect(), r.into_iter().flatten().collect());
-        let number = |powers: &[usize]| powers.iter().copied().zip(0..).collect::<HashMap<usize, usize>>();
-        let (by_s, by_r) = (number(&s), number(&r));
-        require(by_s.len() == outer && by_r.len() == inner, || "two accumulators at one power".into())?;
-        Ok(Self { s, r, by_s, by_r })
+        match (Numbers::of(&s), Numbers::of(&r)) {
+            (Some(by_s), Some(by_r)) => Ok(Self { s, r, by_s, by_r }),
+            _ => refuse("two accumulators at one power"),
+        }
     }
 }
 
@@ -163,7 +183,7 @@ impl Definition<'_, '_> {
         let mut found: Vec<Vec<(Value, i64)>> = vec![Vec::new(); len];
         let mut summands = vec![false; if offset.is_empty() { 0 } else { len }];
         for item in &self.identity.items {
-            let element = grid.by_r.get(&item.r).filter(|_| item.s == grid.s[0]);
+            let element = grid.by_r.get(item.r).filter(|_| item.s == grid.s[0]);
             match item.symbol {
                 Symbol::Slot(_) => {}
                 Symbol::Weight(column) => {
@@ -171,7 +191,7 @@ impl Definition<'_, '_> {
                     match (learned, element) {
                         // A cell that the architecture leaves zero, where no accumulator stands.
                         (None, None) if self.reading.weights.has(item.row) => {}
-                        (Some((node, Learned::Offset(of))), Some(element)) if (node, of) == (self.index, *element) => {
+                        (Some((node, Learned::Offset(of))), Some(element)) if (node, of) == (self.index, element) => {
                             let again = std::mem::replace(&mut summands[of], true);
                             require(item.coefficient == 1 && !again, || {
                                 format!("summand {of} counts otherwise than once")
@@ -191,7 +211,7 @@ impl Definition<'_, '_> {
                 | Symbol::Copy(..)
                 | Symbol::Left(_) => match (self.value(item)?, element) {
                     (Value::ZERO, _) => {}
-                    (value, Some(element)) => add(&mut found[*element], value, item.coefficient),
+                    (value, Some(element)) => add(&mut found[element], value, item.coefficient),
                     (_, None) => return refuse(format!("an element at s^{}·r^{}, where no result is", item.s, item.r)),
                 },
                 Symbol::Square(..) | Symbol::Mark(_) | Symbol::Free(_) | Symbol::One => {
@@ -394,12 +414,12 @@ impl<'d, 'l> Product<'d, 'l> {
         let mut seen = vec![false; outer * inner];
         for item in &self.definition.identity.items {
             match item.symbol {
-                Symbol::Weight(column) => match (self.learned(item, column), self.grid.by_s.get(&item.s)) {
+                Symbol::Weight(column) => match (self.learned(item, column), self.grid.by_s.get(item.s)) {
                     (None, None) if self.definition.reading.weights.has(item.row) => {}
-                    (Some((node, Learned::Bias(output))), Some(&at))
+                    (Some((node, Learned::Bias(output))), Some(at))
                         if (node, output) == (self.definition.index, at) =>
                     {
-                        let Some(position) = self.grid.by_r.get(&item.r) else {
+                        let Some(position) = self.grid.by_r.get(item.r) else {
                             return refuse(format!("a bias at r^{}, where no output is", item.r));
                         };
                         let again = std::mem::replace(&mut seen[output * inner + position], true);
@@ -435,7 +455,7 @@ impl<'d, 'l> Product<'d, 'l> {
         let mut channel = None;
         for item in &items {
             let Symbol::Weight(column) = item.symbol else { return refuse("a product of activations with weights") };
-            let at = self.grid.by_s.get(&(item.s + dot.s)).copied();
+            let at = self.grid.by_s.get(item.s + dot.s);
             match (self.learned(item, column), at) {
                 (None, None) if reading.weights.has(item.row) => {}
                 (Some((node, Learned::Weight { output, tap })), Some(at))
@@ -507,16 +527,16 @@ impl<'d, 'l> Product<'d, 'l> {
             WeightMode::Committed => 1,
             WeightMode::Embedded => self.grid.s.len(),
         };
-        let mut free: Vec<HashMap<usize, ()>> = vec![HashMap::new(); outer];
+        let mut free: Vec<Reached> = std::iter::repeat_with(Reached::default).take(outer).collect();
         let mut count = 0;
         for item in &self.definition.identity.items {
             let Symbol::Free(_) = item.symbol else { continue };
-            require(!self.grid.by_r.contains_key(&item.r), || {
+            require(self.grid.by_r.get(item.r).is_none(), || {
                 format!("a free coefficient at an output's power r^{}", item.r)
             })?;
             let channel = match mode {
                 WeightMode::Committed => (item.s == 0).then_some(0),
-                WeightMode::Embedded => self.grid.by_s.get(&item.s).copied(),
+                WeightMode::Embedded => self.grid.by_s.get(item.s),
             };
             let Some(channel) = channel else { return refuse(format!("a free coefficient at s^{}", item.s)) };
             // Where nothing reaches, the coefficient would be 0.
@@ -524,10 +544,11 @@ impl<'d, 'l> Product<'d, 'l> {
                 format!("a free coefficient at r^{}, for nothing", item.r)
             })?;
             require(item.coefficient == -1, || format!("a free coefficient counts {} times", item.coefficient))?;
-            require(free[channel].insert(item.r, ()).is_none(), || "two free coefficients at one power".into())?;
+            require(!free[channel].contains(item.r), || "two free coefficients at one power".into())?;
+            free[channel].mark(item.r);
             count += 1;
         }
-        let lacks = |r: usize| !self.grid.by_r.contains_key(&r) && free.iter().any(|free| !free.contains_key(&r));
+        let lacks = |r: usize| self.grid.by_r.get(r).is_none() && free.iter().any(|free| !free.contains(r));
         let lacking = (0..reached.powers.len()).find(|r| reached.contains(*r) && lacks(*r));
         require(lacking.is_none(), || format!("nothing balances what the product has at r^{lacking:?}"))?;
         Ok(count)

@@ -19,8 +19,8 @@ pub(super) struct Fixed<'l> {
     /// Number of the row's kind, from 1.
     kind_at: Vec<u16>,
     powers: Vec<Power>,
-    /// Number of the step's power, from 1, for each accumulator by row.
-    steps: HashMap<Accumulator, Vec<u16>>,
+    /// Number of the step's power, from 1, for each accumulator by row; empty for one that never steps.
+    steps: [Vec<u16>; Accumulator::ALL.len()],
 }
 
 impl<'l> Fixed<'l> {
@@ -40,7 +40,7 @@ impl<'l> Fixed<'l> {
             kinds: Vec::new(),
             kind_at: vec![NONE; usable],
             powers: Vec::new(),
-            steps: HashMap::new(),
+            steps: Default::default(),
         };
         for (role, cells) in a.fixed.iter().zip(&layout.fixed) {
             require(this.columns.insert(role, cells).is_none(), || format!("two columns of {role:?}"))?;
@@ -67,7 +67,9 @@ impl<'l> Fixed<'l> {
             FixedRole::Step(accumulator, power) => {
                 require(cells.iter().all(|(row, _)| *row > 0), || "row 0 reads a blinding row".into())?;
                 self.powers.push(*power);
-                (self.steps.entry(*accumulator).or_insert_with(|| vec![NONE; usable]), self.powers.len())
+                let steps = &mut self.steps[*accumulator as usize];
+                steps.resize(usable, NONE);
+                (steps, self.powers.len())
             }
             // Read by `at`, or where they belong.
             FixedRole::Usable
@@ -162,7 +164,7 @@ impl<'l> Fixed<'l> {
 
     /// The step of an accumulator on a row; none where it starts anew.
     pub(super) fn step(&self, accumulator: Accumulator, row: usize) -> Option<Power> {
-        match self.steps.get(&accumulator)?[row] {
+        match *self.steps[accumulator as usize].get(row)? {
             NONE => None,
             number => Some(self.powers[usize::from(number) - 1]),
         }

@@ -160,18 +160,15 @@ fn check_identities(
     };
     let mut degree = 0;
     // Digests come first: what definitions read is what digests tie.
-    let mut others = Vec::new();
-    for number in 0..identities.len() {
+    let (ties, others): (Vec<usize>, Vec<usize>) = (0..identities.len()).partition(|number| identities.is_tie(*number));
+    for number in ties {
         let identity = identities.expand(number)?;
         degree = degree.max(identity.degree);
-        if identity.is_tie() {
-            seen.copies += ties::check(reading, &identity, cells)?;
-        } else {
-            others.push(number);
-        }
+        seen.copies += ties::check(reading, &identity, cells)?;
     }
     for number in others {
         let identity = identities.expand(number)?;
+        degree = degree.max(identity.degree);
         if identity.is_sum() {
             let node = sums::node(reading, &identity)?;
             define(node)?;

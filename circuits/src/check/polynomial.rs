@@ -5,7 +5,7 @@
 //! rows. They are expanded together, from the last row back: where two of them have come to the same power their coefficients add up
 //! from there on, so that a difference of two partial digests is the part between them, and the work is linear in what remains.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::{Check, fixed::Fixed, refuse, require};
 use crate::layout::{Accumulator, Architecture, Factor, FixedRole, Layout, Power, RowKind, Source, Variable};
@@ -67,22 +67,6 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Whether it speaks of activations and their copies alone: a digest.
-    pub(super) fn is_tie(&self) -> bool {
-        let copied = |item: &Item| match item.symbol {
-            Symbol::Operand(_) | Symbol::Left(_) | Symbol::Instance(_) | Symbol::Activated(_) | Symbol::Copy(..) => {
-                true
-            }
-            Symbol::Square(..)
-            | Symbol::Mark(_)
-            | Symbol::Slot(_)
-            | Symbol::Free(_)
-            | Symbol::Weight(_)
-            | Symbol::One => false,
-        };
-        self.dots.is_empty() && self.items.iter().all(copied)
-    }
-
     /// Whether it speaks of sums over groups.
     pub(super) fn is_sum(&self) -> bool {
         let summed = |item: &Item| match item.symbol {
@@ -125,7 +109,7 @@ struct Inputs {
     instance_single: Vec<bool>,
     left_single: Vec<bool>,
     /// Power of `s` between left lanes, by row.
-    left_packed: HashMap<usize, usize>,
+    left_packed: Vec<Option<usize>>,
     take: Vec<bool>,
     free_take: Vec<bool>,
     free: Vec<Vec<bool>>,
@@ -134,11 +118,11 @@ struct Inputs {
 
 impl Inputs {
     fn new(a: &Architecture, fixed: &Fixed<'_>) -> Check<Self> {
-        let mut left_packed = HashMap::new();
+        let mut left_packed = vec![None; fixed.usable()];
         for (role, cells) in fixed.roles() {
             let FixedRole::LeftPacked(stride) = role else { continue };
             for (row, value) in cells {
-                let first = left_packed.insert(*row as usize, *stride).is_none();
+                let first = left_packed[*row as usize].replace(*stride).is_none();
                 require(*value == 1 && first, || format!("row {row} reads left lanes {value} times, or twice"))?;
             }
         }
@@ -156,8 +140,8 @@ impl Inputs {
                 .collect::<Check<_>>()?,
             epsilon: fixed.dense(&FixedRole::Epsilon),
         };
-        let twice = this.left_packed.keys().find(|row| this.left_single[**row]);
-        require(twice.is_none(), || format!("row {twice:?} reads left lanes twice"))?;
+        let twice = this.left_packed.iter().zip(&this.left_single).any(|(packed, single)| packed.is_some() && *single);
+        require(!twice, || "a row reads left lanes twice".into())?;
         Ok(this)
     }
 }
@@ -168,7 +152,7 @@ pub(super) struct Identities<'l> {
     fixed: &'l Fixed<'l>,
     inputs: Inputs,
     terms: Vec<Vec<Term<'l>>>,
-    degrees: BTreeMap<Accumulator, Vec<Option<usize>>>,
+    degrees: [Vec<Option<usize>>; Accumulator::ALL.len()],
     /// Most items of an identity: a layout repeats none of its cells more often.
     limit: usize,
 }
@@ -198,16 +182,36 @@ impl<'l> Identities<'l> {
         let limit =
             64 * (fixed.usable() + 1).saturating_mul(architecture.advice_columns() + architecture.weight_columns);
         let inputs = Inputs::new(architecture, fixed)?;
-        let mut this = Self { architecture, fixed, inputs, terms, degrees: BTreeMap::new(), limit };
+        let mut this = Self { architecture, fixed, inputs, terms, degrees: Default::default(), limit };
         for accumulator in Accumulator::ALL {
-            let degrees = this.degrees_of(accumulator);
-            this.degrees.insert(accumulator, degrees);
+            this.degrees[accumulator as usize] = this.degrees_of(accumulator);
         }
         Ok(this)
     }
 
     pub(super) const fn len(&self) -> usize {
         self.terms.len()
+    }
+
+    /// Whether an identity speaks of activations and their copies alone, for it reads nothing but digests of them.
+    pub(super) fn is_tie(&self, number: usize) -> bool {
+        self.terms[number].iter().all(|term| match term.source {
+            Source::Accumulator(
+                Accumulator::Operand
+                | Accumulator::OperandDigest
+                | Accumulator::LeftDigest
+                | Accumulator::ResultDigest
+                | Accumulator::Factors,
+            ) => true,
+            Source::Accumulator(
+                Accumulator::Weights
+                | Accumulator::Result
+                | Accumulator::ResultTotal
+                | Accumulator::Garbage
+                | Accumulator::GarbageTotal,
+            )
+            | Source::Dot => false,
+        })
     }
 
     /// Expands an identity.
@@ -295,8 +299,8 @@ impl<'l> Identities<'l> {
             items.push(Item { s: walker.s + s, r: walker.r + r, symbol, row, coefficient });
             Ok(())
         };
-        // Lane 0 has the greatest power.
-        let horner = |lanes: usize| (0..lanes).map(move |lane| (lane, lanes - 1 - lane));
+        // Lane 0 has the greatest power; powers rise on the way back, so that most items need no sorting.
+        let horner = |lanes: usize| (0..lanes).rev().map(move |lane| (lane, lanes - 1 - lane));
         match accumulator {
             Accumulator::Weights => match self.left(row) {
                 Some((lanes, stride)) => {
@@ -357,15 +361,15 @@ impl<'l> Identities<'l> {
 
     /// Left lanes that a row reads, and the powers of `s` between them. Such a row has no weights.
     pub(super) fn left(&self, row: usize) -> Option<(usize, usize)> {
-        match self.inputs.left_packed.get(&row) {
-            Some(stride) => Some((self.architecture.left_lanes, *stride)),
+        match self.inputs.left_packed[row] {
+            Some(stride) => Some((self.architecture.left_lanes, stride)),
             None => self.inputs.left_single[row].then_some((1, 1)),
         }
     }
 
     /// The degree in `r` of what a term reads, cells that cancel among terms included.
     fn degree(&self, source: Source, row: usize) -> usize {
-        let degree = |accumulator: Accumulator| self.degrees.get(&accumulator).and_then(|degrees| degrees[row]);
+        let degree = |accumulator: Accumulator| self.degrees[accumulator as usize][row];
         match source {
             Source::Dot => degree(Accumulator::Operand).zip(degree(Accumulator::Weights)).map_or(0, |(a, b)| a + b),
             Source::Accumulator(accumulator) => degree(accumulator).unwrap_or(0),
@@ -406,8 +410,10 @@ impl<'l> Identities<'l> {
             Accumulator::Garbage => {
                 (0..a.garbage_lanes).find(|lane| inputs.free[*lane][row]).map(|lane| a.garbage_lanes - 1 - lane)
             }
-            Accumulator::ResultTotal => self.degrees[&Accumulator::Result][row].filter(|_| inputs.take[row]),
-            Accumulator::GarbageTotal => self.degrees[&Accumulator::Garbage][row].filter(|_| inputs.free_take[row]),
+            Accumulator::ResultTotal => self.degrees[Accumulator::Result as usize][row].filter(|_| inputs.take[row]),
+            Accumulator::GarbageTotal => {
+                self.degrees[Accumulator::Garbage as usize][row].filter(|_| inputs.free_take[row])
+            }
         }
     }
 }

@@ -30,10 +30,12 @@ pub(super) fn column(a: &Architecture, symbol: Symbol) -> Option<Column> {
 /// Learns what the copies of an identity equal; returns their number.
 pub(super) fn check(reading: &Reading<'_>, identity: &Identity, cells: &mut Cells) -> Check<usize> {
     let mut items: Vec<&Item> = identity.items.iter().collect();
-    items.sort_unstable_by_key(|item| (item.s, item.r));
-    let mut learned = 0;
+    // Stable: the items of one accumulator are in order already.
+    items.sort_by_key(|item| (item.s, item.r));
+    let (mut learned, mut known) = (0, Vec::new());
     for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
-        learned += usize::from(tie(reading, coefficient, cells).map_err(|mut error| {
+        known.clear();
+        learned += usize::from(tie(reading, coefficient, cells, &mut known).map_err(|mut error| {
             let Item { s, r, .. } = coefficient[0];
             error.reason = format!("identity {}, at s^{s}·r^{r}: {}", identity.number, error.reason);
             error
@@ -42,10 +44,9 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, cells: &mut Cell
     Ok(learned)
 }
 
-/// One coefficient; tells whether a cell was learned.
-fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells) -> Check<bool> {
+/// One coefficient; tells whether a cell was learned. `known` is an empty buffer for what is known of it.
+fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells, known: &mut Vec<(Value, i64)>) -> Check<bool> {
     let mut unknown = None;
-    let mut known: Vec<(Value, i64)> = Vec::with_capacity(items.len());
     for item in items {
         let Some(column) = column(&reading.layout.architecture, item.symbol) else {
             return refuse("no cell of a digest");
