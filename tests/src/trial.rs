@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
+    check::check,
+    commit::Bank,
     graph::{Graph, Op},
     layout::{Layout, LayoutError, LayoutOptions, WeightMode, lower},
 };
@@ -78,12 +80,15 @@ impl Tally {
     }
 }
 
-/// Whether a layout says what its graph says.
+/// Whether a layout says what its graph says: by the check that keys are made after, and by the audit, which must agree.
 ///
 /// # Errors
-/// Where it does not.
+/// Where it does not, or they differ.
 pub fn verdict(graph: &Graph, layout: &Layout) -> Result<(), String> {
-    audit(graph, layout).map(|_| ())
+    match (check(graph, layout, &Bank::new(layout, graph)), audit(graph, layout)) {
+        (Ok(_), Ok(_)) => Ok(()),
+        (checked, audited) => Err(format!("the check: {checked:?}, the audit: {audited:?}")),
+    }
 }
 
 /// Tries the graph of a seed.
