@@ -1,5 +1,7 @@
 //! Evaluates single nodes again, from values that may be false: what follows from a lie.
 
+use std::collections::HashSet;
+
 use zkml_gpu_circuits::graph::{ExecuteError, Execution, Graph, Linear, Node, Op, TensorId, requantise};
 
 /// Accumulators and output of one node, from the values of all tensors.
@@ -36,9 +38,19 @@ pub struct Change {
     pub element: usize,
     /// The value that it takes.
     pub value: i64,
-    /// Whether its node's accumulator changes with it. Otherwise the cells of the result stay honest, and what is copied from them
-    /// changes.
-    pub computed: bool,
+    /// Where it is written.
+    pub written: Written,
+}
+
+/// Where a false value is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// In the cells of the result, with some accumulator that gives it.
+    Result,
+    /// In the cells of the result, with this accumulator.
+    Accumulator(i64),
+    /// In copies alone: the cells of the result stay honest.
+    Copies,
 }
 
 /// An execution with these changes, and all that follows from them; `None` where a change cannot be: no accumulator gives the value,
@@ -49,16 +61,21 @@ pub fn carried(graph: &Graph, honest: &Execution, changes: &[Change]) -> Option<
     let change_values = |execution: &mut Execution, tensor: TensorId| {
         of(tensor).for_each(|change| execution.values[tensor][change.element] = change.value);
     };
-    graph.inputs.iter().for_each(|input| change_values(&mut execution, *input));
+    let produced: HashSet<TensorId> = graph.nodes.iter().map(|node| node.output).collect();
+    let given = (0..graph.tensors.len()).filter(|tensor| !produced.contains(tensor));
+    given.for_each(|tensor| change_values(&mut execution, tensor));
     for (index, node) in graph.nodes.iter().enumerate() {
         if node.inputs.iter().any(|input| execution.values[*input] != honest.values[*input]) {
             let (accumulators, output) = evaluate(graph, node, &execution.values).ok()?;
             execution.accumulators[index] = accumulators;
             execution.values[node.output] = output;
         }
-        for change in of(node.output).filter(|change| change.computed) {
-            let shape = (graph, node);
-            set_accumulator(shape, &mut execution.accumulators[index], change)?;
+        for change in of(node.output) {
+            match change.written {
+                Written::Copies => {}
+                Written::Accumulator(accumulator) => execution.accumulators[index][change.element] = accumulator,
+                Written::Result => set_accumulator((graph, node), &mut execution.accumulators[index], change)?,
+            }
         }
         change_values(&mut execution, node.output);
     }

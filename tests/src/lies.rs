@@ -3,6 +3,8 @@
 //! A lie changes a few values and carries on what follows, so that all else is consistent. Each must be rejected: there is no value of a
 //! network that a prover may choose.
 
+mod group;
+mod reader;
 mod tell;
 
 use halo2_proofs::dev::MockProver;
@@ -48,10 +50,14 @@ pub struct Attempt {
     pub what: String,
     /// Which sort of lie it is.
     pub kind: Kind,
-    /// The values of the witness.
-    pub execution: Execution,
     /// The claimed outputs.
     pub outputs: Vec<Vec<i64>>,
+    /// The values of the witness.
+    execution: Execution,
+    /// Its first phase.
+    first: FirstPhase,
+    /// The graph that the witness is made for, where it is not the case's: one of its nodes reads a tensor of its own.
+    made_for: Option<Graph>,
 }
 
 /// Keys and a prover that does not check its witness.
@@ -92,24 +98,29 @@ impl Case {
     /// What a prover shows that claims the outputs of an execution.
     pub fn attempt(&self, kind: Kind, what: String, execution: Execution) -> Attempt {
         let outputs = self.graph.outputs.iter().map(|output| execution.values[*output].clone()).collect();
-        Attempt { what, kind, execution, outputs }
+        let first = FirstPhase::new(&self.layout, &self.graph, &execution);
+        Attempt { what, kind, outputs, execution, first, made_for: None }
+    }
+
+    /// The graph that an attempt's witness is made for.
+    fn made_for<'a>(&'a self, attempt: &'a Attempt) -> &'a Graph {
+        attempt.made_for.as_ref().unwrap_or(&self.graph)
     }
 
     /// Whether a lie says nothing that is false, in no cell of the witness nor in a claim: what was changed is nowhere written.
     pub fn is_void(&self, lie: &Attempt) -> bool {
-        let first = FirstPhase::new(&self.layout, &self.graph, &lie.execution);
-        lie.outputs == self.honest().outputs && first.columns == self.first.columns
+        lie.outputs == self.honest().outputs && lie.first.columns == self.first.columns
     }
 
     /// Whether MockProver accepts an attempt.
     pub fn mock(&self, attempt: &Attempt) -> bool {
         let Ok(instances) = self.layout.statement.instances(&self.inputs, &attempt.outputs) else { return false };
-        let first = FirstPhase::new(&self.layout, &self.graph, &attempt.execution);
+        let graph = self.made_for(attempt);
         let witness = Witness {
-            graph: &self.graph,
+            graph,
             execution: &attempt.execution,
             bank: &self.bank,
-            first: &first,
+            first: &attempt.first,
             instances: &instances,
             derived: false,
         };
@@ -132,9 +143,8 @@ impl Case {
 
     /// Whether a real proof of an attempt is made and accepted.
     pub fn real(&self, Keys { prover, keys }: &Keys, attempt: &Attempt) -> bool {
-        let first = FirstPhase::new(&self.layout, &self.graph, &attempt.execution);
-        let (layout, graph, execution) = (&self.layout, &self.graph, &attempt.execution);
-        let job = Job { keys, layout, graph, execution, first: &first };
+        let graph = self.made_for(attempt);
+        let job = Job { keys, layout: &self.layout, graph, execution: &attempt.execution, first: &attempt.first };
         let rng = ChaCha20Rng::seed_from_u64(99);
         let proof = job.prove(prover, &self.inputs, &attempt.outputs, rng, |circuit| circuit);
         proof.is_ok_and(|proof| verify::verify(&keys.verifying, &self.inputs, &attempt.outputs, &proof).is_ok())

@@ -5,7 +5,8 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::graph::{Op, TensorId};
 
 use super::{Attempt, Case};
-use crate::carry::{Change, carried};
+use super::{group, reader};
+use crate::carry::{Change, Written, carried};
 
 /// What an attempt is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -24,14 +25,27 @@ pub enum Kind {
     Copy,
     /// What reads a tensor reads two values changed by as much in opposite directions.
     CopyPair,
+    /// One node reads another value than others read, or two changed by as much in opposite directions.
+    Reader,
+    /// What a softmax or a normalisation finds out about a group is another value.
+    Group,
     /// Two tensors are changed so that a combination of them stays as it is.
     Cancelling,
 }
 
 impl Kind {
     /// All lies.
-    pub const LIES: [Self; 7] =
-        [Self::Claim, Self::ClaimedPair, Self::Result, Self::ResultPair, Self::Copy, Self::CopyPair, Self::Cancelling];
+    pub const LIES: [Self; 9] = [
+        Self::Claim,
+        Self::ClaimedPair,
+        Self::Result,
+        Self::ResultPair,
+        Self::Copy,
+        Self::CopyPair,
+        Self::Reader,
+        Self::Group,
+        Self::Cancelling,
+    ];
 }
 
 /// Up to `count` random lies of each sort.
@@ -60,7 +74,7 @@ fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
         Kind::Result | Kind::ResultPair => {
             let tensor = producer(case, rng, |op| !matches!(op, Op::Reshape | Op::Rearrange { .. }))?;
             let deltas = deltas(case, rng, tensor, kind == Kind::ResultPair)?;
-            changed(case, kind, &changes(case, tensor, &deltas, true))
+            changed(case, kind, &changes(case, tensor, &deltas, Written::Result))
         }
         Kind::Copy | Kind::CopyPair => {
             let rearranged = producer(case, rng, |op| matches!(op, Op::Rearrange { .. }));
@@ -69,8 +83,10 @@ fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
             let tensor = [rearranged, rearranged, any, any, input].into_iter().flatten().collect::<Vec<_>>();
             let tensor = *tensor.choose(rng)?;
             let deltas = deltas(case, rng, tensor, kind == Kind::CopyPair)?;
-            changed(case, kind, &changes(case, tensor, &deltas, false))
+            changed(case, kind, &changes(case, tensor, &deltas, Written::Copies))
         }
+        Kind::Reader => reader::lie(case, rng),
+        Kind::Group => group::lie(case, rng),
         Kind::Cancelling => cancelling(case, rng),
     }
 }
@@ -90,7 +106,8 @@ pub fn pairs(case: &Case, tensor: TensorId) -> Vec<[(usize, i64); 2]> {
 
 /// The attempts to read each pair of a tensor's elements falsely.
 pub fn copied_pairs(case: &Case, tensor: TensorId) -> Vec<Attempt> {
-    let attempt = |deltas: [(usize, i64); 2]| changed(case, Kind::CopyPair, &changes(case, tensor, &deltas, false));
+    let attempt =
+        |deltas: [(usize, i64); 2]| changed(case, Kind::CopyPair, &changes(case, tensor, &deltas, Written::Copies));
     pairs(case, tensor).into_iter().filter_map(attempt).collect()
 }
 
@@ -107,7 +124,7 @@ fn producer(case: &Case, rng: &mut ChaCha20Rng, takes: impl Fn(&Op) -> bool) -> 
 }
 
 /// One element's change, or a pair of them.
-fn deltas(case: &Case, rng: &mut ChaCha20Rng, tensor: TensorId, paired: bool) -> Option<Vec<(usize, i64)>> {
+pub(super) fn deltas(case: &Case, rng: &mut ChaCha20Rng, tensor: TensorId, paired: bool) -> Option<Vec<(usize, i64)>> {
     if paired {
         return pair(case, rng, tensor);
     }
@@ -128,23 +145,28 @@ fn pair(case: &Case, rng: &mut ChaCha20Rng, tensor: TensorId) -> Option<Vec<(usi
     (i != j).then(|| vec![(i, delta), (j, -delta)])
 }
 
-fn changes(case: &Case, tensor: TensorId, deltas: &[(usize, i64)], computed: bool) -> Vec<Change> {
+pub(super) fn changes(case: &Case, tensor: TensorId, deltas: &[(usize, i64)], written: Written) -> Vec<Change> {
     let values = &case.execution.values[tensor];
     let change = |(element, delta): &(usize, i64)| {
         let value = values[*element] + delta;
-        Change { tensor, element: *element, value, computed }
+        Change { tensor, element: *element, value, written }
     };
     deltas.iter().map(change).collect()
 }
 
-/// False values in the witness; `None` where nothing changes or a value is out of range.
-fn changed(case: &Case, kind: Kind, changes: &[Change]) -> Option<Attempt> {
+/// Whether something changes and every value is in range.
+pub(super) fn is_lie(case: &Case, changes: &[Change]) -> bool {
     let inside = |change: &Change| {
         let format = case.graph.tensors[change.tensor].format;
         (format.min..=format.max).contains(&change.value)
     };
     let is_false = |change: &Change| case.execution.values[change.tensor][change.element] != change.value;
-    if !changes.iter().all(inside) || !changes.iter().any(is_false) {
+    changes.iter().all(inside) && changes.iter().any(is_false)
+}
+
+/// False values in the witness; `None` where nothing changes or a value is out of range.
+fn changed(case: &Case, kind: Kind, changes: &[Change]) -> Option<Attempt> {
+    if !is_lie(case, changes) {
         return None;
     }
     let execution = carried(&case.graph, &case.execution, changes)?;
@@ -186,7 +208,8 @@ fn cancelling(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
     let element = rng.gen_range(0..graph.tensors[node.output].shape.len());
     let change = |operand: usize, delta: i64| {
         let tensor = root(case, node.inputs[operand]);
-        changes(case, tensor, &[(element, delta)], !graph.inputs.contains(&tensor))
+        let written = if graph.inputs.contains(&tensor) { Written::Copies } else { Written::Result };
+        changes(case, tensor, &[(element, delta)], written)
     };
     let both = [change(first, sign * b / divisor), change(second, -sign * a / divisor)].concat();
     if both[0].tensor == both[1].tensor {
@@ -196,7 +219,7 @@ fn cancelling(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
 }
 
 /// What a tensor is a reshape of.
-fn root(case: &Case, tensor: TensorId) -> TensorId {
+pub(super) fn root(case: &Case, tensor: TensorId) -> TensorId {
     let reshape = case.graph.nodes.iter().find(|node| node.output == tensor && matches!(node.op, Op::Reshape));
     reshape.map_or(tensor, |node| root(case, node.inputs[0]))
 }
