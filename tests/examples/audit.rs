@@ -15,6 +15,9 @@ const PROVED: u64 = 10;
 /// One graph in so many is written differently.
 const REWRITTEN: u64 = 4;
 
+/// Further layouts of each graph, of other widths.
+const LAYOUTS: u64 = 8;
+
 /// What the caller asks for.
 struct Arguments {
     minutes: f64,
@@ -45,7 +48,7 @@ fn arguments() -> Result<Arguments, String> {
 
 /// A few graphs at a time are proved and rewritten, all are lied about.
 fn effort(seed: u64) -> Effort {
-    Effort { lies: 3, real: seed.is_multiple_of(PROVED), rewrites: seed % REWRITTEN == 1 }
+    Effort { lies: 3, real: seed.is_multiple_of(PROVED), rewrites: seed % REWRITTEN == 1, layouts: LAYOUTS }
 }
 
 fn line(tally: &Tally, wrong: usize, next: u64, start: Instant) -> String {

@@ -7,8 +7,8 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuits::{
     graph::Graph,
     layout::{
-        Accumulator, Architecture, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source,
-        Variable,
+        Accumulator, Architecture, BankRow, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind,
+        Source, Variable,
     },
 };
 
@@ -70,7 +70,10 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
         let alone =
             |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::Garbage { .. }]));
         resolved.retain(|_, form| !alone(form));
-        identities.push(resolved);
+        // A power in front of all of it says nothing: no challenge is 0.
+        let [s, r] =
+            [resolved.keys().map(|at| at.0).min(), resolved.keys().map(|at| at.1).min()].map(|e| e.unwrap_or(0));
+        identities.push(resolved.into_iter().map(|(at, form)| ((at.0 - s, at.1 - r), form)).collect());
     }
     let mut cells: BTreeMap<String, BTreeSet<(u32, i64)>> = BTreeMap::new();
     for (role, own) in columns(layout).filter(|(role, _)| !is_expanded(role)) {
@@ -80,7 +83,14 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
     let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);
     let places: Vec<_> =
         ports.map(|p| (p.format, (0..p.len).map(|e| p.placement.cell(e)).collect::<Vec<_>>())).collect();
-    let numbers = Architecture { fixed: Vec::new(), ..layout.architecture.clone() };
+    // More limbs than are needed say the same, as long as no sum of them wraps: an integer that is not negative.
+    let numbers = Architecture {
+        spread_limbs: 0,
+        excess_limbs: 0,
+        range_columns: 0,
+        fixed: Vec::new(),
+        ..layout.architecture.clone()
+    };
     let key = format!("{numbers:?} {} {} {} {places:?}", layout.k, layout.identities, layout.max_degree);
     Some(Sayings { identities, cells, key })
 }
@@ -139,10 +149,11 @@ fn is_expanded(role: &FixedRole) -> bool {
 /// One up or down, or anything small.
 fn nudge(rng: &mut ChaCha20Rng, value: i64) -> i64 {
     loop {
-        let changed = match rng.gen_range(0..4) {
-            0 => value + 1,
-            1 => value - 1,
-            2 => -value,
+        let changed = match rng.gen_range(0..20) {
+            0..=4 => value.wrapping_add(1),
+            5..=9 => value.wrapping_sub(1),
+            10..=13 => value.wrapping_neg(),
+            14 => [i64::MIN, i64::MAX, i64::MIN + 1, 1 << 62][rng.gen_range(0..4)],
             _ => rng.gen_range(-20..40),
         };
         if changed != value {
@@ -154,7 +165,7 @@ fn nudge(rng: &mut ChaCha20Rng, value: i64) -> i64 {
 fn nudge_size(rng: &mut ChaCha20Rng, value: &mut usize) {
     *value = loop {
         let changed = nudge(rng, *value as i64);
-        if let Ok(changed) = usize::try_from(changed) {
+        if let Some(changed) = usize::try_from(changed).ok().filter(|changed| *changed < 1 << 16) {
             break changed;
         }
     };
@@ -368,8 +379,11 @@ fn architecture(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         _ => ("operand lanes", &mut a.operand_lanes),
     };
     let before = *value;
-    *value = before.checked_sub(1)?;
-    Some(format!("{name} {} instead of {before}", before - 1))
+    *value = if rng.gen_bool(0.5) { before.checked_sub(1)? } else { rng.gen_range(30..60) };
+    let after = *value;
+    // Gates read no cells that are not there.
+    a.range_columns = a.range_columns.max(after.saturating_mul(20)).min(400);
+    Some(format!("{name} {after} instead of {before}"))
 }
 
 /// What a row is said to compute.
@@ -394,6 +408,11 @@ fn bank(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         return None;
     }
     let index = rng.gen_range(0..layout.bank.len());
+    if rng.gen_bool(0.3) {
+        let row = rng.gen_range(0..layout.usable_rows()) as u32;
+        layout.bank.push(BankRow { row, ..layout.bank[index] });
+        return Some(format!("{:?}, too", layout.bank.last()));
+    }
     let other = rng.gen_range(0..layout.bank.len());
     if index == other {
         return None;

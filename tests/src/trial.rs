@@ -28,6 +28,8 @@ pub struct Effort {
     pub real: bool,
     /// Whether the graph is written differently.
     pub rewrites: bool,
+    /// Further layouts of the graph that are checked, of other widths.
+    pub layouts: u64,
 }
 
 /// What trials saw.
@@ -112,6 +114,13 @@ pub fn trial(seed: u64, effort: Effort) -> Result<Tally, String> {
         }
     };
     let told = try_case(&case, seed, effort, &mut tally).map_err(report)?;
+    for other in 0..effort.layouts {
+        let options = random_options(seed.wrapping_mul(1 << 8).wrapping_add(other));
+        // What has no layout of these widths is counted where they are tried.
+        let Ok(layout) = Layout::compile(&case.graph, &options) else { continue };
+        verdict(&case.graph, &layout).map_err(|problem| report(format!("{options:#?}: {problem}")))?;
+        tally.checked += 1;
+    }
     if effort.real {
         prove(&case, &told, seed, &mut tally).map_err(report)?;
     }
@@ -174,7 +183,7 @@ fn rewrites(graph: &Graph, options: &LayoutOptions, seed: u64, tally: &mut Tally
         }
         match Case::with_inputs(other.clone(), options, inputs.clone()) {
             Ok(case) => {
-                let effort = Effort { lies: 1, real: false, rewrites: false };
+                let effort = Effort { lies: 1, real: false, rewrites: false, layouts: 1 };
                 try_case(&case, seed, effort, tally).map_err(problem)?;
                 *tally.rewritten.entry(name).or_default() += 1;
             }

@@ -6,7 +6,7 @@
 use super::{AtNode, Check, require};
 use crate::{
     graph::{Format, Graph, Linear, Node, Op},
-    layout::{Layout, RowKind},
+    layout::{Layout, ResultRow, RowKind},
 };
 
 /// Bits of p/2, less a margin for sums of a few such numbers.
@@ -22,6 +22,13 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     for (index, node) in graph.nodes.iter().enumerate() {
         check_node(graph, layout, node).at(graph, index)?;
     }
+    // The limbs that gates add up are integers below p/2, whatever they hold.
+    let a = &layout.architecture;
+    let widest = [a.remainder_limbs, a.excess_limbs, a.spread_limbs]
+        .into_iter()
+        .chain(layout.results.iter().flat_map(quotients));
+    let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.shift);
+    require(widest < u64::from(LIMIT_BITS), || format!("limbs of {widest} bits, which may wrap"))?;
     // Rows of one node and kind have one bound.
     let mut rows: Vec<_> = layout.results.iter().collect();
     rows.dedup_by_key(|result| (result.node, result.kind));
@@ -32,6 +39,24 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     require(layout.k < 32 && layout.architecture.advice_columns() < 1 << 16, || {
         "more lookups than a multiplicity counts".into()
     })
+}
+
+/// Limbs of the quotient on a group's row, and of the two numbers that pin it.
+const fn quotients(result: &ResultRow) -> [usize; 2] {
+    match result.kind {
+        RowKind::Share { limbs, .. } | RowKind::Root { limbs, .. } => limbs,
+        RowKind::Requantise { .. }
+        | RowKind::Multiply { .. }
+        | RowKind::Exponential { .. }
+        | RowKind::Normalise { .. }
+        | RowKind::MaximumOfWindow { .. }
+        | RowKind::Raw
+        | RowKind::GatheredMaximum { .. }
+        | RowKind::GatheredSum
+        | RowKind::Copies { .. }
+        | RowKind::Index
+        | RowKind::Candidate { .. } => [0, 0],
+    }
 }
 
 /// Least and greatest accumulator of a node; none where it has none.
@@ -113,15 +138,9 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
     let input = graph.tensors[node.inputs[0]].format;
     let range = i128::from(input.max) - i128::from(input.min);
     match (kind, &node.op) {
-        (RowKind::MaximumOfWindow { .. }, _) => {
-            require(width(a.spread_limbs) < LIMIT_BITS, || "a difference that may wrap".into())?;
-            fits(a.spread_limbs, widest_channel(node, input))
-        }
+        (RowKind::MaximumOfWindow { .. }, _) => fits(a.spread_limbs, widest_channel(node, input)),
         (RowKind::GatheredMaximum { .. }, _) => fits(a.spread_limbs, range),
-        (RowKind::Candidate { count, .. }, _) => {
-            require(width(a.spread_limbs) < LIMIT_BITS, || "a difference that may wrap".into())?;
-            fits(a.spread_limbs, count as i128 * range + count as i128 - 1)
-        }
+        (RowKind::Candidate { count, .. }, _) => fits(a.spread_limbs, count as i128 * range + count as i128 - 1),
         (RowKind::Share { bits: dividend, limbs: [quotient, sum] }, Op::Softmax(softmax)) => {
             // R·Σe + ρ with any limbs; Σe is exact.
             let first = i128::from(softmax.exp.values.first().copied().unwrap_or(0)).max(1);
@@ -137,7 +156,7 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
             let epsilon = i128::from(normalise.epsilon);
             let (v, y) = (n * n + epsilon, ((1u128 << (2 * dividend)) / epsilon.max(1).unsigned_abs()).isqrt() as i128);
             // (y + 1)²·V with any limbs; V is exact.
-            let wraps = 2 * (width(root) + 1) + bits(v) + 2 >= LIMIT_BITS || width(window) >= LIMIT_BITS;
+            let wraps = 2 * (width(root) + 1) + bits(v) + 2 >= LIMIT_BITS;
             require(!wraps && 2 * dividend < LIMIT_BITS, || "a root that may wrap".into())?;
             fits(root, y)?;
             // The two differences add up to (2y + 1)·V - 1 <= 2^(bits + 1)·sqrt(V) + V.

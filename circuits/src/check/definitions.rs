@@ -91,12 +91,18 @@ struct Grid {
     by_r: Numbers,
 }
 
+/// Greatest power of an accumulator.
+const MAX_POWER: usize = 1 << 28;
+
 /// Numbers by power: from 1, 0 where a power has none.
 struct Numbers(Vec<u32>);
 
 impl Numbers {
-    /// The numbers of powers in order; none where two are equal.
+    /// The numbers of powers in order; none where two are equal, or one is out of bounds.
     fn of(powers: &[usize]) -> Option<Self> {
+        if powers.iter().any(|power| *power > MAX_POWER) {
+            return None;
+        }
         let mut numbers = vec![0; powers.iter().max().map_or(0, |most| most + 1)];
         for (power, number) in powers.iter().zip(1..) {
             if std::mem::replace(&mut numbers[*power], number) != 0 {
@@ -128,7 +134,7 @@ impl Grid {
         let (s, r): (Vec<usize>, Vec<usize>) = (s.into_iter().flatten().collect(), r.into_iter().flatten().collect());
         match (Numbers::of(&s), Numbers::of(&r)) {
             (Some(by_s), Some(by_r)) => Ok(Self { s, r, by_s, by_r }),
-            _ => refuse("two accumulators at one power"),
+            _ => refuse("two accumulators at one power, or one out of bounds"),
         }
     }
 }
@@ -180,7 +186,7 @@ impl Definition<'_, '_> {
         let len = self.reading.graph.tensors[self.node.output].shape.len();
         let places = self.slots().map(|(item, slot)| Ok(([0, self.slot(item, slot)?.0], [item.s, item.r])));
         let grid = Grid::new(1, len, places)?;
-        let mut found: Vec<Vec<(Value, i64)>> = vec![Vec::new(); len];
+        let mut found: Vec<Vec<(Value, i128)>> = vec![Vec::new(); len];
         let mut summands = vec![false; if offset.is_empty() { 0 } else { len }];
         for item in &self.identity.items {
             let element = grid.by_r.get(item.r).filter(|_| item.s == grid.s[0]);
@@ -300,10 +306,11 @@ impl Definition<'_, '_> {
     }
 }
 
-fn add(sums: &mut Vec<(Value, i64)>, value: Value, coefficient: i64) {
+/// Adds to a value's coefficient. In 128 bits: there are fewer than 2^64 items.
+fn add(sums: &mut Vec<(Value, i128)>, value: Value, coefficient: i64) {
     match sums.iter_mut().find(|(other, _)| *other == value) {
-        Some((_, sum)) => *sum += coefficient,
-        None => sums.push((value, coefficient)),
+        Some((_, sum)) => *sum += i128::from(coefficient),
+        None => sums.push((value, coefficient.into())),
     }
 }
 

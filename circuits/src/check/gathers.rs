@@ -62,7 +62,8 @@ impl Gathers {
         for k in 0..a.gather_columns {
             for (row, index) in fixed.cells(&FixedRole::GatherIndex(k)) {
                 let row = *row as usize;
-                require(rows.at(row).is_some(), || format!("row {row} gathers, but computes nothing"))?;
+                let read = rows.at(row).map_or(0, |result| copies(result.kind, a.gather_columns));
+                require(k < read, || format!("row {row} gathers copy {k}, which it does not read"))?;
                 if k == 1
                     && let Some(open) = this.open.get_mut(&row)
                 {
@@ -113,7 +114,7 @@ impl Gathers {
                 require(value != Value::UNKNOWN, || {
                     format!("lane {lane} of row {row} is gathered, but holds nothing")
                 })?;
-                let index = first[row] + lane as i64;
+                let Some(index) = first[row].checked_add(lane as i64) else { return refuse("an index out of bounds") };
                 let is_copy = is_copy(rows, row);
                 let source = Source { value, count: counts[row], by_index: open[row], is_copy };
                 let is_new = self.sources.insert(index, source).is_none() && !tables.constants().contains_key(&index);
@@ -146,9 +147,9 @@ impl Gathers {
         count: usize,
         candidates: impl Iterator<Item = Value>,
     ) -> bool {
-        let index = |k: usize| first + (k * stride) as i64;
-        let is_open =
-            |k: usize, value: Value| self.sources.get(&index(k)).is_some_and(|s| s.by_index && s.value == value);
+        let index = |k: usize| first.checked_add(i64::try_from(k.checked_mul(stride)?).ok()?);
+        let source = |k: usize| index(k).and_then(|index| self.sources.get(&index));
+        let is_open = |k: usize, value: Value| source(k).is_some_and(|s| s.by_index && s.value == value);
         (0..count).zip(candidates).all(|(k, value)| is_open(k, value))
     }
 }
@@ -156,4 +157,23 @@ impl Gathers {
 /// Whether a row holds copies of elements.
 fn is_copy(rows: &Rows<'_>, row: usize) -> bool {
     rows.at(row).is_some_and(|result| matches!(result.kind, RowKind::Copies { .. }))
+}
+
+/// Copies that a row of a kind reads.
+const fn copies(kind: RowKind, columns: usize) -> usize {
+    match kind {
+        RowKind::GatheredMaximum { window } => window,
+        RowKind::GatheredSum => columns,
+        RowKind::Copies { lanes } => lanes,
+        RowKind::Candidate { .. } => 3,
+        RowKind::Requantise { .. }
+        | RowKind::Multiply { .. }
+        | RowKind::Exponential { .. }
+        | RowKind::Share { .. }
+        | RowKind::Normalise { .. }
+        | RowKind::Root { .. }
+        | RowKind::MaximumOfWindow { .. }
+        | RowKind::Raw
+        | RowKind::Index => 0,
+    }
 }

@@ -10,6 +10,11 @@ use std::collections::BTreeMap;
 use super::{Check, fixed::Fixed, refuse, require};
 use crate::layout::{Accumulator, Architecture, Factor, FixedRole, Layout, Power, RowKind, Source, Variable};
 
+/// Greatest magnitude of a term's coefficient: a graph's multipliers are smaller.
+const MAX_COEFFICIENT: u64 = 1 << 62;
+/// Greatest degree: layouts of networks have some powers for each operand cell.
+const MAX_DEGREE: usize = 1 << 28;
+
 /// What an identity speaks of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Symbol {
@@ -62,8 +67,6 @@ pub(super) struct Identity {
     pub(super) number: usize,
     pub(super) items: Vec<Item>,
     pub(super) dots: Vec<Dot>,
-    /// Greatest power of `r` of any cell that a gate reads.
-    pub(super) degree: usize,
 }
 
 impl Identity {
@@ -161,6 +164,9 @@ impl<'l> Identities<'l> {
     /// Collects the terms of each identity: on a row, the number in a slot says whose the slot's terms are.
     pub(super) fn new(layout: &'l Layout, fixed: &'l Fixed<'l>) -> Check<Self> {
         let architecture = &layout.architecture;
+        let used = |(role, _): &(&FixedRole, &[(u32, i64)])| matches!(role, FixedRole::Term { .. });
+        let count: usize = fixed.roles().filter(used).map(|(_, cells)| cells.len()).sum();
+        require(layout.identities <= count, || format!("{} identities of {count} terms", layout.identities))?;
         let slots = 0..architecture.slots;
         let numbers: Vec<Vec<i64>> = slots.map(|slot| fixed.dense(&FixedRole::Identity(slot))).collect();
         let mut unused: Vec<Vec<bool>> = numbers.iter().map(|cells| cells.iter().map(|n| *n != 0).collect()).collect();
@@ -171,9 +177,11 @@ impl<'l> Identities<'l> {
                 let (row, coefficient) = (*row as usize, *coefficient);
                 // Without a number a term would be one of an identity 0, which no layout has.
                 let number = numbers.get(*slot).map_or(0, |numbers| numbers[row]);
-                let Some(own) = usize::try_from(number - 1).ok().and_then(|number| terms.get_mut(number)) else {
+                let number = usize::try_from(number).ok().and_then(|number| number.checked_sub(1));
+                let Some(own) = number.and_then(|number| terms.get_mut(number)) else {
                     return refuse(format!("row {row} has a term of no identity"));
                 };
+                require(coefficient.unsigned_abs() <= MAX_COEFFICIENT, || format!("a coefficient of {coefficient}"))?;
                 own.push(Term { source: *source, row, factor, coefficient });
                 unused[*slot][row] = false;
             }
@@ -186,6 +194,10 @@ impl<'l> Identities<'l> {
         for accumulator in Accumulator::ALL {
             this.degrees[accumulator as usize] = this.degrees_of(accumulator);
         }
+        let degree = this.terms.iter().flatten().map(|term| this.term_degree(term)).max().unwrap_or(0);
+        let declared = layout.max_degree;
+        require(degree == declared, || format!("the identities have degree {degree} in r, declared {declared}"))?;
+        require(degree <= MAX_DEGREE, || format!("a degree of {degree} in r"))?;
         Ok(this)
     }
 
@@ -216,12 +228,10 @@ impl<'l> Identities<'l> {
 
     /// Expands an identity.
     pub(super) fn expand(&self, number: usize) -> Check<Identity> {
-        let mut identity = Identity { number, items: Vec::new(), dots: Vec::new(), degree: 0 };
+        let mut identity = Identity { number, items: Vec::new(), dots: Vec::new() };
         let mut reads: BTreeMap<Accumulator, Vec<(usize, Walker)>> = BTreeMap::new();
         for term in &self.terms[number] {
             let Term { source, row, factor, coefficient } = *term;
-            let reach: usize = factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum();
-            identity.degree = identity.degree.max(factor.shift + reach + self.degree(source, row));
             match source {
                 Source::Dot => {
                     require(factor.runs.is_empty(), || format!("a product on row {row} with a sum of powers"))?;
@@ -268,7 +278,7 @@ impl<'l> Identities<'l> {
         let Some(mut row) = reads.peek().map(|(row, _)| *row) else { return Ok(()) };
         loop {
             while let Some((_, walker)) = reads.next_if(|(of, _)| *of == row) {
-                walkers.join(walker);
+                walkers.join(walker)?;
             }
             for walker in walkers.all() {
                 self.input(accumulator, row, walker, items)?;
@@ -367,13 +377,15 @@ impl<'l> Identities<'l> {
         }
     }
 
-    /// The degree in `r` of what a term reads, cells that cancel among terms included.
-    fn degree(&self, source: Source, row: usize) -> usize {
-        let degree = |accumulator: Accumulator| self.degrees[accumulator as usize][row];
-        match source {
+    /// The degree in `r` of a term, of all cells that it reads: those that cancel among terms included.
+    fn term_degree(&self, Term { source, row, factor, .. }: &Term<'_>) -> usize {
+        let reach: usize = factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum();
+        let degree = |accumulator: Accumulator| self.degrees[accumulator as usize][*row];
+        let read = match *source {
             Source::Dot => degree(Accumulator::Operand).zip(degree(Accumulator::Weights)).map_or(0, |(a, b)| a + b),
             Source::Accumulator(accumulator) => degree(accumulator).unwrap_or(0),
-        }
+        };
+        factor.shift + reach + read
     }
 
     /// The degree of an accumulator by row, none where nothing has been added to it. Inner accumulators come before their totals.
@@ -436,14 +448,17 @@ struct Walkers {
 
 impl Walkers {
     /// Adds a reading; those that have come to the same power add up, and end where they cancel.
-    fn join(&mut self, walker: Walker) {
+    fn join(&mut self, walker: Walker) -> Check {
         // Wrapping: a reading that joins late may have a smaller power than the others have gone.
         let key = (walker.s.wrapping_sub(self.gone.s), walker.r.wrapping_sub(self.gone.r));
-        let sum = self.coefficients.entry(key).or_default();
-        *sum += walker.coefficient;
-        if *sum == 0 {
-            self.coefficients.remove(&key);
-        }
+        let sum = self.coefficients.get(&key).copied().unwrap_or(0).checked_add(walker.coefficient);
+        match sum {
+            // In the field a sum that wraps is not what it wraps to.
+            None => return refuse("coefficients that add up to more than a number holds"),
+            Some(0) => self.coefficients.remove(&key),
+            Some(sum) => self.coefficients.insert(key, sum),
+        };
+        Ok(())
     }
 
     fn all(&self) -> impl Iterator<Item = Walker> {

@@ -79,8 +79,8 @@ impl<'l> Rows<'l> {
         let is_candidate = on(|kind| matches!(kind, RowKind::Candidate { .. }));
         fixed.only_on(&FixedRole::Epsilon, is_root)?;
         fixed.only_on(&FixedRole::SumFactor, is_sum)?;
-        fixed.only_on(&FixedRole::CandidateStride, &is_candidate)?;
-        fixed.only_on(&FixedRole::CandidateNumber, &is_candidate)?;
+        fixed.only_on(&FixedRole::CandidateStride, is_candidate)?;
+        fixed.only_on(&FixedRole::CandidateNumber, is_candidate)?;
         let epsilon = fixed.dense(&FixedRole::Epsilon);
         let (strides, numbers) = (fixed.dense(&FixedRole::CandidateStride), fixed.dense(&FixedRole::CandidateNumber));
         let factors = fixed.dense(&FixedRole::SumFactor);

@@ -45,7 +45,7 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, cells: &mut Cell
 }
 
 /// One coefficient; tells whether a cell was learned. `known` is an empty buffer for what is known of it.
-fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells, known: &mut Vec<(Value, i64)>) -> Check<bool> {
+fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells, known: &mut Vec<(Value, i128)>) -> Check<bool> {
     let mut unknown = None;
     for item in items {
         let Some(column) = column(&reading.layout.architecture, item.symbol) else {
@@ -57,8 +57,8 @@ fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells, known: &mut Ve
             }
             Value::ZERO => {}
             value => match known.iter_mut().find(|(other, _)| *other == value) {
-                Some((_, sum)) => *sum += item.coefficient,
-                None => known.push((value, item.coefficient)),
+                Some((_, sum)) => *sum += i128::from(item.coefficient),
+                None => known.push((value, item.coefficient.into())),
             },
         }
     }
@@ -70,7 +70,7 @@ fn tie(reading: &Reading<'_>, items: &[&Item], cells: &mut Cells, known: &mut Ve
             require(item.coefficient != 0, || "a free cell that cancels".into())?;
             cells.set(column, item.row, Value::ZERO).map(|()| true)
         }
-        (Some((column, item)), [(value, sum)]) if *sum == -item.coefficient => {
+        (Some((column, item)), [(value, sum)]) if *sum == -i128::from(item.coefficient) => {
             cells.set(column, item.row, *value).map(|()| true)
         }
         _ => refuse("not one copy of one element"),

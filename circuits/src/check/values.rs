@@ -93,10 +93,13 @@ impl Values {
 
     /// The value of a tensor's element, in stored order.
     pub(super) fn element(&self, tensor: TensorId, element: usize) -> Value {
-        match &self.elements[tensor] {
-            Elements::Own(first) => Value(first + element as u32),
-            Elements::Same(other) => self.element(*other, element),
-            Elements::Other(values) => values[element],
+        let mut tensor = tensor;
+        loop {
+            match &self.elements[tensor] {
+                Elements::Own(first) => return Value(first + element as u32),
+                Elements::Same(other) => tensor = *other,
+                Elements::Other(values) => return values[element],
+            }
         }
     }
 
