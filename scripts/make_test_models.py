@@ -457,6 +457,28 @@ def movements():
     m.save(m.op("Reshape", m.op("Transpose", "input", perm=[0, 3, 1, 2]), m.ints(1, 10, 6)))
 
 
+def shared_pieces():
+    """Two rearrangements of the same tensors: one cuts them anywhere, the other makes an image of them."""
+
+    def cut(m, x, first, end):
+        return m.op("Slice", x, m.ints(first), m.ints(end), m.ints(1))
+
+    # The elements of the first are apart from each other where the convolution pads the second.
+    m = Model("pieces_of_a_padded_image", 1, 3, 4, 4)
+    q = m.op("Flatten", m.op("Relu", m.conv("input", 3, 2, [3, 3])), axis=1)
+    p = m.op("Flatten", m.conv("input", 3, 1, [3, 3]), axis=1)
+    scores = m.op("Concat", p, cut(m, q, 1, 3), cut(m, p, 2, 4), axis=1)
+    image = m.op("Reshape", cut(m, q, 0, 4), m.ints(1, 1, 2, 2))
+    m.save(scores, m.conv(image, 1, 2, [3, 3], bias=False, pads=[1, 1, 1, 1]))
+    # One that has a circuit only where rows are not rounded up to several lanes.
+    m = Model("pieces_of_softmaxes", 1, 16, opset=17)
+    dense = lambda n: m.op("Softmax", m.op("Gemm", "input", m.weights(16, n), m.vector(n)), axis=1)
+    q, p = dense(14), dense(7)
+    scores = m.op("Concat", cut(m, p, 0, 5), cut(m, q, 6, 8), axis=1)
+    rows = m.op("Reshape", cut(m, q, 0, 7), m.ints(1, 7, 1))
+    m.save(scores, m.op("MatMul", rows, m.weights(1, 4)))
+
+
 def resizes():
     m = Model("resize_nearest", 1, 2, 3, 4)
     m.save(m.op("Resize", m.conv("input", 2, 3, [1, 1]), "", m.constant([1, 1, 2, 2]), mode="nearest"))
@@ -719,5 +741,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, refused):
         make()

@@ -19,7 +19,12 @@ fn keys(criterion: &mut Criterion) {
     for [path, input] in models {
         let subject = Subject::read(path, input).expect("a model of the repository");
         for (mode, weights) in [("committed", WeightMode::Committed), ("embedded", WeightMode::Embedded)] {
-            let k = subject.compile(weights).expect("a circuit").k();
+            let compiled = subject.compile(weights).expect("a circuit");
+            // The part of keys that no back end does.
+            let mut group = criterion.benchmark_group(format!("check/{}/{mode}", subject.name));
+            group.bench_function("layout", |bencher| bencher.iter(|| compiled.check().expect("a sound layout")));
+            group.finish();
+            let k = compiled.k();
             let srs = Srs::development(k, ChaCha20Rng::seed_from_u64(SEED)).expect("a reference string");
             let mut group = criterion.benchmark_group(format!("keygen/{}/{mode}", subject.name));
             for choice in BackendChoice::present() {

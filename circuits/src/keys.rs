@@ -14,6 +14,7 @@ use zkml_gpu_engine::{
 };
 
 use crate::{
+    check::{CheckError, check},
     circuit::NetworkCircuit,
     commit::{Bank, Bound, ModelOpening},
     graph::Graph,
@@ -40,6 +41,9 @@ pub enum KeyError {
     /// A back end failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
+    /// The layout does not say what the graph says.
+    #[error(transparent)]
+    Layout(#[from] CheckError),
     /// Bytes that are no verifying keys.
     #[error("verifying keys: {0}")]
     Malformed(String),
@@ -74,11 +78,13 @@ pub struct VerifyingKeys {
 /// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values. Embedded learned
 /// values are part of the circuit; `rng` is not used then, so equal models have equal keys.
 ///
+/// Nothing is made from a layout that [`check`] does not prove to say what the graph says.
+///
 /// `committer` has the points of `srs`, and commits to everything. The circuit's key stays on its back end, for
 /// [`Prover::with_key`](zkml_gpu_engine::Prover::with_key).
 ///
 /// # Errors
-/// [`KeyError`] where the reference string is of another size, key generation or the back end fails.
+/// [`KeyError`] where the reference string is of another size, the layout is refused, key generation or the back end fails.
 pub fn setup<B: Backend>(
     graph: &Graph,
     layout: &Layout,
@@ -90,6 +96,10 @@ pub fn setup<B: Backend>(
         return Err(KeyError::SrsSize { got, expected: layout.k });
     }
     let bank = Bank::new(layout, graph);
+    {
+        let _span = tracing::info_span!(target: "zkml_gpu::keys", "check").entered();
+        check(graph, layout, &bank)?;
+    }
     let (backend, lagrange) = (committer.backend(), committer.lagrange());
     let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
     let vk = circuit.vk().clone();

@@ -8,6 +8,7 @@
 //!            -> commit (model commitment, link proof)
 //! ```
 
+pub mod check;
 pub mod chips;
 pub mod circuit;
 pub mod commit;

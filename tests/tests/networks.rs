@@ -319,6 +319,49 @@ fn no_cell_of_attention_is_free() {
 }
 
 #[test]
+fn no_cell_of_a_dense_layer_in_several_blocks_is_free() {
+    audit_session("several blocks", &session_with("dense, several blocks", &narrow()));
+}
+
+#[test]
+fn no_cell_of_a_tensor_under_two_shapes_is_free() {
+    audit("one tensor under two shapes, a pooled input");
+}
+
+#[test]
+fn no_cell_of_a_network_with_two_inputs_is_free() {
+    audit("two inputs, an output that is read");
+}
+
+#[test]
+fn no_cell_of_rows_of_a_table_is_free() {
+    audit("rows of a table at public indices");
+}
+
+#[test]
+fn no_cell_of_convolutions_with_embedded_weights_is_free() {
+    for name in ["dense, several blocks", "convolution, padding and stride", "transposed convolution"] {
+        let mut options = narrow();
+        options.weights = WeightMode::Embedded;
+        audit_session(name, &session_with(name, &options));
+    }
+}
+
+#[test]
+fn no_cell_of_gathers_and_pieces_with_embedded_weights_is_free() {
+    for name in ["pooling by gathering", "elements in any order", "index of a maximum", "concatenation and slices"] {
+        audit_session(name, &session_with(name, &embedded()));
+    }
+}
+
+#[test]
+fn no_cell_of_transformers_with_embedded_weights_is_free() {
+    for name in ["softmax with a mask", "normalisation", "products of activations"] {
+        audit_session(name, &session_with(name, &embedded()));
+    }
+}
+
+#[test]
 fn a_changed_cell_of_any_column_breaks_the_real_proof() {
     let committed = [
         "dense",

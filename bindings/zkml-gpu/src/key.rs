@@ -15,7 +15,9 @@ use crate::text::is_printable;
 use crate::{Error, ProofBundle, Rejection, bundle};
 
 const MAGIC: &[u8; 8] = b"zkmlgpuV";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
+/// The last version whose keys may belong to a circuit that proves something else than its model (`SECURITY.md`).
+const LAST_UNCHECKED: u64 = 3;
 const DIGEST_BYTES: usize = 32;
 /// Magic, version, length of the name, length of the keys.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
@@ -143,8 +145,15 @@ fn decode(bytes: &[u8]) -> Result<(String, &[u8]), String> {
         return Err("not a model.vk".into());
     }
     let number = |at: usize, size: usize| bytes[at..at + size].iter().rev().fold(0u64, |v, b| v << 8 | u64::from(*b));
-    if number(8, 4) != u64::from(VERSION) {
-        return Err(format!("version {} of model.vk, this program reads version {VERSION}", number(8, 4)));
+    match number(8, 4) {
+        version if version == u64::from(VERSION) => {}
+        version if version <= LAST_UNCHECKED => {
+            return Err(format!(
+                "version {version} of model.vk was made without a check of the circuit's layout, so false outputs may have proofs under it \
+                 (SECURITY.md): the model's owner must make a new key, this program makes version {VERSION}"
+            ));
+        }
+        version => return Err(format!("version {version} of model.vk, this program reads version {VERSION}")),
     }
     let (content, checksum) = bytes.split_at(bytes.len() - DIGEST_BYTES);
     let (name_bytes, body_bytes) = (number(12, 4) as usize, number(16, 8));
@@ -171,6 +180,16 @@ mod tests {
         for name in ["lenet", "größe"] {
             let bytes = encode(name, b"body");
             assert_eq!(decode(&bytes), Ok((name.to_string(), &b"body"[..])));
+        }
+    }
+
+    #[test]
+    fn keys_from_before_layouts_were_checked_are_refused_by_name() {
+        for version in 0..=LAST_UNCHECKED {
+            let mut bytes = encode("lenet", b"body");
+            bytes[8..12].copy_from_slice(&(version as u32).to_le_bytes());
+            let problem = decode(&bytes).unwrap_err();
+            assert!(problem.contains(&format!("version {version} ")) && problem.contains("SECURITY.md"), "{problem}");
         }
     }
 

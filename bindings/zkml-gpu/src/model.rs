@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use zkml_gpu_circuits::check::{Checked, check};
+use zkml_gpu_circuits::commit::Bank;
 use zkml_gpu_circuits::graph::Storage;
 use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
+use zkml_gpu_circuits::keys::KeyError;
 use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
 use zkml_gpu_circuits::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
@@ -205,6 +208,15 @@ impl CompiledModel {
     /// Multiplications of one inference.
     pub fn macs(&self) -> usize {
         self.quantised.graph.macs()
+    }
+
+    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after the same check.
+    ///
+    /// # Errors
+    /// [`Error::Key`] where the layout is refused.
+    pub fn check(&self) -> Result<Checked, Error> {
+        let bank = Bank::new(&self.layout, &self.quantised.graph);
+        Ok(check(&self.quantised.graph, &self.layout, &bank).map_err(KeyError::from)?)
     }
 
     /// The integers that are proved.

@@ -80,6 +80,11 @@ impl Bank {
         self.rows.iter().map(move |row| (row.row as usize, row.get(column)))
     }
 
+    /// Each row with the values of all its columns.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (usize, Vec<i64>)> {
+        self.rows.iter().map(|row| (row.row as usize, (0..self.columns).map(|column| row.get(column)).collect()))
+    }
+
     /// `Σ_c s^c · W_c` by row, for a prover that computes it; challenge 0 of the circuit is s (`chips::configure`).
     pub(crate) fn to_fold(&self) -> Fold {
         let mut fold = Fold::new(0, self.columns);

@@ -26,7 +26,6 @@ pub(super) fn place(
         let distances: Vec<Power> = (1..offset.len()).map(distance).collect();
         let end = planner.operand_row + list.len() - 1;
         planner.operand_row += list.len();
-        planner.reach(geometry.exponent(0));
         planner.place_weights(index, end, &list, &distances, 1);
         planner.term(identity, Source::Accumulator(Accumulator::Weights), end, Factor::default(), 1);
     }

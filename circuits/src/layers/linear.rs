@@ -12,8 +12,7 @@ use super::product::Product;
 use crate::{
     graph::Linear,
     layout::{
-        Accumulator, BankValues, Factor, Geometry, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind,
-        Source,
+        Accumulator, BankValues, Factor, LayoutError, Order, Placement, Planner, Power, ResultEntry, RowKind, Source,
     },
 };
 
@@ -62,12 +61,6 @@ fn place_operand(
     let taps: Vec<(usize, usize)> = (0..height).rev().flat_map(|a| (0..width).rev().map(move |b| (a, b))).collect();
     let exponents: Vec<usize> = taps.iter().map(|&(a, b)| product.kernel(a, b)).collect();
     let distances: Vec<Power> = exponents.windows(2).map(|e| Power::r(e[0] - e[1])).collect();
-    // Padding lanes of a channel's operand count too: the digest forces them to 0, but they are committed.
-    let operand = match planner.geometry(planner.graph.nodes[index].inputs[0]) {
-        Geometry::Image { channel_pitch, .. } => channel_pitch - 1,
-        Geometry::Flat { .. } => 0,
-    };
-    planner.reach(operand + product.kernel(height - 1, width - 1) + product.lead);
     let ends = planner.place_operand(planner.graph.nodes[index].inputs[0], taps.len() * blocks)?;
     for (channel, &end) in ends.iter().enumerate() {
         let list: Vec<BankValues> =

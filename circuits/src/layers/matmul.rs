@@ -19,7 +19,6 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, product: &MatMul) -
     let identity = planner.identity();
     let ends = planner.place_operand(right, rows.div_ceil(planner.widths.operand_lanes))?;
     planner.place_left(left, rows, heads, &ends)?;
-    planner.reach(columns.next_multiple_of(planner.widths.operand_lanes));
     for (block, &end) in ends.iter().enumerate() {
         let factor = Factor::s(heads - 1 - product.head(block));
         planner.term(identity, Source::Dot, end, factor, product.rescale.multiplier);

@@ -36,7 +36,7 @@ pub enum Accumulator {
 
 impl Accumulator {
     /// All, in column order.
-    const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
@@ -551,7 +551,7 @@ impl Architecture {
                     && (*window == 1 || products(*window))
             }
             FixedRole::Kind(RowKind::GatheredSum) => requantise <= self.range_columns && self.gather_columns > 0,
-            FixedRole::Kind(RowKind::Copies { lanes }) => *lanes <= self.activation_lanes.min(self.gather_columns),
+            FixedRole::Kind(RowKind::Copies { lanes }) => lanes_fit(lanes) && *lanes <= self.gather_columns,
             FixedRole::Kind(RowKind::Candidate { .. }) => {
                 self.gather_by_index && self.gather_columns > 2 && self.spread_limbs <= self.range_columns
             }

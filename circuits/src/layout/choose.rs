@@ -86,7 +86,7 @@ pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, Lay
         if search.is_settled(bound.cost_ms) {
             break;
         }
-        search.place(bound.widths, options)?;
+        search.place(bound.widths, options).or_else(|error| search.pass_by(error))?;
     }
     search.finish(bounds.len(), options)
 }
@@ -205,6 +205,8 @@ struct Search<'g> {
     tried: Vec<Widths>,
     /// The fewest rows of a layout that was placed and did not fit.
     too_many: Option<usize>,
+    /// The first node that some widths cannot express: others may.
+    unsupported: Option<LayoutError>,
 }
 
 /// A layout but for what depends on the number of rows.
@@ -217,7 +219,7 @@ struct Placed<'g> {
 impl<'g> Search<'g> {
     fn new(graph: &'g Graph, options: &LayoutOptions, limbs: Limbs) -> Self {
         let costs = options.costs.rounded();
-        Self { graph, limbs, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None }
+        Self { graph, limbs, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None, unsupported: None }
     }
 
     /// Whether a bound, and so every later one, promises no saving.
@@ -264,6 +266,17 @@ impl<'g> Search<'g> {
         Ok(())
     }
 
+    /// Goes on after a node that these widths cannot express; any other error ends the search.
+    fn pass_by(&mut self, error: LayoutError) -> Result<(), LayoutError> {
+        match error {
+            LayoutError::Unsupported { .. } => {
+                self.unsupported.get_or_insert(error);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
     fn offer(&mut self, own: Alternative, placed: Placed<'g>) {
         if self.best.as_ref().is_some_and(|(best, _)| best.cost_ms <= own.cost_ms) {
             self.pass_over(own);
@@ -280,6 +293,9 @@ impl<'g> Search<'g> {
 
     fn finish(self, considered: usize, options: &LayoutOptions) -> Result<Layout, LayoutError> {
         let Some((best, placed)) = self.best else {
+            if let Some(unsupported) = self.unsupported.filter(|_| self.too_many.is_none()) {
+                return Err(unsupported);
+            }
             let k = options.max_k.min(MAX_K);
             let limit = (1usize << k).saturating_sub(BLINDING_ROWS);
             return Err(LayoutError::WouldNotFit { rows: self.too_many.unwrap_or(0), limit, k, layers: Vec::new() });

@@ -15,6 +15,7 @@ mod challenge;
 mod choose;
 mod cost;
 mod count;
+mod degree;
 mod geometry;
 mod lower;
 mod plan;

@@ -98,7 +98,6 @@ pub(crate) struct Planner<'g> {
     pub(crate) identities: usize,
     /// Identities with terms on one row, at most; known once the terms have their columns.
     pub(crate) slots: usize,
-    pub(crate) max_degree: usize,
 }
 
 impl<'g> Planner<'g> {
@@ -131,7 +130,6 @@ impl<'g> Planner<'g> {
             terms: BTreeMap::new(),
             identities: 0,
             slots: 0,
-            max_degree: 0,
         }
     }
 
@@ -178,11 +176,6 @@ impl<'g> Planner<'g> {
     pub(crate) fn declare(&mut self, role: FixedRole) {
         self.roles.insert(role.clone(), self.fixed.len());
         self.fixed.push((role, Vec::new()));
-    }
-
-    /// Notes that a committed cell reaches this power of `r`.
-    pub(crate) fn reach(&mut self, exponent: usize) {
-        self.max_degree = self.max_degree.max(exponent);
     }
 
     /// Whether some row has this role.
@@ -277,7 +270,18 @@ impl<'g> Planner<'g> {
     ) -> Result<(), LayoutError> {
         let source = Source::Accumulator(Accumulator::ResultDigest);
         let [geometry, own] = [tensor, piece.root].map(|t| self.tensors.geometry(t));
-        self.reach(geometry.exponent(0));
+        let last = [piece.end - 1, piece.place_end - 1];
+        let is_shifted = |n: usize| {
+            let [inside, place] = last.map(|last| last - n);
+            own.exponent(inside) - own.exponent(last[0]) == geometry.exponent(place) - geometry.exponent(last[1])
+        };
+        // One power of r shifts all elements of the piece: otherwise the identity would speak of other elements.
+        if !(0..piece.end - piece.first).all(is_shifted) {
+            let root = piece.root;
+            return Err(LayoutError::Malformed(format!(
+                "a piece of tensor {root} has other distances in tensor {tensor}"
+            )));
+        }
         let shift = geometry.exponent(piece.place_end - 1);
         let end = self.end_row(piece.root, piece.end)?;
         self.term(identity, source, end, Factor { channels, ..Factor::r(shift) }, value);
@@ -340,7 +344,6 @@ impl<'g> Planner<'g> {
                 self.step(Accumulator::OperandDigest, end, Power::r(distance));
             }
         }
-        self.reach(geometry.exponent(0));
         self.operand_row += len * chain;
         (ends, Placement::Column { column: 0, first_row, row_stride: chain })
     }
@@ -370,7 +373,6 @@ impl<'g> Planner<'g> {
                     .for_each(|row| self.step(Accumulator::OperandDigest, row, Power::KEEP));
             }
         }
-        self.reach(sequences * length - 1);
         self.operand_row += sequences * row_stride;
         let ends = (0..sequences).map(|c| first_row + c * row_stride + rows - 1).collect();
         (ends, Placement::Packed { first_row, row_stride, lanes, geometry })
@@ -415,8 +417,6 @@ impl<'g> Planner<'g> {
                 }
             }));
         }
-        // Idle lanes before a block's first element count too.
-        self.reach(exponent(0) + cells * lanes);
         let last = ends.last().copied().unwrap_or(0);
         let identity = self.identity();
         self.term(identity, Source::Accumulator(Accumulator::LeftDigest), last, Factor::default(), 1);
@@ -581,7 +581,6 @@ impl<'g> Planner<'g> {
         row_pitch: usize,
         identity: usize,
     ) {
-        self.reach(free.len() - 1);
         if !free.contains(&true) {
             return;
         }

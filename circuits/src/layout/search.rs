@@ -8,6 +8,7 @@ use super::{
     choose::Choice,
     cost::{Filling, Network},
     count::Rows,
+    degree::max_degree,
     statement::MAX_INSTANCE_CELLS,
     tensors::Tensors,
 };
@@ -344,6 +345,7 @@ pub(super) fn finish(
     }
     statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
+    let max_degree = max_degree(&architecture, &planner.fixed, usable);
     Ok(Layout {
         architecture,
         k,
@@ -356,7 +358,7 @@ pub(super) fn finish(
         gathers: planner.gathers,
         statement,
         identities: planner.identities,
-        max_degree: planner.max_degree,
+        max_degree,
         rows,
         layers,
         size,

@@ -61,10 +61,14 @@ impl Tensors {
         let mut rearranged = origins(graph, &roots);
         let read = digested(graph, &roots);
         let mut cuts: HashMap<TensorId, BTreeSet<usize>> = HashMap::new();
+        let mut accepted: Vec<(TensorId, Vec<Piece>)> = Vec::new();
         for tensor in rearrangements(graph).filter(|tensor| read.contains(tensor)) {
             let Some(entry) = rearranged.get_mut(&tensor) else { continue };
             let pieces = pieces(&entry.origins);
-            let joined = pieces.as_ref().and_then(|pieces| classes.joined(graph, &roots, tensor, pieces));
+            if let Some(pieces) = &pieces {
+                accepted.push((tensor, pieces.clone()));
+            }
+            let joined = pieces.as_ref().and_then(|_| classes.joined(graph, &roots, &accepted));
             match (joined, pieces) {
                 (Some((new_classes, new_wanted)), Some(pieces)) => {
                     (classes, wanted) = (new_classes, new_wanted);
@@ -72,6 +76,10 @@ impl Tensors {
                         cuts.entry(piece.root).or_default().extend([piece.first, piece.end]);
                     }
                     entry.pieces = Some(pieces);
+                }
+                (None, Some(_)) => {
+                    accepted.pop();
+                    entry.placed = true;
                 }
                 _ => entry.placed = true,
             }
@@ -311,25 +319,30 @@ impl Classes {
         self.0[a] = b;
     }
 
-    /// The classes once a rearranged tensor's digest is that of its pieces; `None` where they are read under shapes that
-    /// disagree, or a piece does not consist of whole channels.
+    /// The classes once the last rearranged tensor's digest is that of its pieces, as those before it are; `None` where they are
+    /// read under shapes that disagree, or a piece does not consist of whole channels.
+    ///
+    /// Earlier tensors' pieces are asked again: while their class was flat, they were cut anywhere, and joining makes an image of it.
     fn joined(
         &self,
         graph: &Graph,
         roots: &[TensorId],
-        tensor: TensorId,
-        pieces: &[Piece],
+        accepted: &[(TensorId, Vec<Piece>)],
     ) -> Option<(Self, HashMap<TensorId, Wanted>)> {
+        let (tensor, pieces) = accepted.last()?;
         let mut classes = self.clone();
-        pieces.iter().for_each(|piece| classes.join(piece.root, tensor));
+        pieces.iter().for_each(|piece| classes.join(piece.root, *tensor));
         let wanted = classes.wanted(graph, roots).ok()?;
-        if let Some(Wanted { height, width, .. }) = wanted.get(&classes.find(tensor)) {
+        let class = classes.find(*tensor);
+        if let Some(Wanted { height, width, .. }) = wanted.get(&class) {
             let area = height * width;
             let aligned = |n: usize| n.is_multiple_of(area);
-            let members = (0..graph.tensors.len()).filter(|t| classes.find(roots[*t]) == classes.find(tensor));
+            let members = (0..graph.tensors.len()).filter(|t| classes.find(roots[*t]) == class);
             let mut lengths = members.map(|t| graph.tensors[t].shape.len());
-            let parts = pieces.iter().flat_map(|piece| [piece.first, piece.end, piece.place_end]);
-            if !lengths.all(aligned) || !parts.into_iter().all(aligned) {
+            let of_class = accepted.iter().filter(|(tensor, _)| classes.find(*tensor) == class);
+            let parts = of_class.flat_map(|(_, pieces)| pieces);
+            let mut parts = parts.flat_map(|piece| [piece.first, piece.end, piece.place_end]);
+            if !lengths.all(aligned) || !parts.all(aligned) {
                 return None;
             }
         }

@@ -1,0 +1,182 @@
+//! The greatest exponent of `r` in any identity: the degree in the statistical error of the identities.
+//!
+//! Every cell that a gate reads counts, also one that an honest prover leaves zero. It follows from the finished fixed columns alone: no
+//! layer declares it, so none can forget to.
+
+use super::{Accumulator, Architecture, Factor, FixedRole, Power, RowKind, Source, Variable};
+
+/// Nonzero cells of the fixed columns, by role.
+type Columns = [(FixedRole, Vec<(u32, i64)>)];
+
+/// The degree in `r` of all identities over `usable` rows.
+pub(super) fn max_degree(architecture: &Architecture, fixed: &Columns, usable: usize) -> usize {
+    let mut degrees = Degrees { architecture, fixed, usable, known: Vec::new() };
+    let mut most = 0;
+    for (role, cells) in fixed {
+        let FixedRole::Term { source, factor, .. } = role else { continue };
+        let operands = match source {
+            Source::Dot => vec![Accumulator::Operand, Accumulator::Weights],
+            Source::Accumulator(accumulator) => vec![*accumulator],
+        };
+        let columns: Vec<Vec<Option<usize>>> = operands.into_iter().map(|operand| degrees.of(operand)).collect();
+        for (row, _) in cells {
+            let sum: Option<usize> = columns.iter().map(|column| column[*row as usize]).sum();
+            most = most.max(sum.unwrap_or(0) + degree(factor));
+        }
+    }
+    most
+}
+
+/// Degree of a factor.
+fn degree(factor: &Factor) -> usize {
+    factor.shift + factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum::<usize>()
+}
+
+struct Degrees<'l> {
+    architecture: &'l Architecture,
+    fixed: &'l Columns,
+    usable: usize,
+    known: Vec<(Accumulator, Vec<Option<usize>>)>,
+}
+
+impl Degrees<'_> {
+    /// The degree of an accumulator by row; none where it is zero.
+    fn of(&mut self, accumulator: Accumulator) -> Vec<Option<usize>> {
+        if let Some((_, known)) = self.known.iter().find(|(of, _)| *of == accumulator) {
+            return known.clone();
+        }
+        let mut inputs = self.inputs(accumulator);
+        let mut steps = vec![None; self.usable];
+        for (role, cells) in self.fixed {
+            let FixedRole::Step(of, Power { variable, exponent }) = role else { continue };
+            if *of == accumulator {
+                let step = if *variable == Variable::R { *exponent } else { 0 };
+                cells.iter().for_each(|(row, _)| steps[*row as usize] = Some(step));
+            }
+        }
+        for row in 1..self.usable {
+            let carried = inputs[row - 1].zip(steps[row]).map(|(before, step)| before + step);
+            inputs[row] = inputs[row].max(carried);
+        }
+        self.known.push((accumulator, inputs.clone()));
+        inputs
+    }
+
+    /// The degree of what each row adds to an accumulator.
+    fn inputs(&mut self, accumulator: Accumulator) -> Vec<Option<usize>> {
+        let inner = match accumulator {
+            // Whatever a committed bank holds: one value for each power of s.
+            Accumulator::Weights => return vec![Some(0); self.usable],
+            Accumulator::ResultTotal => Some((self.of(Accumulator::Result), FixedRole::Take)),
+            Accumulator::GarbageTotal => Some((self.of(Accumulator::Garbage), FixedRole::GarbageTake)),
+            Accumulator::Operand
+            | Accumulator::OperandDigest
+            | Accumulator::Result
+            | Accumulator::ResultDigest
+            | Accumulator::LeftDigest
+            | Accumulator::Factors
+            | Accumulator::Garbage => None,
+        };
+        let mut inputs = vec![None; self.usable];
+        for (role, cells) in self.fixed {
+            for row in cells.iter().map(|(row, _)| *row as usize) {
+                let added = match &inner {
+                    Some((values, take)) if take == role => values[row],
+                    Some(_) => None,
+                    None => added(self.architecture, role, accumulator),
+                };
+                inputs[row] = inputs[row].max(added);
+            }
+        }
+        inputs
+    }
+}
+
+/// The degree of what a row with this role adds to an accumulator that is no total.
+fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option<usize> {
+    let operand = matches!(accumulator, Accumulator::Operand | Accumulator::OperandDigest);
+    match role {
+        FixedRole::OperandPacked | FixedRole::InstancePacked if operand => Some(a.operand_lanes - 1),
+        FixedRole::OperandSingle | FixedRole::InstanceSingle if operand => Some(0),
+        FixedRole::LeftPacked(_) if accumulator == Accumulator::LeftDigest => Some(a.left_lanes - 1),
+        FixedRole::LeftSingle if accumulator == Accumulator::LeftDigest => Some(0),
+        FixedRole::GarbageMask(lane) if accumulator == Accumulator::Garbage => Some(a.garbage_lanes - 1 - lane),
+        FixedRole::Kind(kind) => of_kind(*kind, accumulator),
+        FixedRole::Epsilon if accumulator == Accumulator::Result => Some(0),
+        FixedRole::Usable
+        | FixedRole::SumStep
+        | FixedRole::SumEnd
+        | FixedRole::Table(_)
+        | FixedRole::ActivationTag
+        | FixedRole::OperandPacked
+        | FixedRole::OperandSingle
+        | FixedRole::LeftPacked(_)
+        | FixedRole::LeftSingle
+        | FixedRole::InstancePacked
+        | FixedRole::InstanceSingle
+        | FixedRole::Take
+        | FixedRole::GarbageTake
+        | FixedRole::GarbageMask(_)
+        | FixedRole::GatherIndex(_)
+        | FixedRole::SourceIndex
+        | FixedRole::SourceCount(_)
+        | FixedRole::SourceByIndex(_)
+        | FixedRole::Masked(_)
+        | FixedRole::Epsilon
+        | FixedRole::SumFactor
+        | FixedRole::CandidateStride
+        | FixedRole::CandidateNumber
+        | FixedRole::Step(..)
+        | FixedRole::Identity(_)
+        | FixedRole::Term { .. } => None,
+    }
+}
+
+/// The degree of what a row of this kind adds.
+fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<usize> {
+    let lanes = match kind {
+        RowKind::Requantise { lanes, .. }
+        | RowKind::Multiply { lanes, .. }
+        | RowKind::Exponential { lanes }
+        | RowKind::Normalise { lanes, .. }
+        | RowKind::Copies { lanes } => Some(lanes - 1),
+        RowKind::MaximumOfWindow { .. } | RowKind::GatheredMaximum { .. } | RowKind::GatheredSum | RowKind::Index => {
+            Some(0)
+        }
+        RowKind::Share { .. } | RowKind::Root { .. } | RowKind::Raw | RowKind::Candidate { .. } => None,
+    };
+    let result = match kind {
+        RowKind::Requantise { lanes, spacing: Power { variable: Variable::R, exponent }, .. } => {
+            Some((lanes - 1) * exponent)
+        }
+        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => {
+            Some((height - 1) * vertical + (width - 1) * horizontal)
+        }
+        RowKind::Exponential { lanes } | RowKind::Normalise { lanes, .. } => Some(lanes - 1),
+        RowKind::Requantise { spacing: Power { variable: Variable::S, .. }, .. }
+        | RowKind::Share { .. }
+        | RowKind::Root { .. }
+        | RowKind::Raw => Some(0),
+        RowKind::Multiply { .. }
+        | RowKind::GatheredMaximum { .. }
+        | RowKind::GatheredSum
+        | RowKind::Copies { .. }
+        | RowKind::Index
+        | RowKind::Candidate { .. } => None,
+    };
+    match accumulator {
+        Accumulator::Result => result,
+        Accumulator::ResultDigest => lanes,
+        Accumulator::Factors => match kind.factor_groups() {
+            0 => None,
+            _ => lanes.or(Some(0)),
+        },
+        Accumulator::Weights
+        | Accumulator::Operand
+        | Accumulator::OperandDigest
+        | Accumulator::ResultTotal
+        | Accumulator::LeftDigest
+        | Accumulator::Garbage
+        | Accumulator::GarbageTotal => None,
+    }
+}

@@ -1,0 +1,229 @@
+//! The sorts of lies.
+
+use rand::{Rng, seq::SliceRandom};
+use rand_chacha::ChaCha20Rng;
+use zkml_gpu_circuits::graph::{Op, TensorId};
+
+use super::{Attempt, Case};
+use super::{group, reader};
+use crate::carry::{Change, Written, carried};
+
+/// What an attempt is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// No lie.
+    Honest,
+    /// An output is claimed that is not the witness's.
+    Claim,
+    /// Two elements of a claim are changed by as much in opposite directions.
+    ClaimedPair,
+    /// A result is another value, with an accumulator for it.
+    Result,
+    /// Two results of a node are changed by as much in opposite directions.
+    ResultPair,
+    /// What reads a tensor reads another value than stands there.
+    Copy,
+    /// What reads a tensor reads two values changed by as much in opposite directions.
+    CopyPair,
+    /// One node reads another value than others read, or two changed by as much in opposite directions.
+    Reader,
+    /// What a softmax or a normalisation finds out about a group is another value.
+    Group,
+    /// Two tensors are changed so that a combination of them stays as it is.
+    Cancelling,
+}
+
+impl Kind {
+    /// All lies.
+    pub const LIES: [Self; 9] = [
+        Self::Claim,
+        Self::ClaimedPair,
+        Self::Result,
+        Self::ResultPair,
+        Self::Copy,
+        Self::CopyPair,
+        Self::Reader,
+        Self::Group,
+        Self::Cancelling,
+    ];
+}
+
+/// Up to `count` random lies of each sort.
+pub fn lies(case: &Case, rng: &mut ChaCha20Rng, count: usize) -> Vec<Attempt> {
+    let mut all = Vec::new();
+    for kind in Kind::LIES {
+        // Where the first choice admits no lie, another may.
+        all.extend((0..4 * count).filter_map(|_| lie(case, rng, kind)).take(count));
+    }
+    all
+}
+
+fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
+    match kind {
+        Kind::Honest => None,
+        Kind::Claim => {
+            let (port, element) = claim(case, rng);
+            let delta = if rng.gen_bool(0.5) { 1 } else { -1 };
+            claimed(case, kind, port, &[(element, delta)])
+        }
+        Kind::ClaimedPair => {
+            let port = claim(case, rng).0;
+            let tensor = case.graph.outputs[port];
+            claimed(case, kind, port, &pair(case, rng, tensor)?)
+        }
+        Kind::Result | Kind::ResultPair => {
+            let tensor = producer(case, rng, |op| !matches!(op, Op::Reshape | Op::Rearrange { .. }))?;
+            let deltas = deltas(case, rng, tensor, kind == Kind::ResultPair)?;
+            changed(case, kind, &changes(case, tensor, &deltas, Written::Result))
+        }
+        Kind::Copy | Kind::CopyPair => {
+            let rearranged = producer(case, rng, |op| matches!(op, Op::Rearrange { .. }));
+            let any = producer(case, rng, |op| !matches!(op, Op::Reshape));
+            let input = case.graph.inputs.choose(rng).copied();
+            let tensor = [rearranged, rearranged, any, any, input].into_iter().flatten().collect::<Vec<_>>();
+            let tensor = *tensor.choose(rng)?;
+            let deltas = deltas(case, rng, tensor, kind == Kind::CopyPair)?;
+            changed(case, kind, &changes(case, tensor, &deltas, Written::Copies))
+        }
+        Kind::Reader => reader::lie(case, rng),
+        Kind::Group => group::lie(case, rng),
+        Kind::Cancelling => cancelling(case, rng),
+    }
+}
+
+/// All pairs of a tensor's elements: of each the one takes what the other has, which becomes 0; and one more and one less.
+pub fn pairs(case: &Case, tensor: TensorId) -> Vec<[(usize, i64); 2]> {
+    let values = &case.execution.values[tensor];
+    let mut all = Vec::new();
+    for (i, j) in (0..values.len()).flat_map(|i| (0..values.len()).map(move |j| (i, j))).filter(|(i, j)| i != j) {
+        let mut deltas = vec![values[j], -values[i], 1];
+        deltas.sort_unstable();
+        deltas.dedup();
+        all.extend(deltas.into_iter().filter(|delta| *delta != 0).map(|delta| [(i, delta), (j, -delta)]));
+    }
+    all
+}
+
+/// The attempts to read each pair of a tensor's elements falsely.
+pub fn copied_pairs(case: &Case, tensor: TensorId) -> Vec<Attempt> {
+    let attempt =
+        |deltas: [(usize, i64); 2]| changed(case, Kind::CopyPair, &changes(case, tensor, &deltas, Written::Copies));
+    pairs(case, tensor).into_iter().filter_map(attempt).collect()
+}
+
+/// An output and one of its elements.
+fn claim(case: &Case, rng: &mut ChaCha20Rng) -> (usize, usize) {
+    let port = rng.gen_range(0..case.graph.outputs.len());
+    (port, rng.gen_range(0..case.graph.tensors[case.graph.outputs[port]].shape.len()))
+}
+
+/// The result of some node of a kind.
+fn producer(case: &Case, rng: &mut ChaCha20Rng, takes: impl Fn(&Op) -> bool) -> Option<TensorId> {
+    let nodes: Vec<TensorId> = case.graph.nodes.iter().filter(|node| takes(&node.op)).map(|node| node.output).collect();
+    nodes.choose(rng).copied()
+}
+
+/// One element's change, or a pair of them.
+pub(super) fn deltas(case: &Case, rng: &mut ChaCha20Rng, tensor: TensorId, paired: bool) -> Option<Vec<(usize, i64)>> {
+    if paired {
+        return pair(case, rng, tensor);
+    }
+    let element = rng.gen_range(0..case.execution.values[tensor].len());
+    let format = case.graph.tensors[tensor].format;
+    let delta = match rng.gen_range(0..4) {
+        0 => rng.gen_range(format.min..=format.max) - case.execution.values[tensor][element],
+        1 | 2 => 1,
+        _ => -1,
+    };
+    Some(vec![(element, delta)])
+}
+
+fn pair(case: &Case, rng: &mut ChaCha20Rng, tensor: TensorId) -> Option<Vec<(usize, i64)>> {
+    let values = &case.execution.values[tensor];
+    let (i, j) = (rng.gen_range(0..values.len()), rng.gen_range(0..values.len()));
+    let delta = [values[j], -values[i], 1][rng.gen_range(0..3)];
+    (i != j).then(|| vec![(i, delta), (j, -delta)])
+}
+
+pub(super) fn changes(case: &Case, tensor: TensorId, deltas: &[(usize, i64)], written: Written) -> Vec<Change> {
+    let values = &case.execution.values[tensor];
+    let change = |(element, delta): &(usize, i64)| {
+        let value = values[*element] + delta;
+        Change { tensor, element: *element, value, written }
+    };
+    deltas.iter().map(change).collect()
+}
+
+/// Whether something changes and every value is in range.
+pub(super) fn is_lie(case: &Case, changes: &[Change]) -> bool {
+    let inside = |change: &Change| {
+        let format = case.graph.tensors[change.tensor].format;
+        (format.min..=format.max).contains(&change.value)
+    };
+    let is_false = |change: &Change| case.execution.values[change.tensor][change.element] != change.value;
+    changes.iter().all(inside) && changes.iter().any(is_false)
+}
+
+/// False values in the witness; `None` where nothing changes or a value is out of range.
+fn changed(case: &Case, kind: Kind, changes: &[Change]) -> Option<Attempt> {
+    if !is_lie(case, changes) {
+        return None;
+    }
+    let execution = carried(&case.graph, &case.execution, changes)?;
+    let mut attempt = case.attempt(kind, format!("{changes:?}"), execution);
+    // Inputs are public: only their copies can be false.
+    for (port, output) in case.graph.outputs.iter().enumerate().filter(|(_, t)| case.graph.inputs.contains(t)) {
+        attempt.outputs[port].clone_from(&case.execution.values[*output]);
+    }
+    Some(attempt)
+}
+
+/// False claims over an honest witness; `None` where nothing changes or a value is out of range.
+fn claimed(case: &Case, kind: Kind, port: usize, deltas: &[(usize, i64)]) -> Option<Attempt> {
+    let mut attempt = case.attempt(kind, format!("output {port}: {deltas:?}"), case.execution.clone());
+    let format = case.graph.tensors[case.graph.outputs[port]].format;
+    for (element, delta) in deltas {
+        let value = &mut attempt.outputs[port][*element];
+        *value += delta;
+        if *delta == 0 || !(format.min..=format.max).contains(value) {
+            return None;
+        }
+    }
+    Some(attempt)
+}
+
+/// Two operands of a combination, changed so that it stays as it is.
+fn cancelling(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
+    let graph = &case.graph;
+    let sums = graph.nodes.iter().filter_map(|node| match &node.op {
+        Op::Combine { multipliers, .. } if multipliers.len() > 1 => Some((node, multipliers)),
+        _ => None,
+    });
+    let (node, multipliers) = *sums.collect::<Vec<_>>().choose(rng)?;
+    let first = rng.gen_range(0..multipliers.len());
+    let second = (first + 1) % multipliers.len();
+    let (a, b) = (multipliers[first], multipliers[second]);
+    let divisor = gcd(a.unsigned_abs(), b.unsigned_abs()) as i64;
+    let sign = if rng.gen_bool(0.5) { 1 } else { -1 };
+    let element = rng.gen_range(0..graph.tensors[node.output].shape.len());
+    let change = |operand: usize, delta: i64| {
+        let tensor = root(case, node.inputs[operand]);
+        let written = if graph.inputs.contains(&tensor) { Written::Copies } else { Written::Result };
+        changes(case, tensor, &[(element, delta)], written)
+    };
+    let both = [change(first, sign * b / divisor), change(second, -sign * a / divisor)].concat();
+    if both[0].tensor == both[1].tensor {
+        return None;
+    }
+    changed(case, Kind::Cancelling, &both)
+}
+
+/// What a tensor is a reshape of.
+pub(super) fn root(case: &Case, tensor: TensorId) -> TensorId {
+    let reshape = case.graph.nodes.iter().find(|node| node.output == tensor && matches!(node.op, Op::Reshape));
+    reshape.map_or(tensor, |node| root(case, node.inputs[0]))
+}
+
+const fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
