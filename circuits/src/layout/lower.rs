@@ -3,23 +3,25 @@
 use std::collections::HashMap;
 
 use super::tensors::{conflict, is_rearranged, roots};
-use crate::graph::{Graph, Linear, Node, Op, Shape, Storage, Tensor, TensorId, WEIGHT_BITS, Window};
+use crate::graph::{Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, Window};
 
 /// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its difference.
 const MAX_WINDOW: usize = 9;
+/// Most values of a sum on the way to a mean: its table has a row for each.
+const MAX_SUMS: i64 = 1 << 13;
 
 /// Rewrites what the layout cannot place, or only at a price:
 ///
 /// - a maximum over a large window becomes maxima over rows, then columns, then over parts of them;
-/// - a mean over a large window becomes a product with constant weights, one channel at a time;
+/// - a mean over a large window becomes sums over rows, then columns, then parts of them, all of them exact, and the mean of the last.
+///   Never a product with constant weights: committed weights are the owner's, and the pool would be any linear map;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
 ///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
 pub fn lower(mut graph: Graph) -> Graph {
     let mut index = 0;
     while index < graph.nodes.len() {
         // A part of a split window may be split again.
-        if !split_maximum(&mut graph, index) {
-            average_by_product(&mut graph, index);
+        if !split_maximum(&mut graph, index) && !split_sum(&mut graph, index) {
             index += 1;
         }
     }
@@ -134,27 +136,40 @@ fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
     Some([first, second])
 }
 
-/// Turns a mean over a large window into a product with constant weights: the same accumulators. Only where every window
-/// has one factor, which weights can hold.
-fn average_by_product(graph: &mut Graph, index: usize) {
+/// Splits a mean over a large window in two stages, exact sums and a mean of them; tells whether it did. Only where every window has one
+/// factor, and the sums are few: other large windows are gathered at once.
+fn split_sum(graph: &mut Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
-    let Op::AveragePool { window, multipliers } = &node.op else { return };
-    let (window, taps) = (*window, window.taps());
-    let Some(&factor) = multipliers.get(taps) else { return };
+    let Op::AveragePool { window, multipliers } = &node.op else { return false };
+    let input = graph.tensors[node.inputs[0]].clone();
+    let Some(&factor) = multipliers.get(window.taps()) else { return false };
     let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
-    let Ok(weight) = i32::try_from(factor) else { return };
-    let channels = graph.tensors[node.inputs[0]].shape.channels;
-    if taps <= MAX_WINDOW || !uniform || weight.unsigned_abs() >= 1 << (WEIGHT_BITS - 1) {
-        return;
+    let Some([first, second]) = stages(window, input.shape).filter(|_| uniform) else { return false };
+    let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
+    let Format { frac_bits, min, max } = input.format;
+    // Padding is a summand of 0.
+    let ends = [min.min(0), max.max(0)].map(|end| end * first.taps() as i64);
+    if ends[1] - ends[0] >= MAX_SUMS {
+        return false;
     }
-    let dense = Linear::dense(channels, vec![weight; channels * taps], vec![0; channels]);
-    graph.nodes[index].op = Op::Linear(Linear { window, groups: channels, ..dense });
+    let shape = Shape { height, width, ..input.shape };
+    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
+    let format = Format { frac_bits, min: ends[0], max: ends[1] };
+    let logical_shape = vec![shape.channels, height, width];
+    let part = Tensor { name: name.clone(), shape, format, logical_shape, storage: Storage::Plain };
+    let part = add_tensor(graph, part);
+    // x · 2^S is requantised to x.
+    let sum = Op::AveragePool { window: first, multipliers: vec![1 << graph.shift; first.taps() + 1] };
+    let mean = Op::AveragePool { window: second, multipliers: vec![factor; second.taps() + 1] };
+    graph.nodes[index].op = mean;
+    graph.nodes[index].inputs = vec![part];
+    graph.nodes.insert(index, Node { name, op: sum, inputs, output: part, activation: None });
+    true
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Format;
 
     fn pooled(shape: Shape, op: impl Fn(Window) -> Op, window: Window) -> Graph {
         let [height, width] = window.output(shape.height, shape.width).unwrap();
@@ -203,15 +218,31 @@ mod tests {
     }
 
     #[test]
-    fn large_means_become_products_with_one_weight_a_channel() {
+    fn large_means_are_means_of_exact_sums() {
         let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
-        let window = Window { kernel: [5, 6], ..Window::UNIT };
-        let graph = same(pooled(Shape { channels: 3, height: 5, width: 6 }, average, window));
-        let Op::Linear(linear) = &graph.nodes[0].op else { panic!("{:?}", graph.nodes) };
-        assert_eq!((linear.groups, linear.weights.len()), (3, 90));
-        let small =
-            same(pooled(Shape { channels: 3, height: 6, width: 6 }, average, Window { kernel: [3, 3], ..window }));
-        assert!(small.nodes.iter().any(|node| matches!(node.op, Op::AveragePool { .. })), "{:?}", small.nodes);
+        for (height, width) in [(5, 6), (7, 7), (1, 23), (31, 1)] {
+            let window = Window { kernel: [height, width], ..Window::UNIT };
+            let graph = same(pooled(Shape { channels: 3, height, width }, average, window));
+            assert!(graph.nodes.len() > 1 && graph.parameters() == 0, "{:?}", graph.nodes);
+        }
+        // Padding counts as zeros, and windows overlap.
+        let window = Window { kernel: [5, 4], stride: [2, 3], pad_before: [2, 1], pad_after: [1, 2], ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 9, width: 8 }, average, window));
+    }
+
+    #[test]
+    fn means_over_many_large_numbers_are_gathered_at_once() {
+        let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
+        let window = Window { kernel: [7, 7], ..Window::UNIT };
+        let mut graph = pooled(Shape { channels: 1, height: 7, width: 7 }, average, window);
+        graph.tensors[0].format = Format { frac_bits: 0, min: -65_535, max: 65_535 };
+        let lowered = lower(graph);
+        // After the copy that a public input needs.
+        let [Node { op: Op::Combine { .. }, .. }, Node { op: Op::AveragePool { window: kept, .. }, .. }] = &lowered.nodes[..]
+        else {
+            panic!("{:?}", lowered.nodes)
+        };
+        assert_eq!(*kept, window);
     }
 
     #[test]
