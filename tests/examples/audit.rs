@@ -53,12 +53,14 @@ fn effort(seed: u64) -> Effort {
 
 fn line(tally: &Tally, wrong: usize, next: u64, start: Instant) -> String {
     format!(
-        "{:.0} s: {} graphs, {} layouts, {} checked, {} honest accepted, lies rejected {:?} ({} void), real proofs {:?}, lies without a \
+        "{:.0} s: {} graphs, {} layouts, {} checked and {} of other widths ({} have none), {} honest accepted, lies rejected {:?} ({} void), real proofs {:?}, lies without a \
          proof {}, rewritten {:?}, refused {:?}; wrong: {wrong}; continue with --seed {next}",
         start.elapsed().as_secs_f64(),
         tally.graphs,
         tally.layouts(),
         tally.checked,
+        tally.wider,
+        tally.without,
         tally.honest,
         tally.lies,
         tally.void,

@@ -41,6 +41,10 @@ pub struct Tally {
     pub refused: BTreeMap<String, usize>,
     /// Layouts that say what their graphs say.
     pub checked: usize,
+    /// Layouts of other widths that say what their graphs say.
+    pub wider: usize,
+    /// Other widths that have no layout.
+    pub without: usize,
     /// Honest inferences that MockProver accepted.
     pub honest: usize,
     /// Lies that MockProver rejected, by sort.
@@ -65,6 +69,8 @@ impl Tally {
         }
         self.graphs += other.graphs;
         self.checked += other.checked;
+        self.wider += other.wider;
+        self.without += other.without;
         self.honest += other.honest;
         self.void += other.void;
         self.unproven += other.unproven;
@@ -116,10 +122,16 @@ pub fn trial(seed: u64, effort: Effort) -> Result<Tally, String> {
     let told = try_case(&case, seed, effort, &mut tally).map_err(report)?;
     for other in 0..effort.layouts {
         let options = random_options(seed.wrapping_mul(1 << 8).wrapping_add(other));
-        // What has no layout of these widths is counted where they are tried.
-        let Ok(layout) = Layout::compile(&case.graph, &options) else { continue };
-        verdict(&case.graph, &layout).map_err(|problem| report(format!("{options:#?}: {problem}")))?;
-        tally.checked += 1;
+        let other = |problem: String| report(format!("{options:#?}: {problem}"));
+        match Layout::compile(&case.graph, &options) {
+            Ok(layout) => verdict(&case.graph, &layout).map_err(other)?,
+            Err(error) if refusal(&error).is_some() => {
+                tally.without += 1;
+                continue;
+            }
+            Err(error) => return Err(other(format!("no layout: {error}"))),
+        }
+        tally.wider += 1;
     }
     if effort.real {
         prove(&case, &told, seed, &mut tally).map_err(report)?;

@@ -38,6 +38,7 @@ fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
     assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 5), "{tally:?}");
     // Nothing is skipped but for the one reason that there is, and that rarely.
     assert_eq!((tally.graphs as u64, tally.checked), (GRAPHS, tally.honest), "{tally:?}");
+    assert!(tally.wider > 10 * tally.without && tally.wider as u64 > GRAPHS / 2, "{tally:?}");
     assert!(tally.refused.keys().all(|reason| reason.contains("reads with another padding")), "{tally:?}");
     assert!(tally.layouts() * 20 > tally.graphs * 17, "{tally:?}");
 }

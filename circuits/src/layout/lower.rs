@@ -238,7 +238,8 @@ mod tests {
         graph.tensors[0].format = Format { frac_bits: 0, min: -65_535, max: 65_535 };
         let lowered = lower(graph);
         // After the copy that a public input needs.
-        let [Node { op: Op::Combine { .. }, .. }, Node { op: Op::AveragePool { window: kept, .. }, .. }] = &lowered.nodes[..]
+        let [Node { op: Op::Combine { .. }, .. }, Node { op: Op::AveragePool { window: kept, .. }, .. }] =
+            &lowered.nodes[..]
         else {
             panic!("{:?}", lowered.nodes)
         };
