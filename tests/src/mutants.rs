@@ -76,8 +76,26 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
         identities.push(resolved.into_iter().map(|(at, form)| ((at.0 - s, at.1 - r), form)).collect());
     }
     let mut cells: BTreeMap<String, BTreeSet<(u32, i64)>> = BTreeMap::new();
+    // A sum and a maximum are over their copies in any order, and a maximum over each once.
+    let kinds: BTreeMap<u32, RowKind> = layout.results.iter().map(|result| (result.row, result.kind)).collect();
+    let mut windows: BTreeMap<(u32, i64), i64> = BTreeMap::new();
     for (role, own) in columns(layout).filter(|(role, _)| !is_expanded(role)) {
-        cells.entry(format!("{role:?}")).or_default().extend(own);
+        for (row, value) in own {
+            match (role, kinds.get(row)) {
+                (FixedRole::GatherIndex(_), Some(RowKind::GatheredSum)) => {
+                    *windows.entry((*row, *value)).or_default() += 1;
+                }
+                (FixedRole::GatherIndex(_), Some(RowKind::GatheredMaximum { .. })) => {
+                    windows.insert((*row, *value), 1);
+                }
+                _ => {
+                    cells.entry(format!("{role:?}")).or_default().insert((*row, *value));
+                }
+            }
+        }
+    }
+    for ((row, index), count) in windows {
+        cells.entry(format!("windows with {index}")).or_default().insert((row, count));
     }
     cells.retain(|_, cells| !cells.is_empty());
     let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);

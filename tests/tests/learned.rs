@@ -113,8 +113,11 @@ fn the_layout_of_every_model_is_that_of_any_other_weights() {
     assert!(differ > 50, "only {differ} layouts depend on widths at all");
 }
 
-/// Fields of a protobuf message that have a length: number, and place of the content; numbers are told as `(number, value)`.
-fn fields(bytes: &[u8], message: Range<usize>) -> (Vec<(u64, Range<usize>)>, Vec<(u64, u64)>) {
+/// Fields of a protobuf message: number and place of those that have a length, number and value of those that are one.
+type Fields = (Vec<(u64, Range<usize>)>, Vec<(u64, u64)>);
+
+/// The fields of a protobuf message.
+fn fields(bytes: &[u8], message: Range<usize>) -> Fields {
     let (mut contents, mut numbers) = (Vec::new(), Vec::new());
     let mut at = message.start;
     let varint = |at: &mut usize| {
