@@ -93,20 +93,27 @@ fn add_tensor(graph: &mut Graph, tensor: Tensor) -> TensorId {
 fn split_maximum(graph: &mut Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
     let Op::MaxPool(window) = node.op else { return false };
-    let input = graph.tensors[node.inputs[0]].clone();
+    let input = &graph.tensors[node.inputs[0]];
     let Some([first, second]) = stages(&window, input.shape) else { return false };
     let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
     let shape = Shape { height, width, ..input.shape };
-    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
-    let logical_shape = vec![shape.channels, height, width];
-    let part = add_tensor(graph, Tensor { name: name.clone(), shape, logical_shape, storage: Storage::Plain, ..input });
-    graph.nodes[index].op = Op::MaxPool(second);
-    graph.nodes[index].inputs = vec![part];
-    graph.nodes.insert(index, Node { name, op: Op::MaxPool(first), inputs, output: part, activation: None });
+    let format = input.format;
+    insert_stage(graph, index, [Op::MaxPool(first), Op::MaxPool(second)], shape, format);
     true
 }
 
-/// The two windows whose maxima, one after the other, are those of `window`; `None` where it is small, or long and
+/// Puts the first of two operations before a node, which becomes the second and reads the first one's result.
+fn insert_stage(graph: &mut Graph, index: usize, [first, second]: [Op; 2], shape: Shape, format: Format) {
+    let node = &graph.nodes[index];
+    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
+    let logical_shape = vec![shape.channels, shape.height, shape.width];
+    let part = add_tensor(graph, Tensor { name: name.clone(), shape, format, logical_shape, storage: Storage::Plain });
+    graph.nodes[index].op = second;
+    graph.nodes[index].inputs = vec![part];
+    graph.nodes.insert(index, Node { name, op: first, inputs, output: part, activation: None });
+}
+
+/// The two windows whose maxima, or sums, one after the other, are those of `window`; `None` where it is small, or long and
 /// overlapping. Padding never wins, so it may be split like the image.
 fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
     if window.taps() <= MAX_WINDOW {
@@ -141,7 +148,7 @@ fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
 fn split_sum(graph: &mut Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
     let Op::AveragePool { window, multipliers } = &node.op else { return false };
-    let input = graph.tensors[node.inputs[0]].clone();
+    let input = &graph.tensors[node.inputs[0]];
     let Some(&factor) = multipliers.get(window.taps()) else { return false };
     let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
     let Some([first, second]) = stages(window, input.shape).filter(|_| uniform) else { return false };
@@ -153,17 +160,11 @@ fn split_sum(graph: &mut Graph, index: usize) -> bool {
         return false;
     }
     let shape = Shape { height, width, ..input.shape };
-    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
     let format = Format { frac_bits, min: ends[0], max: ends[1] };
-    let logical_shape = vec![shape.channels, height, width];
-    let part = Tensor { name: name.clone(), shape, format, logical_shape, storage: Storage::Plain };
-    let part = add_tensor(graph, part);
     // x · 2^S is requantised to x.
     let sum = Op::AveragePool { window: first, multipliers: vec![1 << graph.shift; first.taps() + 1] };
     let mean = Op::AveragePool { window: second, multipliers: vec![factor; second.taps() + 1] };
-    graph.nodes[index].op = mean;
-    graph.nodes[index].inputs = vec![part];
-    graph.nodes.insert(index, Node { name, op: sum, inputs, output: part, activation: None });
+    insert_stage(graph, index, [sum, mean], shape, format);
     true
 }
 
