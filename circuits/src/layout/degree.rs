@@ -7,20 +7,24 @@ use super::{Accumulator, Architecture, Factor, FixedRole, Power, RowKind, Source
 
 /// Nonzero cells of the fixed columns, by role.
 type Columns = [(FixedRole, Vec<(u32, i64)>)];
+/// Degrees of the accumulators by row.
+type Degrees = [Vec<Option<usize>>; Accumulator::ALL.len()];
 
 /// The degree in `r` of all identities over `usable` rows.
 pub(super) fn max_degree(architecture: &Architecture, fixed: &Columns, usable: usize) -> usize {
-    let mut degrees = Degrees { architecture, fixed, usable, known: Vec::new() };
+    let mut degrees = Degrees::default();
+    for accumulator in architecture.accumulators() {
+        degrees[accumulator as usize] = column(architecture, fixed, usable, accumulator, &degrees);
+    }
     let mut most = 0;
     for (role, cells) in fixed {
         let FixedRole::Term { source, factor, .. } = role else { continue };
-        let operands = match source {
-            Source::Dot => vec![Accumulator::Operand, Accumulator::Weights],
-            Source::Accumulator(accumulator) => vec![*accumulator],
+        let operands: &[Accumulator] = match source {
+            Source::Dot => &[Accumulator::Operand, Accumulator::Weights],
+            Source::Accumulator(accumulator) => &[*accumulator],
         };
-        let columns: Vec<Vec<Option<usize>>> = operands.into_iter().map(|operand| degrees.of(operand)).collect();
         for (row, _) in cells {
-            let sum: Option<usize> = columns.iter().map(|column| column[*row as usize]).sum();
+            let sum: Option<usize> = operands.iter().map(|operand| degrees[*operand as usize][*row as usize]).sum();
             most = most.max(sum.unwrap_or(0) + degree(factor));
         }
     }
@@ -32,64 +36,50 @@ fn degree(factor: &Factor) -> usize {
     factor.shift + factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum::<usize>()
 }
 
-struct Degrees<'l> {
-    architecture: &'l Architecture,
-    fixed: &'l Columns,
+/// The degree of an accumulator by row, none where it is zero; `before` has those that it may add up.
+fn column(
+    architecture: &Architecture,
+    fixed: &Columns,
     usable: usize,
-    known: Vec<(Accumulator, Vec<Option<usize>>)>,
-}
-
-impl Degrees<'_> {
-    /// The degree of an accumulator by row; none where it is zero.
-    fn of(&mut self, accumulator: Accumulator) -> Vec<Option<usize>> {
-        if let Some((_, known)) = self.known.iter().find(|(of, _)| *of == accumulator) {
-            return known.clone();
-        }
-        let mut inputs = self.inputs(accumulator);
-        let mut steps = vec![None; self.usable];
-        for (role, cells) in self.fixed {
-            let FixedRole::Step(of, Power { variable, exponent }) = role else { continue };
-            if *of == accumulator {
+    accumulator: Accumulator,
+    before: &Degrees,
+) -> Vec<Option<usize>> {
+    let inner = match accumulator {
+        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Take)),
+        Accumulator::GarbageTotal => Some((Accumulator::Garbage, FixedRole::GarbageTake)),
+        Accumulator::Weights
+        | Accumulator::Operand
+        | Accumulator::OperandDigest
+        | Accumulator::Result
+        | Accumulator::ResultDigest
+        | Accumulator::LeftDigest
+        | Accumulator::Factors
+        | Accumulator::Garbage => None,
+    };
+    // Whatever a committed bank holds: one value for each power of s.
+    let everywhere = (accumulator == Accumulator::Weights).then_some(0);
+    let (mut degrees, mut steps) = (vec![everywhere; usable], vec![None; usable]);
+    for (role, cells) in fixed {
+        let rows = cells.iter().map(|(row, _)| *row as usize);
+        match (role, &inner) {
+            (FixedRole::Step(of, Power { variable, exponent }), _) if *of == accumulator => {
                 let step = if *variable == Variable::R { *exponent } else { 0 };
-                cells.iter().for_each(|(row, _)| steps[*row as usize] = Some(step));
+                rows.for_each(|row| steps[row] = Some(step));
+            }
+            (role, Some((of, take))) if role == take => {
+                rows.for_each(|row| degrees[row] = degrees[row].max(before[*of as usize][row]));
+            }
+            (role, _) => {
+                let Some(added) = added(architecture, role, accumulator) else { continue };
+                rows.for_each(|row| degrees[row] = degrees[row].max(Some(added)));
             }
         }
-        for row in 1..self.usable {
-            let carried = inputs[row - 1].zip(steps[row]).map(|(before, step)| before + step);
-            inputs[row] = inputs[row].max(carried);
-        }
-        self.known.push((accumulator, inputs.clone()));
-        inputs
     }
-
-    /// The degree of what each row adds to an accumulator.
-    fn inputs(&mut self, accumulator: Accumulator) -> Vec<Option<usize>> {
-        let inner = match accumulator {
-            // Whatever a committed bank holds: one value for each power of s.
-            Accumulator::Weights => return vec![Some(0); self.usable],
-            Accumulator::ResultTotal => Some((self.of(Accumulator::Result), FixedRole::Take)),
-            Accumulator::GarbageTotal => Some((self.of(Accumulator::Garbage), FixedRole::GarbageTake)),
-            Accumulator::Operand
-            | Accumulator::OperandDigest
-            | Accumulator::Result
-            | Accumulator::ResultDigest
-            | Accumulator::LeftDigest
-            | Accumulator::Factors
-            | Accumulator::Garbage => None,
-        };
-        let mut inputs = vec![None; self.usable];
-        for (role, cells) in self.fixed {
-            for row in cells.iter().map(|(row, _)| *row as usize) {
-                let added = match &inner {
-                    Some((values, take)) if take == role => values[row],
-                    Some(_) => None,
-                    None => added(self.architecture, role, accumulator),
-                };
-                inputs[row] = inputs[row].max(added);
-            }
-        }
-        inputs
+    for row in 1..usable {
+        let carried = degrees[row - 1].zip(steps[row]).map(|(before, step)| before + step);
+        degrees[row] = degrees[row].max(carried);
     }
+    degrees
 }
 
 /// The degree of what a row with this role adds to an accumulator that is no total.
