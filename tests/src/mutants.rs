@@ -334,7 +334,6 @@ fn change_factor(rng: &mut ChaCha20Rng, factor: &mut Factor) {
 }
 
 fn change_kind(rng: &mut ChaCha20Rng, kind: &mut RowKind) {
-    let first = rng.gen_bool(0.5);
     let small = |rng: &mut ChaCha20Rng, value: &mut u32| {
         let mut size = *value as usize;
         nudge_size(rng, &mut size);
@@ -370,11 +369,10 @@ fn change_kind(rng: &mut ChaCha20Rng, kind: &mut RowKind) {
             _ => nudge_size(rng, horizontal),
         },
         RowKind::GatheredMaximum { window } => nudge_size(rng, window),
-        RowKind::Candidate { count, last } if first => {
-            let _ = last;
-            nudge_size(rng, count);
-        }
-        RowKind::Candidate { last, .. } => *last = !*last,
+        RowKind::Candidate { count, last } => match rng.gen_bool(0.5) {
+            true => nudge_size(rng, count),
+            false => *last = !*last,
+        },
         RowKind::Raw => *kind = RowKind::Index,
         RowKind::Index => *kind = RowKind::Raw,
         RowKind::GatheredSum => *kind = RowKind::GatheredMaximum { window: 1 },

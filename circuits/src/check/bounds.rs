@@ -30,10 +30,9 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.shift);
     require(widest < u64::from(LIMIT_BITS), || format!("limbs of {widest} bits, which may wrap"))?;
     // Rows of one node and kind have one bound.
-    let mut rows: Vec<_> = layout.results.iter().collect();
-    rows.dedup_by_key(|result| (result.node, result.kind));
-    for result in rows {
-        check_row(graph, layout, result.kind, &graph.nodes[result.node as usize]).at(graph, result.node as usize)?;
+    for rows in layout.results.chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind)) {
+        let (kind, node) = (rows[0].kind, rows[0].node as usize);
+        check_row(graph, layout, kind, &graph.nodes[node]).at(graph, node)?;
     }
     // A multiplicity is below the number of keys: columns times rows.
     require(layout.k < 32 && layout.architecture.advice_columns() < 1 << 16, || {

@@ -16,7 +16,7 @@ use super::{
     cells::Cells,
     polynomial::{Dot, Identities, Identity, Item, Symbol},
     refuse, require, ties,
-    values::Value,
+    values::{Value, multiset},
     weights::Learned,
 };
 use crate::{
@@ -140,15 +140,15 @@ impl Grid {
 }
 
 impl Definition<'_, '_> {
-    /// The element and member of an accumulator that an item speaks of.
-    fn slot(&self, item: &Item, slot: usize) -> Check<(usize, RowKind, usize)> {
+    /// The element of an accumulator that an item speaks of, and which member of the element's window it is.
+    fn slot(&self, item: &Item, slot: usize) -> Check<(usize, usize)> {
         let result = self.reading.rows.at(item.row).filter(|result| result.node as usize == self.index);
         let Some(result) = result else { return refuse("an accumulator of another node") };
         require(item.coefficient == -1, || format!("an accumulator counts {} times", item.coefficient))?;
         let element = result.element as usize;
         Ok(match result.kind {
-            RowKind::MaximumOfWindow { .. } => (element, result.kind, slot),
-            kind => (element + slot, kind, 0),
+            RowKind::MaximumOfWindow { .. } => (element, slot),
+            _ => (element + slot, 0),
         })
     }
 
@@ -242,7 +242,7 @@ impl Definition<'_, '_> {
     fn matmul(&self, product: &MatMul) -> Check<(usize, usize)> {
         let MatMul { heads, rows, columns, rescale, .. } = *product;
         let places = self.slots().map(|(item, slot)| {
-            let (element, ..) = self.slot(item, slot)?;
+            let (element, _) = self.slot(item, slot)?;
             // A result is stored as [row][head][column].
             Ok(([element / columns, element % columns], [item.s, item.r]))
         });
@@ -339,14 +339,8 @@ impl Operand {
 
     /// Refuses a polynomial of other elements than these, also where no output reads them: an honest prover computes with all.
     fn expect_elements(&self, elements: impl Iterator<Item = Value>) -> Check {
-        let sorted = |values: &mut dyn Iterator<Item = Value>| {
-            let mut values: Vec<Value> = values.filter(|value| *value != Value::ZERO).collect();
-            values.sort_unstable();
-            values
-        };
-        let [mut own, mut elements] =
-            [Box::new(self.values.iter().copied()) as Box<dyn Iterator<Item = Value>>, Box::new(elements)];
-        require(sorted(&mut own) == sorted(&mut elements), || "an operand without one of its elements".into())
+        let own = multiset(self.values.iter().copied());
+        require(own == multiset(elements), || "an operand without one of its elements".into())
     }
 }
 
@@ -391,13 +385,12 @@ impl<'d, 'l> Product<'d, 'l> {
             false => [output.height * linear.pool[0], output.width * linear.pool[1]],
         };
         let places = definition.slots().map(|(item, slot)| {
-            let (element, kind, member) = definition.slot(item, slot)?;
+            let (element, member) = definition.slot(item, slot)?;
             let (channel, i, j) = match linear.transposed {
                 true => (element % output.width, 0, element / output.width),
                 false => output.position(element),
             };
             let [height, width] = linear.pool;
-            let member = if matches!(kind, RowKind::MaximumOfWindow { .. }) { member } else { 0 };
             let position = (i * height + member / width) * used[1] + j * width + member % width;
             Ok(([channel, position], [item.s, item.r]))
         });

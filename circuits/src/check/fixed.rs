@@ -71,7 +71,7 @@ impl<'l> Fixed<'l> {
                 steps.resize(usable, NONE);
                 (steps, self.powers.len())
             }
-            // Read by `at`, or where they belong.
+            // Read by role, where they belong.
             FixedRole::Usable
             | FixedRole::SumStep
             | FixedRole::SumEnd

@@ -13,7 +13,7 @@ use super::{
     polynomial::digest_lanes,
     refuse, require,
     tables::CheckedTables,
-    values::{Value, Values},
+    values::{Value, Values, multiset},
 };
 use crate::{
     graph::{Graph, Node, Op, Window},
@@ -264,14 +264,9 @@ impl<'l> Rows<'l> {
                 require(set(copies(count)) == set(covered), || differs("elements of its window"))
             }
             (Op::AveragePool { window, .. }, RowKind::GatheredSum) => {
-                let summed = |mut values: Vec<Value>| {
-                    values.retain(|value| *value != Value::ZERO);
-                    values.sort_unstable();
-                    values
-                };
-                let covered = self.window(result, window).into_iter().map(operand).collect();
-                let all = copies(self.layout.architecture.gather_columns);
-                require(summed(all) == summed(covered), || differs("elements of its window"))
+                let covered = self.window(result, window).into_iter().map(operand);
+                let all = copies(self.layout.architecture.gather_columns).into_iter();
+                require(multiset(all) == multiset(covered), || differs("elements of its window"))
             }
             (Op::Rearrange { origins }, RowKind::Copies { lanes }) => {
                 let own = origins[element..element + lanes].iter().map(|origin| values.origin(&node.inputs, *origin));

@@ -18,6 +18,13 @@ impl Value {
     const NOTHING: Self = Self(u32::MAX);
 }
 
+/// Values that are not 0, in order: two lists with the same ones add up to the same.
+pub(super) fn multiset(values: impl Iterator<Item = Value>) -> Vec<Value> {
+    let mut values: Vec<Value> = values.filter(|value| *value != Value::ZERO).collect();
+    values.sort_unstable();
+    values
+}
+
 /// How a tensor's elements are named.
 enum Elements {
     /// Each is a value of its own, from this number on.

@@ -95,15 +95,8 @@ fn number(graph: &Graph, node: usize, learned: Learned) -> Option<i64> {
             let input = graph.tensors[node.inputs[0]].shape;
             let taps = linear.window.taps();
             let (channel, tap) = (tap / taps, tap % taps);
-            let [inputs, outputs] = [input.channels, linear.out_channels].map(|channels| channels / linear.groups);
-            if channel >= input.channels {
-                None
-            } else if channel / inputs == output / outputs {
-                let index = (output * inputs + channel % inputs) * taps + tap;
-                linear.weights.get(index).map(|weight| i64::from(*weight))
-            } else {
-                Some(0)
-            }
+            let index = linear.weight_index(input, output, channel, tap);
+            (channel < input.channels).then(|| index.map_or(0, |index| linear.weights[index].into()))
         }
         (Op::Linear(linear), Learned::Bias(output)) => linear.bias.get(output).copied(),
         (Op::Combine { offset, .. }, Learned::Offset(element)) => offset.get(element).copied(),
