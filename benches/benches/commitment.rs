@@ -4,11 +4,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use rand_chacha::{ChaCha8Rng, ChaCha20Rng};
 use zkml_gpu_benches::is_test;
-use zkml_gpu_circuits::commit::{Bank, ModelOpening};
-use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Shape, Storage, Tensor};
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Widths};
+use zkml_gpu_circuit::commit::{Bank, ModelOpening};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Widths};
 use zkml_gpu_engine::backend::{Cpu, MsmOps};
 use zkml_gpu_engine::bench::data::distinct_points;
+use zkml_gpu_graph::{Format, Graph, Linear, Node, Op, Shape, Storage, Tensor};
 
 /// Bytes of tables that `prove` keeps at most, unless it is given more.
 const TABLE_BYTES: usize = 128 << 20;

@@ -6,7 +6,6 @@ mod committer;
 pub mod cost;
 pub mod encoding;
 pub mod error;
-pub mod file;
 pub mod keygen;
 pub mod prover;
 pub mod srs;

@@ -12,10 +12,8 @@ mod gathers;
 
 use std::collections::BTreeMap;
 
-use zkml_gpu_circuits::{
-    graph::{Graph, Op, Shape, TensorId},
-    layout::{Factor, Layout, Power, Variable},
-};
+use zkml_gpu_circuit::layout::{Factor, Layout, Power, Variable};
+use zkml_gpu_graph::{Graph, Op, Shape, TensorId};
 
 pub use auditor::Auditor;
 pub use columns::Columns;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use zkml_gpu_circuits::graph::{ExecuteError, Execution, Graph, Linear, Node, Op, TensorId, requantise};
+use zkml_gpu_graph::{ExecuteError, Execution, Graph, Linear, Node, Op, TensorId, requantise};
 
 /// Accumulators and output of one node, from the values of all tensors.
 ///

@@ -10,10 +10,9 @@ mod tell;
 use halo2_proofs::dev::MockProver;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     circuit::{NetworkCircuit, Witness},
     commit::Bank,
-    graph::{Execution, Graph},
     keys::ProvingKeys,
     layout::{Layout, LayoutError, LayoutOptions, lower},
     prove::Job,
@@ -21,6 +20,7 @@ use zkml_gpu_circuits::{
     verify,
 };
 use zkml_gpu_engine::{backend::cpu::Cpu, prover::Prover, srs::Srs};
+use zkml_gpu_graph::{Execution, Graph};
 
 pub use tell::{Kind, copied_pairs, lies, pairs};
 

@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::Graph,
-    layout::{
-        Accumulator, Architecture, BankRow, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind,
-        Source, Variable,
-    },
+use zkml_gpu_circuit::layout::{
+    Accumulator, Architecture, BankRow, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source,
+    Variable,
 };
+use zkml_gpu_graph::Graph;
 
 use crate::audit::{Cell, Columns, Form, Poly, Seen, tied};
 

@@ -4,12 +4,8 @@ use halo2_proofs::dev::MockProver;
 use halo2curves::bn256::Fr;
 use rand::{CryptoRng, Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     circuit::{NetworkCircuit, Witness},
-    graph::{
-        Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
-        Storage, Tensor, Window,
-    },
     keys::{self, KeyError, ProvingKeys},
     layout::{Layout, LayoutOptions, WeightMode, lower},
     prove::Job,
@@ -21,6 +17,10 @@ use zkml_gpu_engine::{
     backend::cpu::Cpu,
     prover::{Prover, ProverOptions},
     srs::Srs,
+};
+use zkml_gpu_graph::{
+    Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
+    Storage, Tensor, Window,
 };
 
 /// Range of 8-bit values after a rectifier.

@@ -11,10 +11,8 @@ use std::collections::HashSet;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId},
-    layout::{LayoutOptions, WeightMode, Widths},
-};
+use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode, Widths};
+use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId};
 
 use crate::{
     carry::evaluate,

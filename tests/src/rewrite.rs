@@ -2,7 +2,7 @@
 
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::graph::{Format, Graph, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
+use zkml_gpu_graph::{Format, Graph, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
 
 use crate::networks::image;
 

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     check::check,
     commit::Bank,
-    graph::{Graph, Op},
     layout::{Layout, LayoutError, LayoutOptions, WeightMode, lower},
 };
+use zkml_gpu_graph::{Graph, Op};
 
 use crate::{
     audit::audit,
@@ -231,6 +231,5 @@ pub const fn operation(op: &Op) -> &'static str {
         Op::Softmax(_) => "softmax",
         Op::Normalise(_) => "normalisation",
         Op::ArgMax { .. } => "index of a maximum",
-        _ => "another",
     }
 }

@@ -8,9 +8,9 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use zkml_gpu_circuits::graph::{Graph, Shape, Storage};
-use zkml_gpu_circuits::import::{FloatGraph, FloatLinear, FloatModel, FloatNode, FloatOp, FloatTensor, ImportOptions};
-use zkml_gpu_circuits::quant::{QuantError, QuantOptions, Quantised, Sample, quantise, split_samples};
+use zkml_gpu_graph::{Graph, Shape, Storage};
+use zkml_gpu_onnx::import::{FloatGraph, FloatLinear, FloatModel, FloatNode, FloatOp, FloatTensor, ImportOptions};
+use zkml_gpu_onnx::quant::{QuantError, QuantOptions, Quantised, Sample, quantise, split_samples};
 
 /// Largest error allowed, as a part of the float output's range.
 const TARGET: f32 = 0.02;

@@ -2,14 +2,14 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     check::{CheckError, Checked, check},
     commit::Bank,
-    graph::{Graph, MatMul, Normalise, Op, Origin, Rescale, Shape, Window},
     keys::{KeyError, setup},
     layout::{Accumulator, BankRow, BankValues, Factor, FixedRole, Layout, LayoutOptions, RowKind, Source, lower},
 };
 use zkml_gpu_engine::{Committer, backend::cpu::Cpu, srs::Srs};
+use zkml_gpu_graph::{Graph, MatMul, Normalise, Op, Origin, Rescale, Shape, Window};
 use zkml_gpu_tests::{
     mutants::{mutate, sayings},
     networks::{self, Builder, WIDE, embedded, image, narrow, square, zoo},

@@ -8,8 +8,8 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffe
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use zkml_gpu_circuits::circuit::{NetworkCircuit, Witness};
-use zkml_gpu_circuits::layout::{LayoutOptions, WeightMode};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode};
 use zkml_gpu_engine::backend::Cpu;
 use zkml_gpu_engine::prover::{AdviceColumn, ColumnWitness};
 use zkml_gpu_engine::{Prover, ProverError};

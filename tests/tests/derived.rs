@@ -2,11 +2,11 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::circuit::derived_columns;
-use zkml_gpu_circuits::keys;
-use zkml_gpu_circuits::layout::{LayoutOptions, WeightMode};
-use zkml_gpu_circuits::prove::Job;
-use zkml_gpu_circuits::trace::FirstPhase;
+use zkml_gpu_circuit::circuit::derived_columns;
+use zkml_gpu_circuit::keys;
+use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode};
+use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Cpu;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};

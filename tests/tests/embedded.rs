@@ -19,10 +19,9 @@ use halo2_proofs::{
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     circuit::{NetworkCircuit, Witness},
     commit::Bank,
-    graph::{Graph, Op, Shape, Window},
     keys::{KeyError, ProvingKeys, VerifyingKeys},
     layout::{Accumulator, Layout, LayoutOptions, RowKind, WeightMode, lower},
     prove::Job,
@@ -30,6 +29,7 @@ use zkml_gpu_circuits::{
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{Prover, backend::cpu::Cpu, keygen::keygen};
+use zkml_gpu_graph::{Graph, Op, Shape, Window};
 use zkml_gpu_tests::networks::{
     Builder, SIGNED, Session, WIDE, attention, change, dense, embedded, multiplied, narrow, normalised, pooled,
     prover_and_keys, shares, strided, zoo,

@@ -2,10 +2,8 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::{Graph, Linear, Op, Shape, Window},
-    layout::{FixedRole, Layout, LayoutOptions, WeightMode, Widths, lower},
-};
+use zkml_gpu_circuit::layout::{FixedRole, Layout, LayoutOptions, WeightMode, Widths, lower};
+use zkml_gpu_graph::{Graph, Linear, Op, Shape, Window};
 use zkml_gpu_tests::{
     audit::{Columns, Poly, Seen, audit, degree, tied},
     networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo},

@@ -3,10 +3,8 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::{Activation, Graph, Linear, Normalise, Op, Rescale, Shape, Softmax, Window},
-    layout::{LayoutOptions, WeightMode},
-};
+use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode};
+use zkml_gpu_graph::{Activation, Graph, Linear, Normalise, Op, Rescale, Shape, Softmax, Window};
 use zkml_gpu_tests::{
     lies::{Case, Kind, lies},
     networks::{Builder, image, square},

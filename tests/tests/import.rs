@@ -3,9 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use zkml_gpu_circuits::graph::{Format, Graph, Node, Op, Shape, Storage, Window};
-use zkml_gpu_circuits::import::{FloatLinear, FloatModel, FloatOp, ImportError, ImportOptions, SUPPORTED_OPERATORS};
-use zkml_gpu_circuits::quant::{QuantOptions, quantise};
+use zkml_gpu_graph::{Format, Graph, Node, Op, Shape, Storage, Window};
+use zkml_gpu_onnx::import::{FloatLinear, FloatModel, FloatOp, ImportError, ImportOptions, SUPPORTED_OPERATORS};
+use zkml_gpu_onnx::quant::{QuantOptions, quantise};
 
 type Values = Vec<Vec<f32>>;
 

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use halo2_proofs::SerdeFormat;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use zkml_gpu_circuits::graph::{Bounds, Format, Graph, Op, Storage};
-use zkml_gpu_circuits::import::{FloatGraph, FloatModel, ImportOptions, is_written};
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, lower};
-use zkml_gpu_circuits::quant::{QuantOptions, Sample, quantise};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, lower};
+use zkml_gpu_graph::{Bounds, Format, Graph, Op, Storage};
+use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportOptions, is_written};
+use zkml_gpu_onnx::quant::{QuantOptions, Sample, quantise};
 use zkml_gpu_tests::networks::{Session, embedded};
 
 fn models() -> PathBuf {

@@ -12,16 +12,16 @@ use halo2_proofs::{
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
+use zkml_gpu_circuit::{
     circuit::{NetworkCircuit, Witness},
     commit::{Bank, LinkError, LinkStatement, prove_link},
-    graph::{Execution, Graph, Op},
     keys::{KeyError, VerifyingKeys},
     layout::{Accumulator, BankValues, LayoutOptions, StatementError},
     trace::FirstPhase,
     verify::{self, VerifyError},
 };
 use zkml_gpu_engine::{prover::ProofOutput, srs::Srs};
+use zkml_gpu_graph::{Execution, Graph, Op};
 use zkml_gpu_tests::networks::{
     Session, batched, dense, embedded_rows, pooled, prover_and_keys, random_inputs, residual,
 };
@@ -381,7 +381,7 @@ fn weights_substituted_after_the_commitment_is_absorbed_are_rejected() {
     let mut bank = session.keys.model.bank.clone();
     let channels = session.outputs[0].len();
     let node = graph.nodes.len() as u32 - 1;
-    let bias = |row: &zkml_gpu_circuits::layout::BankRow| row.node == node && matches!(row.values, BankValues::Bias);
+    let bias = |row: &zkml_gpu_circuit::layout::BankRow| row.node == node && matches!(row.values, BankValues::Bias);
     let index = session.layout.bank.iter().position(bias).unwrap();
     (0..channels).for_each(|column| bank.change(index, column, 1));
     assert_eq!(bank, Bank::new(&session.layout, &graph), "the forger proves the substituted model honestly");
@@ -524,7 +524,7 @@ fn a_retrained_model_keeps_the_circuit_and_rejects_the_old_models_proofs() {
     let (_, new) = prover_and_keys(&graph, &old.layout, &old.srs, ChaCha20Rng::seed_from_u64(8)).unwrap();
     let bytes = |keys: &VerifyingKeys| keys.vk().to_bytes(SerdeFormat::Processed);
     assert_eq!(bytes(&old.keys.verifying), bytes(&new.verifying));
-    let layout = zkml_gpu_circuits::layout::Layout::compile(&graph, &LayoutOptions::default()).unwrap();
+    let layout = zkml_gpu_circuit::layout::Layout::compile(&graph, &LayoutOptions::default()).unwrap();
     assert_eq!(layout.architecture, old.layout.architecture);
     assert_eq!(layout.fixed, old.layout.fixed);
     assert_ne!(old.keys.verifying.model_commitment(), new.verifying.model_commitment());
@@ -716,7 +716,7 @@ fn a_raw_output_claimed_twice_is_refused() {
     // Both claims would stand in one instance cell, and only the later one would be bound.
     let mut graph = dense();
     graph.outputs.push(graph.outputs[0]);
-    assert!(zkml_gpu_circuits::layout::Layout::compile(&graph, &LayoutOptions::default()).is_err());
+    assert!(zkml_gpu_circuit::layout::Layout::compile(&graph, &LayoutOptions::default()).is_err());
 }
 
 #[test]

@@ -7,11 +7,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::layout::{
+use zkml_gpu_circuit::layout::{
     Architecture, Factor, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, Source, WeightMode, Widths, saturate,
 };
-use zkml_gpu_circuits::trace::FirstPhase;
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_graph::Op;
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
 /// Sessions of the whole zoo; the dense layers that need several blocks take narrow options.

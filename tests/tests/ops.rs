@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use zkml_gpu_circuits::graph::Graph;
-use zkml_gpu_circuits::import::{FloatModel, ImportOptions};
-use zkml_gpu_circuits::layout::LayoutOptions;
-use zkml_gpu_circuits::quant::{QuantOptions, quantise};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_graph::Graph;
+use zkml_gpu_onnx::import::{FloatModel, ImportOptions};
+use zkml_gpu_onnx::quant::{QuantOptions, quantise};
 use zkml_gpu_tests::networks::{Session, embedded};
 
 fn folder() -> PathBuf {

@@ -3,10 +3,8 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
-use zkml_gpu_circuits::{
-    graph::{Graph, MatMul, Op, Origin, Rescale, Shape, Window},
-    layout::{FixedRole, LayoutOptions, WeightMode, Widths},
-};
+use zkml_gpu_circuit::layout::{FixedRole, LayoutOptions, WeightMode, Widths};
+use zkml_gpu_graph::{Graph, MatMul, Op, Origin, Rescale, Shape, Window};
 use zkml_gpu_tests::{
     lies::{Case, Kind, copied_pairs, lies},
     networks::{Builder, image, random_inputs, square},

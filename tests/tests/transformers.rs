@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
-use zkml_gpu_circuits::graph::Op;
-use zkml_gpu_circuits::import::{FloatModel, FloatOp, ImportOptions};
-use zkml_gpu_circuits::layout::LayoutOptions;
-use zkml_gpu_circuits::quant::{QuantOptions, Sample, evaluate, quantise};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_graph::Op;
+use zkml_gpu_onnx::import::{FloatModel, FloatOp, ImportOptions};
+use zkml_gpu_onnx::quant::{QuantOptions, Sample, evaluate, quantise};
 use zkml_gpu_tests::networks::Session;
 
 fn models() -> PathBuf {

@@ -13,9 +13,9 @@ use rand_core::SeedableRng;
 use support::limited::{Limits, run_limited};
 use support::mutate::Mutator;
 use support::{Scratch, exit_code, gemm, prove, repository, run, text};
-use zkml_gpu::circuits::import::{FloatModel, ImportOptions};
-use zkml_gpu::circuits::layout::{Port, Statement};
-use zkml_gpu::circuits::verify::verify;
+use zkml_gpu::circuit::layout::{Port, Statement};
+use zkml_gpu::circuit::verify::verify;
+use zkml_gpu::onnx::import::{FloatModel, ImportOptions};
 use zkml_gpu::{ModelKey, ProofBundle, Srs};
 
 /// Files of the corpus that are well formed but hold what is not supported; the others are refused with exit code 2.

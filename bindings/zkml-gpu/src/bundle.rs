@@ -8,9 +8,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu_circuits::graph::Format;
-use zkml_gpu_circuits::layout::{Port, WeightMode};
-use zkml_gpu_circuits::verify::{VerifyError, verify};
+use zkml_gpu_circuit::layout::{Port, WeightMode};
+use zkml_gpu_circuit::verify::{VerifyError, verify};
+use zkml_gpu_graph::Format;
 
 use crate::backend::BackendChoice;
 use crate::files::{NewFolder, Staged, read_bounded, write_whole};

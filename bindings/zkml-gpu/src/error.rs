@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use zkml_gpu_circuits::import::ImportError;
-use zkml_gpu_circuits::keys::KeyError;
-use zkml_gpu_circuits::layout::LayoutError;
-use zkml_gpu_circuits::prove::ProveError;
-use zkml_gpu_circuits::quant::QuantError;
+use zkml_gpu_circuit::keys::KeyError;
+use zkml_gpu_circuit::layout::LayoutError;
+use zkml_gpu_circuit::prove::ProveError;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
+use zkml_gpu_onnx::import::ImportError;
+use zkml_gpu_onnx::quant::QuantError;
 
 /// A failure of the library. [`Error::class`] says whose move it is.
 #[derive(Debug, thiserror::Error)]

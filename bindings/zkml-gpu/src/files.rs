@@ -4,7 +4,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
-use zkml_gpu_engine::file::open_regular;
+use zkml_gpu_files::open_regular;
 
 use crate::Error;
 

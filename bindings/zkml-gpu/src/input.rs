@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde::Deserialize;
-use zkml_gpu_circuits::graph::index;
-use zkml_gpu_circuits::quant::Sample;
+use zkml_gpu_graph::index;
+use zkml_gpu_onnx::quant::Sample;
 
 use crate::files::read_bounded;
 use crate::{Error, Model, ModelInput};

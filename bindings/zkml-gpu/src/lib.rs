@@ -61,11 +61,13 @@ pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 
-pub use zkml_gpu_circuits::import::ImportOptions;
-pub use zkml_gpu_circuits::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
-pub use zkml_gpu_circuits::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
+pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
+pub use zkml_gpu_onnx::import::ImportOptions;
+pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 
-pub use zkml_gpu_circuits as circuits;
+pub use zkml_gpu_circuit as circuit;
 pub use zkml_gpu_engine as engine;
+pub use zkml_gpu_graph as graph;
+pub use zkml_gpu_onnx as onnx;

@@ -15,7 +15,7 @@
 use std::path::Path;
 
 use serde::Serialize;
-use zkml_gpu_circuits::layout::MemoryNeeds;
+use zkml_gpu_circuit::layout::MemoryNeeds;
 
 use crate::{CompiledModel, Error};
 

@@ -2,17 +2,17 @@
 
 use std::path::Path;
 
-use zkml_gpu_circuits::check::{Checked, check};
-use zkml_gpu_circuits::commit::Bank;
-use zkml_gpu_circuits::graph::Storage;
-use zkml_gpu_circuits::import::{FloatModel, ImportError, ImportOptions};
-use zkml_gpu_circuits::keys::KeyError;
-use zkml_gpu_circuits::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
-use zkml_gpu_circuits::quant::{
-    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
-};
+use zkml_gpu_circuit::check::{Checked, check};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::keys::KeyError;
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_graph::Storage;
+use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
+use zkml_gpu_onnx::quant::{
+    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
+};
 
 use rand_core::{CryptoRng, RngCore};
 
@@ -220,7 +220,7 @@ impl CompiledModel {
     }
 
     /// The integers that are proved.
-    pub fn graph(&self) -> &zkml_gpu_circuits::graph::Graph {
+    pub fn graph(&self) -> &zkml_gpu_graph::Graph {
         &self.quantised.graph
     }
 

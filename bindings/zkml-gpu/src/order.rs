@@ -1,7 +1,7 @@
 //! Public tensors between the model's order of axes and the order in which the circuit stores them.
 
-use zkml_gpu_circuits::graph::{Format, Storage};
-use zkml_gpu_circuits::layout::{Port, StatementError};
+use zkml_gpu_circuit::layout::{Port, StatementError};
+use zkml_gpu_graph::{Format, Storage};
 
 /// Meaning and range of the elements in the model's order.
 pub(crate) fn logical_format(port: &Port) -> Format {

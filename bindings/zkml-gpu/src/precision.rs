@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zkml_gpu_circuits::quant::Precision;
+use zkml_gpu_onnx::quant::Precision;
 
 use crate::Error;
 use crate::files::read_bounded;

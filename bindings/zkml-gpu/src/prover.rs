@@ -1,14 +1,14 @@
 //! Keys, and proofs with them.
 
 use rand_core::{CryptoRng, RngCore};
-use zkml_gpu_circuits::circuit::derived_columns;
-use zkml_gpu_circuits::keys::{ProvingKeys, setup};
-use zkml_gpu_circuits::prove::prove;
-use zkml_gpu_circuits::quant::Sample;
+use zkml_gpu_circuit::circuit::derived_columns;
+use zkml_gpu_circuit::keys::{ProvingKeys, setup};
+use zkml_gpu_circuit::prove::prove;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_onnx::quant::Sample;
 
 use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle};
 

@@ -10,7 +10,7 @@ use halo2curves::serde::SerdeObject;
 use rayon::prelude::*;
 
 use super::SrsError;
-use crate::file::open_regular;
+use zkml_gpu_files::open_regular;
 
 /// Bytes of an uncompressed point of G1: two coordinates, little-endian, Montgomery form with R = 2^256.
 pub(super) const G1_BYTES: usize = 64;

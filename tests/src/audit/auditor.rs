@@ -2,10 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use zkml_gpu_circuits::{
-    graph::{Graph, Linear, Op, Origin, TensorId},
-    layout::{BankValues, Layout, RowKind},
-};
+use zkml_gpu_circuit::layout::{BankValues, Layout, RowKind};
+use zkml_gpu_graph::{Graph, Linear, Op, Origin, TensorId};
 
 use super::{
     Audit, Cell, Form, Monomial, Poly, Seen, add,

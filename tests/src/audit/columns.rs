@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use zkml_gpu_circuits::layout::{Accumulator, FixedRole, Layout, RowKind, Source};
+use zkml_gpu_circuit::layout::{Accumulator, FixedRole, Layout, RowKind, Source};
 
 use super::{Audit, Cell, Monomial, Poly, add, exponents, monomial, multiplied, shifted};
 

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_circuits::{
-    graph::{Graph, Op},
-    layout::{FixedRole, Layout, ResultRow},
-};
+use zkml_gpu_circuit::layout::{FixedRole, Layout, ResultRow};
+use zkml_gpu_graph::{Graph, Op};
 
 use super::{
     Audit, Cell,

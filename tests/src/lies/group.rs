@@ -2,10 +2,8 @@
 
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::{Normalise, Op, Softmax},
-    layout::{ResultRow, RowKind},
-};
+use zkml_gpu_circuit::layout::{ResultRow, RowKind};
+use zkml_gpu_graph::{Normalise, Op, Softmax};
 
 use super::{Attempt, Case, Kind};
 use crate::carry::{Change, Written, carried};

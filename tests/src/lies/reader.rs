@@ -2,11 +2,11 @@
 
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::{
-    graph::{Op, Origin, TensorId},
+use zkml_gpu_circuit::{
     layout::{Gathered, Layout},
     trace::FirstPhase,
 };
+use zkml_gpu_graph::{Op, Origin, TensorId};
 
 use super::{
     Attempt, Case, Kind,
@@ -86,7 +86,7 @@ fn place_of_copy(case: &Case, reader: (usize, usize), tensor: TensorId, left: bo
         }
     }
     readers.retain(|(index, operand)| root(case, case.graph.nodes[*index].inputs[*operand]) == tensor);
-    let of_tensor = |cell: &&zkml_gpu_circuits::layout::OperandCell| {
+    let of_tensor = |cell: &&zkml_gpu_circuit::layout::OperandCell| {
         cell.tensor as usize == tensor && cell.left == left && cell.element == 0
     };
     let copies = case.layout.operands.iter().filter(of_tensor).count();

@@ -2,7 +2,7 @@
 
 use rand::{Rng, seq::SliceRandom};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuits::graph::{Op, TensorId};
+use zkml_gpu_graph::{Op, TensorId};
 
 use super::{Attempt, Case};
 use super::{group, reader};

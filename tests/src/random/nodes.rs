@@ -1,7 +1,7 @@
 //! Nodes that compute: each with a scale that keeps most of its values inside a range.
 
 use rand::Rng;
-use zkml_gpu_circuits::graph::{Activation, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Window};
+use zkml_gpu_graph::{Activation, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Window};
 
 use super::{Grower, LARGEST};
 use crate::networks::{WIDE, image};

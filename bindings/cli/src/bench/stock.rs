@@ -10,13 +10,13 @@ use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu::circuits::circuit::{NetworkCircuit, Witness};
-use zkml_gpu::circuits::commit::Bank;
-use zkml_gpu::circuits::graph::Graph;
-use zkml_gpu::circuits::layout::{Layout, LayoutOptions};
-use zkml_gpu::circuits::trace::FirstPhase;
+use zkml_gpu::circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu::circuit::commit::Bank;
+use zkml_gpu::circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu::circuit::trace::FirstPhase;
 use zkml_gpu::engine::backend::Cpu;
 use zkml_gpu::engine::keygen::keygen;
+use zkml_gpu::graph::Graph;
 use zkml_gpu::{Sample, Srs};
 
 use super::record::Run;

@@ -1,0 +1,399 @@
+//! The rows of the result bank: each is of a kind that computes its node, and each element has one cell.
+//!
+//! What the gates of a kind say is in [`chips`](crate::chips); here it is checked that the row is of the right kind, with the node's own
+//! numbers and table, that it computes with the right copies, and that its results are named once.
+
+use std::collections::HashMap;
+
+use super::{
+    AtNode, Check,
+    cells::{Cells, Columns},
+    fixed::Fixed,
+    gathers::Gathers,
+    polynomial::digest_lanes,
+    refuse, require,
+    tables::CheckedTables,
+    values::{Value, Values, multiset},
+};
+use crate::layout::{FixedRole, Layout, RANGE_TAG, ResultRow, RowKind};
+use zkml_gpu_graph::{Graph, Node, Op, Window};
+
+/// The rows of results, each with what the layout claims of it.
+pub(super) struct Rows<'l> {
+    graph: &'l Graph,
+    layout: &'l Layout,
+    /// Place in the layout's list, from 1, by row.
+    at: Vec<u32>,
+}
+
+impl<'l> Rows<'l> {
+    /// Checks kinds, tables, masks and coverage, and notes what each result's cell is.
+    pub(super) fn new(
+        graph: &'l Graph,
+        layout: &'l Layout,
+        fixed: &Fixed<'_>,
+        tables: &CheckedTables,
+        values: &Values,
+        cells: &mut Cells,
+    ) -> Check<Self> {
+        let mut this = Self { graph, layout, at: vec![0; fixed.usable()] };
+        for (place, result) in (1..).zip(&layout.results) {
+            let row = result.row as usize;
+            let is_new = this.at.get(row) == Some(&0) && (result.node as usize) < graph.nodes.len();
+            require(is_new, || format!("row {row} computes two things, or is not usable"))?;
+            require(fixed.kind(row) == Some(result.kind), || {
+                format!("row {row} is not of the kind {:?}", result.kind)
+            })?;
+            this.at[row] = place;
+        }
+        let unclaimed = (0..fixed.usable()).find(|row| fixed.kind(*row).is_some() && this.at[*row] == 0);
+        require(unclaimed.is_none(), || format!("row {unclaimed:?} computes nothing of the graph's"))?;
+        this.check_kinds(fixed)?;
+        this.check_tags(fixed, tables)?;
+        this.check_masks(fixed)?;
+        this.check_coverage(values, cells)?;
+        Ok(this)
+    }
+
+    /// What a row computes.
+    pub(super) fn at(&self, row: usize) -> Option<&'l ResultRow> {
+        let place = (*self.at.get(row)? as usize).checked_sub(1)?;
+        Some(&self.layout.results[place])
+    }
+
+    fn node(&self, result: &ResultRow) -> &'l Node {
+        &self.graph.nodes[result.node as usize]
+    }
+
+    /// The kind of each row is one that its node is computed by, with the node's own numbers.
+    fn check_kinds(&self, fixed: &Fixed<'_>) -> Check {
+        for result in &self.layout.results {
+            require(computes(self.node(result), result.kind), || format!("a row of kind {:?}", result.kind))
+                .at(self.graph, result.node as usize)?;
+        }
+        let on = |kind: fn(&RowKind) -> bool| move |row: usize| self.at(row).is_some_and(|result| kind(&result.kind));
+        let is_root = on(|kind| matches!(kind, RowKind::Root { .. }));
+        let is_sum = on(|kind| matches!(kind, RowKind::GatheredSum));
+        let is_candidate = on(|kind| matches!(kind, RowKind::Candidate { .. }));
+        fixed.only_on(&FixedRole::Epsilon, is_root)?;
+        fixed.only_on(&FixedRole::SumFactor, is_sum)?;
+        fixed.only_on(&FixedRole::CandidateStride, is_candidate)?;
+        fixed.only_on(&FixedRole::CandidateNumber, is_candidate)?;
+        let epsilon = fixed.dense(&FixedRole::Epsilon);
+        let (strides, numbers) = (fixed.dense(&FixedRole::CandidateStride), fixed.dense(&FixedRole::CandidateNumber));
+        let factors = fixed.dense(&FixedRole::SumFactor);
+        for result in &self.layout.results {
+            let (row, element) = (result.row as usize, result.element as usize);
+            let numbers_agree = match (&self.node(result).op, result.kind) {
+                (Op::Normalise(normalise), RowKind::Root { .. }) => epsilon[row] == normalise.epsilon,
+                (Op::ArgMax { stride, count, .. }, RowKind::Candidate { .. }) => {
+                    strides[row] == *stride as i64 && numbers[row] == (element % count) as i64
+                }
+                (Op::AveragePool { window, multipliers }, RowKind::GatheredSum) => {
+                    let covered = self.window(result, window).len();
+                    factors[row] == multipliers[covered]
+                }
+                _ => true,
+            };
+            require(numbers_agree, || format!("row {row} has another constant"))
+                .at(self.graph, result.node as usize)?;
+        }
+        Ok(())
+    }
+
+    /// Every row looks its activation lanes up in the table of its node's function; a row that computes none, among ranges.
+    fn check_tags(&self, fixed: &Fixed<'_>, tables: &CheckedTables) -> Check {
+        let tags = fixed.dense(&FixedRole::ActivationTag);
+        // A function's table is compared once for each tag.
+        let mut proved = vec![(None, None); self.graph.nodes.len()];
+        for (row, tag) in tags.into_iter().enumerate() {
+            let Some(result) = self.at(row).filter(|result| digest_lanes(result.kind) > 0) else {
+                require(tag == RANGE_TAG, || format!("row {row} looks up the table of tag {tag}"))?;
+                continue;
+            };
+            let index = result.node as usize;
+            let node = self.node(result);
+            let (function, exponentials) = &mut proved[index];
+            match (&node.op, result.kind) {
+                (Op::Softmax(softmax), RowKind::Exponential { .. }) if *exponentials != Some(tag) => {
+                    tables.expect_exponentials(tag, &softmax.exp).at(self.graph, index)?;
+                    *exponentials = Some(tag);
+                }
+                (Op::Softmax(_), RowKind::Exponential { .. }) => {}
+                _ if *function != Some(tag) => {
+                    let Some(activation) = self.graph.activation(node) else {
+                        return refuse("no function").at(self.graph, index);
+                    };
+                    tables.expect_function(tag, &activation).at(self.graph, index)?;
+                    *function = Some(tag);
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The members of a softmax that are masked are those of the graph.
+    fn check_masks(&self, fixed: &Fixed<'_>) -> Check {
+        let mut masked = 0;
+        for lane in 0..self.layout.architecture.activation_lanes {
+            let role = FixedRole::Masked(lane);
+            for (row, value) in fixed.cells(&role) {
+                let result = self.at(*row as usize);
+                let own = result.is_some_and(|result| match (result.kind, &self.node(result).op) {
+                    (RowKind::Exponential { lanes }, Op::Softmax(softmax)) => {
+                        lane < lanes && softmax.is_masked(result.element as usize + lane)
+                    }
+                    _ => false,
+                });
+                require(own && *value == 1, || format!("lane {lane} of row {row} is masked"))?;
+                masked += 1;
+            }
+        }
+        let of_node = |node: &Node| match &node.op {
+            Op::Softmax(softmax) => softmax.masked.iter().filter(|masked| **masked).count(),
+            _ => 0,
+        };
+        let expected: usize = self.graph.nodes.iter().map(of_node).sum();
+        require(masked == expected, || format!("{masked} members are masked, not {expected}"))
+    }
+
+    /// Names the cells of results, and checks that each value has one.
+    fn check_coverage(&self, values: &Values, cells: &mut Cells) -> Check {
+        let graph = self.graph;
+        let len = |node: &Node| graph.tensors[node.output].shape.len();
+        let mut outputs: Vec<Vec<bool>> = graph.nodes.iter().map(|node| vec![false; len(node)]).collect();
+        let mut between: Vec<Vec<bool>> = graph.nodes.iter().map(|node| vec![false; between(&node.op)]).collect();
+        let columns = Columns(&self.layout.architecture);
+        for result in &self.layout.results {
+            let (index, row, first) = (result.node as usize, result.row as usize, result.element as usize);
+            let node = &graph.nodes[index];
+            let name = |target: &mut Vec<Vec<bool>>, place: usize| {
+                let slot = target[index].get_mut(place).filter(|taken| !**taken);
+                let named = slot.map(|taken| *taken = true).is_some();
+                require(named, || format!("row {row} computes something again, or nothing of the node's"))
+                    .at(graph, index)
+            };
+            match (&node.op, result.kind) {
+                (Op::Softmax(_), RowKind::Exponential { lanes }) => {
+                    for lane in 0..lanes {
+                        name(&mut between, first + lane)?;
+                        cells.set(columns.activated(lane), row, values.exponential(index, first + lane))?;
+                    }
+                }
+                (Op::Softmax(_) | Op::Normalise(_), RowKind::Share { .. } | RowKind::Root { .. }) => {
+                    let group = first % groups(&node.op);
+                    let exponentials = if matches!(node.op, Op::Softmax(_)) { len(node) } else { 0 };
+                    name(&mut between, exponentials + group)?;
+                    for sort in 0..3 {
+                        cells.set(columns.factor(sort, 0), row, values.group(index, sort, group))?;
+                    }
+                }
+                (Op::ArgMax { .. }, RowKind::Candidate { .. }) => name(&mut between, first)?,
+                (_, RowKind::Raw) => name(&mut outputs, first)?,
+                (_, kind) => {
+                    for lane in 0..digest_lanes(kind) {
+                        name(&mut outputs, first + lane)?;
+                        cells.set(columns.activated(lane), row, values.element(node.output, first + lane))?;
+                    }
+                }
+            }
+        }
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let without_rows = match &node.op {
+                Op::Reshape => true,
+                Op::Rearrange { .. } => !outputs[index].contains(&true),
+                _ => false,
+            };
+            let whole =
+                outputs[index].iter().all(|named| *named != without_rows) && between[index].iter().all(|named| *named);
+            require(whole, || "not all of its results are computed".into()).at(graph, index)?;
+        }
+        Ok(())
+    }
+
+    /// Elements of the operand that an output's window covers.
+    fn window(&self, result: &ResultRow, window: &Window) -> Vec<usize> {
+        let node = self.node(result);
+        let (input, output) = (self.graph.tensors[node.inputs[0]].shape, self.graph.tensors[node.output].shape);
+        let (c, i, j) = output.position(result.element as usize);
+        let inside = |axis: usize, out: usize, size: usize| -> Vec<usize> {
+            let at = |tap: usize| {
+                (out * window.stride[axis] + tap * window.dilation[axis]).checked_sub(window.pad_before[axis])
+            };
+            (0..window.kernel[axis]).filter_map(at).filter(|at| *at < size).collect()
+        };
+        let (rows, columns) = (inside(0, i, input.height), inside(1, j, input.width));
+        rows.iter().flat_map(|y| columns.iter().map(|x| input.index(c, *y, *x))).collect()
+    }
+
+    /// Rows that gather compute with the elements that their node reads.
+    pub(super) fn check_gathers(&self, gathers: &Gathers, values: &Values) -> Check {
+        let mut reached = HashMap::new();
+        for result in &self.layout.results {
+            let index = result.node as usize;
+            self.check_gather(result, gathers, values, &mut reached).at(self.graph, index)?;
+        }
+        Ok(())
+    }
+
+    /// `reached` has, for indices of maxima that were seen, the gather index from which all candidates are reached.
+    fn check_gather(
+        &self,
+        result: &ResultRow,
+        gathers: &Gathers,
+        values: &Values,
+        reached: &mut HashMap<Value, i64>,
+    ) -> Check {
+        let node = self.node(result);
+        let (row, element) = (result.row as usize, result.element as usize);
+        let operand = |element: usize| values.element(node.inputs[0], element);
+        let copies = |count: usize| -> Vec<Value> { (0..count).map(|k| gathers.copy(row, k)).collect() };
+        let differs = |what: &str| format!("row {row} gathers other {what} than the node reads");
+        match (&node.op, result.kind) {
+            (Op::MaxPool(window), RowKind::GatheredMaximum { window: count }) => {
+                // A maximum does not change where an element is gathered twice.
+                let set = |mut values: Vec<Value>| {
+                    values.sort_unstable();
+                    values.dedup();
+                    values
+                };
+                let covered = self.window(result, window).into_iter().map(operand).collect();
+                require(set(copies(count)) == set(covered), || differs("elements of its window"))
+            }
+            (Op::AveragePool { window, .. }, RowKind::GatheredSum) => {
+                let covered = self.window(result, window).into_iter().map(operand);
+                let all = copies(self.layout.architecture.gather_columns).into_iter();
+                require(multiset(all) == multiset(covered), || differs("elements of its window"))
+            }
+            (Op::Rearrange { origins }, RowKind::Copies { lanes }) => {
+                let own = origins[element..element + lanes].iter().map(|origin| values.origin(&node.inputs, *origin));
+                require(copies(lanes).into_iter().eq(own), || differs("elements"))
+            }
+            (Op::ArgMax { starts, stride, count, .. }, RowKind::Candidate { .. }) => {
+                let (output, number) = (element / count, element % count);
+                let start = starts[output] as usize;
+                let own = gathers.copy(row, 0) == operand(start + number * stride);
+                let index = gathers.copy(row, 2) == values.element(node.output, output);
+                require(own && index, || differs("candidates"))?;
+                let Some(first) = gathers.open(row) else { return refuse("no index to gather by") };
+                if reached.get(&gathers.copy(row, 2)) != Some(&first) {
+                    let candidates = (0..*count).map(|k| operand(start + k * stride));
+                    require(gathers.reaches(first, *stride, *count, candidates), || differs("elements at the index"))?;
+                    reached.insert(gathers.copy(row, 2), first);
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Rows that compute with copies beside them compute with what their node reads.
+    pub(super) fn check_factors(&self, cells: &Cells, values: &Values) -> Check {
+        let columns = Columns(&self.layout.architecture);
+        for result in &self.layout.results {
+            let (index, row) = (result.node as usize, result.row as usize);
+            let node = &self.graph.nodes[index];
+            let operand = |i: usize, element: usize| values.element(node.inputs[i], element);
+            let group = |sort: usize, element: usize| values.group(index, sort, element % groups(&node.op));
+            for lane in 0..digest_lanes(result.kind) {
+                let element = result.element as usize + lane;
+                let copies: &[Value] = match (&node.op, result.kind) {
+                    (Op::Multiply(_), RowKind::Multiply { .. }) => &[operand(0, element), operand(1, element)],
+                    (Op::Softmax(_), RowKind::Multiply { .. }) => {
+                        &[values.exponential(index, element), group(2, element)]
+                    }
+                    (Op::Softmax(_), RowKind::Exponential { .. }) => &[operand(0, element), group(1, element)],
+                    (Op::Normalise(_), RowKind::Normalise { .. }) => {
+                        &[operand(0, element), group(1, element), group(2, element)]
+                    }
+                    _ => &[],
+                };
+                for (sort, copy) in copies.iter().enumerate() {
+                    let holds = cells.get(columns.factor(sort, lane), row) == *copy;
+                    require(holds, || format!("copy {sort} of lane {lane} on row {row} is not what the node reads"))
+                        .at(self.graph, index)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Groups of a node's elements.
+pub(super) const fn groups(op: &Op) -> usize {
+    match op {
+        Op::Softmax(softmax) => softmax.groups,
+        Op::Normalise(normalise) => normalise.groups,
+        _ => 1,
+    }
+}
+
+/// Values that a node computes on the way to its output: exponentials and groups, or candidates.
+fn between(op: &Op) -> usize {
+    match op {
+        Op::Softmax(softmax) => softmax.groups * (softmax.len + 1),
+        Op::Normalise(normalise) => normalise.groups,
+        Op::ArgMax { starts, count, .. } => starts.len() * count,
+        _ => 0,
+    }
+}
+
+/// Whether rows of this kind, with these numbers, compute a node.
+fn computes(node: &Node, kind: RowKind) -> bool {
+    match (&node.op, kind) {
+        (Op::Linear(linear), RowKind::Requantise { limbs, .. }) => !linear.raw && linear.pool == [1, 1] && limbs == 1,
+        (Op::Linear(linear), RowKind::MaximumOfWindow { height, width, .. }) => {
+            !linear.raw && linear.pool == [height, width]
+        }
+        (Op::Linear(linear), RowKind::Raw) => linear.raw,
+        (Op::Combine { .. }, RowKind::Requantise { limbs, .. }) => limbs == 1,
+        (Op::MatMul(product), RowKind::Requantise { limbs, .. }) => limbs == product.rescale.limbs,
+        (Op::MaxPool(_), RowKind::GatheredMaximum { .. })
+        | (Op::AveragePool { .. }, RowKind::GatheredSum)
+        | (Op::Rearrange { .. }, RowKind::Copies { .. })
+        | (Op::Softmax(_), RowKind::Exponential { .. })
+        | (Op::ArgMax { .. }, RowKind::Index) => true,
+        (Op::Multiply(rescale), RowKind::Multiply { limbs, multiplier, .. }) => {
+            [limbs.into(), multiplier] == [rescale.limbs.into(), rescale.multiplier]
+        }
+        (Op::Softmax(softmax), RowKind::Multiply { limbs, multiplier, .. }) => {
+            [limbs.into(), multiplier] == [softmax.rescale.limbs.into(), softmax.rescale.multiplier]
+        }
+        (Op::Softmax(softmax), RowKind::Share { bits, .. }) => bits == softmax.bits,
+        (Op::Normalise(normalise), RowKind::Normalise { limbs, multiplier, len, centred, .. }) => {
+            let rescale = normalise.rescale;
+            (limbs, multiplier, len, centred) == (rescale.limbs, rescale.multiplier, normalise.len, normalise.centred)
+        }
+        (Op::Normalise(normalise), RowKind::Root { bits, .. }) => bits == normalise.bits,
+        (Op::ArgMax { count, last, .. }, RowKind::Candidate { count: of, last: prefers }) => {
+            (*count, *last) == (of, prefers)
+        }
+        (
+            Op::Linear(_)
+            | Op::Combine { .. }
+            | Op::MaxPool(_)
+            | Op::AveragePool { .. }
+            | Op::Reshape
+            | Op::Rearrange { .. }
+            | Op::MatMul(_)
+            | Op::Multiply(_)
+            | Op::Softmax(_)
+            | Op::Normalise(_)
+            | Op::ArgMax { .. },
+            RowKind::Requantise { .. }
+            | RowKind::Multiply { .. }
+            | RowKind::Exponential { .. }
+            | RowKind::Share { .. }
+            | RowKind::Normalise { .. }
+            | RowKind::Root { .. }
+            | RowKind::MaximumOfWindow { .. }
+            | RowKind::Raw
+            | RowKind::GatheredMaximum { .. }
+            | RowKind::GatheredSum
+            | RowKind::Copies { .. }
+            | RowKind::Index
+            | RowKind::Candidate { .. },
+        ) => false,
+    }
+}

@@ -1,0 +1,105 @@
+//! Identities of sums over groups: at its power, each holds one group's definition.
+//!
+//! | | power of `s` | what is summed over the members | on the group's row |
+//! |---|---|---|---|
+//! | softmax | 0 | exponentials | their sum |
+//! | softmax | 1 | marks of the member that attains the maximum | 1 |
+//! | normalisation | 0 | elements, where the mean is taken off | their sum |
+//! | normalisation | 1 | `n · x²` | `V + sum² - ε` |
+
+use super::{
+    Check, Reading,
+    polynomial::{Identity, Item, Symbol},
+    refuse, require,
+    rows::groups,
+};
+use crate::layout::RowKind;
+use zkml_gpu_graph::Op;
+
+/// The node whose sums an identity holds.
+pub(super) fn node(reading: &Reading<'_>, identity: &Identity) -> Check<usize> {
+    let result = identity.items.iter().find_map(|item| reading.rows.at(item.row));
+    match result {
+        Some(result) => Ok(result.node as usize),
+        None => refuse(format!("identity {} is of no node", identity.number)),
+    }
+}
+
+/// Compares every coefficient with a group's definition; returns the number of sums.
+pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize) -> Check<usize> {
+    let op = &reading.graph.nodes[node].op;
+    let mut items: Vec<&Item> = identity.items.iter().collect();
+    items.sort_unstable_by_key(|item| (item.s, item.r));
+    let mut seen = vec![false; 2 * groups(op)];
+    for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
+        let (s, group) = (coefficient[0].s, group(reading, coefficient, node)?);
+        require(s < 2, || format!("sums at s^{s}"))?;
+        check_group(reading, coefficient, node, group)?;
+        let again = std::mem::replace(&mut seen[2 * group + s], true);
+        require(!again, || format!("group {group} has two sums at s^{s}"))?;
+    }
+    require(seen.iter().all(|seen| *seen), || "not every group has its sums".into())?;
+    Ok(seen.len())
+}
+
+/// The group that a coefficient is about: that of its one row that is a group's.
+fn group(reading: &Reading<'_>, items: &[&Item], node: usize) -> Check<usize> {
+    let op = &reading.graph.nodes[node].op;
+    let mut found = None;
+    for item in items {
+        let Some(result) = reading.rows.at(item.row).filter(|result| result.node as usize == node) else {
+            return refuse("a sum over another node's rows");
+        };
+        if matches!(result.kind, RowKind::Share { .. } | RowKind::Root { .. }) {
+            let group = result.element as usize % groups(op);
+            require(found.is_none_or(|found| found == group), || "a sum of two groups".into())?;
+            found = Some(group);
+        }
+    }
+    match found {
+        Some(group) => Ok(group),
+        None => refuse("a sum of no group"),
+    }
+}
+
+/// One coefficient: each member once, with its factor, and what the group's row holds.
+fn check_group(reading: &Reading<'_>, items: &[&Item], node: usize, group: usize) -> Check {
+    let op = &reading.graph.nodes[node].op;
+    let (len, member, sum) = match (op, items[0].s) {
+        (Op::Softmax(softmax), 0) => (softmax.len, 1, vec![(Symbol::Copy(0, 0), -1)]),
+        (Op::Softmax(softmax), _) => (softmax.len, 1, vec![(Symbol::One, -1)]),
+        (Op::Normalise(normalise), 0) => {
+            (if normalise.centred { normalise.len } else { 0 }, 1, vec![(Symbol::Copy(1, 0), -1)])
+        }
+        (Op::Normalise(normalise), _) => {
+            let v = [(Symbol::Copy(0, 0), -1), (Symbol::Square(1, 0), -1), (Symbol::One, normalise.epsilon)];
+            (normalise.len, normalise.len as i64, v.to_vec())
+        }
+        _ => return refuse("it has no sums"),
+    };
+    let (mut members, mut own) = (Vec::with_capacity(len), Vec::with_capacity(sum.len()));
+    for item in items {
+        let Some(result) = reading.rows.at(item.row) else { return refuse("a sum over no row") };
+        let lane = match (op, result.kind, item.s, item.symbol) {
+            (Op::Softmax(_), RowKind::Exponential { .. }, 0, Symbol::Activated(lane))
+            | (Op::Softmax(_), RowKind::Exponential { .. }, _, Symbol::Mark(lane))
+            | (Op::Normalise(_), RowKind::Normalise { .. }, 0, Symbol::Copy(0, lane))
+            | (Op::Normalise(_), RowKind::Normalise { .. }, 1, Symbol::Square(0, lane)) => lane,
+            (_, RowKind::Share { .. } | RowKind::Root { .. }, _, symbol) => {
+                own.push((symbol, item.coefficient));
+                continue;
+            }
+            _ => return refuse(format!("a sum over {:?} on a row of {:?}", item.symbol, result.kind)),
+        };
+        require(item.coefficient == member, || format!("a member counts {} times", item.coefficient))?;
+        members.push(result.element as usize + lane);
+    }
+    members.sort_unstable();
+    require(members.into_iter().eq((0..len).map(|c| c * groups(op) + group)), || {
+        format!("the sum of group {group} is not over its members")
+    })?;
+    // Two rows of a group would each hold its numbers.
+    require(own.len() == sum.len() && sum.iter().all(|part| own.contains(part)), || {
+        format!("the row of group {group} adds {own:?}, not {sum:?}")
+    })
+}

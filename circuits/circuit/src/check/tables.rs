@@ -1,0 +1,83 @@
+//! The lookup tables, read from the fixed columns: under each tag the rows that a key may equal.
+//!
+//! A key has a constant tag, which is never 0, so that it can equal a row of its own table only; rows outside the tables have tag 0.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Check, fixed::Fixed, refuse, require};
+use crate::layout::{FixedRole, GATHER_TAG, Layout, MASKED, RANGE_TAG};
+use zkml_gpu_graph::{Activation, Graph};
+
+/// The tables by tag.
+pub(super) struct CheckedTables {
+    functions: BTreeMap<i64, Vec<[i64; 3]>>,
+    constants: HashMap<i64, i64>,
+    rows: usize,
+}
+
+impl CheckedTables {
+    /// Reads the tables; those of ranges and of gathered constants are checked here, functions where a row looks them up.
+    pub(super) fn new(graph: &Graph, layout: &Layout, fixed: &Fixed<'_>) -> Check<Self> {
+        let roles = [0, 1, 2, 3].map(FixedRole::Table);
+        let end = roles.iter().flat_map(|role| fixed.cells(role)).map(|(row, _)| *row as usize + 1).max().unwrap_or(0);
+        let mut rows = vec![[0; 4]; end];
+        for (i, role) in roles.iter().enumerate() {
+            fixed.cells(role).iter().for_each(|(row, value)| rows[*row as usize][i] = *value);
+        }
+        let mut tables: BTreeMap<i64, Vec<[i64; 3]>> = BTreeMap::new();
+        for [v0, v1, v2, tag] in &rows {
+            require(*tag != 0 || [*v0, *v1, *v2] == [0; 3], || "a table row without a tag".into())?;
+            if *tag != 0 {
+                tables.entry(*tag).or_default().push([*v0, *v1, *v2]);
+            }
+        }
+        let range = sorted(tables.remove(&RANGE_TAG).unwrap_or_default());
+        require(graph.shift == layout.architecture.shift, || "another shift than the graph's".into())?;
+        let whole = range.len() == 1 << graph.shift && range.iter().zip(0..).all(|(row, v)| *row == [v, 0, 0]);
+        require(whole, || format!("the range table is not 0 to 2^{}", graph.shift))?;
+        let mut constants = HashMap::new();
+        for [value, index, zero] in tables.remove(&GATHER_TAG).unwrap_or_default() {
+            require(zero == 0 && constants.insert(index, value).is_none(), || "a constant's index is taken".into())?;
+        }
+        let functions = tables.into_iter().map(|(tag, rows)| (tag, sorted(rows))).collect();
+        Ok(Self { functions, constants, rows: end })
+    }
+
+    /// Rows in use.
+    pub(super) const fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Gathered constants by index.
+    pub(super) const fn constants(&self) -> &HashMap<i64, i64> {
+        &self.constants
+    }
+
+    /// Refuses a tag whose table is not the function: `(q, f(q), c)` with the saturation `c` = -1 at the least argument, 1 at the
+    /// greatest, 0 between.
+    pub(super) fn expect_function(&self, tag: i64, function: &Activation) -> Check {
+        let end = function.values.len() as i64 - 1;
+        let row = |(i, y): (i64, &i64)| [function.min + i, *y, i64::from(i == end) - i64::from(i == 0)];
+        self.expect(tag, (0..).zip(&function.values).map(row).collect())
+    }
+
+    /// Refuses a tag whose table is not that of exponentials: `(d, e, 0)` for each distance, `(0, e, 1)` for the member that is shown to
+    /// attain the maximum, and one row for masked members.
+    pub(super) fn expect_exponentials(&self, tag: i64, exp: &Activation) -> Check {
+        require(exp.min == 0 && (exp.values.len() as i64) < MASKED, || "a distance that masks".into())?;
+        let Some(first) = exp.values.first() else { return refuse("a table of no exponentials") };
+        let mut rows: Vec<[i64; 3]> = (0..).zip(&exp.values).map(|(d, e)| [d, *e, 0]).collect();
+        rows.extend([[0, *first, 1], [MASKED, 0, 0]]);
+        self.expect(tag, rows)
+    }
+
+    fn expect(&self, tag: i64, rows: Vec<[i64; 3]>) -> Check {
+        let same = self.functions.get(&tag).is_some_and(|table| *table == sorted(rows));
+        require(same, || format!("the table of tag {tag} is not the node's function"))
+    }
+}
+
+fn sorted(mut rows: Vec<[i64; 3]>) -> Vec<[i64; 3]> {
+    rows.sort_unstable();
+    rows
+}

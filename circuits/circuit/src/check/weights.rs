@@ -1,0 +1,105 @@
+//! The weight bank: which learned value stands in each of its cells.
+
+use super::{AtNode, Check, refuse, require};
+use crate::{
+    commit::Bank,
+    layout::{BankRow, BankValues, Layout},
+};
+use zkml_gpu_graph::{Graph, Op};
+
+/// A learned value of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Learned {
+    /// Of an output channel, at this index of `[input channel][kernel height][kernel width]`.
+    Weight {
+        /// Output channel.
+        output: usize,
+        /// Input channel and position in the kernel.
+        tap: usize,
+    },
+    /// Bias of an output channel.
+    Bias(usize),
+    /// Summand of an element.
+    Offset(usize),
+}
+
+/// The rows of the bank.
+pub(super) struct Weights<'l> {
+    rows: Vec<Option<&'l BankRow>>,
+    columns: usize,
+}
+
+impl<'l> Weights<'l> {
+    /// Reads the layout's list, and proves that the bank holds the graph's values: in its place each learned value, 0 where there is
+    /// none. Of embedded weights the bank is the circuit's fixed columns; of committed ones it is what an honest owner commits to.
+    pub(super) fn new(graph: &Graph, layout: &'l Layout, bank: &Bank) -> Check<Self> {
+        let columns = layout.architecture.weight_columns;
+        let mut this = Self { rows: vec![None; layout.usable_rows()], columns };
+        for row in &layout.bank {
+            require((row.node as usize) < graph.nodes.len(), || "weights of no node".into())?;
+            match this.rows.get_mut(row.row as usize) {
+                Some(place @ None) => *place = Some(row),
+                _ => return refuse(format!("row {} holds weights twice, or is not usable", row.row)),
+            }
+        }
+        let mut held = 0;
+        for (row, values) in bank.rows() {
+            let Some(node) = this.rows.get(row).copied().flatten().map(|row| row.node as usize) else {
+                return refuse(format!("the bank has weights on row {row}, which the layout has not"));
+            };
+            held += 1;
+            for (column, value) in values.into_iter().enumerate() {
+                let learned =
+                    this.learned(graph, row, column).map_or(Some(0), |(_, learned)| number(graph, node, learned));
+                require(learned == Some(value), || format!("row {row} of the bank holds {value}, not {learned:?}"))
+                    .at(graph, node)?;
+            }
+        }
+        require(held == layout.bank.len() && bank.columns() == columns, || "the bank has another extent".into())?;
+        Ok(this)
+    }
+
+    /// Whether a row holds learned values.
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.rows.get(row).is_some_and(Option::is_some)
+    }
+
+    /// The learned value in a cell; none where the architecture has none.
+    pub(super) fn learned(&self, graph: &Graph, row: usize, column: usize) -> Option<(usize, Learned)> {
+        let BankRow { node, block, values, .. } = *self.rows.get(row).copied().flatten()?;
+        let node = node as usize;
+        let learned = match (&graph.nodes[node].op, values) {
+            (Op::Combine { .. }, BankValues::Offset(element)) => {
+                (column == 0).then_some(Learned::Offset(element as usize))
+            }
+            (Op::Linear(linear), values) => {
+                let from_last = (block as usize).checked_mul(self.columns)?.checked_add(column)?;
+                let output = linear.out_channels.checked_sub(1 + from_last)?;
+                match values {
+                    BankValues::Weight(tap) => Some(Learned::Weight { output, tap: tap as usize }),
+                    BankValues::Bias => Some(Learned::Bias(output)),
+                    BankValues::Offset(_) => None,
+                }
+            }
+            _ => None,
+        };
+        learned.map(|learned| (node, learned))
+    }
+}
+
+/// The number that a learned value is; 0 across groups, none where the node has no such value.
+fn number(graph: &Graph, node: usize, learned: Learned) -> Option<i64> {
+    let node = &graph.nodes[node];
+    match (&node.op, learned) {
+        (Op::Linear(linear), Learned::Weight { output, tap }) => {
+            let input = graph.tensors[node.inputs[0]].shape;
+            let taps = linear.window.taps();
+            let (channel, tap) = (tap / taps, tap % taps);
+            let index = linear.weight_index(input, output, channel, tap);
+            (channel < input.channels).then(|| index.map_or(0, |index| linear.weights[index].into()))
+        }
+        (Op::Linear(linear), Learned::Bias(output)) => linear.bias.get(output).copied(),
+        (Op::Combine { offset, .. }, Learned::Offset(element)) => offset.get(element).copied(),
+        _ => None,
+    }
+}

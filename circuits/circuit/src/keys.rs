@@ -1,0 +1,326 @@
+//! Keys of a network: made once per architecture and model.
+
+use group::{GroupEncoding, prime::PrimeCurveAffine};
+use halo2_proofs::{SerdeFormat, plonk::VerifyingKey};
+use halo2curves::bn256::{Fr, G1Affine, G2Affine};
+use rand_core::{CryptoRng, RngCore};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zkml_gpu_engine::{
+    BackendError, CircuitKey, Committer, KeygenError,
+    backend::Backend,
+    encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2},
+    srs::Srs,
+};
+
+use crate::{
+    check::{CheckError, check},
+    circuit::NetworkCircuit,
+    commit::{Bank, Bound, ModelOpening},
+    layout::{Architecture, Layout, MAX_K, Statement, WeightMode},
+};
+use zkml_gpu_graph::Graph;
+
+/// Why keys cannot be made or read.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeyError {
+    /// The reference string is for another size.
+    #[error(
+        "the reference string has k = {got}, the circuit needs k = {expected}\nhint: give a file of that size or larger"
+    )]
+    SrsSize {
+        /// Size of the reference string.
+        got: u32,
+        /// Size of the circuit.
+        expected: u32,
+    },
+    /// The circuit's key generation failed.
+    #[error("key generation: {0}")]
+    Keygen(#[from] KeygenError),
+    /// A back end failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// The layout does not say what the graph says.
+    #[error(transparent)]
+    Layout(#[from] CheckError),
+    /// Bytes that are no verifying keys.
+    #[error("verifying keys: {0}")]
+    Malformed(String),
+}
+
+/// What a prover holds beside the circuit's key.
+#[derive(Debug)]
+pub struct ProvingKeys {
+    /// The learned values, and their blinding where they are committed.
+    pub model: ModelOpening,
+    /// Everything to verify with.
+    pub verifying: VerifyingKeys,
+}
+
+/// Everything that a verifier trusts.
+#[derive(Debug, Clone)]
+pub struct VerifyingKeys {
+    pub(crate) architecture: Architecture,
+    pub(crate) vk: VerifyingKey<G1Affine>,
+    pub(crate) k: u32,
+    pub(crate) g: G1Affine,
+    pub(crate) g2: G2Affine,
+    pub(crate) s_g2: G2Affine,
+    /// Lagrange points of the blinding rows, for the link; none where the weights are embedded.
+    pub(crate) blinding_points: Vec<G1Affine>,
+    /// The model commitment; empty where the weights are embedded.
+    pub(crate) model: Vec<G1Affine>,
+    pub(crate) statement: Statement,
+    pub(crate) insecure_srs: bool,
+}
+
+/// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values. Embedded learned
+/// values are part of the circuit; `rng` is not used then, so equal models have equal keys.
+///
+/// Nothing is made from a layout that [`check`] does not prove to say what the graph says.
+///
+/// `committer` has the points of `srs`, and commits to everything. The circuit's key stays on its back end, for
+/// [`Prover::with_key`](zkml_gpu_engine::Prover::with_key).
+///
+/// # Errors
+/// [`KeyError`] where the reference string is of another size, the layout is refused, key generation or the back end fails.
+pub fn setup<B: Backend>(
+    graph: &Graph,
+    layout: &Layout,
+    srs: &Srs,
+    committer: &Committer<B>,
+    rng: impl RngCore + CryptoRng,
+) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
+    if let Some(got) = [srs.k(), committer.k()].into_iter().find(|k| *k != layout.k) {
+        return Err(KeyError::SrsSize { got, expected: layout.k });
+    }
+    let bank = Bank::new(layout, graph);
+    {
+        let _span = tracing::info_span!(target: "zkml_gpu::keys", "check").entered();
+        check(graph, layout, &bank)?;
+    }
+    let (backend, lagrange) = (committer.backend(), committer.lagrange());
+    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
+    let vk = circuit.vk().clone();
+    let blinding_points = linked_points(&layout.architecture, srs, &vk);
+    let (model, commitments) = match layout.architecture.weights {
+        WeightMode::Committed => {
+            ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, blinding_points.len(), rng)?
+        }
+        WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
+    };
+    let verifying = VerifyingKeys {
+        architecture: layout.architecture.clone(),
+        vk,
+        k: layout.k,
+        g: srs.g()[0],
+        g2: srs.g2(),
+        s_g2: srs.s_g2(),
+        blinding_points,
+        model: commitments,
+        statement: layout.statement.clone(),
+        insecure_srs: srs.is_insecure(),
+    };
+    Ok((circuit, ProvingKeys { model, verifying }))
+}
+
+/// The Lagrange points of the blinding rows, where there is a link to prove.
+fn linked_points(architecture: &Architecture, srs: &Srs, vk: &VerifyingKey<G1Affine>) -> Vec<G1Affine> {
+    let [rows, _] = point_counts(architecture, vk);
+    srs.lagrange()[srs.lagrange().len() - rows..].to_vec()
+}
+
+/// Numbers of the blinding rows' points and of the model commitment's.
+fn point_counts(architecture: &Architecture, vk: &VerifyingKey<G1Affine>) -> [usize; 2] {
+    match architecture.weights {
+        WeightMode::Committed => [vk.cs().blinding_factors() + 1, architecture.weight_columns],
+        WeightMode::Embedded => [0, 0],
+    }
+}
+
+/// The part of a key file that is not points.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    k: u32,
+    insecure_srs: bool,
+    architecture: Architecture,
+    statement: Statement,
+    blinding_points: usize,
+    model: usize,
+    vk_bytes: usize,
+}
+
+impl VerifyingKeys {
+    /// The public statement.
+    pub const fn statement(&self) -> &Statement {
+        &self.statement
+    }
+
+    /// log2 of the number of rows.
+    pub const fn k(&self) -> u32 {
+        self.k
+    }
+
+    /// Halo2's verifying key.
+    pub const fn vk(&self) -> &VerifyingKey<G1Affine> {
+        &self.vk
+    }
+
+    /// Whether the reference string's secret may be known to whoever made it.
+    pub const fn insecure_srs(&self) -> bool {
+        self.insecure_srs
+    }
+
+    /// Where the learned values stand.
+    pub const fn weights(&self) -> WeightMode {
+        self.architecture.weights
+    }
+
+    /// The model commitment: one point per column of the weight bank; none where the weights are embedded.
+    pub fn model_commitment(&self) -> &[G1Affine] {
+        &self.model
+    }
+
+    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
+    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances, which
+    /// it absorbs too, are made by the statement.
+    pub fn digest(&self) -> Option<Fr> {
+        let folded_weights = self.architecture.folded_weights()?;
+        // A statement of plain numbers and strings always serialises.
+        let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
+        let bound = Bound {
+            transcript_repr: self.vk.transcript_repr(),
+            k: self.k,
+            g: self.g,
+            g2: [self.g2, self.s_g2],
+            blinding_points: &self.blinding_points,
+            folded_weights,
+            model: &self.model,
+            statement: &statement,
+        };
+        Some(bound.digest())
+    }
+
+    /// The keys as bytes: a header's length, the header as JSON, Halo2's key, then compressed points.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let vk = self.vk.to_bytes(SerdeFormat::Processed);
+        let header = Header {
+            k: self.k,
+            insecure_srs: self.insecure_srs,
+            architecture: self.architecture.clone(),
+            statement: self.statement.clone(),
+            blinding_points: self.blinding_points.len(),
+            model: self.model.len(),
+            vk_bytes: vk.len(),
+        };
+        let header = serde_json::to_vec(&header).unwrap_or_default();
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header);
+        bytes.extend(vk);
+        bytes.extend(self.g.to_bytes().as_ref());
+        bytes.extend(self.g2.to_bytes().as_ref());
+        bytes.extend(self.s_g2.to_bytes().as_ref());
+        for point in self.blinding_points.iter().chain(&self.model) {
+            bytes.extend(point.to_bytes().as_ref());
+        }
+        bytes
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote. Points must be on their curves, sizes must agree, and nothing may
+    /// follow.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] for anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, KeyError> {
+        let mut reader = Reader(bytes);
+        let length = u64::from_le_bytes(reader.take(8)?.try_into().map_err(|_| malformed("no length"))?);
+        let header = reader.take(usize::try_from(length).map_err(|_| malformed("header length"))?)?;
+        let header: Header = serde_json::from_slice(header).map_err(|error| KeyError::Malformed(error.to_string()))?;
+        header.architecture.check().map_err(KeyError::Malformed)?;
+        let vk_bytes = reader.take(header.vk_bytes)?;
+        check_vk_bytes(vk_bytes, &header)?;
+        let usable =
+            (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
+        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        let vk = VerifyingKey::from_bytes::<NetworkCircuit<'_>>(
+            vk_bytes,
+            SerdeFormat::Processed,
+            header.architecture.clone(),
+        )
+        .map_err(|error| KeyError::Malformed(error.to_string()))?;
+        if [header.blinding_points, header.model] != point_counts(&header.architecture, &vk) {
+            return Err(malformed("numbers of points disagree with the circuit"));
+        }
+        // Embedded keys have no points for the blinding rows, so their number is known by the circuit alone.
+        let usable = (1usize << header.k).checked_sub(vk.cs().blinding_factors() + 1);
+        let usable = usable.ok_or_else(|| malformed("no usable rows"))?;
+        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        let keys = Self {
+            vk,
+            k: header.k,
+            g: reader.g1()?,
+            g2: reader.g2()?,
+            s_g2: reader.g2()?,
+            blinding_points: (0..header.blinding_points).map(|_| reader.g1()).collect::<Result<_, _>>()?,
+            model: (0..header.model).map(|_| reader.g1()).collect::<Result<_, _>>()?,
+            architecture: header.architecture,
+            statement: header.statement,
+            insecure_srs: header.insecure_srs,
+        };
+        keys.check_reference_string()?;
+        if !reader.0.is_empty() {
+            return Err(malformed("trailing bytes"));
+        }
+        // One key, one file: Halo2's reader takes a point in several encodings and passes over what follows its own part.
+        if keys.to_bytes() == bytes { Ok(keys) } else { Err(malformed("the keys are not in their canonical form")) }
+    }
+
+    /// What the reference string's own check demands of the points that a verifier keeps.
+    fn check_reference_string(&self) -> Result<(), KeyError> {
+        if self.g != G1Affine::generator() || self.g2 != G2Affine::generator() {
+            return Err(malformed("the reference string does not start at the generators"));
+        }
+        if bool::from(self.s_g2.is_identity()) || self.s_g2 == self.g2 {
+            return Err(malformed("the reference string's secret is 0 or 1"));
+        }
+        Ok(())
+    }
+}
+
+/// Halo2's key starts with a version, k, and the number of fixed columns: refuse others before it allocates by them.
+fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
+    let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
+    let fixed = header.architecture.fixed_columns();
+    let expected = 10 + fixed * G1_BYTES;
+    let fits = (1..=MAX_K).contains(&header.k)
+        && word(1) == Some(header.k)
+        && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
+        && bytes.len() >= expected;
+    if fits { Ok(()) } else { Err(malformed("the circuit's key disagrees with the header")) }
+}
+
+fn malformed(reason: &str) -> KeyError {
+    KeyError::Malformed(reason.into())
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, len: usize) -> Result<&'a [u8], KeyError> {
+        let (taken, rest) = self.0.split_at_checked(len).ok_or_else(|| malformed("the file ends early"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+
+    fn g1(&mut self) -> Result<G1Affine, KeyError> {
+        let bytes = self.take(G1_BYTES)?.try_into().map_err(|_| malformed("the file ends early"))?;
+        decompress_g1(bytes).map_err(|error| KeyError::Malformed(error.to_string()))
+    }
+
+    fn g2(&mut self) -> Result<G2Affine, KeyError> {
+        let bytes = self.take(G2_BYTES)?.try_into().map_err(|_| malformed("the file ends early"))?;
+        decompress_g2(bytes).map_err(|error| KeyError::Malformed(error.to_string()))
+    }
+}

@@ -1,0 +1,59 @@
+//! Softmax: a row for each group, exponentials of all members, and their products with the group's reciprocal.
+//!
+//! Sums over the members are one identity: exponentials by `s^0`, marks of who attains the maximum by `s^1`, both by the groups' powers of
+//! `r`. On a group's row stands its sum, and 1 for the marks. All that is copied is one more identity, by powers of `s`:
+//!
+//! | power | copies | of |
+//! |---|---|---|
+//! | 0 | beside the exponentials | elements |
+//! | 1 | beside the exponentials | the groups' maxima |
+//! | 2 | beside the products | exponentials |
+//! | 3 | beside the products | the groups' reciprocals |
+//!
+//! Sums are exact: below `2^40` (graph validation). Maxima, sums and reciprocals are in phase 1, before the challenges.
+
+use super::groups::Groups;
+use crate::layout::{Accumulator, Factor, FixedRole, LayoutError, Order, Planner, RowKind, Segment, Source};
+use zkml_gpu_graph::Softmax;
+
+/// Places a softmax and its requantisation.
+pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) -> Result<(), LayoutError> {
+    let node = &planner.graph.nodes[index];
+    let groups = Groups::new(planner, index, softmax.groups, softmax.len)?;
+    let limbs = limbs(softmax, planner.graph.shift);
+    let shares = groups.place(planner, RowKind::Share { bits: softmax.bits, limbs })?;
+    let tag = planner.tables.exponential_tag(&softmax.exp);
+    let rows = groups.members(planner, |lanes| RowKind::Exponential { lanes });
+    let first_row = planner.result_row;
+    let exponentials =
+        planner.place_segment(Segment { node: index, entries: &rows, order: Order::Sums, tag, output: false })?;
+    for (row, entry) in (first_row..).zip(&rows) {
+        let masked = (0..entry.count).filter(|lane| softmax.is_masked(entry.element + lane));
+        masked.for_each(|lane| planner.set(FixedRole::Masked(lane), row, 1));
+    }
+    let rescale = softmax.rescale;
+    let rows = groups.members(planner, |lanes| RowKind::Multiply {
+        lanes,
+        limbs: rescale.limbs,
+        multiplier: rescale.multiplier,
+    });
+    planner.place_results(index, &rows, Order::Unread, None)?;
+    let products = planner.result_row - 1;
+
+    Groups::equate_sums(planner, exponentials, shares);
+    let copies = planner.identity();
+    let factors = Source::Accumulator(Accumulator::Factors);
+    planner.term(copies, factors, exponentials, Factor::default(), 1);
+    planner.term(copies, factors, products, Factor::s(2), 1);
+    planner.term(copies, factors, shares, groups.broadcast(), -1);
+    planner.term(copies, Source::Accumulator(Accumulator::ResultDigest), exponentials, Factor::s(2), -1);
+    planner.digest_term(copies, node.inputs[0], -1)
+}
+
+/// Limbs of a group's reciprocal, and of its sum.
+pub(crate) fn limbs(softmax: &Softmax, shift: u32) -> [usize; 2] {
+    let limbs = |value: i64| (i64::BITS - value.leading_zeros()).div_ceil(shift) as usize;
+    let most = softmax.exp.apply(0);
+    // The member that attains the maximum alone gives a sum of at least `most`.
+    [limbs((1 << softmax.bits) / most), limbs(most * softmax.len as i64)]
+}

@@ -1,0 +1,446 @@
+//! Chooses the widths: the cheapest layout by the prices of a back end.
+//!
+//! Every combination of widths is counted first (`count.rs`), which gives a lower bound of its cost without placing a cell. Then
+//! combinations are placed, the least bound first, until no bound is left that promises a saving. So a network of any
+//! size is refused at once, and one that fits is placed a few times, not once for every combination.
+
+use std::collections::{HashMap, hash_map::Entry};
+
+use halo2_proofs::plonk::ConstraintSystem;
+use serde::Serialize;
+use zkml_gpu_engine::{cost::Costs, prover::CircuitSize};
+
+use super::{
+    Architecture, Layout, LayoutError, LayoutOptions, MAX_K, Tables, WeightMode, Widths,
+    cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient},
+    count::Count,
+    search::{Draft, Limbs, activations, candidates, exponentials, finish, tensors},
+};
+use crate::chips;
+use zkml_gpu_graph::Graph;
+
+/// Rows at the end that no gate may use, for every circuit of this crate: rotations are 0 and -1 only.
+pub(super) const BLINDING_ROWS: usize = 6;
+/// A saving that is not worth placing one more layout for.
+const TOLERANCE: f64 = 0.02;
+/// Most combinations that are placed.
+const MOST_PLACED: usize = 32;
+/// Layers named in a refusal.
+const LARGEST: usize = 3;
+
+/// How the widths of a layout were chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Choice {
+    /// The widths.
+    pub widths: Widths,
+    /// Their cost by the prices of the choice, prover and verifier, in milliseconds of one thread.
+    pub cost_ms: f64,
+    /// The cheapest of the others that were placed.
+    pub runner_up: Option<Alternative>,
+    /// Combinations that fit.
+    pub considered: usize,
+    /// Combinations that were placed.
+    pub placed: usize,
+}
+
+/// Widths that were not chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Alternative {
+    /// The widths.
+    pub widths: Widths,
+    /// log2 of the number of rows.
+    pub k: u32,
+    /// As [`Choice::cost_ms`].
+    pub cost_ms: f64,
+}
+
+/// What every layout of a network needs at least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Needs {
+    /// log2 of the number of rows.
+    pub k: u32,
+    /// Peak memory in bytes, as [`MemoryNeeds::least_bytes`].
+    pub bytes: u64,
+}
+
+/// Bounds by arithmetic, fast for networks of any size. Weights are not read: they may be missing.
+///
+/// # Errors
+/// [`LayoutError::WouldNotFit`] where no layout has as few rows as permitted, and errors of the graph itself.
+pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutError> {
+    let bounds = bounds(graph, options, &Limbs::default(), 1 << graph.shift)?;
+    let k = bounds.iter().map(|bound| bound.size.k).min().unwrap_or(0);
+    Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes).min().unwrap_or(0) })
+}
+
+/// The cheapest layout.
+pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
+    graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
+    let limbs = Limbs::of(graph);
+    let table_rows = Tables::new(graph.shift, &[], &activations(graph), &exponentials(graph)).rows.len();
+    let bounds = bounds(graph, options, &limbs, table_rows)?;
+    let mut search = Search::new(graph, options, limbs);
+    for bound in &bounds {
+        if search.is_settled(bound.cost_ms) {
+            break;
+        }
+        search.place(bound.widths, options).or_else(|error| search.pass_by(error))?;
+    }
+    search.finish(bounds.len(), options)
+}
+
+/// A combination of widths, and what it needs at least.
+#[derive(Clone, Copy, Debug)]
+struct Bound {
+    widths: Widths,
+    size: CircuitSize,
+    cost_ms: f64,
+    bytes: u64,
+}
+
+/// All combinations that may fit, the cheapest first.
+fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usize) -> Result<Vec<Bound>, LayoutError> {
+    let (network, costs) = (Network::of(graph), options.costs.rounded());
+    let limit = (1usize << options.max_k.min(MAX_K)).saturating_sub(BLINDING_ROWS);
+    let mut by_lanes = HashMap::new();
+    let mut counts: HashMap<Widths, Count> = HashMap::new();
+    let mut bounds: Vec<Bound> = Vec::new();
+    let mut least: Option<(usize, Count)> = None;
+    for widths in candidates(graph, options)? {
+        let of_lanes = match by_lanes.entry(widths.operand_lanes) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
+        };
+        let placed = Widths { lookup_group: 0, ..widths };
+        let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
+        let rows = count.rows().into_iter().fold(table_rows, usize::max);
+        if rows > limit {
+            if least.as_ref().is_none_or(|(least, _)| rows < *least) {
+                least = Some((rows, count.clone()));
+            }
+            continue;
+        }
+        let widths = count.used(widths);
+        if !bounds.iter().any(|bound| bound.widths == widths) {
+            bounds.push(bound(count, (widths, options.weights), table_rows, network, &costs, (graph.shift, limbs)));
+        }
+    }
+    match least {
+        Some((rows, count)) if bounds.is_empty() => Err(refusal(graph, rows, limit, &count)),
+        _ => {
+            bounds.sort_by(|a, b| a.cost_ms.total_cmp(&b.cost_ms));
+            Ok(bounds)
+        }
+    }
+}
+
+fn bound(
+    count: &Count,
+    (widths, weights): (Widths, WeightMode),
+    table_rows: usize,
+    network: Network,
+    costs: &Costs,
+    (shift, limbs): (u32, &Limbs),
+) -> Bound {
+    let a = count.architecture(shift, limbs, widths, weights);
+    let [operand, result, garbage] = count.rows();
+    let rows = [operand, result, garbage, table_rows];
+    let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
+    let size = least_size(&a, rows_log2(&rows), count.fixed_columns() + a.embedded_columns());
+    Bound {
+        widths,
+        size,
+        cost_ms: cost_ms(&a, &size, &filling, costs),
+        bytes: MemoryNeeds::new(&a, &size, &filling).least_bytes,
+    }
+}
+
+/// log2 of the rows that hold this many, and the unusable ones.
+fn rows_log2(rows: &[usize]) -> u32 {
+    (rows.iter().fold(0, |most, rows| most.max(*rows)) + BLINDING_ROWS).next_power_of_two().ilog2()
+}
+
+/// The constraint system's numbers, none greater than they will be.
+fn least_size(a: &Architecture, k: u32, fixed_columns: usize) -> CircuitSize {
+    let previous = 1 + a.accumulator_count();
+    CircuitSize {
+        k,
+        degree: 3.max(2 + a.lookup_group.min(a.lookups())),
+        advice_columns: a.advice_columns(),
+        fixed_columns,
+        instance_columns: a.instance_columns(),
+        argument_columns: 0,
+        evaluations: a.advice_columns() + previous + fixed_columns + 1,
+        openings: [2, 3],
+        quotient: least_quotient(a, fixed_columns),
+    }
+}
+
+/// What the search minimises: a proof, made and verified once.
+fn cost_ms(a: &Architecture, size: &CircuitSize, filling: &Filling, costs: &Costs) -> f64 {
+    let expense = Expense::new(a, size, filling, WeightColumn::of(a.weights));
+    costs.time(&(expense.proof() + expense.verification)).busy_ms
+}
+
+/// The refusal of a network whose smallest layout has too many rows.
+fn refusal(graph: &Graph, rows: usize, limit: usize, count: &Count) -> LayoutError {
+    let all = count.rows();
+    let fullest = (0..all.len()).max_by_key(|bank| all[*bank]).unwrap_or(0);
+    let mut layers: Vec<(String, usize)> =
+        graph.nodes.iter().zip(&count.nodes).map(|(node, rows)| (node.name.clone(), rows[fullest])).collect();
+    layers.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+    layers.truncate(if all[fullest] == rows { LARGEST } else { 0 });
+    LayoutError::WouldNotFit { rows, limit, k: (limit + BLINDING_ROWS).ilog2(), layers }
+}
+
+/// The layouts placed so far.
+struct Search<'g> {
+    graph: &'g Graph,
+    limbs: Limbs,
+    costs: Costs,
+    best: Option<(Alternative, Placed<'g>)>,
+    runner_up: Option<Alternative>,
+    tried: Vec<Widths>,
+    /// The fewest rows of a layout that was placed and did not fit.
+    too_many: Option<usize>,
+    /// The first node that some widths cannot express: others may.
+    unsupported: Option<LayoutError>,
+}
+
+/// A layout but for what depends on the number of rows.
+struct Placed<'g> {
+    draft: Draft<'g>,
+    architecture: Architecture,
+    size: CircuitSize,
+}
+
+impl<'g> Search<'g> {
+    fn new(graph: &'g Graph, options: &LayoutOptions, limbs: Limbs) -> Self {
+        let costs = options.costs.rounded();
+        Self { graph, limbs, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None, unsupported: None }
+    }
+
+    /// Whether a bound, and so every later one, promises no saving.
+    fn is_settled(&self, bound_ms: f64) -> bool {
+        let best = self.best.as_ref().map(|(best, _)| best.cost_ms);
+        best.is_some_and(|best| bound_ms > best * (1.0 - TOLERANCE) || self.tried.len() >= MOST_PLACED)
+    }
+
+    /// Places a combination, and compares it with every permitted number of lookups to a helper.
+    fn place(&mut self, widths: Widths, options: &LayoutOptions) -> Result<(), LayoutError> {
+        let placed = Widths { lookup_group: 0, ..widths };
+        if self.tried.contains(&placed) {
+            return Ok(());
+        }
+        self.tried.push(placed);
+        let draft = Draft::place(self.graph, widths, options.weights)?;
+        let (rows, filling) = (draft.planner.rows(), draft.filling(Network::of(self.graph)));
+        let k = rows_log2(&rows);
+        if k > options.max_k.min(MAX_K) {
+            let rows = rows.into_iter().fold(0, usize::max);
+            self.too_many = Some(self.too_many.map_or(rows, |least| least.min(rows)));
+            return Ok(());
+        }
+        let pinned = options.widths.map(|_| widths.lookup_group).or(options.lookup_group);
+        let groups = pinned.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
+        let mut cheapest: Option<(Alternative, Architecture, CircuitSize)> = None;
+        for lookup_group in groups {
+            let architecture = draft.architecture(lookup_group, &self.limbs);
+            let size = circuit_size(&architecture, k)?;
+            let cost_ms = cost_ms(&architecture, &size, &filling, &self.costs);
+            let own = Alternative { widths: Widths { lookup_group, ..widths }, k, cost_ms };
+            match &cheapest {
+                Some((best, ..)) if best.cost_ms <= cost_ms => self.pass_over(own),
+                _ => {
+                    if let Some((other, ..)) = cheapest.replace((own, architecture, size)) {
+                        self.pass_over(other);
+                    }
+                }
+            }
+        }
+        if let Some((own, architecture, size)) = cheapest {
+            self.offer(own, Placed { draft, architecture, size });
+        }
+        Ok(())
+    }
+
+    /// Goes on after a node that these widths cannot express; any other error ends the search.
+    fn pass_by(&mut self, error: LayoutError) -> Result<(), LayoutError> {
+        match error {
+            LayoutError::Unsupported { .. } => {
+                self.unsupported.get_or_insert(error);
+                Ok(())
+            }
+            other => Err(other),
+        }
+    }
+
+    fn offer(&mut self, own: Alternative, placed: Placed<'g>) {
+        if self.best.as_ref().is_some_and(|(best, _)| best.cost_ms <= own.cost_ms) {
+            self.pass_over(own);
+        } else if let Some((other, _)) = self.best.replace((own, placed)) {
+            self.pass_over(other);
+        }
+    }
+
+    fn pass_over(&mut self, other: Alternative) {
+        if self.runner_up.is_none_or(|runner_up| other.cost_ms < runner_up.cost_ms) {
+            self.runner_up = Some(other);
+        }
+    }
+
+    fn finish(self, considered: usize, options: &LayoutOptions) -> Result<Layout, LayoutError> {
+        let Some((best, placed)) = self.best else {
+            if let Some(unsupported) = self.unsupported.filter(|_| self.too_many.is_none()) {
+                return Err(unsupported);
+            }
+            let k = options.max_k.min(MAX_K);
+            let limit = (1usize << k).saturating_sub(BLINDING_ROWS);
+            return Err(LayoutError::WouldNotFit { rows: self.too_many.unwrap_or(0), limit, k, layers: Vec::new() });
+        };
+        let choice = Choice {
+            widths: best.widths,
+            cost_ms: best.cost_ms,
+            runner_up: self.runner_up,
+            considered,
+            placed: self.tried.len(),
+        };
+        finish(placed.draft, placed.architecture, placed.size, choice)
+    }
+}
+
+/// Counts the constraint system's operations.
+fn circuit_size(architecture: &Architecture, k: u32) -> Result<CircuitSize, LayoutError> {
+    let mut meta = ConstraintSystem::default();
+    chips::configure(&mut meta, architecture.clone());
+    CircuitSize::of(&meta, k).map_err(|error| LayoutError::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zkml_gpu_graph::{Format, Linear, Node, Op, Shape, Storage, Tensor, Window};
+
+    fn tensor(shape: Shape) -> Tensor {
+        let format = Format { frac_bits: 0, min: 0, max: 31 };
+        Tensor { name: String::new(), shape, format, logical_shape: vec![shape.len()], storage: Storage::Plain }
+    }
+
+    /// A convolution with pooling, then a dense layer.
+    fn network(side: usize) -> Graph {
+        let image = Shape { channels: 2, height: side, width: side };
+        let pooled = Shape { channels: 3, height: side / 2, width: side / 2 };
+        let kernel = Window { kernel: [3, 3], pad_before: [1, 1], pad_after: [1, 1], ..Window::UNIT };
+        let linear = |window: Window, inputs: usize, out_channels: usize, pool| {
+            let weights = vec![1; inputs * window.taps() * out_channels];
+            Op::Linear(Linear { window, pool, ..Linear::dense(out_channels, weights, vec![0; out_channels]) })
+        };
+        let node = |name: &str, op, input, output| Node {
+            name: name.into(),
+            op,
+            inputs: vec![input],
+            output,
+            activation: None,
+        };
+        let flat = Shape::vector(pooled.len());
+        Graph {
+            name: String::new(),
+            shift: 6,
+            tensors: [image, pooled, flat, Shape::vector(40)].map(tensor).to_vec(),
+            activations: Vec::new(),
+            nodes: vec![
+                node("convolution", linear(kernel, 2, 3, [2, 2]), 0, 1),
+                node("flatten", Op::Reshape, 1, 2),
+                node("dense", linear(Window::UNIT, flat.len(), 40, [1, 1]), 2, 3),
+            ],
+            inputs: vec![0],
+            outputs: vec![3],
+        }
+    }
+
+    #[test]
+    fn no_bound_is_above_its_cost_and_no_layout_is_cheaper_than_the_choice_by_more_than_the_tolerance() {
+        let graph = network(10);
+        let options = LayoutOptions::default();
+        let limbs = Limbs::of(&graph);
+        let table_rows = Tables::new(graph.shift, &[], &activations(&graph), &[]).rows.len();
+        let chosen = best(&graph, &options).unwrap().choice;
+        let bounds = bounds(&graph, &options, &limbs, table_rows).unwrap();
+        assert!(chosen.placed * 3 < bounds.len(), "{chosen:?}: the bounds save little");
+        for bound in &bounds {
+            let group = LayoutOptions { lookup_group: Some(bound.widths.lookup_group), ..options.clone() };
+            let mut search = Search::new(&graph, &options, limbs);
+            search.place(bound.widths, &group).unwrap();
+            let (placed, _) = search.best.unwrap();
+            assert_eq!(placed.widths, bound.widths);
+            assert!(bound.cost_ms <= placed.cost_ms, "{bound:?}: {placed:?}");
+            assert!(chosen.cost_ms * (1.0 - TOLERANCE) <= placed.cost_ms, "{chosen:?}: {placed:?}");
+        }
+        let runner_up = chosen.runner_up.unwrap();
+        assert!(runner_up.cost_ms >= chosen.cost_ms && runner_up.widths != chosen.widths);
+    }
+
+    #[test]
+    fn a_noisy_clock_does_not_change_the_circuit() {
+        let graph = network(10);
+        let chosen = best(&graph, &LayoutOptions::default()).unwrap();
+        let costs = Costs {
+            full_point_ns: Costs::reference().full_point_ns * 0.8,
+            butterfly_ns: Costs::reference().butterfly_ns * 1.1,
+            row_multiplication_ns: Costs::reference().row_multiplication_ns * 1.25,
+            host_multiplication_ns: Costs::reference().host_multiplication_ns * 0.9,
+            parallelism: 64.0,
+            ..Costs::reference()
+        };
+        let again = best(&graph, &LayoutOptions { costs, ..LayoutOptions::default() }).unwrap();
+        assert_eq!((again.architecture, again.k, again.fixed), (chosen.architecture, chosen.k, chosen.fixed));
+        assert_eq!(again.choice, chosen.choice);
+    }
+
+    #[test]
+    fn other_prices_change_the_number_of_lookups_to_a_helper() {
+        let graph = network(10);
+        let group = |costs: Costs| {
+            best(&graph, &LayoutOptions { costs, ..LayoutOptions::default() }).unwrap().choice.widths.lookup_group
+        };
+        let reference = Costs::reference();
+        let dear_points = Costs { full_point_ns: 64.0 * reference.full_point_ns, ..reference.clone() };
+        // A helper of more keys is evaluated on more cosets, with more multiplications for each key.
+        let dear_gates = Costs {
+            full_point_ns: reference.full_point_ns / 1024.0,
+            row_multiplication_ns: 64.0 * reference.row_multiplication_ns,
+            ..reference
+        };
+        assert_eq!((group(dear_points), group(dear_gates)), (3, 1));
+    }
+
+    #[test]
+    fn what_has_too_many_rows_is_refused_with_the_numbers_and_the_layers() {
+        let options = LayoutOptions { max_k: 9, ..LayoutOptions::default() };
+        let graph = network(64);
+        for error in [best(&graph, &options).unwrap_err(), needs(&graph, &options).unwrap_err()] {
+            let LayoutError::WouldNotFit { rows, limit, k, layers } = &error else { panic!("{error}") };
+            assert!(rows > limit && (*limit, *k) == (506, 9), "{error}");
+            // A dense layer has a row for each of its 3 · 32 · 32 inputs, and 40 biases in a row.
+            assert_eq!(layers[0], ("dense".to_owned(), 3 * 32 * 32 + 1), "{error}");
+            assert!(error.to_string().contains("largest layers: 'dense' 3073, 'convolution'"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_fits_needs_no_less_than_its_bounds() {
+        let graph = network(10);
+        let least = needs(&graph, &LayoutOptions::default()).unwrap();
+        let layout = best(&graph, &LayoutOptions::default()).unwrap();
+        assert!(least.k <= layout.k && 0 < least.bytes && least.bytes <= layout.memory(&graph).least_bytes);
+    }
+
+    #[test]
+    fn the_rows_that_no_gate_may_use_are_those_of_the_constraint_system() {
+        let layout = best(&network(10), &LayoutOptions::default()).unwrap();
+        assert_eq!(chips::unusable_rows(&layout.architecture), BLINDING_ROWS);
+    }
+}

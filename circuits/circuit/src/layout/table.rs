@@ -1,0 +1,115 @@
+//! The lookup tables: one column group, told apart by constant tags.
+//!
+//! A key is `(v0, v1, v2, tag)`. Every table has its own nonzero tag, fixed on both sides, so that no witness can move
+//! a lookup from one table to another; range entries have `v1 = v2 = 0`.
+//!
+//! The table of an activation has rows `(q, f(q), c)` with saturation `c` = -1 at the least argument, 1 at the greatest, 0
+//! between. A table of exponentials has rows `(d, e, 0)` for distances `d`, `(0, e, 1)` for the member that is shown to attain the
+//! maximum, and `(`[`MASKED`]`, 0, 0)`. An argument beyond the domain is looked up at its end, where `c` admits an excess:
+//! `round(acc / 2^S) = q + c·u` with `u >= 0`.
+
+use zkml_gpu_graph::Activation;
+
+/// Tag of the range table `[0, 2^S)`.
+pub const RANGE_TAG: i64 = 1;
+/// Tag of gathered values: (value, index).
+pub const GATHER_TAG: i64 = 2;
+/// Tag of the first activation table.
+pub const FIRST_ACTIVATION_TAG: i64 = 3;
+
+/// The argument of masked members: no distance of two activations, which are below `2^17`.
+pub const MASKED: i64 = 1 << 20;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableRow {
+    /// Values `v0`, `v1`, `v2`.
+    pub values: [i64; 3],
+    /// Tag.
+    pub tag: i64,
+}
+
+/// The row of an activation's table for a rounded accumulator, and the excess `u` that its saturation leaves.
+pub fn saturate(activation: &Activation, rounded: i64) -> ([i64; 3], u64) {
+    let (min, max) = (activation.min, activation.max());
+    let q = rounded.clamp(min, max);
+    let c = i64::from(q == max) - i64::from(q == min);
+    ([q, activation.apply(q), c], rounded.abs_diff(q))
+}
+
+/// All tables of a circuit, in row order.
+#[derive(Clone, Debug, Default)]
+pub struct Tables {
+    /// The rows, from row 0 of the circuit on.
+    pub rows: Vec<TableRow>,
+    /// Each activation table with its first row; the tag of the `i`-th is [`FIRST_ACTIVATION_TAG`]` + i`.
+    pub activations: Vec<(Activation, usize)>,
+    /// Each table of exponentials with its first row; their tags follow those of the activations.
+    pub exponentials: Vec<(Activation, usize)>,
+    /// First row of the gather table's constants, and their number: constant `i` has index `i`.
+    pub constants: (usize, usize),
+}
+
+impl Tables {
+    /// The range table of `shift` bits, the constants of the gather table, and the tables of activations and of exponentials.
+    pub fn new(shift: u32, constants: &[i64], activations: &[Activation], exponentials: &[Activation]) -> Self {
+        let range = (0..1i64 << shift).map(|v| TableRow { values: [v, 0, 0], tag: RANGE_TAG });
+        let mut tables = Self { rows: range.collect(), ..Self::default() };
+        tables.constants = (tables.rows.len(), constants.len());
+        let constants = constants.iter().zip(0..);
+        tables.rows.extend(constants.map(|(value, index)| TableRow { values: [*value, index, 0], tag: GATHER_TAG }));
+        for (activation, tag) in activations.iter().zip(FIRST_ACTIVATION_TAG..) {
+            let row = |q| TableRow { values: saturate(activation, q).0, tag };
+            tables.activations.push((activation.clone(), tables.rows.len()));
+            tables.rows.extend((activation.min..=activation.max()).map(row));
+        }
+        for (exp, tag) in exponentials.iter().zip(FIRST_ACTIVATION_TAG + activations.len() as i64..) {
+            let row = |values| TableRow { values, tag };
+            tables.exponentials.push((exp.clone(), tables.rows.len()));
+            tables.rows.push(row([0, exp.apply(0), 1]));
+            tables.rows.extend((0..=exp.max()).map(|d| row([d, exp.apply(d), 0])));
+            tables.rows.push(row([MASKED, 0, 0]));
+        }
+        tables
+    }
+
+    /// Tag of an activation's table, if there is one.
+    pub fn activation_tag(&self, activation: &Activation) -> Option<i64> {
+        let index = self.activations.iter().position(|(known, _)| known == activation)?;
+        Some(FIRST_ACTIVATION_TAG + index as i64)
+    }
+
+    /// Tag of a table of exponentials, if there is one.
+    pub fn exponential_tag(&self, exp: &Activation) -> Option<i64> {
+        let index = self.exponentials.iter().position(|(known, _)| known == exp)?;
+        Some(FIRST_ACTIVATION_TAG + (self.activations.len() + index) as i64)
+    }
+
+    /// Row of a key, if it is in its table.
+    pub fn find(&self, values: [i64; 3], tag: i64) -> Option<usize> {
+        let row = match tag {
+            RANGE_TAG => usize::try_from(values[0]).ok()?,
+            GATHER_TAG => {
+                let index = usize::try_from(values[1]).ok().filter(|index| *index < self.constants.1)?;
+                self.constants.0 + index
+            }
+            _ => {
+                let index = usize::try_from(tag.checked_sub(FIRST_ACTIVATION_TAG)?).ok()?;
+                match self.activations.get(index) {
+                    Some((activation, first)) => {
+                        first.checked_add(usize::try_from(values[0].checked_sub(activation.min)?).ok()?)?
+                    }
+                    None => {
+                        let (exp, first) = self.exponentials.get(index - self.activations.len())?;
+                        match values {
+                            [_, _, 1] => *first,
+                            [MASKED, ..] => first + 1 + exp.values.len(),
+                            [d, ..] => first.checked_add(1)?.checked_add(usize::try_from(d).ok()?)?,
+                        }
+                    }
+                }
+            }
+        };
+        (self.rows.get(row)? == &TableRow { values, tag }).then_some(row)
+    }
+}

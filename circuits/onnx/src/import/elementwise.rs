@@ -1,0 +1,358 @@
+//! Elementwise operators: sums, scales, shifts, clamps and functions of one number.
+
+use std::sync::Arc;
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
+use tract_onnx::tract_core::ops::math::{Abs, Erf, Exp, Ln, Neg, PowConst, Recip, Rsqrt, Sqrt, Square, Tanh};
+use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
+use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
+use tract_onnx::tract_core::ops::nn::silu::Silu;
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
+
+use zkml_gpu_graph::{Shape, TensorId};
+
+use super::translate::Translator;
+use super::view::View;
+use super::{Composed, FloatOp, FloatOrigin, Function, ImportError};
+
+/// A summand from which on an exponential is 0 beside any other: exporters write -10000, the least float or infinity.
+pub(super) const MASKED: f32 = -5000.0;
+
+const EXPONENT_HINT: &str = "make it a Constant node, if it may be public";
+
+/// The function that an elementwise operator of tract computes.
+fn function(op: &ElementWiseOp) -> Option<Function> {
+    let op = &op.0;
+    if let Some(LeakyRelu { alpha }) = op.downcast_ref() {
+        Some(Function::LeakyRelu { slope: *alpha })
+    } else if let Some(PowConst { exponent }) = op.downcast_ref() {
+        Some(Function::Power { exponent: *exponent })
+    } else if op.downcast_ref::<GeluApproximate>().is_some_and(|gelu| !gelu.fast_impl) {
+        Some(Function::GeluTanh)
+    } else {
+        let functions = [
+            (op.is::<HardSwish>(), Function::HardSwish),
+            (op.is::<Abs>(), Function::Abs),
+            (op.is::<Square>(), Function::Square),
+            (op.is::<Sqrt>(), Function::Sqrt),
+            (op.is::<Rsqrt>(), Function::InverseSqrt),
+            (op.is::<Recip>(), Function::Reciprocal),
+            (op.is::<Exp>(), Function::Exp),
+            (op.is::<Ln>(), Function::Log),
+            (op.is::<Tanh>(), Function::Tanh),
+            (op.is::<Sigmoid>(), Function::Sigmoid),
+            (op.is::<Silu>(), Function::Silu),
+            (op.is::<Erf>(), Function::Erf),
+            (op.is::<GeluExact>(), Function::Gelu),
+        ];
+        functions.into_iter().find(|(is, _)| *is).map(|(_, function)| function)
+    }
+}
+
+impl Translator<'_> {
+    /// `Neg`, and functions.
+    pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<View, ImportError> {
+        let negative = op.0.is::<Neg>();
+        let op = match function(op) {
+            _ if negative => FloatOp::sum(vec![-1.0]),
+            Some(Function::LeakyRelu { slope }) if !slope.is_finite() => {
+                return Err(self.form(node, "a slope that is not finite", "check the exported attributes"));
+            }
+            Some(Function::Power { .. }) if self.source.learned.is_exponent(node) => {
+                return Err(self.form(node, "a learned exponent, which the circuit's key would tell", EXPONENT_HINT));
+            }
+            Some(function) => FloatOp::Activation(function),
+            None => return Err(self.unsupported(node)),
+        };
+        let view = self.view(node, 0)?;
+        let (x, applied) = (view.tensor, op.clone());
+        let result = self.elementwise(node, op, view);
+        self.note_function(x, result.tensor, &applied);
+        Ok(result)
+    }
+
+    /// Remembers that a tensor is a function of each element of another one.
+    fn note_function(&mut self, x: TensorId, result: TensorId, op: &FloatOp) {
+        let (root, inner) = self.function_of(x);
+        let composed = match op {
+            FloatOp::Activation(function) => Composed::Apply(function.clone(), inner),
+            FloatOp::Clamp { min, max } => Composed::Clamp(inner, *min, *max),
+            FloatOp::Combine { factors, offset } if offset.is_empty() => Composed::Affine(inner, factors[0], 0.0),
+            _ => return,
+        };
+        self.pointwise.insert(result, (root, Arc::new(composed)));
+    }
+
+    /// What a tensor is a function of, element by element: another tensor, or itself.
+    fn function_of(&self, tensor: TensorId) -> (TensorId, Arc<Composed>) {
+        self.pointwise.get(&tensor).cloned().unwrap_or_else(|| (tensor, Arc::new(Composed::Argument)))
+    }
+
+    /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor itself.
+    fn composed(
+        &mut self,
+        node: &TypedNode,
+        a: &View,
+        b: &View,
+        join: impl Fn(Arc<Composed>, Arc<Composed>) -> Composed,
+    ) -> Option<View> {
+        let ((root, left), (other, right)) = (self.function_of(a.tensor), self.function_of(b.tensor));
+        if root != other || !a.aligned(b) || !(left.is_curved() || right.is_curved()) {
+            return None;
+        }
+        let composed = Arc::new(join(left, right));
+        let op = FloatOp::Activation(Function::Composed(Arc::clone(&composed)));
+        let result = self.elementwise(node, op, View { tensor: root, ..a.clone() });
+        self.pointwise.insert(result.tensor, (root, composed));
+        Some(result)
+    }
+
+    /// `Mul` of two activations.
+    fn multiply(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        if let Some(normalised) = self.normalisation(node) {
+            return normalised;
+        }
+        let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+        if let Some(composed) = self.composed(node, &a, &b, Composed::Product) {
+            return Ok(composed);
+        }
+        let dims = self.dims(node)?;
+        let (a, b) = if b.dims == dims && a.dims != dims { (b, a) } else { (a, b) };
+        let a = self.broadcast(node, a, &dims)?;
+        let other = self.stored_like(node, &b, &a);
+        let shape = self.graph.tensors[a.tensor].shape;
+        let tensor = self.push(node, FloatOp::Multiply { scale: 1.0 }, vec![a.tensor, other], shape);
+        Ok(View { tensor, ..a })
+    }
+
+    /// A binary operator over two activations, or an activation and a constant on either side.
+    pub(super) fn binary(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+        match (self.constant(node, 0), self.constant(node, 1)) {
+            (None, None) if operator == "Mul" => self.multiply(node),
+            (None, None) => self.sum(node, operator),
+            (None, Some(constant)) => self.with_constant(node, operator, 0, constant),
+            (Some(constant), _) => {
+                // The flipped form of each operator, with the activation on the left.
+                let flipped = match operator {
+                    "Sub" => "SubF",
+                    "SubF" => "Sub",
+                    "Div" => return Err(self.unsupported(node)),
+                    other => other,
+                };
+                self.with_constant(node, flipped, 1, constant)
+            }
+        }
+    }
+
+    fn sum(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+        let factors = match operator {
+            "Add" => vec![1.0, 1.0],
+            "Sub" => vec![1.0, -1.0],
+            "SubF" => vec![-1.0, 1.0],
+            _ => return Err(self.form(node, "two activations as operands", "one operand must be constant")),
+        };
+        let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+        let joined = |left, right| Composed::Sum(left, right, [factors[0], factors[1]]);
+        if let Some(composed) = self.composed(node, &a, &b, joined) {
+            return Ok(composed);
+        }
+        let dims = self.dims(node)?;
+        // The operand that has all elements says how they are stored.
+        let (a, b, factors) = if b.dims == dims && a.dims != dims {
+            (b, a, factors.into_iter().rev().collect())
+        } else {
+            (a, b, factors)
+        };
+        let a = self.broadcast(node, a, &dims)?;
+        let other = self.stored_like(node, &b, &a);
+        let shape = self.graph.tensors[a.tensor].shape;
+        let (inputs, factors) = if other == a.tensor {
+            (vec![other], vec![factors.iter().sum()])
+        } else {
+            (vec![a.tensor, other], factors)
+        };
+        let tensor = self.push(node, FloatOp::sum(factors), inputs, shape);
+        Ok(View { tensor, ..a })
+    }
+
+    /// A tensor that holds a view, broadcast where it is smaller, as another view of all elements is stored.
+    fn stored_like(&mut self, node: &TypedNode, view: &View, like: &View) -> usize {
+        let shape = self.graph.tensors[like.tensor].shape;
+        if view.aligned(like) {
+            return self.stored_as(node, view.tensor, shape);
+        }
+        let mut origins = vec![FloatOrigin::Constant(0.0); like.len()];
+        for (place, source) in like.offsets().into_iter().zip(view.broadcast_offsets(&like.dims)) {
+            origins[place] = FloatOrigin::Element { operand: 0, element: source as u32 };
+        }
+        self.push(node, FloatOp::Rearrange { origins }, vec![view.tensor], shape)
+    }
+
+    fn with_constant(
+        &mut self,
+        node: &TypedNode,
+        operator: &str,
+        operand: usize,
+        (dims, constant): (Vec<usize>, Vec<f32>),
+    ) -> Result<View, ImportError> {
+        let view = self.view(node, operand)?;
+        if constant.iter().any(|c| c.is_nan()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
+        let result = self.dims(node)?;
+        let view = self.broadcast(node, view, &result)?;
+        let (learned, area) = (self.source.learned.is_operand(node, 1 - operand), self.area(&view));
+        let numbers = Numbers::stored(&view, (&dims, &constant), learned, area);
+        if let ("Max" | "Min", Some(bound)) = (operator, numbers.constant()) {
+            return Ok(self.elementwise(node, clamp(operator, bound), view));
+        }
+        if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
+            return self.masked(node, view, &numbers.values);
+        }
+        let factors = if operator == "Div" { numbers.map(f32::recip) } else { numbers };
+        if factors.values.iter().any(|v| !v.is_finite()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
+        let [one, minus] = [1.0, -1.0].map(|sign| Numbers::uniform(sign, factors.values.len(), area));
+        let (x, single) = (view.tensor, linear(operator, &factors));
+        let result = match operator {
+            "Add" => self.affine(node, &one, Some(&factors), view),
+            "Sub" => self.affine(node, &one, Some(&factors.map(|v| -v)), view),
+            "SubF" => self.affine(node, &minus, Some(&factors), view),
+            "Mul" | "Div" => {
+                let source = view.tensor;
+                let view = self.affine(node, &factors, None, view);
+                self.scaled.insert(view.tensor, (source, factors));
+                view
+            }
+            "Max" | "Min" => {
+                // max(x, c) = max(x - c, 0) + c.
+                let view = self.affine(node, &one, Some(&factors.map(|v| -v)), view);
+                let view = self.elementwise(node, clamp(operator, 0.0), view);
+                self.affine(node, &one, Some(&factors), view)
+            }
+            _ => return Err(self.unsupported(node)),
+        };
+        if let Some((scale, shift)) = single {
+            let (root, inner) = self.function_of(x);
+            self.pointwise.insert(result.tensor, (root, Arc::new(Composed::Affine(inner, scale, shift))));
+        }
+        Ok(result)
+    }
+
+    /// Elements of a channel of the tensor behind a view.
+    pub(super) fn area(&self, view: &View) -> usize {
+        let shape = self.graph.tensors[view.tensor].shape;
+        shape.height * shape.width
+    }
+
+    /// Whether a node's result is read, by nothing but softmaxes.
+    pub(super) fn feeds_softmax(&self, node: &TypedNode) -> bool {
+        let (model, outlet) = (&self.source.model, OutletId::new(node.id, 0));
+        let readers = &node.outputs[0].successors;
+        let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
+        let to_softmax = |inlet: &InletId| model.node(inlet.node).op_is::<Softmax>();
+        !readers.is_empty() && !is_output && readers.iter().all(to_softmax)
+    }
+
+    /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the others.
+    pub(super) fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
+        let mask: Vec<bool> = constant.iter().map(|v| *v <= MASKED).collect();
+        let shift: Vec<f32> = constant.iter().map(|v| if *v <= MASKED { 0.0 } else { *v }).collect();
+        if shift.iter().any(|v| !v.is_finite()) {
+            return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
+        }
+        let shape = self.graph.tensors[view.tensor].shape;
+        // A tensor of its own, which the mask belongs to.
+        let offset = if shift.iter().all(|v| *v == 0.0) { Vec::new() } else { shift };
+        let op = FloatOp::Combine { factors: vec![1.0], offset };
+        let tensor = self.push(node, op, vec![view.tensor], shape);
+        self.masks.insert(tensor, mask);
+        Ok(View { tensor, ..view })
+    }
+
+    /// Appends a node that keeps its operand's storage.
+    pub(super) fn elementwise(&mut self, node: &TypedNode, op: FloatOp, view: View) -> View {
+        let shape = self.graph.tensors[view.tensor].shape;
+        let tensor = self.push(node, op, vec![view.tensor], shape);
+        View { tensor, ..view }
+    }
+
+    /// Appends a scale and a shift: by channel where they do not vary within one, and otherwise over the vector of all elements.
+    pub(super) fn affine(&mut self, node: &TypedNode, scale: &Numbers, shift: Option<&Numbers>, view: View) -> View {
+        let shape = self.graph.tensors[view.tensor].shape;
+        let learned = scale.learned;
+        let shift = shift.filter(|shift| shift.learned || shift.values.iter().any(|s| *s != 0.0));
+        let shifts = shift.map_or(Some(Vec::new()), |shift| shift.by_channel.clone());
+        if let Some((scale, shift)) = scale.by_channel.clone().zip(shifts) {
+            return self.elementwise(node, FloatOp::Affine { scale, shift, learned }, view);
+        }
+        let shift = shift.map(|shift| shift.values.clone()).unwrap_or_default();
+        if let Some(factor) = scale.constant() {
+            return self.elementwise(node, FloatOp::Combine { factors: vec![factor], offset: shift }, view);
+        }
+        let vector = Shape::vector(shape.len());
+        let elements = self.stored_as(node, view.tensor, vector);
+        let op = FloatOp::Affine { scale: scale.values.clone(), shift, learned };
+        let scaled = self.push(node, op, vec![elements], vector);
+        View { tensor: self.stored_as(node, scaled, shape), ..view }
+    }
+}
+
+/// Numbers beside the elements of a stored tensor, in its order.
+#[derive(Clone, Debug)]
+pub(super) struct Numbers {
+    values: Vec<f32>,
+    /// One for each channel, where they do not vary within one: learned ones by where they come from, others by what they are.
+    by_channel: Option<Vec<f32>>,
+    learned: bool,
+}
+
+impl Numbers {
+    /// A constant broadcast to the elements of a view whose tensor has channels of `area` elements.
+    fn stored(view: &View, (dims, constant): (&[usize], &[f32]), learned: bool, area: usize) -> Self {
+        let mut sources = vec![0; view.len()];
+        let offsets = View::row_major(0, dims).broadcast_offsets(&view.dims);
+        view.offsets().into_iter().zip(offsets).for_each(|(place, source)| sources[place] = source);
+        let same = |a: usize, b: usize| if learned { a == b } else { constant[a] == constant[b] };
+        let channel = |sources: &[usize]| sources.iter().all(|s| same(*s, sources[0])).then(|| constant[sources[0]]);
+        let by_channel = sources.chunks(area.max(1)).map(channel).collect();
+        Self { values: sources.iter().map(|source| constant[*source]).collect(), by_channel, learned }
+    }
+
+    /// The same number, a constant of the architecture, for so many elements in channels of `area`.
+    pub(super) fn uniform(value: f32, elements: usize, area: usize) -> Self {
+        let by_channel = Some(vec![value; elements / area.max(1)]);
+        Self { values: vec![value; elements], by_channel, learned: false }
+    }
+
+    /// Each number changed in the same way.
+    pub(super) fn map(&self, change: impl Fn(f32) -> f32) -> Self {
+        let of = |values: &[f32]| values.iter().map(|value| change(*value)).collect::<Vec<f32>>();
+        Self { values: of(&self.values), by_channel: self.by_channel.as_deref().map(of), learned: self.learned }
+    }
+
+    /// The one number that all are, where it is a constant of the architecture.
+    pub(super) fn constant(&self) -> Option<f32> {
+        let first = *self.values.first()?;
+        (!self.learned && self.values.iter().all(|value| *value == first)).then_some(first)
+    }
+}
+
+/// Scale and shift of an operator with one number, a constant of the architecture.
+fn linear(operator: &str, numbers: &Numbers) -> Option<(f32, f32)> {
+    let number = numbers.constant()?;
+    match operator {
+        "Add" => Some((1.0, number)),
+        "Sub" => Some((1.0, -number)),
+        "SubF" => Some((-1.0, number)),
+        "Mul" | "Div" => Some((number, 0.0)),
+        _ => None,
+    }
+}
+
+fn clamp(operator: &str, bound: f32) -> FloatOp {
+    let (min, max) = if operator == "Max" { (bound, f32::INFINITY) } else { (f32::NEG_INFINITY, bound) };
+    FloatOp::Clamp { min, max }
+}

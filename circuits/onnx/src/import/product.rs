@@ -1,0 +1,129 @@
+//! Matrix products with weights: `MatMul`, `Gemm` and the 1 × 1 convolutions that tract writes as Einstein sums.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::einsum::EinSum;
+
+use zkml_gpu_graph::Shape;
+
+use super::translate::Translator;
+use super::view::View;
+use super::{FloatLinear, FloatOp, ImportError};
+
+/// An axis of an Einstein sum over an activation and weights.
+#[derive(Clone, Copy, Debug, Default)]
+struct SumAxis {
+    /// Extent.
+    len: usize,
+    /// Position in the activation.
+    input: Option<usize>,
+    /// Distance between neighbours in the row-major weights.
+    weight_stride: Option<usize>,
+    /// Position in the output.
+    output: Option<usize>,
+}
+
+impl Translator<'_> {
+    /// A product of an activation with constant weights. The activation's other axes are rows, which share the
+    /// weights as the pixels of an image share a 1 × 1 kernel.
+    pub(super) fn product(&mut self, node: &TypedNode, op: &EinSum) -> Result<View, ImportError> {
+        let constants = [self.constant(node, 0), self.constant(node, 1)];
+        let (slot, weight_dims, weights) = match constants {
+            [None, Some((dims, weights))] => (0, dims, weights),
+            [Some((dims, weights)), None] => (1, dims, weights),
+            [None, None] => return self.contraction(node, op),
+            _ => return Err(self.form(node, "constants only", "fold constants before the export")),
+        };
+        let mut view = self.view(node, slot)?;
+        let axes = (op.q_params.is_none() && node.inputs.len() == 2)
+            .then(|| sum_axes(op, slot, &view, &weight_dims))
+            .flatten()
+            .ok_or_else(|| self.form(node, format!("the sum {}", op.axes), "use plain matrix products"))?;
+        let contracted: Vec<SumAxis> =
+            axes.iter().filter(|a| a.input.is_some() && a.output.is_none()).copied().collect();
+        let mut rows: Vec<SumAxis> = axes.iter().filter(|a| a.input.is_some() && a.output.is_some()).copied().collect();
+        let mut outs: Vec<SumAxis> = axes.iter().filter(|a| a.input.is_none()).copied().collect();
+        rows.sort_unstable_by_key(|a| std::cmp::Reverse(a.input.map(|i| view.strides[i])));
+        outs.sort_unstable_by_key(|a| a.output);
+        let area: usize = rows.iter().map(|a| a.len).product();
+        if !view.is_dense(rows.iter().filter_map(|a| a.input).collect::<Vec<_>>().into_iter(), 1) {
+            // Features first, then rows: one channel a feature.
+            let feature = |axis: &usize| !rows.iter().any(|row| row.input == Some(*axis));
+            let mut order: Vec<usize> = (0..view.dims.len()).filter(feature).collect();
+            order.extend((0..view.dims.len()).filter(|axis| !feature(axis)));
+            let shape = Shape { channels: view.len() / area, height: 1, width: area };
+            view = self.arranged(node, &view, &order, shape);
+            rows.sort_unstable_by_key(|a| std::cmp::Reverse(a.input.map(|i| view.strides[i])));
+        }
+        let weights = arrange(&weights, &contracted, &outs, &view, area);
+        let out_channels = outs.iter().map(|a| a.len).product();
+        let stored = self.graph.tensors[view.tensor].shape;
+        let [height, width] =
+            if stored.height * stored.width == area { [stored.height, stored.width] } else { [1, area] };
+        let shape = Shape { channels: view.len() / area, height, width };
+        let input = self.stored_as(node, view.tensor, shape);
+        let linear = FloatLinear::dense(out_channels, weights, vec![0.0; out_channels]);
+        let output = Shape { channels: out_channels, ..shape };
+        let tensor = self.push(node, FloatOp::Linear(linear), vec![input], output);
+        Ok(output_view(tensor, node.outputs[0].fact.rank(), &rows, &outs, &view, area))
+    }
+}
+
+/// The axes of a product; `None` where it is more than rows times a matrix: weights that differ by row, diagonals,
+/// sums over one operand only.
+fn sum_axes(op: &EinSum, slot: usize, view: &View, weight_dims: &[usize]) -> Option<Vec<SumAxis>> {
+    let weight_strides = View::row_major(0, weight_dims).strides;
+    let mut axes = Vec::new();
+    for axis in op.axes.iter_all_axes() {
+        let (input, weight) = (&axis.inputs[slot], &axis.inputs[1 - slot]);
+        let output = &axis.outputs[0];
+        if input.len() > 1 || weight.len() > 1 || output.len() > 1 {
+            return None;
+        }
+        let (input, weight, output) = (input.first().copied(), weight.first().copied(), output.first().copied());
+        let len = input.map(|i| view.dims[i]).into_iter().chain(weight.map(|w| weight_dims[w])).max().unwrap_or(1);
+        let row_or_column = output.is_some() && (input.is_some() != weight.is_some());
+        let contracted = output.is_none() && input.is_some() && weight.is_some();
+        if len != 1 && !row_or_column && !contracted {
+            return None;
+        }
+        if len != 1 {
+            axes.push(SumAxis { len, input, weight_stride: weight.map(|w| weight_strides[w]), output });
+        }
+    }
+    Some(axes)
+}
+
+/// Weights as `[out][in]`, inputs in the order of the activation's storage.
+fn arrange(weights: &[f32], contracted: &[SumAxis], outs: &[SumAxis], view: &View, area: usize) -> Vec<f32> {
+    let indices = |axes: &[SumAxis], stride: &dyn Fn(&SumAxis) -> usize| {
+        let dims: Vec<usize> = axes.iter().map(|a| a.len).collect();
+        View { tensor: 0, dims, strides: axes.iter().map(stride).collect() }.offsets()
+    };
+    let weight_stride = |a: &SumAxis| a.weight_stride.unwrap_or(0);
+    let sources = indices(contracted, &weight_stride);
+    let channels = indices(contracted, &|a| a.input.map_or(0, |i| view.strides[i]) / area);
+    let mut arranged = Vec::with_capacity(weights.len());
+    let mut row = vec![0.0; sources.len()];
+    for out in indices(outs, &weight_stride) {
+        for (source, channel) in sources.iter().zip(&channels) {
+            row[*channel] = weights[out + source];
+        }
+        arranged.extend_from_slice(&row);
+    }
+    arranged
+}
+
+fn output_view(tensor: usize, rank: usize, rows: &[SumAxis], outs: &[SumAxis], view: &View, area: usize) -> View {
+    let mut result = View { tensor, dims: vec![1; rank], strides: vec![0; rank] };
+    for (axis, output) in rows.iter().filter_map(|a| Some((a, a.output?))) {
+        result.dims[output] = axis.len;
+        result.strides[output] = axis.input.map_or(0, |i| view.strides[i]);
+    }
+    let mut stride = area;
+    for (axis, output) in outs.iter().rev().filter_map(|a| Some((a, a.output?))) {
+        result.dims[output] = axis.len;
+        result.strides[output] = stride;
+        stride *= axis.len;
+    }
+    result
+}

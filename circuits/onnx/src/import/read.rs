@@ -1,0 +1,196 @@
+//! From bytes to tract's typed model: checks before tract sees the model, dimensions made concrete, then type and
+//! shape inference.
+
+use std::io::{Error, ErrorKind, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::internal::DimLike;
+use tract_onnx::tract_hir::infer::Factoid;
+use zkml_gpu_files::open_regular;
+
+use super::analyse::{Failure, analyse, bounded};
+use super::embedding::is_index;
+use super::external::ExternalWeights;
+use super::learned::{self, Learned};
+use super::{ImportError, ImportOptions, check, quirks, wire};
+
+/// Largest file that is read: protobuf's own limit.
+const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
+
+/// Entry of a model's metadata by which it declares its weights `private` or `public`.
+const WEIGHTS_KEY: &str = "zkml-gpu.weights";
+
+/// A typed model and what error messages need of its source.
+pub(super) struct Source {
+    /// The file, or the name given with the bytes.
+    pub(super) file: String,
+    /// Name of the graph.
+    pub(super) name: String,
+    /// Whether the weights are declared private.
+    pub(super) private: bool,
+    /// The model after type inference and decluttering.
+    pub(super) model: TypedModel,
+    /// Name and operator of each ONNX node.
+    pub(super) origins: Vec<(String, String)>,
+    /// Which constants are learned.
+    pub(super) learned: Learned,
+}
+
+/// The bytes of a model file.
+pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ImportError> {
+    let failed = |source| ImportError::File { path: path.into(), source };
+    let (file, len) = open_regular(path).map_err(failed)?;
+    if len > MAX_FILE_BYTES {
+        let problem = format!("{len} bytes, but ONNX files have at most {MAX_FILE_BYTES}");
+        return Err(failed(Error::new(ErrorKind::FileTooLarge, problem)));
+    }
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0));
+    // No further than its size was, should it grow.
+    file.take(len).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Reads a model; `file` names it in errors and `folder` is where external weights lie.
+pub(super) fn read(
+    bytes: &[u8],
+    file: &str,
+    folder: Option<&Path>,
+    options: &ImportOptions,
+) -> Result<Source, ImportError> {
+    let not_onnx = |cause: String| ImportError::NotOnnx { file: file.into(), cause };
+    let invalid = |cause: String| ImportError::Invalid { file: file.into(), cause };
+    wire::check(bytes).map_err(not_onnx)?;
+    let (onnx, weights) = reader();
+    let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
+    proto.graph.iter_mut().for_each(quirks::separate_outputs);
+    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
+    if graph.output.is_empty() {
+        return Err(not_onnx("its graph has no output".into()));
+    }
+    let private = declares_private(&proto)?;
+    let origins = origins(graph);
+    check::check(graph, &origins, invalid)?;
+    let folder = folder.and_then(Path::to_str);
+    let typed = |onnx: &Onnx, proto: &ModelProto| -> Result<TypedModel, Failure> {
+        let model = onnx.parse(proto, folder).map_err(Err)?.model;
+        let mut model = concretise(model, options)?;
+        analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
+        model.into_typed().and_then(TypedModel::into_decluttered).map_err(Err)
+    };
+    let model = guarded(|| typed(&onnx, &proto)).map_err(invalid)?;
+    let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
+    let name = name(&proto, file);
+    let changed = guarded(|| -> Option<TypedModel> {
+        // A reader counts what it reads of other files, and reads each but once.
+        match learned::change(proto.graph.as_mut()?, &reader().0, folder) {
+            Ok(true) => typed(&reader().0, &proto).ok(),
+            Ok(false) => Some(model.clone()),
+            Err(_) => None,
+        }
+    });
+    let learned = Learned::of(&model, changed.ok().flatten().as_ref());
+    Ok(Source { file: file.into(), name, private, model, origins, learned })
+}
+
+/// What reads an ONNX file, and the files beside it.
+fn reader() -> (Onnx, Arc<ExternalWeights>) {
+    let weights = Arc::new(ExternalWeights::default());
+    // Shapes noted inside the model may name symbols that the inputs no longer have.
+    let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+    onnx.provider = Arc::clone(&weights) as _;
+    (onnx, weights)
+}
+
+/// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish them.
+fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
+    let mut private = false;
+    for entry in proto.metadata_props.iter().filter(|entry| entry.key == WEIGHTS_KEY) {
+        match entry.value.as_str() {
+            "private" => private = true,
+            "public" => {}
+            value => return Err(ImportError::Declaration { key: WEIGHTS_KEY, value: value.into() }),
+        }
+    }
+    Ok(private)
+}
+
+/// Runs a part of tract that panics, rather than failing, on some invalid models: axes beyond the rank (`ReduceMean`,
+/// `Flatten`), a kernel of another rank than its operand (`Conv`), indices out of range (`Gather`). Checks of ours would have to
+/// know all of its operators. A panic becomes its message; what the program's panic hook does is the program's choice.
+pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
+    // Nothing that the closure touches is used after a panic.
+    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        format!("its analysis ended with: {}", text.lines().next().unwrap_or_default())
+    })
+}
+
+/// An error and its causes in one line.
+pub(super) fn chain(error: &TractError) -> String {
+    error.chain().map(|e| e.to_string().replace('\n', " ")).collect::<Vec<_>>().join(": ")
+}
+
+fn name(proto: &ModelProto, file: &str) -> String {
+    let stem = Path::new(file).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let graph = proto.graph.as_ref().map(|g| g.name.clone()).unwrap_or_default();
+    if stem.is_empty() { graph } else { stem }
+}
+
+/// Name (as tract derives it) and operator of each node.
+fn origins(graph: &GraphProto) -> Vec<(String, String)> {
+    let name = |n: &NodeProto| {
+        if n.name.is_empty() { n.output.first().cloned().unwrap_or_default() } else { n.name.clone() }
+    };
+    graph.node.iter().map(|n| (name(n), n.op_type.clone())).collect()
+}
+
+/// Replaces symbolic dimensions of the inputs by numbers and checks element types. Fails with our own error, or
+/// with tract's.
+fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<InferenceModel, Failure> {
+    for i in 0..model.input_outlets().map_err(Err)?.len() {
+        let outlet = model.input_outlets().map_err(Err)?[i];
+        let input = model.node(outlet.node).name.clone();
+        let fact = model.outlet_fact(outlet).map_err(Err)?.clone();
+        match fact.datum_type.concretize() {
+            None | Some(DatumType::F32) => {}
+            Some(integer) if is_index(integer) => {}
+            Some(other) => return Err(Ok(ImportError::ElementType { tensor: input, got: format!("{other:?}") })),
+        }
+        if fact.shape.is_open() {
+            return Err(Ok(ImportError::Dimension {
+                input,
+                dimension: "?".into(),
+                axis: fact.shape.rank().concretize().map_or(0, |r| r as usize),
+            }));
+        }
+        let dims: Vec<Option<TDim>> = fact.shape.dims().map(|d| d.concretize()).collect();
+        let shape: Result<Vec<usize>, ImportError> =
+            dims.iter().enumerate().map(|(axis, dim)| size(dim.as_ref(), axis, &input, options)).collect();
+        let shape = shape.map_err(Ok)?;
+        bounded(&input, &shape).map_err(Ok)?;
+        let datum_type = fact.datum_type.concretize().unwrap_or(DatumType::F32);
+        let fact = InferenceFact::dt_shape(datum_type, shape);
+        model.set_input_fact(i, fact).map_err(Err)?;
+    }
+    Ok(model)
+}
+
+/// The number for a dimension: its own, the caller's, or 1 for a batch of unknown size.
+fn size(dim: Option<&TDim>, axis: usize, input: &str, options: &ImportOptions) -> Result<usize, ImportError> {
+    if let Some(n @ 1..) = dim.and_then(|d| d.to_usize().ok()) {
+        return Ok(n);
+    }
+    let name = dim.map(ToString::to_string);
+    let given = options.symbols.iter().find(|(symbol, _)| Some(symbol) == name.as_ref());
+    match given {
+        Some((_, n)) if *n > 0 => Ok(*n),
+        None if axis == 0 => Ok(1),
+        _ => Err(ImportError::Dimension { input: input.into(), dimension: name.unwrap_or_else(|| "?".into()), axis }),
+    }
+}

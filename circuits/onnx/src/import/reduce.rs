@@ -1,0 +1,83 @@
+//! Reductions: sums, means and maxima over any axes, and indices of maxima.
+
+use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
+
+use zkml_gpu_graph::{Shape, TensorId, Window};
+
+use super::translate::Translator;
+use super::view::View;
+use super::{FloatOp, ImportError};
+
+/// Most elements of one mean over a whole image.
+const MAX_MEAN: usize = 256;
+
+impl Translator<'_> {
+    /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
+    /// `ReduceMax` and `ArgMax`.
+    pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
+        let view = self.view(node, 0)?;
+        match op.reducer {
+            Reducer::Sum | Reducer::Max => Ok(self.pool_axes(node, op, view)),
+            Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
+            _ => Err(self.unsupported(node)),
+        }
+    }
+
+    /// One window over all elements of the axes.
+    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View) -> View {
+        let shape = self.graph.tensors[view.tensor].shape;
+        let area = op.axes.iter().map(|&a| view.dims[a]).product::<usize>();
+        let mut axes: Vec<usize> = op.axes.to_vec();
+        axes.sort_unstable_by_key(|&a| std::cmp::Reverse(view.strides[a]));
+        if !view.is_dense(axes.iter().copied(), 1) {
+            let mut order: Vec<usize> = (0..view.dims.len()).filter(|a| !axes.contains(a)).collect();
+            order.sort_by_key(|&a| std::cmp::Reverse(view.strides[a]));
+            order.extend(&axes);
+            let arranged = Shape { channels: view.len() / area, height: 1, width: area };
+            view = self.arranged(node, &view, &order, arranged);
+        }
+        let [height, width] = if shape.height * shape.width == area { [shape.height, shape.width] } else { [1, area] };
+        let shape = Shape { channels: view.len() / area, height, width };
+        let input = self.stored_as(node, view.tensor, shape);
+        let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
+        view.tensor = match op.reducer {
+            Reducer::Max => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
+            _ => self.sum_all(node, input, shape),
+        };
+        view.strides.iter_mut().for_each(|s| *s /= area);
+        op.axes.iter().for_each(|&a| view.dims[a] = 1);
+        view
+    }
+
+    /// The sum over height and width; a large window as the mean of its columns' means, because the multiplier of a
+    /// mean over many elements would be rounded too much.
+    fn sum_all(&mut self, node: &TypedNode, mut input: TensorId, mut shape: Shape) -> TensorId {
+        let area = shape.height * shape.width;
+        let count_padding = true;
+        if area > MAX_MEAN && shape.height > 1 && shape.width > 1 {
+            let kernel = [shape.height, 1];
+            let window = Window { kernel, stride: kernel, ..Window::UNIT };
+            shape.height = 1;
+            input = self.push(node, FloatOp::AveragePool { window, count_padding, scale: 1.0 }, vec![input], shape);
+        }
+        let kernel = [shape.height, shape.width];
+        let window = Window { kernel, stride: kernel, ..Window::UNIT };
+        let pool = FloatOp::AveragePool { window, count_padding, scale: area as f32 };
+        self.push(node, pool, vec![input], Shape::vector(shape.channels))
+    }
+
+    fn arg_max(&mut self, node: &TypedNode, op: &Reduce, mut view: View, last: bool) -> Result<View, ImportError> {
+        let &[axis] = &op.axes[..] else { return Err(self.unsupported(node)) };
+        let (count, stride) = (view.dims[axis], view.strides[axis]);
+        if count < 2 {
+            return Err(self.form(node, "an axis of one element", "its index is always 0, remove the operator"));
+        }
+        view.dims[axis] = 1;
+        let starts: Vec<u32> = view.offsets().into_iter().map(|offset| offset as u32).collect();
+        let shape = Shape::vector(starts.len());
+        let op = FloatOp::ArgMax { starts, stride, count, last };
+        let tensor = self.push(node, op, vec![view.tensor], shape);
+        Ok(View::row_major(tensor, &view.dims))
+    }
+}

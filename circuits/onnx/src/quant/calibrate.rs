@@ -1,0 +1,125 @@
+//! Scales from samples: for each tensor the most fractional bits that hold its observed values, with headroom.
+//!
+//! Nothing observed is clipped: a few clipped activations that add up in one output cost more than the bit they buy.
+
+use std::collections::HashMap;
+
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
+use zkml_gpu_graph::{Storage, TensorId};
+
+use super::QuantError;
+
+/// How the values of a tensor are distributed over the samples.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Spread {
+    /// Least value seen.
+    pub(super) min: f32,
+    /// Greatest value seen.
+    pub(super) max: f32,
+}
+
+impl Spread {
+    /// With headroom at both ends.
+    pub(super) fn widened(self, headroom: f32) -> Self {
+        Self { min: self.min * headroom, max: self.max * headroom }
+    }
+}
+
+/// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with the
+/// samples by more than their outputs.
+pub(super) struct Observations {
+    /// Extremes of each tensor, with zero among them.
+    spreads: Vec<Spread>,
+    /// Values of the outputs, by sample; empty for other tensors.
+    outputs: Vec<HashMap<TensorId, Vec<f32>>>,
+}
+
+impl Observations {
+    /// Runs the float graph on every sample.
+    pub(super) fn collect(graph: &FloatGraph, samples: &[Vec<Vec<f32>>]) -> Result<Self, QuantError> {
+        let mut spreads = vec![Spread { min: 0.0, max: 0.0 }; graph.tensors.len()];
+        let mut outputs = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let mut values = graph.execute(sample)?;
+            for (id, (spread, values)) in spreads.iter_mut().zip(&values).enumerate() {
+                if values.iter().any(|x| !x.is_finite()) {
+                    return Err(QuantError::NotFinite { node: graph.tensors[id].name.clone(), what: "activations" });
+                }
+                *spread = values.iter().fold(*spread, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
+            }
+            let mut kept = HashMap::new();
+            for &id in &graph.outputs {
+                kept.entry(id).or_insert_with(|| std::mem::take(&mut values[id]));
+            }
+            outputs.push(kept);
+        }
+        for (linear, output) in graph.nodes.iter().filter_map(|node| embedding(graph, node)) {
+            let row = linear.weights.len() / linear.out_channels.max(1);
+            let values = linear.weights.chunks(row.max(1)).zip(&linear.bias);
+            let values = values.flat_map(|(weights, bias)| weights.iter().map(move |weight| weight + bias));
+            let spread = &mut spreads[output];
+            *spread = values.fold(*spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) });
+        }
+        Ok(Self { spreads, outputs })
+    }
+
+    /// Extremes of a tensor, with zero among them.
+    pub(super) fn spread(&self, tensor: TensorId) -> Spread {
+        self.spreads[tensor]
+    }
+
+    /// Values of an output in one sample.
+    pub(super) fn output(&self, sample: usize, tensor: TensorId) -> &[f32] {
+        self.outputs[sample].get(&tensor).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// Most fractional bits at which integers in `min..=max` hold every observed value, with `headroom` as a factor
+    /// for those that the samples do not show, as far as a clamp lets them pass; `i32::MAX` where all are zero.
+    pub(super) fn frac_bits(
+        &self,
+        tensor: TensorId,
+        (min, max): (i64, i64),
+        headroom: f32,
+        clamp: Option<[f32; 2]>,
+    ) -> i32 {
+        let spread = self.spread(tensor);
+        let Spread { min: low, max: high } = spread.widened(headroom);
+        let [floor, ceiling] = clamp.unwrap_or([f32::NEG_INFINITY, f32::INFINITY]);
+        let (low, high) = (low.max(floor).min(spread.min), high.min(ceiling).max(spread.max));
+        fitting(f64::from(high), max).min(fitting(-f64::from(low), -min))
+    }
+}
+
+/// A table of which indices take rows, and the tensor of the rows: all that it may hold is known without samples.
+fn embedding<'g>(graph: &'g FloatGraph, node: &'g FloatNode) -> Option<(&'g FloatLinear, TensorId)> {
+    match &node.op {
+        FloatOp::Linear(linear) if graph.tensors[node.inputs[0]].storage == Storage::OneHot => {
+            Some((linear, node.output))
+        }
+        _ => None,
+    }
+}
+
+/// Largest fractional bits at which `value` rounds to at most `limit`; no bound for values that are not positive.
+pub(super) fn fitting(value: f64, limit: i64) -> i32 {
+    if value <= 0.0 {
+        return i32::MAX;
+    }
+    let estimate = ((limit as f64 + 0.5) / value).log2().floor().clamp(-60.0, 60.0) as i32;
+    let fits = |bits: i32| (value * 2f64.powi(bits)).round() <= limit as f64;
+    if fits(estimate) { estimate } else { estimate - 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_scale_that_fits_is_found() {
+        assert_eq!(fitting(1.0, 127), 6);
+        assert_eq!(fitting(1.0, 128), 7);
+        assert_eq!(fitting(0.9, 127), 7);
+        assert_eq!(fitting(1000.0, 255), -2);
+        assert_eq!(fitting(0.0, 255), i32::MAX);
+    }
+}

@@ -1,0 +1,64 @@
+//! What can go wrong in quantisation.
+
+use crate::import::ImportError;
+use zkml_gpu_graph::{ExecuteError, ValidateError};
+
+/// Why a model could not be quantised.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QuantError {
+    /// An option outside its range.
+    #[error("{option} is {got}, expected {expected}\nhint: the defaults suit most models")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// Its value.
+        got: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// Calibration without samples.
+    #[error("calibration needs at least one sample\nhint: give some typical inputs, ten or more if possible")]
+    NoSamples,
+    /// A list of samples that is no whole number of them.
+    #[error(
+        "input '{input}' has {got} calibration values, expected a positive multiple of {expected}, the same for all inputs\nhint: concatenate whole samples in one flat list for each input"
+    )]
+    SampleLength {
+        /// The input.
+        input: String,
+        /// Elements of one sample.
+        expected: usize,
+        /// Values given.
+        got: usize,
+    },
+    /// A sample that does not fit the model.
+    #[error(transparent)]
+    Sample(#[from] ImportError),
+    /// A weight or an activation that is infinite or not a number.
+    #[error(
+        "node '{node}' has {what} that are not finite\nhint: check the exported weights and the calibration samples"
+    )]
+    NotFinite {
+        /// The node or tensor.
+        node: String,
+        /// Weights, or activations.
+        what: &'static str,
+    },
+    /// Magnitudes that no scale reconciles.
+    #[error(
+        "node '{node}' needs {what} beyond what a circuit holds\nhint: rescale the model, its layers differ by too many orders of magnitude"
+    )]
+    Scale {
+        /// The node.
+        node: String,
+        /// Weights, or factors.
+        what: &'static str,
+    },
+    /// The quantised graph breaks an invariant.
+    #[error(transparent)]
+    Graph(#[from] ValidateError),
+    /// The quantised graph failed to run on a sample.
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+}

@@ -1,0 +1,90 @@
+//! Which float nodes become one quantised node: an operation with the function or clamp and the pooling that follow it.
+
+use crate::import::{FloatGraph, FloatOp, Function};
+use zkml_gpu_graph::{TensorId, Window};
+
+/// One node of the quantised graph to be.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// Index of the float node that computes; a clamp or function that stands alone computes the identity.
+    pub(super) head: usize,
+    /// Index of the last float node, which gives the name.
+    pub(super) last: usize,
+    /// What the function takes: the result of the head.
+    pub(super) argument: TensorId,
+    /// The function after the head; a table in the circuit.
+    pub(super) function: Option<Function>,
+    /// Bounds of the result, after the function.
+    pub(super) clamp: Option<[f32; 2]>,
+    /// Fused maximum pooling, `[1, 1]` for none.
+    pub(super) pool: [usize; 2],
+    /// The result.
+    pub(super) output: TensorId,
+    /// Whether the accumulator itself is the result.
+    pub(super) raw: bool,
+}
+
+/// Groups all nodes, in an order of evaluation.
+pub(super) fn group(graph: &FloatGraph) -> Vec<Group> {
+    let mut taken = vec![false; graph.nodes.len()];
+    let mut groups = Vec::new();
+    for head in 0..graph.nodes.len() {
+        if !taken[head] {
+            let group = grow(graph, head, &mut taken);
+            groups.push(group);
+        }
+    }
+    groups
+}
+
+fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
+    let mut group = single(graph, head);
+    match &graph.nodes[head].op {
+        FloatOp::MaxPool(_)
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. }
+        | FloatOp::Softmax(_) => return group,
+        FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
+        FloatOp::Activation(function) => {
+            (group.function, group.argument) = (Some(function.clone()), graph.nodes[head].inputs[0]);
+        }
+        _ => {}
+    }
+    // A function, then a clamp: each at most once, and nothing after the clamp.
+    while group.clamp.is_none()
+        && let Some(reader) = graph.sole_reader(group.output)
+    {
+        match &graph.nodes[reader].op {
+            FloatOp::Activation(function) if group.function.is_none() => group.function = Some(function.clone()),
+            FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
+            _ => break,
+        }
+        extend(graph, &mut group, reader, taken);
+    }
+    let linear = matches!(&graph.nodes[head].op, FloatOp::Linear(linear) if !linear.transposed);
+    // The pooling comes first in the circuit, which only a function that never falls allows.
+    if linear
+        && group.function.as_ref().is_none_or(Function::is_monotone)
+        && let Some(reader) = graph.sole_reader(group.output)
+        && let FloatOp::MaxPool(window) = &graph.nodes[reader].op
+        && *window == (Window { kernel: window.kernel, stride: window.kernel, ..Window::UNIT })
+    {
+        group.pool = window.kernel;
+        extend(graph, &mut group, reader, taken);
+    }
+    let unread = graph.readers(group.output).next().is_none() && graph.outputs.contains(&group.output);
+    group.raw = linear && unread && group.clamp.is_none() && group.function.is_none() && group.pool == [1, 1];
+    group
+}
+
+fn single(graph: &FloatGraph, head: usize) -> Group {
+    let output = graph.nodes[head].output;
+    Group { head, last: head, argument: output, function: None, clamp: None, pool: [1, 1], output, raw: false }
+}
+
+fn extend(graph: &FloatGraph, group: &mut Group, reader: usize, taken: &mut [bool]) {
+    taken[reader] = true;
+    group.last = reader;
+    group.output = graph.nodes[reader].output;
+}
