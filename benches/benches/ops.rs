@@ -4,8 +4,9 @@
 //! The operations and their inputs are those of `zkml-gpu bench ops`, which measures them beside others' code; this one keeps the
 //! history of ours.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use zkml_gpu::engine::BackendError;
 use zkml_gpu::engine::backend::Any;
 use zkml_gpu::engine::bench::data::distinct_points;

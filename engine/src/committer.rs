@@ -42,3 +42,14 @@ impl<B: Backend> Committer<B> {
         self.k
     }
 }
+
+/// Bytes of the dense columns that are committed to in one call: they are there twice, on the host and on the device.
+const BATCH_BYTES: usize = 16 << 20;
+/// Bounds on their number: enough to occupy a device, and no more than it takes.
+const BATCH_COLUMNS: [usize; 2] = [8, 64];
+
+/// Columns of `n` rows that are committed to in one call.
+pub fn batch_columns(n: usize) -> usize {
+    let [least, most] = BATCH_COLUMNS;
+    (BATCH_BYTES / (n * size_of::<halo2curves::bn256::Fr>())).clamp(least, most)
+}

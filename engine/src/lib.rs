@@ -11,7 +11,7 @@ pub mod prover;
 pub mod srs;
 pub mod transcript;
 
-pub use committer::Committer;
+pub use committer::{Committer, batch_columns};
 pub use error::BackendError;
 pub use keygen::{CircuitKey, KeygenError, keygen};
 pub use prover::{Challenges, Opening, ProofOutput, Prover, ProverError, ProverOptions, create_proof};

@@ -1,9 +1,7 @@
 //! Tries random graphs until a time is over or something is wrong: `scripts/audit.sh`.
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 use zkml_gpu_tests::trial::{Effort, Tally, trial};

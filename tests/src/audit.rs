@@ -12,7 +12,8 @@ mod gathers;
 
 use std::collections::BTreeMap;
 
-use zkml_gpu_circuit::layout::{Factor, Layout, Power, Variable};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::system::{Factor, Power, Variable};
 use zkml_gpu_graph::{Graph, Op, Shape, TensorId};
 
 pub use auditor::Auditor;
@@ -33,7 +34,7 @@ pub enum Cell {
     /// What follows requantisation.
     Activated { lane: usize, row: usize },
     /// A free coefficient.
-    Garbage { lane: usize, row: usize },
+    CrossTerms { lane: usize, row: usize },
     /// A cell of a left operand.
     Left { lane: usize, row: usize },
     /// A copy beside a result.
@@ -121,7 +122,7 @@ pub struct Seen {
     /// Cells that are zero.
     pub padding: usize,
     /// Exponents of free coefficients.
-    pub garbage: usize,
+    pub cross_terms: usize,
 }
 
 fn position(shape: Shape, element: usize) -> (usize, usize, usize) {

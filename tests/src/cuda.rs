@@ -1,12 +1,14 @@
 //! The CUDA device that tests run on: the host, behind libraries with the functions of NVIDIA's driver and compiler. With
 //! `ZKML_TEST_CUDA=device` it is the machine's own first device.
 
-use crate::cplusplus;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, load_libraries};
 use zkml_gpu_kernels::cuda::{COMPILER, DRIVER, EXPORT, HOST};
+
+use crate::cplusplus;
 
 static WHOLE: LazyLock<Option<Cuda>> = LazyLock::new(usual);
 

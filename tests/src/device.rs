@@ -1,6 +1,5 @@
 //! What is asked of every back end with a device: that its work runs there.
 
-use crate::conformance::data::Points;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rand_chacha::ChaCha8Rng;
@@ -8,6 +7,8 @@ use rand_chacha::rand_core::SeedableRng;
 use zkml_gpu_engine::backend::program::{Program, ProgramBuilder};
 use zkml_gpu_engine::backend::wgpu::Counters;
 use zkml_gpu_engine::backend::{Backend, Cpu, IntegerRow, Result};
+
+use crate::conformance::data::Points;
 
 const ROWS: usize = 1 << 12;
 const BYTES: u64 = 32 * ROWS as u64;

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 use std::sync::LazyLock;
+
 use zkml_gpu_engine::backend::wgpu::{Arithmetic, Options, Programs, Wgpu, devices};
 
 /// Where the loader of Vulkan finds drivers.

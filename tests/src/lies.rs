@@ -10,16 +10,17 @@ mod tell;
 use halo2_proofs::dev::MockProver;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    circuit::{NetworkCircuit, Witness},
-    commit::Bank,
-    keys::ProvingKeys,
-    layout::{Layout, LayoutError, LayoutOptions, lower},
-    prove::Job,
-    trace::FirstPhase,
-    verify,
-};
-use zkml_gpu_engine::{backend::cpu::Cpu, prover::Prover, srs::Srs};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::keys::ProvingKeys;
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::{LayoutError, lower};
+use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_circuit::verify;
+use zkml_gpu_engine::backend::cpu::Cpu;
+use zkml_gpu_engine::prover::Prover;
+use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{Execution, Graph};
 
 pub use tell::{Kind, copied_pairs, lies, pairs};

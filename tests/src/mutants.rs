@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rand::Rng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::layout::{
-    Accumulator, Architecture, BankRow, Factor, FixedRole, Geometry, Layout, Placement, Port, Power, RowKind, Source,
-    Variable,
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::placement::BankRow;
+use zkml_gpu_circuit::system::{
+    Accumulator, Architecture, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Variable,
+    kind,
 };
 use zkml_gpu_graph::Graph;
 
@@ -66,7 +68,7 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
     for identity in &expanded {
         let mut resolved = auditor.resolved(identity).unwrap_or_else(|_| identity.clone());
         let alone =
-            |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::Garbage { .. }]));
+            |form: &Form| form.len() == 1 && form.keys().all(|cells| matches!(cells[..], [Cell::CrossTerms { .. }]));
         resolved.retain(|_, form| !alone(form));
         // A power in front of all of it says nothing: no challenge is 0.
         let [s, r] =
@@ -83,7 +85,7 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
                 (FixedRole::GatherIndex(_), Some(RowKind::GatheredSum)) => {
                     *windows.entry((*row, *value)).or_default() += 1;
                 }
-                (FixedRole::GatherIndex(_), Some(RowKind::GatheredMaximum { .. })) => {
+                (FixedRole::GatherIndex(_), Some(RowKind::GatheredMaximum(_))) => {
                     windows.insert((*row, *value), 1);
                 }
                 _ => {
@@ -138,9 +140,9 @@ fn is_expanded(role: &FixedRole) -> bool {
         | FixedRole::LeftSingle
         | FixedRole::InstancePacked
         | FixedRole::InstanceSingle
-        | FixedRole::Take
-        | FixedRole::GarbageTake
-        | FixedRole::GarbageMask(_)
+        | FixedRole::Accumulate
+        | FixedRole::AccumulateCrossTerms
+        | FixedRole::CrossTermMask(_)
         | FixedRole::SourceByIndex(_)
         | FixedRole::Step(..)
         | FixedRole::Identity(_)
@@ -245,17 +247,17 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
             _ => change_power(rng, power),
         },
         FixedRole::Kind(kind) => change_kind(rng, kind),
-        FixedRole::Term { slot, source, factor } => match rng.gen_range(0..5) {
+        FixedRole::Term { slot, multiplicand, factor } => match rng.gen_range(0..5) {
             0 => nudge_size(rng, slot),
             1 => {
-                *source = match source {
-                    Source::Dot => Source::Accumulator(Accumulator::Operand),
-                    Source::Accumulator(accumulator) => Source::Accumulator(another(rng, *accumulator)),
+                *multiplicand = match multiplicand {
+                    Multiplicand::Dot => Multiplicand::Accumulator(Accumulator::Operand),
+                    Multiplicand::Accumulator(accumulator) => Multiplicand::Accumulator(another(rng, *accumulator)),
                 }
             }
             _ => change_factor(rng, factor),
         },
-        FixedRole::GarbageMask(lane)
+        FixedRole::CrossTermMask(lane)
         | FixedRole::GatherIndex(lane)
         | FixedRole::SourceCount(lane)
         | FixedRole::SourceByIndex(lane)
@@ -272,8 +274,8 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         | FixedRole::LeftSingle
         | FixedRole::InstancePacked
         | FixedRole::InstanceSingle
-        | FixedRole::Take
-        | FixedRole::GarbageTake
+        | FixedRole::Accumulate
+        | FixedRole::AccumulateCrossTerms
         | FixedRole::SourceIndex
         | FixedRole::Epsilon
         | FixedRole::SumFactor
@@ -297,9 +299,9 @@ fn another(rng: &mut ChaCha20Rng, accumulator: Accumulator) -> Accumulator {
         Accumulator::ResultTotal,
         Accumulator::ResultDigest,
         Accumulator::LeftDigest,
-        Accumulator::Factors,
-        Accumulator::Garbage,
-        Accumulator::GarbageTotal,
+        Accumulator::Auxiliary,
+        Accumulator::CrossTerms,
+        Accumulator::CrossTermsTotal,
     ];
     loop {
         let other = all[rng.gen_range(0..all.len())];
@@ -338,42 +340,47 @@ fn change_kind(rng: &mut ChaCha20Rng, kind: &mut RowKind) {
         *value = size as u32;
     };
     match kind {
-        RowKind::Requantise { lanes, spacing, limbs } => match rng.gen_range(0..3) {
+        RowKind::Requantise(kind::Requantise { lanes, spacing, limbs }) => match rng.gen_range(0..3) {
             0 => nudge_size(rng, lanes),
             1 => change_power(rng, spacing),
             _ => small(rng, limbs),
         },
-        RowKind::Multiply { lanes, limbs, multiplier } => match rng.gen_range(0..3) {
+        RowKind::Multiply(kind::Multiply { lanes, limbs, multiplier }) => match rng.gen_range(0..3) {
             0 => nudge_size(rng, lanes),
             1 => *multiplier = nudge(rng, *multiplier),
             _ => small(rng, limbs),
         },
-        RowKind::Exponential { lanes } | RowKind::Copies { lanes } => nudge_size(rng, lanes),
-        RowKind::Share { bits, limbs } | RowKind::Root { bits, limbs } => match rng.gen_range(0..3) {
+        RowKind::Exponential(kind::Exponential { lanes }) | RowKind::Copies(kind::Copies { lanes }) => {
+            nudge_size(rng, lanes)
+        }
+        RowKind::Reciprocal(kind::Reciprocal { bits, limbs })
+        | RowKind::InverseRoot(kind::InverseRoot { bits, limbs }) => match rng.gen_range(0..3) {
             0 => small(rng, bits),
             i => nudge_size(rng, &mut limbs[i - 1]),
         },
-        RowKind::Normalise { lanes, limbs, multiplier, len, centred } => match rng.gen_range(0..5) {
+        RowKind::Normalise(kind::Normalise { lanes, limbs, multiplier, len, centred }) => match rng.gen_range(0..5) {
             0 => nudge_size(rng, lanes),
             1 => small(rng, limbs),
             2 => *multiplier = nudge(rng, *multiplier),
             3 => nudge_size(rng, len),
             _ => *centred = !*centred,
         },
-        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => match rng.gen_range(0..4) {
-            0 => nudge_size(rng, height),
-            1 => nudge_size(rng, width),
-            2 => nudge_size(rng, vertical),
-            _ => nudge_size(rng, horizontal),
-        },
-        RowKind::GatheredMaximum { window } => nudge_size(rng, window),
-        RowKind::Candidate { count, last } => match rng.gen_bool(0.5) {
+        RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, vertical, horizontal }) => {
+            match rng.gen_range(0..4) {
+                0 => nudge_size(rng, height),
+                1 => nudge_size(rng, width),
+                2 => nudge_size(rng, vertical),
+                _ => nudge_size(rng, horizontal),
+            }
+        }
+        RowKind::GatheredMaximum(kind::GatheredMaximum { window }) => nudge_size(rng, window),
+        RowKind::Candidate(kind::Candidate { count, last }) => match rng.gen_bool(0.5) {
             true => nudge_size(rng, count),
             false => *last = !*last,
         },
         RowKind::Raw => *kind = RowKind::Index,
         RowKind::Index => *kind = RowKind::Raw,
-        RowKind::GatheredSum => *kind = RowKind::GatheredMaximum { window: 1 },
+        RowKind::GatheredSum => *kind = RowKind::GatheredMaximum(kind::GatheredMaximum { window: 1 }),
     }
 }
 

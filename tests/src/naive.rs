@@ -3,11 +3,12 @@
 //! It shares no code with any other back end. Transforms are the recursive radix-2 FFT and the bucket method is the plain
 //! unsigned one, so that whole proofs of a few thousand rows can run against it; everything else is a loop.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use ff::{Field, PrimeField};
 use group::{Curve, Group};
 use halo2curves::bn256::{Fr, G1, G1Affine};
-use std::collections::BTreeMap;
-use std::ops::Range;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::program::{Operand, Program};
 use zkml_gpu_engine::backend::{FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};

@@ -4,20 +4,18 @@ use halo2_proofs::dev::MockProver;
 use halo2curves::bn256::Fr;
 use rand::{CryptoRng, Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    circuit::{NetworkCircuit, Witness},
-    keys::{self, KeyError, ProvingKeys},
-    layout::{Layout, LayoutOptions, WeightMode, lower},
-    prove::Job,
-    trace::FirstPhase,
-    verify::{self, VerifyError},
-};
-use zkml_gpu_engine::{
-    Committer,
-    backend::cpu::Cpu,
-    prover::{Prover, ProverOptions},
-    srs::Srs,
-};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu_circuit::keys::{self, KeyError, ProvingKeys};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_circuit::verify::{self, VerifyError};
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::backend::cpu::Cpu;
+use zkml_gpu_engine::prover::{Prover, ProverOptions};
+use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{
     Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
     Storage, Tensor, Window,

@@ -11,13 +11,13 @@ use std::collections::HashSet;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode, Widths};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::placement::Widths;
+use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId};
 
-use crate::{
-    carry::evaluate,
-    networks::{image, random_inputs},
-};
+use crate::carry::evaluate;
+use crate::networks::{image, random_inputs};
 
 /// Most elements of a tensor.
 pub const LARGEST: usize = 36;
@@ -51,7 +51,7 @@ pub fn random_options(seed: u64) -> LayoutOptions {
     widths.operand_lanes = if rng.gen_bool(0.5) { [1, 2, 4, 8][rng.gen_range(0..4)] } else { rng.gen_range(1..=8) };
     widths.activation_lanes = rng.gen_range(1..=4);
     widths.weight_columns = rng.gen_range(1..=8);
-    widths.garbage_lanes = rng.gen_range(1..=8);
+    widths.cross_term_lanes = rng.gen_range(1..=8);
     widths.lookup_group = rng.gen_range(1..=3);
     options.widths = Some(widths);
     options

@@ -1,6 +1,7 @@
 //! The same network written differently: the outputs and the verdicts must stay the same.
 
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_graph::{Format, Graph, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
 

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    check::check,
-    commit::Bank,
-    layout::{Layout, LayoutError, LayoutOptions, WeightMode, lower},
-};
+use zkml_gpu_circuit::check::check;
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::{LayoutError, lower};
+use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_graph::{Graph, Op};
 
-use crate::{
-    audit::audit,
-    lies::{Attempt, Case, Kind, lies},
-    networks::random_inputs,
-    random::{random_graph, random_options},
-    rewrite::rewritten,
-};
+use crate::audit::audit;
+use crate::lies::{Attempt, Case, Kind, lies};
+use crate::networks::random_inputs;
+use crate::random::{random_graph, random_options};
+use crate::rewrite::rewritten;
 
 /// How much a trial does.
 #[derive(Clone, Copy, Debug)]

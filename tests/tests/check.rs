@@ -2,18 +2,18 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    check::{CheckError, Checked, check},
-    commit::Bank,
-    keys::{KeyError, setup},
-    layout::{Accumulator, BankRow, BankValues, Factor, FixedRole, Layout, LayoutOptions, RowKind, Source, lower},
-};
-use zkml_gpu_engine::{Committer, backend::cpu::Cpu, srs::Srs};
+use zkml_gpu_circuit::check::{CheckError, Checked, check};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::keys::{KeyError, setup};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::{BankRow, BankValues, lower};
+use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::backend::cpu::Cpu;
+use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{Graph, MatMul, Normalise, Op, Origin, Rescale, Shape, Window};
-use zkml_gpu_tests::{
-    mutants::{mutate, sayings},
-    networks::{self, Builder, WIDE, embedded, image, narrow, square, zoo},
-};
+use zkml_gpu_tests::mutants::{mutate, sayings};
+use zkml_gpu_tests::networks::{self, Builder, WIDE, embedded, image, narrow, square, zoo};
 
 fn verdict(graph: &Graph, layout: &Layout) -> Result<Checked, CheckError> {
     check(graph, layout, &Bank::new(layout, graph))
@@ -122,7 +122,9 @@ fn limbs_that_may_wrap_are_refused() {
     });
     refused(spread, "limbs of 258 bits");
     let change = |kind: &mut RowKind| {
-        if let RowKind::Share { limbs, .. } | RowKind::Root { limbs, .. } = kind {
+        if let RowKind::Reciprocal(kind::Reciprocal { limbs, .. })
+        | RowKind::InverseRoot(kind::InverseRoot { limbs, .. }) = kind
+        {
             limbs[1] += wide;
         }
     };
@@ -165,7 +167,10 @@ fn coefficients_that_would_wrap_are_refused() {
         // Five roles that say the same: 4 · 2^62 is 2^64.
         for (run, value) in [1 << 62, 1 << 62, 1 << 62, 1 << 62].into_iter().enumerate() {
             let factor = Factor { runs: vec![(run, 1)], ..Factor::default() };
-            add(FixedRole::Term { slot: 0, source: Source::Accumulator(Accumulator::Operand), factor }, value);
+            add(
+                FixedRole::Term { slot: 0, multiplicand: Multiplicand::Accumulator(Accumulator::Operand), factor },
+                value,
+            );
         }
     });
     refused(verdict, "coefficients that add up");

@@ -6,9 +6,8 @@ use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::backend::dual::Dual;
 use zkml_gpu_engine::backend::{Backend, MemoryOps, Result};
 use zkml_gpu_tests::conformance::data::Points;
-use zkml_gpu_tests::conformance_suite;
 use zkml_gpu_tests::naive::Naive;
-use zkml_gpu_tests::{cuda, gpu};
+use zkml_gpu_tests::{conformance_suite, cuda, gpu};
 
 conformance_suite!(cpu, Cpu::new());
 conformance_suite!(dual, Dual::new(Cpu::new(), Naive::new()));

@@ -1,5 +1,7 @@
 //! One call, two provers: a Halo2 user changes an import.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use halo2_proofs::plonk::{Error, keygen_pk, keygen_vk, verify_proof};
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::{ProverGWC, ProverSHPLONK, VerifierGWC, VerifierSHPLONK};
@@ -7,7 +9,6 @@ use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_core::OsRng;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use zkml_gpu_engine::ProverError;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};
 use zkml_gpu_tests::zoo::{Product, Public, Specimen, TwoPhases};

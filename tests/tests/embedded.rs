@@ -5,30 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ff::Field;
 use group::Curve;
-use halo2_proofs::{
-    SerdeFormat,
-    dev::MockProver,
-    plonk::{Error, ProvingKey, VerifyingKey, verify_proof},
-    poly::kzg::{
-        commitment::{KZGCommitmentScheme, ParamsKZG},
-        multiopen::{ProverSHPLONK, VerifierSHPLONK},
-        strategy::SingleStrategy,
-    },
-    transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer},
-};
+use halo2_proofs::SerdeFormat;
+use halo2_proofs::dev::MockProver;
+use halo2_proofs::plonk::{Error, ProvingKey, VerifyingKey, verify_proof};
+use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
+use halo2_proofs::poly::kzg::multiopen::{ProverSHPLONK, VerifierSHPLONK};
+use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use halo2_proofs::transcript::{Blake2bRead, Blake2bWrite, Challenge255, TranscriptReadBuffer, TranscriptWriterBuffer};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    circuit::{NetworkCircuit, Witness},
-    commit::Bank,
-    keys::{KeyError, ProvingKeys, VerifyingKeys},
-    layout::{Accumulator, Layout, LayoutOptions, RowKind, WeightMode, lower},
-    prove::Job,
-    trace::FirstPhase,
-    verify::{self, VerifyError},
-};
-use zkml_gpu_engine::{Prover, backend::cpu::Cpu, keygen::keygen};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::keys::{KeyError, ProvingKeys, VerifyingKeys};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::system::{Accumulator, RowKind, WeightMode};
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_circuit::verify::{self, VerifyError};
+use zkml_gpu_engine::Prover;
+use zkml_gpu_engine::backend::cpu::Cpu;
+use zkml_gpu_engine::keygen::keygen;
 use zkml_gpu_graph::{Graph, Op, Shape, Window};
 use zkml_gpu_tests::networks::{
     Builder, SIGNED, Session, WIDE, attention, change, dense, embedded, multiplied, narrow, normalised, pooled,
@@ -144,7 +142,7 @@ fn the_stock_prover_and_the_drop_in_prove_the_same_circuit() {
 
 /// The first row of each sort that computes with copies, by its kind without numbers.
 fn computing_rows(session: &Session) -> BTreeMap<String, (usize, RowKind)> {
-    let computing = session.layout.results.iter().filter(|result| result.kind.factor_groups() > 0);
+    let computing = session.layout.results.iter().filter(|result| result.kind.auxiliary_groups() > 0);
     let name = |kind: RowKind| format!("{kind:?}").split(' ').next().unwrap_or_default().to_owned();
     computing.rev().map(|result| (name(result.kind), (result.row as usize, result.kind))).collect()
 }
@@ -166,7 +164,9 @@ fn the_verifier_rejects_proofs_of_changed_cells_of_every_sort() {
             lies.push(("left operand".into(), a.left(cell.lane as usize), cell.row as usize));
         }
         for (name, (row, kind)) in computing_rows(&session) {
-            lies.extend((0..kind.factor_groups()).map(|group| (format!("{name}, {group}"), a.factor(group, 0), row)));
+            lies.extend(
+                (0..kind.auxiliary_groups()).map(|group| (format!("{name}, {group}"), a.auxiliary(group, 0), row)),
+            );
             if kind.activates() {
                 let cells = [("argument", a.rounded(0)), ("result", a.activated(0)), ("mark", a.saturation(0))];
                 lies.extend(cells.map(|(cell, column)| (format!("{name}, {cell}"), column, row)));
@@ -183,10 +183,10 @@ fn the_verifier_rejects_proofs_of_changed_cells_of_every_sort() {
             sorts.insert(what);
         }
         // A lie of a later phase alone.
-        let row = session.layout.results.iter().find(|result| result.kind.factor_groups() > 0).expect("a row").row;
+        let row = session.layout.results.iter().find(|result| result.kind.auxiliary_groups() > 0).expect("a row").row;
         let left = session.layout.operands.iter().find(|cell| cell.left).map(|cell| cell.row);
         let changes = [
-            (Accumulator::Factors, Some(row)),
+            (Accumulator::Auxiliary, Some(row)),
             (Accumulator::LeftDigest, left),
             (Accumulator::Weights, left),
             (Accumulator::Result, (a.roots || left.is_none()).then_some(row)),
@@ -209,7 +209,7 @@ fn every_challenge_follows_what_it_must_not_be_known_for() {
         assert_eq!(challenges.len(), 5, "s, r, t, alpha and theta");
         // A challenge of a phase is squeezed after the columns of that phase. All that the identities and the lookups
         // hold comes first, free coefficients and multiplicities too; what is computed from challenges, after all of them.
-        assert!(a.garbage(a.garbage_lanes) == a.first_phase() && a.multiplicity() < a.first_phase());
+        assert!(a.cross_term(a.cross_term_lanes) == a.first_phase() && a.multiplicity() < a.first_phase());
         let (before, after) = columns.split_at(a.first_phase());
         assert!(before.iter().all(|phase| challenges.iter().all(|challenge| phase <= challenge)));
         assert!(after.iter().all(|phase| challenges.iter().all(|challenge| phase > challenge)));

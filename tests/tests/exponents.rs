@@ -2,12 +2,12 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::layout::{FixedRole, Layout, LayoutOptions, WeightMode, Widths, lower};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::{Widths, lower};
+use zkml_gpu_circuit::system::{FixedRole, WeightMode};
 use zkml_gpu_graph::{Graph, Linear, Op, Shape, Window};
-use zkml_gpu_tests::{
-    audit::{Columns, Poly, Seen, audit, degree, tied},
-    networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo},
-};
+use zkml_gpu_tests::audit::{Columns, Poly, Seen, audit, degree, tied};
+use zkml_gpu_tests::networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo};
 
 fn compile(graph: &Graph, options: &LayoutOptions) -> Layout {
     Layout::compile(graph, options).expect("the graph has a layout")
@@ -123,7 +123,7 @@ fn random_widths(seed: u64, weight_columns: usize) -> Widths {
     widths.operand_lanes = rng.gen_range(1..=8);
     widths.activation_lanes = rng.gen_range(1..=8);
     widths.weight_columns = weight_columns;
-    widths.garbage_lanes = rng.gen_range(1..=8);
+    widths.cross_term_lanes = rng.gen_range(1..=8);
     widths.lookup_group = rng.gen_range(1..=3);
     widths
 }
@@ -163,13 +163,13 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         total.ties += seen.ties;
         total.masked += seen.masked;
         total.padding += seen.padding;
-        total.garbage += seen.garbage;
-        lanes += usize::from(layout.architecture.garbage_lanes > 1);
+        total.cross_terms += seen.cross_terms;
+        lanes += usize::from(layout.architecture.cross_term_lanes > 1);
     }
     // The random networks do exercise what the audit is for.
     let counts = [strides, uneven, pools, batches, blocks, lanes, groups, dilations, transposed, wide];
     assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
-    assert!(total.masked > 0 && total.padding > 0 && total.garbage > 0 && total.combinations > 10, "{total:?}");
+    assert!(total.masked > 0 && total.padding > 0 && total.cross_terms > 0 && total.combinations > 10, "{total:?}");
 }
 
 /// Whether the audit should notice a change of this column. A row of an image may hold nothing that an output reads, so
@@ -180,9 +180,9 @@ fn matters(role: &FixedRole) -> bool {
         FixedRole::OperandPacked
             | FixedRole::OperandSingle
             | FixedRole::InstanceSingle
-            | FixedRole::Take
-            | FixedRole::GarbageTake
-            | FixedRole::GarbageMask(_)
+            | FixedRole::Accumulate
+            | FixedRole::AccumulateCrossTerms
+            | FixedRole::CrossTermMask(_)
             | FixedRole::Step(..)
             | FixedRole::Identity(_)
             | FixedRole::Term { .. }
@@ -256,13 +256,14 @@ fn the_audit_notices_a_free_coefficient_at_an_outputs_exponent() {
     let graphs = [strided(), residual(), pooled()].map(lower);
     for (graph, options) in graphs.iter().flat_map(|graph| [LayoutOptions::default(), embedded()].map(|o| (graph, o))) {
         let layout = compile(graph, &options);
-        let run = &layout.garbage[0];
-        let lanes = layout.architecture.garbage_lanes;
+        let run = &layout.cross_terms[0];
+        let lanes = layout.architecture.cross_term_lanes;
         let outputs: Vec<usize> = (0..run.free.len()).filter(|position| !run.free[*position]).collect();
         let mut noticed = 0;
         for position in outputs {
             let (lane, row) = (position % lanes, run.first_row as usize + position / lanes);
-            let Some(column) = layout.architecture.fixed.iter().position(|r| *r == FixedRole::GarbageMask(lane)) else {
+            let Some(column) = layout.architecture.fixed.iter().position(|r| *r == FixedRole::CrossTermMask(lane))
+            else {
                 continue;
             };
             let mut changed = layout.clone();

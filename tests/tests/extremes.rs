@@ -3,12 +3,11 @@
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::layout::{LayoutOptions, WeightMode};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_graph::{Activation, Graph, Linear, Normalise, Op, Rescale, Shape, Softmax, Window};
-use zkml_gpu_tests::{
-    lies::{Case, Kind, lies},
-    networks::{Builder, image, square},
-};
+use zkml_gpu_tests::lies::{Case, Kind, lies};
+use zkml_gpu_tests::networks::{Builder, image, square};
 
 /// Honest proofs of these inputs are accepted; lies about any element of any output, and lies carried on, are not.
 fn holds(name: &str, graph: &Graph, inputs: &[Vec<i64>]) {

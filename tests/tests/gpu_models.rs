@@ -1,9 +1,10 @@
 //! Whole proofs of models on a GPU: the processor's bytes, and little to copy.
 
-use rand_chacha::ChaCha20Rng;
-use rand_core::SeedableRng;
 use std::path::PathBuf;
 use std::time::Instant;
+
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
 use zkml_gpu::{CompileOptions, ImportOptions, Model, Srs, WeightMode, read_samples};
 use zkml_gpu_circuit::circuit::derived_columns;
 use zkml_gpu_circuit::keys::{VerifyingKeys, setup};

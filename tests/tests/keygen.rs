@@ -13,7 +13,8 @@ use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
-use zkml_gpu_engine::{BackendError, KeygenError, keygen::keygen};
+use zkml_gpu_engine::keygen::keygen;
+use zkml_gpu_engine::{BackendError, KeygenError};
 use zkml_gpu_tests::naive::Naive;
 use zkml_gpu_tests::zoo::*;
 

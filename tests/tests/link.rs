@@ -5,22 +5,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ff::Field;
 use group::Curve;
-use halo2_proofs::{
-    SerdeFormat,
-    transcript::{Blake2bWrite, Challenge255, Transcript, TranscriptWriterBuffer},
-};
+use halo2_proofs::SerdeFormat;
+use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, TranscriptWriterBuffer};
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rand::{RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    circuit::{NetworkCircuit, Witness},
-    commit::{Bank, LinkError, LinkStatement, prove_link},
-    keys::{KeyError, VerifyingKeys},
-    layout::{Accumulator, BankValues, LayoutOptions, StatementError},
-    trace::FirstPhase,
-    verify::{self, VerifyError},
-};
-use zkml_gpu_engine::{prover::ProofOutput, srs::Srs};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
+use zkml_gpu_circuit::commit::{Bank, LinkError, LinkStatement, prove_link};
+use zkml_gpu_circuit::keys::{KeyError, VerifyingKeys};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::placement::BankValues;
+use zkml_gpu_circuit::system::{Accumulator, StatementError};
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_circuit::verify::{self, VerifyError};
+use zkml_gpu_engine::prover::ProofOutput;
+use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{Execution, Graph, Op};
 use zkml_gpu_tests::networks::{
     Session, batched, dense, embedded_rows, pooled, prover_and_keys, random_inputs, residual,
@@ -381,7 +380,7 @@ fn weights_substituted_after_the_commitment_is_absorbed_are_rejected() {
     let mut bank = session.keys.model.bank.clone();
     let channels = session.outputs[0].len();
     let node = graph.nodes.len() as u32 - 1;
-    let bias = |row: &zkml_gpu_circuit::layout::BankRow| row.node == node && matches!(row.values, BankValues::Bias);
+    let bias = |row: &zkml_gpu_circuit::placement::BankRow| row.node == node && matches!(row.values, BankValues::Bias);
     let index = session.layout.bank.iter().position(bias).unwrap();
     (0..channels).for_each(|column| bank.change(index, column, 1));
     assert_eq!(bank, Bank::new(&session.layout, &graph), "the forger proves the substituted model honestly");

@@ -1,14 +1,17 @@
 //! Every layer: the integer reference is the circuit's witness and its proof is accepted; every way to change it is
 //! rejected, by MockProver and by a real proof.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
-use std::collections::BTreeMap;
-use std::ops::Range;
-use zkml_gpu_circuit::layout::{
-    Architecture, Factor, FixedRole, Gathered, LayoutOptions, MASKED, RowKind, Source, WeightMode, Widths, saturate,
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::placement::{Gathered, Widths};
+use zkml_gpu_circuit::system::{
+    Architecture, Factor, FixedRole, MASKED, Multiplicand, RowKind, WeightMode, kind, saturate,
 };
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_graph::Op;
@@ -65,19 +68,20 @@ fn every_group_size_is_accepted() {
 fn wide_rows_are_accepted_and_a_changed_free_coefficient_is_rejected() {
     for (name, graph) in [("pooled", networks::pooled()), ("strided", networks::strided())] {
         let mut widths = Widths::default();
-        (widths.operand_lanes, widths.activation_lanes, widths.garbage_lanes, widths.lookup_group) = (3, 4, 3, 2);
+        (widths.operand_lanes, widths.activation_lanes, widths.cross_term_lanes, widths.lookup_group) = (3, 4, 3, 2);
         let mut options = LayoutOptions::default();
         options.widths = Some(widths);
         let s = Session::new(graph, &options, 13);
         let a = &s.layout.architecture;
-        assert_eq!((a.operand_lanes, a.garbage_lanes, a.lookup_group), (3, 3, 2), "{name}");
+        assert_eq!((a.operand_lanes, a.cross_term_lanes, a.lookup_group), (3, 3, 2), "{name}");
         assert!(s.mock(&s.first, &s.outputs, &[]), "{name}: MockProver");
         assert!(s.real(&s.first, &s.outputs, &[]), "{name}: real proof");
-        let run = &s.layout.garbage[0];
-        for lane in 0..a.garbage_lanes {
-            let free = (0..run.free.len()).find(|position| run.free[*position] && position % a.garbage_lanes == lane);
-            let row = run.first_row as usize + free.expect("a free coefficient in every lane") / a.garbage_lanes;
-            let changed = [(a.garbage(lane), row, Fr::ONE)];
+        let run = &s.layout.cross_terms[0];
+        for lane in 0..a.cross_term_lanes {
+            let free =
+                (0..run.free.len()).find(|position| run.free[*position] && position % a.cross_term_lanes == lane);
+            let row = run.first_row as usize + free.expect("a free coefficient in every lane") / a.cross_term_lanes;
+            let changed = [(a.cross_term(lane), row, Fr::ONE)];
             assert!(!s.mock(&s.first, &s.outputs, &changed), "{name}, lane {lane}: MockProver");
             assert!(!s.real(&s.first, &s.outputs, &changed), "{name}, lane {lane}: real proof");
         }
@@ -176,21 +180,23 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
         let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_)));
         return !single && !strides.into_iter().any(|role| has(s, role, row));
     }
-    if (a.factor(0, 0)..a.factor(a.factor_groups, 0)).contains(&column) {
-        let cell = column - a.factor(0, 0);
+    if (a.auxiliary(0, 0)..a.auxiliary(a.auxiliary_groups, 0)).contains(&column) {
+        let cell = column - a.auxiliary(0, 0);
         let (group, lane) = (cell / a.activation_lanes, cell % a.activation_lanes);
         let lanes = match kind(s, row) {
             Some(
-                RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } | RowKind::Normalise { lanes, .. },
+                RowKind::Multiply(kind::Multiply { lanes, .. })
+                | RowKind::Exponential(kind::Exponential { lanes })
+                | RowKind::Normalise(kind::Normalise { lanes, .. }),
             ) => lanes,
             _ => 1,
         };
-        return lane >= lanes || kind(s, row).is_none_or(|kind| group >= kind.factor_groups());
+        return lane >= lanes || kind(s, row).is_none_or(|kind| group >= kind.auxiliary_groups());
     }
     if (a.product(0)..a.product(a.product_columns)).contains(&column) {
         let size = match kind(s, row) {
-            Some(RowKind::MaximumOfWindow { height, width, .. }) => height * width,
-            Some(RowKind::GatheredMaximum { window }) => window,
+            Some(RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, .. })) => height * width,
+            Some(RowKind::GatheredMaximum(kind::GatheredMaximum { window })) => window,
             _ => return true,
         };
         // A window of this size has so many partial products: the first takes degree - 1 factors, others degree - 2.
@@ -200,8 +206,8 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
     if a.gather_by_index && (a.source_uses(0)..a.source_uses(a.source_lanes())).contains(&column) {
         return !has(s, &FixedRole::SourceByIndex(column - a.source_uses(0)), row);
     }
-    let garbage = a.garbage(0)..a.garbage(a.garbage_lanes);
-    garbage.contains(&column) && !has(s, &FixedRole::GarbageMask(column - a.garbage(0)), row)
+    let cross_terms = a.cross_term(0)..a.cross_term(a.cross_term_lanes);
+    cross_terms.contains(&column) && !has(s, &FixedRole::CrossTermMask(column - a.cross_term(0)), row)
 }
 
 /// The free-cell audit: a change to one cell of any column, on a row of any class, breaks some gate.
@@ -412,7 +418,7 @@ fn requantisation_rejects_every_other_quotient() {
     for name in ["dense", "convolution, padding and stride", "residual addition", "pooling by gathering"] {
         let s = session(name);
         let a = s.layout.architecture.clone();
-        let row = unsaturated(&s, |kind| matches!(kind, RowKind::Requantise { .. } | RowKind::GatheredSum));
+        let row = unsaturated(&s, |kind| matches!(kind, RowKind::Requantise(_) | RowKind::GatheredSum));
         let step = 1i64 << a.shift;
         rejects(&s, &format!("{name}: quotient - 1, remainder + 2^S"), |first| {
             first.columns[a.rounded(0)][row] -= 1;
@@ -457,7 +463,7 @@ fn node(s: &Session, row: usize) -> usize {
 fn pooling_rejects_every_other_maximum() {
     let s = session("convolution, pooled");
     let a = s.layout.architecture.clone();
-    let row = unsaturated(&s, |kind| matches!(kind, RowKind::MaximumOfWindow { .. }));
+    let row = unsaturated(&s, |kind| matches!(kind, RowKind::MaximumOfWindow(_)));
     let spread = |slot: usize| a.range(a.requantise_columns() + slot * a.spread_limbs);
     rejects(&s, "a maximum above all members", |first| {
         // The lie is 1 in the accumulator: every difference and the remainder grow by 1.
@@ -479,7 +485,7 @@ fn pooling_rejects_every_other_maximum() {
     });
     let s = session("pooling by gathering");
     let a = s.layout.architecture.clone();
-    let row = unsaturated(&s, |kind| matches!(kind, RowKind::GatheredMaximum { .. }));
+    let row = unsaturated(&s, |kind| matches!(kind, RowKind::GatheredMaximum(_)));
     rejects(&s, "a gathered maximum above all members", |first| {
         (0..9).for_each(|k| first.columns[a.range(k)][row] += 1);
         first.columns[a.rounded(0)][row] += 1;
@@ -503,7 +509,7 @@ fn result_row(s: &Session, element: u32, wanted: impl Fn(RowKind) -> bool) -> us
 fn activations_by_table_reject_another_functions_value() {
     let s = session("activations by table, learned summands");
     let a = s.layout.architecture.clone();
-    let row = unsaturated(&s, |kind| matches!(kind, RowKind::Requantise { .. }));
+    let row = unsaturated(&s, |kind| matches!(kind, RowKind::Requantise(_)));
     rejects(&s, "the identity instead of the function", |first| {
         let q = first.columns[a.rounded(0)][row];
         let y = &mut first.columns[a.activated(0)][row];
@@ -520,7 +526,7 @@ fn activations_by_table_reject_another_functions_value() {
 fn rearrangements_reject_another_element() {
     let s = session("elements in any order");
     let a = s.layout.architecture.clone();
-    let copies = |kind| matches!(kind, RowKind::Copies { .. });
+    let copies = |kind| matches!(kind, RowKind::Copies(_));
     let row = s.layout.results.iter().find(|r| copies(r.kind)).expect("a row of copies").row as usize;
     rejects(&s, "a copy and its result changed", |first| {
         for column in [a.copy(0), a.rounded(0), a.activated(0)] {
@@ -557,7 +563,7 @@ fn claim_index(s: &Session, first: &mut FirstPhase, node: usize, element: usize,
                     first.columns[column][row] = value;
                 }
             }
-            RowKind::Candidate { .. } if result.element as usize / count == element => {
+            RowKind::Candidate(_) if result.element as usize / count == element => {
                 let k = result.element as usize % count;
                 let best = x[starts[element] as usize + index as usize * stride];
                 let preference = if *last { index - k as i64 } else { k as i64 - index };
@@ -622,7 +628,7 @@ fn an_idle_lane_is_no_source_for_a_gather_by_index() {
             let reads = |tensor: usize| tensor == s.graph.nodes[result.node as usize].output;
             matches!(node.op, Op::ArgMax { .. }) && node.inputs.iter().any(|tensor| reads(*tensor))
         });
-        let lanes = if let RowKind::Requantise { lanes, .. } = result.kind { lanes } else { 1 };
+        let lanes = if let RowKind::Requantise(kind::Requantise { lanes, .. }) = result.kind { lanes } else { 1 };
         for lane in 0..a.activation_lanes {
             let cells = open(lane).map(|column| s.layout.fixed[column].contains(&(result.row, 1)));
             let expected = by_index && lane < lanes;
@@ -636,7 +642,8 @@ fn an_idle_lane_is_no_source_for_a_gather_by_index() {
 /// The row of a group, and the rows and lanes of its members of another sort, with the element that each holds.
 fn group(s: &Session, node: usize, p: usize, groups: usize, members: impl Fn(RowKind) -> Option<usize>) -> Group {
     let of_node = || s.layout.results.iter().filter(|r| r.node as usize == node);
-    let row = of_node().find(|r| r.kind.factor_groups() > 0 && !r.kind.activates() && r.element as usize % groups == p);
+    let row =
+        of_node().find(|r| r.kind.auxiliary_groups() > 0 && !r.kind.activates() && r.element as usize % groups == p);
     let lanes = of_node().filter_map(|r| Some((r, members(r.kind)?)));
     let cells = lanes.flat_map(|(r, lanes)| (0..lanes).map(|lane| (r.row as usize, lane, r.element as usize + lane)));
     Group {
@@ -671,14 +678,14 @@ fn softmax_rejects_a_maximum_that_no_member_attains_and_one_below_a_member() {
     let a = s.layout.architecture.clone();
     let node = node_with(&s, |op| matches!(op, Op::Softmax(_)));
     let Op::Softmax(softmax) = &s.graph.nodes[node].op else { unreachable!("found above") };
-    let lanes = |kind| if let RowKind::Exponential { lanes } = kind { Some(lanes) } else { None };
+    let lanes = |kind| if let RowKind::Exponential(kind::Exponential { lanes }) = kind { Some(lanes) } else { None };
     for delta in [1, -1] {
         let group = group(&s, node, 0, softmax.groups, lanes);
         rejects(&s, &format!("a maximum moved by {delta}, with all that follows"), |first| {
-            first.columns[a.factor(1, 0)][group.row] += delta;
+            first.columns[a.auxiliary(1, 0)][group.row] += delta;
             let mut sum = 0;
             for (row, lane, element) in group.cells.iter().copied() {
-                first.columns[a.factor(1, lane)][row] += delta;
+                first.columns[a.auxiliary(1, lane)][row] += delta;
                 if softmax.is_masked(element) {
                     continue;
                 }
@@ -692,7 +699,7 @@ fn softmax_rejects_a_maximum_that_no_member_attains_and_one_below_a_member() {
                 }
                 sum += e;
             }
-            first.columns[a.factor(0, 0)][group.row] = sum;
+            first.columns[a.auxiliary(0, 0)][group.row] = sum;
         });
     }
     let group = group(&s, node, 1, softmax.groups, lanes);
@@ -723,29 +730,29 @@ fn softmax_rejects_every_other_reciprocal() {
     let a = s.layout.architecture.clone();
     let node = node_with(&s, |op| matches!(op, Op::Softmax(_)));
     let Op::Softmax(softmax) = &s.graph.nodes[node].op else { unreachable!("found above") };
-    let lanes = |kind| if let RowKind::Multiply { lanes, .. } = kind { Some(lanes) } else { None };
+    let lanes = |kind| if let RowKind::Multiply(kind::Multiply { lanes, .. }) = kind { Some(lanes) } else { None };
     let group = group(&s, node, 0, softmax.groups, lanes);
-    let Some(RowKind::Share { limbs: [quotient, difference], .. }) = kind(&s, group.row) else {
+    let Some(RowKind::Reciprocal(kind::Reciprocal { limbs: [quotient, difference], .. })) = kind(&s, group.row) else {
         panic!("a row of a group")
     };
     for delta in [1, -1] {
         rejects(&s, &format!("a reciprocal moved by {delta}"), |first| {
-            let (sum, old) = (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row]);
+            let (sum, old) = (first.columns[a.auxiliary(0, 0)][group.row], first.columns[a.auxiliary(2, 0)][group.row]);
             let reciprocal = old + delta;
             let remainder = (1i64 << softmax.bits) - reciprocal * sum;
-            first.columns[a.factor(2, 0)][group.row] = reciprocal;
+            first.columns[a.auxiliary(2, 0)][group.row] = reciprocal;
             limbs(&s, first, group.row, 0..quotient, reciprocal);
             limbs(&s, first, group.row, quotient..quotient + difference, remainder);
             let complement = sum - 1 - remainder;
             limbs(&s, first, group.row, quotient + difference..quotient + 2 * difference, complement);
             for (row, lane, _) in &group.cells {
-                first.columns[a.factor(1, *lane)][*row] = reciprocal;
+                first.columns[a.auxiliary(1, *lane)][*row] = reciprocal;
             }
         });
     }
     rejects(&s, "a copy of another reciprocal", |first| {
         let (row, lane, _) = group.cells[0];
-        first.columns[a.factor(1, lane)][row] += 1;
+        first.columns[a.auxiliary(1, lane)][row] += 1;
     });
 }
 
@@ -755,34 +762,35 @@ fn normalisation_rejects_every_other_root_and_sum() {
     let a = s.layout.architecture.clone();
     let node = node_with(&s, |op| matches!(op, Op::Normalise(_)));
     let Op::Normalise(normalise) = &s.graph.nodes[node].op else { unreachable!("found above") };
-    let lanes = |kind| if let RowKind::Normalise { lanes, .. } = kind { Some(lanes) } else { None };
+    let lanes = |kind| if let RowKind::Normalise(kind::Normalise { lanes, .. }) = kind { Some(lanes) } else { None };
     let group = group(&s, node, 2, normalise.groups, lanes);
-    let Some(RowKind::Root { limbs: [quotient, difference], .. }) = kind(&s, group.row) else {
+    let Some(RowKind::InverseRoot(kind::InverseRoot { limbs: [quotient, difference], .. })) = kind(&s, group.row)
+    else {
         panic!("a row of a group")
     };
     for delta in [1, -1] {
         rejects(&s, &format!("a root moved by {delta}"), |first| {
             let (v, root) =
-                (first.columns[a.factor(0, 0)][group.row], first.columns[a.factor(2, 0)][group.row] + delta);
-            first.columns[a.factor(2, 0)][group.row] = root;
+                (first.columns[a.auxiliary(0, 0)][group.row], first.columns[a.auxiliary(2, 0)][group.row] + delta);
+            first.columns[a.auxiliary(2, 0)][group.row] = root;
             limbs(&s, first, group.row, 0..quotient, root);
             let dividend = 1i64 << (2 * normalise.bits);
             limbs(&s, first, group.row, quotient..quotient + difference, dividend - root * root * v);
             let above = (root + 1) * (root + 1) * v - 1 - dividend;
             limbs(&s, first, group.row, quotient + difference..quotient + 2 * difference, above);
-            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.factor(2, *lane)][*row] = root);
+            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.auxiliary(2, *lane)][*row] = root);
         });
         rejects(&s, &format!("a variance moved by {delta}"), |first| {
-            first.columns[a.factor(0, 0)][group.row] += delta;
+            first.columns[a.auxiliary(0, 0)][group.row] += delta;
         });
         rejects(&s, &format!("a sum moved by {delta}, in the group and its members"), |first| {
-            first.columns[a.factor(1, 0)][group.row] += delta;
-            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.factor(1, *lane)][*row] += delta);
+            first.columns[a.auxiliary(1, 0)][group.row] += delta;
+            group.cells.iter().for_each(|(row, lane, _)| first.columns[a.auxiliary(1, *lane)][*row] += delta);
         });
     }
     rejects(&s, "a member's copy", |first| {
         let (row, lane, _) = group.cells[0];
-        first.columns[a.factor(0, lane)][row] += 1;
+        first.columns[a.auxiliary(0, lane)][row] += 1;
     });
 }
 
@@ -793,14 +801,14 @@ fn products_of_activations_reject_other_operands() {
     let left = s.layout.operands.iter().find(|cell| cell.left).expect("a left operand");
     let (row, column) = (left.row as usize, a.left(left.lane as usize));
     rejects(&s, "a left operand", |first| first.columns[column][row] += 1);
-    let product = |kind| matches!(kind, RowKind::Multiply { .. });
+    let product = |kind| matches!(kind, RowKind::Multiply(_));
     let row = s.layout.results.iter().find(|r| product(r.kind)).expect("a product").row as usize;
     for group in 0..2 {
-        rejects(&s, "a factor", |first| first.columns[a.factor(group, 0)][row] += 1);
+        rejects(&s, "a factor", |first| first.columns[a.auxiliary(group, 0)][row] += 1);
     }
     rejects(&s, "both factors exchanged", |first| {
         // Their product stays.
-        let (x, y) = (a.factor(0, 0), a.factor(1, 0));
+        let (x, y) = (a.auxiliary(0, 0), a.auxiliary(1, 0));
         let differ = |row: &usize| first.columns[x][*row] != first.columns[y][*row];
         let rows: Vec<usize> = s.layout.results.iter().filter(|r| product(r.kind)).map(|r| r.row as usize).collect();
         let row = rows.into_iter().find(differ).expect("different factors");
@@ -816,13 +824,13 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     let change: [Change; 9] = [
         ("left lanes", |a| a.left_lanes = 0),
         ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
-        ("copies", |a| a.factor_groups -= 1),
-        ("more copies than any row has", |a| a.factor_groups = 4),
+        ("copies", |a| a.auxiliary_groups -= 1),
+        ("more copies than any row has", |a| a.auxiliary_groups = 4),
         ("limbs of remainders", |a| a.remainder_limbs -= 1),
         ("remainders beyond 64 bits", |a| (a.shift, a.remainder_limbs) = (20, 3)),
         ("range cells", |a| a.range_columns -= 1),
         ("activation lanes", |a| a.activation_lanes -= 1),
-        ("roots", |a| a.roots = false),
+        ("inverse roots", |a| a.inverse_roots = false),
     ];
     let mut refused = BTreeMap::new();
     for graph in [networks::multiplied(), networks::shares(), networks::normalised()] {
@@ -844,13 +852,13 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     let mut roles = layout.architecture.clone();
     roles.fixed.push(FixedRole::Masked(roles.activation_lanes));
     assert!(roles.check().is_err(), "a mask of a lane that no row has");
-    let (slots, source) = (layout.architecture.slots, Source::Dot);
+    let (slots, multiplicand) = (layout.architecture.slots, Multiplicand::Dot);
     let roles = [
         FixedRole::Identity(slots),
-        FixedRole::Term { slot: slots, source, factor: Factor::default() },
+        FixedRole::Term { slot: slots, multiplicand, factor: Factor::default() },
         // Expressions of 2^40 summands, and of as many factors.
-        FixedRole::Term { slot: 0, source, factor: Factor { runs: vec![(0, 1 << 40)], ..Factor::default() } },
-        FixedRole::Term { slot: 0, source, factor: Factor::r(1 << 40) },
+        FixedRole::Term { slot: 0, multiplicand, factor: Factor { runs: vec![(0, 1 << 40)], ..Factor::default() } },
+        FixedRole::Term { slot: 0, multiplicand, factor: Factor::r(1 << 40) },
     ];
     for role in roles {
         let mut architecture = layout.architecture.clone();
@@ -922,7 +930,7 @@ fn an_output_of_minus_one_is_not_a_range_entry() {
     // With a tag made from the output, -1 would turn an activation into a range lookup.
     let s = session("convolution, pooled");
     let a = s.layout.architecture.clone();
-    let row = unsaturated(&s, |kind| matches!(kind, RowKind::MaximumOfWindow { .. }));
+    let row = unsaturated(&s, |kind| matches!(kind, RowKind::MaximumOfWindow(_)));
     let mut first = s.first.clone();
     first.columns[a.activated(0)][row] = -1;
     first.fill_multiplicities(&s.layout);

@@ -3,15 +3,15 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use rayon::prelude::*;
-use zkml_gpu_circuit::layout::{FixedRole, LayoutOptions, WeightMode, Widths};
+use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::placement::Widths;
+use zkml_gpu_circuit::system::{FixedRole, WeightMode};
 use zkml_gpu_graph::{Graph, MatMul, Op, Origin, Rescale, Shape, Window};
-use zkml_gpu_tests::{
-    lies::{Case, Kind, copied_pairs, lies},
-    networks::{Builder, image, random_inputs, square},
-    random::{random_graph, random_options},
-    rewrite::rewritten,
-    trial::{Effort, Tally, trial},
-};
+use zkml_gpu_tests::lies::{Case, Kind, copied_pairs, lies};
+use zkml_gpu_tests::networks::{Builder, image, random_inputs, square};
+use zkml_gpu_tests::random::{random_graph, random_options};
+use zkml_gpu_tests::rewrite::rewritten;
+use zkml_gpu_tests::trial::{Effort, Tally, trial};
 
 /// The trials of these seeds, with their failures.
 fn trials(seeds: std::ops::Range<u64>, effort: impl Fn(u64) -> Effort + Sync) -> Tally {

@@ -1,5 +1,9 @@
 //! Every circuit of the zoo is proved for the stock verifier, and nothing else passes it.
 
+use std::any::type_name;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
+
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::plonk::{Circuit, ProvingKey, VerifyingKey, keygen_pk, keygen_vk, verify_proof};
 use halo2_proofs::poly::commitment::{Params, Verifier};
@@ -14,9 +18,6 @@ use halo2_proofs::transcript::{
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use std::any::type_name;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::slice;
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual};
 use zkml_gpu_engine::prover::CircuitSize;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};

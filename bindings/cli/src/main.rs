@@ -29,9 +29,9 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser;
+use zkml_gpu::{Error, ErrorClass};
 
 use args::{Arguments, Command};
-use zkml_gpu::{Error, ErrorClass};
 
 const REJECTED: u8 = 1;
 const BAD_INPUT: u8 = 2;

@@ -50,7 +50,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
 fn text(report: &Report<'_>) -> String {
     let plan = report.plan;
     let [first, second, third] = plan.advice_columns;
-    let [operand, result, garbage, table] = plan.rows.map(|rows| grouped(rows as u64));
+    let [operand, result, cross_terms, table] = plan.rows.map(|rows| grouped(rows as u64));
     let mut text = format!("{}: {} learned values\n", report.model, grouped(report.parameters as u64));
     text += &table_text(&plan.layers, plan.unused_share);
     let lines = [
@@ -68,7 +68,10 @@ fn text(report: &Report<'_>) -> String {
         ),
         (
             "rows",
-            format!("{operand} operand, {result} result, {garbage} garbage, {table} table of {}", grouped(1 << plan.k)),
+            format!(
+                "{operand} operand, {result} result, {cross_terms} cross_terms, {table} table of {}",
+                grouped(1 << plan.k)
+            ),
         ),
         ("lookups", grouped(plan.lookups as u64)),
         ("widths", widths(plan)),
@@ -90,11 +93,11 @@ fn table_text(layers: &[LayerPlan], unused: f64) -> String {
     let name = layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).clamp(5, 40);
     let mut text = format!(
         "  {:name$} {:14} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9} {:>6}\n",
-        "layer", "operator", "operand", "result", "garbage", "small cells", "full cells", "lookups", "time"
+        "layer", "operator", "operand", "result", "cross_terms", "small cells", "full cells", "lookups", "time"
     );
     for layer in layers {
         let shown: String = layer.name.escape_debug().to_string().chars().take(name).collect();
-        let numbers = [layer.operand_rows, layer.result_rows, layer.garbage_rows].map(|rows| grouped(rows as u64));
+        let numbers = [layer.operand_rows, layer.result_rows, layer.cross_term_rows].map(|rows| grouped(rows as u64));
         let cells = [layer.small_cells, layer.full_cells].map(|cells| grouped(cells as u64));
         let _ = writeln!(
             text,
@@ -120,7 +123,7 @@ fn widths(plan: &Plan) -> String {
             "{} operands, {} results, {} free coefficients a row, {} weight columns, {} lookups a helper",
             widths.operand_lanes,
             widths.activation_lanes,
-            widths.garbage_lanes,
+            widths.cross_term_lanes,
             widths.weight_columns,
             widths.lookup_group
         )

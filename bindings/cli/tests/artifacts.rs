@@ -3,8 +3,9 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::{Scratch, exit_code, prove, prove_model, repository, run, text};
 use zkml_gpu::{Error, ModelKey, ProofBundle, Rejection};
+
+use support::{Scratch, exit_code, prove, prove_model, repository, run, text};
 
 /// The artifacts of one proof.
 struct Artifacts {

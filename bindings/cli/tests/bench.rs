@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+
 use support::{exit_code, gemm, json, run, text};
 
 /// Every operation of the back end traits; multi-scalar multiplications by the width of their scalars.

@@ -2,8 +2,10 @@
 
 mod support;
 
-use serde_json::Value;
 use std::fs;
+
+use serde_json::Value;
+
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// The command on the small dense layer, with as few proofs as there can be.

@@ -2,8 +2,10 @@
 
 mod support;
 
-use serde_json::{Value, json};
 use std::fs;
+
+use serde_json::{Value, json};
+
 use support::{Scratch, exit_code, json, repository, run, text};
 
 fn model(extension: &str) -> String {

@@ -6,6 +6,7 @@ use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use serde_json::Value;
+
 use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
 
 /// Fields of `prove --json`, in order.

@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 fn model(name: &str, extension: &str) -> String {

@@ -10,13 +10,14 @@ use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use rand_core::SeedableRng;
-use support::limited::{Limits, run_limited};
-use support::mutate::Mutator;
-use support::{Scratch, exit_code, gemm, prove, repository, run, text};
-use zkml_gpu::circuit::layout::{Port, Statement};
+use zkml_gpu::circuit::system::{Port, Statement};
 use zkml_gpu::circuit::verify::verify;
 use zkml_gpu::onnx::import::{FloatModel, ImportOptions};
 use zkml_gpu::{ModelKey, ProofBundle, Srs};
+
+use support::limited::{Limits, run_limited};
+use support::mutate::Mutator;
+use support::{Scratch, exit_code, gemm, prove, repository, run, text};
 
 /// Files of the corpus that are well formed but hold what is not supported; the others are refused with exit code 2.
 const UNSUPPORTED: &[&str] = &["condition.onnx", "one_hot.onnx", "ranged.onnx"];
@@ -366,7 +367,7 @@ fn keys_that_would_take_the_machine_down_are_refused() {
         ("operand_lanes", "4096", 2),
         ("range_columns", "512", 1),
         ("activation_lanes", "512", 1),
-        ("garbage_lanes", "512", 1),
+        ("cross_term_lanes", "512", 1),
         ("range_columns", "513", 2),
         ("product_columns", "18446744073709551615", 2),
         ("weight_columns", "1099511627776", 2),

@@ -5,6 +5,7 @@ mod onnx;
 mod support;
 
 use serde_json::Value;
+
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
@@ -41,7 +42,7 @@ const LAYER_FIELDS: [&str; 9] = [
     "operator",
     "operand_rows",
     "result_rows",
-    "garbage_rows",
+    "cross_term_rows",
     "small_cells",
     "full_cells",
     "lookups",
@@ -89,7 +90,7 @@ fn the_shares_of_a_plan_add_up() {
     let shares: f64 = layers.iter().flat_map(|layer| layer["share"].as_f64()).sum();
     let total = shares + plan["unused_share"].as_f64().expect("a number");
     assert!((total - 1.0).abs() < 1e-9 && shares > 0.0, "{total}");
-    for (bank, field) in ["operand_rows", "result_rows", "garbage_rows"].into_iter().enumerate() {
+    for (bank, field) in ["operand_rows", "result_rows", "cross_term_rows"].into_iter().enumerate() {
         let rows: u64 = layers.iter().flat_map(|layer| layer[field].as_u64()).sum();
         assert_eq!(Some(rows), plan["rows"][bank].as_u64(), "{field}");
     }

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu_circuit::layout::{Port, WeightMode};
+use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::verify::{VerifyError, verify};
 use zkml_gpu_graph::Format;
 

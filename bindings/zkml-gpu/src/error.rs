@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use zkml_gpu_circuit::keys::KeyError;
-use zkml_gpu_circuit::layout::LayoutError;
+use zkml_gpu_circuit::placement::LayoutError;
 use zkml_gpu_circuit::prove::ProveError;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::prover::ProverError;

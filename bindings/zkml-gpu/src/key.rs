@@ -8,7 +8,7 @@
 use std::path::Path;
 
 use zkml_gpu_circuit::keys::VerifyingKeys;
-use zkml_gpu_circuit::layout::WeightMode;
+use zkml_gpu_circuit::system::WeightMode;
 
 use crate::files::{read_bounded, write_whole};
 use crate::text::is_printable;

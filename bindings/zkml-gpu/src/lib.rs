@@ -61,7 +61,9 @@ pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 
-pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary, WeightMode, Widths};
+pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};
+pub use zkml_gpu_circuit::placement::Widths;
+pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 pub use zkml_gpu_onnx::import::ImportOptions;

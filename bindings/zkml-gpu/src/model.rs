@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::check::{Checked, check};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::KeyError;
-use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, Plan, Summary, WeightMode, lower, needs};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, Plan, Summary, needs};
+use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::Storage;
@@ -13,8 +16,6 @@ use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
 };
-
-use rand_core::{CryptoRng, RngCore};
 
 use crate::backend::BackendChoice;
 use crate::key::MAX_NAME_BYTES;

@@ -1,6 +1,6 @@
 //! Public tensors between the model's order of axes and the order in which the circuit stores them.
 
-use zkml_gpu_circuit::layout::{Port, StatementError};
+use zkml_gpu_circuit::system::{Port, StatementError};
 use zkml_gpu_graph::{Format, Storage};
 
 /// Meaning and range of the elements in the model's order.

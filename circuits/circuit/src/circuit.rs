@@ -4,45 +4,25 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use halo2_proofs::{
-    circuit::{Layouter, Region, SimpleFloorPlanner, Value},
-    plonk::{Advice, Circuit, Column, ConstraintSystem, Error},
-};
+use halo2_proofs::circuit::{Layouter, Region, SimpleFloorPlanner, Value};
+use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error};
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{AdviceColumn, ColumnWitness, Derived, Rule};
 
-use crate::{
-    chips::{self, Challenges, NetworkConfig},
-    commit::Bank,
-    layout::{Architecture, Layout},
-    scalar,
-    trace::{self, Before, FirstPhase, SecondPhase},
-};
-use zkml_gpu_graph::{Execution, Graph};
+use crate::commit::Bank;
+use crate::layout::Layout;
+use crate::system::{Architecture, Challenges, NetworkConfig};
+use crate::trace::{self, Before, SecondPhase};
+use crate::{gates, scalar};
 
-/// What the prover knows.
-#[derive(Clone, Copy, Debug)]
-pub struct Witness<'a> {
-    /// The network.
-    pub graph: &'a Graph,
-    /// One inference.
-    pub execution: &'a Execution,
-    /// The learned values by row and column of the weight bank.
-    pub bank: &'a Bank,
-    /// Phase 1 of the witness.
-    pub first: &'a FirstPhase,
-    /// The instance columns.
-    pub instances: &'a [Vec<Fr>],
-    /// Whether the prover computes the folded weights and the last phase by itself, from [`derived_columns`].
-    pub derived: bool,
-}
+pub use crate::trace::Witness;
 
 /// The folded weights, where these are a column, and the columns of the last phase (accumulators, lookup helpers, the grand sum), and how
 /// they follow from the weights and from columns before: for a prover whose columns are on a device.
 pub fn derived_columns(layout: &Layout, bank: &Bank) -> Vec<Derived> {
     let folded = layout.architecture.folded_weights();
     let folded = folded.map(|column| Derived { column, rule: Rule::Fold(bank.to_fold()) });
-    let last = chips::configure(&mut ConstraintSystem::default(), layout.architecture.clone()).derived;
+    let last = gates::configure(&mut ConstraintSystem::default(), layout.architecture.clone()).derived;
     folded.into_iter().chain(last).collect()
 }
 
@@ -98,11 +78,11 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
     }
 
     fn configure(meta: &mut ConstraintSystem<Fr>) -> NetworkConfig {
-        chips::configure(meta, Architecture::default())
+        gates::configure(meta, Architecture::default())
     }
 
     fn configure_with_params(meta: &mut ConstraintSystem<Fr>, params: Architecture) -> NetworkConfig {
-        chips::configure(meta, params)
+        gates::configure(meta, params)
     }
 
     fn synthesize(&self, config: NetworkConfig, mut layouter: impl Layouter<Fr>) -> Result<(), Error> {
@@ -202,9 +182,9 @@ impl NetworkColumns<'_> {
 
     fn second_columns(&mut self, s: Fr) -> Vec<(usize, AdviceColumn<'_>)> {
         let a = &self.layout.architecture;
-        let SecondPhase { folded, garbage } = self.second.insert(SecondPhase::new(&self.witness, self.layout, s));
+        let SecondPhase { folded, cross_terms } = self.second.insert(SecondPhase::new(&self.witness, self.layout, s));
         let folded = a.folded_weights().map(|index| (index, &*folded));
-        let columns = folded.into_iter().chain((a.garbage(0)..).zip(&*garbage));
+        let columns = folded.into_iter().chain((a.cross_term(0)..).zip(&*cross_terms));
         columns.map(|(index, column)| (index, AdviceColumn::Elements(Cow::Borrowed(column)))).collect()
     }
 

@@ -1,25 +1,24 @@
 //! Keys of a network: made once per architecture and model.
 
-use group::{GroupEncoding, prime::PrimeCurveAffine};
-use halo2_proofs::{SerdeFormat, plonk::VerifyingKey};
+use group::GroupEncoding;
+use group::prime::PrimeCurveAffine;
+use halo2_proofs::SerdeFormat;
+use halo2_proofs::plonk::VerifyingKey;
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zkml_gpu_engine::{
-    BackendError, CircuitKey, Committer, KeygenError,
-    backend::Backend,
-    encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2},
-    srs::Srs,
-};
-
-use crate::{
-    check::{CheckError, check},
-    circuit::NetworkCircuit,
-    commit::{Bank, Bound, ModelOpening},
-    layout::{Architecture, Layout, MAX_K, Statement, WeightMode},
-};
+use zkml_gpu_engine::backend::Backend;
+use zkml_gpu_engine::encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2};
+use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_engine::{BackendError, CircuitKey, Committer, KeygenError};
 use zkml_gpu_graph::Graph;
+
+use crate::check::{CheckError, check};
+use crate::circuit::NetworkCircuit;
+use crate::commit::{Bank, Bound, ModelOpening};
+use crate::layout::Layout;
+use crate::system::{Architecture, MAX_K, Statement, WeightMode};
 
 /// Why keys cannot be made or read.
 #[derive(Debug, Error)]

@@ -1,20 +1,24 @@
 //! Quantised neural networks as Halo2 circuits.
 //!
-//! The way of a model through this crate:
-//!
 //! ```text
-//! graph -> layout (rows and columns) -> chips (gates) + trace (witness) -> Halo2 circuit
+//! graph -> placement, layout (rows and columns) -> gates + trace (witness) -> Halo2 circuit
 //!       -> commit (model commitment, link proof)
 //! ```
+//!
+//! The modules are floors: each uses those above it in this list only.
+
+#![deny(clippy::wildcard_enum_match_arm)]
 
 pub mod check;
-pub mod chips;
 pub mod circuit;
 pub mod commit;
+mod gates;
 pub mod keys;
-mod layers;
 pub mod layout;
+pub mod placement;
 pub mod prove;
+mod rows;
 pub mod scalar;
+pub mod system;
 pub mod trace;
 pub mod verify;

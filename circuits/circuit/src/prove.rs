@@ -6,19 +6,16 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, Transcrip
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
-use zkml_gpu_engine::{
-    backend::Backend,
-    prover::{ProofOutput, Prover, ProverError},
-};
-
-use crate::{
-    circuit::{NetworkCircuit, Witness},
-    commit::{LinkStatement, prove_link},
-    keys::ProvingKeys,
-    layout::{Layout, StatementError},
-    trace::FirstPhase,
-};
+use zkml_gpu_engine::backend::Backend;
+use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
 use zkml_gpu_graph::{ExecuteError, Execution, Graph};
+
+use crate::circuit::{NetworkCircuit, Witness};
+use crate::commit::{LinkStatement, prove_link};
+use crate::keys::ProvingKeys;
+use crate::layout::Layout;
+use crate::system::StatementError;
+use crate::trace::FirstPhase;
 
 /// Why an inference cannot be proved.
 #[derive(Debug, Error)]

@@ -3,29 +3,23 @@
 //!
 //! Trusted are the keys alone. The claimed tensors and the proof are not: the instance columns are built here.
 
-use ff::{Field, PrimeField};
-use group::{Curve, GroupEncoding, prime::PrimeCurveAffine};
-use halo2_proofs::{
-    plonk::{Error, verify_proof},
-    poly::{
-        commitment::ParamsProver,
-        kzg::{
-            commitment::{KZGCommitmentScheme, ParamsKZG},
-            multiopen::VerifierSHPLONK,
-            strategy::SingleStrategy,
-        },
-    },
-    transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer},
-};
-use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use std::io::{self, Cursor};
+
+use ff::{Field, PrimeField};
+use group::prime::PrimeCurveAffine;
+use group::{Curve, GroupEncoding};
+use halo2_proofs::plonk::{Error, verify_proof};
+use halo2_proofs::poly::commitment::ParamsProver;
+use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
+use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
+use halo2_proofs::poly::kzg::strategy::SingleStrategy;
+use halo2_proofs::transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer};
+use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use thiserror::Error;
 
-use crate::{
-    commit::{LinkError, LinkStatement, verify_link},
-    keys::VerifyingKeys,
-    layout::StatementError,
-};
+use crate::commit::{LinkError, LinkStatement, verify_link};
+use crate::keys::VerifyingKeys;
+use crate::system::StatementError;
 
 /// Why a proof is rejected.
 #[derive(Debug, Error)]

@@ -2,16 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use zkml_gpu_circuit::layout::{BankValues, Layout, RowKind};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::placement::BankValues;
+use zkml_gpu_circuit::system::{RowKind, kind};
 use zkml_gpu_graph::{Graph, Linear, Op, Origin, TensorId};
 
-use super::{
-    Audit, Cell, Form, Monomial, Poly, Seen, add,
-    columns::{digest_lanes, factors, slots},
-    degree,
-    gathers::Gathers,
-    groups, position,
-};
+use super::columns::{digest_lanes, factors, slots};
+use super::gathers::Gathers;
+use super::{Audit, Cell, Form, Monomial, Poly, Seen, add, degree, groups, position};
 
 /// What an element of a tensor is, through reshapes and rearrangements; `None` for zero.
 pub(super) fn origin(graph: &Graph, tensor: TensorId, element: usize) -> Option<Cell> {
@@ -46,16 +44,16 @@ impl<'l> Auditor<'l> {
             let (node, row, first) = (result.node as usize, result.row as usize, result.element as usize);
             for lane in 0..digest_lanes(result.kind) {
                 let element = match result.kind {
-                    RowKind::Exponential { .. } => Cell::Exponential { node, element: first + lane },
+                    RowKind::Exponential(_) => Cell::Exponential { node, element: first + lane },
                     _ => Cell::Element { tensor: output, element: first + lane },
                 };
                 let element = match result.kind {
-                    RowKind::Copies { .. } => gathered.copy(result, lane)?,
+                    RowKind::Copies(_) => gathered.copy(result, lane)?,
                     _ => Some(element),
                 };
                 auditor.known.insert(Cell::Activated { lane, row }, element);
             }
-            if matches!(result.kind, RowKind::Share { .. } | RowKind::Root { .. }) {
+            if matches!(result.kind, RowKind::Reciprocal(_) | RowKind::InverseRoot(_)) {
                 for sort in 0..3 {
                     let value = Cell::Group { node, sort, group: first % groups(&graph.nodes[node].op) };
                     auditor.known.insert(Cell::Factor { group: sort, lane: 0, row }, Some(value));
@@ -135,7 +133,7 @@ impl<'l> Auditor<'l> {
         for cell in cells {
             let value = match *cell {
                 Cell::Weight { column, row } => Some(self.learned(column, row)),
-                Cell::Result { .. } | Cell::Garbage { .. } => Some(*cell),
+                Cell::Result { .. } | Cell::CrossTerms { .. } => Some(*cell),
                 _ => self.value(*cell).ok_or_else(|| format!("{cell:?} is free"))?,
             };
             match value {
@@ -237,7 +235,7 @@ impl<'l> Auditor<'l> {
             }
             (Op::Softmax(_), 1) => {
                 for result in self.layout.results.iter().filter(|result| result.node as usize == node) {
-                    let RowKind::Exponential { lanes } = result.kind else { continue };
+                    let RowKind::Exponential(kind::Exponential { lanes }) = result.kind else { continue };
                     for lane in (0..lanes).filter(|lane| (result.element as usize + lane) % groups(op) == group) {
                         form.insert(vec![Cell::Mark { lane, row: result.row as usize }], 1);
                     }
@@ -278,11 +276,11 @@ impl<'l> Auditor<'l> {
                         Some(Cell::Group { node, sort, group: element % groups(&self.graph.nodes[node].op) })
                     };
                     let expected = match (result.kind, &self.graph.nodes[node].op, group) {
-                        (RowKind::Multiply { .. }, Op::Softmax(_), 0) => Some(Cell::Exponential { node, element }),
-                        (RowKind::Multiply { .. }, Op::Softmax(_), _) => of(2),
-                        (RowKind::Multiply { .. }, ..) => origin(self.graph, inputs[group], element),
+                        (RowKind::Multiply(_), Op::Softmax(_), 0) => Some(Cell::Exponential { node, element }),
+                        (RowKind::Multiply(_), Op::Softmax(_), _) => of(2),
+                        (RowKind::Multiply(_), ..) => origin(self.graph, inputs[group], element),
                         (_, _, 0) => origin(self.graph, inputs[0], element),
-                        (RowKind::Exponential { .. }, ..) => of(1),
+                        (RowKind::Exponential(_), ..) => of(1),
                         (_, _, group) => of(group),
                     };
                     let cell = Cell::Factor { group, lane, row };
@@ -356,16 +354,16 @@ impl<'l> Auditor<'l> {
     /// `s`; one that is committed before `s` balances its own power alone.
     fn others(&self, resolved: &Poly, outputs: &HashSet<Monomial>, seen: &mut Seen) -> Audit<()> {
         let constrained: HashSet<usize> = outputs.iter().map(|(_, r)| *r).collect();
-        let is_garbage = |cells: &Vec<Cell>| matches!(cells[..], [Cell::Garbage { .. }]);
+        let is_cross_term = |cells: &Vec<Cell>| matches!(cells[..], [Cell::CrossTerms { .. }]);
         let free: HashSet<usize> =
-            resolved.iter().filter(|(_, form)| form.keys().any(is_garbage)).map(|((_, r), _)| *r).collect();
+            resolved.iter().filter(|(_, form)| form.keys().any(is_cross_term)).map(|((_, r), _)| *r).collect();
         if let Some(shared) = free.intersection(&constrained).next() {
             return Err(format!("a free coefficient at an output's exponent {shared}"));
         }
-        seen.garbage += free.len();
+        seen.cross_terms += free.len();
         let folded = self.layout.architecture.folded_weights().is_some();
         for ((s, r), form) in resolved.iter().filter(|(at, _)| !outputs.contains(at)) {
-            let balanced = if folded { free.contains(r) } else { form.keys().any(is_garbage) };
+            let balanced = if folded { free.contains(r) } else { form.keys().any(is_cross_term) };
             if balanced {
                 continue;
             }
@@ -388,15 +386,14 @@ impl<'l> Auditor<'l> {
         let (shape, element) = (self.graph.tensors[node.output].shape, result.element as usize);
         let form = match &node.op {
             Op::Linear(linear) => {
-                let element =
-                    if matches!(result.kind, RowKind::MaximumOfWindow { .. }) { element } else { element + slot };
+                let element = if matches!(result.kind, RowKind::MaximumOfWindow(_)) { element } else { element + slot };
                 let (channel, i, j) = match linear.transposed {
                     true => (element % shape.width, 0, element / shape.width),
                     false => position(shape, element),
                 };
                 let [height, width] = linear.pool;
                 let (a, b) = match result.kind {
-                    RowKind::MaximumOfWindow { .. } => (slot / width, slot % width),
+                    RowKind::MaximumOfWindow(_) => (slot / width, slot % width),
                     _ => (0, 0),
                 };
                 self.product(result.node as usize, linear, (channel, i * height + a, j * width + b))

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use zkml_gpu_circuit::layout::{Accumulator, FixedRole, Layout, RowKind, Source};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::system::{Accumulator, FixedRole, Multiplicand, RowKind, kind};
 
 use super::{Audit, Cell, Monomial, Poly, add, exponents, monomial, multiplied, shifted};
 
@@ -57,7 +58,7 @@ impl<'l> Columns<'l> {
                 let (lanes, _) = self.left(row).unwrap_or_default();
                 (0..lanes).for_each(|lane| add(&mut input, (0, lanes - 1 - lane), one(Cell::Left { lane, row }), 1));
             }
-            Accumulator::Factors => {
+            Accumulator::Auxiliary => {
                 for (kind, selector) in self.kinds(row) {
                     for (group, power, lanes) in factors(kind) {
                         (0..lanes).for_each(|lane| {
@@ -98,7 +99,7 @@ impl<'l> Columns<'l> {
                 }
                 add(&mut input, (1, 0), Vec::new(), -self.at(&FixedRole::Epsilon, row));
             }
-            Accumulator::ResultTotal | Accumulator::GarbageTotal => {
+            Accumulator::ResultTotal | Accumulator::CrossTermsTotal => {
                 let (_, take) = inner(accumulator).expect("a total");
                 if self.at(&take, row) == 1 {
                     input.clone_from(result);
@@ -112,11 +113,11 @@ impl<'l> Columns<'l> {
                     });
                 }
             }
-            Accumulator::Garbage => {
-                for lane in 0..a.garbage_lanes {
-                    let mask = self.at(&FixedRole::GarbageMask(lane), row);
+            Accumulator::CrossTerms => {
+                for lane in 0..a.cross_term_lanes {
+                    let mask = self.at(&FixedRole::CrossTermMask(lane), row);
                     if mask != 0 {
-                        add(&mut input, (0, a.garbage_lanes - 1 - lane), one(Cell::Garbage { lane, row }), mask);
+                        add(&mut input, (0, a.cross_term_lanes - 1 - lane), one(Cell::CrossTerms { lane, row }), mask);
                     }
                 }
             }
@@ -176,8 +177,8 @@ impl<'l> Columns<'l> {
     pub fn identities(&self) -> Audit<Vec<Poly>> {
         let mut reads: HashMap<Accumulator, BTreeSet<usize>> = HashMap::new();
         for (role, cells) in &self.cells {
-            let FixedRole::Term { source, .. } = role else { continue };
-            for accumulator in sources(*source) {
+            let FixedRole::Term { multiplicand, .. } = role else { continue };
+            for accumulator in operands(*multiplicand) {
                 reads.entry(accumulator).or_default().extend(cells.keys());
             }
         }
@@ -187,14 +188,16 @@ impl<'l> Columns<'l> {
         }
         let mut identities = vec![Poly::new(); self.layout.identities];
         for (role, cells) in &self.cells {
-            let FixedRole::Term { slot, source, factor } = role else { continue };
+            let FixedRole::Term { slot, multiplicand, factor } = role else { continue };
             for (row, coefficient) in cells {
                 // Without its number a term would be one of an identity 0, which no layout has.
                 let number = self.at(&FixedRole::Identity(*slot), *row);
                 let identity =
                     usize::try_from(number - 1).map_err(|_| format!("row {row} has a term of no identity"))?;
-                let value =
-                    sources(*source).into_iter().map(|a| values[&a][row].clone()).reduce(|a, b| multiplied(&a, &b));
+                let value = operands(*multiplicand)
+                    .into_iter()
+                    .map(|a| values[&a][row].clone())
+                    .reduce(|a, b| multiplied(&a, &b));
                 for exponent in exponents(factor) {
                     for (at, form) in shifted(value.as_ref().unwrap(), (factor.channels, exponent)) {
                         form.into_iter()
@@ -210,27 +213,27 @@ impl<'l> Columns<'l> {
 /// The accumulator that a total adds up, and where.
 fn inner(accumulator: Accumulator) -> Option<(Accumulator, FixedRole)> {
     match accumulator {
-        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Take)),
-        Accumulator::GarbageTotal => Some((Accumulator::Garbage, FixedRole::GarbageTake)),
+        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Accumulate)),
+        Accumulator::CrossTermsTotal => Some((Accumulator::CrossTerms, FixedRole::AccumulateCrossTerms)),
         _ => None,
     }
 }
 
-fn sources(source: Source) -> Vec<Accumulator> {
-    match source {
-        Source::Dot => vec![Accumulator::Operand, Accumulator::Weights],
-        Source::Accumulator(accumulator) => vec![accumulator],
+fn operands(multiplicand: Multiplicand) -> Vec<Accumulator> {
+    match multiplicand {
+        Multiplicand::Dot => vec![Accumulator::Operand, Accumulator::Weights],
+        Multiplicand::Accumulator(accumulator) => vec![accumulator],
     }
 }
 
 /// Monomials of the accumulators of a row, by slot.
 pub(super) fn slots(kind: RowKind) -> Vec<Monomial> {
     match kind {
-        RowKind::Requantise { lanes, spacing, .. } => {
+        RowKind::Requantise(kind::Requantise { lanes, spacing, .. }) => {
             let (s, r) = monomial(spacing);
             (0..lanes).map(|lane| ((lanes - 1 - lane) * s, (lanes - 1 - lane) * r)).collect()
         }
-        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => (0..height)
+        RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, vertical, horizontal }) => (0..height)
             .flat_map(|i| (0..width).map(move |j| (0, (height - 1 - i) * vertical + (width - 1 - j) * horizontal)))
             .collect(),
         RowKind::Raw => vec![(0, 0)],
@@ -240,12 +243,12 @@ pub(super) fn slots(kind: RowKind) -> Vec<Monomial> {
 
 pub(super) fn digest_lanes(kind: RowKind) -> usize {
     match kind {
-        RowKind::Requantise { lanes, .. }
-        | RowKind::Copies { lanes }
-        | RowKind::Multiply { lanes, .. }
-        | RowKind::Exponential { lanes }
-        | RowKind::Normalise { lanes, .. } => lanes,
-        RowKind::Raw | RowKind::Candidate { .. } | RowKind::Share { .. } | RowKind::Root { .. } => 0,
+        RowKind::Requantise(kind::Requantise { lanes, .. })
+        | RowKind::Copies(kind::Copies { lanes })
+        | RowKind::Multiply(kind::Multiply { lanes, .. })
+        | RowKind::Exponential(kind::Exponential { lanes })
+        | RowKind::Normalise(kind::Normalise { lanes, .. }) => lanes,
+        RowKind::Raw | RowKind::Candidate(_) | RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => 0,
         _ => 1,
     }
 }
@@ -253,10 +256,12 @@ pub(super) fn digest_lanes(kind: RowKind) -> usize {
 /// Copies of a row that enter the digest of copies: sort, power of `s`, lanes.
 pub(super) fn factors(kind: RowKind) -> Vec<(usize, usize, usize)> {
     match kind {
-        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => vec![(0, 0, lanes), (1, 1, lanes)],
-        RowKind::Normalise { lanes, .. } => vec![(0, 0, lanes), (1, 1, lanes), (2, 2, lanes)],
-        RowKind::Share { .. } => vec![(1, 1, 1), (2, 3, 1)],
-        RowKind::Root { .. } => vec![(1, 1, 1), (2, 2, 1)],
+        RowKind::Multiply(kind::Multiply { lanes, .. }) | RowKind::Exponential(kind::Exponential { lanes }) => {
+            vec![(0, 0, lanes), (1, 1, lanes)]
+        }
+        RowKind::Normalise(kind::Normalise { lanes, .. }) => vec![(0, 0, lanes), (1, 1, lanes), (2, 2, lanes)],
+        RowKind::Reciprocal(_) => vec![(1, 1, 1), (2, 3, 1)],
+        RowKind::InverseRoot(_) => vec![(1, 1, 1), (2, 2, 1)],
         _ => Vec::new(),
     }
 }
@@ -265,20 +270,20 @@ pub(super) fn factors(kind: RowKind) -> Vec<(usize, usize, usize)> {
 fn sums(kind: RowKind, row: usize) -> Vec<(Monomial, Vec<Cell>, i64)> {
     let factor = |group: usize, lane: usize| Cell::Factor { group, lane, row };
     match kind {
-        RowKind::Exponential { lanes } => (0..lanes)
+        RowKind::Exponential(kind::Exponential { lanes }) => (0..lanes)
             .flat_map(|lane| {
                 let e = lanes - 1 - lane;
                 [((0, e), vec![Cell::Activated { lane, row }], 1), ((1, e), vec![Cell::Mark { lane, row }], 1)]
             })
             .collect(),
-        RowKind::Share { .. } => vec![((0, 0), vec![factor(0, 0)], 1), ((1, 0), Vec::new(), 1)],
-        RowKind::Normalise { lanes, len, centred, .. } => (0..lanes)
+        RowKind::Reciprocal(_) => vec![((0, 0), vec![factor(0, 0)], 1), ((1, 0), Vec::new(), 1)],
+        RowKind::Normalise(kind::Normalise { lanes, len, centred, .. }) => (0..lanes)
             .flat_map(|lane| {
                 let (e, x) = (lanes - 1 - lane, factor(0, lane));
                 [((1, e), vec![x, x], len as i64), ((0, e), vec![x], i64::from(centred))]
             })
             .collect(),
-        RowKind::Root { .. } => {
+        RowKind::InverseRoot(_) => {
             let [v, sum] = [0, 1].map(|group| factor(group, 0));
             vec![((0, 0), vec![sum], 1), ((1, 0), vec![v], 1), ((1, 0), vec![sum, sum], 1)]
         }

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_circuit::layout::{FixedRole, Layout, ResultRow};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::placement::ResultRow;
+use zkml_gpu_circuit::system::FixedRole;
 use zkml_gpu_graph::{Graph, Op};
 
-use super::{
-    Audit, Cell,
-    auditor::origin,
-    columns::{Columns, digest_lanes},
-};
+use super::auditor::origin;
+use super::columns::{Columns, digest_lanes};
+use super::{Audit, Cell};
 
 /// What each gather index names.
 pub(super) struct Gathers<'l> {

@@ -1,11 +1,12 @@
 //! Folds of integers.
 
-use super::compare;
-use super::data::{Case, SIZES};
 use halo2curves::bn256::Fr;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkml_gpu_engine::backend::{Backend, IntegerRow, Result};
+
+use super::compare;
+use super::data::{Case, SIZES};
 
 /// First factor and integers of a row.
 type Row = (usize, Vec<i16>);

@@ -1,10 +1,11 @@
 //! Transfers and windows.
 
-use super::compare;
-use super::data::{Case, SIZES};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::backend::{Backend, Result};
+
+use super::compare;
+use super::data::{Case, SIZES};
 
 /// upload, upload_columns, zeros, download, len
 pub fn transfers<B: Backend>(backend: &B) {

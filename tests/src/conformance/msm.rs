@@ -1,10 +1,11 @@
 //! Multi-scalar multiplications.
 
-use super::compare;
-use super::data::{Case, POINTS, Points};
 use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 use zkml_gpu_engine::backend::{Backend, Result};
+
+use super::compare;
+use super::data::{Case, POINTS, Points};
 
 const TABLE_BYTES: usize = 64 << 20;
 

@@ -1,10 +1,11 @@
 //! Transforms.
 
-use super::compare;
-use super::data::Case;
 use ff::{Field, WithSmallOrderMulGroup};
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::backend::{Backend, Result, root_of_unity};
+
+use super::compare;
+use super::data::Case;
 
 /// Every power of two up to 2^13, and lengths that are none.
 const LENGTHS: &[usize] = &[0, 1, 2, 3, 4, 8, 12, 16, 32, 64, 128, 256, 512, 1000, 1024, 2048, 4096, 8192];

@@ -1,12 +1,13 @@
 //! Expression programs.
 
-use super::compare;
-use super::data::{Case, SIZES};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rand_chacha::rand_core::RngCore;
 use zkml_gpu_engine::backend::program::{NodeId, Program, ProgramBuilder};
 use zkml_gpu_engine::backend::{Backend, Result};
+
+use super::compare;
+use super::data::{Case, SIZES};
 
 const COLUMNS: usize = 5;
 const SCALARS: usize = 3;

@@ -1,10 +1,11 @@
 //! Vector arithmetic.
 
-use super::compare;
-use super::data::{Case, SIZES};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::backend::{Backend, Result};
+
+use super::compare;
+use super::data::{Case, SIZES};
 
 macro_rules! in_place {
     ($($operation:ident),*) => { $(

@@ -1,8 +1,10 @@
 //! A softmax or a normalisation with a false sum, variance or mean of one group, and all that follows from it.
 
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::layout::{ResultRow, RowKind};
+use zkml_gpu_circuit::placement::ResultRow;
+use zkml_gpu_circuit::system::{RowKind, kind};
 use zkml_gpu_graph::{Normalise, Op, Softmax};
 
 use super::{Attempt, Case, Kind};
@@ -120,11 +122,12 @@ fn told(case: &Case, group: &Group, delta: i64) -> Option<Attempt> {
 fn write(case: &Case, group: &Group, result: &ResultRow, columns: &mut [Vec<i64>]) {
     let (a, row) = (&case.layout.architecture, result.row as usize);
     match result.kind {
-        RowKind::Share { limbs: [quotient, difference], .. } | RowKind::Root { limbs: [quotient, difference], .. } => {
+        RowKind::Reciprocal(kind::Reciprocal { limbs: [quotient, difference], .. })
+        | RowKind::InverseRoot(kind::InverseRoot { limbs: [quotient, difference], .. }) => {
             if result.element as usize % group.groups != group.group {
                 return;
             }
-            group.values.iter().for_each(|(sort, value)| columns[a.factor(*sort, 0)][row] = *value);
+            group.values.iter().for_each(|(sort, value)| columns[a.auxiliary(*sort, 0)][row] = *value);
             let places = [(0, quotient), (quotient, difference), (quotient + difference, difference)];
             for ((first, count), value) in places.into_iter().zip(group.quotient) {
                 for i in 0..count {
@@ -133,9 +136,9 @@ fn write(case: &Case, group: &Group, result: &ResultRow, columns: &mut [Vec<i64>
                 }
             }
         }
-        RowKind::Multiply { lanes, .. } | RowKind::Normalise { lanes, .. } => {
+        RowKind::Multiply(kind::Multiply { lanes, .. }) | RowKind::Normalise(kind::Normalise { lanes, .. }) => {
             for lane in (0..lanes).filter(|lane| (result.element as usize + lane) % group.groups == group.group) {
-                group.copies.iter().for_each(|(sort, value)| columns[a.factor(*sort, lane)][row] = *value);
+                group.copies.iter().for_each(|(sort, value)| columns[a.auxiliary(*sort, lane)][row] = *value);
             }
         }
         _ => {}

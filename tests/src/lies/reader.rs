@@ -1,17 +1,15 @@
 //! One node reads a tensor falsely, while all others read the truth.
 
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_circuit::{
-    layout::{Gathered, Layout},
-    trace::FirstPhase,
-};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::placement::Gathered;
+use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_graph::{Op, Origin, TensorId};
 
-use super::{
-    Attempt, Case, Kind,
-    tell::{changes, deltas, is_lie, root},
-};
+use super::tell::{changes, deltas, is_lie, root};
+use super::{Attempt, Case, Kind};
 use crate::carry::{Change, Written, carried};
 
 /// A random lie of one reader.
@@ -86,7 +84,7 @@ fn place_of_copy(case: &Case, reader: (usize, usize), tensor: TensorId, left: bo
         }
     }
     readers.retain(|(index, operand)| root(case, case.graph.nodes[*index].inputs[*operand]) == tensor);
-    let of_tensor = |cell: &&zkml_gpu_circuit::layout::OperandCell| {
+    let of_tensor = |cell: &&zkml_gpu_circuit::placement::OperandCell| {
         cell.tensor as usize == tensor && cell.left == left && cell.element == 0
     };
     let copies = case.layout.operands.iter().filter(of_tensor).count();

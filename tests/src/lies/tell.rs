@@ -1,11 +1,11 @@
 //! The sorts of lies.
 
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_graph::{Op, TensorId};
 
-use super::{Attempt, Case};
-use super::{group, reader};
+use super::{Attempt, Case, group, reader};
 use crate::carry::{Change, Written, carried};
 
 /// What an attempt is.

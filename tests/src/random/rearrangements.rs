@@ -1,6 +1,7 @@
 //! Elements in any order: transposition, concatenation, slices, padding, upsampling, constants, and what is made of these.
 
-use rand::{Rng, seq::SliceRandom};
+use rand::Rng;
+use rand::seq::SliceRandom;
 use zkml_gpu_graph::{Op, Origin, Shape, TensorId};
 
 use super::{Grower, LARGEST};

@@ -1,6 +1,5 @@
 //! All features in one circuit.
 
-use super::{Specimen, field};
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{
     Advice, Assigned, Challenge, Circuit, Column, ConstraintSystem, Error, Expression, FirstPhase, Fixed, Instance,
@@ -8,6 +7,8 @@ use halo2_proofs::plonk::{
 };
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::{Specimen, field};
 
 /// Instance columns, fixed columns, two kinds of selectors, constants, copies over several chunks, two lookups, three phases, a
 /// gate of degree 5 and rotations to both sides.

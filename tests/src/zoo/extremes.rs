@@ -1,10 +1,11 @@
 //! Circuits without columns or without witness, many columns, many rows.
 
-use super::{Specimen, field};
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Fixed, Instance, Selector, TableColumn};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::{Specimen, field};
 
 /// No columns and no constraints at all.
 #[derive(Debug, Clone)]

@@ -1,6 +1,5 @@
 //! Gates, selectors, fixed columns, degrees.
 
-use super::{Specimen, field};
 use ff::Field;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{
@@ -8,6 +7,8 @@ use halo2_proofs::plonk::{
 };
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::{Specimen, field};
 
 /// One gate `a·b = c` under one selector.
 #[derive(Debug, Clone)]

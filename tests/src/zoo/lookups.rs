@@ -1,10 +1,11 @@
 //! Built-in lookups.
 
-use super::Specimen;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Expression, Selector, TableColumn};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::Specimen;
 
 /// One lookup of one column in one fixed table, with many repetitions.
 #[derive(Debug, Clone)]

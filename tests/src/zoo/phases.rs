@@ -1,6 +1,5 @@
 //! Challenges and advice phases, in both styles of synthesis.
 
-use super::Specimen;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{
     Advice, Challenge, Circuit, Column, ConstraintSystem, Error, Expression, FirstPhase, SecondPhase, Selector,
@@ -8,6 +7,8 @@ use halo2_proofs::plonk::{
 };
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::Specimen;
 
 const ROWS: usize = 20;
 

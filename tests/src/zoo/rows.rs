@@ -1,10 +1,11 @@
 //! Rotations, and rows up to the last usable one.
 
-use super::Specimen;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Fixed, Selector};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::Specimen;
 
 /// A recurrence over four rotations of one column, two of them negative: `a[i+3] = a[i]·a[i-1] + c[i+1]·a[i-2]`.
 #[derive(Debug, Clone)]

@@ -1,10 +1,11 @@
 //! Instance columns, copy constraints and constants.
 
-use super::{Specimen, field};
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{Advice, Circuit, Column, ConstraintSystem, Error, Fixed, Instance, Selector};
 use halo2_proofs::poly::Rotation;
 use halo2curves::bn256::Fr;
+
+use super::{Specimen, field};
 
 /// Two instance columns: one tied to advice cells by copy constraints, one read by a gate at two rotations.
 #[derive(Debug, Clone)]

@@ -5,6 +5,9 @@
 
 mod stub;
 
+use std::path::Path;
+use std::process::Command;
+
 use ff::Field;
 use halo2_proofs::plonk::{keygen_pk, keygen_vk};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -12,8 +15,6 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, TranscriptWriterBuffe
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use std::path::Path;
-use std::process::Command;
 use zkml_gpu_engine::backend::icicle::{DeviceType, Icicle, Options, Version, presence};
 use zkml_gpu_engine::backend::{Backend, Cpu, Dual, MemoryOps, MsmOps, NttOps};
 use zkml_gpu_engine::{BackendError, Prover};

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+
 use zkml_gpu_engine::backend::icicle::{DeviceType, Icicle, Options};
 use zkml_gpu_kernels::cuda::{HOST, Module, source};
 use zkml_gpu_tests::cplusplus;

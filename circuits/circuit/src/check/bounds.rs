@@ -3,9 +3,12 @@
 //!
 //! The bounds are in bits of magnitude, from the formats' ranges and the graph's numbers alone.
 
-use super::{AtNode, Check, require};
-use crate::layout::{Layout, ResultRow, RowKind};
 use zkml_gpu_graph::{Format, Graph, Linear, Node, Op};
+
+use super::{AtNode, Check, require};
+use crate::layout::Layout;
+use crate::placement::ResultRow;
+use crate::system::{RowKind, kind};
 
 /// Bits of p/2, less a margin for sums of a few such numbers.
 const LIMIT_BITS: u32 = 250;
@@ -41,18 +44,20 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
 /// Limbs of the quotient on a group's row, and of the two numbers that pin it.
 const fn quotients(result: &ResultRow) -> [usize; 2] {
     match result.kind {
-        RowKind::Share { limbs, .. } | RowKind::Root { limbs, .. } => limbs,
-        RowKind::Requantise { .. }
-        | RowKind::Multiply { .. }
-        | RowKind::Exponential { .. }
-        | RowKind::Normalise { .. }
-        | RowKind::MaximumOfWindow { .. }
+        RowKind::Reciprocal(kind::Reciprocal { limbs, .. }) | RowKind::InverseRoot(kind::InverseRoot { limbs, .. }) => {
+            limbs
+        }
+        RowKind::Requantise(_)
+        | RowKind::Multiply(_)
+        | RowKind::Exponential(_)
+        | RowKind::Normalise(_)
+        | RowKind::MaximumOfWindow(_)
         | RowKind::Raw
-        | RowKind::GatheredMaximum { .. }
+        | RowKind::GatheredMaximum(_)
         | RowKind::GatheredSum
-        | RowKind::Copies { .. }
+        | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate { .. } => [0, 0],
+        | RowKind::Candidate(_) => [0, 0],
     }
 }
 
@@ -135,10 +140,12 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
     let input = graph.tensors[node.inputs[0]].format;
     let range = i128::from(input.max) - i128::from(input.min);
     match (kind, &node.op) {
-        (RowKind::MaximumOfWindow { .. }, _) => fits(a.spread_limbs, widest_channel(node, input)),
-        (RowKind::GatheredMaximum { .. }, _) => fits(a.spread_limbs, range),
-        (RowKind::Candidate { count, .. }, _) => fits(a.spread_limbs, count as i128 * range + count as i128 - 1),
-        (RowKind::Share { bits: dividend, limbs: [quotient, sum] }, Op::Softmax(softmax)) => {
+        (RowKind::MaximumOfWindow(_), _) => fits(a.spread_limbs, widest_channel(node, input)),
+        (RowKind::GatheredMaximum(_), _) => fits(a.spread_limbs, range),
+        (RowKind::Candidate(kind::Candidate { count, .. }), _) => {
+            fits(a.spread_limbs, count as i128 * range + count as i128 - 1)
+        }
+        (RowKind::Reciprocal(kind::Reciprocal { bits: dividend, limbs: [quotient, sum] }), Op::Softmax(softmax)) => {
             // R·Σe + ρ with any limbs; Σe is exact.
             let first = i128::from(softmax.exp.values.first().copied().unwrap_or(0)).max(1);
             let most = first * softmax.len as i128;
@@ -148,7 +155,10 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
             fits(quotient, (1i128 << dividend) / first)?;
             fits(sum, most)
         }
-        (RowKind::Root { bits: dividend, limbs: [root, window] }, Op::Normalise(normalise)) => {
+        (
+            RowKind::InverseRoot(kind::InverseRoot { bits: dividend, limbs: [root, window] }),
+            Op::Normalise(normalise),
+        ) => {
             let n = normalise.len as i128 * i128::from(input.magnitude());
             let epsilon = i128::from(normalise.epsilon);
             let (v, y) = (n * n + epsilon, ((1u128 << (2 * dividend)) / epsilon.max(1).unsigned_abs()).isqrt() as i128);
@@ -160,15 +170,15 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
             fits(window, ((v.isqrt() + 1) << (dividend + 1)) + v)
         }
         (
-            RowKind::Requantise { .. }
-            | RowKind::Multiply { .. }
-            | RowKind::Exponential { .. }
-            | RowKind::Share { .. }
-            | RowKind::Normalise { .. }
-            | RowKind::Root { .. }
+            RowKind::Requantise(_)
+            | RowKind::Multiply(_)
+            | RowKind::Exponential(_)
+            | RowKind::Reciprocal(_)
+            | RowKind::Normalise(_)
+            | RowKind::InverseRoot(_)
             | RowKind::Raw
             | RowKind::GatheredSum
-            | RowKind::Copies { .. }
+            | RowKind::Copies(_)
             | RowKind::Index,
             _,
         ) => Ok(()),

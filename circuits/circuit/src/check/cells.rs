@@ -1,7 +1,9 @@
 //! The committed and public cells that hold activations, and what each is known to equal.
 
-use super::{Check, require, values::Value};
-use crate::layout::{Architecture, Layout};
+use super::values::Value;
+use super::{Check, require};
+use crate::layout::Layout;
+use crate::system::Architecture;
 
 /// A column of cells that hold activations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ impl Columns<'_> {
     }
 
     const fn count(self) -> usize {
-        self.factor(self.0.factor_groups, 0).0 as usize
+        self.factor(self.0.auxiliary_groups, 0).0 as usize
     }
 }
 

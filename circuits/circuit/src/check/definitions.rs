@@ -11,16 +11,14 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Check, Reading,
-    cells::Cells,
-    polynomial::{Dot, Identities, Identity, Item, Symbol},
-    refuse, require, ties,
-    values::{Value, multiset},
-    weights::Learned,
-};
-use crate::layout::{RowKind, WeightMode};
 use zkml_gpu_graph::{Linear, MatMul, Node, Op, Shape};
+
+use super::cells::Cells;
+use super::polynomial::{Dot, Identities, Identity, Item, Symbol};
+use super::values::{Value, multiset};
+use super::weights::Learned;
+use super::{Check, Reading, refuse, require, ties};
+use crate::system::{RowKind, WeightMode};
 
 /// Whether an identity defines a node's accumulators, or its sums.
 pub(super) const fn needs_identity(op: &Op) -> bool {
@@ -145,17 +143,26 @@ impl Definition<'_, '_> {
         require(item.coefficient == -1, || format!("an accumulator counts {} times", item.coefficient))?;
         let element = result.element as usize;
         Ok(match result.kind {
-            RowKind::MaximumOfWindow { .. } => (element, slot),
-            _ => (element + slot, 0),
+            RowKind::MaximumOfWindow(_) => (element, slot),
+            RowKind::Requantise(_)
+            | RowKind::Multiply(_)
+            | RowKind::Exponential(_)
+            | RowKind::Reciprocal(_)
+            | RowKind::Normalise(_)
+            | RowKind::InverseRoot(_)
+            | RowKind::Raw
+            | RowKind::GatheredMaximum(_)
+            | RowKind::GatheredSum
+            | RowKind::Copies(_)
+            | RowKind::Index
+            | RowKind::Candidate(_) => (element + slot, 0),
         })
     }
 
     /// Items of accumulators, with the powers where they stand.
     fn slots(&self) -> impl Iterator<Item = (&Item, usize)> {
-        self.identity.items.iter().filter_map(|item| match item.symbol {
-            Symbol::Slot(slot) => Some((item, slot)),
-            _ => None,
-        })
+        let items = self.identity.items.iter();
+        items.filter_map(|item| if let Symbol::Slot(slot) = item.symbol { Some((item, slot)) } else { None })
     }
 
     /// What a cell of an operand or a copy equals.

@@ -3,10 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Check, refuse, require};
-use crate::{
-    chips,
-    layout::{Accumulator, FixedRole, Layout, Power, RowKind},
-};
+use crate::gates;
+use crate::layout::Layout;
+use crate::system::{Accumulator, FixedRole, Power, RowKind};
 
 /// A cell's number where there is none.
 const NONE: u16 = 0;
@@ -31,7 +30,7 @@ impl<'l> Fixed<'l> {
         require(a.fixed.len() == layout.fixed.len(), || "a fixed column without a role".into())?;
         let usable = layout.usable_rows();
         let rows = 1usize << layout.k;
-        require(usable + chips::unusable_rows(a) == rows, || {
+        require(usable + gates::unusable_rows(a) == rows, || {
             "another number of usable rows than the gates leave".into()
         })?;
         let mut this = Self {
@@ -83,9 +82,9 @@ impl<'l> Fixed<'l> {
             | FixedRole::LeftSingle
             | FixedRole::InstancePacked
             | FixedRole::InstanceSingle
-            | FixedRole::Take
-            | FixedRole::GarbageTake
-            | FixedRole::GarbageMask(_)
+            | FixedRole::Accumulate
+            | FixedRole::AccumulateCrossTerms
+            | FixedRole::CrossTermMask(_)
             | FixedRole::GatherIndex(_)
             | FixedRole::SourceIndex
             | FixedRole::SourceCount(_)

@@ -7,16 +7,14 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Check,
-    cells::{Cells, Columns},
-    fixed::Fixed,
-    refuse, require,
-    rows::Rows,
-    tables::CheckedTables,
-    values::{Value, Values},
-};
-use crate::layout::{FixedRole, Layout, RowKind};
+use super::cells::{Cells, Columns};
+use super::fixed::Fixed;
+use super::rows::Rows;
+use super::tables::CheckedTables;
+use super::values::{Value, Values};
+use super::{Check, refuse, require};
+use crate::layout::Layout;
+use crate::system::{FixedRole, RowKind, kind};
 
 /// A cell that may be gathered.
 #[derive(Clone, Copy)]
@@ -54,7 +52,7 @@ impl Gathers {
         if a.gather_columns > 0 {
             require(tables.constants().get(&0) == Some(&0), || "idle copies gather no constant 0".into())?;
         }
-        for result in layout.results.iter().filter(|result| matches!(result.kind, RowKind::Candidate { .. })) {
+        for result in layout.results.iter().filter(|result| matches!(result.kind, RowKind::Candidate(_))) {
             require(a.gather_by_index, || "candidates without an index to gather by".into())?;
             this.open.insert(result.row as usize, 0);
         }
@@ -156,23 +154,23 @@ impl Gathers {
 
 /// Whether a row holds copies of elements.
 fn is_copy(rows: &Rows<'_>, row: usize) -> bool {
-    rows.at(row).is_some_and(|result| matches!(result.kind, RowKind::Copies { .. }))
+    rows.at(row).is_some_and(|result| matches!(result.kind, RowKind::Copies(_)))
 }
 
 /// Copies that a row of a kind reads.
 const fn copies(kind: RowKind, columns: usize) -> usize {
     match kind {
-        RowKind::GatheredMaximum { window } => window,
+        RowKind::GatheredMaximum(kind::GatheredMaximum { window }) => window,
         RowKind::GatheredSum => columns,
-        RowKind::Copies { lanes } => lanes,
-        RowKind::Candidate { .. } => 3,
-        RowKind::Requantise { .. }
-        | RowKind::Multiply { .. }
-        | RowKind::Exponential { .. }
-        | RowKind::Share { .. }
-        | RowKind::Normalise { .. }
-        | RowKind::Root { .. }
-        | RowKind::MaximumOfWindow { .. }
+        RowKind::Copies(kind::Copies { lanes }) => lanes,
+        RowKind::Candidate(_) => 3,
+        RowKind::Requantise(_)
+        | RowKind::Multiply(_)
+        | RowKind::Exponential(_)
+        | RowKind::Reciprocal(_)
+        | RowKind::Normalise(_)
+        | RowKind::InverseRoot(_)
+        | RowKind::MaximumOfWindow(_)
         | RowKind::Raw
         | RowKind::Index => 0,
     }

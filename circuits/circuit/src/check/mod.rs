@@ -2,7 +2,7 @@
 //!
 //! [`check`] takes a graph, the layout that was made for it and the weight bank, and trusts none of the code that made the layout: it
 //! shares nothing with planner, tensors or count. Its view is the verifier's: the fixed columns, the gates that read them
-//! ([`chips`](crate::chips)), the weight bank and the statement. From these it derives, symbolically, what every identity, lookup,
+//! ([`rows`](crate::rows)), the weight bank and the statement. From these it derives, symbolically, what every identity, lookup,
 //! gather and instance cell says of the cells that a prover commits to, and refuses a layout unless that is the graph, no more and no less:
 //!
 //! 1. The lookup tables hold, under each tag, the function that the graph names (`tables.rs`).
@@ -34,16 +34,19 @@ mod values;
 mod weights;
 
 use thiserror::Error;
-
-use self::{
-    cells::Cells, fixed::Fixed, gathers::Gathers, polynomial::Identities, rows::Rows, tables::CheckedTables,
-    values::Values, weights::Weights,
-};
-use crate::{
-    commit::Bank,
-    layout::{Layout, MAX_K},
-};
 use zkml_gpu_graph::Graph;
+
+use self::cells::Cells;
+use self::fixed::Fixed;
+use self::gathers::Gathers;
+use self::polynomial::Identities;
+use self::rows::Rows;
+use self::tables::CheckedTables;
+use self::values::Values;
+use self::weights::Weights;
+use crate::commit::Bank;
+use crate::layout::Layout;
+use crate::system::MAX_K;
 
 /// Why a layout is refused: it does not say what the graph says, or the check does not understand it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

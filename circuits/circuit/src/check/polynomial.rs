@@ -7,8 +7,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Check, fixed::Fixed, refuse, require};
-use crate::layout::{Accumulator, Architecture, Factor, FixedRole, Layout, Power, RowKind, Source, Variable};
+use super::fixed::Fixed;
+use super::{Check, refuse, require};
+use crate::layout::Layout;
+use crate::system::{Accumulator, Architecture, Factor, FixedRole, Multiplicand, Power, RowKind, Variable, kind};
 
 /// Greatest magnitude of a term's coefficient: a graph's multipliers are smaller.
 const MAX_COEFFICIENT: u64 = 1 << 62;
@@ -90,7 +92,7 @@ impl Identity {
 /// A term: what it reads on a row, times a factor and a coefficient.
 #[derive(Clone, Copy)]
 struct Term<'l> {
-    source: Source,
+    multiplicand: Multiplicand,
     row: usize,
     factor: &'l Factor,
     coefficient: i64,
@@ -136,10 +138,10 @@ impl Inputs {
             instance_single: fixed.selector(&FixedRole::InstanceSingle)?,
             left_single: fixed.selector(&FixedRole::LeftSingle)?,
             left_packed,
-            take: fixed.selector(&FixedRole::Take)?,
-            free_take: fixed.selector(&FixedRole::GarbageTake)?,
-            free: (0..a.garbage_lanes)
-                .map(|lane| fixed.selector(&FixedRole::GarbageMask(lane)))
+            take: fixed.selector(&FixedRole::Accumulate)?,
+            free_take: fixed.selector(&FixedRole::AccumulateCrossTerms)?,
+            free: (0..a.cross_term_lanes)
+                .map(|lane| fixed.selector(&FixedRole::CrossTermMask(lane)))
                 .collect::<Check<_>>()?,
             epsilon: fixed.dense(&FixedRole::Epsilon),
         };
@@ -172,7 +174,7 @@ impl<'l> Identities<'l> {
         let mut unused: Vec<Vec<bool>> = numbers.iter().map(|cells| cells.iter().map(|n| *n != 0).collect()).collect();
         let mut terms: Vec<Vec<Term<'l>>> = vec![Vec::new(); layout.identities];
         for (role, cells) in fixed.roles() {
-            let FixedRole::Term { slot, source, factor } = role else { continue };
+            let FixedRole::Term { slot, multiplicand, factor } = role else { continue };
             for (row, coefficient) in cells {
                 let (row, coefficient) = (*row as usize, *coefficient);
                 // Without a number a term would be one of an identity 0, which no layout has.
@@ -182,7 +184,7 @@ impl<'l> Identities<'l> {
                     return refuse(format!("row {row} has a term of no identity"));
                 };
                 require(coefficient.unsigned_abs() <= MAX_COEFFICIENT, || format!("a coefficient of {coefficient}"))?;
-                own.push(Term { source: *source, row, factor, coefficient });
+                own.push(Term { multiplicand: *multiplicand, row, factor, coefficient });
                 unused[*slot][row] = false;
             }
         }
@@ -207,22 +209,22 @@ impl<'l> Identities<'l> {
 
     /// Whether an identity speaks of activations and their copies alone, for it reads nothing but digests of them.
     pub(super) fn is_tie(&self, number: usize) -> bool {
-        self.terms[number].iter().all(|term| match term.source {
-            Source::Accumulator(
+        self.terms[number].iter().all(|term| match term.multiplicand {
+            Multiplicand::Accumulator(
                 Accumulator::Operand
                 | Accumulator::OperandDigest
                 | Accumulator::LeftDigest
                 | Accumulator::ResultDigest
-                | Accumulator::Factors,
+                | Accumulator::Auxiliary,
             ) => true,
-            Source::Accumulator(
+            Multiplicand::Accumulator(
                 Accumulator::Weights
                 | Accumulator::Result
                 | Accumulator::ResultTotal
-                | Accumulator::Garbage
-                | Accumulator::GarbageTotal,
+                | Accumulator::CrossTerms
+                | Accumulator::CrossTermsTotal,
             )
-            | Source::Dot => false,
+            | Multiplicand::Dot => false,
         })
     }
 
@@ -231,13 +233,13 @@ impl<'l> Identities<'l> {
         let mut identity = Identity { number, items: Vec::new(), dots: Vec::new() };
         let mut reads: BTreeMap<Accumulator, Vec<(usize, Walker)>> = BTreeMap::new();
         for term in &self.terms[number] {
-            let Term { source, row, factor, coefficient } = *term;
-            match source {
-                Source::Dot => {
+            let Term { multiplicand, row, factor, coefficient } = *term;
+            match multiplicand {
+                Multiplicand::Dot => {
                     require(factor.runs.is_empty(), || format!("a product on row {row} with a sum of powers"))?;
                     identity.dots.push(Dot { row, s: factor.channels, r: factor.shift, coefficient });
                 }
-                Source::Accumulator(accumulator) => {
+                Multiplicand::Accumulator(accumulator) => {
                     for r in self.powers(factor)? {
                         let walker = Walker { s: factor.channels, r, coefficient };
                         reads.entry(accumulator).or_default().push((row, walker));
@@ -348,24 +350,24 @@ impl<'l> Identities<'l> {
                 let lanes = self.fixed.kind(row).map_or(0, digest_lanes);
                 horner(lanes).try_for_each(|(lane, e)| add(0, e, Symbol::Activated(lane), 1))
             }
-            Accumulator::Factors => {
+            Accumulator::Auxiliary => {
                 let Some(kind) = self.fixed.kind(row) else { return Ok(()) };
                 for (group, s, lanes) in copies(kind) {
                     horner(lanes).try_for_each(|(lane, e)| add(s, e, Symbol::Copy(group, lane), 1))?;
                 }
                 Ok(())
             }
-            Accumulator::Garbage => {
-                let masked = horner(a.garbage_lanes).filter(|(lane, _)| inputs.free[*lane][row]);
+            Accumulator::CrossTerms => {
+                let masked = horner(a.cross_term_lanes).filter(|(lane, _)| inputs.free[*lane][row]);
                 masked.into_iter().try_for_each(|(lane, e)| add(0, e, Symbol::Free(lane), 1))
             }
             Accumulator::ResultTotal if inputs.take[row] => {
                 self.accumulate(Accumulator::Result, vec![(row, walker)], items)
             }
-            Accumulator::GarbageTotal if inputs.free_take[row] => {
-                self.accumulate(Accumulator::Garbage, vec![(row, walker)], items)
+            Accumulator::CrossTermsTotal if inputs.free_take[row] => {
+                self.accumulate(Accumulator::CrossTerms, vec![(row, walker)], items)
             }
-            Accumulator::ResultTotal | Accumulator::GarbageTotal => Ok(()),
+            Accumulator::ResultTotal | Accumulator::CrossTermsTotal => Ok(()),
         }
     }
 
@@ -378,12 +380,14 @@ impl<'l> Identities<'l> {
     }
 
     /// The degree in `r` of a term, of all cells that it reads: those that cancel among terms included.
-    fn term_degree(&self, Term { source, row, factor, .. }: &Term<'_>) -> usize {
+    fn term_degree(&self, Term { multiplicand, row, factor, .. }: &Term<'_>) -> usize {
         let reach: usize = factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum();
         let degree = |accumulator: Accumulator| self.degrees[accumulator as usize][*row];
-        let read = match *source {
-            Source::Dot => degree(Accumulator::Operand).zip(degree(Accumulator::Weights)).map_or(0, |(a, b)| a + b),
-            Source::Accumulator(accumulator) => degree(accumulator).unwrap_or(0),
+        let read = match *multiplicand {
+            Multiplicand::Dot => {
+                degree(Accumulator::Operand).zip(degree(Accumulator::Weights)).map_or(0, |(a, b)| a + b)
+            }
+            Multiplicand::Accumulator(accumulator) => degree(accumulator).unwrap_or(0),
         };
         factor.shift + reach + read
     }
@@ -418,13 +422,13 @@ impl<'l> Identities<'l> {
                 kind.and_then(|kind| result(kind).into_iter().map(|(_, r, ..)| r).max()).max(epsilon)
             }
             Accumulator::ResultDigest => kind.and_then(|kind| digest_lanes(kind).checked_sub(1)),
-            Accumulator::Factors => kind.and_then(|kind| copies(kind).into_iter().map(|(.., lanes)| lanes - 1).max()),
-            Accumulator::Garbage => {
-                (0..a.garbage_lanes).find(|lane| inputs.free[*lane][row]).map(|lane| a.garbage_lanes - 1 - lane)
+            Accumulator::Auxiliary => kind.and_then(|kind| copies(kind).into_iter().map(|(.., lanes)| lanes - 1).max()),
+            Accumulator::CrossTerms => {
+                (0..a.cross_term_lanes).find(|lane| inputs.free[*lane][row]).map(|lane| a.cross_term_lanes - 1 - lane)
             }
             Accumulator::ResultTotal => self.degrees[Accumulator::Result as usize][row].filter(|_| inputs.take[row]),
-            Accumulator::GarbageTotal => {
-                self.degrees[Accumulator::Garbage as usize][row].filter(|_| inputs.free_take[row])
+            Accumulator::CrossTermsTotal => {
+                self.degrees[Accumulator::CrossTerms as usize][row].filter(|_| inputs.free_take[row])
             }
         }
     }
@@ -473,73 +477,75 @@ impl Walkers {
 /// What a row of a kind adds to the Result accumulator: powers of `s` and `r`, symbol, coefficient.
 fn result(kind: RowKind) -> Vec<(usize, usize, Symbol, i64)> {
     match kind {
-        RowKind::Requantise { lanes, spacing, .. } => (0..lanes)
+        RowKind::Requantise(kind::Requantise { lanes, spacing, .. }) => (0..lanes)
             .map(|lane| {
                 let mut walker = Walker { s: 0, r: 0, coefficient: 1 };
                 (lane + 1..lanes).for_each(|_| walker.step(spacing));
                 (walker.s, walker.r, Symbol::Slot(lane), 1)
             })
             .collect(),
-        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => (0..height * width)
+        RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, vertical, horizontal }) => (0..height * width)
             .map(|slot| {
                 let (i, j) = (slot / width, slot % width);
                 (0, (height - 1 - i) * vertical + (width - 1 - j) * horizontal, Symbol::Slot(slot), 1)
             })
             .collect(),
         RowKind::Raw => vec![(0, 0, Symbol::Slot(0), 1)],
-        RowKind::Exponential { lanes } => (0..lanes)
+        RowKind::Exponential(kind::Exponential { lanes }) => (0..lanes)
             .flat_map(|lane| {
                 let e = lanes - 1 - lane;
                 [(0, e, Symbol::Activated(lane), 1), (1, e, Symbol::Mark(lane), 1)]
             })
             .collect(),
-        RowKind::Share { .. } => vec![(0, 0, Symbol::Copy(0, 0), 1), (1, 0, Symbol::One, 1)],
-        RowKind::Normalise { lanes, len, centred, .. } => (0..lanes)
+        RowKind::Reciprocal(_) => vec![(0, 0, Symbol::Copy(0, 0), 1), (1, 0, Symbol::One, 1)],
+        RowKind::Normalise(kind::Normalise { lanes, len, centred, .. }) => (0..lanes)
             .flat_map(|lane| {
                 let e = lanes - 1 - lane;
                 let sum = centred.then_some((0, e, Symbol::Copy(0, lane), 1));
                 sum.into_iter().chain([(1, e, Symbol::Square(0, lane), len as i64)])
             })
             .collect(),
-        RowKind::Root { .. } => {
+        RowKind::InverseRoot(_) => {
             vec![(0, 0, Symbol::Copy(1, 0), 1), (1, 0, Symbol::Copy(0, 0), 1), (1, 0, Symbol::Square(1, 0), 1)]
         }
-        RowKind::Multiply { .. }
-        | RowKind::GatheredMaximum { .. }
+        RowKind::Multiply(_)
+        | RowKind::GatheredMaximum(_)
         | RowKind::GatheredSum
-        | RowKind::Copies { .. }
+        | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate { .. } => Vec::new(),
+        | RowKind::Candidate(_) => Vec::new(),
     }
 }
 
 /// Results of a row of a kind that enter the digest of what the row computes.
 pub(super) const fn digest_lanes(kind: RowKind) -> usize {
     match kind {
-        RowKind::Requantise { lanes, .. }
-        | RowKind::Multiply { lanes, .. }
-        | RowKind::Exponential { lanes }
-        | RowKind::Normalise { lanes, .. }
-        | RowKind::Copies { lanes } => lanes,
-        RowKind::MaximumOfWindow { .. } | RowKind::GatheredMaximum { .. } | RowKind::GatheredSum | RowKind::Index => 1,
-        RowKind::Raw | RowKind::Candidate { .. } | RowKind::Share { .. } | RowKind::Root { .. } => 0,
+        RowKind::Requantise(kind::Requantise { lanes, .. })
+        | RowKind::Multiply(kind::Multiply { lanes, .. })
+        | RowKind::Exponential(kind::Exponential { lanes })
+        | RowKind::Normalise(kind::Normalise { lanes, .. })
+        | RowKind::Copies(kind::Copies { lanes }) => lanes,
+        RowKind::MaximumOfWindow(_) | RowKind::GatheredMaximum(_) | RowKind::GatheredSum | RowKind::Index => 1,
+        RowKind::Raw | RowKind::Candidate(_) | RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => 0,
     }
 }
 
 /// Copies of a row of a kind that enter the digest of copies: group, power of `s`, lanes.
 fn copies(kind: RowKind) -> Vec<(usize, usize, usize)> {
     match kind {
-        RowKind::Multiply { lanes, .. } | RowKind::Exponential { lanes } => vec![(0, 0, lanes), (1, 1, lanes)],
-        RowKind::Normalise { lanes, .. } => vec![(0, 0, lanes), (1, 1, lanes), (2, 2, lanes)],
-        RowKind::Share { .. } => vec![(1, 1, 1), (2, 3, 1)],
-        RowKind::Root { .. } => vec![(1, 1, 1), (2, 2, 1)],
-        RowKind::Requantise { .. }
-        | RowKind::MaximumOfWindow { .. }
+        RowKind::Multiply(kind::Multiply { lanes, .. }) | RowKind::Exponential(kind::Exponential { lanes }) => {
+            vec![(0, 0, lanes), (1, 1, lanes)]
+        }
+        RowKind::Normalise(kind::Normalise { lanes, .. }) => vec![(0, 0, lanes), (1, 1, lanes), (2, 2, lanes)],
+        RowKind::Reciprocal(_) => vec![(1, 1, 1), (2, 3, 1)],
+        RowKind::InverseRoot(_) => vec![(1, 1, 1), (2, 2, 1)],
+        RowKind::Requantise(_)
+        | RowKind::MaximumOfWindow(_)
         | RowKind::Raw
-        | RowKind::GatheredMaximum { .. }
+        | RowKind::GatheredMaximum(_)
         | RowKind::GatheredSum
-        | RowKind::Copies { .. }
+        | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate { .. } => Vec::new(),
+        | RowKind::Candidate(_) => Vec::new(),
     }
 }

@@ -1,14 +1,13 @@
 //! Public tensors: which element each cell of the instance columns is.
 
-use super::{
-    AtNode, Check,
-    cells::{Cells, Columns},
-    refuse, require,
-    rows::Rows,
-    values::{Value, Values},
-};
-use crate::layout::{Layout, Port, RowKind};
 use zkml_gpu_graph::{Graph, TensorId};
+
+use super::cells::{Cells, Columns};
+use super::rows::Rows;
+use super::values::{Value, Values};
+use super::{AtNode, Check, refuse, require};
+use crate::layout::Layout;
+use crate::system::{Port, RowKind};
 
 /// Inputs are what their cells hold; claims are to be proved; the verifier leaves every other public cell 0.
 pub(super) fn inputs(graph: &Graph, layout: &Layout, values: &Values, cells: &mut Cells) -> Check {

@@ -1,22 +1,22 @@
 //! The rows of the result bank: each is of a kind that computes its node, and each element has one cell.
 //!
-//! What the gates of a kind say is in [`chips`](crate::chips); here it is checked that the row is of the right kind, with the node's own
+//! What the gates of a kind say is in [`rows`](crate::rows); here it is checked that the row is of the right kind, with the node's own
 //! numbers and table, that it computes with the right copies, and that its results are named once.
 
 use std::collections::HashMap;
 
-use super::{
-    AtNode, Check,
-    cells::{Cells, Columns},
-    fixed::Fixed,
-    gathers::Gathers,
-    polynomial::digest_lanes,
-    refuse, require,
-    tables::CheckedTables,
-    values::{Value, Values, multiset},
-};
-use crate::layout::{FixedRole, Layout, RANGE_TAG, ResultRow, RowKind};
 use zkml_gpu_graph::{Graph, Node, Op, Window};
+
+use super::cells::{Cells, Columns};
+use super::fixed::Fixed;
+use super::gathers::Gathers;
+use super::polynomial::digest_lanes;
+use super::tables::CheckedTables;
+use super::values::{Value, Values, multiset};
+use super::{AtNode, Check, refuse, require};
+use crate::layout::Layout;
+use crate::placement::ResultRow;
+use crate::system::{FixedRole, RANGE_TAG, RowKind, kind};
 
 /// The rows of results, each with what the layout claims of it.
 pub(super) struct Rows<'l> {
@@ -72,9 +72,9 @@ impl<'l> Rows<'l> {
                 .at(self.graph, result.node as usize)?;
         }
         let on = |kind: fn(&RowKind) -> bool| move |row: usize| self.at(row).is_some_and(|result| kind(&result.kind));
-        let is_root = on(|kind| matches!(kind, RowKind::Root { .. }));
+        let is_root = on(|kind| matches!(kind, RowKind::InverseRoot(_)));
         let is_sum = on(|kind| matches!(kind, RowKind::GatheredSum));
-        let is_candidate = on(|kind| matches!(kind, RowKind::Candidate { .. }));
+        let is_candidate = on(|kind| matches!(kind, RowKind::Candidate(_)));
         fixed.only_on(&FixedRole::Epsilon, is_root)?;
         fixed.only_on(&FixedRole::SumFactor, is_sum)?;
         fixed.only_on(&FixedRole::CandidateStride, is_candidate)?;
@@ -84,16 +84,23 @@ impl<'l> Rows<'l> {
         let factors = fixed.dense(&FixedRole::SumFactor);
         for result in &self.layout.results {
             let (row, element) = (result.row as usize, result.element as usize);
-            let numbers_agree = match (&self.node(result).op, result.kind) {
-                (Op::Normalise(normalise), RowKind::Root { .. }) => epsilon[row] == normalise.epsilon,
-                (Op::ArgMax { stride, count, .. }, RowKind::Candidate { .. }) => {
-                    strides[row] == *stride as i64 && numbers[row] == (element % count) as i64
-                }
-                (Op::AveragePool { window, multipliers }, RowKind::GatheredSum) => {
-                    let covered = self.window(result, window).len();
-                    factors[row] == multipliers[covered]
-                }
-                _ => true,
+            let op = &self.node(result).op;
+            let numbers_agree = match result.kind {
+                RowKind::InverseRoot(_) => matches!(op, Op::Normalise(normalise) if epsilon[row] == normalise.epsilon),
+                RowKind::Candidate(_) => matches!(op, Op::ArgMax { stride, count, .. }
+                    if strides[row] == *stride as i64 && numbers[row] == (element % count) as i64),
+                RowKind::GatheredSum => matches!(op, Op::AveragePool { window, multipliers }
+                    if factors[row] == multipliers[self.window(result, window).len()]),
+                RowKind::Requantise(_)
+                | RowKind::Multiply(_)
+                | RowKind::Exponential(_)
+                | RowKind::Reciprocal(_)
+                | RowKind::Normalise(_)
+                | RowKind::MaximumOfWindow(_)
+                | RowKind::Raw
+                | RowKind::GatheredMaximum(_)
+                | RowKind::Copies(_)
+                | RowKind::Index => true,
             };
             require(numbers_agree, || format!("row {row} has another constant"))
                 .at(self.graph, result.node as usize)?;
@@ -114,20 +121,18 @@ impl<'l> Rows<'l> {
             let index = result.node as usize;
             let node = self.node(result);
             let (function, exponentials) = &mut proved[index];
-            match (&node.op, result.kind) {
-                (Op::Softmax(softmax), RowKind::Exponential { .. }) if *exponentials != Some(tag) => {
+            if looks_up_exponentials(result.kind) {
+                if *exponentials != Some(tag) {
+                    let Op::Softmax(softmax) = &node.op else { return refuse("no exponentials").at(self.graph, index) };
                     tables.expect_exponentials(tag, &softmax.exp).at(self.graph, index)?;
                     *exponentials = Some(tag);
                 }
-                (Op::Softmax(_), RowKind::Exponential { .. }) => {}
-                _ if *function != Some(tag) => {
-                    let Some(activation) = self.graph.activation(node) else {
-                        return refuse("no function").at(self.graph, index);
-                    };
-                    tables.expect_function(tag, &activation).at(self.graph, index)?;
-                    *function = Some(tag);
-                }
-                _ => {}
+            } else if *function != Some(tag) {
+                let Some(activation) = self.graph.activation(node) else {
+                    return refuse("no function").at(self.graph, index);
+                };
+                tables.expect_function(tag, &activation).at(self.graph, index)?;
+                *function = Some(tag);
             }
         }
         Ok(())
@@ -140,21 +145,16 @@ impl<'l> Rows<'l> {
             let role = FixedRole::Masked(lane);
             for (row, value) in fixed.cells(&role) {
                 let result = self.at(*row as usize);
-                let own = result.is_some_and(|result| match (result.kind, &self.node(result).op) {
-                    (RowKind::Exponential { lanes }, Op::Softmax(softmax)) => {
-                        lane < lanes && softmax.is_masked(result.element as usize + lane)
-                    }
-                    _ => false,
+                let own = result.is_some_and(|result| {
+                    matches!((result.kind, &self.node(result).op), (RowKind::Exponential(of), Op::Softmax(softmax))
+                        if lane < of.lanes && softmax.is_masked(result.element as usize + lane))
                 });
                 require(own && *value == 1, || format!("lane {lane} of row {row} is masked"))?;
                 masked += 1;
             }
         }
-        let of_node = |node: &Node| match &node.op {
-            Op::Softmax(softmax) => softmax.masked.iter().filter(|masked| **masked).count(),
-            _ => 0,
-        };
-        let expected: usize = self.graph.nodes.iter().map(of_node).sum();
+        let of_node = |node: &'l Node| if let Op::Softmax(softmax) = &node.op { &softmax.masked[..] } else { &[] };
+        let expected = self.graph.nodes.iter().flat_map(of_node).filter(|masked| **masked).count();
         require(masked == expected, || format!("{masked} members are masked, not {expected}"))
     }
 
@@ -174,14 +174,14 @@ impl<'l> Rows<'l> {
                 require(named, || format!("row {row} computes something again, or nothing of the node's"))
                     .at(graph, index)
             };
-            match (&node.op, result.kind) {
-                (Op::Softmax(_), RowKind::Exponential { lanes }) => {
+            match result.kind {
+                RowKind::Exponential(kind::Exponential { lanes }) => {
                     for lane in 0..lanes {
                         name(&mut between, first + lane)?;
                         cells.set(columns.activated(lane), row, values.exponential(index, first + lane))?;
                     }
                 }
-                (Op::Softmax(_) | Op::Normalise(_), RowKind::Share { .. } | RowKind::Root { .. }) => {
+                RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => {
                     let group = first % groups(&node.op);
                     let exponentials = if matches!(node.op, Op::Softmax(_)) { len(node) } else { 0 };
                     name(&mut between, exponentials + group)?;
@@ -189,10 +189,17 @@ impl<'l> Rows<'l> {
                         cells.set(columns.factor(sort, 0), row, values.group(index, sort, group))?;
                     }
                 }
-                (Op::ArgMax { .. }, RowKind::Candidate { .. }) => name(&mut between, first)?,
-                (_, RowKind::Raw) => name(&mut outputs, first)?,
-                (_, kind) => {
-                    for lane in 0..digest_lanes(kind) {
+                RowKind::Candidate(_) => name(&mut between, first)?,
+                RowKind::Raw => name(&mut outputs, first)?,
+                RowKind::Requantise(_)
+                | RowKind::Multiply(_)
+                | RowKind::Normalise(_)
+                | RowKind::MaximumOfWindow(_)
+                | RowKind::GatheredMaximum(_)
+                | RowKind::GatheredSum
+                | RowKind::Copies(_)
+                | RowKind::Index => {
+                    for lane in 0..digest_lanes(result.kind) {
                         name(&mut outputs, first + lane)?;
                         cells.set(columns.activated(lane), row, values.element(node.output, first + lane))?;
                     }
@@ -200,11 +207,8 @@ impl<'l> Rows<'l> {
             }
         }
         for (index, node) in graph.nodes.iter().enumerate() {
-            let without_rows = match &node.op {
-                Op::Reshape => true,
-                Op::Rearrange { .. } => !outputs[index].contains(&true),
-                _ => false,
-            };
+            let without_rows = matches!(node.op, Op::Reshape)
+                || matches!(node.op, Op::Rearrange { .. }) && !outputs[index].contains(&true);
             let whole =
                 outputs[index].iter().all(|named| *named != without_rows) && between[index].iter().all(|named| *named);
             require(whole, || "not all of its results are computed".into()).at(graph, index)?;
@@ -250,8 +254,10 @@ impl<'l> Rows<'l> {
         let operand = |element: usize| values.element(node.inputs[0], element);
         let copies = |count: usize| -> Vec<Value> { (0..count).map(|k| gathers.copy(row, k)).collect() };
         let differs = |what: &str| format!("row {row} gathers other {what} than the node reads");
-        match (&node.op, result.kind) {
-            (Op::MaxPool(window), RowKind::GatheredMaximum { window: count }) => {
+        let unread = || refuse(format!("row {row} gathers what its node does not read"));
+        match result.kind {
+            RowKind::GatheredMaximum(kind::GatheredMaximum { window: count }) => {
+                let Op::MaxPool(window) = &node.op else { return unread() };
                 // A maximum does not change where an element is gathered twice.
                 let set = |mut values: Vec<Value>| {
                     values.sort_unstable();
@@ -261,16 +267,19 @@ impl<'l> Rows<'l> {
                 let covered = self.window(result, window).into_iter().map(operand).collect();
                 require(set(copies(count)) == set(covered), || differs("elements of its window"))
             }
-            (Op::AveragePool { window, .. }, RowKind::GatheredSum) => {
+            RowKind::GatheredSum => {
+                let Op::AveragePool { window, .. } = &node.op else { return unread() };
                 let covered = self.window(result, window).into_iter().map(operand);
                 let all = copies(self.layout.architecture.gather_columns).into_iter();
                 require(multiset(all) == multiset(covered), || differs("elements of its window"))
             }
-            (Op::Rearrange { origins }, RowKind::Copies { lanes }) => {
+            RowKind::Copies(kind::Copies { lanes }) => {
+                let Op::Rearrange { origins } = &node.op else { return unread() };
                 let own = origins[element..element + lanes].iter().map(|origin| values.origin(&node.inputs, *origin));
                 require(copies(lanes).into_iter().eq(own), || differs("elements"))
             }
-            (Op::ArgMax { starts, stride, count, .. }, RowKind::Candidate { .. }) => {
+            RowKind::Candidate(_) => {
+                let Op::ArgMax { starts, stride, count, .. } = &node.op else { return unread() };
                 let (output, number) = (element / count, element % count);
                 let start = starts[output] as usize;
                 let own = gathers.copy(row, 0) == operand(start + number * stride);
@@ -284,11 +293,19 @@ impl<'l> Rows<'l> {
                 }
                 Ok(())
             }
-            _ => Ok(()),
+            RowKind::Requantise(_)
+            | RowKind::Multiply(_)
+            | RowKind::Exponential(_)
+            | RowKind::Reciprocal(_)
+            | RowKind::Normalise(_)
+            | RowKind::InverseRoot(_)
+            | RowKind::MaximumOfWindow(_)
+            | RowKind::Raw
+            | RowKind::Index => Ok(()),
         }
     }
 
-    /// Rows that compute with copies beside them compute with what their node reads.
+    /// The auxiliary operands of a row are what its node reads.
     pub(super) fn check_factors(&self, cells: &Cells, values: &Values) -> Check {
         let columns = Columns(&self.layout.architecture);
         for result in &self.layout.results {
@@ -298,16 +315,24 @@ impl<'l> Rows<'l> {
             let group = |sort: usize, element: usize| values.group(index, sort, element % groups(&node.op));
             for lane in 0..digest_lanes(result.kind) {
                 let element = result.element as usize + lane;
-                let copies: &[Value] = match (&node.op, result.kind) {
-                    (Op::Multiply(_), RowKind::Multiply { .. }) => &[operand(0, element), operand(1, element)],
-                    (Op::Softmax(_), RowKind::Multiply { .. }) => {
+                let copies: &[Value] = match result.kind {
+                    RowKind::Multiply(_) if matches!(node.op, Op::Softmax(_)) => {
                         &[values.exponential(index, element), group(2, element)]
                     }
-                    (Op::Softmax(_), RowKind::Exponential { .. }) => &[operand(0, element), group(1, element)],
-                    (Op::Normalise(_), RowKind::Normalise { .. }) => {
-                        &[operand(0, element), group(1, element), group(2, element)]
-                    }
-                    _ => &[],
+                    RowKind::Multiply(_) => &[operand(0, element), operand(1, element)],
+                    RowKind::Exponential(_) => &[operand(0, element), group(1, element)],
+                    RowKind::Normalise(_) => &[operand(0, element), group(1, element), group(2, element)],
+                    // The groups' own rows define what they hold: `sums`.
+                    RowKind::Reciprocal(_)
+                    | RowKind::InverseRoot(_)
+                    | RowKind::Requantise(_)
+                    | RowKind::MaximumOfWindow(_)
+                    | RowKind::Raw
+                    | RowKind::GatheredMaximum(_)
+                    | RowKind::GatheredSum
+                    | RowKind::Copies(_)
+                    | RowKind::Index
+                    | RowKind::Candidate(_) => &[],
                 };
                 for (sort, copy) in copies.iter().enumerate() {
                     let holds = cells.get(columns.factor(sort, lane), row) == *copy;
@@ -325,7 +350,15 @@ pub(super) const fn groups(op: &Op) -> usize {
     match op {
         Op::Softmax(softmax) => softmax.groups,
         Op::Normalise(normalise) => normalise.groups,
-        _ => 1,
+        Op::Linear(_)
+        | Op::Combine { .. }
+        | Op::MaxPool(_)
+        | Op::AveragePool { .. }
+        | Op::Reshape
+        | Op::Rearrange { .. }
+        | Op::MatMul(_)
+        | Op::Multiply(_)
+        | Op::ArgMax { .. } => 1,
     }
 }
 
@@ -335,38 +368,66 @@ fn between(op: &Op) -> usize {
         Op::Softmax(softmax) => softmax.groups * (softmax.len + 1),
         Op::Normalise(normalise) => normalise.groups,
         Op::ArgMax { starts, count, .. } => starts.len() * count,
-        _ => 0,
+        Op::Linear(_)
+        | Op::Combine { .. }
+        | Op::MaxPool(_)
+        | Op::AveragePool { .. }
+        | Op::Reshape
+        | Op::Rearrange { .. }
+        | Op::MatMul(_)
+        | Op::Multiply(_) => 0,
+    }
+}
+
+/// Whether the table of a row of this kind is one of exponentials, and not its node's function.
+const fn looks_up_exponentials(kind: RowKind) -> bool {
+    match kind {
+        RowKind::Exponential(_) => true,
+        RowKind::Requantise(_)
+        | RowKind::Multiply(_)
+        | RowKind::Reciprocal(_)
+        | RowKind::Normalise(_)
+        | RowKind::InverseRoot(_)
+        | RowKind::MaximumOfWindow(_)
+        | RowKind::Raw
+        | RowKind::GatheredMaximum(_)
+        | RowKind::GatheredSum
+        | RowKind::Copies(_)
+        | RowKind::Index
+        | RowKind::Candidate(_) => false,
     }
 }
 
 /// Whether rows of this kind, with these numbers, compute a node.
 fn computes(node: &Node, kind: RowKind) -> bool {
     match (&node.op, kind) {
-        (Op::Linear(linear), RowKind::Requantise { limbs, .. }) => !linear.raw && linear.pool == [1, 1] && limbs == 1,
-        (Op::Linear(linear), RowKind::MaximumOfWindow { height, width, .. }) => {
+        (Op::Linear(linear), RowKind::Requantise(kind::Requantise { limbs, .. })) => {
+            !linear.raw && linear.pool == [1, 1] && limbs == 1
+        }
+        (Op::Linear(linear), RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, .. })) => {
             !linear.raw && linear.pool == [height, width]
         }
         (Op::Linear(linear), RowKind::Raw) => linear.raw,
-        (Op::Combine { .. }, RowKind::Requantise { limbs, .. }) => limbs == 1,
-        (Op::MatMul(product), RowKind::Requantise { limbs, .. }) => limbs == product.rescale.limbs,
-        (Op::MaxPool(_), RowKind::GatheredMaximum { .. })
+        (Op::Combine { .. }, RowKind::Requantise(kind::Requantise { limbs, .. })) => limbs == 1,
+        (Op::MatMul(product), RowKind::Requantise(kind::Requantise { limbs, .. })) => limbs == product.rescale.limbs,
+        (Op::MaxPool(_), RowKind::GatheredMaximum(_))
         | (Op::AveragePool { .. }, RowKind::GatheredSum)
-        | (Op::Rearrange { .. }, RowKind::Copies { .. })
-        | (Op::Softmax(_), RowKind::Exponential { .. })
+        | (Op::Rearrange { .. }, RowKind::Copies(_))
+        | (Op::Softmax(_), RowKind::Exponential(_))
         | (Op::ArgMax { .. }, RowKind::Index) => true,
-        (Op::Multiply(rescale), RowKind::Multiply { limbs, multiplier, .. }) => {
+        (Op::Multiply(rescale), RowKind::Multiply(kind::Multiply { limbs, multiplier, .. })) => {
             [limbs.into(), multiplier] == [rescale.limbs.into(), rescale.multiplier]
         }
-        (Op::Softmax(softmax), RowKind::Multiply { limbs, multiplier, .. }) => {
+        (Op::Softmax(softmax), RowKind::Multiply(kind::Multiply { limbs, multiplier, .. })) => {
             [limbs.into(), multiplier] == [softmax.rescale.limbs.into(), softmax.rescale.multiplier]
         }
-        (Op::Softmax(softmax), RowKind::Share { bits, .. }) => bits == softmax.bits,
-        (Op::Normalise(normalise), RowKind::Normalise { limbs, multiplier, len, centred, .. }) => {
+        (Op::Softmax(softmax), RowKind::Reciprocal(kind::Reciprocal { bits, .. })) => bits == softmax.bits,
+        (Op::Normalise(normalise), RowKind::Normalise(kind::Normalise { limbs, multiplier, len, centred, .. })) => {
             let rescale = normalise.rescale;
             (limbs, multiplier, len, centred) == (rescale.limbs, rescale.multiplier, normalise.len, normalise.centred)
         }
-        (Op::Normalise(normalise), RowKind::Root { bits, .. }) => bits == normalise.bits,
-        (Op::ArgMax { count, last, .. }, RowKind::Candidate { count: of, last: prefers }) => {
+        (Op::Normalise(normalise), RowKind::InverseRoot(kind::InverseRoot { bits, .. })) => bits == normalise.bits,
+        (Op::ArgMax { count, last, .. }, RowKind::Candidate(kind::Candidate { count: of, last: prefers })) => {
             (*count, *last) == (of, prefers)
         }
         (
@@ -381,19 +442,19 @@ fn computes(node: &Node, kind: RowKind) -> bool {
             | Op::Softmax(_)
             | Op::Normalise(_)
             | Op::ArgMax { .. },
-            RowKind::Requantise { .. }
-            | RowKind::Multiply { .. }
-            | RowKind::Exponential { .. }
-            | RowKind::Share { .. }
-            | RowKind::Normalise { .. }
-            | RowKind::Root { .. }
-            | RowKind::MaximumOfWindow { .. }
+            RowKind::Requantise(_)
+            | RowKind::Multiply(_)
+            | RowKind::Exponential(_)
+            | RowKind::Reciprocal(_)
+            | RowKind::Normalise(_)
+            | RowKind::InverseRoot(_)
+            | RowKind::MaximumOfWindow(_)
             | RowKind::Raw
-            | RowKind::GatheredMaximum { .. }
+            | RowKind::GatheredMaximum(_)
             | RowKind::GatheredSum
-            | RowKind::Copies { .. }
+            | RowKind::Copies(_)
             | RowKind::Index
-            | RowKind::Candidate { .. },
+            | RowKind::Candidate(_),
         ) => false,
     }
 }

@@ -7,14 +7,12 @@
 //! | normalisation | 0 | elements, where the mean is taken off | their sum |
 //! | normalisation | 1 | `n · x²` | `V + sum² - ε` |
 
-use super::{
-    Check, Reading,
-    polynomial::{Identity, Item, Symbol},
-    refuse, require,
-    rows::groups,
-};
-use crate::layout::RowKind;
 use zkml_gpu_graph::Op;
+
+use super::polynomial::{Identity, Item, Symbol};
+use super::rows::groups;
+use super::{Check, Reading, refuse, require};
+use crate::system::RowKind;
 
 /// The node whose sums an identity holds.
 pub(super) fn node(reading: &Reading<'_>, identity: &Identity) -> Check<usize> {
@@ -50,7 +48,7 @@ fn group(reading: &Reading<'_>, items: &[&Item], node: usize) -> Check<usize> {
         let Some(result) = reading.rows.at(item.row).filter(|result| result.node as usize == node) else {
             return refuse("a sum over another node's rows");
         };
-        if matches!(result.kind, RowKind::Share { .. } | RowKind::Root { .. }) {
+        if matches!(result.kind, RowKind::Reciprocal(_) | RowKind::InverseRoot(_)) {
             let group = result.element as usize % groups(op);
             require(found.is_none_or(|found| found == group), || "a sum of two groups".into())?;
             found = Some(group);
@@ -80,16 +78,31 @@ fn check_group(reading: &Reading<'_>, items: &[&Item], node: usize, group: usize
     let (mut members, mut own) = (Vec::with_capacity(len), Vec::with_capacity(sum.len()));
     for item in items {
         let Some(result) = reading.rows.at(item.row) else { return refuse("a sum over no row") };
-        let lane = match (op, result.kind, item.s, item.symbol) {
-            (Op::Softmax(_), RowKind::Exponential { .. }, 0, Symbol::Activated(lane))
-            | (Op::Softmax(_), RowKind::Exponential { .. }, _, Symbol::Mark(lane))
-            | (Op::Normalise(_), RowKind::Normalise { .. }, 0, Symbol::Copy(0, lane))
-            | (Op::Normalise(_), RowKind::Normalise { .. }, 1, Symbol::Square(0, lane)) => lane,
-            (_, RowKind::Share { .. } | RowKind::Root { .. }, _, symbol) => {
-                own.push((symbol, item.coefficient));
+        let lane = match result.kind {
+            RowKind::Exponential(_) => match (item.s, item.symbol) {
+                (0, Symbol::Activated(lane)) | (1, Symbol::Mark(lane)) => Some(lane),
+                _ => None,
+            },
+            RowKind::Normalise(_) => match (item.s, item.symbol) {
+                (0, Symbol::Copy(0, lane)) | (1, Symbol::Square(0, lane)) => Some(lane),
+                _ => None,
+            },
+            RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => {
+                own.push((item.symbol, item.coefficient));
                 continue;
             }
-            _ => return refuse(format!("a sum over {:?} on a row of {:?}", item.symbol, result.kind)),
+            RowKind::Requantise(_)
+            | RowKind::Multiply(_)
+            | RowKind::MaximumOfWindow(_)
+            | RowKind::Raw
+            | RowKind::GatheredMaximum(_)
+            | RowKind::GatheredSum
+            | RowKind::Copies(_)
+            | RowKind::Index
+            | RowKind::Candidate(_) => None,
+        };
+        let Some(lane) = lane else {
+            return refuse(format!("a sum over {:?} on a row of {:?}", item.symbol, result.kind));
         };
         require(item.coefficient == member, || format!("a member counts {} times", item.coefficient))?;
         members.push(result.element as usize + lane);

@@ -4,9 +4,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Check, fixed::Fixed, refuse, require};
-use crate::layout::{FixedRole, GATHER_TAG, Layout, MASKED, RANGE_TAG};
 use zkml_gpu_graph::{Activation, Graph};
+
+use super::fixed::Fixed;
+use super::{Check, refuse, require};
+use crate::layout::Layout;
+use crate::system::{FixedRole, GATHER_TAG, MASKED, RANGE_TAG};
 
 /// The tables by tag.
 pub(super) struct CheckedTables {

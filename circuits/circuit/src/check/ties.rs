@@ -3,14 +3,11 @@
 //! The identity is a polynomial in `s` and `r` that vanishes at a random point, so each of its coefficients vanishes. Where a coefficient
 //! holds one cell of which nothing is known, with a factor of ±1, beside cells that are known, it says what that cell equals.
 
-use super::{
-    Check, Reading,
-    cells::{Cells, Column, Columns},
-    polynomial::{Identity, Item, Symbol},
-    refuse, require,
-    values::Value,
-};
-use crate::layout::Architecture;
+use super::cells::{Cells, Column, Columns};
+use super::polynomial::{Identity, Item, Symbol};
+use super::values::Value;
+use super::{Check, Reading, refuse, require};
+use crate::system::Architecture;
 
 /// The cell that an item speaks of; none where it is no cell of an activation.
 pub(super) fn column(a: &Architecture, symbol: Symbol) -> Option<Column> {

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Check, refuse};
 use zkml_gpu_graph::{Graph, Op, Origin, TensorId};
+
+use super::{Check, refuse};
 
 /// A value of an inference as a symbol: two cells with one value are equal in every inference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,11 +1,11 @@
 //! The weight bank: which learned value stands in each of its cells.
 
-use super::{AtNode, Check, refuse, require};
-use crate::{
-    commit::Bank,
-    layout::{BankRow, BankValues, Layout},
-};
 use zkml_gpu_graph::{Graph, Op};
+
+use super::{AtNode, Check, refuse, require};
+use crate::commit::Bank;
+use crate::layout::Layout;
+use crate::placement::{BankRow, BankValues};
 
 /// A learned value of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

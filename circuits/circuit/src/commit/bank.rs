@@ -5,16 +5,13 @@ use std::ops::Range;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use zkml_gpu_engine::{
-    backend::{Cpu, IntegerRow},
-    prover::Fold,
-};
-
-use crate::{
-    layout::{BankRow, BankValues, Layout},
-    scalar,
-};
+use zkml_gpu_engine::backend::{Cpu, IntegerRow};
+use zkml_gpu_engine::prover::Fold;
 use zkml_gpu_graph::{Graph, Linear, Op};
+
+use crate::layout::Layout;
+use crate::placement::{BankRow, BankValues};
+use crate::scalar;
 
 /// Learned values where the layout puts them.
 #[derive(Clone, PartialEq, Eq)]

@@ -2,10 +2,8 @@
 
 use ff::FromUniformBytes;
 use group::GroupEncoding;
-use halo2curves::{
-    bn256::{Fr, G1Affine, G2Affine},
-    serde::SerdeObject,
-};
+use halo2curves::bn256::{Fr, G1Affine, G2Affine};
+use halo2curves::serde::SerdeObject;
 
 /// Everything that a verifier trusts, as one digest binds it.
 #[derive(Debug, Clone, Copy)]

@@ -18,18 +18,8 @@ use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use rayon::prelude::*;
-use zkml_gpu_engine::{BackendError, backend::Backend};
-
-/// Bytes of the dense columns that are committed to in one call: they are there twice, on the host and on the device.
-const BATCH_BYTES: usize = 16 << 20;
-/// Bounds on their number: enough to occupy a device, and no more than it takes.
-const BATCH_COLUMNS: [usize; 2] = [8, 64];
-
-/// Columns of `n` rows that are committed to in one call.
-pub(crate) fn batch_columns(n: usize) -> usize {
-    let [least, most] = BATCH_COLUMNS;
-    (BATCH_BYTES / (n * size_of::<Fr>())).clamp(least, most)
-}
+use zkml_gpu_engine::backend::Backend;
+use zkml_gpu_engine::{BackendError, batch_columns};
 
 /// The prover's side of the weights: the learned values and, where they are committed, the blinding rows of the commitment.
 /// Secret where the weights are.

@@ -1,70 +1,33 @@
 //! Chooses the widths: the cheapest layout by the prices of a back end.
 //!
-//! Every combination of widths is counted first (`count.rs`), which gives a lower bound of its cost without placing a cell. Then
+//! Every combination of widths is counted first (`placement/layers`), which gives a lower bound of its cost without placing a cell. Then
 //! combinations are placed, the least bound first, until no bound is left that promises a saving. So a network of any
 //! size is refused at once, and one that fits is placed a few times, not once for every combination.
 
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use halo2_proofs::plonk::ConstraintSystem;
-use serde::Serialize;
-use zkml_gpu_engine::{cost::Costs, prover::CircuitSize};
-
-use super::{
-    Architecture, Layout, LayoutError, LayoutOptions, MAX_K, Tables, WeightMode, Widths,
-    cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient},
-    count::Count,
-    search::{Draft, Limbs, activations, candidates, exponentials, finish, tensors},
-};
-use crate::chips;
+use zkml_gpu_engine::cost::Costs;
+use zkml_gpu_engine::prover::CircuitSize;
 use zkml_gpu_graph::Graph;
 
-/// Rows at the end that no gate may use, for every circuit of this crate: rotations are 0 and -1 only.
-pub(super) const BLINDING_ROWS: usize = 6;
+use super::choice::{Alternative, Choice, Needs};
+use super::cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient};
+use super::finish::finish;
+use super::finished::Layout;
+use super::options::LayoutOptions;
+use super::search::candidates;
+use crate::gates;
+use crate::placement::{Count, Draft, LayoutError, Limbs, Widths, activations, exponentials, tensors};
+use crate::system::{Architecture, BLINDING_ROWS, MAX_K, Tables, WeightMode};
+
 /// A saving that is not worth placing one more layout for.
 const TOLERANCE: f64 = 0.02;
 /// Most combinations that are placed.
 const MOST_PLACED: usize = 32;
 /// Layers named in a refusal.
 const LARGEST: usize = 3;
-
-/// How the widths of a layout were chosen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Choice {
-    /// The widths.
-    pub widths: Widths,
-    /// Their cost by the prices of the choice, prover and verifier, in milliseconds of one thread.
-    pub cost_ms: f64,
-    /// The cheapest of the others that were placed.
-    pub runner_up: Option<Alternative>,
-    /// Combinations that fit.
-    pub considered: usize,
-    /// Combinations that were placed.
-    pub placed: usize,
-}
-
-/// Widths that were not chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct Alternative {
-    /// The widths.
-    pub widths: Widths,
-    /// log2 of the number of rows.
-    pub k: u32,
-    /// As [`Choice::cost_ms`].
-    pub cost_ms: f64,
-}
-
-/// What every layout of a network needs at least.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Needs {
-    /// log2 of the number of rows.
-    pub k: u32,
-    /// Peak memory in bytes, as [`MemoryNeeds::least_bytes`].
-    pub bytes: u64,
-}
 
 /// Bounds by arithmetic, fast for networks of any size. Weights are not read: they may be missing.
 ///
@@ -76,8 +39,19 @@ pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutErro
     Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes).min().unwrap_or(0) })
 }
 
+impl Layout {
+    /// Chooses the circuit's shape and places every value of a graph that went through [`lower`](crate::placement::lower).
+    ///
+    /// # Errors
+    /// [`LayoutError::WouldNotFit`] where no permitted size suffices, [`LayoutError::Unsupported`] for a node without a
+    /// circuit, [`LayoutError::Malformed`] for a graph that fails its own checks.
+    pub fn compile(graph: &Graph, options: &LayoutOptions) -> Result<Self, LayoutError> {
+        best(graph, options)
+    }
+}
+
 /// The cheapest layout.
-pub(super) fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
+fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
     let limbs = Limbs::of(graph);
     let table_rows = Tables::new(graph.shift, &[], &activations(graph), &exponentials(graph)).rows.len();
@@ -146,8 +120,8 @@ fn bound(
     (shift, limbs): (u32, &Limbs),
 ) -> Bound {
     let a = count.architecture(shift, limbs, widths, weights);
-    let [operand, result, garbage] = count.rows();
-    let rows = [operand, result, garbage, table_rows];
+    let [operand, result, cross_terms] = count.rows();
+    let rows = [operand, result, cross_terms, table_rows];
     let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
     let size = least_size(&a, rows_log2(&rows), count.fixed_columns() + a.embedded_columns());
     Bound {
@@ -237,7 +211,7 @@ impl<'g> Search<'g> {
         }
         self.tried.push(placed);
         let draft = Draft::place(self.graph, widths, options.weights)?;
-        let (rows, filling) = (draft.planner.rows(), draft.filling(Network::of(self.graph)));
+        let (rows, filling) = (draft.planner.rows(), filling(&draft, Network::of(self.graph)));
         let k = rows_log2(&rows);
         if k > options.max_k.min(MAX_K) {
             let rows = rows.into_iter().fold(0, usize::max);
@@ -269,13 +243,11 @@ impl<'g> Search<'g> {
 
     /// Goes on after a node that these widths cannot express; any other error ends the search.
     fn pass_by(&mut self, error: LayoutError) -> Result<(), LayoutError> {
-        match error {
-            LayoutError::Unsupported { .. } => {
-                self.unsupported.get_or_insert(error);
-                Ok(())
-            }
-            other => Err(other),
+        if matches!(error, LayoutError::Unsupported { .. }) {
+            self.unsupported.get_or_insert(error);
+            return Ok(());
         }
+        Err(error)
     }
 
     fn offer(&mut self, own: Alternative, placed: Placed<'g>) {
@@ -312,10 +284,21 @@ impl<'g> Search<'g> {
     }
 }
 
+/// What the cells of a draft hold.
+fn filling(draft: &Draft<'_>, network: Network) -> Filling {
+    let planner = &draft.planner;
+    Filling {
+        rows: planner.rows(),
+        operand_cells: planner.operands.len(),
+        gathered_cells: planner.gathers.len(),
+        network,
+    }
+}
+
 /// Counts the constraint system's operations.
 fn circuit_size(architecture: &Architecture, k: u32) -> Result<CircuitSize, LayoutError> {
     let mut meta = ConstraintSystem::default();
-    chips::configure(&mut meta, architecture.clone());
+    gates::configure(&mut meta, architecture.clone());
     CircuitSize::of(&meta, k).map_err(|error| LayoutError::Malformed(error.to_string()))
 }
 
@@ -441,6 +424,6 @@ mod tests {
     #[test]
     fn the_rows_that_no_gate_may_use_are_those_of_the_constraint_system() {
         let layout = best(&network(10), &LayoutOptions::default()).unwrap();
-        assert_eq!(chips::unusable_rows(&layout.architecture), BLINDING_ROWS);
+        assert_eq!(gates::unusable_rows(&layout.architecture), BLINDING_ROWS);
     }
 }

@@ -8,22 +8,18 @@
 //! multiplications of field elements, and bytes. They were fitted to proofs of eight models from 24 to 4 million
 //! parameters on the reference processor (`Costs::reference`), with the command line's own figures.
 
-use zkml_gpu_engine::{
-    cost::Work,
-    prover::{CircuitSize, QuotientSize},
-};
-
-use super::{Architecture, WeightMode};
-use crate::{
-    chips::columns::{Key, keys},
-    commit::batch_columns,
-};
+use zkml_gpu_engine::batch_columns;
+use zkml_gpu_engine::cost::Work;
+use zkml_gpu_engine::prover::{CircuitSize, QuotientSize};
 use zkml_gpu_graph::{Graph, Op};
+
+use crate::system::formulas::{Key, keys};
+use crate::system::{Architecture, BLINDING_ROWS, WeightMode};
 
 /// What the cells hold, as far as the cost depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
-    /// Rows in use: operand, result and garbage bank, table.
+    /// Rows in use: operand, result and cross-term bank, table.
     pub(super) rows: [usize; 4],
     /// Copied elements of operands.
     pub(super) operand_cells: usize,
@@ -97,7 +93,7 @@ const PUBLIC_VALUE: f64 = 200.0;
 /// The work of a proof by what causes it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expense {
-    /// Operand, result and garbage bank, table.
+    /// Operand, result and cross-term bank, table.
     pub(super) banks: [Bank; 4],
     /// What no bank causes: the grand sum, blinding, the inference, the weights' fold.
     pub(super) rest: Work,
@@ -125,7 +121,7 @@ impl Expense {
             bank.columns = every * (columns as f64 / all);
         }
         banks[1].columns += full(a.helpers() as f64 * n);
-        let blinding = (size.advice_columns * super::choose::BLINDING_ROWS) as f64;
+        let blinding = (size.advice_columns * BLINDING_ROWS) as f64;
         let inference = filling.network.macs as f64 * MAC + filling.network.parameters as f64 * PARAMETER;
         let rest =
             every * (1.0 / all) + full(n + blinding) + Work { host_multiplications: inference, ..Work::default() };
@@ -165,15 +161,15 @@ fn host(a: &Architecture, n: f64) -> Work {
 /// Advice and instance columns of each bank; the grand sum is the one left.
 fn bank_columns(a: &Architecture) -> [usize; 4] {
     let accumulators = 3;
-    let garbage = if a.garbage_lanes > 0 { a.garbage_lanes + 1 } else { 0 };
+    let cross_terms = if a.cross_term_lanes > 0 { a.cross_term_lanes + 1 } else { 0 };
     let operand = a.operand_columns + a.instance_columns() + 1 + accumulators;
     let table = 2;
-    [operand, a.advice_columns() + a.instance_columns() - operand - garbage - table - 1, garbage, table]
+    [operand, a.advice_columns() + a.instance_columns() - operand - cross_terms - table - 1, cross_terms, table]
 }
 
 /// Commitments to the rows in use, bank by bank.
 fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
-    let [operand, result, garbage, table] = filling.rows;
+    let [operand, result, cross_terms, table] = filling.rows;
     let value = filling.network.value_bits;
     let accumulators = 3.0;
     let product_bits = (a.degree() as u32 * a.shift * a.spread_limbs.max(1) as u32).min(SMALL_BITS);
@@ -189,7 +185,7 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
         // Folded weights and the three accumulators.
         small(filling.operand_cells, value) + full(operand as f64 * (1.0 + accumulators)),
         results + full(result as f64 * accumulators + sources as f64),
-        full(garbage as f64 * if a.garbage_lanes > 0 { a.garbage_lanes as f64 + 1.0 } else { 0.0 }),
+        full(cross_terms as f64 * if a.cross_term_lanes > 0 { a.cross_term_lanes as f64 + 1.0 } else { 0.0 }),
         small(table, counts) + full(table as f64),
     ]
 }

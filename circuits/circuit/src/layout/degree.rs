@@ -3,7 +3,7 @@
 //! Every cell that a gate reads counts, also one that an honest prover leaves zero. It follows from the finished fixed columns alone: no
 //! layer declares it, so none can forget to.
 
-use super::{Accumulator, Architecture, Factor, FixedRole, Power, RowKind, Source, Variable};
+use crate::system::{Accumulator, Architecture, Factor, FixedRole, Multiplicand, Power, RowKind, Variable};
 
 /// Nonzero cells of the fixed columns, by role.
 type Columns = [(FixedRole, Vec<(u32, i64)>)];
@@ -18,10 +18,10 @@ pub(super) fn max_degree(architecture: &Architecture, fixed: &Columns, usable: u
     }
     let mut most = 0;
     for (role, cells) in fixed {
-        let FixedRole::Term { source, factor, .. } = role else { continue };
-        let operands: &[Accumulator] = match source {
-            Source::Dot => &[Accumulator::Operand, Accumulator::Weights],
-            Source::Accumulator(accumulator) => &[*accumulator],
+        let FixedRole::Term { multiplicand, factor, .. } = role else { continue };
+        let operands: &[Accumulator] = match multiplicand {
+            Multiplicand::Dot => &[Accumulator::Operand, Accumulator::Weights],
+            Multiplicand::Accumulator(accumulator) => &[*accumulator],
         };
         for (row, _) in cells {
             let sum: Option<usize> = operands.iter().map(|operand| degrees[*operand as usize][*row as usize]).sum();
@@ -45,16 +45,16 @@ fn column(
     before: &Degrees,
 ) -> Vec<Option<usize>> {
     let inner = match accumulator {
-        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Take)),
-        Accumulator::GarbageTotal => Some((Accumulator::Garbage, FixedRole::GarbageTake)),
+        Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Accumulate)),
+        Accumulator::CrossTermsTotal => Some((Accumulator::CrossTerms, FixedRole::AccumulateCrossTerms)),
         Accumulator::Weights
         | Accumulator::Operand
         | Accumulator::OperandDigest
         | Accumulator::Result
         | Accumulator::ResultDigest
         | Accumulator::LeftDigest
-        | Accumulator::Factors
-        | Accumulator::Garbage => None,
+        | Accumulator::Auxiliary
+        | Accumulator::CrossTerms => None,
     };
     // Whatever a committed bank holds: one value for each power of s.
     let everywhere = (accumulator == Accumulator::Weights).then_some(0);
@@ -90,7 +90,7 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         FixedRole::OperandSingle | FixedRole::InstanceSingle if operand => Some(0),
         FixedRole::LeftPacked(_) if accumulator == Accumulator::LeftDigest => Some(a.left_lanes - 1),
         FixedRole::LeftSingle if accumulator == Accumulator::LeftDigest => Some(0),
-        FixedRole::GarbageMask(lane) if accumulator == Accumulator::Garbage => Some(a.garbage_lanes - 1 - lane),
+        FixedRole::CrossTermMask(lane) if accumulator == Accumulator::CrossTerms => Some(a.cross_term_lanes - 1 - lane),
         FixedRole::Kind(kind) => of_kind(*kind, accumulator),
         FixedRole::Epsilon if accumulator == Accumulator::Result => Some(0),
         FixedRole::Usable
@@ -104,9 +104,9 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         | FixedRole::LeftSingle
         | FixedRole::InstancePacked
         | FixedRole::InstanceSingle
-        | FixedRole::Take
-        | FixedRole::GarbageTake
-        | FixedRole::GarbageMask(_)
+        | FixedRole::Accumulate
+        | FixedRole::AccumulateCrossTerms
+        | FixedRole::CrossTermMask(_)
         | FixedRole::GatherIndex(_)
         | FixedRole::SourceIndex
         | FixedRole::SourceCount(_)
@@ -124,40 +124,12 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
 
 /// The degree of what a row of this kind adds.
 fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<usize> {
-    let lanes = match kind {
-        RowKind::Requantise { lanes, .. }
-        | RowKind::Multiply { lanes, .. }
-        | RowKind::Exponential { lanes }
-        | RowKind::Normalise { lanes, .. }
-        | RowKind::Copies { lanes } => Some(lanes - 1),
-        RowKind::MaximumOfWindow { .. } | RowKind::GatheredMaximum { .. } | RowKind::GatheredSum | RowKind::Index => {
-            Some(0)
-        }
-        RowKind::Share { .. } | RowKind::Root { .. } | RowKind::Raw | RowKind::Candidate { .. } => None,
-    };
-    let result = match kind {
-        RowKind::Requantise { lanes, spacing: Power { variable: Variable::R, exponent }, .. } => {
-            Some((lanes - 1) * exponent)
-        }
-        RowKind::MaximumOfWindow { height, width, vertical, horizontal } => {
-            Some((height - 1) * vertical + (width - 1) * horizontal)
-        }
-        RowKind::Exponential { lanes } | RowKind::Normalise { lanes, .. } => Some(lanes - 1),
-        RowKind::Requantise { spacing: Power { variable: Variable::S, .. }, .. }
-        | RowKind::Share { .. }
-        | RowKind::Root { .. }
-        | RowKind::Raw => Some(0),
-        RowKind::Multiply { .. }
-        | RowKind::GatheredMaximum { .. }
-        | RowKind::GatheredSum
-        | RowKind::Copies { .. }
-        | RowKind::Index
-        | RowKind::Candidate { .. } => None,
-    };
+    let facts = kind.facts();
+    let lanes = facts.lanes.map(|lanes| lanes - 1);
     match accumulator {
-        Accumulator::Result => result,
+        Accumulator::Result => facts.result_degree,
         Accumulator::ResultDigest => lanes,
-        Accumulator::Factors => match kind.factor_groups() {
+        Accumulator::Auxiliary => match facts.auxiliary {
             0 => None,
             _ => lanes.or(Some(0)),
         },
@@ -166,7 +138,7 @@ fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<usize> {
         | Accumulator::OperandDigest
         | Accumulator::ResultTotal
         | Accumulator::LeftDigest
-        | Accumulator::Garbage
-        | Accumulator::GarbageTotal => None,
+        | Accumulator::CrossTerms
+        | Accumulator::CrossTermsTotal => None,
     }
 }

@@ -2,13 +2,12 @@
 
 use serde::Serialize;
 use zkml_gpu_engine::cost::{Costs, Time, Work};
-
-use super::{
-    Choice, Layout,
-    choose::BLINDING_ROWS,
-    cost::{Bank, Expense, Filling, MemoryNeeds, Network, WeightColumn},
-};
 use zkml_gpu_graph::{Graph, Op};
+
+use super::choice::Choice;
+use super::cost::{Bank, Expense, Filling, MemoryNeeds, Network, WeightColumn};
+use super::finished::Layout;
+use crate::system::BLINDING_ROWS;
 
 /// What a layout will cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -16,7 +15,7 @@ use zkml_gpu_graph::{Graph, Op};
 pub struct Plan {
     /// log2 of the number of rows.
     pub k: u32,
-    /// Rows in use: operand, result and garbage bank, lookup tables.
+    /// Rows in use: operand, result and cross-term bank, lookup tables.
     pub rows: [usize; 4],
     /// Advice columns of each phase.
     pub advice_columns: [usize; 3],
@@ -60,8 +59,8 @@ pub struct LayerPlan {
     pub operand_rows: usize,
     /// Rows of the result bank.
     pub result_rows: usize,
-    /// Rows of the garbage bank.
-    pub garbage_rows: usize,
+    /// Rows of the cross-term bank.
+    pub cross_term_rows: usize,
     /// Cells of small integers on those rows.
     pub small_cells: usize,
     /// Cells of full-size field elements on those rows.
@@ -132,7 +131,7 @@ impl Layout {
     fn layers(&self, graph: &Graph, costs: &Costs, expense: &Expense, prove: Time) -> Vec<LayerPlan> {
         let mut lookups = vec![0; graph.nodes.len()];
         for row in &self.results {
-            lookups[row.node as usize] += row.lookups(&self.architecture);
+            lookups[row.node as usize] += row.kind.facts().lookups(&self.architecture);
         }
         let nodes = graph.nodes.iter().map(|node| (node.name.as_str(), operator(&node.op)));
         let all = nodes.chain([("public tensors", "Statement")]).zip(lookups.into_iter().chain([0]));
@@ -144,7 +143,7 @@ impl Layout {
                 operator,
                 operand_rows: rows[0],
                 result_rows: rows[1],
-                garbage_rows: rows[2],
+                cross_term_rows: rows[2],
                 small_cells,
                 full_cells,
                 lookups,
@@ -161,12 +160,12 @@ impl Layout {
     }
 
     /// Cells of small integers and of full-size elements on rows of the three banks.
-    fn cells(&self, [operand, result, garbage]: [usize; 3]) -> [usize; 2] {
+    fn cells(&self, [operand, result, cross_terms]: [usize; 3]) -> [usize; 2] {
         let a = &self.architecture;
         let results = 3 * a.activation_lanes + a.range_columns + a.gather_columns + a.product_columns;
         // Folded weights and three accumulators; three accumulators and the helpers; coefficients and their accumulator.
         let full = 4 * operand + (3 + a.helpers() + a.source_lanes()) * result;
-        [operand * a.operand_columns + result * results, full + garbage * (a.garbage_lanes + 1)]
+        [operand * a.operand_columns + result * results, full + cross_terms * (a.cross_term_lanes + 1)]
     }
 }
 

@@ -5,14 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use ff::Field;
 use halo2curves::bn256::Fr;
-
-use super::garbage::for_each_element;
-use crate::{
-    circuit::Witness,
-    layout::{BankValues, GarbageRun, Layout},
-    scalar,
-};
 use zkml_gpu_graph::{Execution, Graph};
+
+use super::cross_terms::for_each_element;
+use super::witness::Witness;
+use crate::layout::Layout;
+use crate::placement::{BankValues, CrossTermRun};
+use crate::scalar;
 
 /// What follows from `s`, over the usable rows.
 pub(crate) struct SecondPhase {
@@ -20,7 +19,7 @@ pub(crate) struct SecondPhase {
     /// the column, only those rows that free coefficients depend on.
     pub(crate) folded: Vec<Fr>,
     /// Columns of the folded free coefficients; none where each channel has its own, in phase 1.
-    pub(crate) garbage: Vec<Vec<Fr>>,
+    pub(crate) cross_terms: Vec<Vec<Fr>>,
 }
 
 impl SecondPhase {
@@ -28,18 +27,18 @@ impl SecondPhase {
     pub(crate) fn new(witness: &Witness<'_>, layout: &Layout, s: Fr) -> Self {
         let Witness { graph, execution, bank, derived, .. } = witness;
         let (a, usable) = (&layout.architecture, layout.usable_rows());
-        let runs: Vec<&GarbageRun> = layout.garbage.iter().filter(|run| run.channel.is_none()).collect();
+        let runs: Vec<&CrossTermRun> = layout.cross_terms.iter().filter(|run| run.channel.is_none()).collect();
         let nodes: HashSet<u32> = runs.iter().map(|run| run.node).collect();
         let folded = bank.fold_some(s, usable, |place| !derived || nodes.contains(&layout.bank[place].node));
-        let lanes = if a.folded_weights().is_some() { a.garbage_lanes } else { 0 };
-        let mut garbage = vec![vec![Fr::ZERO; usable]; lanes];
+        let lanes = if a.folded_weights().is_some() { a.cross_term_lanes } else { 0 };
+        let mut cross_terms = vec![vec![Fr::ZERO; usable]; lanes];
         for run in runs {
             let coefficients = free_coefficients(layout, graph, execution, run, &folded, s);
             for (position, value) in coefficients.into_iter().enumerate().filter(|(p, _)| run.free[*p]) {
-                garbage[position % lanes][run.first_row as usize + position / lanes] = value;
+                cross_terms[position % lanes][run.first_row as usize + position / lanes] = value;
             }
         }
-        Self { folded, garbage }
+        Self { folded, cross_terms }
     }
 }
 
@@ -48,7 +47,7 @@ fn free_coefficients(
     layout: &Layout,
     graph: &Graph,
     execution: &Execution,
-    run: &GarbageRun,
+    run: &CrossTermRun,
     folded: &[Fr],
     s: Fr,
 ) -> Vec<Fr> {

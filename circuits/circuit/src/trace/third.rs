@@ -4,14 +4,14 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
-use super::{FirstPhase, SecondPhase, dense, first::gather_indices, invert_all};
-use crate::{
-    chips::{
-        Challenges,
-        columns::{self, Key, compress, keys},
-    },
-    layout::{Accumulator, Architecture, FixedRole, GATHER_TAG, Layout, RANGE_TAG, Ring, Source},
-    scalar,
+use super::dense::dense;
+use super::first::{FirstPhase, gather_indices};
+use super::second::SecondPhase;
+use crate::layout::Layout;
+use crate::scalar;
+use crate::system::formulas::{Key, compress, horner, keys};
+use crate::system::{
+    Accumulator, Architecture, Challenges, FixedRole, GATHER_TAG, Lanes, Multiplicand, RANGE_TAG, Read, Ring,
 };
 
 /// Everything before phase 3.
@@ -65,7 +65,7 @@ impl<'a> Builder<'a> {
     /// Accumulators in column order. Totals add up others, which come before them.
     fn accumulate(&mut self) {
         let all: Vec<Accumulator> = self.a.accumulators().collect();
-        let is_total = |of: &Accumulator| matches!(of, Accumulator::ResultTotal | Accumulator::GarbageTotal);
+        let is_total = |of: &Accumulator| matches!(of, Accumulator::ResultTotal | Accumulator::CrossTermsTotal);
         let own = all.par_iter().map(|of| if is_total(of) { Vec::new() } else { self.accumulated(*of) });
         self.columns = own.collect();
         for (index, of) in all.iter().enumerate().filter(|(_, of)| is_total(of)) {
@@ -98,12 +98,12 @@ impl<'a> Builder<'a> {
             Accumulator::Weights => self.weights_input(),
             Accumulator::Operand | Accumulator::OperandDigest => self.operand_input(),
             Accumulator::Result => self.result_input(),
-            Accumulator::ResultTotal => self.taken(&FixedRole::Take, Accumulator::Result),
+            Accumulator::ResultTotal => self.taken(&FixedRole::Accumulate, Accumulator::Result),
             Accumulator::ResultDigest => self.digest_input(),
             Accumulator::LeftDigest => self.left_input(|_| self.ring.r, vec![Fr::ZERO; self.usable]),
-            Accumulator::Factors => self.factor_input(),
-            Accumulator::Garbage => self.garbage_input(),
-            Accumulator::GarbageTotal => self.taken(&FixedRole::GarbageTake, Accumulator::Garbage),
+            Accumulator::Auxiliary => self.auxiliary_input(),
+            Accumulator::CrossTerms => self.cross_term_input(),
+            Accumulator::CrossTermsTotal => self.taken(&FixedRole::AccumulateCrossTerms, Accumulator::CrossTerms),
         }
     }
 
@@ -123,24 +123,24 @@ impl<'a> Builder<'a> {
     fn left_input(&self, point: impl Fn(usize) -> Fr, mut values: Vec<Fr>) -> Vec<Fr> {
         let a = self.a;
         for (role, cells) in a.fixed.iter().zip(&self.before.layout.fixed) {
-            let (lanes, stride) = match role {
-                FixedRole::LeftPacked(stride) => (a.left_lanes, *stride),
-                FixedRole::LeftSingle => (1, 1),
-                _ => continue,
+            let Some(Read::Left(lanes, stride)) = role.read() else { continue };
+            let lanes = match lanes {
+                Lanes::Packed => a.left_lanes,
+                Lanes::Single => 1,
             };
             let ring = Ring { r: point(stride), ..self.ring.clone() };
             for row in cells.iter().map(|(row, _)| *row as usize) {
-                values[row] = columns::horner(&ring, lanes, |lane| self.small(a.left(lane), row));
+                values[row] = horner(&ring, lanes, |lane| self.small(a.left(lane), row));
             }
         }
         values
     }
 
-    fn factor_input(&self) -> Vec<Fr> {
+    fn auxiliary_input(&self) -> Vec<Fr> {
         let mut input = vec![Fr::ZERO; self.usable];
         for result in &self.before.layout.results {
             let row = result.row as usize;
-            let value = columns::factor_input(self.a, result.kind, &self.ring, &mut |i| self.small(i, row));
+            let value = result.kind.auxiliary(self.a, &self.ring, &mut |i| self.small(i, row));
             input[row] = value.unwrap_or(Fr::ZERO);
         }
         input
@@ -150,16 +150,15 @@ impl<'a> Builder<'a> {
         let a = self.a;
         let mut input = vec![Fr::ZERO; self.usable];
         for (role, cells) in a.fixed.iter().zip(&self.before.layout.fixed) {
+            let Some(read) = role.read() else { continue };
             for row in cells.iter().map(|(row, _)| *row as usize) {
                 let lanes = a.operand_lanes;
-                input[row] += match role {
-                    FixedRole::OperandPacked => {
-                        columns::horner(&self.ring, lanes, |lane| self.small(a.operand(lane), row))
-                    }
-                    FixedRole::OperandSingle => self.small(a.operand(0), row),
-                    FixedRole::InstancePacked => columns::horner(&self.ring, lanes, |lane| self.instance(lane, row)),
-                    FixedRole::InstanceSingle => self.instance(0, row),
-                    _ => break,
+                input[row] += match read {
+                    Read::Operand(Lanes::Packed) => horner(&self.ring, lanes, |lane| self.small(a.operand(lane), row)),
+                    Read::Operand(Lanes::Single) => self.small(a.operand(0), row),
+                    Read::Instance(Lanes::Packed) => horner(&self.ring, lanes, |lane| self.instance(lane, row)),
+                    Read::Instance(Lanes::Single) => self.instance(0, row),
+                    Read::Left(..) => break,
                 };
             }
         }
@@ -171,7 +170,7 @@ impl<'a> Builder<'a> {
         for result in &self.before.layout.results {
             let row = result.row as usize;
             let raw = || self.instance(self.a.operand_lanes, row);
-            let value = columns::result_input(self.a, result.kind, &self.ring, &mut |i| self.small(i, row), raw);
+            let value = result.kind.result(self.a, &self.ring, &mut |i| self.small(i, row), raw);
             input[row] = value.unwrap_or(Fr::ZERO);
         }
         for (row, epsilon) in dense(self.before.layout, &FixedRole::Epsilon, self.usable).into_iter().enumerate() {
@@ -183,22 +182,22 @@ impl<'a> Builder<'a> {
     fn digest_input(&self) -> Vec<Fr> {
         let mut input = vec![Fr::ZERO; self.usable];
         for result in &self.before.layout.results {
-            let (row, lanes) = (result.row as usize, columns::digest_lanes(result.kind));
-            input[row] = columns::horner(&self.ring, lanes, |lane| self.small(self.a.activated(lane), row));
+            let (row, lanes) = (result.row as usize, result.kind.digest_lanes());
+            input[row] = horner(&self.ring, lanes, |lane| self.small(self.a.activated(lane), row));
         }
         input
     }
 
-    fn garbage_input(&self) -> Vec<Fr> {
-        let lanes = self.a.garbage_lanes;
+    fn cross_term_input(&self) -> Vec<Fr> {
+        let lanes = self.a.cross_term_lanes;
         let masks: Vec<Vec<i64>> =
-            (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::GarbageMask(lane), self.usable)).collect();
-        let value = |lane: usize, row: usize| match self.before.second.garbage.get(lane) {
+            (0..lanes).map(|lane| dense(self.before.layout, &FixedRole::CrossTermMask(lane), self.usable)).collect();
+        let value = |lane: usize, row: usize| match self.before.second.cross_terms.get(lane) {
             Some(folded) => folded[row],
-            None => self.small(self.a.garbage(lane), row),
+            None => self.small(self.a.cross_term(lane), row),
         };
         let cell = |lane: usize, row: usize| value(lane, row) * Fr::from(masks[lane][row] as u64);
-        (0..self.usable).map(|row| columns::horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
+        (0..self.usable).map(|row| horner(&self.ring, lanes, |lane| cell(lane, row))).collect()
     }
 
     /// The slots' terms.
@@ -212,19 +211,19 @@ impl<'a> Builder<'a> {
         let layout = self.before.layout;
         let mut weighted = vec![Fr::ZERO; self.usable];
         for (role, cells) in self.a.fixed.iter().zip(&layout.fixed) {
-            let FixedRole::Term { slot: of, source, factor } = role else { continue };
+            let FixedRole::Term { slot: of, multiplicand, factor } = role else { continue };
             if *of != slot {
                 continue;
             }
             let factor = self.ring.factor(factor);
             for &(row, coefficient) in cells {
                 let row = row as usize;
-                let value = match source {
-                    Source::Dot => {
+                let value = match multiplicand {
+                    Multiplicand::Dot => {
                         let at = |accumulator| self.column(self.a.accumulator(accumulator))[row];
                         at(Accumulator::Operand) * at(Accumulator::Weights)
                     }
-                    Source::Accumulator(accumulator) => self.column(self.a.accumulator(*accumulator))[row],
+                    Multiplicand::Accumulator(accumulator) => self.column(self.a.accumulator(*accumulator))[row],
                 };
                 weighted[row] += factor * scalar::from_i64(coefficient) * value;
             }
@@ -338,4 +337,9 @@ impl<'a> Builder<'a> {
         }
         self.columns.push(added);
     }
+}
+
+/// Inverts all elements, on the host: the columns are built there. Zeros stay.
+fn invert_all(values: &mut [Fr]) {
+    zkml_gpu_engine::backend::Cpu::new().invert_all(values);
 }

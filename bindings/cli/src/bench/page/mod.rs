@@ -13,12 +13,11 @@ mod svg;
 
 use std::fmt::Write as _;
 
-use charts::{Bar, Name, Parts, Scale, Series};
-use svg::Escaped;
-
 use super::compare::Comparison;
 use super::record::{OpsRecord, OpsRow, ProveRecord, ProveRow, Setting};
 use super::statistics::Spread;
+use charts::{Bar, Name, Parts, Scale, Series};
+use svg::Escaped;
 
 const STYLE: &str = include_str!("style.css");
 const SORT: &str = include_str!("sort.js");

@@ -1,0 +1,252 @@
+//! What a layout needs at least, by arithmetic alone: no cell is placed, so a network of any size is counted at once.
+//!
+//! The rows are those that the planner fills, operator by operator; the columns are those that its gates read. What an operator
+//! asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by it, and neither
+//! is ever wrong for want of a number.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId};
+
+use super::limbs::Limbs;
+use super::tensors::Tensors;
+use super::widths::Widths;
+use crate::rows::partial_products;
+use crate::system::{Accumulator, Architecture, Geometry, Multiplicand, WeightMode};
+
+/// Fixed columns of every circuit: usable rows, steps and end of the grand sum, the table, the activation tag.
+const FIXED_COLUMNS: usize = 8;
+
+/// Rows of the operand, result and cross-term bank.
+pub(crate) type Rows = [usize; 3];
+
+/// Rows and columns that a graph needs at least.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Count {
+    /// Rows of each node.
+    pub(crate) nodes: Vec<Rows>,
+    /// Rows of public inputs and outputs that no node reads.
+    pub(crate) statement: Rows,
+    /// Copied elements of operands.
+    pub(crate) operand_cells: usize,
+    /// Most activations of a row.
+    pub(super) activation_lanes: usize,
+    /// Most values of a row that are requantised.
+    pub(super) requantised_lanes: usize,
+    /// Most members of a pooling window: of a product's accumulators, gathered as a maximum, gathered as a sum.
+    pub(super) windows: [usize; 3],
+    /// Most copies of a row that are results as they are.
+    pub(super) copies: usize,
+    /// Whether there is an index of a maximum.
+    pub(super) indices: bool,
+    /// Whether a product has two activations.
+    pub(super) left: bool,
+    /// Most limbs of a remainder.
+    pub(super) remainder_limbs: usize,
+    /// Sorts of copies beside results.
+    pub(super) auxiliary_groups: usize,
+    /// Whether there are roots of variances.
+    pub(super) inverse_roots: bool,
+    /// Range cells of the rows of groups.
+    pub(super) group_cells: usize,
+    /// Whether operands are read by full rows of lanes, and one by one.
+    pub(super) operands: [bool; 2],
+    /// Whether some output is raw.
+    pub(super) raw: bool,
+    /// What identities have terms of, at least: each takes a fixed column.
+    pub(super) multiplicands: BTreeSet<Multiplicand>,
+}
+
+impl Count {
+    /// Rows of each bank.
+    pub(crate) fn rows(&self) -> Rows {
+        self.nodes
+            .iter()
+            .chain([&self.statement])
+            .fold([0; 3], |sum, rows| [0, 1, 2].map(|bank| sum[bank] + rows[bank]))
+    }
+
+    /// The widths, with those that the graph makes no use of at their least: they make no difference.
+    pub(crate) fn used(&self, widths: Widths) -> Widths {
+        Widths {
+            activation_lanes: self.activation_lanes.max(1),
+            cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 1 },
+            ..widths
+        }
+    }
+
+    /// The fixed columns that there are at least: those of every circuit, those of terms, and one that numbers their identities.
+    pub(crate) fn fixed_columns(&self) -> usize {
+        FIXED_COLUMNS + self.multiplicands.len() + 1
+    }
+
+    /// The columns of the circuit, with one slot for terms, which all have; the fixed ones are not told.
+    pub(crate) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
+        let remainder_limbs = self.remainder_limbs.max(1);
+        let requantise = remainder_limbs + limbs.excess;
+        let [pool, maximum, sum] = self.windows;
+        let pooled = if pool > 0 { requantise + pool * limbs.spread } else { 0 };
+        let lanes = self.activation_lanes.max(1);
+        let differences = maximum.max(usize::from(self.indices));
+        let mut architecture = Architecture {
+            shift,
+            operand_lanes: widths.operand_lanes,
+            operand_columns: if self.operands[0] { widths.operand_lanes } else { usize::from(self.operands[1]) },
+            left_lanes: if self.left { widths.operand_lanes } else { 0 },
+            activation_lanes: lanes,
+            remainder_limbs,
+            auxiliary_groups: self.auxiliary_groups,
+            inverse_roots: self.inverse_roots,
+            excess_limbs: limbs.excess,
+            spread_limbs: limbs.spread,
+            range_columns: (self.requantised_lanes * requantise)
+                .max(pooled)
+                .max(differences * limbs.spread)
+                .max(self.group_cells),
+            cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 0 },
+            gather_columns: maximum.max(sum).max(self.copies).max(if self.indices { 3 } else { 0 }),
+            gather_by_index: self.indices,
+            weights,
+            slots: 1,
+            raw_output: self.raw,
+            lookup_group: widths.lookup_group,
+            weight_columns: widths.weight_columns,
+            ..Architecture::default()
+        };
+        architecture.product_columns = partial_products(&architecture, pool.max(maximum));
+        architecture
+    }
+}
+
+/// A count in the making.
+pub(super) struct Counter<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) tensors: &'a Tensors,
+    pub(super) widths: Widths,
+    pub(super) weights: WeightMode,
+    /// Public inputs that have a home.
+    pub(super) placed: Vec<bool>,
+    pub(super) count: Count,
+}
+
+impl<'a> Counter<'a> {
+    /// Notes that identities have terms of these.
+    pub(super) fn adds(&mut self, accumulators: &[Accumulator]) {
+        self.count.multiplicands.extend(accumulators.iter().map(|accumulator| Multiplicand::Accumulator(*accumulator)));
+    }
+
+    pub(super) fn requantises(&mut self, lanes: usize) {
+        self.count.activation_lanes = self.count.activation_lanes.max(lanes);
+        self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
+    }
+
+    /// The node with this index.
+    pub(super) fn node(&self, index: usize) -> &'a Node {
+        &self.graph.nodes[index]
+    }
+
+    /// A node whose rows compute with so many sorts of auxiliary operands, and with a remainder of its own.
+    pub(super) fn computes(&mut self, rescale: Rescale, lanes: usize, auxiliary_groups: usize) {
+        self.requantises(lanes);
+        self.count.remainder_limbs = self.count.remainder_limbs.max(rescale.limbs as usize);
+        self.count.auxiliary_groups = self.count.auxiliary_groups.max(auxiliary_groups);
+    }
+
+    /// Rows of an operand with room for `chain` rows of weights in each channel.
+    pub(super) fn operand(&mut self, tensor: TensorId, shape: Shape, chain: usize) -> usize {
+        let root = self.tensors.root(tensor);
+        let public = self.graph.inputs.contains(&root) && !std::mem::replace(&mut self.placed[root], true);
+        let single = shape.height * shape.width == 1;
+        if !public {
+            self.count.operands[usize::from(single)] = true;
+            self.count.operand_cells += self.tensors.geometry(root).len();
+            self.adds(&[Accumulator::OperandDigest]);
+        }
+        if single { shape.channels * chain } else { self.packed(root, chain) }
+    }
+
+    pub(super) fn packed(&self, root: TensorId, chain: usize) -> usize {
+        let (sequences, length) = self.tensors.geometry(root).sequences(self.widths.operand_lanes);
+        sequences * (length / self.widths.operand_lanes).max(chain)
+    }
+
+    /// Rows of the operand bank that reading a digest takes: those of a public input that has no home yet.
+    pub(super) fn digest(&mut self, tensor: TensorId) -> usize {
+        let root = self.tensors.root(tensor);
+        let new = self.graph.inputs.contains(&root) && !std::mem::replace(&mut self.placed[root], true);
+        if new { self.packed(root, 0) } else { 0 }
+    }
+
+    /// Groups of neighbouring elements that fill activation lanes, and the most elements of a group.
+    pub(super) fn groups(&self, tensor: TensorId) -> (usize, usize) {
+        let lanes = self.widths.activation_lanes;
+        if self.stands_apart(tensor) {
+            return self.walked_groups(tensor);
+        }
+        let runs = self.runs(tensor).into_iter().filter(|(count, _)| *count > 0);
+        runs.fold((0, 0), |(groups, most), (count, run)| {
+            (groups + count * run.div_ceil(lanes), most.max(lanes.min(run)))
+        })
+    }
+
+    /// Whether neighbours in a row of a tensor's image have no consecutive exponents.
+    pub(super) fn stands_apart(&self, tensor: TensorId) -> bool {
+        let geometry = self.tensors.geometry(self.tensors.root(tensor));
+        matches!(geometry, Geometry::Image { width, column_pitch, .. } if width > 1 && column_pitch > 1)
+    }
+
+    /// As [`groups`](Self::groups), element by element.
+    pub(super) fn walked_groups(&self, tensor: TensorId) -> (usize, usize) {
+        self.groups_in(tensor, 0..self.graph.tensors[tensor].shape.len())
+    }
+
+    /// As [`groups`](Self::groups), of some elements, one by one.
+    pub(super) fn groups_in(&self, tensor: TensorId, elements: Range<usize>) -> (usize, usize) {
+        let geometry = self.tensors.geometry(self.tensors.root(tensor));
+        let (mut groups, mut most, mut run) = (0, 0, 0);
+        for element in elements.clone() {
+            let follows = element > elements.start && geometry.exponent(element - 1) == geometry.exponent(element) + 1;
+            if follows && run < self.widths.activation_lanes {
+                run += 1;
+            } else {
+                (groups, run) = (groups + 1, 1);
+            }
+            most = most.max(run);
+        }
+        (groups, most)
+    }
+
+    /// Runs of elements with consecutive exponents, as (count, length).
+    pub(super) fn runs(&self, tensor: TensorId) -> [(usize, usize); 2] {
+        match self.tensors.geometry(self.tensors.root(tensor)) {
+            Geometry::Flat { len } => [(1, len), (0, 0)],
+            Geometry::Image { channels, height, width, row_pitch, channel_pitch, .. } => {
+                let (rows, row) = if width == row_pitch || height == 1 { (1, height * width) } else { (height, width) };
+                let adjacent = channel_pitch == (height - 1) * row_pitch + width;
+                match (adjacent, rows) {
+                    (true, 1) => [(1, channels * row), (0, 0)],
+                    // A channel's last row and the next one's first are one run.
+                    (true, _) => [(channels * rows - 2 * (channels - 1), row), (channels - 1, 2 * row)],
+                    (false, _) => [(channels * rows, row), (0, 0)],
+                }
+            }
+        }
+    }
+
+    /// Public tensors that no node has placed.
+    pub(super) fn ports(&mut self) {
+        let raw = |tensor: TensorId| {
+            let producer = self.graph.nodes.iter().find(|node| node.output == tensor);
+            producer.is_some_and(Node::is_raw)
+        };
+        let claimed: Vec<TensorId> = self.graph.outputs.iter().copied().filter(|tensor| !raw(*tensor)).collect();
+        for tensor in claimed {
+            let root = self.tensors.root(tensor);
+            self.count.statement[0] += self.digest(root) + self.packed(root, 0);
+        }
+        for &tensor in &self.graph.inputs {
+            self.count.statement[0] += self.digest(tensor);
+        }
+    }
+}

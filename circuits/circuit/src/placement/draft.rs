@@ -1,0 +1,148 @@
+//! A whole network: counted, or placed.
+
+use zkml_gpu_graph::{Graph, TensorId};
+
+use super::counter::{Count, Counter, Rows};
+use super::error::LayoutError;
+use super::layers;
+use super::limbs::Limbs;
+use super::planner::Planner;
+use super::tables::{activations, exponentials, tensors};
+use super::tensors::Tensors;
+use super::widths::Widths;
+use crate::rows::{Facts, partial_products};
+use crate::system::{Architecture, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode};
+
+impl Count {
+    /// Counts a graph that went through [`lower`](super::lower::lower).
+    pub(crate) fn new(graph: &Graph, tensors: &Tensors, widths: Widths, weights: WeightMode) -> Self {
+        let placed = vec![false; graph.tensors.len()];
+        let mut counter = Counter { graph, tensors, widths, weights, placed, count: Self::default() };
+        for index in 0..graph.nodes.len() {
+            let rows = layers::count(&mut counter, index);
+            counter.count.nodes.push(rows);
+        }
+        counter.ports();
+        counter.count
+    }
+}
+
+/// A network with everything placed, before the number of rows and the lookups to a helper are fixed.
+#[derive(Debug)]
+pub(crate) struct Draft<'g> {
+    pub(crate) planner: Planner<'g>,
+    pub(crate) statement: Statement,
+    /// Rows that each node takes of each bank, then those of public tensors that no node reads.
+    pub(crate) layers: Vec<Rows>,
+}
+
+impl<'g> Draft<'g> {
+    /// Places every node and the public tensors.
+    pub(crate) fn place(graph: &'g Graph, widths: Widths, weights: WeightMode) -> Result<Self, LayoutError> {
+        let tensors = tensors(graph, widths.operand_lanes)?;
+        let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph), &exponentials(graph));
+        let mut planner = Planner::new(graph, widths, weights, tensors, tables);
+        // The columns that every circuit has come first.
+        for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
+            planner.declare(role);
+        }
+        (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
+        planner.declare(FixedRole::ActivationTag);
+        planner.keep_public_rows();
+        let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
+        let mut before = planner.rows();
+        let mut taken = |planner: &Planner<'_>| {
+            let rows = planner.rows();
+            layers.push([0, 1, 2].map(|bank| rows[bank] - before[bank]));
+            before = rows;
+        };
+        for index in 0..graph.nodes.len() {
+            layers::place(&mut planner, index)?;
+            taken(&planner);
+        }
+        let statement = place_ports(&mut planner)?;
+        taken(&planner);
+        planner.finish_gathers();
+        planner.finish_terms();
+        Ok(Self { planner, statement, layers })
+    }
+
+    /// The constraint system's shape with so many lookups to a helper.
+    pub(crate) fn architecture(&self, lookup_group: usize, limbs: &Limbs) -> Architecture {
+        architecture(&self.planner, lookup_group, limbs)
+    }
+}
+
+fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
+    let graph = planner.graph;
+    let mut statement = Statement::default();
+    for &tensor in &graph.outputs {
+        let placement = match planner.raw_places.get(&tensor) {
+            Some(placement) => *placement,
+            None => {
+                let root = planner.tensors.root(tensor);
+                let identity = planner.identity();
+                planner.digest_term(identity, root, -1)?;
+                planner.in_kept_rows(|planner| planner.place_instance(root, Some(identity)))
+            }
+        };
+        statement.outputs.push(port(graph, tensor, placement));
+    }
+    for &tensor in &graph.inputs {
+        let placement = match planner.input_places.get(&tensor) {
+            Some(placement) => *placement,
+            None => planner.place_instance(tensor, None),
+        };
+        statement.inputs.push(port(graph, tensor, placement));
+    }
+    Ok(statement)
+}
+
+fn port(graph: &Graph, tensor: TensorId, placement: Placement) -> Port {
+    let tensor = &graph.tensors[tensor];
+    Port {
+        name: tensor.name.clone(),
+        logical_shape: tensor.logical_shape.clone(),
+        len: tensor.shape.len(),
+        storage: tensor.storage,
+        format: tensor.format,
+        placement,
+    }
+}
+
+fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
+    let facts = || planner.results.iter().map(|row| row.kind.facts());
+    let remainder = facts().map(|row| row.remainder_limbs).max().unwrap_or(1);
+    let requantise = remainder + limbs.excess;
+    let range = |row: Facts| row.range_cells(requantise, limbs.spread).unwrap_or(usize::MAX);
+    let largest_window = facts().filter(|row| row.attained).map(|row| row.differences).max().unwrap_or(0);
+    let gather = planner.gathers.iter().map(|cell| cell.copy as usize + 1).max().unwrap_or(0);
+    let mut architecture = Architecture {
+        shift: planner.graph.shift,
+        operand_lanes: planner.widths.operand_lanes,
+        operand_columns: match (planner.has(&FixedRole::OperandPacked), planner.has(&FixedRole::OperandSingle)) {
+            (true, _) => planner.widths.operand_lanes,
+            (false, single) => usize::from(single),
+        },
+        left_lanes: if planner.has_left() { planner.widths.operand_lanes } else { 0 },
+        activation_lanes: facts().filter_map(|row| row.lanes).fold(1, usize::max),
+        remainder_limbs: remainder,
+        auxiliary_groups: facts().map(|row| row.auxiliary).max().unwrap_or(0),
+        inverse_roots: planner.results.iter().any(|row| matches!(row.kind, RowKind::InverseRoot(_))),
+        excess_limbs: limbs.excess,
+        spread_limbs: limbs.spread,
+        range_columns: facts().map(range).max().unwrap_or(0),
+        cross_term_lanes: if planner.cross_terms.is_empty() { 0 } else { planner.widths.cross_term_lanes },
+        gather_columns: gather,
+        gather_by_index: planner.has(&FixedRole::CandidateStride),
+        slots: planner.slots,
+        raw_output: !planner.raw_places.is_empty(),
+        lookup_group,
+        weights: planner.weights,
+        weight_columns: planner.widths.weight_columns,
+        fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
+        ..Architecture::default()
+    };
+    architecture.product_columns = partial_products(&architecture, largest_window);
+    architecture
+}

@@ -1,0 +1,259 @@
+//! Rewrites a graph into the forms that the layout places, without changing what it computes.
+
+use std::collections::HashMap;
+
+use zkml_gpu_graph::{Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, Window};
+
+use super::tensors::{conflict, is_rearranged, roots};
+
+/// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its difference.
+const MAX_WINDOW: usize = 9;
+/// Most values of a sum on the way to a mean: its table has a row for each.
+const MAX_SUMS: i64 = 1 << 13;
+
+/// Rewrites what the layout cannot place, or only at a price:
+///
+/// - a maximum over a large window becomes maxima over rows, then columns, then over parts of them;
+/// - a mean over a large window becomes sums over rows, then columns, then parts of them, all of them exact, and the mean of the last.
+///   Never a product with constant weights: committed weights are the owner's, and the pool would be any linear map;
+/// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
+///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
+pub fn lower(mut graph: Graph) -> Graph {
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        // A part of a split window may be split again.
+        if !split_maximum(&mut graph, index) && !split_sum(&mut graph, index) {
+            index += 1;
+        }
+    }
+    copy_conflicts(&mut graph);
+    copy_gathered(&mut graph);
+    graph
+}
+
+fn copy_conflicts(graph: &mut Graph) {
+    // Each copy takes one reader from a class, so there are at most as many copies as nodes.
+    for _ in 0..graph.nodes.len() {
+        let Some((node, operand)) = conflict(graph) else { break };
+        let multipliers = vec![0, 1 << graph.shift];
+        let source = graph.nodes[node].inputs[operand];
+        let copy = insert_copy(graph, node, source, Op::AveragePool { window: Window::UNIT, multipliers });
+        graph.nodes[node + 1].inputs[operand] = copy;
+    }
+}
+
+/// Copies public inputs that are gathered or multiplied with activations, and rearranged tensors of which an element at a position that depends on the
+/// witness is gathered.
+fn copy_gathered(graph: &mut Graph) {
+    let mut copies: HashMap<TensorId, TensorId> = HashMap::new();
+    let mut index = 0;
+    while index < graph.nodes.len() {
+        let op = &graph.nodes[index].op;
+        let gathers = matches!(
+            op,
+            Op::MaxPool(_) | Op::AveragePool { .. } | Op::Rearrange { .. } | Op::ArgMax { .. } | Op::MatMul(_)
+        );
+        let by_position = matches!(op, Op::ArgMax { .. });
+        for operand in 0..graph.nodes[index].inputs.len() {
+            let source = graph.nodes[index].inputs[operand];
+            let public = graph.inputs.contains(&roots(graph)[source]);
+            if !gathers || !(public || by_position && is_rearranged(graph, source)) {
+                continue;
+            }
+            let copy = match copies.get(&source) {
+                Some(copy) => *copy,
+                None => {
+                    let op = Op::Combine { multipliers: vec![1 << graph.shift], offset: Vec::new(), width: None };
+                    let copy = insert_copy(graph, index, source, op);
+                    copies.insert(source, copy);
+                    index += 1;
+                    copy
+                }
+            };
+            graph.nodes[index].inputs[operand] = copy;
+        }
+        index += 1;
+    }
+}
+
+/// Inserts a copy of `source` before a node; returns the copy.
+fn insert_copy(graph: &mut Graph, node: usize, source: TensorId, op: Op) -> TensorId {
+    let name = format!("{} (copy)", graph.tensors[source].name);
+    let copy = add_tensor(graph, Tensor { name, ..graph.tensors[source].clone() });
+    let name = format!("{} (operand)", graph.nodes[node].name);
+    graph.nodes.insert(node, Node { name, op, inputs: vec![source], output: copy, activation: None });
+    copy
+}
+
+fn add_tensor(graph: &mut Graph, tensor: Tensor) -> TensorId {
+    graph.tensors.push(tensor);
+    graph.tensors.len() - 1
+}
+
+/// Splits a large window of a maximum in two stages; tells whether it did.
+fn split_maximum(graph: &mut Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let Op::MaxPool(window) = node.op else { return false };
+    let input = &graph.tensors[node.inputs[0]];
+    let Some([first, second]) = stages(&window, input.shape) else { return false };
+    let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
+    let shape = Shape { height, width, ..input.shape };
+    let format = input.format;
+    insert_stage(graph, index, [Op::MaxPool(first), Op::MaxPool(second)], shape, format);
+    true
+}
+
+/// Puts the first of two operations before a node, which becomes the second and reads the first one's result.
+fn insert_stage(graph: &mut Graph, index: usize, [first, second]: [Op; 2], shape: Shape, format: Format) {
+    let node = &graph.nodes[index];
+    let (name, inputs) = (format!("{} (part)", node.name), node.inputs.clone());
+    let logical_shape = vec![shape.channels, shape.height, shape.width];
+    let part = add_tensor(graph, Tensor { name: name.clone(), shape, format, logical_shape, storage: Storage::Plain });
+    graph.nodes[index].op = second;
+    graph.nodes[index].inputs = vec![part];
+    graph.nodes.insert(index, Node { name, op: first, inputs, output: part, activation: None });
+}
+
+/// The two windows whose maxima, or sums, one after the other, are those of `window`; `None` where it is small, or long and
+/// overlapping. Padding never wins, so it may be split like the image.
+fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
+    if window.taps() <= MAX_WINDOW {
+        return None;
+    }
+    let Window { kernel, stride, dilation, pad_before, pad_after } = *window;
+    if kernel[0] > 1 && kernel[1] > 1 {
+        let along = |axis: usize| {
+            let mut only = Window::UNIT;
+            (only.kernel[axis], only.stride[axis], only.dilation[axis]) = (kernel[axis], stride[axis], dilation[axis]);
+            (only.pad_before[axis], only.pad_after[axis]) = (pad_before[axis], pad_after[axis]);
+            only
+        };
+        return Some([along(1), along(0)]);
+    }
+    let axis = usize::from(kernel[1] > 1);
+    let covers_all = kernel[axis] == [shape.height, shape.width][axis] && !window.is_padded() && dilation[axis] == 1;
+    if !covers_all {
+        return None;
+    }
+    // Parts of a whole row or column; the last one reaches into padding.
+    let part = kernel[axis].isqrt().min(MAX_WINDOW);
+    let parts = kernel[axis].div_ceil(part);
+    let (mut first, mut second) = (Window::UNIT, Window::UNIT);
+    (first.kernel[axis], first.stride[axis], first.pad_after[axis]) = (part, part, parts * part - kernel[axis]);
+    (second.kernel[axis], second.stride[axis]) = (parts, parts);
+    Some([first, second])
+}
+
+/// Splits a mean over a large window in two stages, exact sums and a mean of them; tells whether it did. Only where every window has one
+/// factor, and the sums are few: other large windows are gathered at once.
+fn split_sum(graph: &mut Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let Op::AveragePool { window, multipliers } = &node.op else { return false };
+    let input = &graph.tensors[node.inputs[0]];
+    let Some(&factor) = multipliers.get(window.taps()) else { return false };
+    let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
+    let Some([first, second]) = stages(window, input.shape).filter(|_| uniform) else { return false };
+    let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
+    let Format { frac_bits, min, max } = input.format;
+    // Padding is a summand of 0.
+    let ends = [min.min(0), max.max(0)].map(|end| end * first.taps() as i64);
+    if ends[1] - ends[0] >= MAX_SUMS {
+        return false;
+    }
+    let shape = Shape { height, width, ..input.shape };
+    let format = Format { frac_bits, min: ends[0], max: ends[1] };
+    // x · 2^S is requantised to x.
+    let sum = Op::AveragePool { window: first, multipliers: vec![1 << graph.shift; first.taps() + 1] };
+    let mean = Op::AveragePool { window: second, multipliers: vec![factor; second.taps() + 1] };
+    insert_stage(graph, index, [sum, mean], shape, format);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pooled(shape: Shape, op: impl Fn(Window) -> Op, window: Window) -> Graph {
+        let [height, width] = window.output(shape.height, shape.width).unwrap();
+        let tensor = |shape: Shape| Tensor {
+            name: "t".into(),
+            shape,
+            format: Format { frac_bits: 0, min: -99, max: 99 },
+            logical_shape: vec![shape.len()],
+            storage: Storage::Plain,
+        };
+        Graph {
+            name: "test".into(),
+            shift: 4,
+            tensors: vec![tensor(shape), tensor(Shape { height, width, ..shape })],
+            activations: Vec::new(),
+            nodes: vec![Node { name: "pool".into(), op: op(window), inputs: vec![0], output: 1, activation: None }],
+            inputs: vec![0],
+            outputs: vec![1],
+        }
+    }
+
+    /// Lowers, and checks that every output is as before and no window is large.
+    fn same(graph: Graph) -> Graph {
+        let input = (0..graph.tensors[0].shape.len() as i64).map(|i| (i * 73 + i / 7) % 199 - 99).collect::<Vec<_>>();
+        let before = graph.run(std::slice::from_ref(&input)).unwrap().values[1].clone();
+        let lowered = lower(graph);
+        assert_eq!(lowered.run(&[input]).unwrap().values[1], before);
+        for node in &lowered.nodes {
+            if let Op::MaxPool(window) | Op::AveragePool { window, .. } = &node.op {
+                assert!(window.taps() <= MAX_WINDOW, "{window:?}");
+            }
+        }
+        lowered
+    }
+
+    #[test]
+    fn large_maxima_are_taken_in_stages() {
+        for (height, width) in [(14, 14), (7, 7), (1, 50), (23, 1)] {
+            let shape = Shape { channels: 2, height, width };
+            same(pooled(shape, Op::MaxPool, Window { kernel: [height, width], ..Window::UNIT }));
+        }
+        let window = Window { kernel: [5, 4], stride: [2, 3], pad_before: [2, 1], pad_after: [1, 2], ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 9, width: 8 }, Op::MaxPool, window));
+        let window = Window { kernel: [4, 3], dilation: [2, 3], ..Window::UNIT };
+        same(pooled(Shape { channels: 1, height: 9, width: 8 }, Op::MaxPool, window));
+    }
+
+    #[test]
+    fn large_means_are_means_of_exact_sums() {
+        let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
+        for (height, width) in [(5, 6), (7, 7), (1, 23), (31, 1)] {
+            let window = Window { kernel: [height, width], ..Window::UNIT };
+            let graph = same(pooled(Shape { channels: 3, height, width }, average, window));
+            assert!(graph.nodes.len() > 1 && graph.parameters() == 0, "{:?}", graph.nodes);
+        }
+        // Padding counts as zeros, and windows overlap.
+        let window = Window { kernel: [5, 4], stride: [2, 3], pad_before: [2, 1], pad_after: [1, 2], ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 9, width: 8 }, average, window));
+    }
+
+    #[test]
+    fn means_over_many_large_numbers_are_gathered_at_once() {
+        let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
+        let window = Window { kernel: [7, 7], ..Window::UNIT };
+        let mut graph = pooled(Shape { channels: 1, height: 7, width: 7 }, average, window);
+        graph.tensors[0].format = Format { frac_bits: 0, min: -65_535, max: 65_535 };
+        let lowered = lower(graph);
+        // After the copy that a public input needs.
+        let [Node { op: Op::Combine { .. }, .. }, Node { op: Op::AveragePool { window: kept, .. }, .. }] =
+            &lowered.nodes[..]
+        else {
+            panic!("{:?}", lowered.nodes)
+        };
+        assert_eq!(*kept, window);
+    }
+
+    #[test]
+    fn means_that_differ_at_the_border_stay() {
+        let multipliers = |window: Window| (0..=window.taps() as i64).collect();
+        let window = Window { kernel: [4, 4], pad_before: [1, 1], ..Window::UNIT };
+        let average = |window| Op::AveragePool { window, multipliers: multipliers(window) };
+        let graph = lower(pooled(Shape { channels: 1, height: 6, width: 6 }, average, window));
+        assert!(graph.nodes.iter().any(|node| matches!(node.op, Op::AveragePool { .. })));
+    }
+}

@@ -1,0 +1,32 @@
+//! Numbers that a layout may choose.
+
+use serde::Serialize;
+
+/// Numbers that a layout may choose: columns, and lookups to a helper.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[non_exhaustive]
+pub struct Widths {
+    /// Operand cells per row.
+    pub operand_lanes: usize,
+    /// Requantised values per row.
+    pub activation_lanes: usize,
+    /// Columns of the weight bank.
+    pub weight_columns: usize,
+    /// Free coefficients per row.
+    pub cross_term_lanes: usize,
+    /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
+    pub lookup_group: usize,
+}
+
+impl Widths {
+    /// These widths, raised to what a network with so many weight columns needs.
+    pub(crate) fn at_least(self, weight_columns: usize) -> Self {
+        Self {
+            operand_lanes: self.operand_lanes.max(1),
+            activation_lanes: self.activation_lanes.max(1),
+            weight_columns: self.weight_columns.max(weight_columns),
+            cross_term_lanes: self.cross_term_lanes.max(1),
+            lookup_group: self.lookup_group.clamp(1, 3),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! One row of the witness's first phase, and what its node computed.
+
+use zkml_gpu_graph::{Activation, Execution, Graph, Node, NormaliseValues, Op, SoftmaxValues};
+
+use super::{Facts, spread_cell};
+use crate::system::{Architecture, saturate};
+
+/// What the node of a row computed.
+#[derive(Clone, Copy)]
+pub(crate) struct Computed<'c> {
+    /// The network.
+    pub(crate) graph: &'c Graph,
+    /// One inference.
+    pub(crate) execution: &'c Execution,
+    /// The node.
+    pub(crate) node: &'c Node,
+    /// The row's first output element; for a candidate, the output element times the number of candidates plus which one it is.
+    pub(crate) element: usize,
+    /// Accumulators of the node.
+    pub(crate) accumulators: &'c [i64],
+    /// Values of the node's output.
+    pub(crate) values: &'c [i64],
+    /// Its activation.
+    pub(crate) activation: &'c Activation,
+    /// What it computes on the way.
+    pub(crate) intermediate: &'c Intermediate,
+}
+
+impl<'c> Computed<'c> {
+    /// Values of an operand of the node.
+    pub(crate) fn operand(&self, operand: usize) -> &'c [i64] {
+        &self.execution.values[self.node.inputs[operand]]
+    }
+}
+
+/// What a node computes between its operands and its accumulators.
+pub(crate) enum Intermediate {
+    /// Nothing.
+    Nothing,
+    /// Values of a softmax, and the first member of each group that attains the maximum.
+    Softmax { values: SoftmaxValues, first: Vec<usize> },
+    /// Values of a normalisation.
+    Normalise(NormaliseValues),
+}
+
+impl Intermediate {
+    /// Of a node in one inference.
+    pub(crate) fn new(node: &Node, execution: &Execution) -> Self {
+        let x = &execution.values[node.inputs[0]];
+        match &node.op {
+            Op::Softmax(softmax) => {
+                let values = softmax.values(x);
+                let attains = |e: &usize, p: usize| !softmax.is_masked(*e) && x[*e] == values.maxima[p];
+                let first = |p: usize| (p..x.len()).step_by(softmax.groups).find(|e| attains(e, p)).unwrap_or(0);
+                let first = (0..softmax.groups).map(first).collect();
+                Self::Softmax { values, first }
+            }
+            Op::Normalise(normalise) => Self::Normalise(normalise.values(x)),
+            Op::Linear(_)
+            | Op::Combine { .. }
+            | Op::MaxPool(_)
+            | Op::AveragePool { .. }
+            | Op::Reshape
+            | Op::Rearrange { .. }
+            | Op::MatMul(_)
+            | Op::Multiply(_)
+            | Op::ArgMax { .. } => Self::Nothing,
+        }
+    }
+}
+
+/// A row of the first phase's columns.
+pub(crate) struct RowWitness<'w> {
+    pub(crate) columns: &'w mut [Vec<i64>],
+    pub(crate) a: &'w Architecture,
+    pub(crate) row: usize,
+}
+
+impl RowWitness<'_> {
+    fn set(&mut self, column: usize, value: i64) {
+        self.columns[column][self.row] = value;
+    }
+
+    /// A gathered copy.
+    pub(crate) fn copy(&self, k: usize) -> i64 {
+        self.columns[self.a.copy(k)][self.row]
+    }
+
+    pub(crate) fn set_copy(&mut self, k: usize, value: i64) {
+        self.set(self.a.copy(k), value);
+    }
+
+    /// What is added to the fixed gather index of copy 1.
+    pub(crate) fn set_offset(&mut self, offset: i64) {
+        self.set(self.a.gather_offset(), offset);
+    }
+
+    /// A row of the table in an activation lane.
+    pub(crate) fn activate(&mut self, lane: usize, [rounded, activated, saturation]: [i64; 3]) {
+        self.set(self.a.rounded(lane), rounded);
+        self.set(self.a.activated(lane), activated);
+        self.set(self.a.saturation(lane), saturation);
+    }
+
+    /// The row of the table that a value belongs to, in an activation lane.
+    pub(crate) fn saturate(&mut self, lane: usize, value: i64, activation: &Activation) {
+        self.activate(lane, saturate(activation, value).0);
+    }
+
+    /// A row of the table in all activation lanes from one on.
+    pub(crate) fn idle(&mut self, lanes: usize, entry: [i64; 3]) {
+        (lanes..self.a.activation_lanes).for_each(|lane| self.activate(lane, entry));
+    }
+
+    /// A requantised accumulator whose remainder has so many limbs.
+    pub(crate) fn requantise(&mut self, lane: usize, limbs: usize, accumulator: i64, activation: &Activation) {
+        let shift = self.a.shift as usize * limbs;
+        let shifted = accumulator + (1 << (shift - 1));
+        let (triple, excess) = saturate(activation, shifted >> shift);
+        let first = lane * self.a.requantise_columns();
+        self.activate(lane, triple);
+        self.set_limbs(first, limbs, (shifted & ((1 << shift) - 1)) as u64);
+        self.set_limbs(first + self.a.remainder_limbs, self.a.excess_limbs, excess);
+    }
+
+    /// The node's accumulators from the row's element on, requantised.
+    pub(crate) fn requantise_lanes(&mut self, lanes: usize, limbs: usize, computed: &Computed<'_>) {
+        for lane in 0..lanes {
+            let accumulator = computed.accumulators[computed.element + lane];
+            self.requantise(lane, limbs, accumulator, computed.activation);
+        }
+    }
+
+    /// Auxiliary operands of a lane, one of each sort.
+    pub(crate) fn set_auxiliary(&mut self, lane: usize, operands: &[i64]) {
+        operands.iter().enumerate().for_each(|(sort, value)| self.set(self.a.auxiliary(sort, lane), *value));
+    }
+
+    /// Limbs of a quotient and of the two differences that pin it.
+    pub(crate) fn set_quotient(&mut self, [quotient, difference]: [usize; 2], values: [i128; 3]) {
+        let places = [(0, quotient), (quotient, difference), (quotient + difference, difference)];
+        for ((first, count), value) in places.into_iter().zip(values) {
+            for i in 0..count {
+                let limb = value >> (self.a.shift as usize * i).min(127) & ((1 << self.a.shift) - 1);
+                self.set(self.a.range(first + i), limb as i64);
+            }
+        }
+    }
+
+    /// Limbs of the difference of a member.
+    pub(crate) fn set_spread(&mut self, facts: &Facts, slot: usize, value: u64) {
+        self.set_limbs(spread_cell(facts, self.a, slot), self.a.spread_limbs, value);
+    }
+
+    fn set_limbs(&mut self, first: usize, count: usize, value: u64) {
+        for i in 0..count {
+            let limb = (value >> (self.a.shift as usize * i).min(63)) & ((1 << self.a.shift) - 1);
+            self.set(self.a.range(first + i), limb as i64);
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! What the constraint system depends on: the numbers of columns, and the role of each fixed column.
+//!
+//! Nothing here depends on the weights beyond the widths that their ranges need, so a retrained model of the same shape
+//! keeps its architecture; with committed weights, also its circuit's keys.
+
+use serde::{Deserialize, Serialize};
+
+use super::role::{Accumulator, FixedRole};
+
+/// Where the learned values stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightMode {
+    /// In columns outside the circuit, committed with blinding: the weights stay hidden.
+    #[default]
+    Committed,
+    /// In fixed columns of the circuit: a proof is a plain Halo2 proof, and the weights are public. The commitments to
+    /// fixed columns are not blinded, and each proof reveals one evaluation of every column.
+    ///
+    /// The circuit has two phases, all that the stock prover of halo2-axiom can prove (its phase counter refuses to leave
+    /// the third one), so that both provers prove the same circuit. Free coefficients are then not folded over channels.
+    Embedded,
+}
+
+/// Shape of the constraint system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Architecture {
+    /// Requantisation shift `S`; the range table is `[0, 2^S)`.
+    pub shift: u32,
+    /// Operand cells of a packed row, and instance columns that feed them.
+    pub operand_lanes: usize,
+    /// Advice columns for copies of operands: all lanes, one where every copy is of single elements, or none.
+    pub operand_columns: usize,
+    /// Left operand cells of a row: as many as operand lanes, or none.
+    pub left_lanes: usize,
+    /// Activation triples per row.
+    pub activation_lanes: usize,
+    /// Limbs of a remainder, at most.
+    pub remainder_limbs: usize,
+    /// Sorts of auxiliary operands, one cell for each activation lane.
+    #[serde(rename = "factor_groups")]
+    pub auxiliary_groups: usize,
+    /// Whether some row holds the inverse root of a variance, whose gate has degree 4.
+    #[serde(rename = "roots")]
+    pub inverse_roots: bool,
+    /// Limbs of the excess by which a saturated value leaves its range.
+    pub excess_limbs: usize,
+    /// Limbs of the difference between a window's maximum and a member.
+    pub spread_limbs: usize,
+    /// Range-checked cells per row.
+    pub range_columns: usize,
+    /// Cells for partial products of a maximum's differences.
+    pub product_columns: usize,
+    /// Cross terms of products per row; 0 without convolutions.
+    #[serde(rename = "garbage_lanes")]
+    pub cross_term_lanes: usize,
+    /// Gathered copies per row; 0 where nothing is gathered.
+    pub gather_columns: usize,
+    /// Whether some copy is gathered at an index that depends on the witness: copy 1 of a [`RowKind::Candidate`].
+    pub gather_by_index: bool,
+    /// Identities with terms on one row, at most.
+    pub slots: usize,
+    /// Whether some output is raw, which takes an instance column of its own.
+    pub raw_output: bool,
+    /// Lookups that share one helper column.
+    pub lookup_group: usize,
+    /// Where the weight bank stands.
+    pub weights: WeightMode,
+    /// Columns of the weight bank.
+    pub weight_columns: usize,
+    /// Roles of the fixed columns, in column order; embedded weights follow them.
+    pub fixed: Vec<FixedRole>,
+}
+
+/// Advice columns by phase, as counted by [`Architecture`]: the order of this struct's methods is the column order.
+impl Architecture {
+    /// Degree to which the gates keep: one helper times its group's keys under a selector, at least a product of two
+    /// advice cells under a selector, or of three where there are roots.
+    pub const fn degree(&self) -> usize {
+        let least = if self.inverse_roots { 4 } else { 3 };
+        if self.lookup_group + 2 > least { self.lookup_group + 2 } else { least }
+    }
+
+    /// Lookup keys per row.
+    pub const fn lookups(&self) -> usize {
+        self.range_columns + self.gather_columns + self.activation_lanes
+    }
+
+    /// Helper columns.
+    pub const fn helpers(&self) -> usize {
+        self.lookups().div_ceil(self.lookup_group)
+    }
+
+    /// Advice columns of phase 1.
+    pub const fn first_phase(&self) -> usize {
+        match self.weights {
+            WeightMode::Committed => self.multiplicity() + 1,
+            WeightMode::Embedded => self.cross_term(self.cross_term_lanes),
+        }
+    }
+
+    /// Advice columns between the challenges `s` and `r`: folded weights and coefficients folded alike. None where the
+    /// weights are embedded.
+    pub const fn second_phase(&self) -> usize {
+        self.cross_term(self.cross_term_lanes) - self.first_phase()
+    }
+
+    /// Advice columns after all challenges.
+    pub const fn third_phase(&self) -> usize {
+        self.sum() + 1 - self.first_phase() - self.second_phase()
+    }
+
+    /// Operand lane.
+    pub const fn operand(&self, lane: usize) -> usize {
+        lane
+    }
+
+    /// Left operand lane.
+    pub const fn left(&self, lane: usize) -> usize {
+        self.operand_columns + lane
+    }
+
+    /// Rounded accumulator of an activation lane, saturated to its table.
+    pub const fn rounded(&self, lane: usize) -> usize {
+        self.left(self.left_lanes) + 3 * lane
+    }
+
+    /// Result of an activation lane.
+    pub const fn activated(&self, lane: usize) -> usize {
+        self.rounded(lane) + 1
+    }
+
+    /// Saturation of an activation lane: -1, 0 or 1.
+    pub const fn saturation(&self, lane: usize) -> usize {
+        self.rounded(lane) + 2
+    }
+
+    /// Range-checked cell.
+    pub const fn range(&self, i: usize) -> usize {
+        self.rounded(self.activation_lanes) + i
+    }
+
+    /// Auxiliary operand of an activation lane.
+    pub const fn auxiliary(&self, group: usize, lane: usize) -> usize {
+        self.range(self.range_columns) + group * self.activation_lanes + lane
+    }
+
+    /// Gathered copy.
+    pub const fn copy(&self, k: usize) -> usize {
+        self.auxiliary(self.auxiliary_groups, 0) + k
+    }
+
+    /// What is added to the fixed gather index of copy 1.
+    pub const fn gather_offset(&self) -> usize {
+        self.copy(self.gather_columns)
+    }
+
+    /// How often a gather source lane is gathered at an index that depends on the witness.
+    pub const fn source_uses(&self, lane: usize) -> usize {
+        self.gather_offset() + 1 + lane
+    }
+
+    /// Partial product.
+    pub const fn product(&self, i: usize) -> usize {
+        let by_index = if self.gather_by_index { 1 + self.source_lanes() } else { 0 };
+        self.gather_offset() + by_index + i
+    }
+
+    /// Multiplicities of the table's rows.
+    pub const fn multiplicity(&self) -> usize {
+        self.product(self.product_columns)
+    }
+
+    /// Folded weights: the column that the link proof ties to the model commitment. Embedded weights are folded by the
+    /// gate that reads them.
+    pub const fn folded_weights(&self) -> Option<usize> {
+        match self.weights {
+            WeightMode::Committed => Some(self.multiplicity() + 1),
+            WeightMode::Embedded => None,
+        }
+    }
+
+    /// Cross term of a product.
+    pub const fn cross_term(&self, lane: usize) -> usize {
+        self.multiplicity() + 1 + self.folded_weights().is_some() as usize + lane
+    }
+
+    /// Accumulator column.
+    pub const fn accumulator(&self, accumulator: Accumulator) -> usize {
+        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator as usize)
+    }
+
+    /// Whether the circuit has an accumulator.
+    pub(crate) const fn has(&self, accumulator: Accumulator) -> bool {
+        match accumulator {
+            Accumulator::Weights
+            | Accumulator::Operand
+            | Accumulator::OperandDigest
+            | Accumulator::Result
+            | Accumulator::ResultTotal
+            | Accumulator::ResultDigest => true,
+            Accumulator::LeftDigest => self.left_lanes > 0,
+            Accumulator::Auxiliary => self.auxiliary_groups > 0,
+            Accumulator::CrossTerms => self.cross_term_lanes > 0,
+            Accumulator::CrossTermsTotal => self.cross_term_lanes > 0 && matches!(self.weights, WeightMode::Embedded),
+        }
+    }
+
+    /// The accumulators that the circuit has, in column order.
+    pub(crate) fn accumulators(&self) -> impl Iterator<Item = Accumulator> {
+        Accumulator::ALL.into_iter().filter(|accumulator| self.has(*accumulator))
+    }
+
+    /// How many accumulators the circuit has of the first `end` of all.
+    const fn accumulators_before(&self, end: usize) -> usize {
+        let (mut i, mut count) = (0, 0);
+        while i < end {
+            count += self.has(Accumulator::ALL[i]) as usize;
+            i += 1;
+        }
+        count
+    }
+
+    /// Number of accumulators.
+    pub(crate) const fn accumulator_count(&self) -> usize {
+        self.accumulators_before(Accumulator::ALL.len())
+    }
+
+    /// The terms of a slot, over `t` plus the number of their identity.
+    pub const fn weighted(&self, slot: usize) -> usize {
+        self.first_phase() + self.second_phase() + self.accumulator_count() + slot
+    }
+
+    /// Helper of a lookup group.
+    pub const fn helper(&self, group: usize) -> usize {
+        self.weighted(self.slots) + group
+    }
+
+    /// Helper of the table.
+    pub const fn table_helper(&self) -> usize {
+        self.helper(self.helpers())
+    }
+
+    /// Helper of a gather source lane.
+    pub const fn source_helper(&self, lane: usize) -> usize {
+        self.table_helper() + 1 + lane
+    }
+
+    /// Gather source lanes: all activation lanes where anything is gathered.
+    pub const fn source_lanes(&self) -> usize {
+        if self.gather_columns > 0 { self.activation_lanes } else { 0 }
+    }
+
+    /// The grand sum.
+    pub const fn sum(&self) -> usize {
+        self.source_helper(self.source_lanes())
+    }
+
+    /// All advice columns.
+    pub const fn advice_columns(&self) -> usize {
+        self.sum() + 1
+    }
+
+    /// Columns of the weight bank that are fixed columns of the circuit.
+    pub const fn embedded_columns(&self) -> usize {
+        match self.weights {
+            WeightMode::Committed => 0,
+            WeightMode::Embedded => self.weight_columns,
+        }
+    }
+
+    /// All fixed columns.
+    pub const fn fixed_columns(&self) -> usize {
+        self.fixed.len() + self.embedded_columns()
+    }
+
+    /// Instance columns: operand lanes, then the raw outputs.
+    pub const fn instance_columns(&self) -> usize {
+        self.operand_lanes + self.raw_output as usize
+    }
+
+    /// Range cells that a value's requantisation takes: the limbs of its remainder, then those of its excess.
+    pub const fn requantise_columns(&self) -> usize {
+        self.remainder_limbs + self.excess_limbs
+    }
+}

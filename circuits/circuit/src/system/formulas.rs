@@ -1,0 +1,93 @@
+//! Formulas over one row that both the gates and the witness evaluate.
+//!
+//! A cell is anything that adds and multiplies: an expression for the gates, a field element for the witness. Each
+//! formula is written once, here.
+
+use std::ops::{Add, Mul, Sub};
+
+use super::architecture::Architecture;
+use super::challenge::Ring;
+
+/// A ring with integer constants.
+pub(crate) trait Cell: Clone + Add<Output = Self> + Mul<Output = Self> + Sub<Output = Self> {
+    /// An integer.
+    fn integer(v: i64) -> Self;
+}
+
+impl Cell for halo2curves::bn256::Fr {
+    fn integer(v: i64) -> Self {
+        crate::scalar::from_i64(v)
+    }
+}
+
+impl Cell for halo2_proofs::plonk::Expression<halo2curves::bn256::Fr> {
+    fn integer(v: i64) -> Self {
+        super::expressions::constant(v)
+    }
+}
+
+/// `Σ_i limb_i · 2^(S·i)`; each limb is in `[0, 2^S)`.
+pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advice: &mut impl FnMut(usize) -> T) -> T {
+    (0..count)
+        .rev()
+        .map(|i| advice(a.range(first + i)))
+        .reduce(|sum, limb| sum * T::integer(1 << a.shift) + limb)
+        .unwrap_or_else(|| T::integer(0))
+}
+
+/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, with the `n = remainder` limbs of `rem`
+/// from range cell `first` on and the limbs of `u` behind those of the longest remainder. `0 <= rem < 2^(S·n)` exactly, so
+/// `q + c·u` is the unique rounded quotient.
+pub(crate) fn requantised<T: Cell>(
+    a: &Architecture,
+    lane: usize,
+    remainder: usize,
+    advice: &mut impl FnMut(usize) -> T,
+) -> T {
+    let first = lane * a.requantise_columns();
+    let mut rounded = advice(a.rounded(lane));
+    if a.excess_limbs > 0 {
+        let excess = limbs(a, first + a.remainder_limbs, a.excess_limbs, advice);
+        rounded = rounded + advice(a.saturation(lane)) * excess;
+    }
+    let shift = a.shift as usize * remainder;
+    rounded * T::integer(1 << shift) + limbs(a, first, remainder, advice) - T::integer(1 << (shift - 1))
+}
+
+/// Limbs of the quotient and of the two differences that pin it, on a row with the quotient of a power of two.
+pub(crate) fn quotient<T: Cell>(
+    a: &Architecture,
+    [quotient, difference]: [usize; 2],
+    advice: &mut impl FnMut(usize) -> T,
+) -> [T; 3] {
+    [(0, quotient), (quotient, difference), (quotient + difference, difference)]
+        .map(|(first, count)| limbs(a, first, count, advice))
+}
+
+/// `Σ_l r^(count-1-l) · cell_l`.
+pub(crate) fn horner<T: Cell>(ring: &Ring<T>, count: usize, cell: impl FnMut(usize) -> T) -> T {
+    (0..count).map(cell).reduce(|sum, value| sum * ring.r.clone() + value).unwrap_or_else(|| T::integer(0))
+}
+
+/// A lookup key: what is compressed, besides the constant tag of all keys but the activations'.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Key {
+    /// A range cell.
+    Range(usize),
+    /// A gathered copy and its fixed index.
+    Copy(usize),
+    /// An activation triple and the row's tag.
+    Activation(usize),
+}
+
+/// All lookup keys of a row, in the order in which they are grouped.
+pub(crate) fn keys(a: &Architecture) -> Vec<Key> {
+    let range = (0..a.range_columns).map(Key::Range);
+    range.chain((0..a.gather_columns).map(Key::Copy)).chain((0..a.activation_lanes).map(Key::Activation)).collect()
+}
+
+/// `v0 + θ·v1 + θ²·v2 + θ³·tag + α`.
+pub(crate) fn compress<T: Cell>(values: [T; 3], tag: T, theta: &T, alpha: &T) -> T {
+    let [v0, v1, v2] = values;
+    ((tag * theta.clone() + v2) * theta.clone() + v1) * theta.clone() + v0 + alpha.clone()
+}

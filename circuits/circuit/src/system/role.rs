@@ -1,0 +1,187 @@
+//! The roles of columns: accumulators, terms of identities, fixed columns.
+//!
+//! Names that differ from those in key files are told to `serde`: a key's bytes are part of its digest.
+
+use serde::{Deserialize, Serialize};
+
+use super::challenge::{Factor, Power};
+use super::kind::RowKind;
+
+/// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Accumulator {
+    /// Folded weights of one channel.
+    Weights,
+    /// Operand polynomial of one channel.
+    Operand,
+    /// Digest of a whole operand.
+    OperandDigest,
+    /// Accumulator values (before requantisation) of one output channel.
+    Result,
+    /// The same over all output channels: adds `Result` where [`FixedRole::Accumulate`] is set.
+    ResultTotal,
+    /// Digest of a result after requantisation.
+    ResultDigest,
+    /// Digest of a whole left operand.
+    LeftDigest,
+    /// Digest of auxiliary operands, one power of `s` for each sort of them.
+    #[serde(rename = "Factors")]
+    Auxiliary,
+    /// Cross terms of products: coefficients that are no outputs; of one output channel where each channel has its own.
+    #[serde(rename = "Garbage")]
+    CrossTerms,
+    /// The same over all output channels: adds `CrossTerms` where [`FixedRole::AccumulateCrossTerms`] is set.
+    #[serde(rename = "GarbageTotal")]
+    CrossTermsTotal,
+}
+
+impl Accumulator {
+    /// All, in column order.
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Weights,
+        Self::Operand,
+        Self::OperandDigest,
+        Self::Result,
+        Self::ResultTotal,
+        Self::ResultDigest,
+        Self::LeftDigest,
+        Self::Auxiliary,
+        Self::CrossTerms,
+        Self::CrossTermsTotal,
+    ];
+}
+
+/// What a term of the grand sum multiplies by its coefficient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Multiplicand {
+    /// Operand times Weights: one channel's share of a product.
+    Dot,
+    /// One accumulator.
+    Accumulator(Accumulator),
+}
+
+/// The role of a fixed column.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum FixedRole {
+    /// 1 on every usable row.
+    Usable,
+    /// 1 on every usable row but the first.
+    SumStep,
+    /// 1 on the last usable row, where the grand sum must be 0.
+    SumEnd,
+    /// Lookup table: 0 to 2 are the values, 3 is the tag.
+    Table(u8),
+    /// Tag of the activation table that the row's activation lanes look up.
+    ActivationTag,
+    /// All operand lanes of the row are read.
+    OperandPacked,
+    /// Operand lane 0 alone is read.
+    OperandSingle,
+    /// All left lanes of the row are read, `s^stride` apart.
+    LeftPacked(usize),
+    /// Left lane 0 alone is read.
+    LeftSingle,
+    /// All instance lanes of the row are read as operand.
+    InstancePacked,
+    /// Instance lane 0 alone is read as operand.
+    InstanceSingle,
+    /// `ResultTotal` adds `Result` on this row.
+    #[serde(rename = "Take")]
+    Accumulate,
+    /// `CrossTermsTotal` adds `CrossTerms` on this row.
+    #[serde(rename = "GarbageTake")]
+    AccumulateCrossTerms,
+    /// A cross term is allowed in this lane.
+    #[serde(rename = "GarbageMask")]
+    CrossTermMask(usize),
+    /// Index that copy `k` of the row gathers; 0 gathers the constant 0.
+    GatherIndex(usize),
+    /// Gather index of the row's first activation lane.
+    SourceIndex,
+    /// How often this activation lane is gathered.
+    SourceCount(usize),
+    /// 1 where this activation lane may be gathered at an index that depends on the witness. Elsewhere an idle lane could
+    /// pass for the element whose index it has.
+    SourceByIndex(usize),
+    /// This activation lane of a [`RowKind::Exponential`] takes no part.
+    Masked(usize),
+    /// What a [`RowKind::InverseRoot`] adds to its `V`.
+    Epsilon,
+    /// Factor of a [`RowKind::GatheredSum`].
+    SumFactor,
+    /// Distance of a [`RowKind::Candidate`]'s candidates in the gather table.
+    CandidateStride,
+    /// Which candidate a [`RowKind::Candidate`] is about.
+    CandidateNumber,
+    /// Multiplier of an accumulator.
+    Step(Accumulator, Power),
+    /// Rows of a kind.
+    Kind(RowKind),
+    /// Number of the identity, from 1, whose terms stand in this slot of the row.
+    Identity(usize),
+    /// Coefficients of a term of an identity.
+    Term {
+        /// The slot, which says of which identity.
+        slot: usize,
+        /// What is multiplied.
+        #[serde(rename = "source")]
+        multiplicand: Multiplicand,
+        /// By what polynomial in the challenges.
+        factor: Factor,
+    },
+}
+
+/// Which cells of the operand bank a row with a role reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    /// Operand lanes.
+    Operand(Lanes),
+    /// Instance lanes.
+    Instance(Lanes),
+    /// Left operand lanes, `s^stride` apart.
+    Left(Lanes, usize),
+}
+
+/// How many lanes are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    /// All.
+    Packed,
+    /// Lane 0.
+    Single,
+}
+
+impl FixedRole {
+    /// Which cells of the operand bank a row with this role reads; none for other roles.
+    pub(crate) const fn read(&self) -> Option<Read> {
+        match self {
+            Self::OperandPacked => Some(Read::Operand(Lanes::Packed)),
+            Self::OperandSingle => Some(Read::Operand(Lanes::Single)),
+            Self::InstancePacked => Some(Read::Instance(Lanes::Packed)),
+            Self::InstanceSingle => Some(Read::Instance(Lanes::Single)),
+            Self::LeftPacked(stride) => Some(Read::Left(Lanes::Packed, *stride)),
+            Self::LeftSingle => Some(Read::Left(Lanes::Single, 1)),
+            Self::Usable
+            | Self::SumStep
+            | Self::SumEnd
+            | Self::Table(_)
+            | Self::ActivationTag
+            | Self::Accumulate
+            | Self::AccumulateCrossTerms
+            | Self::CrossTermMask(_)
+            | Self::GatherIndex(_)
+            | Self::SourceIndex
+            | Self::SourceCount(_)
+            | Self::SourceByIndex(_)
+            | Self::Masked(_)
+            | Self::Epsilon
+            | Self::SumFactor
+            | Self::CandidateStride
+            | Self::CandidateNumber
+            | Self::Step(..)
+            | Self::Kind(_)
+            | Self::Identity(_)
+            | Self::Term { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The public statement: which tensors are given and claimed, and where they stand in the instance columns.
+//!
+//! The verifier builds the instance columns from the claimed tensors by this map alone; a proof brings none.
+
+use halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use zkml_gpu_graph::{Format, Storage};
+
+use super::geometry::Geometry;
+use crate::scalar;
+
+/// Most cells of all instance columns: a verifier holds and hashes every one, 128 MiB in all.
+pub(crate) const MAX_INSTANCE_CELLS: usize = 1 << 22;
+/// Largest scale of a public tensor as a power of two; quantisation keeps to a quarter of it.
+const MAX_FRAC_BITS: i32 = 256;
+
+/// Rows and columns of a tensor in the instance columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Placement {
+    /// Operand lanes, row after row: sequence `c`, position `p` at row `first_row + c·row_stride + p / lanes`, lane
+    /// `p % lanes`, where the position of an element is its sequence's length less 1 less its exponent there.
+    Packed {
+        /// First row of the first sequence.
+        first_row: usize,
+        /// Rows from one sequence to the next.
+        row_stride: usize,
+        /// Operand lanes.
+        lanes: usize,
+        /// Order of the elements.
+        geometry: Geometry,
+    },
+    /// Element `i` in `column`, row `first_row + i·row_stride`.
+    Column {
+        /// Instance column.
+        column: usize,
+        /// Row of the first element.
+        first_row: usize,
+        /// Rows from one element to the next.
+        row_stride: usize,
+    },
+}
+
+impl Placement {
+    /// Whether the numbers are such that [`cell`](Self::cell) is defined for `len` elements, without overflow.
+    fn is_sound(&self, len: usize) -> bool {
+        const LIMIT: usize = 1 << 28;
+        match *self {
+            Self::Packed { first_row, row_stride, lanes, geometry } => {
+                let numbers = match geometry {
+                    Geometry::Flat { len: flat } => flat == len,
+                    Geometry::Image { channels, height, width, row_pitch, column_pitch, channel_pitch } => {
+                        let sizes = [channels, height, width, row_pitch, column_pitch, channel_pitch];
+                        // Numbers of at most 2^28: no product of two overflows.
+                        sizes.iter().all(|n| (1..=LIMIT).contains(n))
+                            && channels.checked_mul(height).and_then(|n| n.checked_mul(width)) == Some(len)
+                            && (width - 1) * column_pitch < row_pitch.max(channel_pitch)
+                            && (height - 1) * row_pitch + (width - 1) * column_pitch < channel_pitch
+                    }
+                };
+                numbers && lanes > 0 && first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT
+            }
+            Self::Column { first_row, row_stride, .. } => first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT,
+        }
+    }
+
+    /// Instance column and row of an element.
+    pub fn cell(&self, element: usize) -> (usize, usize) {
+        match *self {
+            Self::Packed { first_row, row_stride, lanes, geometry } => {
+                let (_, length) = geometry.sequences(lanes);
+                let sequence = match geometry {
+                    Geometry::Flat { .. } => 0,
+                    Geometry::Image { height, width, .. } => element / (height * width),
+                };
+                let position = length - 1 - geometry.exponent(element) % length;
+                (position % lanes, first_row + sequence * row_stride + position / lanes)
+            }
+            Self::Column { column, first_row, row_stride } => (column, first_row + element * row_stride),
+        }
+    }
+}
+
+/// A public tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Port {
+    /// Name in the model.
+    pub name: String,
+    /// Shape in the model.
+    pub logical_shape: Vec<usize>,
+    /// Number of elements as stored.
+    pub len: usize,
+    /// How they are stored.
+    pub storage: Storage,
+    /// Meaning and range of the integers.
+    pub format: Format,
+    /// Where the elements stand.
+    pub placement: Placement,
+}
+
+/// Why claimed tensors are no instance of the statement.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum StatementError {
+    /// Wrong number of tensors.
+    #[error("{kind}: got {got} tensors, expected {expected}")]
+    Count {
+        /// `inputs` or `outputs`.
+        kind: &'static str,
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
+    /// Wrong number of elements.
+    #[error("tensor '{name}': got {got} values, expected {expected}")]
+    Length {
+        /// Tensor.
+        name: String,
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
+    /// A value outside the declared range.
+    #[error("tensor '{name}': value {value} at index {index} is outside the declared range {min}..={max}")]
+    Range {
+        /// Tensor.
+        name: String,
+        /// Position.
+        index: usize,
+        /// Offending value.
+        value: i64,
+        /// Least value.
+        min: i64,
+        /// Greatest value.
+        max: i64,
+    },
+    /// A row of an input of indices that is no one-hot form of an index.
+    #[error("tensor '{name}': row {row} is no index: it must hold {one} once and 0 elsewhere")]
+    OneHot {
+        /// Tensor.
+        name: String,
+        /// The row.
+        row: usize,
+        /// The integer that stands for 1.
+        one: i64,
+    },
+}
+
+/// All public tensors and the exact lengths of the instance columns.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Statement {
+    /// Inputs, in the model's order.
+    pub inputs: Vec<Port>,
+    /// Outputs, in the model's order.
+    pub outputs: Vec<Port>,
+    /// Exact length of each instance column.
+    pub lengths: Vec<usize>,
+}
+
+impl Statement {
+    /// Sets each column's length to its last cell in use.
+    pub(crate) fn set_lengths(&mut self, columns: usize) {
+        let mut lengths = vec![0; columns];
+        for port in self.inputs.iter().chain(&self.outputs) {
+            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+                lengths[column] = lengths[column].max(row + 1);
+            }
+        }
+        self.lengths = lengths;
+    }
+
+    /// Cells of the instance columns.
+    pub fn cells(&self) -> usize {
+        self.lengths.iter().fold(0, |sum, len| sum.saturating_add(*len))
+    }
+
+    /// Checks that every cell lies in its column's declared length and belongs to one tensor, and that a verifier can work with the
+    /// numbers: for statements read from a file.
+    ///
+    /// # Errors
+    /// What does not fit.
+    pub fn check(&self, columns: usize, usable: usize) -> Result<(), String> {
+        if self.lengths.len() != columns || self.lengths.iter().any(|len| *len > usable) {
+            return Err("instance columns disagree with the circuit".into());
+        }
+        if self.cells() > MAX_INSTANCE_CELLS {
+            return Err("instance columns are too long".into());
+        }
+        let mut taken: Vec<Vec<bool>> = self.lengths.iter().map(|len| vec![false; *len]).collect();
+        for port in self.inputs.iter().chain(&self.outputs) {
+            if !port.is_sound() || port.len > self.cells() {
+                return Err(format!("tensor '{}' does not fit", port.name));
+            }
+            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+                match taken.get_mut(column).and_then(|column| column.get_mut(row)) {
+                    Some(cell) if !*cell => *cell = true,
+                    _ => return Err(format!("tensor '{}' leaves the instance columns", port.name)),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The instance columns for claimed tensors (storage order): exact lengths, zero where no tensor stands.
+    ///
+    /// # Errors
+    /// [`StatementError`] for a wrong number of tensors or values, or a value outside its declared range.
+    pub fn instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
+        let mut columns: Vec<Vec<Fr>> = self.lengths.iter().map(|len| vec![Fr::zero(); *len]).collect();
+        for (kind, ports, values) in [("inputs", &self.inputs, inputs), ("outputs", &self.outputs, outputs)] {
+            if ports.len() != values.len() {
+                return Err(StatementError::Count { kind, got: values.len(), expected: ports.len() });
+            }
+            for (port, values) in ports.iter().zip(values) {
+                port.check(values)?;
+                for (element, value) in values.iter().enumerate() {
+                    let (column, row) = port.placement.cell(element);
+                    columns[column][row] = scalar::from_i64(*value);
+                }
+            }
+        }
+        Ok(columns)
+    }
+}
+
+impl Port {
+    /// Whether the shape, the scale and the place are such that values can be converted and placed without overflow.
+    fn is_sound(&self) -> bool {
+        let elements = self.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
+        let Format { frac_bits, min, max } = self.format;
+        let classes = elements.filter(|n| *n > 0 && self.len.is_multiple_of(*n)).map(|n| self.len / n);
+        let stored = match self.storage {
+            Storage::Plain | Storage::Transposed => classes == Some(1),
+            Storage::OneHot => classes.is_some() && self.format.min == 0 && self.format.max > 0,
+        };
+        stored
+            && self.len > 0
+            && min <= max
+            && (-MAX_FRAC_BITS..=MAX_FRAC_BITS).contains(&frac_bits)
+            && self.placement.is_sound(self.len)
+    }
+
+    fn check(&self, values: &[i64]) -> Result<(), StatementError> {
+        if values.len() != self.len {
+            return Err(StatementError::Length { name: self.name.clone(), got: values.len(), expected: self.len });
+        }
+        let Format { min, max, .. } = self.format;
+        if let Some(index) = values.iter().position(|v| !(min..=max).contains(v)) {
+            return Err(StatementError::Range { name: self.name.clone(), index, value: values[index], min, max });
+        }
+        match (0..self.logical_len()).find(|row| self.storage == Storage::OneHot && self.index(values, *row).is_none())
+        {
+            None => Ok(()),
+            Some(row) => Err(StatementError::OneHot { name: self.name.clone(), row, one: max }),
+        }
+    }
+
+    /// Number of elements in the model.
+    pub fn logical_len(&self) -> usize {
+        self.logical_shape.iter().product()
+    }
+
+    /// Channels of an input of indices, which are below it: its stored elements for each index.
+    pub fn classes(&self) -> usize {
+        self.len / self.logical_len().max(1)
+    }
+
+    /// The index in a row of an input of indices: the channel that holds the greatest integer, where the others hold 0.
+    pub fn index(&self, stored: &[i64], row: usize) -> Option<usize> {
+        let value = |channel: usize| stored[channel * self.logical_len() + row];
+        let mut channels = (0..self.classes()).filter(|channel| value(*channel) != 0);
+        let channel = channels.next()?;
+        (value(channel) == self.format.max && channels.next().is_none()).then_some(channel)
+    }
+}
