@@ -69,11 +69,12 @@ fn text(report: &Report<'_>) -> String {
         (
             "rows",
             format!(
-                "{operand} operand, {result} result, {cross_terms} cross_terms, {table} table of {}",
+                "{operand} operand, {result} result, {cross_terms} cross-term, {table} table of {}",
                 grouped(1 << plan.k)
             ),
         ),
         ("lookups", grouped(plan.lookups as u64)),
+        ("soundness", format!("statistical error 2^-{:.1}", plan.soundness_bits)),
         ("widths", widths(plan)),
         ("prove", format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms)),
         ("verify", format!("{:.0} ms", plan.verify_ms)),
@@ -92,8 +93,8 @@ fn text(report: &Report<'_>) -> String {
 fn table_text(layers: &[LayerPlan], unused: f64) -> String {
     let name = layers.iter().map(|layer| layer.name.chars().count()).max().unwrap_or(0).clamp(5, 40);
     let mut text = format!(
-        "  {:name$} {:14} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9} {:>6}\n",
-        "layer", "operator", "operand", "result", "cross_terms", "small cells", "full cells", "lookups", "time"
+        "  {:name$} {:14} {:>9} {:>9} {:>11} {:>11} {:>11} {:>9} {:>6}\n",
+        "layer", "operator", "operand", "result", "cross terms", "small cells", "full cells", "lookups", "time"
     );
     for layer in layers {
         let shown: String = layer.name.escape_debug().to_string().chars().take(name).collect();
@@ -101,7 +102,7 @@ fn table_text(layers: &[LayerPlan], unused: f64) -> String {
         let cells = [layer.small_cells, layer.full_cells].map(|cells| grouped(cells as u64));
         let _ = writeln!(
             text,
-            "  {shown:name$} {:14} {:>9} {:>9} {:>9} {:>11} {:>11} {:>9} {:>5.1}%",
+            "  {shown:name$} {:14} {:>9} {:>9} {:>11} {:>11} {:>11} {:>9} {:>5.1}%",
             layer.operator,
             numbers[0],
             numbers[1],
@@ -112,7 +113,7 @@ fn table_text(layers: &[LayerPlan], unused: f64) -> String {
             100.0 * layer.share
         );
     }
-    let _ = writeln!(text, "  {:name$} {:>86.1}%", "shared and unused", 100.0 * unused);
+    let _ = writeln!(text, "  {:name$} {:>88.1}%", "shared and unused", 100.0 * unused);
     text
 }
 
@@ -120,7 +121,7 @@ fn widths(plan: &Plan) -> String {
     let choice = &plan.choice;
     let list = |widths: &zkml_gpu::Widths| {
         format!(
-            "{} operands, {} results, {} free coefficients a row, {} weight columns, {} lookups a helper",
+            "{} operands, {} results, {} cross terms a row, {} weight columns, {} lookups a helper",
             widths.operand_lanes,
             widths.activation_lanes,
             widths.cross_term_lanes,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
-use super::rows::Rows;
+use super::places::Rows;
 use super::tables::CheckedTables;
 use super::values::{Value, Values};
 use super::{Check, refuse, require};

@@ -3,7 +3,7 @@
 use zkml_gpu_graph::{Graph, TensorId};
 
 use super::cells::{Cells, Columns};
-use super::rows::Rows;
+use super::places::Rows;
 use super::values::{Value, Values};
 use super::{AtNode, Check, refuse, require};
 use crate::layout::Layout;

@@ -5,64 +5,26 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Graph, Node, Op, Window};
+use zkml_gpu_graph::{Node, Op, Window};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
 use super::gathers::Gathers;
+use super::places::Rows;
 use super::polynomial::digest_lanes;
 use super::tables::CheckedTables;
 use super::values::{Value, Values, multiset};
 use super::{AtNode, Check, refuse, require};
-use crate::layout::Layout;
 use crate::placement::ResultRow;
 use crate::system::{FixedRole, RANGE_TAG, RowKind, kind};
 
-/// The rows of results, each with what the layout claims of it.
-pub(super) struct Rows<'l> {
-    graph: &'l Graph,
-    layout: &'l Layout,
-    /// Place in the layout's list, from 1, by row.
-    at: Vec<u32>,
-}
-
 impl<'l> Rows<'l> {
     /// Checks kinds, tables, masks and coverage, and notes what each result's cell is.
-    pub(super) fn new(
-        graph: &'l Graph,
-        layout: &'l Layout,
-        fixed: &Fixed<'_>,
-        tables: &CheckedTables,
-        values: &Values,
-        cells: &mut Cells,
-    ) -> Check<Self> {
-        let mut this = Self { graph, layout, at: vec![0; fixed.usable()] };
-        for (place, result) in (1..).zip(&layout.results) {
-            let row = result.row as usize;
-            let is_new = this.at.get(row) == Some(&0) && (result.node as usize) < graph.nodes.len();
-            require(is_new, || format!("row {row} computes two things, or is not usable"))?;
-            require(fixed.kind(row) == Some(result.kind), || {
-                format!("row {row} is not of the kind {:?}", result.kind)
-            })?;
-            this.at[row] = place;
-        }
-        let unclaimed = (0..fixed.usable()).find(|row| fixed.kind(*row).is_some() && this.at[*row] == 0);
-        require(unclaimed.is_none(), || format!("row {unclaimed:?} computes nothing of the graph's"))?;
-        this.check_kinds(fixed)?;
-        this.check_tags(fixed, tables)?;
-        this.check_masks(fixed)?;
-        this.check_coverage(values, cells)?;
-        Ok(this)
-    }
-
-    /// What a row computes.
-    pub(super) fn at(&self, row: usize) -> Option<&'l ResultRow> {
-        let place = (*self.at.get(row)? as usize).checked_sub(1)?;
-        Some(&self.layout.results[place])
-    }
-
-    fn node(&self, result: &ResultRow) -> &'l Node {
-        &self.graph.nodes[result.node as usize]
+    pub(super) fn check(&self, fixed: &Fixed<'_>, tables: &CheckedTables, values: &Values, cells: &mut Cells) -> Check {
+        self.check_kinds(fixed)?;
+        self.check_tags(fixed, tables)?;
+        self.check_masks(fixed)?;
+        self.check_coverage(values, cells)
     }
 
     /// The kind of each row is one that its node is computed by, with the node's own numbers.

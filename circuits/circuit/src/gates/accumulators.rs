@@ -1,4 +1,5 @@
-//! Horner accumulators: `acc = step·acc_prev + input` on every usable row.
+//! Horner accumulators: `acc = step·acc_prev + input` on every usable row (`docs/protocol.md`, section 4). Two digests that are equal at a
+//! random point are of equal tensors, by Schwartz–Zippel; products are Freivalds' check (section 5).
 //!
 //! | accumulator | input | degree |
 //! |---|---|---|
@@ -8,8 +9,8 @@
 //! | ResultTotal | Result, where taken | 2 |
 //! | ResultDigest | activation lanes, under the row's kind | 2 |
 //! | LeftDigest | left operand lanes | 2 |
-//! | Factors | copies beside results, under the row's kind | 2 |
-//! | CrossTerms | free coefficients, under their masks | 2 |
+//! | Auxiliary | auxiliary operands, under the row's kind | 2 |
+//! | CrossTerms | cross terms, under their masks | 2 |
 //! | CrossTermsTotal | CrossTerms, where taken | 2 |
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};

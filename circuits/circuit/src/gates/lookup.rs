@@ -1,4 +1,5 @@
-//! Lookups by logarithmic derivatives: `Σ 1/key = Σ multiplicity/table` in the grand sum.
+//! Lookups by logarithmic derivatives (logUp, Haböck, ePrint 2022/1530): `Σ 1/key = Σ multiplicity/table` in the grand sum
+//! (`docs/protocol.md`, section 3).
 //!
 //! Every key of every usable row is looked up; unused cells are 0, a range entry. A helper holds the sum of its group's
 //! reciprocals: `H·Π key = Σ Π of the others` (degree: group + 2). Keys and multiplicities are all in phase 1, before

@@ -7,7 +7,7 @@ use super::degree::max_degree;
 use super::finished::Layout;
 use crate::gates::unusable_rows;
 use crate::placement::{Draft, LayoutError, Planner};
-use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS, RANGE_TAG};
+use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS, RANGE_TAG, Variable};
 
 /// Fills in what depends on the number of rows.
 pub(super) fn finish(
@@ -35,7 +35,8 @@ pub(super) fn finish(
     }
     statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
-    let max_degree = max_degree(&architecture, &planner.fixed, usable);
+    let [max_degree, max_channel_degree] =
+        [Variable::R, Variable::S].map(|variable| max_degree(&architecture, &planner.fixed, usable, variable));
     Ok(Layout {
         architecture,
         k,
@@ -49,6 +50,7 @@ pub(super) fn finish(
         statement,
         identities: planner.identities,
         max_degree,
+        max_channel_degree,
         rows,
         layers,
         size,

@@ -6,7 +6,10 @@ use super::choice::Choice;
 use crate::placement::{BankRow, CrossTermRun, GatherCell, OperandCell, ResultRow};
 use crate::system::{Architecture, Statement, Tables};
 
-/// Where everything stands.
+/// log2 of the order of the scalar field.
+const MODULUS_BITS: f64 = 253.597;
+
+/// Where everything is.
 #[derive(Clone, Debug)]
 pub struct Layout {
     /// Shape of the constraint system.
@@ -33,6 +36,8 @@ pub struct Layout {
     pub identities: usize,
     /// Greatest exponent of `r` that a committed cell reaches: the degree in the statistical error of the identities.
     pub max_degree: usize,
+    /// Greatest exponent of `s` in an identity, which is the degree in the statistical error of that challenge.
+    pub max_channel_degree: usize,
     /// Rows in use: operand, result and cross-term bank, table.
     pub rows: [usize; 4],
     /// Rows that each node takes of the three banks, then those of public tensors that no node reads.
@@ -78,6 +83,17 @@ impl Layout {
         self.usable
     }
 
+    /// Bits of the statistical error of all arguments before Halo2's own: `log2 p - log2(D + E + I + 1 + 4·(L + T))`, with the greatest
+    /// degrees `D` in `r` and `E` in `s` of an identity, `I` identities, `L` looked-up keys, and `T` table and gather entries
+    /// (`docs/protocol.md`, section 9).
+    pub fn soundness_bits(&self) -> f64 {
+        let a = &self.architecture;
+        let keys = a.lookups() * self.usable;
+        let entries = self.tables.rows.len() + a.source_lanes() * self.usable;
+        let degrees = self.max_degree + self.max_channel_degree + self.identities + 1 + 4 * (keys + entries);
+        MODULUS_BITS - (degrees as f64).log2()
+    }
+
     /// The layout in numbers.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -91,5 +107,22 @@ impl Layout {
             identities: self.identities,
             max_degree: self.max_degree,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ff::PrimeField;
+    use halo2curves::bn256::Fr;
+
+    use super::MODULUS_BITS;
+
+    #[test]
+    fn the_logarithm_of_the_modulus_is_not_above_it() {
+        // p - 1, as its most significant 64 bits of 256.
+        let repr = (-Fr::one()).to_repr();
+        let top = u64::from_le_bytes(repr.as_ref()[24..].try_into().unwrap());
+        let bits = (top as f64).log2() + 192.0;
+        assert!((0.0..1e-3).contains(&(bits - MODULUS_BITS)), "{bits}");
     }
 }

@@ -29,6 +29,8 @@ pub struct Plan {
     pub degree: usize,
     /// Looked-up cells in use.
     pub lookups: usize,
+    /// Bits of the statistical error, as [`Layout::soundness_bits`].
+    pub soundness_bits: f64,
     /// The layers, in order of evaluation, then the public tensors that no layer reads.
     pub layers: Vec<LayerPlan>,
     /// Time of rows that no layer uses, of the lookup tables and of what the whole circuit shares, as a part of the proof's.
@@ -95,6 +97,7 @@ impl Layout {
             weight_columns: a.weight_columns,
             degree: size.degree,
             lookups: self.summary().lookups,
+            soundness_bits: self.soundness_bits(),
             unused_share: (1.0 - layers.iter().map(|layer| layer.share).sum::<f64>()).max(0.0),
             layers,
             prove_cpu_ms: prove.busy_ms,

@@ -33,6 +33,7 @@ impl Kind for Candidate {
             copies: Copied::First(3),
             exponents: 0,
             result_degree: None,
+            auxiliary_power: 0,
         }
     }
 

@@ -22,6 +22,7 @@ impl Kind for Copies {
             copies: Copied::First(self.lanes),
             exponents: 0,
             result_degree: None,
+            auxiliary_power: 0,
         }
     }
 

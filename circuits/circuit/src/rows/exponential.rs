@@ -9,7 +9,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Facts, Intermediate, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness};
 use crate::system::formulas::{Cell, horner};
 use crate::system::kind::Exponential;
 use crate::system::{Architecture, FixedRole, MASKED, Ring, RowCells, constant};
@@ -27,7 +27,8 @@ impl Kind for Exponential {
             quotient_limbs: 0,
             copies: Copied::First(0),
             exponents: 0,
-            result_degree: Some(self.lanes.saturating_sub(1)),
+            result_degree: Some(Degree { s: 1, r: self.lanes.saturating_sub(1) }),
+            auxiliary_power: 1,
         }
     }
 

@@ -25,6 +25,7 @@ impl Kind for GatheredMaximum {
             copies: Copied::First(self.window),
             exponents: self.window,
             result_degree: None,
+            auxiliary_power: 0,
         }
     }
 

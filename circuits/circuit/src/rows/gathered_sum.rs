@@ -26,6 +26,7 @@ impl Kind for GatheredSum {
             copies: Copied::All,
             exponents: 0,
             result_degree: None,
+            auxiliary_power: 0,
         }
     }
 

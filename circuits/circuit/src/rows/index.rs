@@ -24,6 +24,7 @@ impl Kind for Index {
             copies: Copied::First(0),
             exponents: 0,
             result_degree: None,
+            auxiliary_power: 0,
         }
     }
 

@@ -53,8 +53,17 @@ pub(crate) struct Facts {
     pub(crate) copies: Copied,
     /// Total of the exponents in its expressions.
     pub(crate) exponents: usize,
-    /// Greatest exponent of `r` in what it adds to the Result accumulator; none where it adds nothing.
-    pub(crate) result_degree: Option<usize>,
+    /// Greatest exponents in what it adds to the Result accumulator; none where it adds nothing.
+    pub(crate) result_degree: Option<Degree>,
+    /// Greatest power of `s` by which a sort of auxiliary operands is multiplied.
+    pub(crate) auxiliary_power: usize,
+}
+
+/// Greatest exponents of the challenges in a polynomial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Degree {
+    pub(crate) s: usize,
+    pub(crate) r: usize,
 }
 
 /// How many gathered copies a row reads.

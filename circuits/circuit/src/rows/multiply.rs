@@ -26,6 +26,7 @@ impl Kind for Multiply {
             copies: Copied::First(0),
             exponents: 0,
             result_degree: None,
+            auxiliary_power: 1,
         }
     }
 

@@ -6,7 +6,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Facts, Intermediate, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness};
 use crate::system::formulas::{Cell, horner, requantised};
 use crate::system::kind::Normalise;
 use crate::system::{Architecture, Ring, RowCells, constant};
@@ -24,7 +24,8 @@ impl Kind for Normalise {
             quotient_limbs: 0,
             copies: Copied::First(0),
             exponents: 0,
-            result_degree: Some(self.lanes.saturating_sub(1)),
+            result_degree: Some(Degree { s: 1, r: self.lanes.saturating_sub(1) }),
+            auxiliary_power: 2,
         }
     }
 

@@ -5,7 +5,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Kind, RowWitness};
 use crate::system::formulas::Cell;
 use crate::system::{Architecture, Ring, RowCells};
 
@@ -25,7 +25,8 @@ impl Kind for Raw {
             quotient_limbs: 0,
             copies: Copied::First(0),
             exponents: 0,
-            result_degree: Some(0),
+            result_degree: Some(Degree::default()),
+            auxiliary_power: 0,
         }
     }
 

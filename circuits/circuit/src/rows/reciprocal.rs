@@ -8,7 +8,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::{MAX_DIVIDEND_BITS, Op};
 
-use super::{Computed, Copied, Facts, Intermediate, Kind, RowWitness, quotient_cells};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness, quotient_cells};
 use crate::system::formulas::{Cell, quotient};
 use crate::system::kind::Reciprocal;
 use crate::system::{Architecture, Ring, RowCells, constant};
@@ -26,7 +26,8 @@ impl Kind for Reciprocal {
             quotient_limbs: quotient_cells(self.limbs),
             copies: Copied::First(0),
             exponents: 0,
-            result_degree: Some(0),
+            result_degree: Some(Degree { s: 1, r: 0 }),
+            auxiliary_power: 3,
         }
     }
 

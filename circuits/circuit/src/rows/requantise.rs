@@ -7,13 +7,14 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Kind, RowWitness};
 use crate::system::formulas::{Cell, requantised};
 use crate::system::kind::Requantise;
 use crate::system::{Architecture, Ring, RowCells, Variable};
 
 impl Kind for Requantise {
     fn facts(&self) -> Facts {
+        let span = self.lanes.saturating_sub(1).saturating_mul(self.spacing.exponent);
         Facts {
             gate: None,
             lanes: Some(self.lanes),
@@ -26,9 +27,10 @@ impl Kind for Requantise {
             copies: Copied::First(0),
             exponents: self.lanes.saturating_mul(self.spacing.exponent),
             result_degree: Some(match self.spacing.variable {
-                Variable::R => self.lanes.saturating_sub(1).saturating_mul(self.spacing.exponent),
-                Variable::S => 0,
+                Variable::R => Degree { s: 0, r: span },
+                Variable::S => Degree { s: span, r: 0 },
             }),
+            auxiliary_power: 0,
         }
     }
 

@@ -7,7 +7,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness, spread};
+use super::{Computed, Copied, Degree, Facts, Kind, RowWitness, spread};
 use crate::system::formulas::{Cell, requantised};
 use crate::system::kind::MaximumOfWindow;
 use crate::system::{Architecture, Ring, RowCells};
@@ -28,10 +28,14 @@ impl Kind for MaximumOfWindow {
                 .height
                 .saturating_mul(self.width)
                 .saturating_mul(self.vertical.saturating_add(self.horizontal)),
-            result_degree: Some({
-                let vertical = self.height.saturating_sub(1).saturating_mul(self.vertical);
-                vertical.saturating_add(self.width.saturating_sub(1).saturating_mul(self.horizontal))
+            result_degree: Some(Degree {
+                s: 0,
+                r: {
+                    let vertical = self.height.saturating_sub(1).saturating_mul(self.vertical);
+                    vertical.saturating_add(self.width.saturating_sub(1).saturating_mul(self.horizontal))
+                },
             }),
+            auxiliary_power: 0,
         }
     }
 

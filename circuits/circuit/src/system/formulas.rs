@@ -2,6 +2,8 @@
 //!
 //! A cell is anything that adds and multiplies: an expression for the gates, a field element for the witness. Each
 //! formula is written once, here.
+//!
+//! Requantisation ([`requantised`]) is that of `docs/protocol.md`, section 6; keys are those of section 3.
 
 use std::ops::{Add, Mul, Sub};
 

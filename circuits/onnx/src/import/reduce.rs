@@ -7,18 +7,23 @@ use zkml_gpu_graph::{Shape, TensorId, Window};
 
 use super::translate::Translator;
 use super::view::View;
-use super::{FloatOp, ImportError};
+use super::{FloatOp, Function, ImportError};
 
 /// Most elements of one mean over a whole image.
 const MAX_MEAN: usize = 256;
 
 impl Translator<'_> {
     /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
-    /// `ReduceMax` and `ArgMax`.
+    /// `ReduceMax`, `ArgMax`, and means of squares over several axes: a normalisation is recognised by the product that ends it, and
+    /// then nothing reads its mean.
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
             Reducer::Sum | Reducer::Max => Ok(self.pool_axes(node, op, view)),
+            Reducer::MeanOfSquares => {
+                let squares = self.elementwise(node, FloatOp::Activation(Function::Square), view);
+                Ok(self.pool_axes(node, op, squares))
+            }
             Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
             _ => Err(self.unsupported(node)),
         }
@@ -43,16 +48,17 @@ impl Translator<'_> {
         let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
         view.tensor = match op.reducer {
             Reducer::Max => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
-            _ => self.sum_all(node, input, shape),
+            Reducer::MeanOfSquares => self.mean_all(node, input, shape, 1.0),
+            _ => self.mean_all(node, input, shape, area as f32),
         };
         view.strides.iter_mut().for_each(|s| *s /= area);
         op.axes.iter().for_each(|&a| view.dims[a] = 1);
         view
     }
 
-    /// The sum over height and width; a large window as the mean of its columns' means, because the multiplier of a
+    /// The mean over height and width, times `scale`; a large window as the mean of its columns' means, because the multiplier of a
     /// mean over many elements would be rounded too much.
-    fn sum_all(&mut self, node: &TypedNode, mut input: TensorId, mut shape: Shape) -> TensorId {
+    fn mean_all(&mut self, node: &TypedNode, mut input: TensorId, mut shape: Shape, scale: f32) -> TensorId {
         let area = shape.height * shape.width;
         let count_padding = true;
         if area > MAX_MEAN && shape.height > 1 && shape.width > 1 {
@@ -63,7 +69,7 @@ impl Translator<'_> {
         }
         let kernel = [shape.height, shape.width];
         let window = Window { kernel, stride: kernel, ..Window::UNIT };
-        let pool = FloatOp::AveragePool { window, count_padding, scale: area as f32 };
+        let pool = FloatOp::AveragePool { window, count_padding, scale };
         self.push(node, pool, vec![input], Shape::vector(shape.channels))
     }
 
