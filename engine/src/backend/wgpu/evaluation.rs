@@ -7,7 +7,7 @@ use super::recorder::{Params, Recorder};
 use super::scan::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
-use crate::backend::operands::squares;
+use crate::backend::gpu::factors::squares;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use std::ops::Range;

@@ -6,7 +6,7 @@ use super::pipelines::Kernel;
 use super::recorder::{Params, Recorder};
 use super::scan::{ranges, window};
 use super::{Wgpu, WgpuScalars};
-use crate::backend::ntt::{Domain, common_domain, inverse_vandermonde};
+use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
 use crate::error::BackendError;
 use ff::Field;
@@ -39,6 +39,18 @@ struct Transform<'t> {
     before: Option<&'t WgpuScalars>,
     after: Option<&'t WgpuScalars>,
     scale: Option<Fr>,
+}
+
+impl Domain {
+    /// The subgroup of half the order.
+    fn half(self) -> Self {
+        Self { log_n: self.log_n - 1, root: self.root.square() }
+    }
+
+    /// 1/omega
+    fn inverse_root(self) -> Fr {
+        self.root.pow_vartime([self.size() as u64 - 1])
+    }
 }
 
 impl Transform<'_> {
