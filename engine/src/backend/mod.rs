@@ -22,6 +22,10 @@
 //! root of unity of the domain of size 2^k is `Fr::ROOT_OF_UNITY^(2^(28-k))`, as in Halo2.
 //!
 //! Operations are fallible and never panic on bad lengths.
+//!
+//! A new operation is a method of its family's trait, a line of the list in `ops/list.rs`, a method of each back end that
+//! computes it, a comparison in [`Dual`], and a test of the conformance suite. [`Any`] and the processor's share of
+//! ICICLE follow from the list. A missing line does not compile, unless the trait has a default: [`Any`] would use that.
 
 mod any;
 pub mod cpu;

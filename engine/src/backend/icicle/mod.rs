@@ -15,8 +15,7 @@ mod library;
 mod memory;
 mod msm;
 mod ntt;
-mod quotient;
-mod vector;
+mod processor;
 
 pub use device::DeviceType;
 pub use library::{LIBRARY_FOLDER, SUPPORTED, Version};
