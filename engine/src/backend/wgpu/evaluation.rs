@@ -4,7 +4,7 @@ use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::Buffer;
 use super::recorder::{Params, Recorder};
-use super::scan::{ranges, window};
+use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
 use crate::backend::gpu::factors::squares;

@@ -23,6 +23,7 @@ mod quotient;
 mod recorder;
 mod scan;
 mod vector;
+mod windows;
 
 pub use super::gpu::{Counters, Programs};
 pub use device::{DeviceInfo, DeviceLimits, Options, devices};

@@ -1,10 +1,10 @@
 //! Transforms in passes of workgroup memory, with roots of unity that are kept per domain. What is too long for a kernel to
 //! see is halved first.
 
-use super::memory::{ELEMENT_BYTES, windows};
+use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::recorder::{Params, Recorder};
-use super::scan::{ranges, window};
+use super::windows::{ranges, window, windows};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
