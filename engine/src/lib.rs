@@ -8,6 +8,7 @@ pub mod encoding;
 pub mod error;
 pub mod keygen;
 pub mod prover;
+mod spans;
 pub mod srs;
 pub mod transcript;
 

@@ -40,8 +40,22 @@ modules! {
     Fold = "fold.cuh" requires [],
     /// Points of the curve.
     Curve = "curve.cuh" requires [],
-    /// Multi-scalar multiplication.
-    Msm = "msm.cuh" requires [Curve, Scan],
+    /// Scalars to digits, digits to entries sorted by parts of buckets.
+    MsmDigits = "msm_digits.cuh" requires [],
+    /// Where the entries of buckets begin.
+    MsmScan = "msm_scan.cuh" requires [Scan],
+    /// Entries sorted by bucket.
+    MsmBuckets = "msm_buckets.cuh" requires [MsmScan],
+    /// Sums of buckets.
+    MsmSums = "msm_sums.cuh" requires [Curve, MsmScan],
+    /// Weighted sums of buckets.
+    MsmWeigh = "msm_weigh.cuh" requires [MsmSums],
+    /// Sums of columns.
+    MsmJoin = "msm_join.cuh" requires [Curve, MsmDigits],
+    /// Multiples of points.
+    MsmTable = "msm_table.cuh" requires [Curve],
+    /// Multi-scalar multiplication: all of it, since its kernels are used together.
+    Msm = "msm.cuh" requires [MsmDigits, MsmBuckets, MsmSums, MsmWeigh, MsmJoin, MsmTable],
     /// What a device does in a second.
     Rates = "rates.cuh" requires [Curve],
 }

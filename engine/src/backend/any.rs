@@ -3,6 +3,7 @@
 //! Vectors, points and programs are objects behind a pointer; an operation finds out what they are and hands them on. That costs some
 //! nanoseconds for each operand, and the operands are whole columns.
 
+use super::ops::list::{hand_on, operations};
 use super::program::Program;
 use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
@@ -35,14 +36,6 @@ impl<T: std::any::Any + Debug + Send + Sync> Resident for T {}
 pub struct Object(Box<dyn Resident>);
 
 impl Object {
-    fn new<T: Resident>(value: T) -> Self {
-        Self(Box::new(value))
-    }
-
-    fn all<T: Resident>(values: Vec<T>) -> Vec<Self> {
-        values.into_iter().map(Self::new).collect()
-    }
-
     fn get<T: Resident>(&self, operation: &'static str) -> Result<&T> {
         let object: &dyn std::any::Any = &*self.0;
         object.downcast_ref().ok_or_else(|| stranger(operation))
@@ -64,57 +57,110 @@ fn get_all<'o, T: Resident>(operation: &'static str, objects: &[&'o Object]) -> 
     objects.iter().map(|object| object.get(operation)).collect()
 }
 
-/// The operands of pairs with scalars.
-fn get_pairs<'o, T: Resident>(operation: &'static str, pairs: &[(Fr, &'o Object)]) -> Result<Vec<(Fr, &'o T)>> {
-    pairs.iter().map(|(scalar, object)| Ok((*scalar, object.get(operation)?))).collect()
+/// The operands of pairs with factors.
+fn get_terms<'o, T: Resident>(operation: &'static str, terms: &[(Fr, &'o Object)]) -> Result<Vec<(Fr, &'o T)>> {
+    terms.iter().map(|(factor, object)| Ok((*factor, object.get(operation)?))).collect()
+}
+
+/// The operands of pairs with points.
+fn get_queries<'o, T: Resident>(operation: &'static str, queries: &[(&'o Object, Fr)]) -> Result<Vec<(&'o T, Fr)>> {
+    queries.iter().map(|(object, point)| Ok((object.get(operation)?, *point))).collect()
+}
+
+/// A result with objects for all that stays in the back end's memory.
+trait Erase<E> {
+    fn erase(self) -> E;
+}
+
+impl<T: Resident> Erase<Object> for T {
+    fn erase(self) -> Object {
+        Object(Box::new(self))
+    }
+}
+
+impl<T: Resident> Erase<Vec<Object>> for Vec<T> {
+    fn erase(self) -> Vec<Object> {
+        self.into_iter().map(T::erase).collect()
+    }
+}
+
+impl<T: Resident> Erase<(Object, Object)> for (T, T) {
+    fn erase(self) -> (Object, Object) {
+        (self.0.erase(), self.1.erase())
+    }
+}
+
+/// Results that are host values.
+macro_rules! host_values {
+    ($($value:ty),*) => { $(impl Erase<$value> for $value { fn erase(self) -> $value { self } })* };
+}
+
+host_values!((), Fr, Vec<Fr>, G1Affine, Vec<G1Affine>);
+
+// What the list of operations is about, once it is forgotten whose it is.
+type Scalars = Object;
+type Bases = Object;
+type Compiled = Object;
+type Integers = Object;
+
+/// A family's operations on objects.
+macro_rules! declare {
+    ($family:ident: $(fn $name:ident $arguments:tt -> $result:ty;)*) => { $(fn $name $arguments -> $result;)* };
+}
+
+/// A family's operations on objects, by the back end's own.
+macro_rules! erase {
+    ($family:ident:) => {};
+    ($family:ident: fn $name:ident(&$self:ident $(, $($arguments:tt)*)?) -> Result<$made:ty>; $($rest:tt)*) => {
+        fn $name(&$self $(, $($arguments)*)?) -> Result<$made> {
+            call!($family::$name, stringify!($name), ($self) $($($arguments)*)?).map(Erase::erase)
+        }
+        erase! { $family: $($rest)* }
+    };
+    // Inquiries do not fail: of another back end's object they tell nothing.
+    ($family:ident: fn $name:ident(&$self:ident $(, $($arguments:tt)*)?) -> $told:ty; $($rest:tt)*) => {
+        fn $name(&$self $(, $($arguments)*)?) -> $told {
+            let told = || -> Result<$told> { Ok(call!($family::$name, stringify!($name), ($self) $($($arguments)*)?)) };
+            told().unwrap_or_default()
+        }
+        erase! { $family: $($rest)* }
+    };
+}
+
+/// A call of an operation. Its arguments are made ready one by one: objects become what they are, host values stay.
+macro_rules! call {
+    ($called:path, $operation:expr, ($($ready:expr),*)) => { $called($($ready),*) };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &mut $kind:ident $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* $argument.get_mut($operation)?) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &Program $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* $argument) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &$kind:ident $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* $argument.get($operation)?) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &[&Scalars] $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* &get_all($operation, $argument)?) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &[(Fr, &Scalars)] $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* &get_terms($operation, $argument)?) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: &[(&Scalars, Fr)] $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* &get_queries($operation, $argument)?) $($($rest)*)?)
+    };
+    ($called:path, $operation:expr, ($($ready:expr),*) $argument:ident: $host:ty $(, $($rest:tt)*)?) => {
+        call!($called, $operation, ($($ready,)* $argument) $($($rest)*)?)
+    };
 }
 
 /// All operations, on objects.
 trait Erased: Debug + Send + Sync {
-    fn name(&self) -> String;
-    fn description(&self) -> String;
-    fn is_host(&self) -> bool;
-    fn peak_bytes(&self) -> Option<u64>;
-    fn len(&self, vector: &Object) -> usize;
-    fn upload(&self, values: &[Fr]) -> Result<Object>;
-    fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Object>>;
-    fn zeros(&self, len: usize) -> Result<Object>;
-    fn download(&self, vector: &Object) -> Result<Vec<Fr>>;
-    fn read_range(&self, vector: &Object, range: Range<usize>) -> Result<Vec<Fr>>;
-    fn write_range(&self, vector: &mut Object, start: usize, values: &[Fr]) -> Result<()>;
-    fn slice(&self, vector: &Object, range: Range<usize>) -> Result<Object>;
-
-    fn ntt(&self, columns: &[&Object]) -> Result<Vec<Object>>;
-    fn intt(&self, columns: &[&Object]) -> Result<Vec<Object>>;
-    fn coset_ntt(&self, columns: &[&Object], shift: Fr) -> Result<Vec<Object>>;
-    fn interpolate_cosets(&self, cosets: &[(Fr, &Object)]) -> Result<Vec<Object>>;
-
-    fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<Object>;
-    fn bases_len(&self, bases: &Object) -> usize;
-    fn table_bytes(&self, bases: &Object) -> Option<usize>;
-    fn msm(&self, bases: &Object, columns: &[&Object]) -> Result<Vec<G1Affine>>;
-    fn msm_rows(&self, bases: &Object, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine>;
-
-    fn add_assign(&self, acc: &mut Object, other: &Object) -> Result<()>;
-    fn sub_assign(&self, acc: &mut Object, other: &Object) -> Result<()>;
-    fn mul_assign(&self, acc: &mut Object, other: &Object) -> Result<()>;
-    fn scale(&self, acc: &mut Object, factor: Fr) -> Result<()>;
-    fn linear_combination(&self, terms: &[(Fr, &Object)]) -> Result<Object>;
-    fn batch_invert(&self, vector: &mut Object) -> Result<()>;
-    fn prefix_sum(&self, vector: &Object, initial: Fr) -> Result<Object>;
-    fn prefix_product(&self, vector: &Object, initial: Fr) -> Result<Object>;
-    fn affine_scan(&self, factors: &Object, terms: &Object, initial: Fr) -> Result<Object>;
-    fn eval_polynomials(&self, queries: &[(&Object, Fr)]) -> Result<Vec<Fr>>;
-    fn divide_by_linear(&self, polynomial: &Object, root: Fr) -> Result<Object>;
-    fn powers(&self, initial: Fr, base: Fr, len: usize) -> Result<Object>;
-    fn inner_product(&self, a: &Object, b: &Object) -> Result<Fr>;
-    fn permute_lookup(&self, input: &Object, table: &Object, usable: usize) -> Result<(Object, Object)>;
-
-    fn compile(&self, program: &Program) -> Result<Object>;
-    fn evaluate(&self, compiled: &Object, n: usize, columns: &[&Object], scalars: &[Fr]) -> Result<Vec<Object>>;
-
-    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object>;
-    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object>;
+    operations!(MemoryOps: declare);
+    operations!(NttOps: declare);
+    operations!(MsmOps: declare);
+    operations!(VectorOps: declare);
+    operations!(QuotientOps: declare);
+    operations!(FoldOps: declare);
 }
 
 impl<B> Erased for B
@@ -125,165 +171,12 @@ where
     B::Compiled: 'static,
     B::Integers: 'static,
 {
-    fn name(&self) -> String {
-        MemoryOps::name(self)
-    }
-
-    fn description(&self) -> String {
-        MemoryOps::description(self)
-    }
-
-    fn is_host(&self) -> bool {
-        MemoryOps::is_host(self)
-    }
-
-    fn peak_bytes(&self) -> Option<u64> {
-        MemoryOps::peak_bytes(self)
-    }
-
-    fn len(&self, vector: &Object) -> usize {
-        vector.get("len").map_or(0, |vector| MemoryOps::len(self, vector))
-    }
-
-    fn upload(&self, values: &[Fr]) -> Result<Object> {
-        MemoryOps::upload(self, values).map(Object::new)
-    }
-
-    fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Object>> {
-        MemoryOps::upload_columns(self, columns).map(Object::all)
-    }
-
-    fn zeros(&self, len: usize) -> Result<Object> {
-        MemoryOps::zeros(self, len).map(Object::new)
-    }
-
-    fn download(&self, vector: &Object) -> Result<Vec<Fr>> {
-        MemoryOps::download(self, vector.get("download")?)
-    }
-
-    fn read_range(&self, vector: &Object, range: Range<usize>) -> Result<Vec<Fr>> {
-        MemoryOps::read_range(self, vector.get("read_range")?, range)
-    }
-
-    fn write_range(&self, vector: &mut Object, start: usize, values: &[Fr]) -> Result<()> {
-        MemoryOps::write_range(self, vector.get_mut("write_range")?, start, values)
-    }
-
-    fn slice(&self, vector: &Object, range: Range<usize>) -> Result<Object> {
-        MemoryOps::slice(self, vector.get("slice")?, range).map(Object::new)
-    }
-
-    fn ntt(&self, columns: &[&Object]) -> Result<Vec<Object>> {
-        NttOps::ntt(self, &get_all("ntt", columns)?).map(Object::all)
-    }
-
-    fn intt(&self, columns: &[&Object]) -> Result<Vec<Object>> {
-        NttOps::intt(self, &get_all("intt", columns)?).map(Object::all)
-    }
-
-    fn coset_ntt(&self, columns: &[&Object], shift: Fr) -> Result<Vec<Object>> {
-        NttOps::coset_ntt(self, &get_all("coset_ntt", columns)?, shift).map(Object::all)
-    }
-
-    fn interpolate_cosets(&self, cosets: &[(Fr, &Object)]) -> Result<Vec<Object>> {
-        NttOps::interpolate_cosets(self, &get_pairs("interpolate_cosets", cosets)?).map(Object::all)
-    }
-
-    fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<Object> {
-        MsmOps::load_bases(self, points, table_budget_bytes).map(Object::new)
-    }
-
-    fn bases_len(&self, bases: &Object) -> usize {
-        bases.get("bases_len").map_or(0, |bases| MsmOps::bases_len(self, bases))
-    }
-
-    fn table_bytes(&self, bases: &Object) -> Option<usize> {
-        MsmOps::table_bytes(self, bases.get("table_bytes").ok()?)
-    }
-
-    fn msm(&self, bases: &Object, columns: &[&Object]) -> Result<Vec<G1Affine>> {
-        MsmOps::msm(self, bases.get("msm")?, &get_all("msm", columns)?)
-    }
-
-    fn msm_rows(&self, bases: &Object, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine> {
-        MsmOps::msm_rows(self, bases.get("msm_rows")?, rows, scalars)
-    }
-
-    fn add_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        VectorOps::add_assign(self, acc.get_mut("add_assign")?, other.get("add_assign")?)
-    }
-
-    fn sub_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        VectorOps::sub_assign(self, acc.get_mut("sub_assign")?, other.get("sub_assign")?)
-    }
-
-    fn mul_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        VectorOps::mul_assign(self, acc.get_mut("mul_assign")?, other.get("mul_assign")?)
-    }
-
-    fn scale(&self, acc: &mut Object, factor: Fr) -> Result<()> {
-        VectorOps::scale(self, acc.get_mut("scale")?, factor)
-    }
-
-    fn linear_combination(&self, terms: &[(Fr, &Object)]) -> Result<Object> {
-        VectorOps::linear_combination(self, &get_pairs("linear_combination", terms)?).map(Object::new)
-    }
-
-    fn batch_invert(&self, vector: &mut Object) -> Result<()> {
-        VectorOps::batch_invert(self, vector.get_mut("batch_invert")?)
-    }
-
-    fn prefix_sum(&self, vector: &Object, initial: Fr) -> Result<Object> {
-        VectorOps::prefix_sum(self, vector.get("prefix_sum")?, initial).map(Object::new)
-    }
-
-    fn prefix_product(&self, vector: &Object, initial: Fr) -> Result<Object> {
-        VectorOps::prefix_product(self, vector.get("prefix_product")?, initial).map(Object::new)
-    }
-
-    fn affine_scan(&self, factors: &Object, terms: &Object, initial: Fr) -> Result<Object> {
-        VectorOps::affine_scan(self, factors.get("affine_scan")?, terms.get("affine_scan")?, initial).map(Object::new)
-    }
-
-    fn eval_polynomials(&self, queries: &[(&Object, Fr)]) -> Result<Vec<Fr>> {
-        let vectors = queries.iter().map(|(object, point)| Ok((object.get("eval_polynomials")?, *point)));
-        VectorOps::eval_polynomials(self, &vectors.collect::<Result<Vec<_>>>()?)
-    }
-
-    fn divide_by_linear(&self, polynomial: &Object, root: Fr) -> Result<Object> {
-        VectorOps::divide_by_linear(self, polynomial.get("divide_by_linear")?, root).map(Object::new)
-    }
-
-    fn powers(&self, initial: Fr, base: Fr, len: usize) -> Result<Object> {
-        VectorOps::powers(self, initial, base, len).map(Object::new)
-    }
-
-    fn inner_product(&self, a: &Object, b: &Object) -> Result<Fr> {
-        VectorOps::inner_product(self, a.get("inner_product")?, b.get("inner_product")?)
-    }
-
-    fn permute_lookup(&self, input: &Object, table: &Object, usable: usize) -> Result<(Object, Object)> {
-        let operation = "permute_lookup";
-        let (input, table) = VectorOps::permute_lookup(self, input.get(operation)?, table.get(operation)?, usable)?;
-        Ok((Object::new(input), Object::new(table)))
-    }
-
-    fn compile(&self, program: &Program) -> Result<Object> {
-        QuotientOps::compile(self, program).map(Object::new)
-    }
-
-    fn evaluate(&self, compiled: &Object, n: usize, columns: &[&Object], scalars: &[Fr]) -> Result<Vec<Object>> {
-        let columns = get_all("evaluate", columns)?;
-        QuotientOps::evaluate(self, compiled.get("evaluate")?, n, &columns, scalars).map(Object::all)
-    }
-
-    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object> {
-        FoldOps::load_integers(self, rows).map(Object::new)
-    }
-
-    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object> {
-        FoldOps::fold_integers(self, integers.get("fold_integers")?, factors).map(Object::new)
-    }
+    operations!(MemoryOps: erase);
+    operations!(NttOps: erase);
+    operations!(MsmOps: erase);
+    operations!(VectorOps: erase);
+    operations!(QuotientOps: erase);
+    operations!(FoldOps: erase);
 }
 
 impl Any {
@@ -302,178 +195,30 @@ impl Any {
 
 impl MemoryOps for Any {
     type Scalars = Object;
-
-    fn name(&self) -> String {
-        self.0.name()
-    }
-
-    fn description(&self) -> String {
-        self.0.description()
-    }
-
-    fn is_host(&self) -> bool {
-        self.0.is_host()
-    }
-
-    fn peak_bytes(&self) -> Option<u64> {
-        self.0.peak_bytes()
-    }
-
-    fn len(&self, vector: &Object) -> usize {
-        self.0.len(vector)
-    }
-
-    fn upload(&self, values: &[Fr]) -> Result<Object> {
-        self.0.upload(values)
-    }
-
-    fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Object>> {
-        self.0.upload_columns(columns)
-    }
-
-    fn zeros(&self, len: usize) -> Result<Object> {
-        self.0.zeros(len)
-    }
-
-    fn download(&self, vector: &Object) -> Result<Vec<Fr>> {
-        self.0.download(vector)
-    }
-
-    fn read_range(&self, vector: &Object, range: Range<usize>) -> Result<Vec<Fr>> {
-        self.0.read_range(vector, range)
-    }
-
-    fn write_range(&self, vector: &mut Object, start: usize, values: &[Fr]) -> Result<()> {
-        self.0.write_range(vector, start, values)
-    }
-
-    fn slice(&self, vector: &Object, range: Range<usize>) -> Result<Object> {
-        self.0.slice(vector, range)
-    }
+    operations!(MemoryOps: hand_on(0));
 }
 
 impl NttOps for Any {
-    fn ntt(&self, columns: &[&Object]) -> Result<Vec<Object>> {
-        self.0.ntt(columns)
-    }
-
-    fn intt(&self, columns: &[&Object]) -> Result<Vec<Object>> {
-        self.0.intt(columns)
-    }
-
-    fn coset_ntt(&self, columns: &[&Object], shift: Fr) -> Result<Vec<Object>> {
-        self.0.coset_ntt(columns, shift)
-    }
-
-    fn interpolate_cosets(&self, cosets: &[(Fr, &Object)]) -> Result<Vec<Object>> {
-        self.0.interpolate_cosets(cosets)
-    }
+    operations!(NttOps: hand_on(0));
 }
 
 impl MsmOps for Any {
     type Bases = Object;
-
-    fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<Object> {
-        self.0.load_bases(points, table_budget_bytes)
-    }
-
-    fn bases_len(&self, bases: &Object) -> usize {
-        self.0.bases_len(bases)
-    }
-
-    fn table_bytes(&self, bases: &Object) -> Option<usize> {
-        self.0.table_bytes(bases)
-    }
-
-    fn msm(&self, bases: &Object, columns: &[&Object]) -> Result<Vec<G1Affine>> {
-        self.0.msm(bases, columns)
-    }
-
-    fn msm_rows(&self, bases: &Object, rows: &[usize], scalars: &[Fr]) -> Result<G1Affine> {
-        self.0.msm_rows(bases, rows, scalars)
-    }
+    operations!(MsmOps: hand_on(0));
 }
 
 impl VectorOps for Any {
-    fn add_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        self.0.add_assign(acc, other)
-    }
-
-    fn sub_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        self.0.sub_assign(acc, other)
-    }
-
-    fn mul_assign(&self, acc: &mut Object, other: &Object) -> Result<()> {
-        self.0.mul_assign(acc, other)
-    }
-
-    fn scale(&self, acc: &mut Object, factor: Fr) -> Result<()> {
-        self.0.scale(acc, factor)
-    }
-
-    fn linear_combination(&self, terms: &[(Fr, &Object)]) -> Result<Object> {
-        self.0.linear_combination(terms)
-    }
-
-    fn batch_invert(&self, vector: &mut Object) -> Result<()> {
-        self.0.batch_invert(vector)
-    }
-
-    fn prefix_sum(&self, vector: &Object, initial: Fr) -> Result<Object> {
-        self.0.prefix_sum(vector, initial)
-    }
-
-    fn prefix_product(&self, vector: &Object, initial: Fr) -> Result<Object> {
-        self.0.prefix_product(vector, initial)
-    }
-
-    fn affine_scan(&self, factors: &Object, terms: &Object, initial: Fr) -> Result<Object> {
-        self.0.affine_scan(factors, terms, initial)
-    }
-
-    fn eval_polynomials(&self, queries: &[(&Object, Fr)]) -> Result<Vec<Fr>> {
-        self.0.eval_polynomials(queries)
-    }
-
-    fn divide_by_linear(&self, polynomial: &Object, root: Fr) -> Result<Object> {
-        self.0.divide_by_linear(polynomial, root)
-    }
-
-    fn powers(&self, initial: Fr, base: Fr, len: usize) -> Result<Object> {
-        self.0.powers(initial, base, len)
-    }
-
-    fn inner_product(&self, a: &Object, b: &Object) -> Result<Fr> {
-        self.0.inner_product(a, b)
-    }
-
-    fn permute_lookup(&self, input: &Object, table: &Object, usable: usize) -> Result<(Object, Object)> {
-        self.0.permute_lookup(input, table, usable)
-    }
+    operations!(VectorOps: hand_on(0));
 }
 
 impl QuotientOps for Any {
     type Compiled = Object;
-
-    fn compile(&self, program: &Program) -> Result<Object> {
-        self.0.compile(program)
-    }
-
-    fn evaluate(&self, compiled: &Object, n: usize, columns: &[&Object], scalars: &[Fr]) -> Result<Vec<Object>> {
-        self.0.evaluate(compiled, n, columns, scalars)
-    }
+    operations!(QuotientOps: hand_on(0));
 }
 
 impl FoldOps for Any {
     type Integers = Object;
-
-    fn load_integers(&self, rows: &[IntegerRow<'_>]) -> Result<Object> {
-        self.0.load_integers(rows)
-    }
-
-    fn fold_integers(&self, integers: &Object, factors: &[Fr]) -> Result<Object> {
-        self.0.fold_integers(integers, factors)
-    }
+    operations!(FoldOps: hand_on(0));
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! small windows come back. Operations take many columns at once wherever the protocol has many, so that a GPU
 //! answers with one launch.
 //!
-//! Every operation has one name, here, in each back end's file, kernel, launcher, test and bench.
+//! Every operation has one name: in its family's trait (`ops/`), in each back end's file, kernel, launcher, test and bench.
 //!
 //! | family | operations |
 //! |---|---|
@@ -22,31 +22,23 @@
 //! root of unity of the domain of size 2^k is `Fr::ROOT_OF_UNITY^(2^(28-k))`, as in Halo2.
 //!
 //! Operations are fallible and never panic on bad lengths.
+//!
+//! A new operation is a method of its family's trait, a line of the list in `ops/list.rs`, a method of each back end that
+//! computes it, a comparison in [`Dual`], and a test of the conformance suite. [`Any`] and the processor's share of
+//! ICICLE follow from the list. A missing line does not compile, unless the trait has a default: [`Any`] would use that.
 
 mod any;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-mod counters;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-mod digits;
 pub mod dual;
-mod fold;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+mod gpu;
 #[cfg(feature = "icicle")]
 pub mod icicle;
-mod limbs;
-mod memory;
-mod msm;
-mod ntt;
 mod operands;
+mod ops;
 pub mod program;
-mod quotient;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-mod segments;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-mod steps;
-mod vector;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;
 
@@ -59,13 +51,9 @@ pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
 pub use dual::Dual;
-pub use fold::{FoldOps, IntegerRow};
-pub use limbs::ScalarWords;
-pub use memory::MemoryOps;
-pub use msm::MsmOps;
-pub use ntt::{NttOps, root_of_unity};
-pub use quotient::QuotientOps;
-pub use vector::VectorOps;
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+pub use gpu::ScalarWords;
+pub use ops::{FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, VectorOps, root_of_unity};
 
 use crate::error::BackendError;
 

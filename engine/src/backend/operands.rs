@@ -1,9 +1,7 @@
-//! What back ends ask of operands, and make of them for kernels.
+//! What every back end asks of operands.
 
 use super::Result;
 use crate::error::BackendError;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-use halo2curves::bn256::Fr;
 use std::ops::Range;
 
 /// Operands of these lengths, which must be equal.
@@ -21,15 +19,4 @@ pub(super) fn check_range(operation: &'static str, len: usize, range: &Range<usi
         return Ok(());
     }
     Err(BackendError::OutOfRange { operation, start, end, len })
-}
-
-/// `base^(2^i)`, from the base itself on: powers by the bits of their exponents.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub(super) fn squares<const N: usize>(base: Fr) -> [Fr; N] {
-    let mut next = base;
-    std::array::from_fn(|_| {
-        let power = next;
-        next = power.square();
-        power
-    })
 }

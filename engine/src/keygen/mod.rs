@@ -16,7 +16,8 @@ pub use error::KeygenError;
 
 use crate::BackendError;
 use crate::backend::Backend;
-use crate::prover::{TRACING_TARGET, lagrange_points};
+use crate::spans::TRACING_TARGET;
+use crate::srs::lagrange;
 use cells::Cells;
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey, permutation};
@@ -87,7 +88,7 @@ pub fn keygen<B: Backend, C: Circuit<Fr>>(
     circuit: &C,
 ) -> Result<ProvingKey<G1Affine>, KeygenError> {
     let n = usize::try_from(params.n()).unwrap_or(usize::MAX);
-    let points = lagrange_points(params, n).map_err(|error| KeygenError::Parameters(error.to_string()))?;
+    let points = lagrange::of_params(params, n).map_err(|error| KeygenError::Parameters(error.to_string()))?;
     let lagrange = backend.load_bases(&points, 0)?;
     Ok(CircuitKey::new(backend, &lagrange, params.k(), circuit)?.into_proving_key(backend)?)
 }

@@ -4,11 +4,13 @@
 //! phase's advice columns, circuit by circuit in order of their index, and the challenges that follow the phase. Under KZG the
 //! verifier evaluates instance columns itself, so that they are neither committed nor opened.
 
+use super::phases::{self, PhaseCommitter};
 use super::poly::Poly;
 use super::proof::CircuitColumns;
-use super::witness::{Layout, PhaseCommitter, synthesize};
-use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError, TRACING_TARGET, columns};
+use super::witness::{Layout, synthesize};
+use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError};
 use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
@@ -50,7 +52,7 @@ impl<B: Backend> Proof<'_, B> {
     pub(super) fn commit_columns_of(&mut self, witness: &mut impl ColumnWitness) -> Result<(), ProverError> {
         let prover = self.prover;
         let _span = info_span!(target: TRACING_TARGET, "synthesize", rows = prover.shape.n).entered();
-        self.challenges.circuit = columns::supply(witness, &prover.cs, self)?;
+        self.challenges.circuit = phases::supply(witness, &prover.cs, self)?;
         Ok(())
     }
 }

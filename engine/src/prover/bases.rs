@@ -1,51 +1,17 @@
 //! The points that commitments are made with.
 
 use super::ProverError;
-use halo2_proofs::SerdeFormat;
+use crate::srs::lagrange::{self, ReadError};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::bn256::{Bn256, G1Affine};
-use halo2curves::serde::SerdeObject;
-use std::io::{self, Write};
-
-/// Bytes of a point as [`SerdeFormat::RawBytesUnchecked`] writes it: two coordinates in Montgomery form.
-const POINT_BYTES: usize = 64;
 
 /// The Lagrange points `[l_i(s)]_1` of KZG parameters.
-///
-/// The parameters hold them in a private field, and computing them from the monomial points takes n·log n / 2 scalar
-/// multiplications. Serialising the parameters in their raw format exposes them for the price of a copy.
 ///
 /// # Errors
 /// [`ProverError::LagrangePoints`] when the parameters serialise to anything else than expected.
 pub fn lagrange_points(params: &ParamsKZG<Bn256>, n: usize) -> Result<Vec<G1Affine>, ProverError> {
-    // log2 of the size in four bytes, then the n monomial points, then the n Lagrange points.
-    let mut window = Window { skip: 4 + n * POINT_BYTES, bytes: Vec::new(), len: n * POINT_BYTES };
-    params.write_custom(&mut window, SerdeFormat::RawBytesUnchecked)?;
-    let points: Vec<G1Affine> =
-        window.bytes.chunks_exact(POINT_BYTES).map(G1Affine::from_raw_bytes_unchecked).collect();
-    match points.len() {
-        got if got == n => Ok(points),
-        got => Err(ProverError::LagrangePoints { expected: n, got }),
-    }
-}
-
-/// A writer that keeps `len` bytes after the first `skip`.
-struct Window {
-    skip: usize,
-    bytes: Vec<u8>,
-    len: usize,
-}
-
-impl Write for Window {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let skipped = self.skip.min(buffer.len());
-        self.skip -= skipped;
-        let kept = (self.len - self.bytes.len()).min(buffer.len() - skipped);
-        self.bytes.extend_from_slice(&buffer[skipped..skipped + kept]);
-        Ok(buffer.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    lagrange::of_params(params, n).map_err(|error| match error {
+        ReadError::Count { expected, got } => ProverError::LagrangePoints { expected, got },
+        ReadError::Io(error) => ProverError::Transcript(error),
+    })
 }

@@ -3,10 +3,8 @@
 //! A circuit assigns its cells one by one, and the frontend's contract is that each stays where it is, as a fraction of 72 bytes, for as long
 //! as the circuit runs. Whoever computes whole columns hands them over instead, phase by phase, and the proof is the same.
 
-use super::ProverError;
-use super::witness::{PhaseCommitter, draw_challenges};
 use ff::Field;
-use halo2_proofs::plonk::{ConstraintSystem, Error};
+use halo2_proofs::plonk::Error;
 use halo2curves::bn256::Fr;
 use std::borrow::Cow;
 use std::fmt;
@@ -68,23 +66,6 @@ pub trait ColumnWitness {
     /// phases before. Columns of other phases, and those that the prover derives, do not count.
     ///
     /// # Errors
-    /// Whatever prevents them, which the prover returns as [`ProverError::Synthesis`].
+    /// Whatever prevents them, which the prover returns as [`ProverError::Synthesis`](super::ProverError::Synthesis).
     fn columns(&mut self, phase: u8, challenges: &[Option<Fr>]) -> Result<Vec<(usize, AdviceColumn<'_>)>, Error>;
-}
-
-/// Commits all phases of a witness; returns the challenges of the circuit's own.
-pub(super) fn supply(
-    witness: &mut impl ColumnWitness,
-    cs: &ConstraintSystem<Fr>,
-    committer: &mut impl PhaseCommitter,
-) -> Result<Vec<Fr>, ProverError> {
-    let phases = cs.advice_column_phase().into_iter().max().map_or(1, |last| last + 1);
-    let challenge_phases = cs.challenge_phase();
-    let mut challenges = vec![None; challenge_phases.len()];
-    for phase in 0..phases {
-        let columns = witness.columns(phase, &challenges)?;
-        committer.commit_phase(0, phase, columns, &challenges)?;
-        draw_challenges(&mut challenges, &challenge_phases, phase, committer);
-    }
-    Ok(challenges.into_iter().map(|challenge| challenge.unwrap_or(Fr::ZERO)).collect())
 }

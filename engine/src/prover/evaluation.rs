@@ -5,8 +5,9 @@
 
 use super::poly::{Poly, ProofPoly};
 use super::shape::Shape;
-use super::{Proof, ProverError, TRACING_TARGET};
+use super::{Proof, ProverError};
 use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 use tracing::info_span;

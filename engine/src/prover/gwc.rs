@@ -9,8 +9,9 @@
 use super::evaluation::Query;
 use super::poly::ProofPoly;
 use super::shape::Shape;
-use super::{Proof, ProverError, TRACING_TARGET};
+use super::{Proof, ProverError};
 use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
 use tracing::info_span;
 
 /// Polynomials that are opened at one point.

@@ -8,9 +8,10 @@
 use super::constraints::lookup_factor;
 use super::poly::Poly;
 use super::program::{RowProgram, RowProgramBuilder};
-use super::{Proof, ProverError, TRACING_TARGET};
+use super::{Proof, ProverError};
 use crate::BackendError;
 use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 use tracing::info_span;

@@ -5,7 +5,7 @@
 //!
 //! | step | file | reads challenges | commits to |
 //! |---|---|---|---|
-//! | synthesis, advice phases | `witness.rs` or `columns.rs`, `advice.rs` | | advice columns, per phase and circuit |
+//! | synthesis, advice phases | `witness.rs` or `columns.rs`, `phases.rs`, `advice.rs` | | advice columns, per phase and circuit |
 //! | permuted lookups | `lookup.rs` | theta | A', S' per circuit and lookup |
 //! | grand products | `permutation.rs`, `lookup.rs` | beta, gamma | z per circuit and chunk of columns, then z per circuit and lookup |
 //! | vanishing argument | `vanishing.rs`, `quotient.rs`, `classes.rs`, `constraints.rs` | y | a random polynomial, the quotient's pieces |
@@ -38,6 +38,7 @@ mod gwc;
 mod lookup;
 mod opening;
 mod permutation;
+mod phases;
 mod poly;
 mod program;
 mod proof;
@@ -47,6 +48,7 @@ mod shplonk;
 mod vanishing;
 mod witness;
 
+pub use crate::spans::TRACING_TARGET;
 pub use bases::lagrange_points;
 pub use classes::QuotientSize;
 pub use columns::{AdviceColumn, ColumnWitness};
@@ -75,9 +77,6 @@ use rand_core::RngCore;
 use shape::Shape;
 use std::slice;
 use tracing::info_span;
-
-/// The target of the prover's tracing spans. One span per protocol step, with numbers of rows and bytes; no values.
-pub const TRACING_TARGET: &str = "zkml_gpu::prover";
 
 /// How a [`Prover`] opens polynomials, how it spends memory, and what it checks.
 #[derive(Debug, Clone)]

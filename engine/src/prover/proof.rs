@@ -3,8 +3,9 @@
 use super::channel::Channel;
 use super::evaluation::OpeningSchedule;
 use super::poly::{Poly, Polynomials, ProofPoly, find, resolve};
-use super::{Challenges, Prover, ProverError, TRACING_TARGET};
+use super::{Challenges, Prover, ProverError};
 use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
 use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::RngCore;

@@ -10,6 +10,7 @@
 
 use super::ProverError;
 use super::columns::AdviceColumn;
+use super::phases::{PhaseCommitter, draw_challenges};
 use ff::{BatchInvert, Field};
 use halo2_proofs::circuit::Value;
 use halo2_proofs::plonk::{
@@ -19,37 +20,6 @@ use halo2_proofs::plonk::{
 use halo2curves::bn256::Fr;
 use std::borrow::Cow;
 use std::mem;
-
-/// What happens when a phase's advice columns are complete.
-pub(super) trait PhaseCommitter {
-    /// Whether a column needs no witness.
-    fn derives(&self, column: usize) -> bool;
-
-    /// Blinds and commits a circuit's columns of `phase`, which come with their indices unless they are derived. The circuits'
-    /// challenges are those of earlier phases.
-    fn commit_phase(
-        &mut self,
-        circuit: usize,
-        phase: u8,
-        columns: Vec<(usize, AdviceColumn<'_>)>,
-        challenges: &[Option<Fr>],
-    ) -> Result<(), ProverError>;
-
-    /// The next challenge, after a phase is committed by all circuits.
-    fn challenge(&mut self) -> Fr;
-}
-
-/// Draws the challenges that follow a phase.
-pub(super) fn draw_challenges(
-    challenges: &mut [Option<Fr>],
-    challenge_phases: &[u8],
-    phase: u8,
-    committer: &mut impl PhaseCommitter,
-) {
-    for (challenge, _) in challenges.iter_mut().zip(challenge_phases).filter(|(_, after)| **after == phase) {
-        *challenge = Some(committer.challenge());
-    }
-}
 
 /// What the synthesis is held to.
 #[derive(Debug, Clone, Copy)]

@@ -23,7 +23,7 @@
 mod check;
 mod development;
 mod error;
-mod lagrange;
+pub(crate) mod lagrange;
 mod params;
 mod ptau;
 mod source;

@@ -223,6 +223,14 @@ fn expressions() -> String {
     text
 }
 
+/// The system's C++ compiler, for kernels.
+pub(super) fn compiler() -> Command {
+    let mut command = Command::new(std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned()));
+    // Pragmas are for the device's compiler.
+    command.args(["-std=c++17", "-Wno-unknown-pragmas"]);
+    command
+}
+
 /// Builds the program, unless it is there already.
 fn build() -> PathBuf {
     let text = [HOST, &source(Module::ALL), &expressions(), &super::quotient::kernels(), SERVE].concat();
@@ -239,11 +247,9 @@ fn build() -> PathBuf {
     let file = program.with_extension("cpp");
     std::fs::write(&file, text).unwrap();
     let built = program.with_extension("part");
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
-    let mut command = Command::new(&compiler);
-    // Pragmas are for the device's compiler.
-    command.args(["-std=c++17", "-O2", "-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas"]);
-    let status = command.arg(&file).arg("-o").arg(&built).status();
+    let mut command = compiler();
+    let status = command.args(["-O2", "-Wall", "-Wextra", "-Werror"]).arg(&file).arg("-o").arg(&built).status();
+    let compiler = command.get_program().display();
     let status =
         status.unwrap_or_else(|failed| panic!("the C++ compiler {compiler} did not start: {failed}\nhint: set CXX"));
     assert!(status.success(), "{compiler} does not take {}", file.display());

@@ -11,6 +11,7 @@ mod device;
 mod field;
 mod fold;
 mod lookup;
+mod modules;
 mod msm;
 mod ntt;
 mod quotient;

@@ -2,7 +2,7 @@
 
 use super::lanes::{Kernel, LANES, Lanes, MAX_PRODUCTS, with_lanes};
 use super::{Cpu, CpuScalars};
-use crate::backend::fold::{check_reach, reach};
+use crate::backend::ops::fold::{check_reach, reach};
 use crate::backend::{FoldOps, IntegerRow, Result};
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;

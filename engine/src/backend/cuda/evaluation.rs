@@ -5,7 +5,7 @@ use super::driver::Address;
 use super::kernels::{Arguments, Element, GRID_ROWS, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::Result;
-use crate::backend::operands::squares;
+use crate::backend::gpu::factors::squares;
 use bytemuck::{Pod, Zeroable};
 use ff::Field;
 use halo2curves::bn256::Fr;

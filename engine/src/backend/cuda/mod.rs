@@ -26,8 +26,7 @@ mod scan;
 mod staging;
 mod vector;
 
-pub use super::counters::Counters;
-pub use super::quotient::Programs;
+pub use super::gpu::{Counters, Programs};
 pub use device::{DeviceInfo, Options, devices};
 pub use fold::CudaIntegers;
 pub use kernels::compile_all;

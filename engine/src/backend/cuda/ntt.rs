@@ -5,7 +5,7 @@ use super::device::{Buffer, in_batches};
 use super::driver::Address;
 use super::kernels::{Arguments, Element, GRID_ROWS, Kernel};
 use super::memory::{CudaScalars, Work};
-use crate::backend::ntt::{Domain, common_domain, inverse_vandermonde, root_of_unity};
+use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde, root_of_unity};
 use crate::backend::{NttOps, Result};
 use crate::error::BackendError;
 use bytemuck::{Pod, Zeroable};

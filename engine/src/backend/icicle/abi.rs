@@ -195,7 +195,7 @@ macro_rules! functions {
             /// # Safety
             /// Functions of these names in the libraries have the parameters that are declared here.
             #[allow(unsafe_code)]
-            pub(super) unsafe fn resolve(libraries: &super::library::Libraries) -> Result<Self, String> {
+            pub(super) unsafe fn resolve(libraries: &super::file::Libraries) -> Result<Self, String> {
                 // SAFETY: by the caller's word.
                 Ok(Self { $($field: unsafe { libraries.$library.symbol($symbol) }?,)* })
             }

@@ -3,7 +3,7 @@
 use super::Icicle;
 use super::abi::Direction;
 use crate::backend::cpu::CpuScalars;
-use crate::backend::ntt::{Domain, common_domain, inverse_vandermonde};
+use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
 use crate::error::BackendError;
 use ff::Field;
@@ -30,7 +30,7 @@ impl NttOps for Icicle {
         let operation = "interpolate_cosets";
         let dependent = BackendError::DependentCosets { operation, cosets: cosets.len() };
         let domain = common_domain(operation, cosets.iter().map(|(_, values)| values.len()))?;
-        let n = domain.ok_or(dependent.clone())?.size() as u64;
+        let n = 1u64 << domain.ok_or(dependent.clone())?.log_n;
         let nodes: Vec<Fr> = cosets.iter().map(|(shift, _)| shift.pow_vartime([n])).collect();
         let matrix = inverse_vandermonde(&nodes).filter(|_| !nodes.contains(&Fr::ZERO)).ok_or(dependent)?;
         let mut residues = Vec::with_capacity(cosets.len());

@@ -4,7 +4,6 @@ use super::Wgpu;
 use super::device::Device;
 use super::pool::{Buffer, Window};
 use super::recorder::Recorder;
-use super::scan::ranges;
 use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result, ScalarWords};
 use halo2curves::bn256::Fr;
@@ -170,17 +169,5 @@ impl MemoryOps for Wgpu {
         work.copy(&vector.buffer, range.start as u64 * ELEMENT_BYTES, &copy.buffer, 0, copy.bytes());
         work.submit()?;
         Ok(copy)
-    }
-}
-
-/// The pieces of a vector that a kernel may see one at a time.
-pub(super) fn windows(device: &Device, len: usize) -> impl Iterator<Item = Range<usize>> + use<> {
-    ranges(len, device.window_rows(ELEMENT_BYTES))
-}
-
-impl Device {
-    /// Rows of a window: the largest power of two of them that a kernel may see.
-    pub(super) fn window_rows(&self, row_bytes: u64) -> usize {
-        1 << (self.limits.binding_bytes / row_bytes).max(1).ilog2().min(usize::BITS - 2)
     }
 }

@@ -23,9 +23,9 @@ mod quotient;
 mod recorder;
 mod scan;
 mod vector;
+mod windows;
 
-pub use super::counters::Counters;
-pub use super::quotient::Programs;
+pub use super::gpu::{Counters, Programs};
 pub use device::{DeviceInfo, DeviceLimits, Options, devices};
 pub use fold::WgpuIntegers;
 pub use memory::WgpuScalars;

@@ -1,12 +1,12 @@
 //! Transforms in passes of workgroup memory, with roots of unity that are kept per domain. What is too long for a kernel to
 //! see is halved first.
 
-use super::memory::{ELEMENT_BYTES, windows};
+use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::recorder::{Params, Recorder};
-use super::scan::{ranges, window};
+use super::windows::{ranges, window, windows};
 use super::{Wgpu, WgpuScalars};
-use crate::backend::ntt::{Domain, common_domain, inverse_vandermonde};
+use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
 use crate::error::BackendError;
 use ff::Field;
@@ -39,6 +39,18 @@ struct Transform<'t> {
     before: Option<&'t WgpuScalars>,
     after: Option<&'t WgpuScalars>,
     scale: Option<Fr>,
+}
+
+impl Domain {
+    /// The subgroup of half the order.
+    fn half(self) -> Self {
+        Self { log_n: self.log_n - 1, root: self.root.square() }
+    }
+
+    /// 1/omega
+    fn inverse_root(self) -> Fr {
+        self.root.pow_vartime([self.size() as u64 - 1])
+    }
 }
 
 impl Transform<'_> {

@@ -3,8 +3,9 @@
 
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
-use super::pool::{Buffer, Window};
+use super::pool::Buffer;
 use super::recorder::{Params, Recorder};
+use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
 use halo2curves::bn256::Fr;
@@ -165,13 +166,4 @@ pub(super) fn reduce(
 pub(super) fn params(rows: &Range<usize>) -> Params {
     let [len, blocks, first] = [rows.len(), rows.len().div_ceil(BLOCK), rows.start / BLOCK].map(|count| count as u32);
     Params::words(&[len, blocks, first])
-}
-
-pub(super) fn window<'b>(buffer: &'b Buffer, rows: &Range<usize>, row_bytes: u64) -> Window<'b> {
-    buffer.window(rows.start as u64 * row_bytes..rows.end as u64 * row_bytes)
-}
-
-/// `0..len` in pieces.
-pub(super) fn ranges(len: usize, rows: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..len.div_ceil(rows)).map(move |i| i * rows..len.min((i + 1) * rows))
 }

@@ -1,10 +1,11 @@
 //! Vector arithmetic: row by row, and by blocks where rows depend on each other (`scan.rs`, `inversion.rs`, `evaluation.rs`).
 
-use super::memory::windows;
 use super::pipelines::Kernel;
 use super::recorder::Params;
+use super::windows::windows;
 use super::{Wgpu, WgpuScalars};
-use crate::backend::operands::{check_lengths, squares};
+use crate::backend::gpu::factors::squares;
+use crate::backend::operands::check_lengths;
 use crate::backend::{Result, VectorOps};
 use ff::Field;
 use halo2curves::bn256::Fr;

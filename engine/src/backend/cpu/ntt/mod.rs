@@ -8,7 +8,7 @@ pub(super) use domain::DomainCache;
 
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
-use crate::backend::ntt::{self, common_domain, inverse_vandermonde};
+use crate::backend::ops::ntt::{self, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result};
 use crate::error::BackendError;
 use domain::{Domain, MIN_LOG, Transform};

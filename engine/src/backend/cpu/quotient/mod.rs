@@ -2,7 +2,8 @@
 //!
 //! Compilation has three steps. Instructions are joined to sums of products (`fuse.rs`), because a sum of products is reduced
 //! once; operands are given their forms, and bounds to what is not reduced (`plan.rs`); and results get registers
-//! (`registers.rs`). What comes out does not depend on the lanes; `interpreter.rs` runs it with any.
+//! (`registers.rs`). What comes out does not depend on the lanes; chunks of rows (`task.rs`) go through it with any lanes
+//! (`interpreter.rs`), or as plain loops (`plain.rs`).
 //!
 //! For the program `selector·(a·b - c)` the steps are `r_0 = a·b - c`, as a factor, and `r_0·selector`:
 //!
@@ -16,16 +17,17 @@ mod interpreter;
 mod plain;
 mod plan;
 mod registers;
+mod task;
 #[cfg(test)]
 mod tests;
 
-use super::lanes::{LANES, with_lanes};
+use super::lanes::{LANES, Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::program::Program;
 use crate::backend::{QuotientOps, Result};
 use halo2curves::bn256::Fr;
-use interpreter::Inputs;
 use registers::{Source, Step};
+use task::Inputs;
 
 /// Vectors per dispatch. Registers take 320 bytes a vector: a program's few dozen stay in the second-level cache, and those
 /// that a step touches in the first.
@@ -67,7 +69,11 @@ impl QuotientOps for Cpu {
         let columns: Vec<_> = columns.iter().map(|column| column.elements(self)).collect();
         let columns: Vec<&[Fr]> = columns.iter().map(|column| &**column).collect();
         let inputs = Inputs::new(compiled, n, &columns, &scalars);
-        let outputs = with_lanes!(self.processor, lanes => interpreter::evaluate(lanes, &inputs));
+        let outputs = with_lanes!(self.processor, lanes => evaluate_with(lanes, &inputs));
         Ok(outputs.into_iter().map(CpuScalars::from).collect())
     }
+}
+
+fn evaluate_with<L: Lanes>(lanes: L, inputs: &Inputs<'_>) -> Vec<Vec<Fr>> {
+    task::evaluate(inputs, |task| if L::PLAIN { plain::run(task) } else { lanes.run(task) })
 }

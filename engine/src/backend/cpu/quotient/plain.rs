@@ -1,8 +1,8 @@
 //! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight elements is
 //! memory, and a kernel's copies of it cost up to a third.
 
-use super::interpreter::{Task, Wrapped};
 use super::registers::{Source, Step};
+use super::task::{Task, Wrapped};
 use super::{BLOCK, BLOCK_ROWS};
 use ff::Field;
 use halo2curves::bn256::Fr;

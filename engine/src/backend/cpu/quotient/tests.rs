@@ -57,7 +57,7 @@ fn check(program: &Program, n: usize) {
         let (table, slices) =
             (program.scalar_table(&scalars).unwrap(), columns.iter().map(Vec::as_slice).collect::<Vec<_>>());
         let inputs = Inputs::new(&compiled, n, &slices, &table);
-        let outputs = interpreter::evaluate_by(&inputs, |task| Portable.run(task));
+        let outputs = task::evaluate(&inputs, |task| Portable.run(task));
         assert_eq!(outputs, expected, "{n} rows, kernels on portable lanes");
     }
     assert!(matches!(Cpu::portable().processor, Processor::Portable(_)));

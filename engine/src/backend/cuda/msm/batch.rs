@@ -8,7 +8,7 @@ use crate::backend::cuda::driver::Address;
 use crate::backend::cuda::kernels::{Arguments, Kernel};
 use crate::backend::cuda::memory::{CudaScalars, Work};
 use crate::backend::cuda::scan::{COUNT, Recurrence};
-use crate::backend::digits::{Digits, Job};
+use crate::backend::gpu::digits::{Digits, Job};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 use zkml_gpu_kernels::cuda::Module;

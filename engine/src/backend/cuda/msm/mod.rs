@@ -21,7 +21,7 @@ use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::cpu::as_words;
-use crate::backend::digits::{Digits, Job, jobs, to_affine};
+use crate::backend::gpu::digits::{Digits, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use batch::{DIGIT_ROWS, DigitColumn};

@@ -1,6 +1,6 @@
 //! How digits map to levels of the table and sets of buckets.
 
-use crate::backend::digits::Digits;
+use crate::backend::gpu::digits::Digits;
 
 /// Widths of windows that are considered. Wider ones have more buckets than a device sums up at no cost.
 const WIDTHS: std::ops::RangeInclusive<usize> = 4..=20;
@@ -43,7 +43,7 @@ fn cost(plan: &Digits, points: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::digits::SCALAR_BITS;
+    use crate::backend::gpu::digits::SCALAR_BITS;
 
     #[test]
     fn plans_keep_to_the_budget_and_to_what_kernels_take() {

@@ -3,7 +3,7 @@
 use super::plan::{MIN_CHUNK, POINT_BYTES, Plan};
 use super::{DIGIT_THREADS, POINT_THREADS, Part, WgpuBases};
 use crate::backend::Result;
-use crate::backend::digits::Job;
+use crate::backend::gpu::digits::Job;
 use crate::backend::wgpu::device::Device;
 use crate::backend::wgpu::memory::WgpuScalars;
 use crate::backend::wgpu::pipelines::Kernel;

@@ -20,7 +20,7 @@ use super::memory::WgpuScalars;
 use super::pipelines::Kernel;
 use super::pool::{Buffer, Window};
 use super::recorder::{Params, Recorder};
-use crate::backend::digits::{Digits, Job, jobs, to_affine};
+use crate::backend::gpu::digits::{Digits, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use halo2curves::bn256::{Fr, G1Affine};

@@ -1,6 +1,6 @@
 //! How digits map to levels of the table and sets of buckets, and how many rows are worked on at a time.
 
-use crate::backend::digits::Digits;
+use crate::backend::gpu::digits::Digits;
 
 /// Bytes of a point of a table, and of a sum.
 pub(super) const AFFINE_BYTES: u64 = 64;

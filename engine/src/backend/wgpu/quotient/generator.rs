@@ -2,8 +2,8 @@
 //!
 //! Results that later segments read go through memory, beside the outputs.
 
+use crate::backend::gpu::segments::Segments;
 use crate::backend::program::{Instruction, Operand, Program};
-use crate::backend::segments::Segments;
 use std::fmt::Write;
 
 /// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they inline.

@@ -5,52 +5,52 @@ use halo2curves::bn256::{Fq, G1Affine};
 use halo2curves::serde::SerdeObject;
 
 /// Bits of the absolute value of a scalar in (-p/2, p/2], plus one for the sign of its top digit.
-pub(super) const SCALAR_BITS: usize = 254;
+pub(in crate::backend) const SCALAR_BITS: usize = 254;
 
 /// Window width and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Digits {
-    pub(super) bits: usize,
-    pub(super) sets: usize,
+pub(in crate::backend) struct Digits {
+    pub(in crate::backend) bits: usize,
+    pub(in crate::backend) sets: usize,
 }
 
 impl Digits {
     /// Digits of this width, for every number of sets that makes a difference.
-    pub(super) fn of_width(bits: usize) -> impl Iterator<Item = Self> {
+    pub(in crate::backend) fn of_width(bits: usize) -> impl Iterator<Item = Self> {
         (1..=SCALAR_BITS.div_ceil(bits)).map(move |sets| Self { bits, sets })
     }
 
     /// Digits of this width, and a set for each of them: no table but the bases themselves.
-    pub(super) fn without_table(bits: usize) -> Self {
+    pub(in crate::backend) fn without_table(bits: usize) -> Self {
         Self { bits, sets: SCALAR_BITS.div_ceil(bits) }
     }
 
     /// Digits of a full-size scalar.
-    pub(super) fn windows(&self) -> usize {
+    pub(in crate::backend) fn windows(&self) -> usize {
         SCALAR_BITS.div_ceil(self.bits)
     }
 
     /// Levels of the table, the bases themselves being the first.
-    pub(super) fn levels(&self) -> usize {
+    pub(in crate::backend) fn levels(&self) -> usize {
         self.windows().div_ceil(self.sets)
     }
 
     /// Doublings from one level to the next.
-    pub(super) fn level_bits(&self) -> usize {
+    pub(in crate::backend) fn level_bits(&self) -> usize {
         self.bits * self.sets
     }
 
     /// log2 of the buckets of a set: absolute values of digits run from 1 to half of a window's values.
-    pub(super) fn bucket_bits(&self) -> usize {
+    pub(in crate::backend) fn bucket_bits(&self) -> usize {
         self.bits - 1
     }
 
-    pub(super) fn buckets(&self) -> usize {
+    pub(in crate::backend) fn buckets(&self) -> usize {
         1 << self.bucket_bits()
     }
 
     /// Half of a window's values, in every window: ten words.
-    pub(super) fn halves(&self) -> [u32; 10] {
+    pub(in crate::backend) fn halves(&self) -> [u32; 10] {
         let mut words = [0; 10];
         for bit in (0..self.windows()).map(|window| window * self.bits + self.bits - 1) {
             words[bit / 32] |= 1 << (bit % 32);
@@ -59,23 +59,23 @@ impl Digits {
     }
 
     /// Chunks at most of a set into which so many digits fall.
-    pub(super) fn chunks(&self, entries: usize, chunk: usize) -> usize {
+    pub(in crate::backend) fn chunks(&self, entries: usize, chunk: usize) -> usize {
         entries.min(self.buckets()) + entries / chunk
     }
 }
 
 /// The sum of a column's digits in the windows of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) column: usize,
-    pub(super) set: usize,
+pub(in crate::backend) struct Job {
+    pub(in crate::backend) column: usize,
+    pub(in crate::backend) set: usize,
     /// Digits that are not zero.
-    pub(super) entries: usize,
+    pub(in crate::backend) entries: usize,
 }
 
 /// The sums of columns, given how many digits are not zero in each window: `stride` counts a column, the windows' first. Sets above a column's
 /// last that has any have none.
-pub(super) fn jobs(digits: &Digits, counts: &[u32], stride: usize) -> Vec<Job> {
+pub(in crate::backend) fn jobs(digits: &Digits, counts: &[u32], stride: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (column, counts) in counts.chunks(stride).enumerate() {
         let counts = &counts[..digits.windows()];
@@ -87,7 +87,7 @@ pub(super) fn jobs(digits: &Digits, counts: &[u32], stride: usize) -> Vec<Job> {
 }
 
 /// The affine point of the coordinates X, Y, ZZ and ZZZ, each little-endian in Montgomery form; none where one is not below the modulus.
-pub(super) fn to_affine(coordinates: [[u8; 32]; 4]) -> Option<G1Affine> {
+pub(in crate::backend) fn to_affine(coordinates: [[u8; 32]; 4]) -> Option<G1Affine> {
     let [x, y, zz, zzz] = coordinates.map(|bytes| Fq::from_raw_bytes(&bytes));
     let (x, y, zz, zzz) = (x?, y?, zz?, zzz?);
     let inverse = zzz.invert().unwrap_or(Fq::ZERO);

@@ -1,6 +1,6 @@
 //! Device memory: transfers, copies and small windows.
 
-use super::Result;
+use crate::backend::Result;
 use halo2curves::bn256::Fr;
 use std::fmt::Debug;
 use std::ops::Range;

@@ -6,7 +6,8 @@
 //! shifts serve, so a gate of degree d needs d - 1 cosets, not the next power of two: that is
 //! [`interpolate_cosets`](NttOps::interpolate_cosets).
 
-use super::{MemoryOps, Result};
+use super::MemoryOps;
+use crate::backend::Result;
 use crate::error::BackendError;
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
@@ -49,44 +50,15 @@ pub fn root_of_unity(log_n: u32) -> Option<Fr> {
 
 /// H.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Domain {
+pub(in crate::backend) struct Domain {
     /// log2 of the order.
-    pub(super) log_n: u32,
+    pub(in crate::backend) log_n: u32,
     /// Of that order.
-    pub(super) root: Fr,
-}
-
-#[cfg(any(feature = "cuda", feature = "icicle", feature = "wgpu"))]
-impl Domain {
-    /// The order.
-    pub(super) fn size(self) -> usize {
-        1 << self.log_n
-    }
-}
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl Domain {
-    /// 1/n
-    pub(super) fn inverse_size(self) -> Fr {
-        Fr::TWO_INV.pow_vartime([u64::from(self.log_n)])
-    }
-}
-
-#[cfg(feature = "wgpu")]
-impl Domain {
-    /// The subgroup of half the order.
-    pub(super) fn half(self) -> Self {
-        Self { log_n: self.log_n - 1, root: self.root.square() }
-    }
-
-    /// 1/omega
-    pub(super) fn inverse_root(self) -> Fr {
-        self.root.pow_vartime([self.size() as u64 - 1])
-    }
+    pub(in crate::backend) root: Fr,
 }
 
 /// The domain of columns of these lengths, `None` when there are none.
-pub(super) fn common_domain(
+pub(in crate::backend) fn common_domain(
     operation: &'static str,
     mut lengths: impl Iterator<Item = usize>,
 ) -> Result<Option<Domain>> {
@@ -104,7 +76,7 @@ pub(super) fn common_domain(
 
 /// The inverse of the matrix `V[i][j] = nodes[i]^j`, by Lagrange polynomials: column i of the inverse holds the
 /// coefficients of the polynomial that is one at node i and zero at the others. `None` when two nodes coincide.
-pub(super) fn inverse_vandermonde(nodes: &[Fr]) -> Option<Vec<Vec<Fr>>> {
+pub(in crate::backend) fn inverse_vandermonde(nodes: &[Fr]) -> Option<Vec<Vec<Fr>>> {
     let m = nodes.len();
     let mut matrix = vec![vec![Fr::ZERO; m]; m];
     for (i, node) in nodes.iter().enumerate() {

@@ -22,15 +22,15 @@ pub struct Counters {
 
 /// Counters that operations add to.
 #[derive(Debug, Default)]
-pub(super) struct Tally(Mutex<Counters>);
+pub(in crate::backend) struct Tally(Mutex<Counters>);
 
 impl Tally {
-    pub(super) fn add(&self, change: impl FnOnce(&mut Counters)) {
+    pub(in crate::backend) fn add(&self, change: impl FnOnce(&mut Counters)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// The counters, with what the pool says of memory: bytes allocated, and the most in use at a time.
-    pub(super) fn snapshot(&self, (bytes_allocated, peak_bytes_used): (u64, u64)) -> Counters {
+    pub(in crate::backend) fn snapshot(&self, (bytes_allocated, peak_bytes_used): (u64, u64)) -> Counters {
         let counters = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Counters { bytes_allocated, peak_bytes_used, ..counters }
     }

@@ -1,7 +1,8 @@
 //! Sums of products of field elements and small integers: a bank of weights folded by the powers of a challenge.
 
-use super::operands::check_lengths;
-use super::{MemoryOps, Result};
+use super::MemoryOps;
+use crate::backend::Result;
+use crate::backend::operands::check_lengths;
 use halo2curves::bn256::Fr;
 use std::fmt;
 
@@ -46,22 +47,11 @@ pub trait FoldOps: MemoryOps {
 }
 
 /// How many factors rows need.
-pub(super) fn reach(rows: &[IntegerRow<'_>]) -> usize {
+pub(in crate::backend) fn reach(rows: &[IntegerRow<'_>]) -> usize {
     rows.iter().map(IntegerRow::end).max().unwrap_or(0)
 }
 
 /// Whether rows that need `reach` factors have them.
-pub(super) fn check_reach(reach: usize, factors: &[Fr]) -> Result<()> {
+pub(in crate::backend) fn check_reach(reach: usize, factors: &[Fr]) -> Result<()> {
     check_lengths("fold_integers", factors.len(), reach.max(factors.len()))
-}
-
-/// `2^15·Σ_{i < end} factor_i` for every end: what the first integers of a row added to its sum by being made positive.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-pub(super) fn offsets(factors: &[Fr]) -> Vec<Fr> {
-    let offset = Fr::from(1 << 15);
-    let added = factors.iter().scan(Fr::zero(), |sum, factor| {
-        *sum += factor * offset;
-        Some(*sum)
-    });
-    std::iter::once(Fr::zero()).chain(added).collect()
 }

@@ -1,23 +1,23 @@
 //! A program cut into pieces that a GPU's compiler takes in reasonable time. Results that later segments read go through memory, beside
 //! the outputs.
 
-use super::program::{Instruction, Operand, Program};
+use crate::backend::program::{Instruction, Operand, Program};
 use std::ops::Range;
 
 /// Runs of a program's instructions.
 #[derive(Debug)]
-pub(super) struct Segments {
+pub(in crate::backend) struct Segments {
     /// The instructions of each, in order. A program with outputs has one segment at least.
-    pub(super) ranges: Vec<Range<usize>>,
+    pub(in crate::backend) ranges: Vec<Range<usize>>,
     /// The place in memory of each result that a later segment reads.
-    pub(super) places: Vec<Option<usize>>,
+    pub(in crate::backend) places: Vec<Option<usize>>,
     /// Places in memory: the outputs, then results.
-    pub(super) memory: usize,
+    pub(in crate::backend) memory: usize,
 }
 
 impl Segments {
     /// Segments of so many multiplications at most.
-    pub(super) fn new(program: &Program, multiplications: usize) -> Self {
+    pub(in crate::backend) fn new(program: &Program, multiplications: usize) -> Self {
         let ranges = ranges(program, multiplications);
         // The last segment that reads each result: outputs are written where the result is made.
         let mut last_readers: Vec<usize> = vec![0; program.instructions().len()];
@@ -50,7 +50,11 @@ impl Segments {
     }
 
     /// The outputs that a segment writes: those that it computes, and in the last one those that are no results.
-    pub(super) fn outputs(&self, program: &Program, number: usize) -> impl Iterator<Item = (usize, Operand)> {
+    pub(in crate::backend) fn outputs(
+        &self,
+        program: &Program,
+        number: usize,
+    ) -> impl Iterator<Item = (usize, Operand)> {
         let (instructions, last) = (self.ranges[number].clone(), number + 1 == self.ranges.len());
         program.outputs().iter().copied().enumerate().filter(move |(_, value)| match value {
             Operand::Result(result) => instructions.contains(result),

@@ -1,18 +1,9 @@
 //! Expression programs over whole columns: gates, argument constraints and lookup inputs.
 
-use super::program::Program;
-use super::{MemoryOps, Result};
+use super::MemoryOps;
+use crate::backend::Result;
+use crate::backend::program::Program;
 use halo2curves::bn256::Fr;
-
-/// How a GPU runs expression programs.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Programs {
-    /// By kernels generated from them.
-    Generated,
-    /// By one kernel that interprets them.
-    Interpreted,
-}
 
 /// Compiles and runs [`Program`]s.
 pub trait QuotientOps: MemoryOps {

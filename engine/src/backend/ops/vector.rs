@@ -1,6 +1,7 @@
 //! Elementwise arithmetic, scans, evaluations and the lookup argument's grouping.
 
-use super::{MemoryOps, Result};
+use super::MemoryOps;
+use crate::backend::Result;
 use halo2curves::bn256::Fr;
 
 /// Operations on whole vectors.

@@ -1,21 +1,21 @@
 //! A program as steps for the kernel that interprets them on a GPU: every thread runs all of them on its row.
 
-use super::program::{Instruction, Operand, Program};
+use crate::backend::program::{Instruction, Operand, Program};
 
 /// Of the kernels: `REGISTERS` in WGSL, `QUOTIENT_REGISTERS` in CUDA.
 const REGISTERS: usize = 32;
 
 /// A program's steps.
 #[derive(Debug)]
-pub(super) struct Steps {
+pub(in crate::backend) struct Steps {
     /// Four words each, as `QuotientStep` has them.
-    pub(super) words: Vec<u32>,
+    pub(in crate::backend) words: Vec<u32>,
     /// Places in memory: the outputs, then results for which there are no registers.
-    pub(super) memory: usize,
+    pub(in crate::backend) memory: usize,
 }
 
 /// The steps of a program.
-pub(super) fn assemble(program: &Program) -> Steps {
+pub(in crate::backend) fn assemble(program: &Program) -> Steps {
     Assembler::new(program).assemble()
 }
 

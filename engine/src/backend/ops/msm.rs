@@ -1,6 +1,7 @@
 //! Multi-scalar multiplication against resident points: the commitments.
 
-use super::{MemoryOps, Result};
+use super::MemoryOps;
+use crate::backend::Result;
 use halo2curves::bn256::{Fr, G1Affine};
 
 /// Inner products of scalar columns with a fixed list of points.
