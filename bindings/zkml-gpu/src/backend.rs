@@ -218,12 +218,15 @@ impl fmt::Display for BackendChoice {
 
 #[cfg(test)]
 mod tests {
+    use zkml_gpu_verify::is_backend;
+
     use super::*;
 
     #[test]
     fn names_are_parsed_and_printed_alike() {
         for name in ["auto", "cpu", "wgpu", "wgpu:1", "cuda", "cuda:0", "icicle", "dual:cpu,cuda:1", "dual:auto,cpu"] {
             assert_eq!(name.parse::<BackendChoice>().expect(name).to_string(), name);
+            assert_eq!(is_backend(name), name != "auto", "proofs carry what a choice stands for: {name}");
         }
     }
 
@@ -244,6 +247,7 @@ mod tests {
             "icicle:0",
         ] {
             assert!(matches!(name.parse::<BackendChoice>(), Err(Error::UnknownBackend { .. })), "{name}");
+            assert!(!is_backend(name), "{name}");
         }
     }
 

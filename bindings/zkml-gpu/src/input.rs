@@ -6,8 +6,7 @@ use serde::Deserialize;
 use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
 
-use crate::files::read_bounded;
-use crate::{Error, Model, ModelInput};
+use crate::{Error, Model, ModelInput, read_bounded};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;

@@ -13,14 +13,13 @@ use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
 };
+use zkml_gpu_verify::model_name;
 
 use rand_core::{CryptoRng, RngCore};
 
 use crate::backend::BackendChoice;
-use crate::key::MAX_NAME_BYTES;
 use crate::memory::check_memory;
-use crate::text::printable;
-use crate::{Error, MemoryBudget, ModelProver};
+use crate::{Error, FileError, MemoryBudget, ModelProver};
 
 /// An imported model that runs in floating point.
 #[derive(Debug)]
@@ -59,12 +58,13 @@ impl Model {
     pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let float = FloatModel::load(path, options).map_err(|error| match error {
-            ImportError::File { path, source } => Error::File { path, action: "read", source },
+            ImportError::File { path, source } => FileError::File { path, action: "read", source }.into(),
             // These name the file themselves.
             ImportError::NotOnnx { .. } | ImportError::Invalid { .. } => Error::Import(error),
             source => Error::Model { path: path.into(), source },
         })?;
-        Ok(Self { name: model_name(path), float })
+        let stem = path.file_stem().unwrap_or_default();
+        Ok(Self { name: model_name(&stem.to_string_lossy()), float })
     }
 
     /// The model's name.
@@ -255,13 +255,4 @@ impl CompiledModel {
     ) -> Result<ModelProver, Error> {
         ModelProver::new(self, srs, backend, budget, rng)
     }
-}
-
-fn model_name(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let mut name = printable(&stem);
-    while name.len() > MAX_NAME_BYTES {
-        name.pop();
-    }
-    if name.is_empty() { "model".into() } else { name }
 }

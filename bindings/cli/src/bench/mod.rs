@@ -47,8 +47,6 @@ mod suite;
 mod timing;
 mod worker;
 
-pub(crate) use process::Failed;
-
 use crate::args::BenchCommand;
 
 pub(crate) fn bench(command: &BenchCommand) -> anyhow::Result<u8> {

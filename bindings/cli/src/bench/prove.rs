@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use zkml_gpu::{BackendChoice, Costs, Error, read_costs};
+use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 
 use super::output::{Record, old, publish};
 use super::process::Process;
@@ -49,7 +49,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
 /// What the arguments allow each for itself, but not together.
 fn check_options(options: &BenchProveOptions) -> Result<(), Error> {
     let argument = |problem: &str, hint: &'static str| {
-        Err(Error::Artifact { file: "bench prove".into(), problem: problem.into(), hint })
+        Err(FileError::Artifact { file: "bench prove".into(), problem: problem.into(), hint }.into())
     };
     if options.input.is_some() && (options.suite || options.models.len() != 1) {
         return argument("--input belongs to one model", "leave it out, and every model has a random input");

@@ -21,6 +21,7 @@ use super::statistics::Spread;
 use super::steps::Steps;
 use super::stock::StockProver;
 use crate::compile::start_threads;
+use crate::failure::{exit_code, message};
 use crate::report::elapsed_ms;
 use crate::resources::{cpu_ms, peak_rss_bytes};
 
@@ -94,8 +95,8 @@ pub(crate) fn worker() -> anyhow::Result<u8> {
     match serve(std::io::stdin().lock()) {
         Ok(()) => Ok(0),
         Err(error) => {
-            let exit_code = crate::exit_code(&error);
-            answer(&Answer::Failed { message: crate::message(&error), exit_code })?;
+            let exit_code = exit_code(&error);
+            answer(&Answer::Failed { message: message(&error), exit_code })?;
             Ok(exit_code)
         }
     }
