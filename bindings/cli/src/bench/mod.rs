@@ -11,8 +11,7 @@
 //! | part | file |
 //! |---|---|
 //! | operations: what is measured, and when | `ops.rs` |
-//! | the same operations in halo2-axiom | `halo2.rs` |
-//! | multi-scalar multiplication in halo2curves, and in ark-bn254 | `curves.rs`, `ark.rs` |
+//! | the same operations in others' code | the crate `zkml-gpu-peers` |
 //! | runs in turns, and what they took | `timing.rs`, `statistics.rs` |
 //! | proofs: what is measured, and when | `prove.rs` |
 //! | the process that proves, and the other end of its pipes | `worker.rs`, `process.rs` |
@@ -24,11 +23,8 @@
 //! | tables | `ops_table.rs`, `prove_table.rs` |
 //! | the page with plots | `page/` |
 
-mod ark;
 mod compare;
-mod curves;
 mod float;
-mod halo2;
 mod onnx;
 mod ops;
 mod ops_table;
