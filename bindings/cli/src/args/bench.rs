@@ -15,7 +15,8 @@ pub(crate) enum BenchCommand {
     Ops(BenchOpsOptions),
     /// What a CUDA device does in a second: products, multiplications, additions of points, copies
     #[cfg(feature = "cuda")]
-    Rates(BenchRatesOptions),
+    #[command(name = "rates")]
+    Throughput(BenchThroughputOptions),
     /// Measures one model on one back end for `bench prove`, which speaks to it
     #[command(hide = true)]
     Worker,
@@ -103,7 +104,7 @@ pub(crate) struct BenchOpsOptions {
 
 #[cfg(feature = "cuda")]
 #[derive(Debug, Args)]
-pub(crate) struct BenchRatesOptions {
+pub(crate) struct BenchThroughputOptions {
     /// Devices, separated by commas: cuda[:N]; without it, all that are present
     #[arg(long, value_name = "LIST", value_parser = backends)]
     pub(crate) backend: Option<Backends>,

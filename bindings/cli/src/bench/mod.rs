@@ -14,17 +14,18 @@
 //! | the same operations in others' code | the crate `zkml-gpu-peers` |
 //! | runs in turns, and what they took | `timing.rs`, `statistics.rs` |
 //! | proofs: what is measured, and when | `prove.rs` |
-//! | the process that proves, and the other end of its pipes | `worker.rs`, `process.rs` |
+//! | the process that proves, the other end of its pipes, and what goes through them | `worker.rs`, `process.rs`, `messages.rs` |
 //! | time by protocol step | `steps.rs` |
 //! | the stock prover, and inference in floating point | `stock.rs`, `float.rs` |
 //! | networks that others publish figures of | `suite.rs`, `onnx.rs` |
 //! | the JSON object, a comparison with an older one, and where both go | `record.rs`, `compare.rs`, `output.rs` |
-//! | what a CUDA device does in a second | `rates.rs` |
+//! | what a CUDA device does in a second | `throughput.rs` |
 //! | tables | `ops_table.rs`, `prove_table.rs` |
 //! | the page with plots | `page/` |
 
 mod compare;
 mod float;
+mod messages;
 mod onnx;
 mod ops;
 mod ops_table;
@@ -33,13 +34,13 @@ mod page;
 mod process;
 mod prove;
 mod prove_table;
-#[cfg(feature = "cuda")]
-mod rates;
 mod record;
 mod statistics;
 mod steps;
 mod stock;
 mod suite;
+#[cfg(feature = "cuda")]
+mod throughput;
 mod timing;
 mod worker;
 
@@ -50,7 +51,7 @@ pub(crate) fn bench(command: &BenchCommand) -> anyhow::Result<u8> {
         BenchCommand::Prove(options) => prove::prove(options),
         BenchCommand::Ops(options) => ops::ops(options),
         #[cfg(feature = "cuda")]
-        BenchCommand::Rates(options) => rates::rates(options),
+        BenchCommand::Throughput(options) => throughput::throughput(options),
         BenchCommand::Worker => worker::worker(),
     }
 }

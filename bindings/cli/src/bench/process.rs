@@ -6,7 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use anyhow::{Context, anyhow};
 use zkml_gpu::ErrorClass;
 
-use super::worker::{Answer, Job, Proven, Ready, Usage};
+use super::messages::{Answer, Job, Proven, Ready, Usage};
 use crate::failure::Failed;
 
 /// A worker under way; it ends when this is dropped.

@@ -6,11 +6,11 @@ use anyhow::Context;
 use indicatif::ProgressBar;
 use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 
+use super::messages::{Job, Proven, ProverName, Ready, Usage};
 use super::output::{Record, old, publish};
 use super::process::Process;
 use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
-use super::worker::{Job, Proven, ProverName, Ready, Usage};
 use super::{stock, suite};
 use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
 use crate::compile::start_threads;

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
 
 #[cfg(feature = "cuda")]
-pub(crate) use bench::BenchRatesOptions;
+pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 
 /// Prove that a quantised neural network produced an output
