@@ -40,7 +40,16 @@ pub struct ModelInput<'m> {
 }
 
 /// Choices of quantisation and layout; the defaults suit most models.
+///
+/// ```
+/// use zkml_gpu::{CompileOptions, LayoutOptions, WeightMode};
+///
+/// let mut layout = LayoutOptions::default();
+/// layout.weights = WeightMode::Embedded;
+/// let options = CompileOptions::default().with_layout(layout);
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CompileOptions {
     /// Widths of integers and the target for accuracy.
     pub quantisation: QuantOptions,
@@ -48,6 +57,26 @@ pub struct CompileOptions {
     pub layout: LayoutOptions,
     /// Declares the weights private, as the model's own metadata may: refuses what would publish them.
     pub private: bool,
+}
+
+impl CompileOptions {
+    /// These, with another quantisation.
+    #[must_use]
+    pub fn with_quantisation(self, quantisation: QuantOptions) -> Self {
+        Self { quantisation, ..self }
+    }
+
+    /// These, with another layout.
+    #[must_use]
+    pub fn with_layout(self, layout: LayoutOptions) -> Self {
+        Self { layout, ..self }
+    }
+
+    /// These, with weights that are declared private, or are not.
+    #[must_use]
+    pub fn with_private(self, private: bool) -> Self {
+        Self { private, ..self }
+    }
 }
 
 impl Model {
