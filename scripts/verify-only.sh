@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the verifier alone, and fails if a reader of models, a back end for GPUs or a parser of arguments is among what it is built of.
+# Builds the verifier alone, and fails if a reader of models, a back end for GPUs or a parser of arguments is among what
+# it is built of.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

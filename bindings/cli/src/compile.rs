@@ -35,8 +35,8 @@ pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
     Ok(options.backend.check()?)
 }
 
-/// Starts so many threads of the processor; without a number, as many as it has, once they are needed. First of all: a back end that is
-/// opened may start them.
+/// Starts so many threads of the processor; without a number, as many as it has, once they are needed. First of all: a
+/// back end that is opened may start them.
 pub(crate) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());

@@ -1,8 +1,8 @@
 //! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json`,
 //! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench`.
 //!
-//! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr. [`zkml_gpu::verify::program`] lists the
-//! exit codes.
+//! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr.
+//! [`zkml_gpu::verify::program`] lists the exit codes.
 
 mod args;
 mod bench;
@@ -21,11 +21,11 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
+use zkml_gpu::ErrorClass;
+use zkml_gpu::verify::program;
 
 use args::{Arguments, Command};
 use failure::{exit_code, message};
-use zkml_gpu::ErrorClass;
-use zkml_gpu::verify::program;
 
 fn main() -> ExitCode {
     program::run("zkml-gpu", env!("CARGO_PKG_VERSION"), || match Arguments::try_parse() {

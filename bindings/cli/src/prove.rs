@@ -102,7 +102,8 @@ fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
     })
 }
 
-/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier would.
+/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier
+/// would.
 fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
     let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
     let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;

@@ -1,6 +1,7 @@
 //! Names of back ends, as a proof may carry them: for the record only, since all make the same proofs.
 
-/// Whether a proof may say that this back end made it: `cpu`, `wgpu:N`, `cuda:N`, `icicle`, or `dual:A,B` of two of them.
+/// Whether a proof may say that this back end made it: `cpu`, `wgpu:N`, `cuda:N`, `icicle`, or `dual:A,B` of two of
+/// them.
 ///
 /// Whatever back ends this program was built with: proofs come from elsewhere.
 pub fn is_backend(name: &str) -> bool {

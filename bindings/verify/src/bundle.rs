@@ -140,8 +140,8 @@ pub enum Rejection {
 }
 
 impl ProofBundle {
-    /// The bundle of a proof for this key, for whoever proves: one flat list of integers for each tensor of the statement, in the order in which
-    /// the circuit stores them. Whether the proof holds is for [`ModelKey::verify`].
+    /// The bundle of a proof for this key, for whoever proves: one flat list of integers for each tensor of the
+    /// statement, in the order in which the circuit stores them. Whether the proof holds is for [`ModelKey::verify`].
     pub fn new(key: &ModelKey, backend: &str, inputs: &[Vec<i64>], outputs: &[Vec<i64>], proof: &[u8]) -> Self {
         let statement = key.keys().statement();
         let tensors = |ports: &[Port], values: &[Vec<i64>]| -> Vec<PublicTensor> {
@@ -168,8 +168,8 @@ impl ProofBundle {
     /// Reads `proof.json`.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::FileSize`] and [`Error::Artifact`] where the file is no bundle; whether the proof holds is for
-    /// [`ModelKey::verify`].
+    /// [`Error::File`], [`Error::FileSize`] and [`Error::Artifact`] where the file is no bundle; whether the proof
+    /// holds is for [`ModelKey::verify`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::from_json(&read_bounded(path, MAX_BYTES)?, &path.display().to_string())

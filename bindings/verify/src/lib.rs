@@ -12,8 +12,8 @@
 //! # }
 //! ```
 //!
-//! Get `model.vk` from someone you trust: it holds all that the verifier trusts. Of the proof nothing is believed. What an accepted proof
-//! says of the model's weights is [`ModelKey::note`].
+//! Get `model.vk` from someone you trust: it holds all that the verifier trusts. Of the proof nothing is believed. What
+//! an accepted proof says of the model's weights is [`ModelKey::note`].
 //!
 //! The program `zkml-gpu-verify` does the same and prints what `zkml-gpu verify` prints: both print a [`Verdict`].
 

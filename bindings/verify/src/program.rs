@@ -17,7 +17,8 @@ use crate::ErrorClass;
 
 /// Runs a program of this version, to the code that it ends with. A panic that nothing catches is told as a bug.
 pub fn run(name: &str, version: &str, body: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
-    // Kept until it is known to be a bug: the model reader panics on some bad files, and the import makes errors of that.
+    // Kept until it is known to be a bug: the model reader panics on some bad files, and the import makes errors of
+    // that.
     let last_panic = Arc::new(Mutex::new(String::new()));
     let kept = Arc::clone(&last_panic);
     std::panic::set_hook(Box::new(move |panic| {

@@ -68,7 +68,8 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
     text
 }
 
-/// A message with names from files in it: control characters and those that reorder text are escaped, and long lines cut.
+/// A message with names from files in it: control characters and those that reorder text are escaped, and long lines
+/// cut.
 pub fn terminal_safe(message: &str) -> String {
     let safe = |line: &str| {
         let mut text = String::new();

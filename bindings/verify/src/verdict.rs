@@ -11,8 +11,8 @@ use crate::{Error, ModelKey, ProofBundle};
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
 
-/// A proof that was checked against a key: as text for people, as a JSON object for programs. Names and meaning of the object's fields are part of
-/// the programs' contract.
+/// A proof that was checked against a key: as text for people, as a JSON object for programs. Names and meaning of the
+/// object's fields are part of the programs' contract.
 #[derive(Debug, Serialize)]
 #[non_exhaustive]
 pub struct Verdict<'a> {

@@ -28,8 +28,9 @@ impl ProofBundle {
 
     /// Writes `proof.json` and `model.vk` into a folder, which is made where it is missing.
     ///
-    /// Both are on the disk before either gets its name, and an older proof goes before the key is replaced: at no time does the folder
-    /// hold a proof beside another proof's key. Where anything fails before that, an older pair is still there, and else nothing.
+    /// Both are on the disk before either gets its name, and an older proof goes before the key is replaced: at no time
+    /// does the folder hold a proof beside another proof's key. Where anything fails before that, an older pair is
+    /// still there, and else nothing.
     ///
     /// # Errors
     /// [`Error::File`] where the system refuses.

@@ -28,8 +28,8 @@
 //!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. They are
 //!   [field-valued](ModelKey::note): nothing yet proves that they are small, or zero where the layout has none.
 //! - **Embedded** ([`LayoutOptions::weights`]): the quantised network whose integers are fixed cells of the circuit in
-//!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a model
-//!   [declared private](CompileOptions::private) is refused.
+//!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
+//!   model [declared private](CompileOptions::private) is refused.
 
 mod backend;
 mod costs;

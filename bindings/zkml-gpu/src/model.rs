@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::check::{Checked, check};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::KeyError;
@@ -14,8 +15,6 @@ use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
 };
 use zkml_gpu_verify::model_name;
-
-use rand_core::{CryptoRng, RngCore};
 
 use crate::backend::BackendChoice;
 use crate::memory::check_memory;
@@ -83,7 +82,8 @@ impl Model {
     /// Reads an ONNX file; its name without the extension is the model's.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Import`] and [`Error::Model`] for a file that is not ONNX or holds what is not supported.
+    /// [`Error::File`], [`Error::Import`] and [`Error::Model`] for a file that is not ONNX or holds what is not
+    /// supported.
     pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let float = FloatModel::load(path, options).map_err(|error| match error {
@@ -128,8 +128,8 @@ impl Model {
     /// Refuses a model that no layout fits, before anything is computed: from its shapes alone, in no time.
     ///
     /// # Errors
-    /// [`Error::Layout`] where it has too many rows, [`Error::WouldNotFit`] where it needs more memory than `max_memory_bytes`,
-    /// or than there is.
+    /// [`Error::Layout`] where it has too many rows, [`Error::WouldNotFit`] where it needs more memory than
+    /// `max_memory_bytes`, or than there is.
     pub fn check_fits(&self, options: &CompileOptions, max_memory_bytes: Option<u64>) -> Result<(), Error> {
         match self.check_rows(options)? {
             Some(needs) => check_memory(needs.bytes, max_memory_bytes),
@@ -143,8 +143,8 @@ impl Model {
         Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
     }
 
-    /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`. No circuit is
-    /// made.
+    /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.
+    /// No circuit is made.
     ///
     /// # Errors
     /// [`Error::Quantise`] for unusable samples or weights.
@@ -158,8 +158,8 @@ impl Model {
         Ok(evaluate(self.float.graph(), &quantised, samples)?)
     }
 
-    /// Searches the fewest bits of all tensors that keep the error on samples under `options.error_target`, within the options' widths, or
-    /// those of the least error. [`QuantOptions::with_precision`] quantises with them.
+    /// Searches the fewest bits of all tensors that keep the error on samples under `options.error_target`, within the
+    /// options' widths, or those of the least error. [`QuantOptions::with_precision`] quantises with them.
     ///
     /// # Errors
     /// [`Error::Quantise`] for unusable samples or weights.
@@ -175,8 +175,8 @@ impl Model {
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
-    /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable samples
-    /// or weights, [`Error::Layout`] for a model without a circuit.
+    /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable
+    /// samples or weights, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
@@ -239,7 +239,8 @@ impl CompiledModel {
         self.quantised.graph.macs()
     }
 
-    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after the same check.
+    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after
+    /// the same check.
     ///
     /// # Errors
     /// [`Error::Key`] where the layout is refused.
@@ -253,14 +254,14 @@ impl CompiledModel {
         &self.quantised.graph
     }
 
-    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove many
-    /// times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
+    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove
+    /// many times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///
     /// # Errors
-    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or keys
-    /// cannot be made, [`Error::Prover`] where the device fails.
+    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or
+    /// keys cannot be made, [`Error::Prover`] where the device fails.
     pub fn prover<R: RngCore + CryptoRng>(
         self,
         srs: &Srs,

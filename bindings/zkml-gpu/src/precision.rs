@@ -10,8 +10,8 @@ use crate::{Error, FileError, read_bounded};
 const MAX_BYTES: u64 = 1 << 20;
 const HINT: &str = "write the file with `zkml-gpu calibrate ... --out FILE`";
 
-/// Bits as [`Precision`] serialises: one JSON object. Whether they are in range and the tensors there is found when a model is
-/// quantised with them.
+/// Bits as [`Precision`] serialises: one JSON object. Whether they are in range and the tensors there is found when a
+/// model is quantised with them.
 ///
 /// # Errors
 /// [`Error::File`] where it cannot be read, or holds anything else.

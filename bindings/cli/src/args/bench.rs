@@ -74,7 +74,8 @@ pub(crate) struct BenchProveOptions {
     /// Size of a symbolic dimension of the models, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
-    /// Prices that circuits are chosen by, one choice for all back ends: reference, measured (on the first back end), or a file
+    /// Prices that circuits are chosen by, one choice for all back ends: reference, measured (on the first back end),
+    /// or a file
     #[arg(long, value_name = "SOURCE", default_value = "reference")]
     pub(crate) costs: CostsSource,
     /// Use this much memory at most for each proof, such as 512MiB or 2GiB. Without it, what is free

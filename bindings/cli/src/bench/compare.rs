@@ -13,7 +13,8 @@ use crate::report::terminal_safe;
 
 /// Largest file that is read: some ten thousand rows.
 const MAX_BYTES: u64 = 64 << 20;
-/// Change of a median below which nothing is said to have changed: what a quiet machine's runs differ by from day to day.
+/// Change of a median below which nothing is said to have changed: what a quiet machine's runs differ by from day to
+/// day.
 const NOTABLE: f64 = 0.02;
 const HINT: &str =
     "the file is made by zkml-gpu bench with --json, by this version and for the same kind of measurement";
@@ -125,7 +126,8 @@ fn change(old: &Measured, new: &Measured) -> Change {
 /// Reads a record of the kind `bench`.
 ///
 /// # Errors
-/// [`FileError::File`], [`FileError::FileSize`], and [`FileError::Artifact`] for anything but a record of this kind and version.
+/// [`FileError::File`], [`FileError::FileSize`], and [`FileError::Artifact`] for anything but a record of this kind and
+/// version.
 pub(super) fn read<T: for<'a> Deserialize<'a>>(path: &Path, bench: &str) -> Result<T, FileError> {
     let bytes = read_bounded(path, MAX_BYTES)?;
     let fail = |problem: String| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };

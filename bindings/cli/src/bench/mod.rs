@@ -1,12 +1,12 @@
 //! `zkml-gpu bench`: how fast this machine is, beside others' code on the same inputs in the same run.
 //!
-//! `bench ops` runs every operation of every back end. What it prints is measured as follows: a run of ours, then one of each peer, and
-//! again, for about two seconds; medians of wall time. Before that each result is compared with the peers', or where nobody else has the
-//! operation with the portable processor's: no wrong result is timed.
+//! `bench ops` runs every operation of every back end. What it prints is measured as follows: a run of ours, then one
+//! of each peer, and again, for about two seconds; medians of wall time. Before that each result is compared with the
+//! peers', or where nobody else has the operation with the portable processor's: no wrong result is timed.
 //!
-//! `bench prove` makes whole proofs. Each model has a process for each back end, so that memory and processor time are its own;
-//! once all have their keys they prove in turns. Circuit, seed and so the proof's bytes are the same on all back ends, or nothing is printed;
-//! every proof is verified.
+//! `bench prove` makes whole proofs. Each model has a process for each back end, so that memory and processor time are
+//! its own; once all have their keys they prove in turns. Circuit, seed and so the proof's bytes are the same on all
+//! back ends, or nothing is printed; every proof is verified.
 //!
 //! | part | file |
 //! |---|---|

@@ -17,8 +17,8 @@ use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
 use crate::progress;
 
-/// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of ours and of a
-/// peer, and those on the host.
+/// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of
+/// ours and of a peer, and those on the host.
 const BATCHES: u64 = 7;
 /// Bytes of a scalar.
 const SCALAR_BYTES: u64 = 32;
@@ -136,8 +136,8 @@ fn check_memory(log_n: u32, available: Option<u64>) -> Result<(), Error> {
     }
 }
 
-/// Compares a result with each peer's, or with the portable processor's where there is no peer. All of them have then run once
-/// before they are timed.
+/// Compares a result with each peer's, or with the portable processor's where there is no peer. All of them have then
+/// run once before they are timed.
 fn check(what: &str, ours: &Outcome, peers: &[Peer<'_>], inputs: &Inputs, points: &[G1Affine]) -> Result<(), Error> {
     for peer in peers {
         compare(what, ours, peer.name, &peer.outcome())?;

@@ -199,7 +199,8 @@ fn steps(runs: &[Run]) -> Vec<Step> {
     first.steps.iter().map(|step| Step { name: step.name.clone(), ms: median(&step.name) }).collect()
 }
 
-/// All proved the same circuit, and equal keys and seeds gave equal proofs on all back ends, or the figures are of different things.
+/// All proved the same circuit, and equal keys and seeds gave equal proofs on all back ends, or the figures are of
+/// different things.
 fn check_same(rows: &[ProveRow]) -> Result<(), Error> {
     let digests: [fn(&ProveRow) -> Option<&str>; 3] = [
         |row| Some(&row.circuit.circuit_digest),

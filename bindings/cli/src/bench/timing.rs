@@ -13,8 +13,8 @@ const MOST_RUNS: usize = 10;
 /// Time after which no further run is begun.
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
-/// Times in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine does
-/// meets them alike.
+/// Times in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine
+/// does meets them alike.
 pub(super) fn in_turns<E>(
     ours: impl Fn() -> Result<Duration, E>,
     peers: &[Peer<'_>],

@@ -1,7 +1,7 @@
 //! The process that measures one model on one back end, so that memory and processor time are that back end's alone.
 //!
-//! `bench prove` writes a [`Job`] to its standard input, then a line for each proof that it wants; every answer is one line. So the
-//! processes of several back ends prove in turns. A process ends when its input does.
+//! `bench prove` writes a [`Job`] to its standard input, then a line for each proof that it wants; every answer is one
+//! line. So the processes of several back ends prove in turns. A process ends when its input does.
 
 use std::io::{BufRead, Write};
 use std::time::Instant;

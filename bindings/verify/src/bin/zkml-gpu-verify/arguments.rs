@@ -1,4 +1,5 @@
-//! The arguments. They are few enough to be read without a library for it, which would double what the program is built of.
+//! The arguments. They are few enough to be read without a library for it, which would double what the program is built
+//! of.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -40,7 +41,8 @@ pub(crate) struct Verification {
     pub(crate) json: bool,
 }
 
-/// Reads the arguments after the program's name: options in any place, values behind a space or `=`, and only paths after `--`.
+/// Reads the arguments after the program's name: options in any place, values behind a space or `=`, and only paths
+/// after `--`.
 ///
 /// # Errors
 /// The first argument that is wrong, or the first one missing, in words.

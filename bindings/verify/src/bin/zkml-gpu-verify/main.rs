@@ -1,14 +1,16 @@
 //! `zkml-gpu-verify PROOF.json --vk model.vk`: what `zkml-gpu verify` does, in a program without a prover.
 //!
-//! stdout carries the verdict only, as text or as one JSON object; errors go to stderr. [`zkml_gpu_verify::program`] lists the exit codes.
+//! stdout carries the verdict only, as text or as one JSON object; errors go to stderr. [`zkml_gpu_verify::program`]
+//! lists the exit codes.
 
 mod arguments;
 
 use std::process::ExitCode;
 
-use arguments::{HELP, Request, USAGE, Verification};
 use zkml_gpu_verify::report::{print, terminal_safe};
 use zkml_gpu_verify::{Error, ErrorClass, ModelKey, ProofBundle, Verdict, program};
+
+use arguments::{HELP, Request, USAGE, Verification};
 
 const NAME: &str = "zkml-gpu-verify";
 const ABOUT: &str = env!("CARGO_PKG_DESCRIPTION");
