@@ -16,7 +16,7 @@ models="examples/lenet/lenet.onnx tests/models/cnn_264k.onnx"
 generations="80 90 120"
 
 build() {
-    (cd "$root" && cargo build --release --locked -p zkml-gpu-cli)
+    (cd "$root" && cargo build --release --locked -p zkml-gpu-cli --features arkworks)
     local program
     # Compiled as by `scripts/test.sh`.
     program=$(cd "$root" &&

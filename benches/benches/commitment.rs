@@ -1,4 +1,5 @@
-//! The commitment of a model's weights: four million 8-bit weights, once per model, without tables of points and with them.
+//! The commitment of a model's weights: four million 8-bit weights, once per model, without tables of points and with
+//! them.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use rand_chacha::rand_core::{RngCore, SeedableRng};

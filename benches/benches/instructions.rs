@@ -1,6 +1,6 @@
-//! Work for `scripts/instructions.py`, which counts instructions: every operation of the portable processor, keys, a proof and its
-//! verification, each once and on one thread. With a name as its argument it does that piece of work alone; without, it does all and prints
-//! their names. It times nothing.
+//! Work for `scripts/instructions.py`, which counts instructions: every operation of the portable processor, keys, a
+//! proof and its verification, each once and on one thread. With a name as its argument it does that piece of work
+//! alone; without, it does all and prints their names. It times nothing.
 
 use std::hint::black_box;
 

@@ -1,4 +1,5 @@
-//! Keys on every back end that is present: points with their tables, the circuit's key, and the commitment to the weights.
+//! Keys on every back end that is present: points with their tables, the circuit's key, and the commitment to the
+//! weights.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Every operation of every back end that is present, under its name in the traits. Run with `RAYON_NUM_THREADS=1` for the cost
-//! per core.
+//! Every operation of every back end that is present, under its name in the traits. Run with `RAYON_NUM_THREADS=1` for
+//! the cost per core.
 //!
-//! The operations and their inputs are those of `zkml-gpu bench ops`, which measures them beside others' code; this one keeps the
-//! history of ours.
+//! The operations and their inputs are those of `zkml-gpu bench ops`, which measures them beside others' code; this one
+//! keeps the history of ours.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Whole proofs on every back end that is present: from parsed input to proof bytes, with keys made before. `zkml-gpu bench prove`
-//! measures more of each, in a process of its own; this one keeps the history.
+//! Whole proofs on every back end that is present: from parsed input to proof bytes, with keys made before. `zkml-gpu
+//! bench prove` measures more of each, in a process of its own; this one keeps the history.
 
 use std::time::Duration;
 

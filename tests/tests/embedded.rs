@@ -189,7 +189,7 @@ fn the_verifier_rejects_proofs_of_changed_cells_of_every_sort() {
             (Accumulator::Auxiliary, Some(row)),
             (Accumulator::LeftDigest, left),
             (Accumulator::Weights, left),
-            (Accumulator::Result, (a.roots || left.is_none()).then_some(row)),
+            (Accumulator::Result, (a.inverse_roots || left.is_none()).then_some(row)),
         ];
         for (accumulator, row) in changes.into_iter().filter_map(|(accumulator, row)| Some((accumulator, row?))) {
             forged(&format!("{accumulator:?}"), &session.first, &[(a.accumulator(accumulator), row as usize, Fr::ONE)]);

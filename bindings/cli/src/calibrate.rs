@@ -52,7 +52,7 @@ pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
     let precision = model.search_precision(&samples, &bounds, options.target.into()).with_context(files)?;
     let quantisation = bounds.with_precision(&precision);
     let evaluation = model.evaluate(&samples, &samples, &quantisation)?;
-    let mut choices = CompileOptions { quantisation, ..CompileOptions::default() };
+    let mut choices = CompileOptions::default().with_quantisation(quantisation);
     choices.layout.costs = Costs::reference();
     let compiled = model.compile(&samples, &choices).with_context(files)?;
     let plan = compiled.plan(&choices.layout.costs);

@@ -35,8 +35,8 @@ pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
     Ok(options.backend.check()?)
 }
 
-/// Starts so many threads of the processor; without a number, as many as it has, once they are needed. First of all: a back end that is
-/// opened may start them.
+/// Starts so many threads of the processor; without a number, as many as it has, once they are needed. First of all: a
+/// back end that is opened may start them.
 pub(crate) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
@@ -60,7 +60,7 @@ pub(crate) fn compile(options: &ModelOptions) -> anyhow::Result<Compiled> {
 
 fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
     let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
-    let mut choices = CompileOptions { private: options.private, ..CompileOptions::default() };
+    let mut choices = CompileOptions::default().with_private(options.private);
     choices.layout.weights = options.weights.into();
     if let Some(path) = &options.precision {
         choices.quantisation = choices.quantisation.with_precision(&read_precision(path)?);

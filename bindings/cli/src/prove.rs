@@ -6,7 +6,7 @@ use std::time::Instant;
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
-use zkml_gpu::{Error, Model, ModelKey, ModelProver, ProofBundle, Proved, Srs};
+use zkml_gpu::{Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Srs};
 
 use crate::args::ProveOptions;
 use crate::compile::{Compiled, TARGET, compile, prepare, timed};
@@ -102,9 +102,10 @@ fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
     })
 }
 
-/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier would.
+/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier
+/// would.
 fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
-    let unreadable = |error: Error| Error::Internal(format!("what was just made cannot be read: {error}"));
+    let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
     let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
     let key = ModelKey::from_bytes(prover.key().to_bytes(), "model.vk").map_err(unreadable)?;
     let verdict = key.verify(&read);
@@ -116,7 +117,7 @@ fn output_folder(options: &ProveOptions, model: &Model) -> anyhow::Result<PathBu
     let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.proof", model.name())));
     if folder.exists() && !folder.is_dir() {
         let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
-        return Err(Error::File { path: folder, action: "write", source }.into());
+        return Err(FileError::File { path: folder, action: "write", source }.into());
     }
     Ok(folder)
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use zkml_gpu::{Error, ModelKey, ProofBundle, Rejection};
+use zkml_gpu::{FileError, ModelKey, ProofBundle, Rejection};
 
 use support::{Scratch, exit_code, prove, prove_model, repository, run, text};
 
@@ -232,7 +232,7 @@ fn a_damaged_key_is_refused() {
     for index in (0..bytes.len()).step_by(bytes.len() / 50 + 1) {
         let mut changed = bytes.clone();
         changed[index] ^= 0x10;
-        assert!(matches!(ModelKey::from_bytes(&changed, "model.vk"), Err(Error::Artifact { .. })), "byte {index}");
+        assert!(matches!(ModelKey::from_bytes(&changed, "model.vk"), Err(FileError::Artifact { .. })), "byte {index}");
     }
     for len in [0, 7, 20, bytes.len() - 1] {
         let path = artifacts.scratch.file("short.vk", &bytes[..len]);

@@ -1,5 +1,6 @@
-//! Files that nobody vouches for: the corpus of `tests/corpus`, artifacts taken for one another, and mutations of a key, a proof, a
-//! reference string and models. Each is refused with its name and a hint, in bounded memory and time, and leaves nothing.
+//! Files that nobody vouches for: the corpus of `tests/corpus`, artifacts taken for one another, and mutations of a
+//! key, a proof, a reference string and models. Each is refused with its name and a hint, in bounded memory and time,
+//! and leaves nothing.
 
 mod support;
 
@@ -41,7 +42,8 @@ fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).expect("a name")
 }
 
-/// Runs the program in an empty folder, where it must fail with this code, name the file, give a hint and leave nothing.
+/// Runs the program in an empty folder, where it must fail with this code, name the file, give a hint and leave
+/// nothing.
 fn refused(arguments: &[&str], file: &str, code: i32) {
     let folder = Scratch::new();
     let output = run_limited(folder.folder(), arguments, &Limits::default());
@@ -299,8 +301,8 @@ impl Artifacts {
         let fitting = |ports: &[Port]| -> Vec<Vec<i64>> {
             ports.iter().map(|port| vec![0i64.clamp(port.format.min, port.format.max); port.len]).collect()
         };
-        // The number 1 is a scalar and the abscissa of the generator: of these a verifier reads as many as it wants, and gets to
-        // its equations.
+        // The number 1 is a scalar and the abscissa of the generator: of these a verifier reads as many as it wants,
+        // and gets to its equations.
         let ones = [&[1][..], &[0; 31]].concat().repeat(20_000);
         for proof in [self.proof.proof_bytes(), ones] {
             if verify(key.keys(), &fitting(inputs), &fitting(outputs), &proof).is_ok() {
@@ -346,8 +348,8 @@ fn power(exponent: u64) -> String {
 fn keys_that_would_take_the_machine_down_are_refused() {
     let long = format!("[{0},{0}]", 1u64 << 27);
     let (large, huge, greatest) = (power(200_000), power(4_000_000), power(u64::MAX));
-    // The field, its value, the exit code. With code 1 it is another circuit's key for all that the file says: it is read, within
-    // bounds, and rejects the proof.
+    // The field, its value, the exit code. With code 1 it is another circuit's key for all that the file says: it is
+    // read, within bounds, and rejects the proof.
     let changes = [
         ("len", "268435456", 2),
         ("logical_shape", "[7]", 2),

@@ -48,10 +48,12 @@ impl BackendChoice {
         hardware.filter_map(|device| device.choice()).collect()
     }
 
-    /// What the choice stands for on this machine: `auto` becomes a device's name, and every device has its index. Nothing is opened.
+    /// What the choice stands for on this machine: `auto` becomes a device's name, and every device has its index.
+    /// Nothing is opened.
     ///
     /// # Errors
-    /// [`Error::MissingBackend`] where this build has none, [`Error::NoDevice`] where the machine has none that can be used.
+    /// [`Error::MissingBackend`] where this build has none, [`Error::NoDevice`] where the machine has none that can be
+    /// used.
     pub fn resolve(&self) -> Result<Self, Error> {
         match self {
             Self::Cpu => Ok(Self::Cpu),
@@ -68,7 +70,8 @@ impl BackendChoice {
         }
     }
 
-    /// The device of this index; without one, the first that is no software adapter. Where none can be used, the last reason found.
+    /// The device of this index; without one, the first that is no software adapter. Where none can be used, the last
+    /// reason found.
     fn among(&self, found: Vec<Device>, index: Option<u32>) -> Result<Self, Error> {
         // A back end that finds nothing has a device without an index, whose reason says why.
         let is_meant = |device: &&Device| index.is_none() || device.index.is_none() || device.index == index;
@@ -101,8 +104,8 @@ impl BackendChoice {
         }
     }
 
-    /// Measures what its device does in a second: products, multiplications, additions of points, bytes copied. `None` for back ends that are
-    /// not CUDA's.
+    /// Measures what its device does in a second: products, multiplications, additions of points, bytes copied. `None`
+    /// for back ends that are not CUDA's.
     ///
     /// # Errors
     /// As [`open`](Self::open), and the device's failures.
@@ -218,12 +221,15 @@ impl fmt::Display for BackendChoice {
 
 #[cfg(test)]
 mod tests {
+    use zkml_gpu_verify::is_backend;
+
     use super::*;
 
     #[test]
     fn names_are_parsed_and_printed_alike() {
         for name in ["auto", "cpu", "wgpu", "wgpu:1", "cuda", "cuda:0", "icicle", "dual:cpu,cuda:1", "dual:auto,cpu"] {
             assert_eq!(name.parse::<BackendChoice>().expect(name).to_string(), name);
+            assert_eq!(is_backend(name), name != "auto", "proofs carry what a choice stands for: {name}");
         }
     }
 
@@ -244,6 +250,7 @@ mod tests {
             "icicle:0",
         ] {
             assert!(matches!(name.parse::<BackendChoice>(), Err(Error::UnknownBackend { .. })), "{name}");
+            assert!(!is_backend(name), "{name}");
         }
     }
 

@@ -92,7 +92,8 @@ pub fn devices() -> Vec<Device> {
 /// Files that the system has where it has a GPU: of graphics drivers, of NVIDIA's, of Windows' below Linux.
 const GPU_FILES: [&str; 3] = ["/dev/dri", "/dev/nvidiactl", "/dev/dxg"];
 
-/// Whether there may be a GPU, without loading drivers: on Linux software ones are found too, and take tens of megabytes.
+/// Whether there may be a GPU, without loading drivers: on Linux software ones are found too, and take tens of
+/// megabytes.
 pub(crate) fn may_have_gpu() -> bool {
     !cfg!(target_os = "linux") || GPU_FILES.iter().any(|file| Path::new(file).exists())
 }
@@ -112,8 +113,9 @@ fn load_cuda() -> Result<(), String> {
     LOADED.clone()
 }
 
-/// Compiles the CUDA kernels for devices of this compute capability into a folder. On a machine without NVRTC, which has the folder's files
-/// in `zkml-gpu/cuda` of its user's folder for caches, they are found and used. Needs no device and no driver.
+/// Compiles the CUDA kernels for devices of this compute capability into a folder. On a machine without NVRTC, which
+/// has the folder's files in `zkml-gpu/cuda` of its user's folder for caches, they are found and used. Needs no device
+/// and no driver.
 ///
 /// # Errors
 /// [`Error::NoDevice`] where there is no NVRTC, or it refuses.

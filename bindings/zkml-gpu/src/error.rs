@@ -10,31 +10,15 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
+use zkml_gpu_verify::{Error as FileError, ErrorClass};
 
 /// A failure of the library. [`Error::class`] says whose move it is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be read or written.
-    #[error("{}: cannot {action}: {source}\nhint: check the path and its permissions", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// `read` or `write`.
-        action: &'static str,
-        /// The system's own words.
-        source: std::io::Error,
-    },
-    /// A file is larger than any of its kind.
-    #[error("{}: {len} bytes, at most {limit} are read\nhint: is this the right file?", path.display())]
-    FileSize {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        len: u64,
-        /// The bound.
-        limit: u64,
-    },
+    /// A file cannot be read or written, or is not what it should be.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// An input or calibration file is not in EZKL's format.
     #[error("{}: {problem}\nhint: the format is {{\"input_data\": [[...], ...]}}, one flat list of finite numbers for each input of the model", path.display())]
     Input {
@@ -42,16 +26,6 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, and where.
         problem: String,
-    },
-    /// A file is not an artifact of this tool, or damaged.
-    #[error("{file}: {problem}\nhint: {hint}")]
-    Artifact {
-        /// The file, or a name for bytes in memory.
-        file: String,
-        /// What is wrong, and where.
-        problem: String,
-        /// What to do about it.
-        hint: &'static str,
     },
     /// A back end's name that does not exist.
     #[error(
@@ -149,30 +123,14 @@ fn largest(layers: &[(String, usize)]) -> String {
     if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
 }
 
-/// Whose move it is after an [`Error`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ErrorClass {
-    /// The caller's: an argument or a file is wrong.
-    BadInput,
-    /// Nobody's yet: the operator or device is not supported.
-    Unsupported,
-    /// The machine is too small, or the model too large.
-    WouldNotFit,
-    /// Ours.
-    Bug,
-}
-
 impl Error {
     /// Whose move it is.
     pub fn class(&self) -> ErrorClass {
         match self {
-            Self::File { .. }
-            | Self::FileSize { .. }
-            | Self::Input { .. }
-            | Self::Artifact { .. }
-            | Self::UnknownBackend { .. }
-            | Self::PrivateWeights { .. }
-            | Self::Srs(_) => ErrorClass::BadInput,
+            Self::File(error) => error.class(),
+            Self::Input { .. } | Self::UnknownBackend { .. } | Self::PrivateWeights { .. } | Self::Srs(_) => {
+                ErrorClass::BadInput
+            }
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),

@@ -6,20 +6,19 @@ use serde::Deserialize;
 use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
 
-use crate::files::read_bounded;
-use crate::{Error, Model, ModelInput};
+use crate::{Error, Model, ModelInput, read_bounded};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;
 /// Most samples of a file: each takes memory of its own, however small its input is.
 const MAX_SAMPLES: usize = 1 << 16;
 
-/// The samples of an input or calibration file: `{"input_data": [[...], ...]}`, one flat list for each input of the model,
-/// in the order of its axes. A list n times the input's size holds n samples. Other keys are ignored.
+/// The samples of an input or calibration file: `{"input_data": [[...], ...]}`, one flat list for each input of the
+/// model, in the order of its axes. A list n times the input's size holds n samples. Other keys are ignored.
 ///
 /// # Errors
-/// [`Error::File`] and [`Error::Input`], the latter for anything but finite 32-bit floats, and whole numbers where indices are taken, in
-/// lists of the right sizes.
+/// [`Error::File`] and [`Error::Input`], the latter for anything but finite 32-bit floats, and whole numbers where
+/// indices are taken, in lists of the right sizes.
 pub fn read_samples(path: impl AsRef<Path>, model: &Model) -> Result<Vec<Sample>, Error> {
     let path = path.as_ref();
     let lists = parse(path, &read_bounded(path, MAX_BYTES)?)?;

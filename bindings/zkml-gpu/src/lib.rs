@@ -28,34 +28,26 @@
 //!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. They are
 //!   [field-valued](ModelKey::note): nothing yet proves that they are small, or zero where the layout has none.
 //! - **Embedded** ([`LayoutOptions::weights`]): the quantised network whose integers are fixed cells of the circuit in
-//!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a model
-//!   [declared private](CompileOptions::private) is refused.
+//!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
+//!   model [declared private](CompileOptions::private) is refused.
 
 mod backend;
-mod bundle;
 mod costs;
 mod devices;
 mod error;
-mod files;
 mod input;
-mod key;
 mod memory;
 mod model;
-mod order;
 mod precision;
 mod prover;
-mod text;
 
 pub use backend::BackendChoice;
-pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use costs::read_costs;
 #[cfg(feature = "cuda")]
 pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
-pub use error::{Error, ErrorClass};
-pub use files::{read_bounded, write_whole};
+pub use error::Error;
 pub use input::read_samples;
-pub use key::ModelKey;
 pub use memory::{MemoryBudget, available_bytes};
 pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
 pub use precision::read_precision;
@@ -68,8 +60,12 @@ pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
+pub use zkml_gpu_verify::{
+    Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, read_bounded, write_whole,
+};
 
 pub use zkml_gpu_circuit as circuit;
 pub use zkml_gpu_engine as engine;
 pub use zkml_gpu_graph as graph;
 pub use zkml_gpu_onnx as onnx;
+pub use zkml_gpu_verify as verify;

@@ -3,14 +3,14 @@
 //! The rule, in order:
 //!
 //! 1. What keys and proof need at least ([`MemoryBudget::least_memory_bytes`]) must fit, or the model is refused.
-//! 2. Of what is left, the key's columns on the quotient's cosets come first, as many whole cosets as fit: each that is kept
-//!    saves a transform of every one of those columns in every proof.
-//! 3. Then tables of multiples of the reference string's points, the two bases alike, as far as they are of use: they make
-//!    commitments faster.
+//! 2. Of what is left, the key's columns on the quotient's cosets come first, as many whole cosets as fit: each that is
+//!    kept saves a transform of every one of those columns in every proof.
+//! 3. Then tables of multiples of the reference string's points, the two bases alike, as far as they are of use: they
+//!    make commitments faster.
 //!
-//! So when memory is short, the tables shrink to nothing first, then the cosets. The limit is what the caller sets, or what the system
-//! offers; nobody asked for as much as possible in the second case, so tables then take [`UNASKED_TABLE_BYTES`] at most, and
-//! cosets [`UNASKED_COSET_BYTES`].
+//! So when memory is short, the tables shrink to nothing first, then the cosets. The limit is what the caller sets, or
+//! what the system offers; nobody asked for as much as possible in the second case, so tables then take
+//! [`UNASKED_TABLE_BYTES`] at most, and cosets [`UNASKED_COSET_BYTES`].
 
 use std::path::Path;
 
@@ -113,8 +113,8 @@ fn limit_bytes(max_memory_bytes: Option<u64>) -> u64 {
     max_memory_bytes.or_else(available_bytes).unwrap_or(u64::MAX)
 }
 
-/// Memory that this process can have without swapping, with what it has already, in bytes; `None` where the system does not
-/// tell. A container's limit counts.
+/// Memory that this process can have without swapping, with what it has already, in bytes; `None` where the system does
+/// not tell. A container's limit counts.
 pub fn available_bytes() -> Option<u64> {
     let free = kilobytes("/proc/meminfo", "MemAvailable:")?;
     let own = kilobytes("/proc/self/status", "VmRSS:").unwrap_or(0);

@@ -16,12 +16,11 @@ use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
 };
+use zkml_gpu_verify::model_name;
 
 use crate::backend::BackendChoice;
-use crate::key::MAX_NAME_BYTES;
 use crate::memory::check_memory;
-use crate::text::printable;
-use crate::{Error, MemoryBudget, ModelProver};
+use crate::{Error, FileError, MemoryBudget, ModelProver};
 
 /// An imported model that runs in floating point.
 #[derive(Debug)]
@@ -42,7 +41,16 @@ pub struct ModelInput<'m> {
 }
 
 /// Choices of quantisation and layout; the defaults suit most models.
+///
+/// ```
+/// use zkml_gpu::{CompileOptions, LayoutOptions, WeightMode};
+///
+/// let mut layout = LayoutOptions::default();
+/// layout.weights = WeightMode::Embedded;
+/// let options = CompileOptions::default().with_layout(layout);
+/// ```
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct CompileOptions {
     /// Widths of integers and the target for accuracy.
     pub quantisation: QuantOptions,
@@ -52,20 +60,42 @@ pub struct CompileOptions {
     pub private: bool,
 }
 
+impl CompileOptions {
+    /// These, with another quantisation.
+    #[must_use]
+    pub fn with_quantisation(self, quantisation: QuantOptions) -> Self {
+        Self { quantisation, ..self }
+    }
+
+    /// These, with another layout.
+    #[must_use]
+    pub fn with_layout(self, layout: LayoutOptions) -> Self {
+        Self { layout, ..self }
+    }
+
+    /// These, with weights that are declared private, or are not.
+    #[must_use]
+    pub fn with_private(self, private: bool) -> Self {
+        Self { private, ..self }
+    }
+}
+
 impl Model {
     /// Reads an ONNX file; its name without the extension is the model's.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Import`] and [`Error::Model`] for a file that is not ONNX or holds what is not supported.
+    /// [`Error::File`], [`Error::Import`] and [`Error::Model`] for a file that is not ONNX or holds what is not
+    /// supported.
     pub fn load(path: impl AsRef<Path>, options: &ImportOptions) -> Result<Self, Error> {
         let path = path.as_ref();
         let float = FloatModel::load(path, options).map_err(|error| match error {
-            ImportError::File { path, source } => Error::File { path, action: "read", source },
+            ImportError::File { path, source } => FileError::File { path, action: "read", source }.into(),
             // These name the file themselves.
             ImportError::NotOnnx { .. } | ImportError::Invalid { .. } => Error::Import(error),
             source => Error::Model { path: path.into(), source },
         })?;
-        Ok(Self { name: model_name(path), float })
+        let stem = path.file_stem().unwrap_or_default();
+        Ok(Self { name: model_name(&stem.to_string_lossy()), float })
     }
 
     /// The model's name.
@@ -100,8 +130,8 @@ impl Model {
     /// Refuses a model that no layout fits, before anything is computed: from its shapes alone, in no time.
     ///
     /// # Errors
-    /// [`Error::Layout`] where it has too many rows, [`Error::WouldNotFit`] where it needs more memory than `max_memory_bytes`,
-    /// or than there is.
+    /// [`Error::Layout`] where it has too many rows, [`Error::WouldNotFit`] where it needs more memory than
+    /// `max_memory_bytes`, or than there is.
     pub fn check_fits(&self, options: &CompileOptions, max_memory_bytes: Option<u64>) -> Result<(), Error> {
         match self.check_rows(options)? {
             Some(needs) => check_memory(needs.bytes, max_memory_bytes),
@@ -115,8 +145,8 @@ impl Model {
         Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
     }
 
-    /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`. No circuit is
-    /// made.
+    /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.
+    /// No circuit is made.
     ///
     /// # Errors
     /// [`Error::Quantise`] for unusable samples or weights.
@@ -130,8 +160,8 @@ impl Model {
         Ok(evaluate(self.float.graph(), &quantised, samples)?)
     }
 
-    /// Searches the fewest bits of all tensors that keep the error on samples under `options.error_target`, within the options' widths, or
-    /// those of the least error. [`QuantOptions::with_precision`] quantises with them.
+    /// Searches the fewest bits of all tensors that keep the error on samples under `options.error_target`, within the
+    /// options' widths, or those of the least error. [`QuantOptions::with_precision`] quantises with them.
     ///
     /// # Errors
     /// [`Error::Quantise`] for unusable samples or weights.
@@ -147,8 +177,8 @@ impl Model {
     /// Chooses the scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
-    /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable samples
-    /// or weights, [`Error::Layout`] for a model without a circuit.
+    /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable
+    /// samples or weights, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
@@ -211,7 +241,8 @@ impl CompiledModel {
         self.quantised.graph.macs()
     }
 
-    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after the same check.
+    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after
+    /// the same check.
     ///
     /// # Errors
     /// [`Error::Key`] where the layout is refused.
@@ -225,14 +256,14 @@ impl CompiledModel {
         &self.quantised.graph
     }
 
-    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove many
-    /// times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
+    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove
+    /// many times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///
     /// # Errors
-    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or keys
-    /// cannot be made, [`Error::Prover`] where the device fails.
+    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or
+    /// keys cannot be made, [`Error::Prover`] where the device fails.
     pub fn prover<R: RngCore + CryptoRng>(
         self,
         srs: &Srs,
@@ -256,13 +287,4 @@ impl CompiledModel {
     ) -> Result<ModelProver, Error> {
         ModelProver::new(self, srs, backend, budget, rng)
     }
-}
-
-fn model_name(path: &Path) -> String {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy()).unwrap_or_default();
-    let mut name = printable(&stem);
-    while name.len() > MAX_NAME_BYTES {
-        name.pop();
-    }
-    if name.is_empty() { "model".into() } else { name }
 }

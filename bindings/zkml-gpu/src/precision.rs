@@ -4,23 +4,19 @@ use std::path::Path;
 
 use zkml_gpu_onnx::quant::Precision;
 
-use crate::Error;
-use crate::files::read_bounded;
+use crate::{Error, FileError, read_bounded};
 
 /// Largest file that is read: names of some ten thousand tensors.
 const MAX_BYTES: u64 = 1 << 20;
 const HINT: &str = "write the file with `zkml-gpu calibrate ... --out FILE`";
 
-/// Bits as [`Precision`] serialises: one JSON object. Whether they are in range and the tensors there is found when a model is
-/// quantised with them.
+/// Bits as [`Precision`] serialises: one JSON object. Whether they are in range and the tensors there is found when a
+/// model is quantised with them.
 ///
 /// # Errors
-/// [`Error::File`] where it cannot be read, [`Error::Artifact`] for anything else.
+/// [`Error::File`] where it cannot be read, or holds anything else.
 pub fn read_precision(path: impl AsRef<Path>) -> Result<Precision, Error> {
     let path = path.as_ref();
-    serde_json::from_slice(&read_bounded(path, MAX_BYTES)?).map_err(|error| Error::Artifact {
-        file: path.display().to_string(),
-        problem: error.to_string(),
-        hint: HINT,
-    })
+    let fail = |problem: String| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
+    Ok(serde_json::from_slice(&read_bounded(path, MAX_BYTES)?).map_err(|error| fail(error.to_string()))?)
 }

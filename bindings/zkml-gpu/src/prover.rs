@@ -91,14 +91,14 @@ impl ModelProver {
         &self.budget
     }
 
-    /// Bytes of the tables of multiples of the reference string's points, both bases together; `None` where the back end
-    /// does not tell.
+    /// Bytes of the tables of multiples of the reference string's points, both bases together; `None` where the back
+    /// end does not tell.
     pub fn table_bytes(&self) -> Option<u64> {
         self.engine.table_bytes().and_then(|bytes| u64::try_from(bytes).ok())
     }
 
-    /// The most bytes of device memory that were in use at a time since the device was opened; `None` where the back end does not
-    /// tell, or has the processor's memory.
+    /// The most bytes of device memory that were in use at a time since the device was opened; `None` where the back
+    /// end does not tell, or has the processor's memory.
     pub fn peak_device_bytes(&self) -> Option<u64> {
         self.engine.backend().peak_bytes()
     }

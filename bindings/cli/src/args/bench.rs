@@ -15,7 +15,8 @@ pub(crate) enum BenchCommand {
     Ops(BenchOpsOptions),
     /// What a CUDA device does in a second: products, multiplications, additions of points, copies
     #[cfg(feature = "cuda")]
-    Rates(BenchRatesOptions),
+    #[command(name = "rates")]
+    Throughput(BenchThroughputOptions),
     /// Measures one model on one back end for `bench prove`, which speaks to it
     #[command(hide = true)]
     Worker,
@@ -73,7 +74,8 @@ pub(crate) struct BenchProveOptions {
     /// Size of a symbolic dimension of the models, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
-    /// Prices that circuits are chosen by, one choice for all back ends: reference, measured (on the first back end), or a file
+    /// Prices that circuits are chosen by, one choice for all back ends: reference, measured (on the first back end),
+    /// or a file
     #[arg(long, value_name = "SOURCE", default_value = "reference")]
     pub(crate) costs: CostsSource,
     /// Use this much memory at most for each proof, such as 512MiB or 2GiB. Without it, what is free
@@ -103,7 +105,7 @@ pub(crate) struct BenchOpsOptions {
 
 #[cfg(feature = "cuda")]
 #[derive(Debug, Args)]
-pub(crate) struct BenchRatesOptions {
+pub(crate) struct BenchThroughputOptions {
     /// Devices, separated by commas: cuda[:N]; without it, all that are present
     #[arg(long, value_name = "LIST", value_parser = backends)]
     pub(crate) backend: Option<Backends>,

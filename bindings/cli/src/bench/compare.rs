@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu::{Error, read_bounded};
+use zkml_gpu::{FileError, read_bounded};
 
 use super::record::{FORMAT_VERSION, Setting};
 use super::statistics::Spread;
@@ -13,7 +13,8 @@ use crate::report::terminal_safe;
 
 /// Largest file that is read: some ten thousand rows.
 const MAX_BYTES: u64 = 64 << 20;
-/// Change of a median below which nothing is said to have changed: what a quiet machine's runs differ by from day to day.
+/// Change of a median below which nothing is said to have changed: what a quiet machine's runs differ by from day to
+/// day.
 const NOTABLE: f64 = 0.02;
 const HINT: &str =
     "the file is made by zkml-gpu bench with --json, by this version and for the same kind of measurement";
@@ -125,10 +126,11 @@ fn change(old: &Measured, new: &Measured) -> Change {
 /// Reads a record of the kind `bench`.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::FileSize`], and [`Error::Artifact`] for anything but a record of this kind and version.
-pub(super) fn read<T: for<'a> Deserialize<'a>>(path: &Path, bench: &str) -> Result<T, Error> {
+/// [`FileError::File`], [`FileError::FileSize`], and [`FileError::Artifact`] for anything but a record of this kind and
+/// version.
+pub(super) fn read<T: for<'a> Deserialize<'a>>(path: &Path, bench: &str) -> Result<T, FileError> {
     let bytes = read_bounded(path, MAX_BYTES)?;
-    let fail = |problem: String| Error::Artifact { file: path.display().to_string(), problem, hint: HINT };
+    let fail = |problem: String| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
     /// What tells kinds and versions apart.
     #[derive(Deserialize)]
     struct Kind {
@@ -148,12 +150,12 @@ pub(super) fn read<T: for<'a> Deserialize<'a>>(path: &Path, bench: &str) -> Resu
 /// Refuses numbers that no run gave.
 ///
 /// # Errors
-/// [`Error::Artifact`] names the first measurement whose times are not positive numbers in order.
-pub(super) fn check(path: &Path, measured: &[Measured]) -> Result<(), Error> {
+/// [`FileError::Artifact`] names the first measurement whose times are not positive numbers in order.
+pub(super) fn check(path: &Path, measured: &[Measured]) -> Result<(), FileError> {
     match measured.iter().find(|row| !row.ms.is_sound()) {
         Some(row) => {
             let problem = format!("the times of '{}' are not positive numbers in order", row.name);
-            Err(Error::Artifact { file: path.display().to_string(), problem, hint: HINT })
+            Err(FileError::Artifact { file: path.display().to_string(), problem, hint: HINT })
         }
         None => Ok(()),
     }

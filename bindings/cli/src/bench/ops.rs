@@ -8,26 +8,31 @@ use zkml_gpu::engine::bench::data::distinct_points;
 use zkml_gpu::engine::bench::{COLUMNS, Fixture, Inputs, Operation, Outcome, Points};
 use zkml_gpu::engine::prover::ProverError;
 use zkml_gpu::{Error, available_bytes};
+use zkml_gpu_peers::{HAS_ARKWORKS, Peer, peers};
 
 use super::output::{Record, old, publish};
 use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
-use super::timing::{Peer, in_turns};
-use super::{ark, curves, halo2};
+use super::timing::in_turns;
 use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
 use crate::progress;
 
-/// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of ours and of a
-/// peer, and those on the host.
+/// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of
+/// ours and of a peer, and those on the host.
 const BATCHES: u64 = 7;
 /// Bytes of a scalar.
 const SCALAR_BYTES: u64 = 32;
+/// How a build comes by the peer that installed programs are without.
+const WITH_ARKWORKS: &str = "from the checkout, cargo run --release -- bench ops measures beside it";
 
 pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     start_threads(options.threads)?;
     let choices = Backends::or_present(options.backend.as_ref())?;
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
     let old = old::<OpsRecord>(&options.output)?;
+    if !HAS_ARKWORKS {
+        eprintln!("note: ark-bn254 is not part of this build\nhint: {WITH_ARKWORKS}");
+    }
     let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
     let mut record = OpsRecord {
         setting: Setting::here(OpsRecord::BENCH),
@@ -120,12 +125,6 @@ impl Measure<'_> {
     }
 }
 
-/// Everybody else's code for the operation.
-fn peers<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Vec<Peer<'a>> {
-    let peers = [halo2::peer(inputs, points), curves::peer(inputs, points), ark::peer(inputs, points)];
-    peers.into_iter().flatten().collect()
-}
-
 /// Refuses a size whose batches of columns need more memory than there is, before the system ends the process.
 fn check_memory(log_n: u32, available: Option<u64>) -> Result<(), Error> {
     let needed_bytes = (BATCHES * COLUMNS as u64 * SCALAR_BYTES) << log_n;
@@ -137,8 +136,8 @@ fn check_memory(log_n: u32, available: Option<u64>) -> Result<(), Error> {
     }
 }
 
-/// Compares a result with each peer's, or with the portable processor's where there is no peer. All of them have then run once
-/// before they are timed.
+/// Compares a result with each peer's, or with the portable processor's where there is no peer. All of them have then
+/// run once before they are timed.
 fn check(what: &str, ours: &Outcome, peers: &[Peer<'_>], inputs: &Inputs, points: &[G1Affine]) -> Result<(), Error> {
     for peer in peers {
         compare(what, ours, peer.name, &peer.outcome())?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use zkml_gpu::{Error, write_whole};
+use zkml_gpu::{FileError, write_whole};
 
 use super::compare::{Comparison, Measured, check, read};
 use super::record::{OpsRecord, OpsRow, ProveRecord, ProveRow, Setting};
@@ -90,8 +90,8 @@ struct Compared<'a, R> {
 /// The record to compare with, if one was asked for: read before anything is measured.
 ///
 /// # Errors
-/// [`Error::File`], [`Error::FileSize`] and [`Error::Artifact`] for anything but a record of this kind.
-pub(super) fn old<R: Record>(output: &Output) -> Result<Option<R>, Error> {
+/// [`FileError::File`], [`FileError::FileSize`] and [`FileError::Artifact`] for anything but a record of this kind.
+pub(super) fn old<R: Record>(output: &Output) -> Result<Option<R>, FileError> {
     let read = |path: &Path| {
         let record: R = read(path, R::BENCH)?;
         check(path, &record.measured())?;
@@ -103,7 +103,7 @@ pub(super) fn old<R: Record>(output: &Output) -> Result<Option<R>, Error> {
 /// Prints an object or, if that is not wanted, a text; then writes the object to a file, if there is to be one.
 ///
 /// # Errors
-/// [`Error::File`] for the file, and standard output's own.
+/// [`FileError::File`] for the file, and standard output's own.
 pub(super) fn print(
     object: &impl Serialize,
     json: bool,
@@ -124,7 +124,7 @@ pub(super) fn print(
 /// Prints the record and writes files: in this order, so that a file that cannot be written costs no figures.
 ///
 /// # Errors
-/// [`Error::File`] for files, and standard output's own.
+/// [`FileError::File`] for files, and standard output's own.
 pub(super) fn publish<R: Record>(output: &Output, record: &R, old: Option<&R>) -> anyhow::Result<()> {
     let comparison = old.zip(output.compare.as_deref()).map(|(old, path)| {
         Comparison::new(path, (old.setting(), old.measured()), (record.setting(), record.measured()))

@@ -4,23 +4,10 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, anyhow};
+use zkml_gpu::ErrorClass;
 
-use super::worker::{Answer, Job, Proven, Ready, Usage};
-
-/// Why a worker gave no figures, with the code that the program ends with.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    message: String,
-    pub(crate) exit_code: u8,
-}
-
-impl std::fmt::Display for Failed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failed {}
+use super::messages::{Answer, Job, Proven, Ready, Usage};
+use crate::failure::Failed;
 
 /// A worker under way; it ends when this is dropped.
 pub(super) struct Process {
@@ -93,7 +80,7 @@ impl Process {
                 message: format!(
                     "the measuring process was ended by the system: {status}\nhint: --max-memory bounds it"
                 ),
-                exit_code: crate::WOULD_NOT_FIT,
+                exit_code: ErrorClass::WouldNotFit.exit_code(),
             },
         })
     }

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::ProgressBar;
-use zkml_gpu::{BackendChoice, Costs, Error, read_costs};
+use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 
+use super::messages::{Job, Proven, ProverName, Ready, Usage};
 use super::output::{Record, old, publish};
 use super::process::Process;
 use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
-use super::worker::{Job, Proven, ProverName, Ready, Usage};
 use super::{stock, suite};
 use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
 use crate::compile::start_threads;
@@ -49,7 +49,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
 /// What the arguments allow each for itself, but not together.
 fn check_options(options: &BenchProveOptions) -> Result<(), Error> {
     let argument = |problem: &str, hint: &'static str| {
-        Err(Error::Artifact { file: "bench prove".into(), problem: problem.into(), hint })
+        Err(FileError::Artifact { file: "bench prove".into(), problem: problem.into(), hint }.into())
     };
     if options.input.is_some() && (options.suite || options.models.len() != 1) {
         return argument("--input belongs to one model", "leave it out, and every model has a random input");
@@ -199,7 +199,8 @@ fn steps(runs: &[Run]) -> Vec<Step> {
     first.steps.iter().map(|step| Step { name: step.name.clone(), ms: median(&step.name) }).collect()
 }
 
-/// All proved the same circuit, and equal keys and seeds gave equal proofs on all back ends, or the figures are of different things.
+/// All proved the same circuit, and equal keys and seeds gave equal proofs on all back ends, or the figures are of
+/// different things.
 fn check_same(rows: &[ProveRow]) -> Result<(), Error> {
     let digests: [fn(&ProveRow) -> Option<&str>; 3] = [
         |row| Some(&row.circuit.circuit_digest),

@@ -1,7 +1,8 @@
-//! What a run of `bench` measured, as `--json` prints and `--compare` reads it: names and meaning are part of the command line's
-//! contract, and a change of either is a new [`FORMAT_VERSION`].
+//! What a run of `bench` measured, as `--json` prints and `--compare` reads it: names and meaning are part of the
+//! command line's contract, and a change of either is a new [`FORMAT_VERSION`].
 //!
-//! Times are wall time in milliseconds unless the name says `cpu`: user and system time of all threads. Sizes are in bytes.
+//! Times are wall time in milliseconds unless the name says `cpu`: user and system time of all threads. Sizes are in
+//! bytes.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -75,8 +76,8 @@ pub(super) struct ProveRow {
     pub(super) backend: String,
     /// Its device in words.
     pub(super) device: String,
-    /// Digest of `proof.json`'s proof, BLAKE2b-256 in hexadecimal: equal on all back ends. Null for provers whose proofs differ from
-    /// run to run.
+    /// Digest of `proof.json`'s proof, BLAKE2b-256 in hexadecimal: equal on all back ends. Null for provers whose
+    /// proofs differ from run to run.
     pub(super) proof_digest: Option<String>,
     pub(super) proof_bytes: usize,
     /// Reading, calibration and layout.

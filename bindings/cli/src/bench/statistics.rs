@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Order statistics of runs: they assume no distribution, and a run that something else disturbed moves the median little.
+/// Order statistics of runs: they assume no distribution, and a run that something else disturbed moves the median
+/// little.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Spread {

@@ -1,7 +1,7 @@
 //! Time by protocol step, from the tracing spans of the engine.
 //!
-//! A span's own time is what passes in it and in no span inside it, so that steps add up. On a GPU work is recorded by one step and
-//! awaited by a later one, which reads a result: its time stands where the host waits.
+//! A span's own time is what passes in it and in no span inside it, so that steps add up. On a GPU work is recorded by
+//! one step and awaited by a later one, which reads a result: its time stands where the host waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};

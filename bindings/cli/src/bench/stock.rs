@@ -19,8 +19,8 @@ use zkml_gpu::engine::keygen::keygen;
 use zkml_gpu::graph::Graph;
 use zkml_gpu::{Sample, Srs};
 
+use super::messages::Proven;
 use super::record::Run;
-use super::worker::Proven;
 use crate::report::elapsed_ms;
 use crate::resources::cpu_ms;
 

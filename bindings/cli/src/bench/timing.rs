@@ -1,9 +1,8 @@
 //! Runs in turns, and their medians.
 
-use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use zkml_gpu::engine::bench::Outcome;
+use zkml_gpu_peers::Peer;
 
 use super::statistics::Spread;
 
@@ -14,47 +13,8 @@ const MOST_RUNS: usize = 10;
 /// Time after which no further run is begun.
 const LONG_ENOUGH: Duration = Duration::from_secs(2);
 
-/// A run: how long it took, and what it gave if that is wanted.
-type PeerRun<'a> = Box<dyn Fn(bool) -> (Duration, Outcome) + 'a>;
-
-/// Someone else's code for an operation, with the operation's inputs.
-pub(super) struct Peer<'a> {
-    /// Whose code.
-    pub(super) name: &'static str,
-    run: PeerRun<'a>,
-}
-
-impl<'a> Peer<'a> {
-    /// Someone's code: `run` is timed, on what `fresh` makes for it; `read` converts the result.
-    pub(super) fn new<I, O>(
-        name: &'static str,
-        fresh: impl Fn() -> I + 'a,
-        run: impl Fn(I) -> O + 'a,
-        read: impl Fn(O) -> Outcome + 'a,
-    ) -> Self {
-        let run: PeerRun<'a> = Box::new(move |wanted| {
-            let input = fresh();
-            let start = Instant::now();
-            let output = black_box(run(input));
-            let time = start.elapsed();
-            (time, if wanted { read(output) } else { Outcome::default() })
-        });
-        Self { name, run }
-    }
-
-    /// Runs it once: the time.
-    pub(super) fn time(&self) -> Duration {
-        (self.run)(false).0
-    }
-
-    /// Runs it once: what it gave.
-    pub(super) fn outcome(&self) -> Outcome {
-        (self.run)(true).1
-    }
-}
-
-/// Times in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine does
-/// meets them alike.
+/// Times in milliseconds, of our runs and of each peer's: one after the other, in turns, so that what else the machine
+/// does meets them alike.
 pub(super) fn in_turns<E>(
     ours: impl Fn() -> Result<Duration, E>,
     peers: &[Peer<'_>],
@@ -77,6 +37,8 @@ fn ms(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
+
+    use zkml_gpu::engine::bench::Outcome;
 
     use super::*;
 

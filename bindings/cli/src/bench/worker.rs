@@ -1,101 +1,35 @@
 //! The process that measures one model on one back end, so that memory and processor time are that back end's alone.
 //!
-//! `bench prove` writes a [`Job`] to its standard input, then a line for each proof that it wants; every answer is one line. So the
-//! processes of several back ends prove in turns. A process ends when its input does.
+//! `bench prove` writes a [`Job`] to its standard input, then a line for each proof that it wants; every answer is one
+//! line. So the processes of several back ends prove in turns. A process ends when its input does.
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
 use std::time::Instant;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use serde::{Deserialize, Serialize};
 use zkml_gpu::{
     BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, ModelInput,
     ModelKey, ModelProver, ProofBundle, Proved, Sample, Srs, WeightMode, read_samples,
 };
 
 use super::float;
+use super::messages::{Answer, Job, Proven, ProverName, Ready, Usage};
 use super::record::{Circuit, Estimate, Run};
-use super::statistics::Spread;
 use super::steps::Steps;
 use super::stock::StockProver;
 use crate::compile::start_threads;
+use crate::failure::{exit_code, message};
 use crate::report::elapsed_ms;
 use crate::resources::{cpu_ms, peak_rss_bytes};
-
-/// What to measure.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Job {
-    pub(super) model: PathBuf,
-    /// Without it, a random one.
-    pub(super) input: Option<PathBuf>,
-    pub(super) dimensions: Vec<(String, usize)>,
-    pub(super) embedded: bool,
-    pub(super) prover: ProverName,
-    /// By which the circuit is chosen.
-    pub(super) costs: Costs,
-    pub(super) seed: u64,
-    pub(super) threads: Option<u16>,
-    pub(super) max_memory: Option<u64>,
-}
-
-/// Who proves.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ProverName {
-    /// This project's prover on a back end.
-    Ours(String),
-    /// halo2-axiom's `create_proof`.
-    Stock,
-}
-
-/// An answer.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) enum Answer {
-    /// Keys are made.
-    Ready(Box<Ready>),
-    /// A proof was made and verified.
-    Proved(Proven),
-    /// The input ended.
-    Done(Usage),
-    /// Nothing more comes.
-    Failed { message: String, exit_code: u8 },
-}
-
-/// What is proved, and what came before the first proof.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Ready {
-    pub(super) circuit: Circuit,
-    pub(super) device: String,
-    pub(super) compile_ms: f64,
-    pub(super) srs_ms: f64,
-    pub(super) keys_ms: f64,
-    pub(super) float_ms: Spread,
-    pub(super) estimate: Option<Estimate>,
-}
-
-/// A proof.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Proven {
-    pub(super) run: Run,
-    pub(super) proof_bytes: usize,
-    pub(super) proof_digest: Option<String>,
-}
-
-/// What the process took in all.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(super) struct Usage {
-    pub(super) peak_rss_bytes: u64,
-    pub(super) peak_device_bytes: Option<u64>,
-}
 
 /// `bench worker`: the exit code, once a failure has been told.
 pub(crate) fn worker() -> anyhow::Result<u8> {
     match serve(std::io::stdin().lock()) {
         Ok(()) => Ok(0),
         Err(error) => {
-            let exit_code = crate::exit_code(&error);
-            answer(&Answer::Failed { message: crate::message(&error), exit_code })?;
+            let exit_code = exit_code(&error);
+            answer(&Answer::Failed { message: message(&error), exit_code })?;
             Ok(exit_code)
         }
     }

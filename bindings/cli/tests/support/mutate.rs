@@ -22,7 +22,8 @@ impl Mutator {
         (self.0.next_u64() % n.max(1) as u64) as usize
     }
 
-    /// One to three changes that begin within `range`: bits, bytes, numbers, pieces moved, removed or put in, an early end.
+    /// One to three changes that begin within `range`: bits, bytes, numbers, pieces moved, removed or put in, an early
+    /// end.
     pub(crate) fn mutate(&mut self, bytes: &[u8], range: Range<usize>) -> Vec<u8> {
         let mut changed = bytes.to_vec();
         for _ in 0..=self.below(3) {

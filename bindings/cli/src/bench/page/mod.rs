@@ -1,5 +1,5 @@
-//! A report: one page that stands alone, with plots and the raw figures. It loads nothing, and reads without its script, which sorts
-//! tables.
+//! A report: one page that stands alone, with plots and the raw figures. It loads nothing, and reads without its
+//! script, which sorts tables.
 //!
 //! | part | file |
 //! |---|---|

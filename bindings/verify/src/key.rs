@@ -10,8 +10,8 @@ use std::path::Path;
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::WeightMode;
 
-use crate::files::{read_bounded, write_whole};
-use crate::text::is_printable;
+use crate::files::read_bounded;
+use crate::text::{is_printable, printable};
 use crate::{Error, ProofBundle, Rejection, bundle};
 
 const MAGIC: &[u8; 8] = b"zkmlgpuV";
@@ -22,7 +22,7 @@ const DIGEST_BYTES: usize = 32;
 /// Magic, version, length of the name, length of the keys.
 const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
 /// Longest name of a model in bytes.
-pub(crate) const MAX_NAME_BYTES: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 /// Largest `model.vk` that is read.
 const MAX_BYTES: u64 = 256 << 20;
 const HINT: &str = "model.vk is written by `zkml-gpu prove`; fetch it again from whoever published the model";
@@ -37,7 +37,8 @@ pub struct ModelKey {
 }
 
 impl ModelKey {
-    pub(crate) fn new(model: &str, keys: VerifyingKeys) -> Self {
+    /// The key of a model, for whoever makes keys; the name is one of [`model_name`]'s.
+    pub fn new(model: &str, keys: VerifyingKeys) -> Self {
         let bytes = encode(model, &keys.to_bytes());
         Self { model: model.into(), keys, bytes }
     }
@@ -45,7 +46,7 @@ impl ModelKey {
     /// Reads `model.vk`.
     ///
     /// # Errors
-    /// [`Error::File`], [`Error::Artifact`] and [`Error::Key`]: nothing in the file is believed.
+    /// [`Error::File`], [`Error::FileSize`] and [`Error::Artifact`]: nothing in the file is believed.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::from_bytes(&read_bounded(path, MAX_BYTES)?, &path.display().to_string())
@@ -60,14 +61,6 @@ impl ModelKey {
         let (model, body) = decode(bytes).map_err(fail)?;
         let keys = VerifyingKeys::from_bytes(body).map_err(|error| fail(error.to_string()))?;
         Ok(Self { model, keys, bytes: bytes.to_vec() })
-    }
-
-    /// Writes `model.vk`, whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::File`] where the system refuses.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_whole(path.as_ref(), &self.bytes)
     }
 
     /// The file's bytes.
@@ -119,6 +112,15 @@ impl ModelKey {
     pub fn keys(&self) -> &VerifyingKeys {
         &self.keys
     }
+}
+
+/// A name that `model.vk` takes, of any text: printable, and not too long.
+pub fn model_name(text: &str) -> String {
+    let mut name = printable(text);
+    while name.len() > MAX_NAME_BYTES {
+        name.pop();
+    }
+    if name.is_empty() { "model".into() } else { name }
 }
 
 fn encode(model: &str, body: &[u8]) -> Vec<u8> {

@@ -7,14 +7,14 @@ use halo2_proofs::arithmetic::{
 };
 use halo2_proofs::halo2curves::bn256::{Fr, G1Affine};
 use halo2_proofs::poly::{EvaluationDomain, LagrangeCoeff, Polynomial};
-use zkml_gpu::engine::bench::{Inputs, Operation, Outcome, factor, point};
+use zkml_gpu_engine::bench::{Inputs, Operation, Outcome, factor, point};
 
-use super::timing::Peer;
+use crate::Peer;
 
 const NAME: &str = "halo2-axiom";
 
 /// The peer of an operation, where halo2-axiom has it as a public function.
-pub(super) fn peer<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Option<Peer<'a>> {
+pub(crate) fn peer<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Option<Peer<'a>> {
     use Operation as Op;
     match inputs.operation() {
         Op::Msm | Op::MsmI8 | Op::MsmI32 => Some(msm(inputs, points)),

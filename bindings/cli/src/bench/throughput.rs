@@ -1,4 +1,4 @@
-//! `zkml-gpu bench rates`.
+//! `zkml-gpu bench rates`: the throughput of a device.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use zkml_gpu::{BackendChoice, Error};
 
 use super::output::print;
 use super::record::Setting;
-use crate::args::{Backends, BenchRatesOptions};
+use crate::args::{Backends, BenchThroughputOptions};
 
 /// The kind of its records.
 const BENCH: &str = "rates";
@@ -28,7 +28,7 @@ struct Row {
     rates: Rates,
 }
 
-pub(crate) fn rates(options: &BenchRatesOptions) -> anyhow::Result<u8> {
+pub(super) fn throughput(options: &BenchThroughputOptions) -> anyhow::Result<u8> {
     let choices = Backends::or_present(options.backend.as_ref())?;
     let rows = choices.iter().filter_map(|choice| row(choice).transpose());
     let record = Record { setting: Setting::here(BENCH), rows: rows.collect::<Result<_, Error>>()? };

@@ -4,16 +4,15 @@
 //! Byte strings are lower-case hexadecimal. Real numbers are the integers times `2^-frac_bits`, exactly, for people and
 //! programs that do not want to dequantise.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::verify::{VerifyError, verify};
 use zkml_gpu_graph::Format;
 
-use crate::backend::BackendChoice;
-use crate::files::{NewFolder, Staged, read_bounded, write_whole};
+use crate::backend_name::is_backend;
+use crate::files::read_bounded;
 use crate::order::{logical_format, to_logical, to_stored};
 use crate::{Error, ModelKey};
 
@@ -141,8 +140,9 @@ pub enum Rejection {
 }
 
 impl ProofBundle {
-    /// The bundle of a proof for this key; tensors in stored order.
-    pub(crate) fn new(key: &ModelKey, backend: &str, inputs: &[Vec<i64>], outputs: &[Vec<i64>], proof: &[u8]) -> Self {
+    /// The bundle of a proof for this key, for whoever proves: one flat list of integers for each tensor of the
+    /// statement, in the order in which the circuit stores them. Whether the proof holds is for [`ModelKey::verify`].
+    pub fn new(key: &ModelKey, backend: &str, inputs: &[Vec<i64>], outputs: &[Vec<i64>], proof: &[u8]) -> Self {
         let statement = key.keys().statement();
         let tensors = |ports: &[Port], values: &[Vec<i64>]| -> Vec<PublicTensor> {
             ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
@@ -168,7 +168,8 @@ impl ProofBundle {
     /// Reads `proof.json`.
     ///
     /// # Errors
-    /// [`Error::File`] and [`Error::Artifact`] where the file is no bundle; whether the proof holds is for [`ModelKey::verify`].
+    /// [`Error::File`], [`Error::FileSize`] and [`Error::Artifact`] where the file is no bundle; whether the proof
+    /// holds is for [`ModelKey::verify`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         Self::from_json(&read_bounded(path, MAX_BYTES)?, &path.display().to_string())
@@ -205,34 +206,6 @@ impl ProofBundle {
         Ok(text)
     }
 
-    /// Writes `proof.json`, whole or not at all.
-    ///
-    /// # Errors
-    /// [`Error::File`] where the system refuses.
-    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
-        write_whole(path.as_ref(), &self.to_json()?)
-    }
-
-    /// Writes `proof.json` and `model.vk` into a folder, which is made where it is missing.
-    ///
-    /// Both are on the disk before either gets its name, and an older proof goes before the key is replaced: at no time does the folder
-    /// hold a proof beside another proof's key. Where anything fails before that, an older pair is still there, and else nothing.
-    ///
-    /// # Errors
-    /// [`Error::File`] where the system refuses.
-    pub fn write_with_key(&self, key: &ModelKey, folder: impl AsRef<Path>) -> Result<[PathBuf; 2], Error> {
-        let folder = folder.as_ref();
-        let paths = [folder.join("proof.json"), folder.join("model.vk")];
-        let text = self.to_json()?;
-        let made = NewFolder::make(folder)?;
-        let (proof, vk) = (Staged::new(&paths[0], &text)?, Staged::new(&paths[1], key.to_bytes())?);
-        remove_if_there(&paths[0])?;
-        vk.publish()?;
-        proof.publish()?;
-        made.keep();
-        Ok(paths)
-    }
-
     /// The proof's bytes; none where the field is not hexadecimal.
     pub fn proof_bytes(&self) -> Vec<u8> {
         decode_hex(&self.proof).unwrap_or_default()
@@ -263,7 +236,7 @@ impl ProofBundle {
         expect("weights", &self.weights, key.weights())?;
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
-        if self.backend.parse::<BackendChoice>().is_err() || self.backend == "auto" {
+        if !is_backend(&self.backend) {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
         }
@@ -317,17 +290,8 @@ fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<V
         .collect()
 }
 
-fn remove_if_there(path: &Path) -> Result<(), Error> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => {
-            Err(Error::File { path: path.into(), action: "write", source })
-        }
-        _ => Ok(()),
-    }
-}
-
 /// What an integer stands for.
-pub(crate) fn real(value: i64, frac_bits: i32) -> f64 {
+fn real(value: i64, frac_bits: i32) -> f64 {
     value as f64 * 2f64.powi(-frac_bits)
 }
 

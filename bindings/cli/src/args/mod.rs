@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use zkml_gpu::{BackendChoice, WeightMode};
 
 #[cfg(feature = "cuda")]
-pub(crate) use bench::BenchRatesOptions;
+pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 
 /// Prove that a quantised neural network produced an output
@@ -93,7 +93,8 @@ pub(crate) struct ModelOptions {
     /// Where the weights stand
     #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
     pub(crate) weights: Weights,
-    /// The weights are private: refuse what would publish them. A model says so itself by zkml-gpu.weights = private in its metadata
+    /// The weights are private: refuse what would publish them. A model says so itself by zkml-gpu.weights = private in
+    /// its metadata
     #[arg(long)]
     pub(crate) private: bool,
     /// auto, cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B to compare two
@@ -105,10 +106,12 @@ pub(crate) struct ModelOptions {
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
-    /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a plan
+    /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a
+    /// plan
     #[arg(long, value_name = "SOURCE", default_value = "measured")]
     pub(crate) costs: CostsSource,
-    /// Use this much memory at most, such as 512MiB or 2GiB, to prove faster; refuse what needs more. Without it, what is free
+    /// Use this much memory at most, such as 512MiB or 2GiB, to prove faster; refuse what needs more. Without it, what
+    /// is free
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) max_memory: Option<u64>,
 }
@@ -159,7 +162,8 @@ pub(crate) struct CalibrateOptions {
     /// The model, an ONNX file
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
-    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of the model
+    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of
+    /// the model
     #[arg(value_name = "DATA.json")]
     pub(crate) data: PathBuf,
     /// What is wanted
@@ -208,7 +212,8 @@ pub(crate) struct EvaluateOptions {
     /// The model, an ONNX file
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
-    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of the model
+    /// The samples, {"input_data": [[...], ...]}: whole samples one after another in one flat list for each input of
+    /// the model
     #[arg(value_name = "DATA.json")]
     pub(crate) data: PathBuf,
     /// Samples for calibration, in the data's format; without it, the data itself

@@ -3,14 +3,14 @@
 use group::Curve;
 use halo2_proofs::halo2curves::bn256::{G1, G1Affine};
 use halo2_proofs::halo2curves::msm::msm_best;
-use zkml_gpu::engine::bench::{Inputs, Operation, Outcome};
+use zkml_gpu_engine::bench::{Inputs, Operation, Outcome};
 
-use super::timing::Peer;
+use crate::Peer;
 
 const NAME: &str = "halo2curves";
 
 /// The peer of a multi-scalar multiplication.
-pub(super) fn peer<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Option<Peer<'a>> {
+pub(crate) fn peer<'a>(inputs: &'a Inputs, points: &'a [G1Affine]) -> Option<Peer<'a>> {
     if !matches!(inputs.operation(), Operation::Msm | Operation::MsmI8 | Operation::MsmI32) {
         return None;
     }

@@ -1,27 +1,51 @@
-//! Files: read whole and bounded; written as a pair, of which nobody sees a half.
+//! Writing files: whole or not at all, and as a pair of which nobody sees a half.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
-use zkml_gpu_files::open_regular;
 
-use crate::Error;
+use crate::{Error, ModelKey, ProofBundle};
 
-/// The bytes of a regular file of at most `limit` bytes.
-///
-/// # Errors
-/// [`Error::File`] where it cannot be read, [`Error::FileSize`] where it is larger.
-pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
-    let io = |source| Error::File { path: path.into(), action: "read", source };
-    let (file, len) = open_regular(path).map_err(io)?;
-    if len > limit {
-        return Err(Error::FileSize { path: path.into(), len, limit });
+impl ModelKey {
+    /// Writes `model.vk`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path.as_ref(), self.to_bytes())
     }
-    let mut bytes = Vec::with_capacity(len as usize);
-    // No further than its size was, should it grow.
-    file.take(len).read_to_end(&mut bytes).map_err(io)?;
-    Ok(bytes)
+}
+
+impl ProofBundle {
+    /// Writes `proof.json`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path.as_ref(), &self.to_json()?)
+    }
+
+    /// Writes `proof.json` and `model.vk` into a folder, which is made where it is missing.
+    ///
+    /// Both are on the disk before either gets its name, and an older proof goes before the key is replaced: at no time
+    /// does the folder hold a proof beside another proof's key. Where anything fails before that, an older pair is
+    /// still there, and else nothing.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write_with_key(&self, key: &ModelKey, folder: impl AsRef<Path>) -> Result<[PathBuf; 2], Error> {
+        let folder = folder.as_ref();
+        let paths = [folder.join("proof.json"), folder.join("model.vk")];
+        let text = self.to_json()?;
+        let made = NewFolder::make(folder)?;
+        let (proof, vk) = (Staged::new(&paths[0], &text)?, Staged::new(&paths[1], key.to_bytes())?);
+        remove_if_there(&paths[0])?;
+        vk.publish()?;
+        proof.publish()?;
+        made.keep();
+        Ok(paths)
+    }
 }
 
 /// Writes a file beside its name and renames it, so that readers see the old one or the new one, whole.
@@ -34,14 +58,14 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 
 /// A file on disk that does not have its name yet; goes away unless published.
 #[derive(Debug)]
-pub(crate) struct Staged {
+struct Staged {
     file: NamedTempFile,
     path: PathBuf,
 }
 
 impl Staged {
     /// Writes the bytes beside `path`, through to the disk: a disk that is full says so here.
-    pub(crate) fn new(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
+    fn new(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
         let io = |source| Error::File { path: path.into(), action: "write", source };
         // Renaming onto a folder fails, but only after the other file of a pair may have been renamed.
         if path.is_dir() {
@@ -59,7 +83,7 @@ impl Staged {
     }
 
     /// Gives the file its name, in the place of whatever had it.
-    pub(crate) fn publish(self) -> Result<(), Error> {
+    fn publish(self) -> Result<(), Error> {
         let path = self.path;
         let persisted = self.file.persist(&path);
         persisted.map(|_| ()).map_err(|error| Error::File { path, action: "write", source: error.error })
@@ -68,14 +92,14 @@ impl Staged {
 
 /// A folder that is made for files to come, with those above it; what was made goes away again unless kept.
 #[derive(Debug)]
-pub(crate) struct NewFolder {
+struct NewFolder {
     /// The folders that were not there, the deepest first.
     made: Vec<PathBuf>,
 }
 
 impl NewFolder {
     /// Makes the folder where it is missing.
-    pub(crate) fn make(folder: &Path) -> Result<Self, Error> {
+    fn make(folder: &Path) -> Result<Self, Error> {
         let missing = folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         let made = Self { made: missing.map(Path::to_path_buf).collect() };
         std::fs::create_dir_all(folder).map_err(|source| Error::File {
@@ -87,7 +111,7 @@ impl NewFolder {
     }
 
     /// Lets the folder stay.
-    pub(crate) fn keep(mut self) {
+    fn keep(mut self) {
         self.made.clear();
     }
 }
@@ -101,9 +125,19 @@ impl Drop for NewFolder {
     }
 }
 
+fn remove_if_there(path: &Path) -> Result<(), Error> {
+    match std::fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => {
+            Err(Error::File { path: path.into(), action: "write", source })
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::read_bounded;
 
     #[test]
     fn a_written_file_is_read_back_and_leaves_nothing_beside_it() {
@@ -113,15 +147,6 @@ mod tests {
         write_whole(&path, b"two").expect("overwrite");
         assert_eq!(read_bounded(&path, 3).expect("read"), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).expect("list").count(), 1);
-    }
-
-    #[test]
-    fn a_file_above_the_limit_is_refused() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("a");
-        write_whole(&path, b"four").expect("write");
-        assert!(matches!(read_bounded(&path, 3), Err(Error::FileSize { len: 4, limit: 3, .. })));
-        assert!(matches!(read_bounded(folder.path(), 3), Err(Error::File { .. } | Error::FileSize { .. })));
     }
 
     #[test]

@@ -5,14 +5,14 @@ use ark_ec::{AffineRepr, CurveGroup, VariableBaseMSM};
 use ark_ff::{BigInt, PrimeField};
 use halo2_proofs::halo2curves::CurveAffine;
 use halo2_proofs::halo2curves::bn256::{Fq, G1Affine};
-use zkml_gpu::engine::bench::{Inputs, Operation, Outcome};
+use zkml_gpu_engine::bench::{Inputs, Operation, Outcome};
 
-use super::timing::Peer;
+use crate::Peer;
 
 const NAME: &str = "ark-bn254";
 
 /// The peer of a multi-scalar multiplication.
-pub(super) fn peer<'a>(inputs: &Inputs, points: &[G1Affine]) -> Option<Peer<'a>> {
+pub(crate) fn peer<'a>(inputs: &Inputs, points: &[G1Affine]) -> Option<Peer<'a>> {
     if !matches!(inputs.operation(), Operation::Msm | Operation::MsmI8 | Operation::MsmI32) {
         return None;
     }
@@ -51,7 +51,7 @@ fn field<F: PrimeField<BigInt = BigInt<4>>>(bytes: &[u8; 32]) -> F {
 #[cfg(test)]
 mod tests {
     use halo2_proofs::halo2curves::bn256::Fr;
-    use zkml_gpu::engine::bench::data::distinct_points;
+    use zkml_gpu_engine::bench::data::distinct_points;
 
     use super::*;
 

@@ -1,0 +1,138 @@
+//! The arguments. They are few enough to be read without a library for it, which would double what the program is built
+//! of.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// How the program is called, for hints.
+pub(crate) const USAGE: &str = "zkml-gpu-verify PROOF.json --vk model.vk [--json]";
+
+/// What `--help` prints beneath the usage.
+pub(crate) const HELP: &str = "
+Arguments:
+  PROOF.json         The proof
+
+Options:
+      --vk model.vk  The model's verifying key, from someone you trust
+      --json         Print one JSON object
+  -h, --help         Print help
+  -V, --version      Print version
+
+Exit codes: 0 accepted, 1 proof rejected, 2 bad arguments or input, 70 a bug of ours
+";
+
+/// What the caller wants.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    /// How the program is called.
+    Help,
+    /// The program's version.
+    Version,
+    /// A verdict.
+    Verify(Verification),
+}
+
+/// A proof to verify.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Verification {
+    pub(crate) proof: PathBuf,
+    pub(crate) vk: PathBuf,
+    /// Print one JSON object instead of text.
+    pub(crate) json: bool,
+}
+
+/// Reads the arguments after the program's name: options in any place, values behind a space or `=`, and only paths
+/// after `--`.
+///
+/// # Errors
+/// The first argument that is wrong, or the first one missing, in words.
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
+    let (mut proof, mut vk, mut json) = (None, None, false);
+    let mut only_paths = false;
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        // What is no Unicode is no option either.
+        match argument.to_str().filter(|_| !only_paths) {
+            Some("-h" | "--help") => return Ok(Request::Help),
+            Some("-V" | "--version") => return Ok(Request::Version),
+            Some("--") => only_paths = true,
+            Some("--json") if !json => json = true,
+            Some("--vk") => {
+                let value = arguments.next().filter(|value| !value.is_empty());
+                set(&mut vk, "--vk", value.ok_or("--vk has no value")?)?;
+            }
+            Some(text) if text.starts_with("--vk=") => set(&mut vk, "--vk", text["--vk=".len()..].into())?,
+            Some("--json") => return Err("--json is given twice".into()),
+            Some(text) if text.starts_with('-') && text != "-" => return Err(format!("unexpected argument '{text}'")),
+            _ => set(&mut proof, "PROOF.json", argument)?,
+        }
+    }
+    let proof = proof.ok_or("PROOF.json is missing")?;
+    let vk = vk.ok_or("--vk model.vk is missing")?;
+    Ok(Request::Verify(Verification { proof, vk, json }))
+}
+
+/// Takes a path, which there is one of.
+fn set(path: &mut Option<PathBuf>, name: &str, value: OsString) -> Result<(), String> {
+    if value.is_empty() {
+        return Err(format!("{name} has no value"));
+    }
+    match path.replace(value.into()) {
+        Some(_) => Err(format!("{name} is given twice")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<Request, String> {
+        parse(arguments.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn options_stand_in_any_place() {
+        let expected =
+            |json| Ok(Request::Verify(Verification { proof: "proof.json".into(), vk: "model.vk".into(), json }));
+        for arguments in [&["proof.json", "--vk", "model.vk"][..], &["--vk=model.vk", "--", "proof.json"]] {
+            assert_eq!(parsed(arguments), expected(false), "{arguments:?}");
+        }
+        assert_eq!(parsed(&["--json", "--vk", "model.vk", "proof.json"]), expected(true));
+        let strange = Verification { proof: "--json".into(), vk: "--vk".into(), json: false };
+        assert_eq!(parsed(&["--vk", "--vk", "--", "--json"]), Ok(Request::Verify(strange)));
+    }
+
+    #[test]
+    fn help_and_version_need_nothing_else() {
+        for (text, expected) in [
+            ("-h", Request::Help),
+            ("--help", Request::Help),
+            ("-V", Request::Version),
+            ("--version", Request::Version),
+        ] {
+            assert_eq!(parsed(&[text]), Ok(expected), "{text}");
+        }
+        assert_eq!(parsed(&["proof.json", "--help"]), Ok(Request::Help));
+    }
+
+    #[test]
+    fn what_is_missing_unknown_or_repeated_is_named() {
+        for (arguments, name) in [
+            (&[][..], "PROOF.json"),
+            (&["proof.json"], "--vk"),
+            (&["--vk", "model.vk"], "PROOF.json"),
+            (&["proof.json", "--vk"], "--vk"),
+            (&["proof.json", "--vk="], "--vk"),
+            (&["proof.json", "--vk", "a", "--vk", "b"], "--vk"),
+            (&["proof.json", "other.json", "--vk", "model.vk"], "PROOF.json"),
+            (&["", "--vk", "model.vk"], "PROOF.json"),
+            (&["proof.json", "--vk", "model.vk", "--json", "--json"], "--json"),
+            (&["proof.json", "--vk", "model.vk", "--quick"], "--quick"),
+            (&["proof.json", "-v", "model.vk"], "-v"),
+        ] {
+            let problem = parsed(arguments);
+            assert!(problem.as_ref().is_err_and(|problem| problem.contains(name)), "{arguments:?}: {problem:?}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! `zkml-gpu-verify PROOF.json --vk model.vk`: what `zkml-gpu verify` does, in a program without a prover.
+//!
+//! stdout carries the verdict only, as text or as one JSON object; errors go to stderr. [`zkml_gpu_verify::program`]
+//! lists the exit codes.
+
+mod arguments;
+
+use std::process::ExitCode;
+
+use zkml_gpu_verify::report::{print, terminal_safe};
+use zkml_gpu_verify::{Error, ErrorClass, ModelKey, ProofBundle, Verdict, program};
+
+use arguments::{HELP, Request, USAGE, Verification};
+
+const NAME: &str = "zkml-gpu-verify";
+const ABOUT: &str = env!("CARGO_PKG_DESCRIPTION");
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn main() -> ExitCode {
+    program::run(NAME, VERSION, || match arguments::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Help) => printed(&format!("{ABOUT}\n\nUsage: {USAGE}\n{HELP}"), 0),
+        Ok(Request::Version) => printed(&format!("{NAME} {VERSION}\n"), 0),
+        Ok(Request::Verify(verification)) => match verify(&verification) {
+            Ok((text, code)) => printed(&text, code),
+            Err(error) => failed(&error.to_string(), error.class()),
+        },
+        Err(problem) => failed(&format!("{problem}\nhint: {}", USAGE), ErrorClass::BadInput),
+    })
+}
+
+/// What is printed, and the exit code.
+fn verify(Verification { proof, vk, json }: &Verification) -> Result<(String, u8), Error> {
+    let key = ModelKey::read(vk)?;
+    let proof = ProofBundle::read(proof)?;
+    let verdict = Verdict::new(&key, &proof);
+    let text = if *json { verdict.to_json()? } else { verdict.to_string() };
+    Ok((text, verdict.exit_code()))
+}
+
+/// Prints a result; the code, if that succeeds.
+fn printed(text: &str, code: u8) -> u8 {
+    match print(text) {
+        Ok(()) => code,
+        Err(error) => failed(&format!("stdout: {error}"), ErrorClass::BadInput),
+    }
+}
+
+fn failed(message: &str, class: ErrorClass) -> u8 {
+    eprintln!("error: {}", terminal_safe(message));
+    class.exit_code()
+}

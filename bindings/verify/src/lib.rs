@@ -1,0 +1,40 @@
+//! Verify that a quantised neural network produced an output: all that a verifier needs, and no prover.
+//!
+//! ```no_run
+//! use zkml_gpu_verify::{ModelKey, ProofBundle};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let key = ModelKey::read("model.vk")?;
+//! let proof = ProofBundle::read("proof.json")?;
+//! key.verify(&proof)?;
+//! println!("{} gave {:?}", key.model(), proof.outputs[0].reals);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Get `model.vk` from someone you trust: it holds all that the verifier trusts. Of the proof nothing is believed. What
+//! an accepted proof says of the model's weights is [`ModelKey::note`].
+//!
+//! The program `zkml-gpu-verify` does the same and prints what `zkml-gpu verify` prints: both print a [`Verdict`].
+
+mod backend_name;
+mod bundle;
+mod error;
+mod files;
+mod key;
+mod order;
+pub mod program;
+pub mod report;
+mod text;
+mod verdict;
+#[cfg(feature = "write")]
+mod write;
+
+pub use backend_name::is_backend;
+pub use bundle::{ProofBundle, PublicTensor, Rejection};
+pub use error::{Error, ErrorClass};
+pub use files::read_bounded;
+pub use key::{ModelKey, model_name};
+pub use verdict::Verdict;
+#[cfg(feature = "write")]
+pub use write::write_whole;

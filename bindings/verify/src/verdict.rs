@@ -1,0 +1,90 @@
+//! What a verifier says of a proof.
+
+use std::fmt;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::report::{elapsed_ms, guarantee_lines, tensor_line};
+use crate::{Error, ModelKey, ProofBundle};
+
+/// The code that a program ends with after a proof that was rejected.
+const REJECTED: u8 = 1;
+
+/// A proof that was checked against a key: as text for people, as a JSON object for programs. Names and meaning of the
+/// object's fields are part of the programs' contract.
+#[derive(Debug, Serialize)]
+#[non_exhaustive]
+pub struct Verdict<'a> {
+    /// Whether the proof holds.
+    pub accepted: bool,
+    /// Why it does not.
+    pub reason: Option<String>,
+    /// Name of the model, from the key.
+    pub model: &'a str,
+    /// Real numbers, one list for each input, in the order of the model's axes.
+    pub input: Vec<&'a [f64]>,
+    /// Likewise.
+    pub output: Vec<&'a [f64]>,
+    /// How the weights are bound, as in `proof.json`.
+    pub weights: &'static str,
+    /// Whether the reference string was made on one machine, whose owner could forge proofs.
+    pub insecure_srs: bool,
+    /// Wall time of the check, in milliseconds.
+    pub verify_ms: f64,
+    #[serde(skip)]
+    key: &'a ModelKey,
+    #[serde(skip)]
+    proof: &'a ProofBundle,
+}
+
+impl<'a> Verdict<'a> {
+    /// Checks the proof.
+    pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
+        let start = Instant::now();
+        let verdict = key.verify(proof);
+        Self {
+            accepted: verdict.is_ok(),
+            reason: verdict.err().map(|rejection| rejection.to_string()),
+            model: key.model(),
+            input: proof.inputs.iter().map(|tensor| &tensor.reals[..]).collect(),
+            output: proof.outputs.iter().map(|tensor| &tensor.reals[..]).collect(),
+            weights: key.weights(),
+            insecure_srs: key.is_insecure(),
+            verify_ms: elapsed_ms(start),
+            key,
+            proof,
+        }
+    }
+
+    /// The JSON object, on a line.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], if it has no JSON after all.
+    pub fn to_json(&self) -> Result<String, Error> {
+        let text =
+            serde_json::to_string(self).map_err(|error| Error::Internal(format!("the result as JSON: {error}")))?;
+        Ok(text + "\n")
+    }
+
+    /// The code that a program ends with.
+    pub fn exit_code(&self) -> u8 {
+        if self.accepted { 0 } else { REJECTED }
+    }
+}
+
+impl fmt::Display for Verdict<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(reason) = &self.reason {
+            return writeln!(f, "rejected: {reason}");
+        }
+        writeln!(f, "accepted: {} gave this output ({:.1} ms)", self.model, self.verify_ms)?;
+        for tensor in &self.proof.outputs {
+            f.write_str(&tensor_line("output", &tensor.name, &tensor.reals))?;
+        }
+        for tensor in &self.proof.inputs {
+            f.write_str(&tensor_line("input", &tensor.name, &tensor.reals))?;
+        }
+        f.write_str(&guarantee_lines(self.key))
+    }
+}
