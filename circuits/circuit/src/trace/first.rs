@@ -219,13 +219,17 @@ impl FirstPhase {
                     let p = (element + lane) % normalise.groups;
                     set(0, lane, x[element + lane]);
                     set(1, lane, values.sums[p]);
-                    set(2, lane, values.roots[p]);
+                    set(2, lane, values.inverse_roots[p]);
                 }
             }
             (RowKind::Root { bits, limbs }, Op::Normalise(normalise), Between::Normalise(values)) => {
                 let p = element % normalise.groups;
-                let (v, root) = (normalise.variance(values.sums[p], values.squares[p]), i128::from(values.roots[p]));
-                [v as i64, values.sums[p], values.roots[p]].into_iter().enumerate().for_each(|(s, v)| set(s, 0, v));
+                let (v, root) =
+                    (normalise.variance(values.sums[p], values.squares[p]), i128::from(values.inverse_roots[p]));
+                [v as i64, values.sums[p], values.inverse_roots[p]]
+                    .into_iter()
+                    .enumerate()
+                    .for_each(|(s, v)| set(s, 0, v));
                 let dividend = 1i128 << (2 * bits);
                 let above = (root + 1) * (root + 1) * v - 1 - dividend;
                 self.set_quotient(a, row, limbs, [root, dividend - root * root * v, above]);
