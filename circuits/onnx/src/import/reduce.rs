@@ -5,9 +5,10 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::FloatOp;
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatOp, ImportError};
 
 /// Most elements of one mean over a whole image.
 const MAX_MEAN: usize = 256;
@@ -18,14 +19,20 @@ impl Translator<'_> {
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
-            Reducer::Sum | Reducer::Max => Ok(self.pool_axes(node, op, view)),
+            Reducer::Sum => Ok(self.pool_axes(node, op, view, false)),
+            Reducer::Max => Ok(self.pool_axes(node, op, view, true)),
             Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
-            _ => Err(self.unsupported(node)),
+            Reducer::ArgMin(_)
+            | Reducer::Min
+            | Reducer::Prod
+            | Reducer::MeanOfSquares
+            | Reducer::All
+            | Reducer::Any => Err(self.unsupported(node)),
         }
     }
 
-    /// One window over all elements of the axes.
-    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View) -> View {
+    /// One window over all elements of the axes: their maximum, or their sum.
+    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View, maximum: bool) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
         let area = op.axes.iter().map(|&a| view.dims[a]).product::<usize>();
         let mut axes: Vec<usize> = op.axes.to_vec();
@@ -41,9 +48,10 @@ impl Translator<'_> {
         let shape = Shape { channels: view.len() / area, height, width };
         let input = self.stored_as(node, view.tensor, shape);
         let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
-        view.tensor = match op.reducer {
-            Reducer::Max => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
-            _ => self.sum_all(node, input, shape),
+        view.tensor = if maximum {
+            self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels))
+        } else {
+            self.sum_all(node, input, shape)
         };
         view.strides.iter_mut().for_each(|s| *s /= area);
         op.axes.iter().for_each(|&a| view.dims[a] = 1);
