@@ -14,7 +14,7 @@ fn folder() -> PathBuf {
 }
 
 fn options() -> ImportOptions {
-    ImportOptions { symbols: vec![("rows".into(), 3)] }
+    ImportOptions::default().with_symbols(vec![("rows".into(), 3)])
 }
 
 fn load(name: &str) -> FloatModel {
@@ -383,7 +383,7 @@ fn symbols_take_the_sizes_given_and_a_batch_defaults_to_one() {
     let shape = |model: &FloatModel| model.graph().tensors[model.graph().inputs[0]].logical_shape.clone();
     assert_eq!(shape(&load("symbolic_batch")), [1, 6]);
     assert_eq!(shape(&load("symbolic_rows")), [1, 3, 6]);
-    let options = ImportOptions { symbols: vec![("N".into(), 4)] };
+    let options = ImportOptions::default().with_symbols(vec![("N".into(), 4)]);
     let model = FloatModel::load(folder().join("symbolic_batch.onnx"), &options).unwrap();
     assert_eq!(shape(&model), [4, 6]);
 }
@@ -391,7 +391,7 @@ fn symbols_take_the_sizes_given_and_a_batch_defaults_to_one() {
 #[test]
 fn a_size_beyond_reason_is_refused() {
     for size in [1 << 40, usize::MAX] {
-        let options = ImportOptions { symbols: vec![("rows".into(), size)] };
+        let options = ImportOptions::default().with_symbols(vec![("rows".into(), size)]);
         let error = FloatModel::load(folder().join("symbolic_rows.onnx"), &options).unwrap_err();
         assert!(matches!(&error, ImportError::TooLarge { tensor, .. } if tensor == "input"), "{error}");
     }

@@ -29,7 +29,7 @@ fn all() -> Vec<PathBuf> {
 }
 
 fn read(bytes: &[u8], name: &Path) -> FloatModel {
-    let options = ImportOptions { symbols: vec![("rows".into(), 3)] };
+    let options = ImportOptions::default().with_symbols(vec![("rows".into(), 3)]);
     FloatModel::from_bytes(bytes, &name.display().to_string(), &options).unwrap()
 }
 

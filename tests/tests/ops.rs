@@ -25,7 +25,7 @@ fn models() -> Vec<String> {
 
 /// The model with the scales of its sample input, which is then the input that is proved.
 fn quantised(name: &str) -> (Graph, Vec<Vec<i64>>) {
-    let options = ImportOptions { symbols: vec![("rows".into(), 3)] };
+    let options = ImportOptions::default().with_symbols(vec![("rows".into(), 3)]);
     let model = FloatModel::load(folder().join(format!("{name}.onnx")), &options).unwrap();
     let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -40,7 +40,7 @@ struct Cost {
 }
 
 pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
-    let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+    let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let samples = read_samples(&options.data, &model)?;
     let bounds = QuantOptions {
         activation_bits: options.min_bits,

@@ -59,7 +59,7 @@ pub(crate) fn compile(options: &ModelOptions) -> anyhow::Result<Compiled> {
 }
 
 fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
-    let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+    let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let mut choices = CompileOptions::default().with_private(options.private);
     choices.layout.weights = options.weights.into();
     if let Some(path) = &options.precision {

@@ -20,7 +20,7 @@ struct Report<'a> {
 }
 
 pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
-    let model = Model::load(&options.model, &ImportOptions { symbols: options.dimensions.clone() })?;
+    let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let samples = read_samples(&options.data, &model)?;
     let calibration = match &options.calibration {
         Some(path) => read_samples(path, &model)?,

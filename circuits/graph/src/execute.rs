@@ -1,90 +1,23 @@
 //! The integer reference: what a circuit proves, computed directly.
 //!
 //! Everything is exact `i64` arithmetic. [`Graph::validate`] runs first and bounds weights, activations and
-//! multipliers so that no accumulator can overflow (see `validate.rs`).
+//! multipliers so that no accumulator can overflow (see `limits.rs`).
 
-use std::borrow::Cow;
-
-use super::window::{Convolution, convolve, pool};
-use super::{Format, Graph, Linear, Node, Op, Origin, Shape, ValidateError, Window, transpose};
+use crate::error::ExecuteError;
+use crate::graph::{Graph, Node};
+use crate::ops::Outcome;
+use crate::rescale::requantise;
+use crate::tensor::Format;
 
 /// Every value of one inference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execution {
     /// The elements of each tensor, in stored (row-major `channels × height × width`) order.
     pub values: Vec<Vec<i64>>,
-    /// Accumulators of each node before requantisation. Of a [`Op::Linear`]: bias included, one for every window
-    /// before pooling, `[out channel][height][width]`; of other nodes that requantise: one an output, with the
-    /// multiplier; of other nodes: none.
+    /// Accumulators of each node before requantisation. Of a [`Op::Linear`](crate::Op::Linear): bias included, one for
+    /// every window before pooling, `[out channel][height][width]`; of other nodes that requantise: one an output, with
+    /// the multiplier; of other nodes: none.
     pub accumulators: Vec<Vec<i64>>,
-}
-
-/// Why an inference could not run.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ExecuteError {
-    /// The graph itself is malformed.
-    #[error(transparent)]
-    Invalid(#[from] ValidateError),
-    /// A wrong number of input tensors.
-    #[error(
-        "the graph takes {expected} input tensors, got {got}\nhint: give one list of values per input of the model"
-    )]
-    InputCount {
-        /// Inputs of the graph.
-        expected: usize,
-        /// Inputs given.
-        got: usize,
-    },
-    /// An input of the wrong length.
-    #[error(
-        "input '{tensor}' has {got} values, expected {expected}\nhint: values come in channels, height, width order"
-    )]
-    InputLength {
-        /// Name of the input.
-        tensor: String,
-        /// Elements of the tensor.
-        expected: usize,
-        /// Elements given.
-        got: usize,
-    },
-    /// An input value outside its format's range.
-    #[error(
-        "input '{tensor}' holds {got} at index {index}, expected {min}..={max}\nhint: quantise inputs with the tensor's format, which saturates"
-    )]
-    InputRange {
-        /// Name of the input.
-        tensor: String,
-        /// Position in stored order.
-        index: usize,
-        /// The value.
-        got: i64,
-        /// Least value allowed.
-        min: i64,
-        /// Greatest value allowed.
-        max: i64,
-    },
-    /// An accumulator that is exposed as it is lies outside the range of its tensor.
-    #[error(
-        "node '{node}': accumulator {got} at index {index} is outside the output's range {min}..={max}\nhint: the range of a raw output must cover the accumulator's bounds"
-    )]
-    RawRange {
-        /// Name of the node.
-        node: String,
-        /// Position in stored order.
-        index: usize,
-        /// The accumulator.
-        got: i64,
-        /// Least value allowed.
-        min: i64,
-        /// Greatest value allowed.
-        max: i64,
-    },
-}
-
-/// `floor((acc + 2^(shift-1)) / 2^shift)`: division by a power of two, rounded to nearest, ties upwards.
-pub const fn requantise(acc: i64, shift: u32) -> i64 {
-    (acc + (1 << (shift - 1))) >> shift
 }
 
 impl Graph {
@@ -127,78 +60,27 @@ impl Graph {
 
     /// Accumulators and output of one node.
     fn run_node(&self, node: &Node, values: &[Vec<i64>]) -> Result<(Vec<i64>, Vec<i64>), ExecuteError> {
-        let x = &values[node.inputs[0]];
-        let x_shape = self.tensors[node.inputs[0]].shape;
-        let y = &self.tensors[node.output];
-        let narrow = |acc: &[i64]| -> Vec<i64> {
-            // Whatever is requantised has one.
-            let Some(activation) = self.activation(node) else { return Vec::new() };
-            acc.iter().map(|&a| activation.apply(requantise(a, self.shift * node.op.limbs()))).collect()
-        };
-        let requantised = |acc: Vec<i64>| {
-            let output = narrow(&acc);
-            (acc, output)
-        };
-        Ok(match &node.op {
-            Op::Linear(linear) => {
-                let acc = accumulate(linear, x, x_shape);
-                let acc = if linear.transposed { transpose(&acc, linear.out_channels) } else { acc };
-                let output = if linear.raw {
-                    check_raw(node, y.format, &acc)?;
-                    acc.clone()
-                } else {
-                    let [height, width] = linear.output(x_shape).unwrap_or([0, 0]);
-                    let windows = Shape { channels: linear.out_channels, height, width };
-                    narrow(&pool_maximum(&acc, windows, linear.pool))
-                };
+        Ok(match node.op.run(&self.site(node), values) {
+            Outcome::Values(output) => (Vec::new(), output),
+            Outcome::Accumulators(acc) => {
+                let output = self.narrow(node, &acc);
                 (acc, output)
             }
-            Op::Combine { multipliers, offset, .. } => {
-                let mut acc = offset.clone();
-                acc.resize(x.len(), 0);
-                for (&id, &m) in node.inputs.iter().zip(multipliers) {
-                    acc.iter_mut().zip(&values[id]).for_each(|(a, v)| *a += m * v);
-                }
-                let output = narrow(&acc);
-                (acc, output)
-            }
-            Op::MatMul(product) => requantised(product.accumulate(x, &values[node.inputs[1]])),
-            Op::Multiply(rescale) => {
-                let products = x.iter().zip(&values[node.inputs[1]]);
-                requantised(products.map(|(a, b)| rescale.multiplier * a * b).collect())
-            }
-            Op::Softmax(softmax) => requantised(softmax.accumulate(x)),
-            Op::Normalise(normalise) => requantised(normalise.accumulate(x)),
-            Op::MaxPool(window) => (Vec::new(), max_pool(x, x_shape, window)),
-            Op::AveragePool { window, multipliers } => {
-                let acc = average_pool(x, x_shape, window, multipliers);
-                let output = narrow(&acc);
-                (acc, output)
-            }
-            Op::Reshape => (Vec::new(), x.clone()),
-            Op::Rearrange { origins } => {
-                let value = |origin: &Origin| match *origin {
-                    Origin::Element { operand, element } => values[node.inputs[operand as usize]][element as usize],
-                    Origin::Constant(constant) => constant,
-                };
-                (Vec::new(), origins.iter().map(value).collect())
-            }
-            Op::ArgMax { starts, stride, count, last } => {
-                let index = |start: &u32| {
-                    let candidates = (0..*count).map(|k| x[*start as usize + k * stride]);
-                    greatest(candidates, *last) as i64
-                };
-                (Vec::new(), starts.iter().map(index).collect())
+            Outcome::Maxima { accumulators, maxima } => (accumulators, self.narrow(node, &maxima)),
+            Outcome::Raw(acc) => {
+                check_raw(node, self.tensors[node.output].format, &acc)?;
+                (acc.clone(), acc)
             }
         })
     }
-}
 
-/// Position of the greatest value; of equal ones the first, or the last.
-fn greatest(values: impl Iterator<Item = i64>, last: bool) -> usize {
-    let beats = |value: i64, best: i64| if last { value >= best } else { value > best };
-    let start = (0, i64::MIN);
-    values.enumerate().fold(start, |best, (i, value)| if beats(value, best.1) { (i, value) } else { best }).0
+    /// Requantised accumulators after the activation.
+    fn narrow(&self, node: &Node, acc: &[i64]) -> Vec<i64> {
+        // Whatever is requantised has one.
+        let Some(activation) = self.activation(node) else { return Vec::new() };
+        let shift = self.shift * node.op.limbs();
+        acc.iter().map(|&a| activation.apply(requantise(a, shift))).collect()
+    }
 }
 
 fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Result<(), ExecuteError> {
@@ -208,47 +90,14 @@ fn check_raw(node: &Node, Format { min, max, .. }: Format, acc: &[i64]) -> Resul
     }
 }
 
-/// Accumulators of every window, `[out channel][height][width]`.
-fn accumulate(linear: &Linear, x: &[i64], shape: Shape) -> Vec<i64> {
-    if linear.window == Window::UNIT && shape.height * shape.width == 1 && linear.groups == 1 {
-        return accumulate_dense(linear, x);
-    }
-    let [height, width] = linear.output(shape).unwrap_or([0, 0]);
-    let mut acc: Vec<i64> = linear.bias.iter().flat_map(|&b| std::iter::repeat_n(b, height * width)).collect();
-    let Linear { window, input_dilation, groups, .. } = *linear;
-    convolve(&mut acc, x, shape, &Convolution { window, input_dilation, groups }, &linear.weights);
-    acc
-}
-
-/// Products of a vector with each row of weights.
-fn accumulate_dense(linear: &Linear, x: &[i64]) -> Vec<i64> {
-    // Activations have at most 17 bits with sign, so the narrowing is exact; 32-bit operands multiply faster.
-    let x: Vec<i32> = x.iter().map(|&v| v as i32).collect();
-    let rows = linear.weights.chunks_exact(x.len().max(1));
-    let dot = |row: &[i32]| row.iter().zip(&x).map(|(&w, &v)| i64::from(w) * i64::from(v)).sum::<i64>();
-    rows.zip(&linear.bias).map(|(row, bias)| dot(row) + bias).collect()
-}
-
-/// Maximum over disjoint windows; the accumulators themselves where there is no pooling.
-fn pool_maximum(acc: &[i64], shape: Shape, kernel: [usize; 2]) -> Cow<'_, [i64]> {
-    if kernel == [1, 1] {
-        return Cow::Borrowed(acc);
-    }
-    let window = Window { kernel, stride: kernel, ..Window::UNIT };
-    Cow::Owned(max_pool(acc, shape, &window))
-}
-
-fn max_pool(x: &[i64], shape: Shape, window: &Window) -> Vec<i64> {
-    pool(x, shape, window, i64::MIN, i64::max, |best, _| best)
-}
-
-fn average_pool(x: &[i64], shape: Shape, window: &Window, multipliers: &[i64]) -> Vec<i64> {
-    pool(x, shape, window, 0, |sum, value| sum + value, |sum, count| multipliers[count] * sum)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Storage, Tensor};
+    use crate::activation::Activation;
+    use crate::bounds::Bounds;
+    use crate::ops::{Linear, Op, Origin};
+    use crate::tensor::{Shape, Storage, Tensor};
+    use crate::window::Window;
+
     use super::*;
 
     fn tensor(name: &str, channels: usize, height: usize, width: usize, min: i64, max: i64) -> Tensor {
@@ -320,40 +169,11 @@ mod tests {
         assert_eq!(run.values[1], [-5, -4, -1]);
     }
 
-    /// A product with every attribute at once, and its accumulators by the definition.
-    #[test]
-    fn grouped_dilated_and_transposed_convolution_agrees_with_the_definition() {
-        let window = Window { kernel: [2, 3], stride: [1, 2], dilation: [3, 2], pad_before: [2, 1], pad_after: [1, 4] };
-        let shape = Shape { channels: 4, height: 3, width: 4 };
-        let weights: Vec<i32> = (0..6 * 2 * 6).map(|i| (i * 7) % 11 - 5).collect();
-        let linear =
-            Linear { window, input_dilation: [2, 3], groups: 2, ..Linear::dense(6, weights.clone(), (0..6).collect()) };
-        let x: Vec<i64> = (0..shape.len() as i64).map(|i| (i * 37) % 19 - 9).collect();
-        let [height, width] = linear.output(shape).unwrap();
-        let acc = accumulate(&linear, &x, shape);
-        assert_eq!(acc.len(), 6 * height * width);
-        for (element, got) in acc.into_iter().enumerate() {
-            let (o, oy, ox) = (element / (height * width), element / width % height, element % width);
-            let mut expected = o as i64;
-            for (c, tap) in (0..4).flat_map(|c| (0..6).map(move |tap| (c, tap))) {
-                let (y, x_) = ((oy + tap / 3 * 3) as i64 - 2, (ox * 2 + tap % 3 * 2) as i64 - 1);
-                let inside = y % 2 == 0
-                    && x_ % 3 == 0
-                    && (0..3).contains(&y.div_euclid(2))
-                    && (0..4).contains(&x_.div_euclid(3));
-                if let (true, Some(index)) = (inside, linear.weight_index(shape, o, c, tap)) {
-                    expected += i64::from(weights[index]) * x[shape.index(c, (y / 2) as usize, (x_ / 3) as usize)];
-                }
-            }
-            assert_eq!(got, expected, "({o}, {oy}, {ox})");
-        }
-    }
-
     #[test]
     fn an_activation_is_looked_up_after_requantisation_and_saturates() {
         let mut graph =
             one_node(conv(Window::UNIT, vec![2], 0, [1, 1]), tensor("x", 1, 1, 5, -9, 9), tensor("y", 1, 1, 5, 0, 9));
-        graph.activations = vec![super::super::Activation { min: -1, values: vec![7, 0, 3] }];
+        graph.activations = vec![Activation { min: -1, values: vec![7, 0, 3] }];
         graph.nodes[0].activation = Some(0);
         assert_eq!(graph.run(&[vec![-9, -1, 0, 1, 9]]).unwrap().values[1], [7, 7, 0, 3, 3]);
     }
@@ -376,8 +196,41 @@ mod tests {
     }
 
     #[test]
-    fn requantisation_rounds_ties_upwards() {
-        assert_eq!([-3, -2, -1, 0, 1, 2, 3].map(|a| requantise(a, 1)), [-1, -1, 0, 0, 1, 1, 2]);
+    fn dense_bounds_are_attained() {
+        let format = Format { frac_bits: 0, min: -3, max: 7 };
+        let tensor = |n: usize, format| Tensor {
+            name: String::new(),
+            shape: Shape::vector(n),
+            format,
+            logical_shape: vec![n],
+            storage: Storage::Plain,
+        };
+        let linear = Linear { raw: true, ..Linear::dense(2, vec![2, -5, 1, 0, 4, -1], vec![10, -20]) };
+        let wide = Format { frac_bits: 0, min: -1000, max: 1000 };
+        let graph = Graph {
+            name: String::new(),
+            shift: 1,
+            tensors: vec![tensor(3, format), tensor(2, wide)],
+            activations: Vec::new(),
+            nodes: vec![Node {
+                name: String::new(),
+                op: Op::Linear(linear),
+                inputs: vec![0],
+                output: 1,
+                activation: None,
+            }],
+            inputs: vec![0],
+            outputs: vec![1],
+        };
+        let [bounds] = graph.accumulator_bounds()[..] else { unreachable!() };
+        let mut seen = Bounds { min: i64::MAX, max: i64::MIN };
+        for code in 0..8 {
+            let input = (0..3).map(|i| if code >> i & 1 == 0 { -3 } else { 7 }).collect();
+            for &acc in &graph.run(&[input]).unwrap().accumulators[0] {
+                seen = seen.union(Bounds { min: acc, max: acc });
+            }
+        }
+        assert_eq!(bounds, seen);
     }
 
     #[test]

@@ -4,7 +4,59 @@
 use std::borrow::Cow;
 use std::ops::{AddAssign, Mul, Range};
 
-use super::{Shape, Window};
+use crate::tensor::Shape;
+
+/// Kernel size, stride, dilation and zero padding of a window that slides over an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Height and width, in taps.
+    pub kernel: [usize; 2],
+    /// Vertical and horizontal step.
+    pub stride: [usize; 2],
+    /// Vertical and horizontal distance of neighbouring taps.
+    pub dilation: [usize; 2],
+    /// Padding before: top, left.
+    pub pad_before: [usize; 2],
+    /// Padding after: bottom, right.
+    pub pad_after: [usize; 2],
+}
+
+impl Window {
+    /// The 1 × 1 window of a matrix product.
+    pub const UNIT: Self =
+        Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad_before: [0, 0], pad_after: [0, 0] };
+
+    /// Number of taps.
+    pub const fn taps(&self) -> usize {
+        self.kernel[0] * self.kernel[1]
+    }
+
+    /// Elements that the window spans along an axis.
+    pub const fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// Whether windows reach into padding.
+    pub fn is_padded(&self) -> bool {
+        self.pad_before != [0, 0] || self.pad_after != [0, 0]
+    }
+
+    /// Output extent (height, width) over an input of `height × width`; `None` where the window does not fit.
+    pub fn output(&self, height: usize, width: usize) -> Option<[usize; 2]> {
+        let axis = |a: usize, size: usize| {
+            (self.stride[a] > 0 && self.kernel[a] > 0).then_some(())?;
+            let padded = size + self.pad_before[a] + self.pad_after[a];
+            Some(padded.checked_sub(self.extent(a))? / self.stride[a] + 1)
+        };
+        Some([axis(0, height)?, axis(1, width)?])
+    }
+
+    /// Shape of what a pool over this window makes of an image; `None` where the window does not fit.
+    pub(crate) fn pooled(&self, image: Shape) -> Option<Shape> {
+        let [height, width] = self.output(image.height, image.width)?;
+        Some(Shape { channels: image.channels, height, width })
+    }
+}
 
 /// What slides over an image: a window with groups of channels, over a grid with zeros between the elements.
 #[derive(Clone, Copy, Debug)]

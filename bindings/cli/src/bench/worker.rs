@@ -75,7 +75,7 @@ enum Either {
 impl Subject {
     fn new(job: &Job) -> anyhow::Result<(Self, Ready)> {
         let start = Instant::now();
-        let model = Model::load(&job.model, &ImportOptions { symbols: job.dimensions.clone() })?;
+        let model = Model::load(&job.model, &ImportOptions::default().with_symbols(job.dimensions.clone()))?;
         let choices = choices(job);
         model.check_fits(&choices, job.max_memory)?;
         let sample = sample(job, &model)?;

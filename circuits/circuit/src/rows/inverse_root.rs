@@ -75,8 +75,8 @@ impl Kind for InverseRoot {
             return;
         };
         let p = computed.element % normalise.groups;
-        let (v, root) = (normalise.variance(values.sums[p], values.squares[p]), i128::from(values.roots[p]));
-        row.set_auxiliary(0, &[v as i64, values.sums[p], values.roots[p]]);
+        let (v, root) = (normalise.variance(values.sums[p], values.squares[p]), i128::from(values.inverse_roots[p]));
+        row.set_auxiliary(0, &[v as i64, values.sums[p], values.inverse_roots[p]]);
         let dividend = 1i128 << (2 * self.bits);
         let above = (root + 1) * (root + 1) * v - 1 - dividend;
         row.set_quotient(self.limbs, [root, dividend - root * root * v, above]);

@@ -75,7 +75,7 @@ impl Kind for Normalise {
         let x = computed.operand(0);
         for lane in 0..self.lanes {
             let (e, p) = (computed.element + lane, (computed.element + lane) % normalise.groups);
-            row.set_auxiliary(lane, &[x[e], values.sums[p], values.roots[p]]);
+            row.set_auxiliary(lane, &[x[e], values.sums[p], values.inverse_roots[p]]);
         }
     }
 }

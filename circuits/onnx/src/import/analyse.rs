@@ -1,9 +1,9 @@
 //! Type and shape inference within bounds of memory.
 //!
-//! tract computes what depends on constants only while it infers, so that a file of a few bytes can ask for any amount of memory
-//! (`ConstantOfShape`, or one number concatenated with itself forty times). Here the shapes of an operation's results are inferred
-//! first, and it is computed only where they fit the budget. Once nothing changes any more, tract's own inference finds
-//! nothing to compute either that was not checked.
+//! tract computes what depends on constants only while it infers, so that a file of a few bytes can ask for any amount
+//! of memory (`ConstantOfShape`, or one number concatenated with itself forty times). Here the shapes of an operation's
+//! results are inferred first, and it is computed only where they fit the budget. Once nothing changes any more,
+//! tract's own inference finds nothing to compute either that was not checked.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,10 +12,9 @@ use tract_onnx::tract_hir::infer::Factoid;
 use tract_onnx::tract_hir::infer::InferenceFact;
 use tract_onnx::tract_hir::internal::InferenceNode;
 
-use super::ImportError;
+use super::error::ImportError;
+use super::facts::bounded;
 
-/// Most elements of an activation: more than an image of 1024 × 1024 and four channels, more than can be proved.
-pub(super) const MAX_ELEMENTS: usize = 1 << 22;
 /// Most elements of all activations: those of the largest circuit, twice.
 const MAX_TOTAL_ELEMENTS: usize = 1 << 25;
 /// Memory for constants that are computed from others: so much at least, and a multiple of the file's size.
@@ -24,8 +23,8 @@ const CONSTANTS_FOR_FILE: usize = 8;
 /// Passes over the graph until nothing changes; one that is in order takes two or three.
 const MAX_PASSES: usize = 16;
 
-/// Operators with the operand that holds sizes. tract infers dimensions in 32 bits, but computes with all 64: what is beyond must
-/// not reach it.
+/// Operators with the operand that holds sizes. tract infers dimensions in 32 bits, but computes with all 64: what is
+/// beyond must not reach it.
 const SIZES: [(&str, usize); 4] = [("ConstantOfShape", 0), ("Expand", 1), ("Pad", 1), ("Reshape", 1)];
 /// Largest such size.
 const MAX_SIZE: i64 = 1 << 28;
@@ -64,8 +63,8 @@ pub(super) fn analyse(
     Err(Err(TractError::msg("its types and shapes do not settle")))
 }
 
-/// Whether every result that is used has a known shape: tract ignores some shapes that it cannot reach, such as one of 2^124
-/// elements for a vector of six.
+/// Whether every result that is used has a known shape: tract ignores some shapes that it cannot reach, such as one of
+/// 2^124 elements for a vector of six.
 fn expect_shapes(model: &InferenceModel, used: &HashSet<usize>) -> Result<(), Failure> {
     for node in model.nodes().iter().filter(|node| used.contains(&node.id)) {
         for output in &node.outputs {
@@ -219,14 +218,4 @@ fn concrete(fact: &InferenceFact, node: &str) -> Result<Option<Vec<usize>>, Fail
 
 fn product(shape: &[usize]) -> usize {
     shape.iter().fold(1, |n, dim| n.saturating_mul(*dim))
-}
-
-/// Refuses activations beyond [`MAX_ELEMENTS`], and those without any element.
-pub(super) fn bounded(tensor: &str, shape: &[usize]) -> Result<(), ImportError> {
-    let elements = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-    match elements {
-        Some(0) => Err(ImportError::Empty { tensor: tensor.into(), shape: shape.to_vec() }),
-        Some(n) if n <= MAX_ELEMENTS => Ok(()),
-        _ => Err(ImportError::TooLarge { tensor: tensor.into(), elements, limit: MAX_ELEMENTS }),
-    }
 }

@@ -1,8 +1,10 @@
-//! What transformers add to networks: products of two activations, softmax, and normalisation.
+//! What transformers add to networks: products of two activations, as in scaled dot-product attention, softmax, and
+//! normalisation. LayerNorm, RMSNorm, and an InstanceNorm that is written out are one operation, over other axes or
+//! without the mean; the learned scale and shift after them are operations of their own.
 //!
-//! Softmax and normalisation run over the outermost axis of storage, and a product of activations reads blocks of neighbours, so the
-//! last axis of each product's result is stored outermost: attention's scores are then stored as the softmax over them and the
-//! product with the values read them, and nothing is moved between.
+//! Softmax and normalisation run over the outermost axis of storage, and a product of activations reads blocks of
+//! neighbours, so the last axis of each product's result is stored outermost: attention's scores are then stored as the
+//! softmax over them and the product with the values read them, and nothing is moved between.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
@@ -13,9 +15,10 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, Softmax
 
 use zkml_gpu_graph::Shape;
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::{FloatMatMul, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax};
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatMatMul, FloatNormalise, FloatOp, FloatSoftmax, ImportError};
 
 /// Axes of a product of two activations, as positions in an operand or the result.
 #[derive(Debug, Default)]
@@ -128,17 +131,28 @@ impl Translator<'_> {
         if let Some(own) = self.masks.get(&tensor) {
             return Ok(own.clone());
         }
-        let producer = self.graph.producer(tensor).map(|i| &self.graph.nodes[i].op);
-        match producer {
-            Some(FloatOp::Rearrange { origins }) => {
-                let of = |origin: &super::FloatOrigin| match origin {
-                    super::FloatOrigin::Element { element, .. } => mask[*element as usize],
-                    super::FloatOrigin::Constant(_) => false,
+        let Some(producer) = self.graph.producer(tensor) else { return Err(self.unsupported(node)) };
+        match &self.graph.nodes[producer].op {
+            FloatOp::Rearrange { origins } => {
+                let of = |origin: &FloatOrigin| match origin {
+                    FloatOrigin::Element { element, .. } => mask[*element as usize],
+                    FloatOrigin::Constant(_) => false,
                 };
                 Ok(origins.iter().map(of).collect())
             }
-            Some(FloatOp::Reshape) => Ok(mask.to_vec()),
-            _ => Err(self.unsupported(node)),
+            FloatOp::Reshape => Ok(mask.to_vec()),
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::ArgMax { .. } => Err(self.unsupported(node)),
         }
     }
 

@@ -1,11 +1,13 @@
-//! What a graph must not say, found before tract reads it: tract panics, does not end, or allocates without bound on some
-//! of it.
+//! What a graph must not say, found before tract reads it: tract panics, does not end, or allocates without bound on
+//! some of it.
 
 use std::collections::HashSet;
 
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
-use super::{FOLDED_OPERATORS, ImportError, SUPPORTED_OPERATORS, quirks};
+use super::error::ImportError;
+use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
+use super::quirks;
 
 /// Most nodes: several times those of the largest convolutional networks; tract's passes look at all pairs.
 const MAX_NODES: usize = 1 << 12;

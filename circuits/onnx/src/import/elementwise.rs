@@ -12,12 +12,13 @@ use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
 
 use zkml_gpu_graph::{Shape, TensorId};
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::{FloatOp, FloatOrigin};
+use super::function::{Composed, Function};
+use super::numbers::Numbers;
+use super::translator::Translator;
 use super::view::View;
-use super::{Composed, FloatOp, FloatOrigin, Function, ImportError};
-
-/// A summand from which on an exponential is 0 beside any other: exporters write -10000, the least float or infinity.
-pub(super) const MASKED: f32 = -5000.0;
+use super::written::MASKED;
 
 const EXPONENT_HINT: &str = "make it a Constant node, if it may be public";
 
@@ -79,7 +80,18 @@ impl Translator<'_> {
             FloatOp::Activation(function) => Composed::Apply(function.clone(), inner),
             FloatOp::Clamp { min, max } => Composed::Clamp(inner, *min, *max),
             FloatOp::Combine { factors, offset } if offset.is_empty() => Composed::Affine(inner, factors[0], 0.0),
-            _ => return,
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::Reshape
+            | FloatOp::Rearrange { .. }
+            | FloatOp::ArgMax { .. } => return,
         };
         self.pointwise.insert(result, (root, Arc::new(composed)));
     }
@@ -89,7 +101,8 @@ impl Translator<'_> {
         self.pointwise.get(&tensor).cloned().unwrap_or_else(|| (tensor, Arc::new(Composed::Argument)))
     }
 
-    /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor itself.
+    /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor
+    /// itself.
     fn composed(
         &mut self,
         node: &TypedNode,
@@ -256,7 +269,8 @@ impl Translator<'_> {
         !readers.is_empty() && !is_output && readers.iter().all(to_softmax)
     }
 
-    /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the others.
+    /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the
+    /// others.
     pub(super) fn masked(&mut self, node: &TypedNode, view: View, constant: &[f32]) -> Result<View, ImportError> {
         let mask: Vec<bool> = constant.iter().map(|v| *v <= MASKED).collect();
         let shift: Vec<f32> = constant.iter().map(|v| if *v <= MASKED { 0.0 } else { *v }).collect();
@@ -279,7 +293,8 @@ impl Translator<'_> {
         View { tensor, ..view }
     }
 
-    /// Appends a scale and a shift: by channel where they do not vary within one, and otherwise over the vector of all elements.
+    /// Appends a scale and a shift: by channel where they do not vary within one, and otherwise over the vector of all
+    /// elements.
     pub(super) fn affine(&mut self, node: &TypedNode, scale: &Numbers, shift: Option<&Numbers>, view: View) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
         let learned = scale.learned;
@@ -297,46 +312,6 @@ impl Translator<'_> {
         let op = FloatOp::Affine { scale: scale.values.clone(), shift, learned };
         let scaled = self.push(node, op, vec![elements], vector);
         View { tensor: self.stored_as(node, scaled, shape), ..view }
-    }
-}
-
-/// Numbers beside the elements of a stored tensor, in its order.
-#[derive(Clone, Debug)]
-pub(super) struct Numbers {
-    values: Vec<f32>,
-    /// One for each channel, where they do not vary within one: learned ones by where they come from, others by what they are.
-    by_channel: Option<Vec<f32>>,
-    learned: bool,
-}
-
-impl Numbers {
-    /// A constant broadcast to the elements of a view whose tensor has channels of `area` elements.
-    fn stored(view: &View, (dims, constant): (&[usize], &[f32]), learned: bool, area: usize) -> Self {
-        let mut sources = vec![0; view.len()];
-        let offsets = View::row_major(0, dims).broadcast_offsets(&view.dims);
-        view.offsets().into_iter().zip(offsets).for_each(|(place, source)| sources[place] = source);
-        let same = |a: usize, b: usize| if learned { a == b } else { constant[a] == constant[b] };
-        let channel = |sources: &[usize]| sources.iter().all(|s| same(*s, sources[0])).then(|| constant[sources[0]]);
-        let by_channel = sources.chunks(area.max(1)).map(channel).collect();
-        Self { values: sources.iter().map(|source| constant[*source]).collect(), by_channel, learned }
-    }
-
-    /// The same number, a constant of the architecture, for so many elements in channels of `area`.
-    pub(super) fn uniform(value: f32, elements: usize, area: usize) -> Self {
-        let by_channel = Some(vec![value; elements / area.max(1)]);
-        Self { values: vec![value; elements], by_channel, learned: false }
-    }
-
-    /// Each number changed in the same way.
-    pub(super) fn map(&self, change: impl Fn(f32) -> f32) -> Self {
-        let of = |values: &[f32]| values.iter().map(|value| change(*value)).collect::<Vec<f32>>();
-        Self { values: of(&self.values), by_channel: self.by_channel.as_deref().map(of), learned: self.learned }
-    }
-
-    /// The one number that all are, where it is a constant of the architecture.
-    pub(super) fn constant(&self) -> Option<f32> {
-        let first = *self.values.first()?;
-        (!self.learned && self.values.iter().all(|value| *value == first)).then_some(first)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Embeddings: `Gather` of rows of a constant table at indices that are an input of the model.
 //!
-//! The indices are public, so they are stored one-hot: whoever reads a statement writes a 1 into the channel of each index, and a row of
-//! the table is a product of the table with that, as of any other weights. An index is no number to compute with otherwise.
+//! The indices are public, so they are stored one-hot: whoever reads a statement writes a 1 into the channel of each
+//! index, and a row of the table is a product of the table with that, as of any other weights. An index is no number to
+//! compute with otherwise.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::Gather;
@@ -10,17 +11,13 @@ use tract_onnx::tract_core::ops::change_axes::AxisOp;
 
 use zkml_gpu_graph::{Shape, Storage};
 
-use super::analyse::bounded;
-use super::translate::{Translator, Value};
+use super::error::ImportError;
+use super::facts::{bounded, is_index};
+use super::float::{FloatLinear, FloatOp, FloatTensor};
+use super::translator::{Translator, Value};
 use super::view::View;
-use super::{FloatLinear, FloatOp, FloatTensor, ImportError};
 
 const HINT: &str = "take rows of constant tables of one height with it, and give numbers as floats";
-
-/// Whether an input of this type holds indices.
-pub(super) fn is_index(datum_type: DatumType) -> bool {
-    matches!(datum_type, DatumType::I32 | DatumType::I64)
-}
 
 impl Translator<'_> {
     /// Registers an input of indices, whose number of classes is the height of the tables that it is used with.
@@ -41,7 +38,8 @@ impl Translator<'_> {
         Ok(())
     }
 
-    /// Heights of the tables that are read at the indices in an outlet, which changes of axes and of type do not matter for.
+    /// Heights of the tables that are read at the indices in an outlet, which changes of axes and of type do not matter
+    /// for.
     fn table_heights(&self, outlet: OutletId) -> Result<Vec<usize>, ImportError> {
         let model = &self.source.model;
         let mut heights = Vec::new();

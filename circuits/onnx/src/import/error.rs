@@ -107,7 +107,7 @@ pub enum ImportError {
         got: String,
     },
     /// An operator outside the supported list.
-    #[error("operator {operator} at node '{node}' is not supported\nhint: supported operators are {}", super::SUPPORTED_OPERATORS.join(", "))]
+    #[error("operator {operator} at node '{node}' is not supported\nhint: supported operators are {}", super::operators::SUPPORTED_OPERATORS.join(", "))]
     UnsupportedOperator {
         /// ONNX operator.
         operator: String,

@@ -3,9 +3,9 @@
 use zkml_gpu_graph::window::{Convolution, convolve, pool};
 use zkml_gpu_graph::{Shape, Storage, Window, index, transpose};
 
-use super::{
+use super::error::ImportError;
+use super::float::{
     FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
-    ImportError,
 };
 
 impl FloatTensor {

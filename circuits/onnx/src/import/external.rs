@@ -1,8 +1,8 @@
-//! Weights in files beside the model.
+//! Weights in other files than the model's.
 //!
-//! tract resolves their paths and keeps them inside the model's folder, links followed. What is left to do here: only regular
-//! files are read, ranges are checked against the file's real size before memory is allocated, and of no file more is read in all
-//! than it holds, so that many tensors cannot multiply one file.
+//! tract resolves their paths and keeps them inside the model's folder, links followed. What is left to do here: only
+//! regular files are read, ranges are checked against the file's real size before memory is allocated, and of no file
+//! more is read in all than it holds, so that many tensors cannot multiply one file.
 
 use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};

@@ -2,10 +2,10 @@
 //!
 //! Tensors are stored as in the quantised graph (see [`zkml_gpu_graph`]): images of `channels × height × width`.
 
-use super::ImportError;
 use zkml_gpu_graph::{Shape, Storage, TensorId, Window};
 
-use super::Function;
+use super::error::ImportError;
+use super::function::Function;
 
 /// A value of the float graph.
 #[derive(Clone, Debug, PartialEq)]
@@ -135,7 +135,8 @@ pub enum FloatOp {
     Combine {
         /// One factor for each operand: constants of the architecture, which a circuit's key shows.
         factors: Vec<f32>,
-        /// One summand for each element, in stored order; empty for none. They may be learned, and then are there even if all are 0.
+        /// One summand for each element, in stored order; empty for none. They may be learned, and then are there even
+        /// if all are 0.
         offset: Vec<f32>,
     },
     /// Product of two activations, left and right.
@@ -194,6 +195,29 @@ impl FloatOp {
     pub fn sum(factors: Vec<f32>) -> Self {
         Self::Combine { factors, offset: Vec::new() }
     }
+
+    /// Which of its numbers are infinite or none. The bounds of a clamp may be infinite.
+    fn infinite(&self) -> Option<&'static str> {
+        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
+        let unless = |holds: bool, what: &'static str| (!holds).then_some(what);
+        match self {
+            Self::Linear(linear) => {
+                unless(finite(&linear.weights), "weights").or(unless(finite(&linear.bias), "biases"))
+            }
+            Self::Affine { scale, shift, .. } => unless(finite(scale) && finite(shift), "scales or shifts"),
+            Self::Combine { factors, offset } => unless(finite(factors) && finite(offset), "factors"),
+            Self::Rearrange { origins } => unless(!origins.iter().any(FloatOrigin::is_infinite), "constants"),
+            Self::AveragePool { scale, .. } | Self::Multiply { scale } => unless(scale.is_finite(), "factors"),
+            Self::MatMul(product) => unless(product.scale.is_finite(), "factors"),
+            Self::Clamp { min, max } => unless(!min.is_nan() && !max.is_nan(), "bounds"),
+            Self::Softmax(_)
+            | Self::Normalise(_)
+            | Self::Activation(_)
+            | Self::MaxPool(_)
+            | Self::Reshape
+            | Self::ArgMax { .. } => None,
+        }
+    }
 }
 
 /// An operation with its operands.
@@ -225,30 +249,13 @@ pub struct FloatGraph {
 }
 
 impl FloatGraph {
-    /// Refuses learned values that are infinite or not numbers, with their node. The bounds of a clamp may be infinite.
+    /// Refuses learned values that are infinite or not numbers, with their node.
     pub(super) fn check_finite(&self) -> Result<(), ImportError> {
-        let finite = |values: &[f32]| values.iter().all(|v| v.is_finite());
-        for node in &self.nodes {
-            let found = match &node.op {
-                FloatOp::Linear(linear) if !finite(&linear.weights) => Some("weights"),
-                FloatOp::Linear(linear) if !finite(&linear.bias) => Some("biases"),
-                FloatOp::Affine { scale, shift, .. } if !finite(scale) || !finite(shift) => Some("scales or shifts"),
-                FloatOp::Combine { factors, offset } if !finite(factors) || !finite(offset) => Some("factors"),
-                FloatOp::Rearrange { origins } if origins.iter().any(|origin| origin.is_infinite()) => {
-                    Some("constants")
-                }
-                FloatOp::AveragePool { scale, .. } | FloatOp::Multiply { scale } if !scale.is_finite() => {
-                    Some("factors")
-                }
-                FloatOp::MatMul(product) if !product.scale.is_finite() => Some("factors"),
-                FloatOp::Clamp { min, max } if min.is_nan() || max.is_nan() => Some("bounds"),
-                _ => None,
-            };
-            if let Some(what) = found {
-                return Err(ImportError::NotFinite { node: node.name.clone(), what });
-            }
+        let infinite = self.nodes.iter().find_map(|node| Some((node, node.op.infinite()?)));
+        match infinite {
+            Some((node, what)) => Err(ImportError::NotFinite { node: node.name.clone(), what }),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Indices of the nodes that read a tensor.

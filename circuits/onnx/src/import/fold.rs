@@ -1,14 +1,15 @@
 //! Simplification of a float graph: scales and shifts go into the weights around them, clamps move next to the
 //! operation whose output they bound.
 
-use zkml_gpu_graph::{Shape, TensorId};
+use zkml_gpu_graph::Shape;
 
-use super::{FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatOp, FloatTensor};
+use super::float::{FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatOp};
+use super::rewrite::{absorb, may_swap, merge, prune, swap};
 use super::{matrices, tidy};
 
 /// Folds until nothing changes; leaves no [`FloatOp::Affine`] and no node that nothing reads.
 pub(super) fn fold(graph: &mut FloatGraph) {
-    tidy::prune(graph);
+    prune(graph);
     settle(graph);
     for i in 0..graph.nodes.len() {
         replace_affine(graph, i);
@@ -35,7 +36,7 @@ fn spread(graph: &mut FloatGraph, i: usize) -> bool {
         scale_inputs(linear, &scale, &shift);
     }
     reader.inputs[0] = input;
-    tidy::prune(graph);
+    prune(graph);
     true
 }
 
@@ -109,12 +110,29 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         {
             return swap(graph, i, j);
         }
-        _ => return false,
+        (
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::Reshape
+            | FloatOp::Rearrange { .. }
+            | FloatOp::ArgMax { .. },
+            _,
+        ) => return false,
     }
     merge(graph, i, j)
 }
 
-/// Factor and summands of an operation that scales equally everywhere, by a number that is not learned, and adds constants.
+/// Factor and summands of an operation that scales equally everywhere, by a number that is not learned, and adds
+/// constants.
 fn uniform(op: &FloatOp) -> Option<(f32, Vec<f32>)> {
     match op {
         FloatOp::Affine { scale, shift, learned: false } => {
@@ -122,7 +140,20 @@ fn uniform(op: &FloatOp) -> Option<(f32, Vec<f32>)> {
             (scale.iter().all(|s| *s == first) && shift.is_empty()).then(|| (first, Vec::new()))
         }
         FloatOp::Combine { factors, offset } if factors.len() == 1 => Some((factors[0], offset.clone())),
-        _ => None,
+        FloatOp::Affine { .. }
+        | FloatOp::Combine { .. }
+        | FloatOp::Linear(_)
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::Activation(_)
+        | FloatOp::Clamp { .. }
+        | FloatOp::MaxPool(_)
+        | FloatOp::AveragePool { .. }
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => None,
     }
 }
 
@@ -136,7 +167,19 @@ fn by_channel(op: &FloatOp, shape: Shape) -> Option<(Vec<f32>, Vec<f32>)> {
         FloatOp::Combine { factors, offset } if factors.len() == 1 && offset.len() == shape.channels => {
             Some((vec![factors[0]; shape.channels], offset.clone()))
         }
-        _ => None,
+        FloatOp::Combine { .. }
+        | FloatOp::Linear(_)
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::Activation(_)
+        | FloatOp::Clamp { .. }
+        | FloatOp::MaxPool(_)
+        | FloatOp::AveragePool { .. }
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => None,
     }
 }
 
@@ -172,42 +215,8 @@ fn scale_inputs(linear: &mut FloatLinear, scale: &[f32], shift: &[f32]) {
     }
 }
 
-/// Whether an operation before node `i` would then be the only reader of its own producer.
-fn may_swap(graph: &FloatGraph, i: usize) -> bool {
-    let x = graph.nodes[i].inputs[0];
-    graph.producer(x).is_some() && graph.sole_reader(x) == Some(i)
-}
-
-/// Node `i`, already changed to compute both, takes the place of node `j`.
-pub(super) fn merge(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
-    let second = graph.nodes.remove(j);
-    graph.nodes[i].output = second.output;
-    graph.nodes[i].name = second.name;
-    true
-}
-
-/// Node `j`, already changed to compute both, reads what node `i` read.
-pub(super) fn absorb(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
-    let (operand, input): (TensorId, TensorId) = (graph.nodes[i].output, graph.nodes[i].inputs[0]);
-    graph.nodes[j].inputs.iter_mut().filter(|id| **id == operand).for_each(|id| *id = input);
-    graph.nodes.remove(i);
-    true
-}
-
-/// Exchanges the operations of nodes `i` and `j`, which commute; the tensor between them takes the shape of the
-/// first operand.
-fn swap(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
-    let (x, between) = (graph.nodes[i].inputs[0], graph.nodes[i].output);
-    let (head, tail) = graph.nodes.split_at_mut(j);
-    std::mem::swap(&mut head[i].op, &mut tail[0].op);
-    std::mem::swap(&mut head[i].name, &mut tail[0].name);
-    let name = std::mem::take(&mut graph.tensors[between].name);
-    graph.tensors[between] = FloatTensor { name, ..graph.tensors[x].clone() };
-    true
-}
-
-/// A scale and shift without a neighbour to go into: a sum of one operand where the scale is the same everywhere and not learned, or a
-/// product with a diagonal, which is one group a channel.
+/// A scale and shift without a neighbour to go into: a sum of one operand where the scale is the same everywhere and
+/// not learned, or a product with a diagonal, which is one group a channel.
 fn replace_affine(graph: &mut FloatGraph, i: usize) {
     let shape = graph.tensors[graph.nodes[i].inputs[0]].shape;
     let FloatOp::Affine { scale, shift, learned } = &graph.nodes[i].op else { return };

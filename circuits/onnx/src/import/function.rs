@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-/// A function that is applied to each element. A new one is a variant with its arm in [`Function::apply`], and one in
-/// [`Function::is_monotone`] where it never falls.
+/// A function that is applied to each element. A new one is a variant with its arms in [`Function::apply`] and
+/// [`Function::is_monotone`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Function {
@@ -72,7 +72,7 @@ impl Composed {
         match self {
             Self::Argument => false,
             Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_curved(),
-            _ => true,
+            Self::Apply(..) | Self::Product(..) | Self::Sum(..) => true,
         }
     }
 
@@ -126,7 +126,18 @@ impl Function {
         match self {
             Self::LeakyRelu { slope } => *slope >= 0.0,
             Self::Exp | Self::Tanh | Self::Sigmoid | Self::Erf => true,
-            _ => false,
+            Self::HardSwish
+            | Self::Abs
+            | Self::Square
+            | Self::Power { .. }
+            | Self::Sqrt
+            | Self::InverseSqrt
+            | Self::Reciprocal
+            | Self::Log
+            | Self::Silu
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Composed(_) => false,
         }
     }
 }

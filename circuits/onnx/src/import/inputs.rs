@@ -13,9 +13,9 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax};
 
 use zkml_gpu_graph::Shape;
 
-use super::ImportError;
-use super::embedding::is_index;
-use super::translate::Translator;
+use super::error::ImportError;
+use super::facts::is_index;
+use super::translator::Translator;
 
 /// What first gives meaning to an input's axes.
 enum Use {
@@ -65,7 +65,7 @@ impl Translator<'_> {
                 (matrix(features.copied().unwrap_or(1)), false)
             }
             _ if rank == 4 && dims[0] == 1 => (Shape { channels: dims[1], height: dims[2], width: dims[3] }, false),
-            _ => (Shape::vector(len), false),
+            Use::Image { .. } | Use::Matrix { .. } | Use::Elements => (Shape::vector(len), false),
         };
         self.add_input(outlet, shape, transposed, &dims);
         Ok(())
@@ -188,7 +188,7 @@ mod tests {
         // Width before height, or a batch, is no order of storage.
         assert_eq!(image(&[1, 5, 4, 3], 3, &[2, 1]), (Shape::vector(60), false));
         assert_eq!(image(&[2, 3, 4, 5], 1, &[2, 3]), (Shape::vector(120), false));
-        // One channel may stand anywhere.
+        // One channel may be anywhere.
         assert_eq!(image(&[1, 4, 5, 1], 3, &[1, 2]), (Shape { channels: 1, ..shape }, false));
     }
 }

@@ -1,4 +1,5 @@
-//! Convolutions, transposed convolutions and pools.
+//! Convolutions, transposed convolutions and pools. No image is unrolled for a matrix product (im2col): a convolution
+//! stays one.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
@@ -7,9 +8,10 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::{FloatLinear, FloatOp};
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatLinear, FloatOp, ImportError};
 
 /// Most taps of a window.
 const MAX_TAPS: usize = 1 << 16;
@@ -143,7 +145,17 @@ impl Translator<'_> {
             FloatOp::MaxPool(window) | FloatOp::AveragePool { window, .. } => {
                 (input.channels, window.output(input.height, input.width))
             }
-            _ => return Err(self.unsupported(node)),
+            FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::Reshape
+            | FloatOp::Rearrange { .. }
+            | FloatOp::ArgMax { .. } => return Err(self.unsupported(node)),
         };
         if fits != Some([height, width]) {
             return Err(self.form(node, format!("an output of {height} by {width}"), "check strides and pads"));

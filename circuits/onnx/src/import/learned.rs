@@ -1,25 +1,27 @@
 //! Which numbers of a model are learned.
 //!
-//! Where weights are committed, nothing that a key shows may depend on what was learned: it goes into the bank of weights, whatever that
-//! costs. What is the architecture's stays a constant of the circuit, and may be a factor, a bound or a function's table.
+//! Where weights are committed, nothing that a key shows may depend on what was learned: it goes into the bank of
+//! weights, whatever that costs. What is the architecture's stays a constant of the circuit, and may be a factor, a
+//! bound or a function's table.
 //!
-//! An ONNX file has numbers in *initializers*, in `Constant` nodes and in attributes. Those of constant nodes and attributes are the
-//! architecture's. Floats in initializers are **learned**, and so is whatever is computed from them, but for
+//! An ONNX file has numbers in *initializers*, in `Constant` nodes and in attributes. Those of constant nodes and
+//! attributes are the architecture's. Floats in initializers are **learned**, and so is whatever is computed from them,
+//! but for
 //!
-//! - operands that say how an operator works ([`SETTINGS`]), most of which were attributes in older versions of ONNX: bounds of `Clip`, the
-//!   value of `Pad`, scales of `Resize`;
-//! - a single number among the [constants that people write](is_written) where arithmetic alone reads it ([`ARITHMETIC`]): exporters turn the
-//!   `1/sqrt(d)` of attention and the parts of a GELU into initializers. A trained number is one of these with a probability below 10^-3,
-//!   and then the key tells this one number;
+//! - operands that say how an operator works ([`SETTINGS`]), most of which were attributes in older versions of ONNX:
+//!   bounds of `Clip`, the value of `Pad`, scales of `Resize`;
+//! - a single number among the [constants that people write](is_written) where arithmetic alone reads it
+//!   ([`ARITHMETIC`]): exporters turn the `1/sqrt(d)` of attention and the parts of a GELU into initializers. A trained
+//!   number is one of these with a probability below 10^-3, and then the key tells this one number;
 //! - the epsilon of a normalisation, and a mask: a summand of a softmax's operand that holds 0 and numbers below
-//!   [`MASKED`] alone.
+//!   [`MASKED`](super::written::MASKED) alone.
 //!
-//! Integers and truth values are positions, sizes and choices: the architecture's. A tensor that changes nothing (a scale of ones, a shift of zeros)
-//! is not there.
+//! Integers and truth values are positions, sizes and choices: the architecture's. A tensor that changes nothing (a
+//! scale of ones, a shift of zeros) is not there.
 //!
-//! What depends on the learned numbers is found by changing them. tract reads the model a second time, with every learned number a little
-//! greater; a constant that an operator then takes with another value is learned, whatever folded it from whatever, and so is one whose operator is
-//! not found again.
+//! What depends on the learned numbers is found by changing them. tract reads the model a second time, with every
+//! learned number a little greater; a constant that an operator then takes with another value is learned, whatever
+//! folded it from whatever, and so is one whose operator is not found again.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -32,22 +34,13 @@ use tract_onnx::tensor::load_tensor;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::PowConst;
 
-use super::elementwise::MASKED;
+use super::written::is_written;
 
 /// Operands that say how an operator works, by operator and position.
 const SETTINGS: &[(&str, &[usize])] = &[("Clip", &[1, 2]), ("Dropout", &[1]), ("Pad", &[2]), ("Resize", &[1, 2])];
 /// Operators whose operand may be a constant that somebody wrote. The slope of `PRelu` is always learned.
 const ARITHMETIC: &[&str] =
     &["Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Pow", "Sub", "Sum", "Where"];
-
-/// Greatest number of any kind that is written as it is.
-const MOST_WHOLE: f32 = 1024.0;
-/// Widths of layers and heads: up to this one each number, then multiples of eight.
-const EVERY_WIDTH: u32 = 128;
-/// Constants of functions: `sqrt(2/π)` and the cubic term of GELU, and the factor of its approximation by a sigmoid.
-const OF_FUNCTIONS: [f64; 3] = [0.797_884_560_802_865_4, 0.044_715, 1.702];
-/// Bits of a significand that a number with few of them has: up to 15 times a power of two.
-const FEW_BITS: u32 = 4;
 
 /// What is learned of a typed model.
 #[derive(Debug, Default)]
@@ -104,7 +97,8 @@ fn exponent(node: &TypedNode) -> Option<f32> {
     node.op_as::<ElementWiseOp>()?.0.downcast_ref::<PowConst>().map(|power| power.exponent)
 }
 
-/// Makes every learned number a little greater; tells whether there was one. `onnx` reads tensors in files beside the model.
+/// Makes every learned number a little greater; tells whether there was one. `onnx` reads tensors in the model's other
+/// files.
 pub(super) fn change(graph: &mut GraphProto, onnx: &Onnx, folder: Option<&str>) -> TractResult<bool> {
     let mut settings: HashSet<String> = HashSet::new();
     let mut computed: HashSet<String> = HashSet::new();
@@ -147,50 +141,4 @@ fn greater(tensor: &TensorProto, values: &Tensor) -> TractResult<TensorProto> {
         raw_data,
         ..TensorProto::default()
     })
-}
-
-/// Whether a number is one of the constants that people write, up to the sign:
-///
-/// - whole and at most 1024, or up to 15 times a power of two;
-/// - `n`, its square root or fourth root, or the reciprocal of one of these, for a width `n` (up to 128, or a multiple of eight up to 1024);
-/// - a constant of GELU; an epsilon from `1e-5` to `1e-12`; infinity, or so low that it is a mask.
-#[must_use]
-pub fn is_written(value: f32) -> bool {
-    let magnitude = value.abs();
-    let few = !value.is_nan() && value.to_bits() & ((1 << (f32::MANTISSA_DIGITS - FEW_BITS)) - 1) == 0;
-    let whole = magnitude <= MOST_WHOLE && magnitude.fract() == 0.0;
-    // Computed in single or double precision, in one step or two.
-    let near = |constant: f64| (f64::from(magnitude) / constant - 1.0).abs() <= f64::from(f32::EPSILON);
-    let widths = (1..=EVERY_WIDTH).chain((EVERY_WIDTH..=MOST_WHOLE as u32).step_by(8)).map(f64::from);
-    let mut roots = widths.flat_map(|n| [n, n.sqrt(), n.sqrt().sqrt()]);
-    few || whole
-        || value <= MASKED
-        || magnitude == f32::INFINITY
-        || roots.any(|root| near(root) || near(root.recip()))
-        || OF_FUNCTIONS.into_iter().any(near)
-        || (5..=12).any(|digits| near(10f64.powi(-digits)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn constants_of_attention_and_of_functions_are_written() {
-        let roots = [8f32, 32.0, 64.0, 96.0, 768.0].map(|n| n.sqrt().recip());
-        let others = [0.0, 1.0, -1.0, 0.5, 0.25, 1.5, 6.0, 1.0 / 6.0, 2f32.sqrt(), 0.797_884_6, 0.044_715, 1e-5, 1e-12];
-        for value in roots.into_iter().chain(others).chain([-1e9, f32::MIN, f32::NEG_INFINITY, 100.0]) {
-            assert!(is_written(value), "{value}");
-        }
-    }
-
-    #[test]
-    fn other_numbers_are_not() {
-        for value in [0.7f32, 0.71, 0.21, 0.3, -0.37, 1.01, 2.9, f32::NAN] {
-            assert!(!is_written(value), "{value}");
-        }
-        let numbers = (0..100_000).map(|i| (0.01 + 0.99 * (f64::from(i) * 0.618_033_988_75).fract()) as f32);
-        let written = numbers.filter(|value| is_written(*value)).count();
-        assert!(written < 100, "{written} of 100000");
-    }
 }

@@ -1,8 +1,9 @@
-//! Storage of matrices: products are stored in the order in which they are read, and one whose parts are read apart is several.
+//! Storage of matrices: products are stored in the order in which they are read, and one whose parts are read apart is
+//! several.
 
 use zkml_gpu_graph::{Shape, Storage, TensorId, Window};
 
-use super::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
+use super::float::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 
 /// A product with weights over single elements of a matrix: its weights, features and rows.
 fn matrix(graph: &FloatGraph, i: usize) -> Option<(&FloatLinear, usize, usize)> {
@@ -43,8 +44,8 @@ pub(super) fn transpose(graph: &mut FloatGraph) {
     }
 }
 
-/// Makes several products of one whose features are read in parts, each by rearrangements of its own: the parts may then be stored
-/// differently. Tells whether the graph changed.
+/// Makes several products of one whose features are read in parts, each by rearrangements of its own: the parts may
+/// then be stored differently. Tells whether the graph changed.
 pub(super) fn split(graph: &mut FloatGraph, i: usize) -> bool {
     let Some((linear, channels, width)) = matrix(graph, i) else { return false };
     let output = graph.nodes[i].output;

@@ -6,17 +6,19 @@
 //! function serves all operators and all forms of their attributes, and agrees with the float reference by
 //! construction.
 //!
-//! Constants that are moved in beside the elements stand in a circuit's table, which its key shows. Where they are learned (the class token
-//! of a transformer) there is 0 instead, and they are added afterwards, as other learned summands are.
+//! A circuit's key shows the constants that are moved in among the elements, because they are in a table. Where they
+//! are learned (the class token of a transformer) there is 0 instead, and they are added afterwards, as other learned
+//! summands are.
 
 use tract_onnx::prelude::*;
 
 use zkml_gpu_graph::{Shape, TensorId};
 
-use super::read::guarded;
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::{FloatOp, FloatOrigin};
+use super::guard::guarded;
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatOp, FloatOrigin, ImportError};
 
 /// Operators of tract that move elements and compute nothing. An interpolating `Resize` is told apart by what it does.
 const MOVEMENTS: &[&str] = &[

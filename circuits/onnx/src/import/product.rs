@@ -1,13 +1,14 @@
-//! Matrix products with weights: `MatMul`, `Gemm` and the 1 × 1 convolutions that tract writes as Einstein sums.
+//! Matrix products with weights (GEMM): `MatMul`, `Gemm` and the 1 × 1 convolutions that tract writes as Einstein sums.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
 
 use zkml_gpu_graph::Shape;
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::{FloatLinear, FloatOp};
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatLinear, FloatOp, ImportError};
 
 /// An axis of an Einstein sum over an activation and weights.
 #[derive(Clone, Copy, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use tract_onnx::pb::{GraphProto, NodeProto};
 
-use super::ImportError;
+use super::error::ImportError;
 
 /// Lets an identity compute each output that is itself an input, whose shape tract would forget.
 pub(super) fn separate_outputs(graph: &mut GraphProto) {

@@ -2,7 +2,6 @@
 //! shape inference.
 
 use std::io::{Error, ErrorKind, Read};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,33 +12,21 @@ use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
 use zkml_gpu_files::open_regular;
 
-use super::analyse::{Failure, analyse, bounded};
-use super::embedding::is_index;
+use super::analyse::{Failure, analyse};
+use super::error::ImportError;
 use super::external::ExternalWeights;
+use super::facts::{bounded, is_index};
+use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
-use super::{ImportError, ImportOptions, check, quirks, wire};
+use super::options::ImportOptions;
+use super::source::Source;
+use super::{check, quirks, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
 
 /// Entry of a model's metadata by which it declares its weights `private` or `public`.
 const WEIGHTS_KEY: &str = "zkml-gpu.weights";
-
-/// A typed model and what error messages need of its source.
-pub(super) struct Source {
-    /// The file, or the name given with the bytes.
-    pub(super) file: String,
-    /// Name of the graph.
-    pub(super) name: String,
-    /// Whether the weights are declared private.
-    pub(super) private: bool,
-    /// The model after type inference and decluttering.
-    pub(super) model: TypedModel,
-    /// Name and operator of each ONNX node.
-    pub(super) origins: Vec<(String, String)>,
-    /// Which constants are learned.
-    pub(super) learned: Learned,
-}
 
 /// The bytes of a model file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ImportError> {
@@ -97,7 +84,7 @@ pub(super) fn read(
     Ok(Source { file: file.into(), name, private, model, origins, learned })
 }
 
-/// What reads an ONNX file, and the files beside it.
+/// What reads an ONNX file, and the files that hold its weights.
 fn reader() -> (Onnx, Arc<ExternalWeights>) {
     let weights = Arc::new(ExternalWeights::default());
     // Shapes noted inside the model may name symbols that the inputs no longer have.
@@ -106,7 +93,8 @@ fn reader() -> (Onnx, Arc<ExternalWeights>) {
     (onnx, weights)
 }
 
-/// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish them.
+/// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish
+/// them.
 fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
     let mut private = false;
     for entry in proto.metadata_props.iter().filter(|entry| entry.key == WEIGHTS_KEY) {
@@ -117,23 +105,6 @@ fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
         }
     }
     Ok(private)
-}
-
-/// Runs a part of tract that panics, rather than failing, on some invalid models: axes beyond the rank (`ReduceMean`,
-/// `Flatten`), a kernel of another rank than its operand (`Conv`), indices out of range (`Gather`). Checks of ours would have to
-/// know all of its operators. A panic becomes its message; what the program's panic hook does is the program's choice.
-pub(super) fn guarded<T>(run: impl FnOnce() -> T) -> Result<T, String> {
-    // Nothing that the closure touches is used after a panic.
-    catch_unwind(AssertUnwindSafe(run)).map_err(|payload| {
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
-        format!("its analysis ended with: {}", text.lines().next().unwrap_or_default())
-    })
-}
-
-/// An error and its causes in one line.
-pub(super) fn chain(error: &TractError) -> String {
-    error.chain().map(|e| e.to_string().replace('\n', " ")).collect::<Vec<_>>().join(": ")
 }
 
 fn name(proto: &ModelProto, file: &str) -> String {

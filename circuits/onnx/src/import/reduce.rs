@@ -5,12 +5,22 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
-use super::translate::Translator;
+use super::error::ImportError;
+use super::float::FloatOp;
+use super::function::Function;
+use super::translator::Translator;
 use super::view::View;
-use super::{FloatOp, Function, ImportError};
 
 /// Most elements of one mean over a whole image.
 const MAX_MEAN: usize = 256;
+
+/// What is made of all elements of some axes.
+#[derive(Clone, Copy, Debug)]
+enum Pooled {
+    Maximum,
+    Sum,
+    Mean,
+}
 
 impl Translator<'_> {
     /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
@@ -19,18 +29,21 @@ impl Translator<'_> {
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
-            Reducer::Sum | Reducer::Max => Ok(self.pool_axes(node, op, view)),
+            Reducer::Sum => Ok(self.pool_axes(node, op, view, Pooled::Sum)),
+            Reducer::Max => Ok(self.pool_axes(node, op, view, Pooled::Maximum)),
             Reducer::MeanOfSquares => {
                 let squares = self.elementwise(node, FloatOp::Activation(Function::Square), view);
-                Ok(self.pool_axes(node, op, squares))
+                Ok(self.pool_axes(node, op, squares, Pooled::Mean))
             }
             Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
-            _ => Err(self.unsupported(node)),
+            Reducer::ArgMin(_) | Reducer::Min | Reducer::Prod | Reducer::All | Reducer::Any => {
+                Err(self.unsupported(node))
+            }
         }
     }
 
     /// One window over all elements of the axes.
-    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View) -> View {
+    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View, pooled: Pooled) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
         let area = op.axes.iter().map(|&a| view.dims[a]).product::<usize>();
         let mut axes: Vec<usize> = op.axes.to_vec();
@@ -46,10 +59,10 @@ impl Translator<'_> {
         let shape = Shape { channels: view.len() / area, height, width };
         let input = self.stored_as(node, view.tensor, shape);
         let window = Window { kernel: [height, width], stride: [height, width], ..Window::UNIT };
-        view.tensor = match op.reducer {
-            Reducer::Max => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
-            Reducer::MeanOfSquares => self.mean_all(node, input, shape, 1.0),
-            _ => self.mean_all(node, input, shape, area as f32),
+        view.tensor = match pooled {
+            Pooled::Maximum => self.push(node, FloatOp::MaxPool(window), vec![input], Shape::vector(shape.channels)),
+            Pooled::Sum => self.mean_all(node, input, shape, area as f32),
+            Pooled::Mean => self.mean_all(node, input, shape, 1.0),
         };
         view.strides.iter_mut().for_each(|s| *s /= area);
         op.axes.iter().for_each(|&a| view.dims[a] = 1);

@@ -1,15 +1,18 @@
-//! Choice by constants, which is movement or a mask; and by sign: the form into which tract puts `PRelu`, and in which exporters write leaky
-//! ReLUs.
+//! Choice by constants, which is movement or a mask; and by sign: the form into which tract puts `PRelu`, and in which
+//! exporters write leaky ReLUs.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 
 use zkml_gpu_graph::TensorId;
 
-use super::elementwise::{MASKED, Numbers};
-use super::translate::{Translator, Value};
+use super::error::ImportError;
+use super::float::FloatOp;
+use super::function::Function;
+use super::numbers::Numbers;
+use super::translator::{Translator, Value};
 use super::view::View;
-use super::{FloatOp, Function, ImportError};
+use super::written::MASKED;
 
 const HINT: &str = "choose between multiples of x by the sign of the same x";
 
@@ -81,7 +84,7 @@ impl Translator<'_> {
                 elements.iter().all(|c| *c == 0.0).then(|| Numbers::uniform(0.0, view.len(), self.area(view)))
             }
             Value::View(branch) if branch.aligned(view) => self.multiple(branch.tensor, view),
-            _ => None,
+            Value::View(_) | Value::Indices(_) | Value::Negative { .. } => None,
         }
     }
 
@@ -110,7 +113,8 @@ impl Translator<'_> {
             };
             return self.elementwise(node, op, view);
         }
-        // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged. Learned slopes are weights of it, and in no table.
+        // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged. Learned slopes are
+        // weights of it, and in no table.
         let clamp = FloatOp::Clamp { min: f32::NEG_INFINITY, max: 0.0 };
         let part = self.elementwise(node, clamp, view.clone());
         let part = self.affine(node, &negative.map(|slope| slope - 1.0), None, part).tensor;

@@ -3,25 +3,9 @@
 
 use zkml_gpu_graph::{TensorId, Window};
 
-use super::fold::{absorb, merge};
+use super::float::{FloatGraph, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 use super::matrices;
-use super::{FloatGraph, FloatNode, FloatOp, FloatOrigin, FloatTensor};
-
-/// Removes what no output depends on.
-pub(super) fn prune(graph: &mut FloatGraph) {
-    let mut needed = vec![false; graph.tensors.len()];
-    graph.outputs.iter().for_each(|&id| needed[id] = true);
-    let keep: Vec<bool> = graph.nodes.iter().rev().map(|node| mark(node, &mut needed)).collect();
-    let mut keep = keep.into_iter().rev();
-    graph.nodes.retain(|_| keep.next().unwrap_or(true));
-}
-
-fn mark(node: &FloatNode, needed: &mut [bool]) -> bool {
-    if needed[node.output] {
-        node.inputs.iter().for_each(|&id| needed[id] = true);
-    }
-    needed[node.output]
-}
+use super::rewrite::{absorb, merge};
 
 /// Tries to simplify the movement at node `i`; tells whether the graph changed.
 pub(super) fn step(graph: &mut FloatGraph, i: usize) -> bool {
@@ -56,7 +40,7 @@ fn tidy_operands(graph: &mut FloatGraph, i: usize) -> bool {
             read.push(inputs[*operand as usize]);
         }
     }
-    // A tensor of constants alone keeps an operand, which says where it stands in the order of evaluation.
+    // A tensor of constants alone keeps an operand, because the operand places it in the order of evaluation.
     if read.is_empty() {
         read.push(inputs[0]);
     }
@@ -76,8 +60,7 @@ fn tidy_operands(graph: &mut FloatGraph, i: usize) -> bool {
 /// Tries to join node `i` with the only reader of its output.
 fn join(graph: &mut FloatGraph, i: usize) -> bool {
     let Some(j) = graph.sole_reader(graph.nodes[i].output) else { return false };
-    let pointwise = matches!(graph.nodes[j].op, FloatOp::Clamp { .. } | FloatOp::Activation(_));
-    if pointwise && matches!(graph.nodes[i].op, FloatOp::Rearrange { .. }) {
+    if apply(&graph.nodes[j].op, 0.0).is_some() && matches!(graph.nodes[i].op, FloatOp::Rearrange { .. }) {
         return distribute(graph, i, j);
     }
     let vector = graph.tensors[graph.nodes[i].output].shape;
@@ -90,7 +73,23 @@ fn join(graph: &mut FloatGraph, i: usize) -> bool {
         {
             permute_weights(graph, i, j)
         }
-        _ => false,
+        (
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::Reshape
+            | FloatOp::Rearrange { .. }
+            | FloatOp::ArgMax { .. },
+            _,
+        ) => false,
     }
 }
 
@@ -118,31 +117,58 @@ fn compose(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     true
 }
 
+/// A clamp or an activation function of one number; `None` for other operations.
+fn apply(op: &FloatOp, x: f32) -> Option<f32> {
+    match op {
+        FloatOp::Activation(function) => Some(function.apply(x)),
+        FloatOp::Clamp { min, max } => Some(x.max(*min).min(*max)),
+        FloatOp::Linear(_)
+        | FloatOp::Affine { .. }
+        | FloatOp::Combine { .. }
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::MaxPool(_)
+        | FloatOp::AveragePool { .. }
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => None,
+    }
+}
+
+/// Whether a function that follows an operation becomes part of its requantisation.
+const fn takes_function(op: &FloatOp) -> bool {
+    match op {
+        FloatOp::Linear(_)
+        | FloatOp::Combine { .. }
+        | FloatOp::AveragePool { .. }
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. } => true,
+        FloatOp::Affine { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::Activation(_)
+        | FloatOp::Clamp { .. }
+        | FloatOp::MaxPool(_)
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => false,
+    }
+}
+
 /// Lets a pointwise function run before a rearrangement, where that puts it directly behind the operations whose
 /// results are rearranged.
 fn distribute(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
     let fuses = |&x: &TensorId| {
-        let computes = |p: usize| {
-            matches!(
-                graph.nodes[p].op,
-                FloatOp::Linear(_)
-                    | FloatOp::Combine { .. }
-                    | FloatOp::AveragePool { .. }
-                    | FloatOp::MatMul(_)
-                    | FloatOp::Multiply { .. }
-            )
-        };
+        let computes = |p: usize| takes_function(&graph.nodes[p].op);
         graph.sole_reader(x) == Some(i) && graph.producer(x).is_some_and(computes)
     };
     if !graph.nodes[i].inputs.iter().all(fuses) {
         return false;
     }
     let last = graph.nodes.remove(j);
-    let function = |x: f32| match &last.op {
-        FloatOp::Activation(function) => function.apply(x),
-        FloatOp::Clamp { min, max } => x.max(*min).min(*max),
-        _ => x,
-    };
+    let function = |x: f32| apply(&last.op, x).unwrap_or(x);
     graph.nodes[i].output = last.output;
     if let FloatOp::Rearrange { origins } = &mut graph.nodes[i].op {
         for origin in origins {
@@ -190,9 +216,12 @@ fn permute_weights(graph: &mut FloatGraph, i: usize, j: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{FloatLinear, Function};
-    use super::*;
     use zkml_gpu_graph::{Shape, Storage};
+
+    use super::super::float::FloatLinear;
+    use super::super::function::Function;
+    use super::super::rewrite::prune;
+    use super::*;
 
     fn element(operand: u32, element: u32) -> FloatOrigin {
         FloatOrigin::Element { operand, element }

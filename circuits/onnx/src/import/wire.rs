@@ -1,9 +1,9 @@
 //! Estimates what an ONNX file takes in memory, before it is decoded.
 //!
-//! An empty message takes two bytes of a file and hundreds of memory. The wire format is a sequence of fields, each a tag
-//! (number and wire type) and a value; a message inside a message has its length in front
-//! (<https://protobuf.dev/programming-guides/encoding/>). Messages and texts are counted here; numbers and raw data take about as
-//! much memory as they take of the file.
+//! An empty message takes two bytes of a file and hundreds of memory. The wire format is a sequence of fields, each a
+//! tag (number and wire type) and a value; a message inside a message has its length in front
+//! (<https://protobuf.dev/programming-guides/encoding/>). Messages and texts are counted here; numbers and raw data
+//! take about as much memory as they take of the file.
 
 /// Memory of a message without its content, a little more than the largest takes.
 const MESSAGE_BYTES: usize = 512;
@@ -54,8 +54,8 @@ impl Message {
     }
 }
 
-/// Refuses a file that would take far more memory than its size. What is no protobuf at all is left to the decoder, which
-/// has the better words.
+/// Refuses a file that would take far more memory than its size. What is no protobuf at all is left to the decoder,
+/// which has the better words.
 pub(super) fn check(bytes: &[u8]) -> Result<(), String> {
     let limit = FREE_BYTES.saturating_add(bytes.len().saturating_mul(BYTES_FOR_ONE));
     let mut left = limit;

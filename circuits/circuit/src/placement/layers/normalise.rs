@@ -58,5 +58,5 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
 
 /// Limbs of a group's root, and of the two differences that pin it, for elements up to `magnitude`.
 fn limbs(normalise: &Normalise, magnitude: i64, shift: u32) -> [usize; 2] {
-    [normalise.root_bits(), normalise.window_bits(magnitude)].map(|bits| bits.div_ceil(shift) as usize)
+    [normalise.inverse_root_bits(), normalise.window_bits(magnitude)].map(|bits| bits.div_ceil(shift) as usize)
 }

@@ -1,0 +1,98 @@
+//! Nodes, and the graph that they make.
+
+use crate::activation::Activation;
+use crate::bounds::{Bounds, Width};
+use crate::ops::{Linear, Op};
+use crate::site::Site;
+use crate::tensor::{Format, Tensor, TensorId};
+
+/// A node of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Node {
+    /// Name of the source model's node (of the last one where several were fused).
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// Operands.
+    pub inputs: Vec<TensorId>,
+    /// Result.
+    pub output: TensorId,
+    /// Index in [`Graph::activations`] of the function that follows requantisation; `None` for the clamp to the
+    /// output's range.
+    pub activation: Option<usize>,
+}
+
+impl Node {
+    /// Whether the output is the accumulator itself.
+    pub const fn is_raw(&self) -> bool {
+        matches!(&self.op, Op::Linear(linear) if linear.raw)
+    }
+}
+
+/// A quantised network, its nodes in an order of evaluation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Graph {
+    /// Name of the model.
+    pub name: String,
+    /// The requantisation shift `S` in bits.
+    pub shift: u32,
+    /// All values.
+    pub tensors: Vec<Tensor>,
+    /// Functions that nodes apply, other than clamps.
+    pub activations: Vec<Activation>,
+    /// All operations, each after the producers of its operands.
+    pub nodes: Vec<Node>,
+    /// Tensors that the caller gives.
+    pub inputs: Vec<TensorId>,
+    /// Tensors that the caller gets.
+    pub outputs: Vec<TensorId>,
+}
+
+impl Graph {
+    /// A node as its operation sees it.
+    pub(crate) fn site<'a>(&'a self, node: &'a Node) -> Site<'a> {
+        let Node { name, inputs, output, .. } = node;
+        Site { name, tensors: &self.tensors, inputs, output: *output, shift: self.shift }
+    }
+
+    /// Number of learned values: weights, summands, and biases that are not 0, which a layer without biases has too.
+    pub fn parameters(&self) -> usize {
+        self.nodes.iter().map(|node| node.op.parameters()[0]).sum()
+    }
+
+    /// Number of learned values by the shapes alone, whatever they are: a bias for each output channel.
+    pub fn weight_cells(&self) -> usize {
+        self.nodes.iter().map(|node| node.op.parameters()[1]).sum()
+    }
+
+    /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range.
+    /// `None` for outputs that are looked up in no table: raw ones, whose range may be too wide for one, and reshapes.
+    pub fn activation(&self, node: &Node) -> Option<Activation> {
+        if !node.op.is_looked_up() {
+            return None;
+        }
+        let Format { min, max, .. } = self.tensors[node.output].format;
+        Some(node.activation.map_or_else(|| Activation::clamp(min, max), |index| self.activations[index].clone()))
+    }
+
+    /// Multiply-accumulates of one inference.
+    pub fn macs(&self) -> usize {
+        self.nodes.iter().map(|node| node.op.macs(&self.site(node))).sum()
+    }
+
+    /// Public bounds of each node's accumulators over all inputs within the formats' ranges, and over all learned
+    /// values of the widths that are declared; zero for nodes without accumulators. Saturated at `i64`'s ends on graphs
+    /// that [`Graph::validate`] refuses.
+    pub fn accumulator_bounds(&self) -> Vec<Bounds> {
+        self.nodes.iter().map(|node| node.op.bounds(&self.site(node))).collect()
+    }
+
+    /// Public bound of the difference of two accumulators of one channel of a product.
+    pub fn spread(&self, node: &Node, linear: &Linear) -> u64 {
+        let exact = || linear.channel_bounds(self.tensors[node.inputs[0]].format);
+        match linear.width {
+            Some(width) => Width::limit(width.spread_bits),
+            None => exact().iter().map(Bounds::spread).max().unwrap_or(0),
+        }
+    }
+}

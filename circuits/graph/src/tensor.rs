@@ -1,0 +1,198 @@
+//! Tensors of integers: their extent, which real numbers the integers represent, and in which order they are stored.
+
+/// Index of a tensor in [`Graph::tensors`](crate::Graph::tensors).
+pub type TensorId = usize;
+
+/// Extent of a tensor: channels, height, width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Channels; the features of a vector or matrix.
+    pub channels: usize,
+    /// Rows of the image; 1 for vectors and matrices.
+    pub height: usize,
+    /// Columns of the image; the batch rows of a matrix; 1 for vectors.
+    pub width: usize,
+}
+
+impl Shape {
+    /// A vector of `n` features.
+    pub const fn vector(n: usize) -> Self {
+        Self { channels: n, height: 1, width: 1 }
+    }
+
+    /// Number of elements.
+    pub const fn len(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
+    /// Whether the tensor has no element.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Row-major index of an element.
+    pub const fn index(&self, c: usize, i: usize, j: usize) -> usize {
+        (c * self.height + i) * self.width + j
+    }
+
+    /// Channel, row and column of the element with this row-major index.
+    pub const fn position(&self, element: usize) -> (usize, usize, usize) {
+        (element / (self.height * self.width), element / self.width % self.height, element % self.width)
+    }
+}
+
+/// How integers represent real numbers: `real = v · 2^-frac_bits`, `min <= v <= max`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Format {
+    /// Fractional bits; may be negative.
+    pub frac_bits: i32,
+    /// Least value, inclusive.
+    pub min: i64,
+    /// Greatest value, inclusive.
+    pub max: i64,
+}
+
+impl Format {
+    /// Nearest integer to `real`, saturated to the range; not-a-number becomes 0.
+    pub fn quantise(&self, real: f32) -> i64 {
+        let scaled = (f64::from(real) * 2f64.powi(self.frac_bits)).round();
+        if scaled.is_nan() {
+            return 0;
+        }
+        // A cast from float saturates at the type's bounds, so the clamp decides.
+        (scaled as i64).clamp(self.min, self.max)
+    }
+
+    /// Largest magnitude of an integer.
+    pub fn magnitude(&self) -> i64 {
+        self.max.max(self.min.saturating_neg())
+    }
+
+    /// The real number that `v` represents.
+    pub fn dequantise(&self, v: i64) -> f32 {
+        (v as f64 * 2f64.powi(-self.frac_bits)) as f32
+    }
+}
+
+/// A value of the graph.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Name in the source model.
+    pub name: String,
+    /// Extent as stored.
+    pub shape: Shape,
+    /// Meaning and range of the integers.
+    pub format: Format,
+    /// Shape in the source model (ONNX axis order), for input and output files.
+    pub logical_shape: Vec<usize>,
+    /// How the elements are stored.
+    pub storage: Storage,
+}
+
+/// How stored elements represent those of a tensor of the source model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Storage {
+    /// As they are, in the model's order.
+    #[default]
+    Plain,
+    /// `rows × features` with more than one row, stored as its transpose.
+    Transposed,
+    /// Indices below the number of channels, each a row in which the channel of its number holds 1, the greatest
+    /// integer of the format, and the others 0.
+    OneHot,
+}
+
+impl Storage {
+    /// Elements in stored order from elements in the model's order. Indices beyond the channels leave their row without
+    /// a 1.
+    pub fn to_stored(self, shape: Shape, logical: &[f32]) -> Vec<f32> {
+        let rows = shape.height * shape.width;
+        match self {
+            Self::Plain => logical.to_vec(),
+            Self::Transposed => transpose(logical, rows),
+            Self::OneHot => {
+                let mut stored = vec![0.0; shape.len()];
+                let places = logical.iter().enumerate().filter_map(|(row, v)| Some((row, index(*v, shape.channels)?)));
+                places.for_each(|(row, channel)| stored[channel * rows + row] = 1.0);
+                stored
+            }
+        }
+    }
+
+    /// Elements in the model's order from elements in stored order.
+    pub fn to_logical(self, shape: Shape, stored: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Plain => stored.to_vec(),
+            Self::Transposed => transpose(stored, shape.channels),
+            Self::OneHot => {
+                let rows = shape.height * shape.width;
+                let channel = |row: usize| (0..shape.channels).find(|channel| stored[channel * rows + row] != 0.0);
+                (0..rows).map(|row| channel(row).unwrap_or_default() as f32).collect()
+            }
+        }
+    }
+
+    /// Number of elements of a tensor in the source model.
+    pub fn logical_len(self, shape: Shape) -> usize {
+        match self {
+            Self::Plain | Self::Transposed => shape.len(),
+            Self::OneHot => shape.height * shape.width,
+        }
+    }
+}
+
+/// The index that a number represents, negative ones counted from the end as in ONNX; `None` for others.
+pub fn index(value: f32, classes: usize) -> Option<usize> {
+    // The cast saturates; indices are far below 2^24, to which floats hold every whole number.
+    let whole = value as i64;
+    let from_end = if whole < 0 { whole + classes as i64 } else { whole };
+    usize::try_from(from_end).ok().filter(|index| *index < classes && whole as f32 == value)
+}
+
+impl Tensor {
+    /// Elements in the model's (ONNX) order from elements in stored order.
+    pub fn to_logical(&self, stored: &[f32]) -> Vec<f32> {
+        self.storage.to_logical(self.shape, stored)
+    }
+
+    /// Elements in stored order from elements in the model's (ONNX) order.
+    pub fn to_stored(&self, logical: &[f32]) -> Vec<f32> {
+        self.storage.to_stored(self.shape, logical)
+    }
+}
+
+/// The transpose of a row-major matrix of `rows` rows.
+pub fn transpose<T: Copy>(matrix: &[T], rows: usize) -> Vec<T> {
+    let columns = matrix.len() / rows.max(1);
+    (0..columns).flat_map(|j| (0..rows).map(move |i| matrix[i * columns + j])).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_is_stored_one_feature_a_channel() {
+        let tensor = Tensor {
+            name: "x".into(),
+            shape: Shape { channels: 2, height: 1, width: 3 },
+            format: Format { frac_bits: 0, min: -9, max: 9 },
+            logical_shape: vec![1, 3, 2],
+            storage: Storage::Transposed,
+        };
+        let stored = tensor.to_stored(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(stored, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
+        assert_eq!(tensor.to_logical(&stored), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn an_index_is_the_channel_that_holds_one() {
+        let shape = Shape { channels: 3, height: 1, width: 2 };
+        let stored = Storage::OneHot.to_stored(shape, &[2.0, -3.0]);
+        assert_eq!(stored, [0.0, 1.0, 0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(Storage::OneHot.to_logical(shape, &stored), [2.0, 0.0]);
+        for value in [3.0, -4.0, 0.5, f32::NAN, f32::INFINITY, -1e30] {
+            assert_eq!(index(value, 3), None, "{value}");
+        }
+    }
+}
