@@ -56,8 +56,8 @@ modules! {
     MsmTable = "msm_table.cuh" requires [Curve],
     /// Multi-scalar multiplication: all of it, since its kernels are used together.
     Msm = "msm.cuh" requires [MsmDigits, MsmBuckets, MsmSums, MsmWeigh, MsmJoin, MsmTable],
-    /// What a device does in a second.
-    Rates = "rates.cuh" requires [Curve],
+    /// Throughput: what a device does in a second.
+    Throughput = "throughput.cuh" requires [Curve],
 }
 
 /// What comes before a source that is compiled for the host.

@@ -236,10 +236,13 @@ fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
 #[test]
 fn a_device_is_measured() {
     let gpu = device!(cuda::own(interpreted));
-    let rates = gpu.rates().expect("measures");
-    let all = [rates.wide_products, rates.multiplications, rates.additions];
-    let copies = [rates.copied_bytes, rates.uploaded_bytes, rates.downloaded_bytes];
-    assert!(all.iter().chain(&copies).all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
+    let throughput = gpu.throughput().expect("measures");
+    let all = [throughput.wide_products, throughput.multiplications, throughput.additions];
+    let copies = [throughput.copied_bytes, throughput.uploaded_bytes, throughput.downloaded_bytes];
+    assert!(all.iter().chain(&copies).all(|rate| rate.is_finite() && *rate > 0.0), "{throughput:?}");
     // A multiplication takes more than a hundred products, and an addition ten multiplications.
-    assert!(rates.wide_products > rates.multiplications && rates.multiplications > rates.additions, "{rates:?}");
+    assert!(
+        throughput.wide_products > throughput.multiplications && throughput.multiplications > throughput.additions,
+        "{throughput:?}"
+    );
 }

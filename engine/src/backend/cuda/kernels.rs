@@ -50,7 +50,7 @@ pub(super) const FILES: &[Module] = &[
     Module::Quotient,
     Module::Fold,
     Module::Msm,
-    Module::Rates,
+    Module::Throughput,
 ];
 
 /// Compiles all kernels for devices of this compute capability into a folder, for a device whose machine has no run-time compiler: see

@@ -21,9 +21,9 @@ mod memory;
 mod msm;
 mod ntt;
 mod quotient;
-mod rates;
 mod scan;
 mod staging;
+mod throughput;
 mod vector;
 
 pub use super::gpu::{Counters, Programs};
@@ -34,7 +34,7 @@ pub use libraries::load_libraries;
 pub use memory::CudaScalars;
 pub use msm::CudaBases;
 pub use quotient::CudaProgram;
-pub use rates::Rates;
+pub use throughput::Throughput;
 
 use super::Result;
 use device::Device;

@@ -115,7 +115,7 @@ fn bit_length(words: &[[u64; LANES]; 4]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::super::lanes::{Processor, with_lanes};
-    use super::super::plan::SCALAR_BITS;
+    use super::super::decomposition::SCALAR_BITS;
     use super::*;
     use ff::{Field, PrimeField};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};

@@ -26,7 +26,7 @@ use super::{Cpu, CpuScalars};
 use crate::backend::program::Program;
 use crate::backend::{QuotientOps, Result};
 use halo2curves::bn256::Fr;
-use registers::{Source, Step};
+use registers::{Location, Step};
 use task::Inputs;
 
 /// Vectors per dispatch. Registers take 320 bytes a vector: a program's few dozen stay in the second-level cache, and those
@@ -40,7 +40,7 @@ const BLOCK_ROWS: usize = BLOCK * LANES;
 pub struct CpuProgram {
     program: Program,
     steps: Vec<Step>,
-    outputs: Vec<Source>,
+    outputs: Vec<Location>,
     /// Registers that hold vectors, and registers that hold factors.
     registers: [usize; 2],
     /// The scalars that are terms of sums, as indices of the scalar table.

@@ -54,9 +54,9 @@ impl QuotientOps for Wgpu {
         let operation = "compile";
         let (code, memory) = match self.device.programs {
             Programs::Generated => {
-                let source = generator::generate(program);
-                let kernels = self.device.generated(operation, &[Module::Quotient], &source.text, &source.entries)?;
-                (Code::Generated(source.entries.into_iter().zip(kernels).collect()), source.memory)
+                let shader = generator::generate(program);
+                let kernels = self.device.generated(operation, &[Module::Quotient], &shader.text, &shader.entries)?;
+                (Code::Generated(shader.entries.into_iter().zip(kernels).collect()), shader.memory)
             }
             Programs::Interpreted => {
                 let Steps { words, memory } = steps::assemble(program);
