@@ -40,7 +40,7 @@ impl fmt::Display for DeviceInfo {
     }
 }
 
-/// How to use a device.
+/// How to use a device, as in `Options::default().with_memory_bytes(8 << 30)`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
@@ -55,6 +55,26 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { cache: cache_folder(), programs: None, memory_bytes: None }
+    }
+}
+
+impl Options {
+    /// Compiled kernels are kept in this folder.
+    #[must_use]
+    pub fn with_cache(self, folder: PathBuf) -> Self {
+        Self { cache: Some(folder), ..self }
+    }
+
+    /// Expression programs run so.
+    #[must_use]
+    pub fn with_programs(self, programs: Programs) -> Self {
+        Self { programs: Some(programs), ..self }
+    }
+
+    /// At most so many bytes of device memory are in use.
+    #[must_use]
+    pub fn with_memory_bytes(self, bytes: u64) -> Self {
+        Self { memory_bytes: Some(bytes), ..self }
     }
 }
 

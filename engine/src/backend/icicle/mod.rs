@@ -32,6 +32,7 @@ use std::sync::Arc;
 
 /// Which libraries and which device; by default what the environment names, and the first GPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// The folder of the libraries; otherwise the one that [`LIBRARY_FOLDER`] names, or else where the system's loader looks.
     pub folder: Option<PathBuf>,
@@ -39,6 +40,20 @@ pub struct Options {
     pub device: Option<DeviceType>,
     /// Which one of that type.
     pub index: u16,
+}
+
+impl Options {
+    /// The libraries are in this folder.
+    #[must_use]
+    pub fn with_folder(self, folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// The device is this one of its type.
+    #[must_use]
+    pub fn with_device(self, device: DeviceType, index: u16) -> Self {
+        Self { device: Some(device), index, ..self }
+    }
 }
 
 /// What was found.

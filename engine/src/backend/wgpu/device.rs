@@ -59,8 +59,9 @@ impl From<&wgpu::Limits> for DeviceLimits {
     }
 }
 
-/// Less than a device offers, or other than it would be chosen.
+/// Less than a device offers, or other than it would be chosen, as in `Options::default().with_groups(100)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// How to multiply words; otherwise in 64 bits where the device can.
     pub arithmetic: Option<Arithmetic>,
@@ -73,6 +74,38 @@ pub struct Options {
     pub submission_points: Option<usize>,
     /// How to run expression programs; otherwise generated on hardware, interpreted on a software adapter.
     pub programs: Option<Programs>,
+}
+
+impl Options {
+    /// Words are multiplied so.
+    #[must_use]
+    pub fn with_arithmetic(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic: Some(arithmetic), ..self }
+    }
+
+    /// A kernel sees so many bytes at a time, at least 64 KiB.
+    #[must_use]
+    pub fn with_binding_bytes(self, bytes: u64) -> Self {
+        Self { binding_bytes: Some(bytes), ..self }
+    }
+
+    /// A dispatch has so many workgroups in one dimension at most.
+    #[must_use]
+    pub fn with_groups(self, groups: u32) -> Self {
+        Self { groups: Some(groups), ..self }
+    }
+
+    /// One submission doubles so many points at most.
+    #[must_use]
+    pub fn with_submission_points(self, points: usize) -> Self {
+        Self { submission_points: Some(points), ..self }
+    }
+
+    /// Expression programs run so.
+    #[must_use]
+    pub fn with_programs(self, programs: Programs) -> Self {
+        Self { programs: Some(programs), ..self }
+    }
 }
 
 /// Workgroups share this much memory at most, which every device has.
