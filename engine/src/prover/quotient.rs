@@ -1,4 +1,5 @@
-//! The quotient polynomial, coset by coset.
+//! The quotient polynomial of the vanishing argument (t in PLONK, [GWC19](https://eprint.iacr.org/2019/953); h in Halo2),
+//! coset by coset instead of on one extended domain.
 //!
 //! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it; `classes.rs`
 //! divides the constraints into classes by the cosets that they need. The coset i evaluates the classes that need more than i. One

@@ -1,4 +1,7 @@
-//! The vanishing argument: all constraints hold on H exactly when X^n - 1 divides their fold by powers of y.
+//! The vanishing argument: all constraints hold on H exactly when X^n - 1 divides their fold by powers of y, but for few y.
+//! Whether it divides is seen at one random point x: a polynomial of degree d that is not zero vanishes there with
+//! probability at most d/p (the Schwartz–Zippel lemma). See the
+//! [halo2 book](https://zcash.github.io/halo2/design/proving-system/vanishing.html).
 //!
 //! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to the
 //! quotient in pieces of n coefficients.

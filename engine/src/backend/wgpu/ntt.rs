@@ -1,4 +1,4 @@
-//! Transforms in passes of workgroup memory, with roots of unity that are kept per domain. What is too long for a kernel to
+//! Number-theoretic transforms (NTT) in Stockham's passes of workgroup memory, with roots of unity that are kept per domain. What is too long for a kernel to
 //! see is halved first.
 
 use super::memory::ELEMENT_BYTES;

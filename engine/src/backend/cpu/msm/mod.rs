@@ -1,5 +1,5 @@
-//! Multi-scalar multiplication: Pippenger's buckets with signed digits, affine additions that share inversions, and
-//! precomputed multiples of the bases.
+//! Multi-scalar multiplication: Pippenger's buckets (On the Evaluation of Powers and Related Problems, 1976) with signed
+//! digits, affine additions that share inversions (batch inversion, `point.rs`), and precomputed multiples of the bases.
 //!
 //! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w
 //! of scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every

@@ -1,6 +1,6 @@
 //! Points as tables hold them, and their additions: eight at a time, in affine coordinates, with shared inversions.
 //!
-//! An addition takes the inverse of x_2 - x_1. Montgomery's trick gets a whole batch of inverses from one, so that an addition costs
+//! An addition takes the inverse of x_2 - x_1. Montgomery's trick, batch inversion, gets all inverses from one, so that an addition costs
 //! five multiplications and a squaring. Each lane has a chain of products of its own; only their ends are inverted, one by one.
 //!
 //! Nothing depends on the points being random: equal points are doubled and opposite points vanish, at the price of one comparison

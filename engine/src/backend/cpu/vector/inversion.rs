@@ -1,4 +1,4 @@
-//! Montgomery's trick in lanes: a chunk of rows is inverted for one scalar inversion and three multiplications a row.
+//! Batch inversion, Montgomery's trick in lanes: a chunk of rows is inverted for one scalar inversion and three multiplications a row.
 
 use super::super::inversion::batch_invert as invert_plainly;
 use super::super::lanes::{Kernel, LANES, Lanes};
