@@ -1,5 +1,5 @@
-// What other kernels are limited by: how many products, multiplications and additions a device does in a second. Every thread works on
-// chains of its own, several side by side, so that a chain's steps do not wait for each other.
+// What other kernels are limited by: how many products, multiplications and additions a device does in a second. Every
+// thread works on chains of its own, several side by side, so that a chain's steps do not wait for each other.
 
 #define THROUGHPUT_THREADS 256
 #define THROUGHPUT_WIDE_CHAINS 8

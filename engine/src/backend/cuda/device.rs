@@ -46,7 +46,8 @@ impl fmt::Display for DeviceInfo {
 pub struct Options {
     /// Where compiled kernels are kept; `None` for nowhere. By default `zkml-gpu/cuda` in the user's folder for caches.
     pub cache: Option<PathBuf>,
-    /// How to run expression programs. By default they are compiled where there is a run-time compiler, and interpreted elsewhere.
+    /// How to run expression programs. By default they are compiled where there is a run-time compiler, and interpreted
+    /// elsewhere.
     pub programs: Option<Programs>,
     /// Bytes of device memory in use at most, for whoever shares a device. By default all that it has.
     pub memory_bytes: Option<u64>,
@@ -140,7 +141,8 @@ pub(super) struct Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // Nothing may be on its way when pinned memory goes, and what frees it needs the context. A lost device has nothing on its way.
+        // Nothing may be on its way when pinned memory goes, and what frees it needs the context. A lost device has
+        // nothing on its way.
         let _ = self.context.finish();
     }
 }

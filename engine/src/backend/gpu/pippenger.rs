@@ -7,7 +7,8 @@ use halo2curves::serde::SerdeObject;
 /// Bits of the absolute value of a scalar in (-p/2, p/2], plus one for the sign of its top digit.
 pub(in crate::backend) const SCALAR_BITS: usize = 254;
 
-/// How a scalar is cut in digits: width of their windows, and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
+/// How a scalar is cut in digits: width of their windows, and number of bucket sets. Window w uses table level
+/// `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend) struct Decomposition {
     pub(in crate::backend) bits: usize,
@@ -73,8 +74,8 @@ pub(in crate::backend) struct Job {
     pub(in crate::backend) entries: usize,
 }
 
-/// The sums of columns, given how many digits are not zero in each window: `stride` counts a column, the windows' first. Sets above a column's
-/// last that has any have none.
+/// The sums of columns, given how many digits are not zero in each window: `stride` counts a column, the windows'
+/// first. Sets above a column's last that has any have none.
 pub(in crate::backend) fn jobs(decomposition: &Decomposition, counts: &[u32], stride: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (column, counts) in counts.chunks(stride).enumerate() {
@@ -87,7 +88,8 @@ pub(in crate::backend) fn jobs(decomposition: &Decomposition, counts: &[u32], st
     jobs
 }
 
-/// The affine point of the coordinates X, Y, ZZ and ZZZ, each little-endian in Montgomery form; none where one is not below the modulus.
+/// The affine point of the coordinates X, Y, ZZ and ZZZ, each little-endian in Montgomery form; none where one is not
+/// below the modulus.
 pub(in crate::backend) fn to_affine(coordinates: [[u8; 32]; 4]) -> Option<G1Affine> {
     let [x, y, zz, zzz] = coordinates.map(|bytes| Fq::from_raw_bytes(&bytes));
     let (x, y, zz, zzz) = (x?, y?, zz?, zzz?);

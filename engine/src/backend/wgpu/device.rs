@@ -69,8 +69,8 @@ pub struct Options {
     pub binding_bytes: Option<u64>,
     /// Workgroups in one dimension of a dispatch; otherwise what the device allows.
     pub groups: Option<u32>,
-    /// Points that one submission doubles, and 128 times as many that it adds; otherwise 2^16. Drivers reset devices that are at one
-    /// submission for seconds.
+    /// Points that one submission doubles, and 128 times as many that it adds; otherwise 2^16. Drivers reset devices
+    /// that are at one submission for seconds.
     pub submission_points: Option<usize>,
     /// How to run expression programs; otherwise generated on hardware, interpreted on a software adapter.
     pub programs: Option<Programs>,
@@ -284,8 +284,8 @@ impl Device {
         }
     }
 
-    /// Does something to the device, and gives what went wrong in it as an error. What went wrong elsewhere meanwhile is for the next
-    /// operation to tell: this one's work is submitted.
+    /// Does something to the device, and gives what went wrong in it as an error. What went wrong elsewhere meanwhile
+    /// is for the next operation to tell: this one's work is submitted.
     pub(super) fn attempt<T>(&self, operation: &'static str, action: impl FnOnce() -> T) -> Result<T> {
         self.check(operation)?;
         let value = self.scoped(action).map_err(|failed| self.error(operation, describe(failed)))?;

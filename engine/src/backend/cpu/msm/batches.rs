@@ -1,7 +1,8 @@
 //! From columns of scalars to sums of buckets.
 //!
-//! The digits of a part of a column are sorted by bucket and summed: a batch. Columns of few digits share a batch, so that their additions
-//! share inversions; a column of many is cut into parts, whose sums of buckets are added up afterwards.
+//! The digits of a part of a column are sorted by bucket and summed: a batch. Columns of few digits share a batch, so
+//! that their additions share inversions; a column of many is cut into parts, whose sums of buckets are added up
+//! afterwards.
 
 use super::super::integers::largest;
 use super::super::lanes::{LANES, Lanes};

@@ -6,7 +6,8 @@ pub(super) const SCALAR_BITS: usize = 254;
 /// Digits that are sorted by bucket at a time: as integers they fill 4 MiB, and as many again sorted.
 pub(super) const PART: usize = 1 << 20;
 
-/// How a scalar is cut in digits: width of their windows, and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
+/// How a scalar is cut in digits: width of their windows, and number of bucket sets. Window w uses table level
+/// `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Decomposition {
     pub(super) window_bits: usize,
@@ -14,8 +15,8 @@ pub(super) struct Decomposition {
 }
 
 impl Decomposition {
-    /// The cheapest decomposition for full-size scalars on `points` points, with at most `spare_points` points of table beyond
-    /// the bases themselves.
+    /// The cheapest decomposition for full-size scalars on `points` points, with at most `spare_points` points of table
+    /// beyond the bases themselves.
     pub(super) fn choose(points: usize, spare_points: usize) -> Self {
         let widths = (4..=17).flat_map(|window_bits| {
             (1..=SCALAR_BITS.div_ceil(window_bits)).map(move |sets| Decomposition { window_bits, sets })
@@ -63,8 +64,8 @@ impl Decomposition {
         (key as usize / self.buckets(), key as usize % self.buckets() + 1)
     }
 
-    /// In affine additions: one for each digit and, for each bucket, two for the weighted sum and one for each further part of the
-    /// points; three for each doubling, which is projective.
+    /// In affine additions: one for each digit and, for each bucket, two for the weighted sum and one for each further
+    /// part of the points; three for each doubling, which is projective.
     fn cost(&self, points: usize) -> usize {
         let parts = points.div_ceil(self.rows_of_part());
         points * self.windows() + self.keys() * (1 + parts) + 3 * self.sets * self.window_bits

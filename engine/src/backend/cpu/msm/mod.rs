@@ -1,11 +1,12 @@
-//! Multi-scalar multiplication: Pippenger's buckets (On the Evaluation of Powers and Related Problems, 1976) with signed
-//! digits, affine additions that share inversions (batch inversion, `point.rs`), and precomputed multiples of the bases.
+//! Multi-scalar multiplication: Pippenger's buckets (On the Evaluation of Powers and Related Problems, 1976) with
+//! signed digits, affine additions that share inversions (batch inversion, `point.rs`), and precomputed multiples of
+//! the bases.
 //!
-//! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w
-//! of scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every
-//! digit goes to one set of buckets; with fewer levels than digits there are several sets, joined by doublings at the
-//! end. The cost follows the digits that are not zero, so small scalars are cheap without a path of their own, and so are columns
-//! of small scalars that end in a few random rows.
+//! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w of
+//! scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every digit
+//! goes to one set of buckets; with fewer levels than digits there are several sets, joined by doublings at the end.
+//! The cost follows the digits that are not zero, so small scalars are cheap without a path of their own, and so are
+//! columns of small scalars that end in a few random rows.
 //!
 //! | step | file |
 //! |---|---|

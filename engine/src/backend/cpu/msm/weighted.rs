@@ -1,8 +1,8 @@
 //! The weighted sums of buckets, `Σ_b b·B_b` for each set of buckets of each column.
 //!
-//! A weight is two halves of its bits. The buckets are summed by either half of their weight, twice as many additions as there are
-//! buckets; then those sums by each bit that their half has set: a few more. What is left of a column is one point for each bit
-//! of a scalar's digit, joined by as many doublings, the only additions that are not batched.
+//! A weight is two halves of its bits. The buckets are summed by either half of their weight, twice as many additions
+//! as there are buckets; then those sums by each bit that their half has set: a few more. What is left of a column is
+//! one point for each bit of a scalar's digit, joined by as many doublings, the only additions that are not batched.
 
 use super::super::lanes::Lanes;
 use super::buckets::{Sorted, Summation, Sums};

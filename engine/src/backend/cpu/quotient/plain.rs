@@ -1,5 +1,5 @@
-//! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight elements is
-//! memory, and a kernel's copies of it cost up to a third.
+//! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight
+//! elements is memory, and a kernel's copies of it cost up to a third.
 
 use super::registers::{Location, Step};
 use super::task::{Task, Wrapped};

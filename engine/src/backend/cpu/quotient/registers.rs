@@ -116,7 +116,8 @@ struct Assignment {
 }
 
 impl Assignment {
-    /// A step reads all its operands of a row before it writes its results of that row, which may thus replace operands.
+    /// A step reads all its operands of a row before it writes its results of that row, which may thus replace
+    /// operands.
     fn step(&mut self, result: usize, planned: Planned) -> Step {
         let products = planned.products.map(|products| {
             products.into_iter().map(|(operand, factor)| (self.vector(operand), self.factor(factor))).collect()

@@ -45,7 +45,8 @@ static COUNTED: Recurrence = Recurrence::new(
 )
 .with_totals(&SIZES);
 
-/// Chunks for each multiprocessor that keep a device busy several times over: they are made longer, within bounds, where there are more.
+/// Chunks for each multiprocessor that keep a device busy several times over: they are made longer, within bounds,
+/// where there are more.
 const FULL_CHUNKS: usize = 1 << 11;
 const MIN_CHUNK: usize = 8;
 const MAX_CHUNK: usize = CHUNK_LENGTHS - 1;
@@ -173,7 +174,8 @@ struct MsmJob {
     set: u32,
 }
 
-/// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and their sums.
+/// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and
+/// their sums.
 fn job_bytes(decomposition: &Decomposition, job: &Job) -> u64 {
     let words = 3 * job.entries + 3 * decomposition.buckets();
     let chunks = decomposition.chunks(job.entries, MIN_CHUNK) as u64;

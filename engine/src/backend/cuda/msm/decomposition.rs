@@ -8,14 +8,14 @@ const WIDTHS: std::ops::RangeInclusive<usize> = 4..=20;
 const PARTS_BITS: usize = 11;
 /// Points of a table at most: an entry is twice an index, plus a sign, in 32 bits.
 const TABLE_POINTS: usize = 1 << 31;
-/// Additions that a device does side by side in the time that one thread takes for a doubling: the price of a doubling that others wait
-/// for. About 1 us, at 6·10^9 additions a second.
+/// Additions that a device does side by side in the time that one thread takes for a doubling: the price of a doubling
+/// that others wait for. About 1 us, at 6·10^9 additions a second.
 const SERIAL: usize = 6_000;
 /// Additions that a bucket costs once its entries are summed: two in the running sums, and one where its chunk begins.
 const BUCKET: usize = 3;
 
-/// The cheapest decomposition for full-size scalars, with at most `spare` points of table beyond the bases themselves. A table is laid out level by
-/// level.
+/// The cheapest decomposition for full-size scalars, with at most `spare` points of table beyond the bases themselves.
+/// A table is laid out level by level.
 pub(super) fn choose(points: usize, spare: usize) -> Decomposition {
     let fits = |decomposition: &Decomposition| {
         let table = decomposition.levels().saturating_mul(points);
@@ -25,7 +25,8 @@ pub(super) fn choose(points: usize, spare: usize) -> Decomposition {
     all.min_by_key(|decomposition| cost(decomposition, points)).unwrap_or(Decomposition::without_table(*WIDTHS.start()))
 }
 
-/// Bits of a bucket's number within its part: entries are sorted by part first, and by bucket then, in steps of equal size.
+/// Bits of a bucket's number within its part: entries are sorted by part first, and by bucket then, in steps of equal
+/// size.
 pub(super) fn low_bits(decomposition: &Decomposition) -> usize {
     (decomposition.bucket_bits() / 2).max(decomposition.bucket_bits().saturating_sub(PARTS_BITS))
 }

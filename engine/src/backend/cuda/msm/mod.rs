@@ -8,9 +8,9 @@
 //! | sums of chunks, and weighted sums of those | `msm_accumulate`, `msm_weigh`, `msm_join` |
 //! | sums of sets, joined to sums of columns | `msm_deposit`, `msm_combine` |
 //!
-//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap; the jobs of all columns
-//! of a call run together, in as few batches as memory allows. The host converts one point for each column to affine coordinates, and does
-//! no other arithmetic.
+//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap;
+//! the jobs of all columns of a call run together, in as few batches as memory allows. The host converts one point for
+//! each column to affine coordinates, and does no other arithmetic.
 
 mod batch;
 mod decomposition;

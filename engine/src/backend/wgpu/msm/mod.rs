@@ -8,9 +8,9 @@
 //! | weighted sums of segments of chunks | `msm_weigh` | `msm_weigh.wgsl` |
 //! | sums of sets, joined to sums of columns | `msm_join`, `msm_deposit`, `msm_combine` | `msm_join.wgsl` |
 //!
-//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap; many jobs run
-//! in one batch. Rows beyond what a kernel sees at once are worked on part by part. The host converts one point for each column
-//! to affine coordinates, and does no other arithmetic.
+//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap;
+//! many jobs run in one batch. Rows beyond what a kernel sees at once are worked on part by part. The host converts one
+//! point for each column to affine coordinates, and does no other arithmetic.
 
 mod batch;
 mod plan;

@@ -9,7 +9,8 @@ pub(super) const POINT_BYTES: u64 = 128;
 const ROWS_ALIGNMENT: usize = 8;
 /// Fewest entries of a full chunk.
 pub(super) const MIN_CHUNK: usize = 8;
-/// Additions that a device does side by side in the time that one takes it alone: the price of a doubling that waits for another.
+/// Additions that a device does side by side in the time that one takes it alone: the price of a doubling that waits
+/// for another.
 const SERIAL: usize = 20_000;
 
 /// Windows of digits that are considered: a kernel sees the sums of a set's buckets.
@@ -26,8 +27,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// The cheapest plan for full-size scalars, with at most `spare` points of table beyond the bases themselves, where a kernel
-    /// sees `binding_bytes` of a buffer.
+    /// The cheapest plan for full-size scalars, with at most `spare` points of table beyond the bases themselves, where
+    /// a kernel sees `binding_bytes` of a buffer.
     pub(super) fn choose(points: usize, spare: usize, binding_bytes: u64) -> Self {
         let narrowest = *WIDTHS.start();
         let widths = WIDTHS.filter(|bits| *bits == narrowest || POINT_BYTES << bits <= binding_bytes);

@@ -1,4 +1,5 @@
-//! A program as source: straight-line kernels, each for a segment of the program, short enough to compile in reasonable time.
+//! A program as source: straight-line kernels, each for a segment of the program, short enough to compile in reasonable
+//! time.
 //!
 //! Results that later segments read go through memory, beside the outputs.
 
@@ -6,7 +7,8 @@ use crate::backend::gpu::segments::Segments;
 use crate::backend::program::{Instruction, Operand, Program};
 use std::fmt::Write;
 
-/// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they inline.
+/// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they
+/// inline.
 const SEGMENT_MULTIPLICATIONS: usize = 64;
 
 /// A program's kernels.
