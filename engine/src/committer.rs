@@ -4,8 +4,8 @@ use crate::BackendError;
 use crate::backend::Backend;
 use crate::srs::Srs;
 
-/// A back end on which the powers `[s^i]_1` and the Lagrange points `[L_i(s)]_1` are resident. Loaded once, it serves key
-/// generation ([`CircuitKey`](crate::keygen::CircuitKey)), commitments of one's own, and then a
+/// A back end on which the powers `[s^i]_1` and the Lagrange points `[L_i(s)]_1` are resident. Loaded once, it serves
+/// key generation ([`CircuitKey`](crate::keygen::CircuitKey)), commitments of one's own, and then a
 /// [`Prover`](crate::Prover), which takes it over.
 #[derive(Debug)]
 pub struct Committer<B: Backend> {

@@ -1,7 +1,8 @@
 //! Compressed points, each from its only encoding.
 //!
-//! The curve library ignores the flag of the identity on other points and the sign of the identity, so that a point has several
-//! encodings, and it panics on a coordinate of the twist that is not reduced. Files could then differ and mean the same.
+//! The curve library ignores the flag of the identity on other points and the sign of the identity, so that a point has
+//! several encodings, and it panics on a coordinate of the twist that is not reduced. Files could then differ and mean
+//! the same.
 
 use group::GroupEncoding;
 use group::cofactor::CofactorGroup;

@@ -1,8 +1,9 @@
 //! The transcript of contracts: Keccak-256 over the bytes that an Ethereum verifier reads.
 //!
-//! Byte for byte that of snark-verifier (`system::halo2::transcript::evm::EvmTranscript`, version 0.2.7), which generates
-//! contracts that read it. [`EvmWrite`] and [`EvmRead`] take the place of halo2's `Blake2bWrite` and `Blake2bRead`.
-//! (halo2's own `Keccak256Write` is another transcript: little-endian, compressed points, domain prefixes.)
+//! Byte for byte that of snark-verifier (`system::halo2::transcript::evm::EvmTranscript`, version 0.2.7), which
+//! generates contracts that read it. [`EvmWrite`] and [`EvmRead`] take the place of halo2's `Blake2bWrite` and
+//! `Blake2bRead`. (halo2's own `Keccak256Write` is another transcript: little-endian, compressed points, domain
+//! prefixes.)
 //!
 //! | | bytes |
 //! |---|---|
@@ -10,19 +11,19 @@
 //! | point | 64: x, then y, big-endian, below p; all zero for the identity |
 //! | challenge | Keccak-256 of the buffer, as a big-endian integer mod r |
 //!
-//! The proof is the written scalars and points, one after the other. The buffer starts empty and takes in the same bytes, and those of
-//! scalars and points that are common to both sides, without any prefix. After a challenge it holds the 32 bytes of the hash (not of
-//! the challenge, which is reduced). A buffer of exactly 32 bytes is hashed with a byte 1 behind it, so that two challenges in a
-//! row differ.
+//! The proof is the written scalars and points, one after the other. The buffer starts empty and takes in the same
+//! bytes, and those of scalars and points that are common to both sides, without any prefix. After a challenge it holds
+//! the 32 bytes of the hash (not of the challenge, which is reduced). A buffer of exactly 32 bytes is hashed with a
+//! byte 1 behind it, so that two challenges in a row differ.
 //!
-//! Without prefixes a scalar, a coordinate and a hash look alike to the hash; what keeps them apart is that both sides take in the same
-//! number of each, as they do for one key and one number of circuits. Public inputs are not preceded by their number: the verifier
-//! has to fix the length of each instance column, as contracts do.
+//! Without prefixes a scalar, a coordinate and a hash look alike to the hash; what keeps them apart is that both sides
+//! take in the same number of each, as they do for one key and one number of circuits. Public inputs are not preceded
+//! by their number: the verifier has to fix the length of each instance column, as contracts do.
 //!
-//! The reader accepts what snark-verifier's native reader accepts, and nothing else: it refuses coordinates of p and above, scalars
-//! of r and above, and points off the curve. (The curve's group has prime order, so that there is no subgroup to check.) The contracts
-//! refuse the identity too, which occurs in proofs of circuits whose quotient has a piece that is zero. Bytes after the proof are
-//! the caller's to refuse: they stay in the reader.
+//! The reader accepts what snark-verifier's native reader accepts, and nothing else: it refuses coordinates of p and
+//! above, scalars of r and above, and points off the curve. (The curve's group has prime order, so that there is no
+//! subgroup to check.) The contracts refuse the identity too, which occurs in proofs of circuits whose quotient has a
+//! piece that is zero. Bytes after the proof are the caller's to refuse: they stay in the reader.
 //!
 //! ```
 //! use halo2_proofs::transcript::{Transcript, TranscriptRead, TranscriptReadBuffer, TranscriptWrite, TranscriptWriterBuffer};

@@ -1,6 +1,6 @@
-// Division of a polynomial by X - root, from the highest coefficient down: q_{i-1} = root·q_i + f_i. That is an affine scan with a
-// constant factor, of rows in reverse order: `divide_reduce` gives the maps of blocks, the highest first, `scan_maps` the states between
-// them, from 0, and `divide_apply` the quotient.
+// Division of a polynomial by X - root, from the highest coefficient down: q_{i-1} = root·q_i + f_i. That is an affine
+// scan with a constant factor, of rows in reverse order: `divide_reduce` gives the maps of blocks, the highest first,
+// `scan_maps` the states between them, from 0, and `divide_apply` the quotient.
 
 struct Dividend {
     Element root;

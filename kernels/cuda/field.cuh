@@ -1,12 +1,13 @@
-// Arithmetic modulo a prime below 2^254, which a type says: `Fr` or `Fq`, written by the composer from the moduli. It has
+// Arithmetic modulo a prime below 2^254, which a type says: `Fr` or `Fq`, written by the composer from the moduli. It
+// has
 //
 //   static modulus(i), doubled_modulus(i), one(i), r_squared(i), inverse_exponent(i)   word i
 //   static negated_inverse()                                                           -p^-1 mod 2^32
 //
 // Arguments and results are below p, in Montgomery form, unless a function says otherwise.
 
-// acc += a·b over every other word of a, from word `first` on: products side by side, so that one chain of carries adds them. The
-// carry out is left to the caller.
+// acc += a·b over every other word of a, from word `first` on: products side by side, so that one chain of carries adds
+// them. The carry out is left to the caller.
 template <int first> DEVICE void add_products(u32 (&acc)[8], const u32 (&a)[8], u32 b) {
     acc[0] = mad_lo_cc(a[first], b, acc[0]);
     acc[1] = madc_hi_cc(a[first], b, acc[1]);
@@ -102,9 +103,10 @@ template <class F> struct Field {
 
     // a·b/R mod p, below 2p, for a·b < R·p and a < 2^256 - p: for factors below 4p and below p, or both below 2p.
     //
-    // The sum is kept in two rows, of words from the first and from the second on: products of even words lie side by side in one,
-    // those of odd words in the other. A step adds a·b_i, then the multiple of p that makes the lowest word zero, and drops that
-    // word; the rows change places. The sum is below a + p before a step and below 2^32·(a + p) in it, so no row overflows.
+    // The sum is kept in two rows, of words from the first and from the second on: products of even words lie side by
+    // side in one, those of odd words in the other. A step adds a·b_i, then the multiple of p that makes the lowest
+    // word zero, and drops that word; the rows change places. The sum is below a + p before a step and below 2^32·(a +
+    // p) in it, so no row overflows.
 #ifndef HOST_WIDE_PRODUCTS
     static LONG_DEVICE Element mul_lazy(Element a, Element b) {
         u32 even[8], odd[8];
@@ -180,8 +182,8 @@ template <class F> struct Field {
     }
 
   private:
-    // Adds a·b. `base` was the upper row and holds words from the first on now; `above` held them, and what is left of it moves up
-    // one word in the sum, two in the row.
+    // Adds a·b. `base` was the upper row and holds words from the first on now; `above` held them, and what is left of
+    // it moves up one word in the sum, two in the row.
     static DEVICE void product_step(u32 (&base)[8], u32 (&above)[8], const u32 (&a)[8], u32 b) {
         base[0] = add_cc(base[0], above[1]);
 #pragma unroll

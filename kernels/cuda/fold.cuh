@@ -1,5 +1,6 @@
-// Sums of products of field elements and small integers. Integers are made positive by an offset, so that products are added without
-// reduction: a sum of 320 bits takes 2^48 of them. What the offset adds depends on the factors alone and is taken off in the end.
+// Sums of products of field elements and small integers. Integers are made positive by an offset, so that products are
+// added without reduction: a sum of 320 bits takes 2^48 of them. What the offset adds depends on the factors alone and
+// is taken off in the end.
 
 #define FOLD_THREADS 128
 // -2^15 is the smallest integer.
@@ -71,7 +72,8 @@ struct FoldRow {
     u32 row;
 };
 
-// out[row] = Σ_i factors[first_factor + i]·integers[first_integer + i], where offsets[e] = FOLD_OFFSET·Σ_{i < e} factors[i].
+// out[row] = Σ_i factors[first_factor + i]·integers[first_integer + i], where offsets[e] = FOLD_OFFSET·Σ_{i < e}
+// factors[i].
 template <class Integer>
 DEVICE void fold_list(u32 rows, const FoldRow *list, const Integer *integers, const Element *factors, const Element *offsets,
                       Element *out) {

@@ -1,5 +1,5 @@
-// Inverses of the elements of blocks, from the inverses of the blocks' products (`scan_nonzero_reduce` gives those). Zeros count as ones
-// and stay.
+// Inverses of the elements of blocks, from the inverses of the blocks' products (`scan_nonzero_reduce` gives those).
+// Zeros count as ones and stay.
 
 #define INVERT_THREADS 256
 #define INVERT_THREAD_ROWS 4
@@ -7,8 +7,8 @@
 DEVICE Element one_for_zero(Element value) { return fr_is_zero(value) ? fr_one() : value; }
 
 KERNEL(INVERT_THREADS, invert_apply, u32 len, Element *values, const Element *inverse_products) {
-    // Products of threads' rows in the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1. Inverses go
-    // down from node 1: a child's is its parent's, times its sibling's product.
+    // Products of threads' rows in the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1.
+    // Inverses go down from node 1: a child's is its parent's, times its sibling's product.
     __shared__ Element tree[2 * INVERT_THREADS];
     u32 thread = threadIdx.x;
     u32 first = (blockIdx.x * INVERT_THREADS + thread) * INVERT_THREAD_ROWS;

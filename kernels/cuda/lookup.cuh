@@ -19,7 +19,8 @@ DEVICE bool is_found(Element key, const Element *searched, u32 len) {
 
 DEVICE bool repeats(const Element *keys, u32 row) { return row > 0 && words_are_equal(keys[row - 1], keys[row]); }
 
-// Marks the rows of the sorted table that no first input of a run takes: those that repeat the one before, and those that no input is.
+// Marks the rows of the sorted table that no first input of a run takes: those that repeat the one before, and those
+// that no input is.
 KERNEL(LOOKUP_THREADS, lookup_mark_unused, u32 len, const Element *table, const Element *inputs, u32 *marks) {
     u32 row = blockIdx.x * LOOKUP_THREADS + threadIdx.x;
     if (row < len) {
@@ -27,8 +28,8 @@ KERNEL(LOOKUP_THREADS, lookup_mark_unused, u32 len, const Element *table, const 
     }
 }
 
-// Marks the rows of the input that repeat the one before. The lowest row that is not in the sorted table goes to `missing`, which begins
-// with all ones. The input is sorted, or in its own order to find that row.
+// Marks the rows of the input that repeat the one before. The lowest row that is not in the sorted table goes to
+// `missing`, which begins with all ones. The input is sorted, or in its own order to find that row.
 KERNEL(LOOKUP_THREADS, lookup_mark_repeated, u32 len, const Element *inputs, const Element *table, u32 *marks, u32 *missing) {
     u32 row = blockIdx.x * LOOKUP_THREADS + threadIdx.x;
     if (row < len) {

@@ -3,7 +3,8 @@
 #define BUCKET_THREADS 256
 // Entries of a block.
 #define BUCKET_ENTRIES 2048
-// Buckets that a block counts in shared memory, from the part of its first entry on. Later ones, which are few, are counted one by one.
+// Buckets that a block counts in shared memory, from the part of its first entry on. Later ones, which are few, are
+// counted one by one.
 #define BUCKET_WINDOW 2048
 
 struct BucketParams {

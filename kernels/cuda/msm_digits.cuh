@@ -1,7 +1,7 @@
 // Scalars to signed digits, and digits to entries sorted by parts of buckets: the first half of Pippenger's method.
 //
-// The smaller of v and p - v is decomposed, the sign goes to the point, so small scalars of either sign have few digits.
-// Digit w belongs to level w / sets of the table and to set w % sets of the buckets; zeros are skipped.
+// The smaller of v and p - v is decomposed, the sign goes to the point, so small scalars of either sign have few
+// digits. Digit w belongs to level w / sets of the table and to set w % sets of the buckets; zeros are skipped.
 
 #define DIGIT_THREADS 256
 // Scalars of a block.
@@ -57,8 +57,9 @@ struct DigitBlock {
     }
 };
 
-// Digits come without carries: half is added in every window first, and taken off each window then. The magnitude is below 2^253, so
-// for windows of four bits and more the sum is below 2^(bits·windows). `top` becomes the number of windows that the block uses.
+// Digits come without carries: half is added in every window first, and taken off each window then. The magnitude is
+// below 2^253, so for windows of four bits and more the sum is below 2^(bits·windows). `top` becomes the number of
+// windows that the block uses.
 DEVICE void decompose(const DigitParams &params, const DigitColumn &column, DigitBlock &block, u32 *top) {
     for (u32 row = threadIdx.x; row < block.rows; row += DIGIT_THREADS) {
         Element value = fr_from_montgomery(column.scalars[block.first + row]);
@@ -160,8 +161,8 @@ KERNEL(DIGIT_THREADS, msm_starts, DigitParams params, u32 jobs, const MsmJob *jo
     sizes[number] = size;
 }
 
-// Writes every job's entries, part by part: at `next`, which moves on, the bucket, counted over all jobs, and twice the table's index of
-// the point, plus one for its opposite.
+// Writes every job's entries, part by part: at `next`, which moves on, the bucket, counted over all jobs, and twice the
+// table's index of the point, plus one for its opposite.
 KERNEL(DIGIT_THREADS, msm_place, DigitParams params, u32 *next, u32 *keys, u32 *entries) {
     __shared__ u32 bases[MSM_PARTS];
     DIGIT_BLOCK(params)

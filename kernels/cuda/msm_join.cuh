@@ -29,8 +29,8 @@ KERNEL(JOIN_THREADS, msm_deposit, u32 jobs, u32 sets, const MsmJob *job, const P
     }
 }
 
-// Σ 2^(bits·set)·sum of the set, from the last set down. The doublings wait for each other: where a column has many sets, they are
-// sooner done on the host.
+// Σ 2^(bits·set)·sum of the set, from the last set down. The doublings wait for each other: where a column has many
+// sets, they are sooner done on the host.
 KERNEL(JOIN_THREADS, msm_combine, u32 columns, u32 sets, u32 bits, const Point *set_sums, Point *out) {
     u32 column = blockIdx.x * JOIN_THREADS + threadIdx.x;
     if (column >= columns) {

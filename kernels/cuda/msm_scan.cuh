@@ -1,4 +1,5 @@
-// Where the entries of every bucket begin, and where its chunks do: running sums of the counts, and of the numbers of chunks.
+// Where the entries of every bucket begin, and where its chunks do: running sums of the counts, and of the numbers of
+// chunks.
 
 // Entries and chunks, of a bucket or before it.
 struct BucketSize {

@@ -19,7 +19,8 @@ struct ChunkParams {
 
 DEVICE u32 chunk_number() { return blockIdx.x * CHUNK_THREADS + threadIdx.x; }
 
-// The last bucket that begins at this chunk or before: the one that the chunk is of, for empty buckets begin where the next does.
+// The last bucket that begins at this chunk or before: the one that the chunk is of, for empty buckets begin where the
+// next does.
 DEVICE u32 key_of_chunk(const ChunkParams &params, u32 chunk) {
     u32 low = 0;
     u32 high = params.keys;
@@ -75,7 +76,8 @@ KERNEL(1, msm_lengths, u32 *lengths) {
     }
 }
 
-// Chunks from the longest to the shortest: the threads of a warp have equally much to do. `next` is what `msm_lengths` gives.
+// Chunks from the longest to the shortest: the threads of a warp have equally much to do. `next` is what `msm_lengths`
+// gives.
 KERNEL(CHUNK_THREADS, msm_order, ChunkParams params, const Chunk *chunks, u32 *next, u32 *order) {
     __shared__ u32 counters[CHUNK_LENGTHS];
     for (u32 i = threadIdx.x; i < CHUNK_LENGTHS; i += CHUNK_THREADS) {

@@ -12,9 +12,9 @@ struct WeighParams {
     u32 bucket_bits;
 };
 
-// Weighted sums of segments of a job's chunks: Σ weight·sum, by running sums. From the last chunk down, the running sum counts as often
-// as the weight drops to the next chunk's, to zero after a segment's first. So chunks of one bucket may follow each other, and gaps
-// between buckets cost their bits only.
+// Weighted sums of segments of a job's chunks: Σ weight·sum, by running sums. From the last chunk down, the running sum
+// counts as often as the weight drops to the next chunk's, to zero after a segment's first. So chunks of one bucket may
+// follow each other, and gaps between buckets cost their bits only.
 KERNEL(WEIGH_THREADS, msm_weigh, WeighParams params, const Point *sums, Point *segment_sums) {
     u32 segment = blockIdx.x * WEIGH_THREADS + threadIdx.x;
     if (segment >= params.jobs * params.segments) {

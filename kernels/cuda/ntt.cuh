@@ -1,6 +1,7 @@
-// Passes of transforms of n = 2^log_n elements, for many columns at once. A pass of radix R = 2^log_radix takes the elements u, u + n/R,
-// u + 2n/R, .. for every u below n/R, transforms them in shared memory, turns result j by w^(s·p·j) and writes it to q + s·(R·p + j),
-// where u = p·s + q and s is the product of the radices before (Stockham): after the last pass the results are in natural order.
+// Passes of transforms of n = 2^log_n elements, for many columns at once. A pass of radix R = 2^log_radix takes the
+// elements u, u + n/R, u + 2n/R, .. for every u below n/R, transforms them in shared memory, turns result j by
+// w^(s·p·j) and writes it to q + s·(R·p + j), where u = p·s + q and s is the product of the radices before (Stockham):
+// after the last pass the results are in natural order.
 //
 // Within a tile three layers at a time are done in registers. Values are below 4p there, which is below 2^256, and are reduced where
 // they leave: a butterfly of x below 2p and y below 4p takes y·w, below 2p, and gives x + y·w and x - y·w + 2p.
@@ -35,7 +36,8 @@ struct NttParams {
     u32 scaled;
 };
 
-// A tile: the halves of elements lie apart, and a gap of four follows every 32, so that threads next to each other use different banks.
+// A tile: the halves of elements lie apart, and a gap of four follows every 32, so that threads next to each other use
+// different banks.
 struct NttTile {
     uint4 *low;
     uint4 *high;
@@ -121,8 +123,8 @@ DEVICE Element ntt_root_power(const NttParams &params, u32 exponent) {
     return exponent < half ? params.roots[exponent] : fr_neg(params.roots[exponent - half]);
 }
 
-// Takes 32 bytes of dynamic shared memory for each element that a block holds, and an eighth more for gaps: 72 KiB for NTT_TILE, which a
-// launch must be allowed to take. Where a device has less, a block holds fewer neighbours.
+// Takes 32 bytes of dynamic shared memory for each element that a block holds, and an eighth more for gaps: 72 KiB for
+// NTT_TILE, which a launch must be allowed to take. Where a device has less, a block holds fewer neighbours.
 KERNEL(NTT_THREADS, ntt_pass, NttParams params) {
     u32 radix = 1u << params.log_radix;
     u32 neighbours = 1u << params.log_neighbours;
@@ -181,8 +183,8 @@ KERNEL(NTT_THREADS, ntt_pass, NttParams params) {
     }
 }
 
-// The pieces of a polynomial from its residues on cosets: piece_j = Σ_i matrix[j·count + i]·residue_i, with the inverse of the matrix of
-// powers of the cosets' constants.
+// The pieces of a polynomial from its residues on cosets: piece_j = Σ_i matrix[j·count + i]·residue_i, with the inverse
+// of the matrix of powers of the cosets' constants.
 KERNEL(NTT_THREADS, interpolate_cosets, u32 len, u32 count, const Element *matrix, const Element *const *residues,
        Element *const *pieces) {
     u32 row = blockIdx.x * NTT_THREADS + threadIdx.x;

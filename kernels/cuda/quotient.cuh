@@ -1,5 +1,5 @@
-// Expression programs: `evaluate` interprets one, every thread on its row. A program that is run often is better written out as a kernel
-// of its own, out of the functions here.
+// Expression programs: `evaluate` interprets one, every thread on its row. A program that is run often is better
+// written out as a kernel of its own, out of the functions here.
 
 #define QUOTIENT_THREADS 128
 

@@ -1,7 +1,9 @@
-// Recurrences out_0 = initial, out_{i+1} = step(out_i, item_i), in blocks: `.._reduce` composes the items of every block, the totals are
-// scanned in the same way, and `.._apply` runs through every block from the state at its beginning. No block waits for another.
+// Recurrences out_0 = initial, out_{i+1} = step(out_i, item_i), in blocks: `.._reduce` composes the items of every
+// block, the totals are scanned in the same way, and `.._apply` runs through every block from the state at its
+// beginning. No block waits for another.
 //
-// A recurrence is a type with the types `Item` and `State`, the types `Source` of its input and a function `load` of an item, and
+// A recurrence is a type with the types `Item` and `State`, the types `Source` of its input and a function `load` of an
+// item, and
 //
 //   identity()         the item that does nothing
 //   combine(a, b)      the item that does what both do, a first

@@ -1,5 +1,6 @@
-// A merge sort of canonical integers, in ascending order: blocks are sorted in shared memory, then runs are merged two by two. A block
-// of a merge finds by bisection which parts of both runs it takes ("merge path"), so runs may have any length and values any order.
+// A merge sort of canonical integers, in ascending order: blocks are sorted in shared memory, then runs are merged two
+// by two. A block of a merge finds by bisection which parts of both runs it takes ("merge path"), so runs may have any
+// length and values any order.
 
 #define SORT_THREADS 256
 #define SORT_THREAD_KEYS 4

@@ -1,5 +1,5 @@
-// Words, and instructions on them that pass a carry on. Each function is one instruction of the device, so that the compiler can keep
-// a chain together. Elsewhere the carry is a variable.
+// Words, and instructions on them that pass a carry on. Each function is one instruction of the device, so that the
+// compiler can keep a chain together. Elsewhere the carry is a variable.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -95,7 +95,8 @@ DEVICE u32 madc_hi(u32 a, u32 b, u32 c) { return high(a, b) + c + carry_flag; }
 
 #endif
 
-// Eight 32-bit words, least significant first: a field element, in Montgomery form with R = 2^256 unless said otherwise.
+// Eight 32-bit words, least significant first: a field element, in Montgomery form with R = 2^256 unless said
+// otherwise.
 struct alignas(16) Element {
     u32 limbs[8];
 };

@@ -1,5 +1,5 @@
-//! Prints the CUDA source of the modules named, by their files without `.cuh`, or of all: `cuda_source ntt`. With `host` first,
-//! as a program for the host.
+//! Prints the CUDA source of the modules named, by their files without `.cuh`, or of all: `cuda_source ntt`. With
+//! `host` first, as a program for the host.
 
 use std::io::Write;
 use zkml_gpu_kernels::cuda::{HOST, Module, SERVE, source};

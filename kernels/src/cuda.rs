@@ -1,9 +1,11 @@
 //! The CUDA kernels: constants, both fields and the files asked for, as one source for NVRTC or nvcc.
 //!
-//! Elements are `struct Element { u32 limbs[8]; }`, in memory what the host holds, at multiples of 16 bytes. Functions of the scalar
-//! field begin with `fr_`, those of the base field with `fq_`. Parameters are passed by value as structs laid out as in C.
+//! Elements are `struct Element { u32 limbs[8]; }`, in memory what the host holds, at multiples of 16 bytes. Functions
+//! of the scalar field begin with `fr_`, those of the base field with `fq_`. Parameters are passed by value as structs
+//! laid out as in C.
 //!
-//! The same source is C++ for the host: after [`HOST`] come kernels as ordinary functions, which tests run where there is no device.
+//! The same source is C++ for the host: after [`HOST`] come kernels as ordinary functions, which tests run where there
+//! is no device.
 //!
 //! ```
 //! use zkml_gpu_kernels::cuda::{Module, source};
@@ -56,8 +58,8 @@ modules! {
     MsmTable = "msm_table.cuh" requires [Curve],
     /// Multi-scalar multiplication: all of it, since its kernels are used together.
     Msm = "msm.cuh" requires [MsmDigits, MsmBuckets, MsmSums, MsmWeigh, MsmJoin, MsmTable],
-    /// What a device does in a second.
-    Rates = "rates.cuh" requires [Curve],
+    /// Throughput: what a device does in a second.
+    Throughput = "throughput.cuh" requires [Curve],
 }
 
 /// What comes before a source that is compiled for the host.
@@ -69,11 +71,12 @@ pub const SERVE: &str = include_str!("../cuda/host/serve.cpp");
 /// What comes after all kernels in a library for the host whose kernels [`DRIVER`] runs.
 pub const EXPORT: &str = include_str!("../cuda/host/export.cpp");
 
-/// A library with the functions of NVIDIA's driver, whose one device is the host. Work waits until somebody waits for it.
+/// A library with the functions of NVIDIA's driver, whose one device is the host. Work waits until somebody waits for
+/// it.
 pub const DRIVER: &str = include_str!("../cuda/host/driver.cpp");
 
-/// A library with the functions of NVRTC, which calls the host's C++ compiler. It is compiled with `HOST_FOLDER`, where it keeps files: in
-/// there it finds [`HOST`] as `shim.h` and [`EXPORT`] as `export.cpp`.
+/// A library with the functions of NVRTC, which calls the host's C++ compiler. It is compiled with `HOST_FOLDER`, where
+/// it keeps files: in there it finds [`HOST`] as `shim.h` and [`EXPORT`] as `export.cpp`.
 pub const COMPILER: &str = include_str!("../cuda/host/compiler.cpp");
 
 /// The constants, both fields and the modules, those that they require before them, each once.
@@ -144,9 +147,10 @@ pub enum Step {
     Negate(Value),
 }
 
-/// A kernel that runs steps of a program, written out one by one: it takes what the interpreter `evaluate` of [`Module::Quotient`] takes,
-/// which comes before it. Steps have their numbers with them; what is kept goes to places in memory after the last step. The name is one
-/// of C. Compilers take a long time over more than some thousand multiplications: such programs are better split, or interpreted.
+/// A kernel that runs steps of a program, written out one by one: it takes what the interpreter `evaluate` of
+/// [`Module::Quotient`] takes, which comes before it. Steps have their numbers with them; what is kept goes to places
+/// in memory after the last step. The name is one of C. Compilers take a long time over more than some thousand
+/// multiplications: such programs are better split, or interpreted.
 pub fn straight_line(name: &str, steps: &[(usize, Step)], kept: &[(usize, Value)]) -> String {
     let mut text = format!("KERNEL(QUOTIENT_THREADS, {name}, QuotientParams params) {{\n");
     text.push_str("    u32 row = quotient_row(params);\n    if (row >= params.end_row) {\n        return;\n    }\n");

@@ -1,7 +1,7 @@
 //! Lists of kernel files, of which sources are put together.
 
-/// Declares the kernel files of a folder: the name, the file, others that follow it in the same source, and the modules whose functions they
-/// call.
+/// Declares the kernel files of a folder: the name, the file, others that follow it in the same source, and the modules
+/// whose functions they call.
 macro_rules! modules {
     ($folder:literal: $(
         $(#[$doc:meta])* $name:ident = $file:literal $(with [$($part:literal),*])? requires [$($required:ident),*],

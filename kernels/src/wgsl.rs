@@ -1,8 +1,8 @@
 //! The WGSL kernels: constants, one of two field arithmetics, and the files asked for, as one source.
 //!
-//! Elements are `struct Element { limbs: array<u32, 8> }`, in memory what the host holds. Functions of the scalar field begin
-//! with `fr_`, those of the base field with `fq_`: `add`, `sub`, `neg`, `double`, `mul`, `square`, `inverse` (0 for 0), `zero`,
-//! `one`, `is_zero`, `equal`, `from_montgomery` and `to_montgomery`. Results are below p.
+//! Elements are `struct Element { limbs: array<u32, 8> }`, in memory what the host holds. Functions of the scalar field
+//! begin with `fr_`, those of the base field with `fq_`: `add`, `sub`, `neg`, `double`, `mul`, `square`, `inverse` (0
+//! for 0), `zero`, `one`, `is_zero`, `equal`, `from_montgomery` and `to_montgomery`. Results are below p.
 //!
 //! ```
 //! use zkml_gpu_kernels::wgsl::{Arithmetic, source};

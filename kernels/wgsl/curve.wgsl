@@ -1,4 +1,5 @@
-// Points of BN254's curve y² = x³ + 3 over the base field. Every sum is exact: equal, opposite and identity points included.
+// Points of BN254's curve y² = x³ + 3 over the base field. Every sum is exact: equal, opposite and identity points
+// included.
 
 // (0, 0) is the identity: it is not on the curve.
 struct Affine {
@@ -6,7 +7,8 @@ struct Affine {
     y: Element,
 }
 
-// x = X/ZZ and y = Y/ZZZ, where ZZ³ = ZZZ²; ZZ = 0 is the identity. Formulas: "XYZZ coordinates" in the Explicit-Formulas Database.
+// x = X/ZZ and y = Y/ZZZ, where ZZ³ = ZZZ²; ZZ = 0 is the identity. Formulas: "XYZZ coordinates" in the
+// Explicit-Formulas Database.
 struct Point {
     x: Element,
     y: Element,

@@ -1,5 +1,6 @@
-// Division of a polynomial by X - root, from the highest coefficient down: q_{i-1} = root·q_i + f_i. That is an affine scan with
-// a constant factor, of rows in reverse order. The highest block comes first in the totals and among the states.
+// Division of a polynomial by X - root, from the highest coefficient down: q_{i-1} = root·q_i + f_i. That is an affine
+// scan with a constant factor, of rows in reverse order. The highest block comes first in the totals and among the
+// states.
 
 const DIVIDE_THREADS = 256u;
 const DIVIDE_THREAD_ROWS = 4u;

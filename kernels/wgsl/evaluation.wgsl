@@ -1,5 +1,5 @@
-// Values of polynomials and inner products, by blocks: a block's value is a coefficient of the polynomial in x^EVALUATION_BLOCK
-// that the next level evaluates.
+// Values of polynomials and inner products, by blocks: a block's value is a coefficient of the polynomial in
+// x^EVALUATION_BLOCK that the next level evaluates.
 
 const EVALUATION_THREADS = 256u;
 const EVALUATION_THREAD_ROWS = 8u;

@@ -1,5 +1,5 @@
-// What both arithmetics share. `field_` and `FIELD_` stand for the prefix of one field; the composer writes this file out once for
-// each. Arguments and results are below p, in Montgomery form; `field_mul` comes with the arithmetic.
+// What both arithmetics share. `field_` and `FIELD_` stand for the prefix of one field; the composer writes this file
+// out once for each. Arguments and results are below p, in Montgomery form; `field_mul` comes with the arithmetic.
 
 fn field_zero() -> Element {
     return Element(array<u32, 8>(0u, 0u, 0u, 0u, 0u, 0u, 0u, 0u));

@@ -1,5 +1,5 @@
-// Montgomery multiplication without 64-bit integers: twenty limbs of 13 bits, whose products are summed without carries. A column
-// of the product sums at most 40 products below 2^26 and a carry below 2^20, which is below 2^32.
+// Montgomery multiplication without 64-bit integers: twenty limbs of 13 bits, whose products are summed without
+// carries. A column of the product sums at most 40 products below 2^26 and a carry below 2^20, which is below 2^32.
 //
 // Twenty limbs divide by 2^260 where the form asks for 2^256, so one factor is taken times 16.
 

@@ -1,7 +1,7 @@
 // Montgomery multiplication with products of 64 bits.
 
-// (t + a·b + m·p) / 2^32, where m makes the division exact. With p < 2^254 and t < 2p the result is below 2p again for b < p: no
-// word beyond the eighth is needed.
+// (t + a·b + m·p) / 2^32, where m makes the division exact. With p < 2^254 and t < 2p the result is below 2p again for
+// b < p: no word beyond the eighth is needed.
 fn field_row(t: Element, a: u32, b: Element) -> Element {
     let x0 = u64(t.limbs[0]) + u64(a) * u64(b.limbs[0]);
     let m = u64(u32(x0) * FIELD_NEGATED_INVERSE);

@@ -1,5 +1,6 @@
-// Sums of products of field elements and integers of 16 bits. Integers come with an offset that makes them positive; what it adds depends on
-// the factors alone and is taken off in the end. Products are those of half words, and their halves are summed apart, four words at a time.
+// Sums of products of field elements and integers of 16 bits. Integers come with an offset that makes them positive;
+// what it adds depends on the factors alone and is taken off in the end. Products are those of half words, and their
+// halves are summed apart, four words at a time.
 
 const FOLD_THREADS = 128u;
 // -2^15 is the smallest integer.
@@ -32,8 +33,8 @@ fn load_integer(index: u32) -> u32 {
     return ((pair >> (16u * (index & 1u))) & 0xffffu) ^ FOLD_OFFSET;
 }
 
-// Words 0 to 3 or 4 to 7 of a sum: products of their low and of their high halves with integers, the products' halves apart. Sums of
-// 2^15 products' halves, two of them and a carry are below 2^32.
+// Words 0 to 3 or 4 to 7 of a sum: products of their low and of their high halves with integers, the products' halves
+// apart. Sums of 2^15 products' halves, two of them and a carry are below 2^32.
 struct FoldSum {
     low_low: vec4<u32>,
     low_high: vec4<u32>,
@@ -76,7 +77,8 @@ fn fold_value(low: FoldSum, high: FoldSum) -> Element {
     let w7 = fold_word(high, 3u, w6.carry);
     let below = Element(array<u32, 8>(w0.word, w1.word, w2.word, w3.word, w4.word, w5.word, w6.word, w7.word));
     let above = Element(array<u32, 8>(w7.carry, 0u, 0u, 0u, 0u, 0u, 0u, 0u));
-    // The first factor of a product may be any 256 bits. What is above them is a multiple of R, which is 1 in Montgomery form.
+    // The first factor of a product may be any 256 bits. What is above them is a multiple of R, which is 1 in
+    // Montgomery form.
     return fr_add(fr_mul(below, fr_one()), fr_to_montgomery(above));
 }
 

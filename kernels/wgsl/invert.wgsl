@@ -16,8 +16,8 @@ struct InvertParams {
 @group(0) @binding(1) var<storage, read_write> invert_values: array<Element>;
 @group(0) @binding(2) var<storage, read> inverse_products: array<Element>;
 
-// Products of invocations' rows in the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1. Inverses go
-// down from node 1: a child's is its parent's, times its sibling's product.
+// Products of invocations' rows in the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1.
+// Inverses go down from node 1: a child's is its parent's, times its sibling's product.
 var<workgroup> invert_tree: array<Element, 2u * INVERT_THREADS>;
 
 fn one_for_zero(value: Element) -> Element {

@@ -1,6 +1,7 @@
 // The lookup argument's grouping, of sorted keys: rows that repeat an input take the table's unused rows, in order.
 //
-// Keys are seen in windows. Where a kernel takes a window of rows and one of other keys, it is run for every pair of them.
+// Keys are seen in windows. Where a kernel takes a window of rows and one of other keys, it is run for every pair of
+// them.
 
 const LOOKUP_THREADS = 256u;
 

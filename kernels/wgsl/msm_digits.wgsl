@@ -1,9 +1,11 @@
 // Scalars to signed digits, and digits to entries sorted by bucket: the first half of Pippenger's method.
 //
-// The smaller of v and p - v is decomposed, the sign goes to the point, so small scalars of either sign have few digits. Digit w
-// belongs to level w / sets of the table and to set w % sets of the buckets; zeros are skipped. A job is one set of one column.
+// The smaller of v and p - v is decomposed, the sign goes to the point, so small scalars of either sign have few
+// digits. Digit w belongs to level w / sets of the table and to set w % sets of the buckets; zeros are skipped. A job
+// is one set of one column.
 //
-// Digits come without carries: the sum of half = 2^(bits-1) in every window is added first and half taken off each window then.
+// Digits come without carries: the sum of half = 2^(bits-1) in every window is added first and half taken off each
+// window then.
 
 const DIGIT_THREADS = 256u;
 // Windows of a scalar at most.
@@ -44,8 +46,8 @@ fn magnitude(scalar: Element) -> Magnitude {
     return Magnitude(value, false);
 }
 
-// The magnitude with half added in every window. The magnitude is below 0.76·2^253, so for windows of four bits and more the sum
-// is below 2^(bits·windows).
+// The magnitude with half added in every window. The magnitude is below 0.76·2^253, so for windows of four bits and
+// more the sum is below 2^(bits·windows).
 fn shifted(words: Element) -> array<u32, 10> {
     let h = digits.halves;
     let s0 = add_with_carry(words.limbs[0], h[0], 0u);

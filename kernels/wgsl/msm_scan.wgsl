@@ -1,5 +1,5 @@
-// Where the entries of every bucket begin, and where its chunks do: running sums of the counts, and of the numbers of chunks, in
-// blocks. No workgroup waits for another.
+// Where the entries of every bucket begin, and where its chunks do: running sums of the counts, and of the numbers of
+// chunks, in blocks. No workgroup waits for another.
 
 const COUNT_THREADS = 256u;
 const COUNT_THREAD_ROWS = 4u;

@@ -1,5 +1,5 @@
-// Sums of buckets: every chunk of a bucket's entries is added up by one invocation, so that a bucket that many scalars fall into is
-// spread over many. Chunks are in the order of their buckets.
+// Sums of buckets: every chunk of a bucket's entries is added up by one invocation, so that a bucket that many scalars
+// fall into is spread over many. Chunks are in the order of their buckets.
 
 const CHUNK_THREADS = 64u;
 
@@ -21,7 +21,8 @@ struct ChunkParams {
 @group(0) @binding(5) var<storage, read_write> chunk_sums: array<Point>;
 @group(0) @binding(6) var<storage, read_write> chunk_keys: array<u32>;
 
-// The last bucket that begins at this chunk or before: the one that the chunk is of, for empty buckets begin where the next does.
+// The last bucket that begins at this chunk or before: the one that the chunk is of, for empty buckets begin where the
+// next does.
 fn key_of_chunk(chunk: u32) -> u32 {
     var low = 0u;
     var high = chunks.keys;

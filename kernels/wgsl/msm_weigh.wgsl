@@ -1,6 +1,6 @@
-// Weighted sums of buckets: Σ weight·sum over the chunks of a job, by running sums over segments of them. From the last chunk down,
-// the running sum counts as often as the weight drops to the next chunk's, to zero after a segment's first. So chunks of one
-// bucket may follow each other, and gaps between buckets cost their bits only.
+// Weighted sums of buckets: Σ weight·sum over the chunks of a job, by running sums over segments of them. From the last
+// chunk down, the running sum counts as often as the weight drops to the next chunk's, to zero after a segment's first.
+// So chunks of one bucket may follow each other, and gaps between buckets cost their bits only.
 
 const WEIGH_THREADS = 64u;
 

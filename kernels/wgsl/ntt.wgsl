@@ -1,6 +1,7 @@
-// Passes of transforms of n = 2^log_n elements. A pass of radix R = 2^log_radix takes the elements u, u + n/R, u + 2n/R, .. for
-// every u below n/R, transforms them in shared memory, turns result j by w^(s·p·j) and writes it to q + s·(R·p + j), where u = p·s + q and
-// s is the product of the radices before (Stockham): after the last pass the results are in natural order.
+// Passes of transforms of n = 2^log_n elements. A pass of radix R = 2^log_radix takes the elements u, u + n/R, u +
+// 2n/R, .. for every u below n/R, transforms them in shared memory, turns result j by w^(s·p·j) and writes it to q +
+// s·(R·p + j), where u = p·s + q and s is the product of the radices before (Stockham): after the last pass the results
+// are in natural order.
 //
 // An inverse transform takes the same table, of w^i for i < n/2: w^-i = w^(n - i) and w^(n/2) = -1.
 

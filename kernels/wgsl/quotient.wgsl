@@ -1,7 +1,7 @@
 // What kernels of expression programs share. Every invocation computes one row.
 //
-// `cells` holds the program's cells, cell q of row r at q·rows + r: rotations are already in it. `memory` holds the outputs in the same
-// way, and beside them results that are needed again.
+// `cells` holds the program's cells, cell q of row r at q·rows + r: rotations are already in it. `memory` holds the
+// outputs in the same way, and beside them results that are needed again.
 
 const QUOTIENT_THREADS = 64u;
 

@@ -1,5 +1,5 @@
-// Expression programs by interpretation: every invocation runs all steps on its row. Results that are needed again are in registers, and in
-// memory where there are too few of those.
+// Expression programs by interpretation: every invocation runs all steps on its row. Results that are needed again are
+// in registers, and in memory where there are too few of those.
 
 // Operands and results are places: two bits say which kind, the others which one.
 const PLACE_BITS = 30u;

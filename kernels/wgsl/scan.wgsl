@@ -1,9 +1,10 @@
-// Recurrences out_0 = initial, out_{i+1} = step(out_i, item_i), in blocks: `scan_reduce` composes the items of every block,
-// the totals are scanned in the same way, and `scan_apply` runs through every block from the state at its beginning.
-// No workgroup waits for another.
+// Recurrences out_0 = initial, out_{i+1} = step(out_i, item_i), in blocks: `scan_reduce` composes the items of every
+// block, the totals are scanned in the same way, and `scan_apply` runs through every block from the state at its
+// beginning. No workgroup waits for another.
 //
-// The file before this one says what items and states are: `Item`, `State`, `item_identity`, `item_combine` (the item that
-// does what both do, the first one first), `state_step`, `load_item`, and `scan_states`, the states at the beginnings of blocks.
+// The file before this one says what items and states are: `Item`, `State`, `item_identity`, `item_combine` (the item
+// that does what both do, the first one first), `state_step`, `load_item`, and `scan_states`, the states at the
+// beginnings of blocks.
 
 const SCAN_THREADS = 256u;
 const SCAN_THREAD_ROWS = 4u;

@@ -1,7 +1,8 @@
-// A bitonic sort of canonical integers, in ascending order. The number of keys is a power of two and at least SORT_BLOCK.
+// A bitonic sort of canonical integers, in ascending order. The number of keys is a power of two and at least
+// SORT_BLOCK.
 //
-// Stage s merges runs of s/2 keys, alternately ascending and descending, into runs of s by exchanges over distances s/2, .., 1.
-// Distances within a block are exchanged in shared memory.
+// Stage s merges runs of s/2 keys, alternately ascending and descending, into runs of s by exchanges over distances
+// s/2, .., 1. Distances within a block are exchanged in shared memory.
 
 const SORT_THREADS = 256u;
 const SORT_BLOCK = 2u * SORT_THREADS;

@@ -1,4 +1,5 @@
-// Eight 32-bit words, least significant first: a field element, in Montgomery form with R = 2^256 unless said otherwise.
+// Eight 32-bit words, least significant first: a field element, in Montgomery form with R = 2^256 unless said
+// otherwise.
 struct Element {
     limbs: array<u32, 8>,
 }

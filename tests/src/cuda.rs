@@ -14,11 +14,7 @@ static WHOLE: LazyLock<Option<Cuda>> = LazyLock::new(usual);
 
 static LEAST: LazyLock<Option<Cuda>> = LazyLock::new(|| {
     configure("shared_bytes", LEAST_SHARED_BYTES);
-    own(|mut options| {
-        options.programs = Some(Programs::Interpreted);
-        options.memory_bytes = Some(LEAST_MEMORY_BYTES);
-        options
-    })
+    own(|options| options.with_programs(Programs::Interpreted).with_memory_bytes(LEAST_MEMORY_BYTES))
 });
 
 /// What every device that kernels run on has.
@@ -39,10 +35,7 @@ pub fn whole() -> Option<&'static Cuda> {
 /// # Panics
 /// As [`whole`].
 pub fn usual() -> Option<Cuda> {
-    own(|mut options| {
-        options.programs = (!is_real()).then_some(Programs::Interpreted);
-        options
-    })
+    own(|options| if is_real() { options } else { options.with_programs(Programs::Interpreted) })
 }
 
 /// The device with interpreted programs and so little memory that work is split.
@@ -61,7 +54,7 @@ pub fn own(change: impl FnOnce(Options) -> Options) -> Option<Cuda> {
     let mut options = Options::default();
     if !is_real() {
         // The names of files that hold kernels for the host are compiled into the libraries.
-        options.cache = Some(libraries()?.to_owned());
+        options = options.with_cache(libraries()?.to_owned());
     }
     Some(Cuda::with_options(0, change(options)).expect("the device opens"))
 }

@@ -11,13 +11,8 @@ const DRIVERS: [&str; 2] = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d"];
 
 static WHOLE: LazyLock<Option<Wgpu>> = LazyLock::new(|| open(Options::default()));
 static LEAST: LazyLock<Option<Wgpu>> = LazyLock::new(|| {
-    open(Options {
-        arithmetic: Some(Arithmetic::Int32),
-        binding_bytes: Some(64 << 10),
-        groups: Some(7),
-        submission_points: Some(50),
-        programs: Some(Programs::Interpreted),
-    })
+    let narrow = Options::default().with_arithmetic(Arithmetic::Int32).with_binding_bytes(64 << 10).with_groups(7);
+    open(narrow.with_submission_points(50).with_programs(Programs::Interpreted))
 });
 
 /// The device as a user has it.

@@ -37,9 +37,8 @@ fn every_operation_runs_on_the_device_and_moves_no_column() {
     every_operation_runs_on(&gpu, Cuda::counters);
 }
 
-fn interpreted(mut options: Options) -> Options {
-    options.programs = Some(Programs::Interpreted);
-    options
+fn interpreted(options: Options) -> Options {
+    options.with_programs(Programs::Interpreted)
 }
 
 /// Four bits are the narrowest window: 64 of them in a scalar.
@@ -58,10 +57,7 @@ fn sums_run_on_the_device_and_move_no_column() {
 #[test]
 fn compiled_and_interpreted_programs_agree_with_the_processor() {
     for programs in [Programs::Generated, Programs::Interpreted] {
-        let gpu = device!(cuda::own(|mut options| {
-            options.programs = Some(programs);
-            options
-        }));
+        let gpu = device!(cuda::own(|options| options.with_programs(programs)));
         assert_eq!(gpu.programs(), programs);
         long_programs_run_on(&gpu, 1100);
     }
@@ -218,10 +214,7 @@ fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
     let file = folder.path().join("no folder");
     std::fs::write(&file, "a file").expect("writes");
     for cache in [folder.path().to_owned(), folder.path().to_owned(), file] {
-        let gpu = device!(cuda::own(|mut options| {
-            options.cache = Some(cache);
-            interpreted(options)
-        }));
+        let gpu = device!(cuda::own(|options| interpreted(options.with_cache(cache))));
         let mut vector = gpu.upload(&random(10, 1)).expect("uploads");
         gpu.scale(&mut vector, Fr::ONE).expect("scales");
         for entry in folder.path().read_dir().expect("the folder").filter_map(Result::ok) {
@@ -236,10 +229,13 @@ fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
 #[test]
 fn a_device_is_measured() {
     let gpu = device!(cuda::own(interpreted));
-    let rates = gpu.rates().expect("measures");
-    let all = [rates.wide_products, rates.multiplications, rates.additions];
-    let copies = [rates.copied_bytes, rates.uploaded_bytes, rates.downloaded_bytes];
-    assert!(all.iter().chain(&copies).all(|rate| rate.is_finite() && *rate > 0.0), "{rates:?}");
+    let throughput = gpu.throughput().expect("measures");
+    let all = [throughput.wide_products, throughput.multiplications, throughput.additions];
+    let copies = [throughput.copied_bytes, throughput.uploaded_bytes, throughput.downloaded_bytes];
+    assert!(all.iter().chain(&copies).all(|rate| rate.is_finite() && *rate > 0.0), "{throughput:?}");
     // A multiplication takes more than a hundred products, and an addition ten multiplications.
-    assert!(rates.wide_products > rates.multiplications && rates.multiplications > rates.additions, "{rates:?}");
+    assert!(
+        throughput.wide_products > throughput.multiplications && throughput.multiplications > throughput.additions,
+        "{throughput:?}"
+    );
 }

@@ -57,7 +57,7 @@ fn sums_run_on_the_device_and_move_no_column() {
 #[test]
 fn generated_and_interpreted_programs_agree_with_the_processor() {
     for programs in [Programs::Generated, Programs::Interpreted] {
-        let gpu = device!(gpu::own(Options { programs: Some(programs), ..Options::default() }));
+        let gpu = device!(gpu::own(Options::default().with_programs(programs)));
         long_programs_run_on(&gpu, 80);
     }
 }
@@ -140,7 +140,7 @@ fn devices_are_listed_and_software_is_called_so() {
 fn arithmetic_is_what_was_asked_for() {
     let gpu = device!(gpu::least());
     assert_eq!(gpu.arithmetic(), Arithmetic::Int32);
-    let impossible = Options { arithmetic: Some(Arithmetic::Int64), ..Options::default() };
+    let impossible = Options::default().with_arithmetic(Arithmetic::Int64);
     match Wgpu::with_options(Some(0), impossible) {
         Ok(gpu) => assert_eq!(gpu.arithmetic(), Arithmetic::Int64),
         Err(refusal) => assert!(refusal.to_string().contains("64-bit"), "{refusal}"),

@@ -15,7 +15,7 @@ use zkml_gpu_engine::backend::Icicle;
 use zkml_gpu_engine::backend::Wgpu;
 use zkml_gpu_engine::backend::{Any, Cpu, Dual};
 #[cfg(feature = "cuda")]
-use zkml_gpu_engine::backend::{Cuda, cuda::Rates};
+use zkml_gpu_engine::backend::{Cuda, cuda::Throughput};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::ProverError;
 
@@ -110,10 +110,10 @@ impl BackendChoice {
     /// # Errors
     /// As [`open`](Self::open), and the device's failures.
     #[cfg(feature = "cuda")]
-    pub fn rates(&self) -> Result<Option<Rates>, Error> {
+    pub fn rates(&self) -> Result<Option<Throughput>, Error> {
         let Self::Cuda(Some(index)) = self.resolve()? else { return Ok(None) };
         let device = CUDA.open(index, Cuda::is_lost, |index| Cuda::new(index as usize))?;
-        Ok(Some(device.rates().map_err(ProverError::Backend)?))
+        Ok(Some(device.throughput().map_err(ProverError::Backend)?))
     }
 
     /// The name of what the choice stands for, as in proofs: never `auto`.

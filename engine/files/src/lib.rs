@@ -1,4 +1,5 @@
-//! Opening files that nobody vouches for. A crate without dependencies, because readers of models and of reference strings share it.
+//! Opening files that nobody vouches for. A crate without dependencies, because readers of models and of reference
+//! strings share it.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};

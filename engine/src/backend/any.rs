@@ -1,7 +1,7 @@
 //! A back end that is chosen at run time: what is built on it is compiled once, whichever back ends there are.
 //!
-//! Vectors, points and programs are objects behind a pointer; an operation finds out what they are and hands them on. That costs some
-//! nanoseconds for each operand, and the operands are whole columns.
+//! Vectors, points and programs are objects behind a pointer; an operation finds out what they are and hands them on.
+//! That costs some nanoseconds for each operand, and the operands are whole columns.
 
 use super::ops::list::{hand_on, operations};
 use super::program::Program;

@@ -1,7 +1,7 @@
 //! Two back ends in lock step, for finding out which operation of a new back end is wrong.
 //!
-//! Every operation runs on both; results come back to the host and are compared. The first difference is reported by the
-//! operation's name and the index of the element. Nothing here is fast.
+//! Every operation runs on both; results come back to the host and are compared. The first difference is reported by
+//! the operation's name and the index of the element. Nothing here is fast.
 
 use super::program::Program;
 use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};

@@ -5,7 +5,8 @@
 //! small windows come back. Operations take many columns at once wherever the protocol has many, so that a GPU
 //! answers with one launch.
 //!
-//! Every operation has one name: in its family's trait (`ops/`), in each back end's file, kernel, launcher, test and bench.
+//! Every operation has one name: in its family's trait (`ops/`), in each back end's file, kernel, launcher, test and
+//! bench.
 //!
 //! | family | operations |
 //! |---|---|
@@ -23,9 +24,10 @@
 //!
 //! Operations are fallible and never panic on bad lengths.
 //!
-//! A new operation is a method of its family's trait, a line of the list in `ops/list.rs`, a method of each back end that
-//! computes it, a comparison in [`Dual`], and a test of the conformance suite. [`Any`] and the processor's share of
-//! ICICLE follow from the list. A missing line does not compile, unless the trait has a default: [`Any`] would use that.
+//! A new operation is a method of its family's trait, a line of the list in `ops/list.rs`, a method of each back end
+//! that computes it, a comparison in [`Dual`], and a test of the conformance suite. [`Any`] and the processor's share
+//! of ICICLE follow from the list. A missing line does not compile, unless the trait has a default: [`Any`] would use
+//! that.
 
 mod any;
 pub mod cpu;

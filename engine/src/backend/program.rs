@@ -3,8 +3,8 @@
 //! A [`ProgramBuilder`] interns nodes, so expression trees with repeated subtrees become a graph in which everything is
 //! computed once, and folds constants. [`ProgramBuilder::finish`] schedules what the outputs need into a [`Program`]:
 //! straight-line code in single-assignment form, in two parts. The *scalar* part depends on constants and run-time
-//! scalars (challenges) alone and is computed once per evaluation, however many nodes it has; the *row* part is computed
-//! for every row.
+//! scalars (challenges) alone and is computed once per evaluation, however many nodes it has; the *row* part is
+//! computed for every row.
 //!
 //! ```
 //! use zkml_gpu_engine::backend::program::ProgramBuilder;
@@ -188,8 +188,8 @@ impl ProgramBuilder {
         })
     }
 
-    /// The node's degree as a polynomial in the columns' cells: 0 for what depends on no row. No sum is expected to cancel its
-    /// leading terms, so this is a bound.
+    /// The node's degree as a polynomial in the columns' cells: 0 for what depends on no row. No sum is expected to
+    /// cancel its leading terms, so this is a bound.
     pub fn degree(&self, node: NodeId) -> usize {
         self.degrees[node.0 as usize]
     }
@@ -311,8 +311,8 @@ impl Program {
         &self.outputs
     }
 
-    /// Renumbers the columns in the order in which they are read first, and returns which entry of the old column list each is. Over
-    /// those columns alone the program computes what it did over all.
+    /// Renumbers the columns in the order in which they are read first, and returns which entry of the old column list
+    /// each is. Over those columns alone the program computes what it did over all.
     pub fn compact(mut self) -> (Self, Vec<usize>) {
         let (mut columns, mut numbers) = (Vec::new(), HashMap::new());
         for query in &mut self.queries {

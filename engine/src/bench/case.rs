@@ -76,7 +76,8 @@ impl<B: Backend> Output<B> {
     }
 }
 
-/// Waits until a device has computed a vector, and with it all that it was asked before: an element can only be read then.
+/// Waits until a device has computed a vector, and with it all that it was asked before: an element can only be read
+/// then.
 pub(crate) fn settle<B: Backend>(backend: &B, vector: Option<&B::Scalars>) -> Result<()> {
     vector.map_or(Ok(()), |vector| backend.read_range(vector, 0..backend.len(vector).min(1)).map(|_| ()))
 }

@@ -225,8 +225,8 @@ fn with_factors<S>(columns: &[S]) -> Vec<(Fr, &S)> {
     columns.iter().enumerate().map(|(i, column)| (factor(i), column)).collect()
 }
 
-/// Three gates over [`COLUMNS`](super::COLUMNS) columns, folded: an arithmetic gate with its selector, a running total, and the
-/// step of a permutation's grand product over two columns. Scalars: y, beta, gamma.
+/// Three gates over [`COLUMNS`](super::COLUMNS) columns, folded: an arithmetic gate with its selector, a running total,
+/// and the step of a permutation's grand product over two columns. Scalars: y, beta, gamma.
 fn gates() -> Program {
     let mut nodes = ProgramBuilder::new();
     let [selector, a, b, c, total, sigma_a, sigma_b, product] = std::array::from_fn(|column| nodes.column(column, 0));

@@ -1,9 +1,10 @@
 //! Every operation of the back end traits on inputs of a given size, ready to be timed.
 //!
-//! An [`Operation`] has the name of its trait's method (multi-scalar multiplications one for each width of scalars), and inputs on
-//! the host that are the same everywhere, so that others' code can be given them too. A [`Fixture`] holds what operations on one
-//! back end share; its [`Case`] is the operation with its inputs resident. Who takes many measurements and what becomes of them is
-//! not decided here: the command line's `bench ops` and the Criterion benchmarks both build on this.
+//! An [`Operation`] has the name of its trait's method (multi-scalar multiplications one for each width of scalars),
+//! and inputs on the host that are the same everywhere, so that others' code can be given them too. A [`Fixture`] holds
+//! what operations on one back end share; its [`Case`] is the operation with its inputs resident. Who takes many
+//! measurements and what becomes of them is not decided here: the command line's `bench ops` and the Criterion
+//! benchmarks both build on this.
 //!
 //! ```
 //! use zkml_gpu_engine::backend::Cpu;

@@ -1,9 +1,9 @@
 //! Timing small instances of a back end's operations.
 //!
-//! An operation's time is the least of some runs: whatever else the machine does can only lengthen them. On a processor a run is
-//! no longer than a millisecond or two, so that on a busy machine some run is left undisturbed by others' turns. Everything
-//! runs on one thread of the processor, so that a price does not depend on how many are free; how much faster they
-//! are together is measured once, as the parallelism.
+//! An operation's time is the least of some runs: whatever else the machine does can only lengthen them. On a processor
+//! a run is no longer than a millisecond or two, so that on a busy machine some run is left undisturbed by others'
+//! turns. Everything runs on one thread of the processor, so that a price does not depend on how many are free; how
+//! much faster they are together is measured once, as the parallelism.
 
 use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};
@@ -30,10 +30,12 @@ const LOG_POINTS: u32 = 8;
 const MAX_LOG_POINTS: u32 = 16;
 /// By how much four times the points must take longer: below this a device's time is mostly that of asking it.
 const SLOPE: f64 = 3.0;
-/// What a point costs in a multiplication of circuit size, as a part of its cost among 256: digits are longer, and so fewer, but points
-/// come from farther memory. The quotient between both on the reference processor, for 2^12 to 2^17 points.
+/// What a point costs in a multiplication of circuit size, as a part of its cost among 256: digits are longer, and so
+/// fewer, but points come from farther memory. The quotient between both on the reference processor, for 2^12 to 2^17
+/// points.
 const LARGE: f64 = 0.75;
-/// How much longer transforms and programs are than multi-scalar multiplications, in log2: their elements are far cheaper.
+/// How much longer transforms and programs are than multi-scalar multiplications, in log2: their elements are far
+/// cheaper.
 const LOG_LONGER: u32 = 2;
 /// Bits of the two small widths that a price by bits is drawn from: a quantised value, and a product of a few.
 const SMALL_BITS: [u32; 2] = [8, 48];

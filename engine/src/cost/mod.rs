@@ -1,13 +1,13 @@
 //! What proofs cost on a back end: quantities of work, and a price for each, measured on the back end at hand.
 //!
-//! A proof is a list of [`Work`]: so many points in multi-scalar multiplications, so many butterflies, and so on, counted from
-//! the protocol ([`CircuitSize`](crate::prover::CircuitSize)) and from what the columns hold. [`Costs`] are the prices of
-//! one unit of each; their product is the time. The prices come from small instances of the operations of the
-//! [`Backend`](crate::backend::Backend) trait, timed where they will run.
+//! A proof is a list of [`Work`]: so many points in multi-scalar multiplications, so many butterflies, and so on,
+//! counted from the protocol ([`CircuitSize`](crate::prover::CircuitSize)) and from what the columns hold. [`Costs`]
+//! are the prices of one unit of each; their product is the time. The prices come from small instances of the
+//! operations of the [`Backend`](crate::backend::Backend) trait, timed where they will run.
 //!
 //! Whoever chooses a circuit by these prices chooses its keys, so the choice must not follow the noise of a clock:
-//! [`Costs::rounded`] keeps of a measurement only what sets a device apart from the reference processor, in powers of four.
-//! All ordinary processors then have the same prices, to the bit.
+//! [`Costs::rounded`] keeps of a measurement only what sets a device apart from the reference processor, in powers of
+//! four. All ordinary processors then have the same prices, to the bit.
 //!
 //! ```
 //! use zkml_gpu_engine::backend::Cpu;
@@ -48,7 +48,8 @@ pub struct Work {
     pub host_multiplications: f64,
 }
 
-/// Prices in nanoseconds for one unit of each kind of [`Work`], on one back end. For a processor they are times of one thread.
+/// Prices in nanoseconds for one unit of each kind of [`Work`], on one back end. For a processor they are times of one
+/// thread.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Costs {
@@ -88,9 +89,9 @@ pub struct Time {
 }
 
 impl Costs {
-    /// The prices of the reference processor: two virtual cores of an Intel Xeon at 2.3 GHz with AVX-512 IFMA. Where the portable
-    /// code's price, relative to its butterfly, is another one, theirs are the geometric means of both: each is then within a
-    /// factor of two to three of the reference. Circuits chosen by them are the same everywhere.
+    /// The prices of the reference processor: two virtual cores of an Intel Xeon at 2.3 GHz with AVX-512 IFMA. Where
+    /// the portable code's price, relative to its butterfly, is another one, theirs are the geometric means of both:
+    /// each is then within a factor of two to three of the reference. Circuits chosen by them are the same everywhere.
     pub fn reference() -> Self {
         Self {
             backend: "cpu".into(),
@@ -108,8 +109,8 @@ impl Costs {
         }
     }
 
-    /// Prices of a millisecond for one kind of work, by its place in [`Work::KINDS`], and of nothing for the others: whatever adds
-    /// up busy time in milliseconds by these counts that work.
+    /// Prices of a millisecond for one kind of work, by its place in [`Work::KINDS`], and of nothing for the others:
+    /// whatever adds up busy time in milliseconds by these counts that work.
     pub fn counting(kind: usize) -> Self {
         let price = |of: usize| if of == kind { 1e6 } else { 0.0 };
         Self {
@@ -135,9 +136,10 @@ impl Costs {
         Time { busy_ms: total / 1e6, wall_ms: ((total - host) / self.parallelism.max(1.0) + host) / 1e6 }
     }
 
-    /// The prices by which a circuit is chosen: the reference's where this back end's ratio to them is below four either way, which
-    /// is what instruction sets and a busy machine's clock were seen to make of them; else the reference's times the power of
-    /// four that is nearest. Ratios are relative to the butterfly's, for the speed of a whole device changes no choice.
+    /// The prices by which a circuit is chosen: the reference's where this back end's ratio to them is below four
+    /// either way, which is what instruction sets and a busy machine's clock were seen to make of them; else the
+    /// reference's times the power of four that is nearest. Ratios are relative to the butterfly's, for the speed of a
+    /// whole device changes no choice.
     pub fn rounded(&self) -> Self {
         let reference = Self::reference();
         let speed = self.butterfly_ns / reference.butterfly_ns;

@@ -1,8 +1,9 @@
 //! Copy constraints: cells that must be equal, as cycles of a permutation.
 //!
-//! A copy constraint joins the cycles of two cells by exchanging their successors
-//! ([halo2 book](https://zcash.github.io/halo2/design/proving-system/permutation.html)); cells of one cycle are told by a forest of
-//! disjoint sets. The permutation's column of column c holds, on row i, the label `δ^c'·ω^i'` of the successor (c', i') of (c, i).
+//! A copy constraint joins the cycles of two cells by exchanging their successors ([halo2
+//! book](https://zcash.github.io/halo2/design/proving-system/permutation.html)); cells of one cycle are told by a
+//! forest of disjoint sets. The permutation's column of column c holds, on row i, the label `δ^c'·ω^i'` of the
+//! successor (c', i') of (c, i).
 
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Any, Column};

@@ -1,12 +1,12 @@
 //! Key generation: the keys of `halo2_proofs::plonk::{keygen_vk, keygen_pk}`, committed and transformed by a back end.
 //!
-//! The stock functions run the circuit once each and commit with an inner product that knows no small scalars, although most
-//! fixed columns hold nothing else. Here the circuit runs once (`cells.rs`), copy constraints become the permutation's
-//! columns (`copies.rs`), and the back end commits to all of them, many at a time. The keys are the same, byte for byte; selectors
-//! become fixed columns of their own, as in the stock functions.
+//! The stock functions run the circuit once each and commit with an inner product that knows no small scalars, although
+//! most fixed columns hold nothing else. Here the circuit runs once (`cells.rs`), copy constraints become the
+//! permutation's columns (`copies.rs`), and the back end commits to all of them, many at a time. The keys are the same,
+//! byte for byte; selectors become fixed columns of their own, as in the stock functions.
 //!
-//! [`CircuitKey`] has what [`Prover`](crate::Prover) needs, and nothing else: the key's columns as values on H, resident.
-//! [`keygen`] goes on to a key in halo2-axiom's own form, which holds them as coefficients too.
+//! [`CircuitKey`] has what [`Prover`](crate::Prover) needs, and nothing else: the key's columns as values on H,
+//! resident. [`keygen`] goes on to a key in halo2-axiom's own form, which holds them as coefficients too.
 
 mod cells;
 mod copies;
@@ -40,8 +40,8 @@ pub struct CircuitKey<B: Backend> {
     pub(crate) sigmas: Vec<B::Scalars>,
 }
 
-/// The keys of a circuit, equal to those of `keygen_vk` and `keygen_pk`, for the stock prover or [`Prover`](crate::Prover).
-/// `params` are for as many rows as the circuit shall have.
+/// The keys of a circuit, equal to those of `keygen_vk` and `keygen_pk`, for the stock prover or
+/// [`Prover`](crate::Prover). `params` are for as many rows as the circuit shall have.
 ///
 /// To prove with [`Prover`](crate::Prover) only, [`CircuitKey`] saves time and memory.
 ///
@@ -94,13 +94,13 @@ pub fn keygen<B: Backend, C: Circuit<Fr>>(
 }
 
 impl<B: Backend> CircuitKey<B> {
-    /// Runs the circuit, with whatever witness it has, and commits to its columns of `2^k` rows with the Lagrange points of
-    /// that size.
+    /// Runs the circuit, with whatever witness it has, and commits to its columns of `2^k` rows with the Lagrange
+    /// points of that size.
     ///
     /// # Errors
     /// [`KeygenError::TooFewRows`] and [`KeygenError::TooManyRows`] where `2^k` rows do not suit the circuit,
-    /// [`KeygenError::CellOutOfRange`], [`KeygenError::NotEnabled`] and [`KeygenError::Synthesis`] where its synthesis fails,
-    /// [`KeygenError::Backend`] where the device does.
+    /// [`KeygenError::CellOutOfRange`], [`KeygenError::NotEnabled`] and [`KeygenError::Synthesis`] where its synthesis
+    /// fails, [`KeygenError::Backend`] where the device does.
     pub fn new<C: Circuit<Fr>>(backend: &B, lagrange: &B::Bases, k: u32, circuit: &C) -> Result<Self, KeygenError> {
         let mut cs = ConstraintSystem::default();
         let config = C::configure_with_params(&mut cs, circuit.params());
@@ -168,8 +168,8 @@ fn commit<B: Backend>(
     }
 }
 
-/// Coefficients of the polynomials that are 1 on certain rows and 0 on others of H: on row 0, on the first row after the
-/// usable ones, and on the usable ones.
+/// Coefficients of the polynomials that are 1 on certain rows and 0 on others of H: on row 0, on the first row after
+/// the usable ones, and on the usable ones.
 pub(crate) fn row_indicators<B: Backend>(
     backend: &B,
     cs: &ConstraintSystem<Fr>,

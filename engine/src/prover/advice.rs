@@ -1,8 +1,9 @@
 //! Instance columns and the advice phases.
 //!
-//! The transcript absorbs the key's digest and every instance value of every circuit; then, per phase, come the commitments of the
-//! phase's advice columns, circuit by circuit in order of their index, and the challenges that follow the phase. Under KZG the
-//! verifier evaluates instance columns itself, so that they are neither committed nor opened.
+//! The transcript absorbs the key's digest and every instance value of every circuit; then, per phase, come the
+//! commitments of the phase's advice columns, circuit by circuit in order of their index, and the challenges that
+//! follow the phase. Under KZG the verifier evaluates instance columns itself, so that they are neither committed nor
+//! opened.
 
 use super::phases::{self, PhaseCommitter};
 use super::poly::Poly;

@@ -1,15 +1,16 @@
 //! Constraints in classes by degree, so that those of low degree are evaluated on few cosets.
 //!
-//! On a witness without fault every constraint vanishes on H, so X^n - 1 divides every one of them, and the sum of any of them. A
-//! constraint of degree d has a quotient of degree below (d - 1)·n, which its values on d - 1 cosets of H determine. So
-//! the constraints are divided into classes by the cosets that they need; a class of p cosets is evaluated on the first
-//! p, its fold (by the powers of y that its constraints have in the fold of all) is divided and interpolated by itself, and
-//! the quotient is the sum over the classes. A coset has one program, with an output for each class that is
-//! evaluated there: what classes have in common is computed once, and columns that no such class reads are not transformed.
+//! On a witness without fault every constraint vanishes on H, so X^n - 1 divides every one of them, and the sum of any
+//! of them. A constraint of degree d has a quotient of degree below (d - 1)·n, which its values on d - 1 cosets of H
+//! determine. So the constraints are divided into classes by the cosets that they need; a class of p cosets is
+//! evaluated on the first p, its fold (by the powers of y that its constraints have in the fold of all) is divided and
+//! interpolated by itself, and the quotient is the sum over the classes. A coset has one program, with an output for
+//! each class that is evaluated there: what classes have in common is computed once, and columns that no such class
+//! reads are not transformed.
 //!
-//! A class costs as well: an inverse transform for each of its cosets, and factors, such as selectors, that it shares with
-//! other classes are multiplied by each. So a class is merged with the next above where the two together cost no more by
-//! [`QuotientSize::cost`]. That is tried from above to below, and depends on the circuit alone: every back end
+//! A class costs as well: an inverse transform for each of its cosets, and factors, such as selectors, that it shares
+//! with other classes are multiplied by each. So a class is merged with the next above where the two together cost no
+//! more by [`QuotientSize::cost`]. That is tried from above to below, and depends on the circuit alone: every back end
 //! evaluates the same classes, and the proof is the same with any.
 //!
 //! | constraint | degree |
@@ -53,13 +54,14 @@ pub struct QuotientSize {
     pub inverse_transforms: usize,
     /// Multiplications that divide and interpolate: for a class of p cosets, p and p².
     pub interpolation: usize,
-    /// Columns of the key on cosets, counted on each coset that reads them. They are transformed when the key is loaded.
+    /// Columns of the key on cosets, counted on each coset that reads them. They are transformed when the key is
+    /// loaded.
     pub key_columns: usize,
 }
 
 impl QuotientSize {
-    /// Twice the multiplications a row with `2^k` rows, where a transform is worth its butterflies, k/2 a row. Additions are not
-    /// counted: classes differ little in them, and they cost a fraction.
+    /// Twice the multiplications a row with `2^k` rows, where a transform is worth its butterflies, k/2 a row.
+    /// Additions are not counted: classes differ little in them, and they cost a fraction.
     pub const fn cost(&self, k: u32) -> usize {
         2 * (self.multiplications + self.interpolation) + k as usize * (self.transforms + self.inverse_transforms)
     }
@@ -152,8 +154,8 @@ pub(super) mod tests {
         });
     }
 
-    /// Gates of degrees 2, 3 and 5 under selectors of their own over advice columns 0; 1, 2; and 3 to 6, a permutation argument over
-    /// columns 0 to 3, and a lookup of column 7 in fixed column 3.
+    /// Gates of degrees 2, 3 and 5 under selectors of their own over advice columns 0; 1, 2; and 3 to 6, a permutation
+    /// argument over columns 0 to 3, and a lookup of column 7 in fixed column 3.
     pub(in super::super) fn mixed() -> (ConstraintSystem<Fr>, Shape) {
         let mut cs = ConstraintSystem::default();
         let advice: Vec<_> = (0..8).map(|_| cs.advice_column()).collect();
@@ -257,8 +259,8 @@ pub(super) mod tests {
         gate(&mut cs, fixed[1], &advice[..1]);
         gate(&mut cs, fixed[1], &advice);
         let shape = Shape::of(&cs, 10, cs.degree() - 1).unwrap();
-        // The first gate reads what the second does: two multiplications on each of three cosets are less than five for an inverse
-        // transform and two for division and interpolation.
+        // The first gate reads what the second does: two multiplications on each of three cosets are less than five for
+        // an inverse transform and two for division and interpolation.
         assert_eq!(Classes::new(&cs, &shape).unwrap().cosets, [4]);
 
         let own: Vec<_> = (0..2).map(|_| cs.advice_column()).collect();

@@ -1,7 +1,8 @@
 //! Witnesses that come by columns.
 //!
-//! A circuit assigns its cells one by one, and the frontend's contract is that each stays where it is, as a fraction of 72 bytes, for as long
-//! as the circuit runs. Whoever computes whole columns hands them over instead, phase by phase, and the proof is the same.
+//! A circuit assigns its cells one by one, and the frontend's contract is that each stays where it is, as a fraction of
+//! 72 bytes, for as long as the circuit runs. Whoever computes whole columns hands them over instead, phase by phase,
+//! and the proof is the same.
 
 use ff::Field;
 use halo2_proofs::plonk::Error;
@@ -9,8 +10,8 @@ use halo2curves::bn256::Fr;
 use std::borrow::Cow;
 use std::fmt;
 
-/// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form shows the length only:
-/// values may be secret.
+/// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form
+/// shows the length only: values may be secret.
 #[derive(Clone)]
 pub enum AdviceColumn<'a> {
     /// Integers of either sign.
@@ -62,8 +63,8 @@ fn element(value: i64) -> Fr {
 
 /// A witness that computes whole columns.
 pub trait ColumnWitness {
-    /// The columns of a phase with their indices, in any order. Phases come one after another, each once, with the challenges of all
-    /// phases before. Columns of other phases, and those that the prover derives, do not count.
+    /// The columns of a phase with their indices, in any order. Phases come one after another, each once, with the
+    /// challenges of all phases before. Columns of other phases, and those that the prover derives, do not count.
     ///
     /// # Errors
     /// Whatever prevents them, which the prover returns as [`ProverError::Synthesis`](super::ProverError::Synthesis).

@@ -1,9 +1,10 @@
 //! All constraints of a circuit, and their folds by powers of y: the numerator of the quotient.
 //!
-//! With the constraints c_0, .., c_{m-1} in the order of the protocol (gates, permutation argument, lookups), the quotient
-//! is h = Σ_i y^{m-1-i}·c_i / (X^n - 1). `classes.rs` divides this sum; each part keeps its powers. Constraints that share a factor, a gate's selector or a Lagrange polynomial, are summed
-//! before they are multiplied by it: Σ_i y^{e_i}·q·r_i = q·Σ_i y^{e_i}·r_i. The powers of y depend on no row, so a
-//! constraint costs one multiplication beyond its own.
+//! With the constraints c_0, .., c_{m-1} in the order of the protocol (gates, permutation argument, lookups), the
+//! quotient is h = Σ_i y^{m-1-i}·c_i / (X^n - 1). `classes.rs` divides this sum; each part keeps its powers.
+//! Constraints that share a factor, a gate's selector or a Lagrange polynomial, are summed before they are multiplied
+//! by it: Σ_i y^{e_i}·q·r_i = q·Σ_i y^{e_i}·r_i. The powers of y depend on no row, so a constraint costs one
+//! multiplication beyond its own.
 
 use super::ProverError;
 use super::poly::Poly;
@@ -55,8 +56,8 @@ impl Constraints {
         self.list.iter().map(|c| c.factor.map_or(0, degree).saturating_add(degree(c.rest))).collect()
     }
 
-    /// `Σ_i y^{m-1-i}·factor_i·rest_i` over those of the m constraints that satisfy `wanted`, factor by factor in order of first
-    /// appearance.
+    /// `Σ_i y^{m-1-i}·factor_i·rest_i` over those of the m constraints that satisfy `wanted`, factor by factor in order
+    /// of first appearance.
     pub(super) fn fold(&self, program: &mut RowProgramBuilder, wanted: impl Fn(usize) -> bool) -> NodeId {
         let y = program.challenge(Challenge::Y);
         let zero = program.nodes.constant(Fr::ZERO);

@@ -1,7 +1,7 @@
 //! What a circuit asks of the prover: the operations of every step, counted from the constraint system.
 //!
-//! The count is the protocol's own (`mod.rs` has the table of steps). Commitments to the advice columns are left out: what they cost
-//! depends on the sizes of the cells, which the circuit's author knows.
+//! The count is the protocol's own (`mod.rs` has the table of steps). Commitments to the advice columns are left out:
+//! what they cost depends on the sizes of the cells, which the circuit's author knows.
 
 use super::ProverError;
 use super::classes::{Classes, QuotientSize};

@@ -1,8 +1,9 @@
 //! Advice columns that follow from others, computed by the back end.
 //!
-//! A gate may leave a column no choice: an accumulator is its own row before times a step plus an input, a helper is a fraction. Such columns
-//! need no witness. Their expressions are evaluated on whole columns where these are, on the device; scans and inversions do the rest, and
-//! nothing but blinding is copied. A fold of integers, which are resident, needs no column at all.
+//! A gate may leave a column no choice: an accumulator is its own row before times a step plus an input, a helper is a
+//! fraction. Such columns need no witness. Their expressions are evaluated on whole columns where these are, on the
+//! device; scans and inversions do the rest, and nothing but blinding is copied. A fold of integers, which are
+//! resident, needs no column at all.
 
 use super::poly::{Poly, Polynomials};
 use super::program::{RowProgram, RowProgramBuilder};
@@ -24,8 +25,8 @@ pub struct Derived {
     pub rule: Rule,
 }
 
-/// How a column follows from others. Expressions read columns of earlier phases and derived ones before this in the list, and challenges
-/// known before the column's phase.
+/// How a column follows from others. Expressions read columns of earlier phases and derived ones before this in the
+/// list, and challenges known before the column's phase.
 #[derive(Debug, Clone)]
 pub enum Rule {
     /// `cell = step·(the cell before) + input`. In row 0 the step is zero.
@@ -64,8 +65,8 @@ pub struct Fold {
     rows: BTreeMap<usize, Digits>,
 }
 
-/// The values of a row from one on, in digits: a back end folds integers of 16 bits. Digit d of value j meets the factor
-/// `2^(DIGIT_BITS·d)·challenge^j`, which is number `d·width + j`.
+/// The values of a row from one on, in digits: a back end folds integers of 16 bits. Digit d of value j meets the
+/// factor `2^(DIGIT_BITS·d)·challenge^j`, which is number `d·width + j`.
 #[derive(Clone)]
 struct Digits {
     first: usize,
@@ -93,7 +94,8 @@ impl Fold {
         Self { challenge, width, rows: BTreeMap::new() }
     }
 
-    /// The values of a row from `first` on, fewer than `width` in all; the others, and all of rows that are never set, are zero.
+    /// The values of a row from `first` on, fewer than `width` in all; the others, and all of rows that are never set,
+    /// are zero.
     pub fn set(&mut self, row: usize, first: usize, values: impl IntoIterator<Item = i64>) {
         let mut rest: Vec<i64> = values.into_iter().collect();
         if let Ok(integers) = rest.iter().map(|value| i16::try_from(*value)).collect() {
@@ -230,7 +232,8 @@ impl<B: Backend> DerivedColumns<B> {
         self.columns.contains(&column)
     }
 
-    /// Adds a phase's derived columns, as values on H, to the columns of a circuit, and gives their indices. Blinding rows are arbitrary.
+    /// Adds a phase's derived columns, as values on H, to the columns of a circuit, and gives their indices. Blinding
+    /// rows are arbitrary.
     pub(super) fn run(
         &self,
         backend: &B,

@@ -10,7 +10,8 @@ use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_core::RngCore;
 
-/// Marks the multi-openings that this prover implements: [`ProverSHPLONK`] and [`ProverGWC`]. It has no other implementors.
+/// Marks the multi-openings that this prover implements: [`ProverSHPLONK`] and [`ProverGWC`]. It has no other
+/// implementors.
 pub trait KzgOpening: sealed::Sealed {
     /// The opening that the type stands for.
     const OPENING: Opening;
@@ -30,18 +31,18 @@ mod sealed {
     impl Sealed for super::ProverGWC<'_, super::Bn256> {}
 }
 
-/// Proves circuits on the CPU: `halo2_proofs::plonk::create_proof` with the same arguments, type parameters and result, for KZG
-/// over BN254 with SHPLONK or GWC.
+/// Proves circuits on the CPU: `halo2_proofs::plonk::create_proof` with the same arguments, type parameters and result,
+/// for KZG over BN254 with SHPLONK or GWC.
 ///
-/// It does more than the stock function of halo2-axiom 0.5.3 with several circuits: that one writes their public inputs in an
-/// order that its own verifier does not read, and panics when they have several phases.
+/// It does more than the stock function of halo2-axiom 0.5.3 with several circuits: that one writes their public inputs
+/// in an order that its own verifier does not read, and panics when they have several phases.
 ///
-/// Each call makes the key resident anew. To prove a circuit many times, on other back ends or for the errors in full, use
-/// [`Prover`].
+/// Each call makes the key resident anew. To prove a circuit many times, on other back ends or for the errors in full,
+/// use [`Prover`].
 ///
 /// # Errors
-/// As [`Prover::new`] and [`Prover::create_joint_proof`], turned into the nearest stock error; those without a counterpart are
-/// inside [`Error::Transcript`].
+/// As [`Prover::new`] and [`Prover::create_joint_proof`], turned into the nearest stock error; those without a
+/// counterpart are inside [`Error::Transcript`].
 pub fn create_proof<
     'params,
     'a,

@@ -1,7 +1,8 @@
 //! Which polynomials are evaluated and opened where.
 //!
-//! Both lists depend on the circuit alone, and on how many there are. They hold the same queries in different orders: evaluations are
-//! written in the order in which the verifier reads them, openings go by the order in which it names the commitments.
+//! Both lists depend on the circuit alone, and on how many there are. They hold the same queries in different orders:
+//! evaluations are written in the order in which the verifier reads them, openings go by the order in which it names
+//! the commitments.
 
 use super::poly::{Poly, ProofPoly};
 use super::shape::Shape;

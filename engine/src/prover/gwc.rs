@@ -1,8 +1,8 @@
 //! The GWC opening: one commitment for each point at which anything is opened.
 //!
-//! With P_z = Σ_j v^j·p_j over the polynomials opened at the point z, the commitment is to `W_z = (P_z - P_z(z))/(X - z)`.
-//! The verifier checks all of them at once, folded by powers of a further challenge u.
-//! [GWC19](https://eprint.iacr.org/2019/953), section 3.
+//! With P_z = Σ_j v^j·p_j over the polynomials opened at the point z, the commitment is to
+//! `W_z = (P_z - P_z(z))/(X - z)`. The verifier checks all of them at once, folded by powers of a further challenge u.
+//! Gabizon, Williamson, Ciobotaru ([GWC19](https://eprint.iacr.org/2019/953), the PLONK paper), section 3.
 //!
 //! The values P_z(z) are never computed: they are constants, and the quotient by X - z is the same without them.
 

@@ -1,9 +1,10 @@
-//! The built-in lookup argument.
+//! The built-in lookup argument: Halo2's, with permuted columns where Plookup
+//! ([GW20](https://eprint.iacr.org/2020/315)) has a sorted union.
 //!
-//! A lookup of expressions (a_0, .., a_{m-1}) in (s_0, .., s_{m-1}) is compressed with theta to one column A in one column S.
-//! The prover commits to permutations A' of A and S' of S such that every A' equals its S' or the A' before it, and then
-//! to the grand product that shows that they are permutations. See the
-//! [halo2 book](https://zcash.github.io/halo2/design/proving-system/lookup.html).
+//! A lookup of expressions (a_0, .., a_{m-1}) in (s_0, .., s_{m-1}) is compressed with theta to one column A in one
+//! column S. The prover commits to permutations A' of A and S' of S such that every A' equals its S' or the A' before
+//! it, and then to the grand product that shows that they are permutations. See the [halo2
+//! book](https://zcash.github.io/halo2/design/proving-system/lookup.html).
 
 use super::constraints::lookup_factor;
 use super::poly::Poly;

@@ -16,12 +16,13 @@
 //! The protocol is that of the [halo2 book](https://zcash.github.io/halo2/design/proving-system.html); the openings are
 //! [BDFG20](https://eprint.iacr.org/2020/081), section 4, and [GWC19](https://eprint.iacr.org/2019/953), section 3.
 //!
-//! Several circuits of one key share a proof: challenges, fixed columns, the quotient and the opening are the proof's, everything
-//! else is there once per circuit. Where the table says "per phase and circuit", all circuits come before the next phase.
+//! Several circuits of one key share a proof: challenges, fixed columns, the quotient and the opening are the proof's,
+//! everything else is there once per circuit. Where the table says "per phase and circuit", all circuits come before
+//! the next phase.
 //!
-//! Zero knowledge: every column that depends on the witness is random in the rows from `n - blinding_factors` on (advice and
-//! permuted columns in one row more). All randomness is drawn from the caller's generator, on one thread and in
-//! the order of the transcript, so equal seeds give equal proofs on all back ends.
+//! Zero knowledge: every column that depends on the witness is random in the rows from `n - blinding_factors` on
+//! (advice and permuted columns in one row more). All randomness is drawn from the caller's generator, on one thread
+//! and in the order of the transcript, so equal seeds give equal proofs on all back ends.
 
 mod advice;
 mod bases;
@@ -88,13 +89,14 @@ pub struct ProverOptions {
     pub lagrange_points: Option<Vec<G1Affine>>,
     /// Bytes per basis that the back end may spend on precomputed multiples of the points.
     pub table_budget_bytes: usize,
-    /// Bytes that the proving key's polynomials on the quotient's cosets may take. The last cosets, which read the fewest, are kept
-    /// first; on those that do not fit the polynomials are transformed anew in every proof.
+    /// Bytes that the proving key's polynomials on the quotient's cosets may take. The last cosets, which read the
+    /// fewest, are kept first; on those that do not fit the polynomials are transformed anew in every proof.
     pub coset_budget_bytes: usize,
-    /// Advice columns that the back end computes: what a circuit assigns to them does not count. Worth it where the columns they follow from
-    /// are on a device: see [`MemoryOps::is_host`](crate::backend::MemoryOps::is_host).
+    /// Advice columns that the back end computes: what a circuit assigns to them does not count. Worth it where the
+    /// columns they follow from are on a device: see [`MemoryOps::is_host`](crate::backend::MemoryOps::is_host).
     pub derived: Vec<Derived>,
-    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs a few evaluations.
+    /// Refuse a witness that violates a constraint, instead of making a proof that no verifier accepts. Costs a few
+    /// evaluations.
     pub check_witness: bool,
 }
 
@@ -111,8 +113,8 @@ impl Default for ProverOptions {
     }
 }
 
-/// A prover for one circuit: the back end with everything resident that proofs of this circuit share. Make it once and use it
-/// for many proofs, also from several threads.
+/// A prover for one circuit: the back end with everything resident that proofs of this circuit share. Make it once and
+/// use it for many proofs, also from several threads.
 ///
 /// ```
 /// use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
@@ -219,8 +221,8 @@ impl<B: Backend> Prover<B> {
     }
 
     /// A prover for a key whose columns are on the committer's back end already, as are the points: of the options,
-    /// [`lagrange_points`](ProverOptions::lagrange_points) and [`table_budget_bytes`](ProverOptions::table_budget_bytes) do not
-    /// count.
+    /// [`lagrange_points`](ProverOptions::lagrange_points) and
+    /// [`table_budget_bytes`](ProverOptions::table_budget_bytes) do not count.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -265,7 +267,8 @@ impl<B: Backend> Prover<B> {
         &self.backend
     }
 
-    /// Whether the back end computes this advice column, so that a circuit need not assign it: see [`ProverOptions::derived`].
+    /// Whether the back end computes this advice column, so that a circuit need not assign it: see
+    /// [`ProverOptions::derived`].
     pub fn derives(&self, column: usize) -> bool {
         self.derived.contains(column)
     }
@@ -302,17 +305,17 @@ impl<B: Backend> Prover<B> {
         outputs.into_iter().next().ok_or(ProverError::NoCircuits)
     }
 
-    /// Proves several circuits of this key at once, in one proof that is smaller and quicker to verify than one for each: fixed
-    /// columns, the quotient and the opening are there once. `instances` has each circuit's instance columns, `&[Fr]` each; the
-    /// outputs come in the order of the circuits, with equal challenges.
+    /// Proves several circuits of this key at once, in one proof that is smaller and quicker to verify than one for
+    /// each: fixed columns, the quotient and the opening are there once. `instances` has each circuit's instance
+    /// columns, `&[Fr]` each; the outputs come in the order of the circuits, with equal challenges.
     ///
-    /// Circuits may have several phases. One that calls `next_phase` is then synthesised once for each phase, and has to
-    /// leave out what needs challenges still unknown, as it does in key generation.
+    /// Circuits may have several phases. One that calls `next_phase` is then synthesised once for each phase, and has
+    /// to leave out what needs challenges still unknown, as it does in key generation.
     ///
     /// # Errors
-    /// As [`create_proof`](Self::create_proof), inside [`ProverError::InCircuit`] where one of several circuits is to blame; a gate is
-    /// checked for all circuits together. [`ProverError::NoCircuits`] without circuits, [`ProverError::InstanceSets`]
-    /// when there is not one set of instance columns for each.
+    /// As [`create_proof`](Self::create_proof), inside [`ProverError::InCircuit`] where one of several circuits is to
+    /// blame; a gate is checked for all circuits together. [`ProverError::NoCircuits`] without circuits,
+    /// [`ProverError::InstanceSets`] when there is not one set of instance columns for each.
     pub fn create_joint_proof<C, E, R, T>(
         &self,
         circuits: &[C],
@@ -331,12 +334,12 @@ impl<B: Backend> Prover<B> {
         self.run_protocol(circuits.len(), instances, (&mut rng, &mut channel), commit_advice)
     }
 
-    /// As [`create_proof`](Self::create_proof), for a witness that computes whole columns, with the indices that they have in the key's
-    /// circuit.
+    /// As [`create_proof`](Self::create_proof), for a witness that computes whole columns, with the indices that they
+    /// have in the key's circuit.
     ///
     /// # Errors
-    /// As [`create_proof`](Self::create_proof): [`ProverError::MissingWitness`] where a column is not given in its phase,
-    /// [`ProverError::CellOutOfRange`] where it has too many rows.
+    /// As [`create_proof`](Self::create_proof): [`ProverError::MissingWitness`] where a column is not given in its
+    /// phase, [`ProverError::CellOutOfRange`] where it has too many rows.
     pub fn create_proof_from_columns<E, R, T>(
         &self,
         witness: &mut impl ColumnWitness,

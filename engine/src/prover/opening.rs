@@ -1,5 +1,5 @@
-//! The opening: the evaluated polynomials have the values that were written. There are two ways to do it, a file each, and this
-//! is what they share.
+//! The opening: the evaluated polynomials have the values that were written. There are two ways to do it, a file each,
+//! and this is what they share.
 
 use super::poly::ProofPoly;
 use super::{Proof, ProverError};
@@ -11,8 +11,8 @@ use halo2curves::bn256::Fr;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Opening {
-    /// Two points for all polynomials, whatever the rotations: [BDFG20](https://eprint.iacr.org/2020/081), section 4. For
-    /// `VerifierSHPLONK`.
+    /// Two points for all polynomials, whatever the rotations: [BDFG20](https://eprint.iacr.org/2020/081), section 4.
+    /// For `VerifierSHPLONK`.
     #[default]
     Shplonk,
     /// One point for each distinct rotation: [GWC19](https://eprint.iacr.org/2019/953), section 3. For `VerifierGWC`.

@@ -1,7 +1,9 @@
 //! Grand products: the permutation argument's own, and what it shares with the lookups'.
 //!
-//! The columns under copy constraints are taken in chunks of `degree - 2`. The product z_i of chunk i grows from row to row by
-//! `Π(p_j + β·δ^j·ω^row + γ) / Π(p_j + β·s_j + γ)`, starts where z_{i-1} ended, and the last one ends at 1.
+//! The permutation argument, for copy constraints, is PLONK's ([GWC19](https://eprint.iacr.org/2019/953), section 5),
+//! over chunks of columns as in the [halo2 book](https://zcash.github.io/halo2/design/proving-system/permutation.html).
+//! The columns under copy constraints are taken in chunks of `degree - 2`. The product z_i of chunk i grows from row to
+//! row by `Π(p_j + β·δ^j·ω^row + γ) / Π(p_j + β·s_j + γ)`, starts where z_{i-1} ended, and the last one ends at 1.
 
 use super::constraints::permutation_ratios;
 use super::poly::Poly;
@@ -34,8 +36,8 @@ impl<B: Backend> PermutationProgram<B> {
 }
 
 impl<B: Backend> Proof<'_, B> {
-    /// Squeezes beta and gamma and commits to all grand products: every circuit's permutation argument, then every circuit's
-    /// lookups.
+    /// Squeezes beta and gamma and commits to all grand products: every circuit's permutation argument, then every
+    /// circuit's lookups.
     pub(super) fn commit_grand_products(&mut self) -> Result<(), ProverError> {
         self.challenges.beta = self.squeeze();
         self.challenges.gamma = self.squeeze();

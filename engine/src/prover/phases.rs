@@ -11,8 +11,8 @@ pub(super) trait PhaseCommitter {
     /// Whether a column needs no witness.
     fn derives(&self, column: usize) -> bool;
 
-    /// Blinds and commits a circuit's columns of `phase`, which come with their indices unless they are derived. The circuits'
-    /// challenges are those of earlier phases.
+    /// Blinds and commits a circuit's columns of `phase`, which come with their indices unless they are derived. The
+    /// circuits' challenges are those of earlier phases.
     fn commit_phase(
         &mut self,
         circuit: usize,

@@ -1,12 +1,14 @@
-//! The quotient polynomial, coset by coset.
+//! The quotient polynomial of the vanishing argument (t in PLONK, [GWC19](https://eprint.iacr.org/2019/953); h in
+//! Halo2), coset by coset instead of on one extended domain.
 //!
-//! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it; `classes.rs`
-//! divides the constraints into classes by the cosets that they need. The coset i evaluates the classes that need more than i. One
-//! coset and one circuit is worked on at a time: at most one circuit's columns on one coset are in memory, only those that
-//! are read there, beside the key's own, which are kept on as many cosets as the budget allows.
+//! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it;
+//! `classes.rs` divides the constraints into classes by the cosets that they need. The coset i evaluates the classes
+//! that need more than i. One coset and one circuit is worked on at a time: at most one circuit's columns on one coset
+//! are in memory, only those that are read there, beside the key's own, which are kept on as many cosets as the budget
+//! allows.
 //!
-//! Where a circuit has m constraints, the fold of circuit c of C is multiplied by `y^(m·(C-1-c))`, as if all constraints stood in one
-//! list.
+//! Where a circuit has m constraints, the fold of circuit c of C is multiplied by `y^(m·(C-1-c))`, as if all
+//! constraints stood in one list.
 
 use super::classes::Classes;
 use super::poly::{Poly, Polynomials, resolve};
@@ -78,8 +80,8 @@ impl<B: Backend> Quotient<B> {
         Ok(quotient)
     }
 
-    /// Keeps the key's polynomials on as many cosets as fit, whole cosets only: from the last, where the fewest are read,
-    /// to the first.
+    /// Keeps the key's polynomials on as many cosets as fit, whole cosets only: from the last, where the fewest are
+    /// read, to the first.
     fn keep_cosets(
         &mut self,
         backend: &B,
@@ -230,10 +232,11 @@ fn add_pieces<B: Backend>(
     Ok(())
 }
 
-/// The constraints of a class of p cosets have degree at most (p + 1)·(n - 1) in X, so their quotient by X^n - 1 leaves the top p
-/// of its p·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill up: the last
-/// piece has a multiple of it. Its top coefficients are zero with probability 1/p each for a random remainder, and by symmetry for a few
-/// others, such as two equal errors half of H apart in a class of one coset, which the check at x finds.
+/// The constraints of a class of p cosets have degree at most (p + 1)·(n - 1) in X, so their quotient by X^n - 1 leaves
+/// the top p of its p·n coefficients zero. Where the division leaves a remainder, the interpolated coefficients fill
+/// up: the last piece has a multiple of it. Its top coefficients are zero with probability 1/p each for a random
+/// remainder, and by symmetry for a few others, such as two equal errors half of H apart in a class of one coset, which
+/// the check at x finds.
 fn check_degree<B: Backend>(backend: &B, shape: &Shape, pieces: &[B::Scalars]) -> Result<(), ProverError> {
     let Some(top) = pieces.last() else { return Ok(()) };
     let slack = backend.read_range(top, shape.n - pieces.len().min(shape.n)..shape.n)?;

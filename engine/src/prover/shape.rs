@@ -13,7 +13,8 @@ pub(super) struct Shape {
     pub(super) k: u32,
     /// Number of rows.
     pub(super) n: usize,
-    /// Rows in front of the last blinding rows: `n - blinding_factors - 1`. Row `usable_rows` is where grand products end.
+    /// Rows in front of the last blinding rows: `n - blinding_factors - 1`. Row `usable_rows` is where grand products
+    /// end.
     pub(super) usable_rows: usize,
     /// The circuit's blinding factors: grand products are random in as many last rows, other columns in one row more.
     pub(super) blinding_factors: usize,

@@ -2,11 +2,12 @@
 //!
 //! Polynomials are grouped by their set of points S_i. With P_i = Σ_j y^j·p_ij, R_i the interpolation of P_i on S_i and
 //! Z_i = Π_{a in S_i} (X - a), the first commitment is to H = Σ_i v^i·(P_i - R_i)/Z_i; the second shows that
-//! `L = Σ_i v^i·Z_{T \ S_i}(u)·(P_i - R_i(u)) - Z_T(u)·H` vanishes at u, where T is the set of all points.
-//! [BDFG20](https://eprint.iacr.org/2020/081), section 4. Like halo2, everything is divided by `Z_{T \ S_0}(u)`.
+//! `L = Σ_i v^i·Z_{T \ S_i}(u)·(P_i - R_i(u)) - Z_T(u)·H` vanishes at u, where T is the set of all points. Boneh,
+//! Drake, Fisch, Gabizon ([BDFG20](https://eprint.iacr.org/2020/081)), section 4. Like halo2, everything is divided by
+//! `Z_{T \ S_0}(u)`.
 //!
-//! No remainder is ever computed: R_i has a lower degree than Z_i, and R_i(u) is a constant, so the quotients of P_i by Z_i
-//! and of L by X - u are the same with and without them.
+//! No remainder is ever computed: R_i has a lower degree than Z_i, and R_i(u) is a constant, so the quotients of P_i by
+//! Z_i and of L by X - u are the same with and without them.
 
 use super::evaluation::Query;
 use super::opening::powers;
@@ -29,8 +30,8 @@ pub(super) struct RotationSet {
     polys: Vec<ProofPoly>,
 }
 
-/// Groups polynomials by the set of their points: sets in the order of their first polynomial, polynomials in the order of
-/// their first query. This is the order in which the verifier assigns powers of the challenges.
+/// Groups polynomials by the set of their points: sets in the order of their first polynomial, polynomials in the order
+/// of their first query. This is the order in which the verifier assigns powers of the challenges.
 pub(super) fn group(shape: &Shape, openings: &[Query]) -> Vec<RotationSet> {
     let mut order: Vec<ProofPoly> = Vec::new();
     let mut rotations: HashMap<ProofPoly, BTreeSet<u64>> = HashMap::new();

@@ -1,7 +1,10 @@
-//! The vanishing argument: all constraints hold on H exactly when X^n - 1 divides their fold by powers of y.
+//! The vanishing argument: all constraints hold on H exactly when X^n - 1 divides their fold by powers of y, but for
+//! few y. Whether it divides is seen at one random point x: a polynomial of degree d that is not zero vanishes there
+//! with probability at most d/p (the Schwartz–Zippel lemma). See the [halo2
+//! book](https://zcash.github.io/halo2/design/proving-system/vanishing.html).
 //!
-//! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to the
-//! quotient in pieces of n coefficients.
+//! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to
+//! the quotient in pieces of n coefficients.
 
 use super::evaluation::Query;
 use super::opening::powers;
@@ -18,12 +21,12 @@ use tracing::info_span;
 /// Coefficients of the random polynomial r.
 ///
 /// Under KZG the opening proof is a function of the commitments and the claimed values: the quotient commitment is
-/// `(Σ p(s) - Σ p(x)) / (s - x)`, so it reveals nothing further and nothing needs masking but what is revealed of r itself,
-/// `r(s)` in the exponent and `r(x)`. Two uniform coefficients make that pair uniform and independent of everything else
-/// (s ≠ x), which a simulator can sample; two more stand against r being evaluated at the opening's own challenge. (Under the inner
-/// product argument, for which Halo2 was made, r has to mask a whole coefficient vector, hence n coefficients.)
-/// The quotient's own pieces are not blinded, here as in the stock prover: the blinding rows of the
-/// columns they are made of are all the randomness that they have.
+/// `(Σ p(s) - Σ p(x)) / (s - x)`, so it reveals nothing further and nothing needs masking but what is revealed of r
+/// itself, `r(s)` in the exponent and `r(x)`. Two uniform coefficients make that pair uniform and independent of
+/// everything else (s ≠ x), which a simulator can sample; two more stand against r being evaluated at the opening's own
+/// challenge. (Under the inner product argument, for which Halo2 was made, r has to mask a whole coefficient vector,
+/// hence n coefficients.) The quotient's own pieces are not blinded, here as in the stock prover: the blinding rows of
+/// the columns they are made of are all the randomness that they have.
 const RANDOM_COEFFICIENTS: usize = 4;
 
 impl<B: Backend> Proof<'_, B> {
@@ -58,8 +61,9 @@ impl<B: Backend> Proof<'_, B> {
         Ok(())
     }
 
-    /// The verifier's own check, on what it will read at x: the fold of the constraints is h(x)·(x^n - 1). Where h is not their
-    /// quotient, this holds for less than degree·n of all x. The degree of h shows nearly every violation sooner.
+    /// The verifier's own check, on what it will read at x: the fold of the constraints is h(x)·(x^n - 1). Where h is
+    /// not their quotient, this holds for less than degree·n of all x. The degree of h shows nearly every violation
+    /// sooner.
     pub(super) fn check_constraints(&self, evaluations: &[Fr]) -> Result<(), ProverError> {
         let (prover, challenges) = (self.prover, &self.challenges);
         let quotient = Query { poly: ProofPoly::Shared(Poly::Quotient), rotation: 0 };

@@ -1,12 +1,13 @@
 //! Synthesis: runs the circuits and collects their advice columns, phase by phase.
 //!
-//! Circuits come in two styles, and both work. In the first, `synthesize` runs once and calls `next_phase` where a phase ends;
-//! in the second it never does, and `synthesize` runs once per phase, with the challenges so far known. In either,
-//! a cell of a later phase may be left unknown, and cells of committed phases are ignored when assigned again.
+//! Circuits come in two styles, and both work. In the first, `synthesize` runs once and calls `next_phase` where a
+//! phase ends; in the second it never does, and `synthesize` runs once per phase, with the challenges so far known. In
+//! either, a cell of a later phase may be left unknown, and cells of committed phases are ignored when assigned again.
 //!
-//! The challenges after a phase depend on the phase's columns in all circuits of the proof. Among several, a circuit therefore waits
-//! where its phase ends: the rest of its run counts for nothing, and it runs again, as in the second style, when its turn comes with
-//! the challenges known. A circuit of the first style has to stand being run again, with unknown challenges in the runs before.
+//! The challenges after a phase depend on the phase's columns in all circuits of the proof. Among several, a circuit
+//! therefore waits where its phase ends: the rest of its run counts for nothing, and it runs again, as in the second
+//! style, when its turn comes with the challenges known. A circuit of the first style has to stand being run again,
+//! with unknown challenges in the runs before.
 
 use super::ProverError;
 use super::columns::AdviceColumn;
@@ -178,7 +179,8 @@ impl Columns {
         }
     }
 
-    /// Hands over the columns of the current phase that are not derived, with their indices, and goes on to the next one.
+    /// Hands over the columns of the current phase that are not derived, with their indices, and goes on to the next
+    /// one.
     fn complete_phase(
         &mut self,
         column_phases: &[u8],
@@ -361,9 +363,9 @@ impl CellArena {
         chunk.push(value);
         let cell: *const Assigned<Fr> = &chunk[chunk.len() - 1];
         // SAFETY: the pointer is aligned and initialised. The value never moves, for a chunk is never pushed beyond its
-        // capacity, and is never written again. It lives as long as the arena, which outlives the circuit's `synthesize`;
-        // a circuit that kept the reference beyond that call would break the contract of `Assignment`, under
-        // which the stock prover lends the same way.
+        // capacity, and is never written again. It lives as long as the arena, which outlives the circuit's
+        // `synthesize`; a circuit that kept the reference beyond that call would break the contract of `Assignment`,
+        // under which the stock prover lends the same way.
         unsafe { &*cell }
     }
 }

@@ -1,7 +1,7 @@
 //! Whether points are what they claim to be, by random linear combinations.
 //!
 //! A linear relation that holds for a combination with random coefficients holds for every term, except with
-//! probability 1/p; the coefficients are drawn after the points are fixed.
+//! probability 1/p (the Schwartz–Zippel lemma for degree 1); the coefficients are drawn after the points are fixed.
 
 use std::path::Path;
 

@@ -7,9 +7,10 @@
 //! - [`Srs::development`] draws a secret and forgets it. Whoever ran it could have kept the secret and forge any
 //!   proof, so it is marked [insecure](Srs::is_insecure), and so is everything made with it.
 //!
-//! The checks (`check.rs`): points are canonical, on the curve and in the group; `g` and `g2` are the standard generators;
-//! consecutive powers have the ratio that `[s]G2` has (one pairing equation over a random linear combination); the Lagrange points are those of the
-//! powers (one equation over a random polynomial). Each holds for wrong points with probability about 2^-254.
+//! The checks (`check.rs`): points are canonical, on the curve and in the group; `g` and `g2` are the standard
+//! generators; consecutive powers have the ratio that `[s]G2` has (one pairing equation over a random linear
+//! combination); the Lagrange points are those of the powers (one equation over a random polynomial). Each holds for
+//! wrong points with probability about 2^-254.
 //!
 //! ```
 //! use zkml_gpu_engine::srs::Srs;
@@ -76,8 +77,8 @@ impl Srs {
         Ok(Self::assemble(k, development::points(k, rng), true))
     }
 
-    /// Reads a `.ptau` file of snarkjs or a parameters file of Halo2 (`ParamsKZG::write`, or `write_custom` in any format) with at least
-    /// `2^k` powers, and checks it. Of a larger file only the part that is needed is read.
+    /// Reads a `.ptau` file of snarkjs or a parameters file of Halo2 (`ParamsKZG::write`, or `write_custom` in any
+    /// format) with at least `2^k` powers, and checks it. Of a larger file only the part that is needed is read.
     ///
     /// # Errors
     /// Every [`SrsError`]: the file is never trusted.

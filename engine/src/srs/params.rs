@@ -1,7 +1,8 @@
 //! Parameters files of Halo2: `ParamsKZG::write` and `write_custom`.
 //!
-//! Four bytes of k, little-endian; `2^k` powers; `2^k` Lagrange points; the generator of G2; `[s]G2`. Points are uncompressed
-//! with coordinates in Montgomery form, or compressed (`SerdeFormat::Processed`); the file's size tells which.
+//! Four bytes of k, little-endian; `2^k` powers; `2^k` Lagrange points; the generator of G2; `[s]G2`. Points are
+//! uncompressed with coordinates in Montgomery form, or compressed (`SerdeFormat::Processed`); the file's size tells
+//! which.
 
 use super::source::{G1_BYTES, G2_BYTES, Source};
 use super::{MAX_K, Points, SrsError};

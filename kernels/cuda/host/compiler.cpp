@@ -1,5 +1,5 @@
-// The functions of NVRTC that the CUDA back end calls: sources are compiled for the host, as libraries that the driver beside this file runs.
-// The images of programs name them.
+// The functions of NVRTC that the CUDA back end calls: sources are compiled for the host, as libraries that the driver
+// beside this file runs. The images of programs name them.
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,6 +1,6 @@
-// The functions of NVIDIA's driver that the CUDA back end calls, for a device that is the host. Work on a stream is put off until somebody
-// waits for it, so that what depends on a wait that is missing fails. Every allocation is followed by a guard, and copies stay within one
-// allocation: what does not ends the process.
+// The functions of NVIDIA's driver that the CUDA back end calls, for a device that is the host. Work on a stream is put
+// off until somebody waits for it, so that what depends on a wait that is missing fails. Every allocation is followed
+// by a guard, and copies stay within one allocation: what does not ends the process.
 
 #include <cstdint>
 #include <cstdio>

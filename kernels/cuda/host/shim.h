@@ -1,9 +1,9 @@
 // Runs kernels on the host, so that they can be tested where there is no device.
 //
-// Kernels are written for CUDA and know nothing of this file: it comes before them, with host meanings of the words that CUDA adds to C++.
-// A block's threads take turns. A thread runs until it reaches a barrier or its end; when all have, the next phase begins. Within a phase
-// they run one after the other, upwards and downwards in turn from phase to phase, so that a missing barrier shows in the results. Blocks
-// run one after the other, in either order.
+// Kernels are written for CUDA and know nothing of this file: it comes before them, with host meanings of the words
+// that CUDA adds to C++. A block's threads take turns. A thread runs until it reaches a barrier or its end; when all
+// have, the next phase begins. Within a phase they run one after the other, upwards and downwards in turn from phase to
+// phase, so that a missing barrier shows in the results. Blocks run one after the other, in either order.
 
 #include <cstddef>
 #include <cstdint>
@@ -74,8 +74,8 @@ struct Registered {
     }
 };
 
-// Where a thread goes on: its stack, with the registers that a function leaves as they are on top. Blocks change threads at every barrier,
-// and the system's functions for that ask the kernel about signals each time.
+// Where a thread goes on: its stack, with the registers that a function leaves as they are on top. Blocks change
+// threads at every barrier, and the system's functions for that ask the kernel about signals each time.
 #if defined(__x86_64__)
 struct Context {
     void *top;

@@ -6,8 +6,8 @@ use ff::Field;
 use group::{Curve, Group};
 use halo2curves::bn256::{Fq, Fr, G1, G1Affine};
 
-/// Threads of the kernels of rates.
-const RATE_THREADS: usize = 256;
+/// Threads of the kernels of throughput.
+const THROUGHPUT_THREADS: usize = 256;
 
 /// Random points, equal and opposite ones, one twice the other or its opposite, and the identity.
 fn pairs() -> (Vec<G1Affine>, Vec<G1Affine>) {
@@ -46,25 +46,30 @@ fn sums_of_points_are_the_hosts() {
 }
 
 #[test]
-fn rates_are_of_sums_and_powers() {
+fn throughput_is_of_sums_and_powers() {
     let mut device = Device::new();
     let (steps, point) = (5u64, G1::random(&mut rng()).to_affine());
-    let out = device.allocate(128 * RATE_THREADS);
+    let out = device.allocate(128 * THROUGHPUT_THREADS);
     let products = |thread: u32| -> u64 {
         let step = |sum: u64| sum.wrapping_add(u64::from(sum as u32) * u64::from(2 * thread + 1));
         let chain = |i: u32| (0..steps).fold(u64::from(thread + i), |sum, _| step(sum));
         (0..8).map(chain).fold(0, u64::wrapping_add)
     };
     let arguments = || Arguments::new().word(steps as usize);
-    device.launch("rate_wide_products", 1, RATE_THREADS, arguments().address(out));
-    let expected: Vec<u8> = (0..RATE_THREADS as u32).flat_map(|thread| products(thread).to_le_bytes()).collect();
-    assert_eq!(device.read(out, 8 * RATE_THREADS), expected);
+    device.launch("throughput_wide_products", 1, THROUGHPUT_THREADS, arguments().address(out));
+    let expected: Vec<u8> = (0..THROUGHPUT_THREADS as u32).flat_map(|thread| products(thread).to_le_bytes()).collect();
+    assert_eq!(device.read(out, 8 * THROUGHPUT_THREADS), expected);
     let value = Fr::random(&mut rng());
-    device.launch("rate_multiplications", 1, RATE_THREADS, arguments().elements(bytes(&[value])).address(out));
+    device.launch(
+        "throughput_multiplications",
+        1,
+        THROUGHPUT_THREADS,
+        arguments().elements(bytes(&[value])).address(out),
+    );
     let power = value.pow([steps + 1]) + (value + Fr::ONE).pow([steps + 1]);
-    assert_eq!(device.read(out, 32 * RATE_THREADS), bytes(&vec![power; RATE_THREADS]), "seed {SEED}");
+    assert_eq!(device.read(out, 32 * THROUGHPUT_THREADS), bytes(&vec![power; THROUGHPUT_THREADS]), "seed {SEED}");
     let point_argument = point_bytes(&[point]);
-    device.launch("rate_additions", 1, RATE_THREADS, arguments().elements(point_argument).address(out));
+    device.launch("throughput_additions", 1, THROUGHPUT_THREADS, arguments().elements(point_argument).address(out));
     let sum: Vec<Fq> = crate::elements(&device.read(out, 128));
     let inverse = sum[3].invert().unwrap();
     let affine = G1Affine { x: sum[0] * (sum[2] * inverse).square(), y: sum[1] * inverse };

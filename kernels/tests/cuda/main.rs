@@ -1,7 +1,7 @@
 //! CUDA kernels, run whole on the host, against the host's arithmetic, bit for bit.
 //!
-//! The kernels are compiled with the system's C++ compiler for a process that plays the device (`cuda/host/`). What launches them here
-//! is what launches them on a device.
+//! The kernels are compiled with the system's C++ compiler for a process that plays the device (`cuda/host/`). What
+//! launches them here is what launches them on a device.
 
 // Test code may unwrap: a panic is how it fails.
 #![allow(clippy::unwrap_used, clippy::panic)]

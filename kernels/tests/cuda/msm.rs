@@ -229,7 +229,8 @@ const PLANS: &[Plan] = &[
     Plan { bits: 16, sets: 1, low_bits: 11, chunk: 16, segments: 9 },
 ];
 
-/// Points and their multiples of one, so that the sum of a column is one multiplication: `point_i = exponent_i·generator`.
+/// Points and their multiples of one, so that the sum of a column is one multiplication:
+/// `point_i = exponent_i·generator`.
 fn check(exponents: &[Fr], columns: &[Vec<Fr>]) {
     let points: Vec<G1> = exponents.iter().map(|exponent| G1::generator() * exponent).collect();
     let mut affine = vec![G1Affine::default(); points.len()];

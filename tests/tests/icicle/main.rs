@@ -210,8 +210,8 @@ fn other_versions_are_refused() {
 
 #[test]
 fn a_missing_plugin_is_named() {
-    let folder = Some(folder!().to_owned());
-    let metal = refusal(&Options { folder: folder.clone(), device: Some(DeviceType::Metal), index: 0 });
+    let options = Options::default().with_folder(folder!().to_owned());
+    let metal = refusal(&options.with_device(DeviceType::Metal, 0));
     assert!(metal.starts_with("ICICLE 4 in ") && metal.contains(" has no plugin for METAL, only for: CPU"), "{metal}");
     assert!(metal.contains("\nhint: ") && metal.contains("ICICLE_BACKEND_INSTALL_DIR"), "{metal}");
     // A version that is known by the other mark, whose calls all fail.

@@ -42,7 +42,7 @@ pub(crate) fn opened() -> Option<&'static Icicle> {
 
 /// The device of this number, of those that need no plugin.
 pub(crate) fn device(folder: &Path, index: u16) -> Options {
-    Options { folder: Some(folder.to_owned()), device: Some(DeviceType::Cpu), index }
+    Options::default().with_folder(folder.to_owned()).with_device(DeviceType::Cpu, index)
 }
 
 /// Builds the libraries, unless they are there already.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::engine::backend::cuda::Rates;
+use zkml_gpu::engine::backend::cuda::Throughput;
 use zkml_gpu::{BackendChoice, Error};
 
 use super::output::print;
@@ -25,7 +25,7 @@ struct Record {
 struct Row {
     backend: String,
     #[serde(flatten)]
-    rates: Rates,
+    rates: Throughput,
 }
 
 pub(super) fn throughput(options: &BenchThroughputOptions) -> anyhow::Result<u8> {
@@ -42,7 +42,8 @@ fn row(choice: &BackendChoice) -> Result<Option<Row>, Error> {
 }
 
 fn text(row: &Row) -> String {
-    let Rates { wide_products, multiplications, additions, copied_bytes, uploaded_bytes, downloaded_bytes } = row.rates;
+    let Throughput { wide_products, multiplications, additions, copied_bytes, uploaded_bytes, downloaded_bytes } =
+        row.rates;
     let mut text = format!("{}\n", row.backend);
     let billion = 1e9;
     for (what, figure, unit) in [

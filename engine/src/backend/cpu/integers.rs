@@ -1,7 +1,7 @@
 //! Columns of small integers, which most of a witness's cells are: four bytes a row instead of 32.
 //!
-//! An uploaded column is kept as integers if all of its rows are but a few at its end, where random rows hide the others. It
-//! becomes field elements when an operation needs them; a commitment does not.
+//! An uploaded column is kept as integers if all of its rows are but a few at its end, where random rows hide the
+//! others. It becomes field elements when an operation needs them; a commitment does not.
 
 use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 use ff::Field;

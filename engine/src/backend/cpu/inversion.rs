@@ -1,4 +1,5 @@
-//! Montgomery's trick: many inversions for one, at three multiplications each.
+//! Batch inversion by Montgomery's trick (Speeding the Pollard and Elliptic Curve Methods of Factorization, 1987): many
+//! inversions for one, at three multiplications each.
 //!
 //! The running products are kept in [`LANES`] independent chains, because one chain is bound by the latency of a
 //! multiplication and several by its throughput.

@@ -1,7 +1,8 @@
 //! The grouping of a lookup argument's input and table, by sorting canonical integers.
 //!
-//! What is sorted are rows, 16 bytes each with one word of their integer: the highest word first, and by the next word only
-//! where that one is equal. Small integers differ in the lowest word alone, and random ones hardly ever beyond the highest.
+//! What is sorted are rows, 16 bytes each with one word of their integer: the highest word first, and by the next word
+//! only where that one is equal. Small integers differ in the lowest word alone, and random ones hardly ever beyond the
+//! highest.
 
 use super::lanes::{Kernel, LANES, Lanes};
 use crate::backend::Result;

@@ -1,4 +1,5 @@
-//! The processor itself: vectors of eight elements (`lanes`), parallel over columns and row chunks by rayon's global pool.
+//! The processor itself: vectors of eight elements (`lanes`), parallel over columns and row chunks by rayon's global
+//! pool.
 
 mod fold;
 mod integers;

@@ -1,7 +1,7 @@
 //! Long vectors in large pages, where the system gives them on request.
 //!
-//! A transform of 2^16 elements and a table of points touch more pages than a processor has translations of at hand, and every page of a
-//! new vector is a fault. Linux maps two megabytes at once where it is asked to.
+//! A transform of 2^16 elements and a table of points touch more pages than a processor has translations of at hand,
+//! and every page of a new vector is a fault. Linux maps two megabytes at once where it is asked to.
 
 /// Bytes from which on a vector holds whole large pages.
 const LONG: usize = 4 << 20;

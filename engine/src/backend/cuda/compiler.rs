@@ -1,7 +1,7 @@
 //! Kernels from source to code for one device, by NVRTC, and the cache on disk that keeps what was compiled.
 //!
-//! A cached file is a digest and the code that it is of; its name is a digest of the source, and the architecture. Files appear whole or
-//! not at all, and one that is not whole is compiled anew.
+//! A cached file is a digest and the code that it is of; its name is a digest of the source, and the architecture.
+//! Files appear whole or not at all, and one that is not whole is compiled anew.
 
 use super::libraries;
 use blake2b_simd::Params;
@@ -55,7 +55,8 @@ impl Compiler {
         if let Some(code) = read(&file) {
             return Ok(code);
         }
-        // Processes that want the same code wait for the first of them, which writes it. Where that cannot be, several compile it.
+        // Processes that want the same code wait for the first of them, which writes it. Where that cannot be, several
+        // compile it.
         let lock = lock(folder);
         if let Err(failed) = &lock {
             tracing::warn!("compiled kernels are not kept in {}: {failed}", folder.display());

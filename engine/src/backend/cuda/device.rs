@@ -40,13 +40,14 @@ impl fmt::Display for DeviceInfo {
     }
 }
 
-/// How to use a device.
+/// How to use a device, as in `Options::default().with_memory_bytes(8 << 30)`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
     /// Where compiled kernels are kept; `None` for nowhere. By default `zkml-gpu/cuda` in the user's folder for caches.
     pub cache: Option<PathBuf>,
-    /// How to run expression programs. By default they are compiled where there is a run-time compiler, and interpreted elsewhere.
+    /// How to run expression programs. By default they are compiled where there is a run-time compiler, and interpreted
+    /// elsewhere.
     pub programs: Option<Programs>,
     /// Bytes of device memory in use at most, for whoever shares a device. By default all that it has.
     pub memory_bytes: Option<u64>,
@@ -55,6 +56,26 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self { cache: cache_folder(), programs: None, memory_bytes: None }
+    }
+}
+
+impl Options {
+    /// Compiled kernels are kept in this folder.
+    #[must_use]
+    pub fn with_cache(self, folder: PathBuf) -> Self {
+        Self { cache: Some(folder), ..self }
+    }
+
+    /// Expression programs run so.
+    #[must_use]
+    pub fn with_programs(self, programs: Programs) -> Self {
+        Self { programs: Some(programs), ..self }
+    }
+
+    /// At most so many bytes of device memory are in use.
+    #[must_use]
+    pub fn with_memory_bytes(self, bytes: u64) -> Self {
+        Self { memory_bytes: Some(bytes), ..self }
     }
 }
 
@@ -120,7 +141,8 @@ pub(super) struct Device {
 
 impl Drop for Device {
     fn drop(&mut self) {
-        // Nothing may be on its way when pinned memory goes, and what frees it needs the context. A lost device has nothing on its way.
+        // Nothing may be on its way when pinned memory goes, and what frees it needs the context. A lost device has
+        // nothing on its way.
         let _ = self.context.finish();
     }
 }

@@ -1,5 +1,5 @@
-//! The driver's functions. All that is unsafe about them is here: handles are made and freed by the types that own them, and every call
-//! makes its context the thread's own.
+//! The driver's functions. All that is unsafe about them is here: handles are made and freed by the types that own
+//! them, and every call makes its context the thread's own.
 
 #![allow(unsafe_code)]
 

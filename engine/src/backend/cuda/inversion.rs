@@ -1,4 +1,5 @@
-//! Batch inversion by blocks: products of the blocks, inverses of those in the same way, and from them the elements'.
+//! Batch inversion (Montgomery's trick) by blocks: products of the blocks, inverses of those in the same way, and from
+//! them the elements'.
 
 use super::Cuda;
 use super::driver::Address;

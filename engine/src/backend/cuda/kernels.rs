@@ -50,11 +50,11 @@ pub(super) const FILES: &[Module] = &[
     Module::Quotient,
     Module::Fold,
     Module::Msm,
-    Module::Rates,
+    Module::Throughput,
 ];
 
-/// Compiles all kernels for devices of this compute capability into a folder, for a device whose machine has no run-time compiler: see
-/// [`Options::cache`](super::Options::cache). Needs no device and no driver.
+/// Compiles all kernels for devices of this compute capability into a folder, for a device whose machine has no
+/// run-time compiler: see [`Options::cache`](super::Options::cache). Needs no device and no driver.
 ///
 /// # Errors
 /// In words, why there is no compiler or what it said.

@@ -1,4 +1,5 @@
-//! The driver's library and the run-time compiler's, which are looked for when they are first needed: nothing is linked.
+//! The driver's library and the run-time compiler's, which are looked for when they are first needed: nothing is
+//! linked.
 
 #![allow(unsafe_code)]
 
@@ -8,7 +9,8 @@ use libloading::Library;
 use std::error::Error as _;
 use std::path::Path;
 
-/// The oldest release of CUDA whose driver is used: the first with all of the functions below that loads code of its major version.
+/// The oldest release of CUDA whose driver is used: the first with all of the functions below that loads code of its
+/// major version.
 const OLDEST_DRIVER: i32 = 12_000;
 
 /// Everything that is called of the driver. Its loader panics where a function is missing, so all are looked for first.
@@ -113,8 +115,8 @@ fn missing(library: &Library, functions: &[&'static str]) -> Option<&'static str
 }
 
 /// Loads the libraries that a folder holds before any others are looked for: files whose names begin with `libcuda.so`,
-/// `libnvrtc-builtins.so` and `libnvrtc.so`. Gives the number of files loaded. For installations that the system's loader does not know,
-/// such as Python wheels. What is loaded stays.
+/// `libnvrtc-builtins.so` and `libnvrtc.so`. Gives the number of files loaded. For installations that the system's
+/// loader does not know, such as Python wheels. What is loaded stays.
 ///
 /// # Errors
 /// Why a file could not be loaded, or the folder not be read.

@@ -1,5 +1,5 @@
-//! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows that repeat
-//! take what is left, in order.
+//! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows
+//! that repeat take what is left, in order.
 
 use super::Cuda;
 use super::device::Buffer;
@@ -107,7 +107,8 @@ impl Work<'_> {
         Ok(keys)
     }
 
-    /// The inputs that repeat the one before, and the lowest row that is not in the sorted table: all ones where there is none.
+    /// The inputs that repeat the one before, and the lowest row that is not in the sorted table: all ones where there
+    /// is none.
     fn mark_repeated(&self, inputs: &Buffer, tables: &Buffer, usable: usize) -> Result<(Buffer, Buffer)> {
         let (marks, missing) = (self.room::<u32>(usable)?, self.room::<u32>(1)?);
         self.fill(missing.address(), u8::MAX, size_of::<u32>() as u64)?;

@@ -1,12 +1,13 @@
 //! NVIDIA GPUs through CUDA, with kernels compiled for the device at hand when they are first needed.
 //!
-//! A vector is a piece of the driver's stream-ordered memory pool. Everything goes to one stream, so an operation starts copies and
-//! kernels and returns; it waits only where its result is host values: commitments, evaluations, small windows. Copies pass through pinned
-//! memory (`staging.rs`). Nothing is linked: the driver and the compiler are libraries that are looked for at run time (`libraries.rs`),
-//! and all that is unsafe about the driver is in `driver.rs`.
+//! A vector is a piece of the driver's stream-ordered memory pool. Everything goes to one stream, so an operation
+//! starts copies and kernels and returns; it waits only where its result is host values: commitments, evaluations,
+//! small windows. Copies pass through pinned memory (`staging.rs`). Nothing is linked: the driver and the compiler are
+//! libraries that are looked for at run time (`libraries.rs`), and all that is unsafe about the driver is in
+//! `driver.rs`.
 //!
-//! Where device memory is exhausted, operations on many columns work on fewer at a time and programs on fewer rows, and then fail with the
-//! bytes that were asked for.
+//! Where device memory is exhausted, operations on many columns work on fewer at a time and programs on fewer rows, and
+//! then fail with the bytes that were asked for.
 
 mod compiler;
 mod device;
@@ -21,9 +22,9 @@ mod memory;
 mod msm;
 mod ntt;
 mod quotient;
-mod rates;
 mod scan;
 mod staging;
+mod throughput;
 mod vector;
 
 pub use super::gpu::{Counters, Programs};
@@ -34,13 +35,14 @@ pub use libraries::load_libraries;
 pub use memory::CudaScalars;
 pub use msm::CudaBases;
 pub use quotient::CudaProgram;
-pub use rates::Rates;
+pub use throughput::Throughput;
 
 use super::Result;
 use device::Device;
 use std::sync::Arc;
 
-/// A device that CUDA drives. Clones are the same device; when all of them and their vectors are dropped, its memory is free.
+/// A device that CUDA drives. Clones are the same device; when all of them and their vectors are dropped, its memory is
+/// free.
 #[derive(Debug, Clone)]
 pub struct Cuda {
     // Before the device, whose memory they are.
@@ -52,8 +54,8 @@ impl Cuda {
     /// Opens the device of this index in [`devices`].
     ///
     /// # Errors
-    /// [`Device`](crate::BackendError::Device) where there is no driver, no such device, or it does not open; the message says what to
-    /// install.
+    /// [`Device`](crate::BackendError::Device) where there is no driver, no such device, or it does not open; the
+    /// message says what to install.
     pub fn new(index: usize) -> Result<Self> {
         Self::with_options(index, Options::default())
     }
@@ -71,7 +73,8 @@ impl Cuda {
         self.device.counted()
     }
 
-    /// Whether the device can be used no longer, as after a kernel that failed. Every operation then fails; a new one may open.
+    /// Whether the device can be used no longer, as after a kernel that failed. Every operation then fails; a new one
+    /// may open.
     pub fn is_lost(&self) -> bool {
         self.device.lost().is_some()
     }

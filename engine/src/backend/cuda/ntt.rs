@@ -1,4 +1,5 @@
-//! Transforms in passes of shared memory, for all columns of a call at once, with roots of unity that are kept per domain.
+//! Number-theoretic transforms (NTT) in Stockham's passes of shared memory, for all columns of a call at once, with
+//! roots of unity that are kept per domain.
 
 use super::Cuda;
 use super::device::{Buffer, in_batches};

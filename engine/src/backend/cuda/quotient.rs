@@ -1,7 +1,8 @@
 //! Expression programs: every thread computes one row.
 //!
-//! Programs are compiled as kernels of their own, in segments short enough for the compiler. Where there is no run-time compiler, a kernel
-//! interprets them. Either is the other's oracle. What depends on scalars alone is computed once, by the host.
+//! Programs are compiled as kernels of their own, in segments short enough for the compiler. Where there is no run-time
+//! compiler, a kernel interprets them. Either is the other's oracle. What depends on scalars alone is computed once, by
+//! the host.
 
 use super::Cuda;
 use super::device::{Buffer, in_batches};

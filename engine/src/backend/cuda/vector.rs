@@ -1,4 +1,5 @@
-//! Vector arithmetic: row by row, and by blocks where rows depend on each other (`scan.rs`, `inversion.rs`, `evaluation.rs`).
+//! Vector arithmetic: row by row, and by blocks where rows depend on each other (`scan.rs`, `inversion.rs`,
+//! `evaluation.rs`).
 
 use super::driver::Address;
 use super::kernels::{Arguments, Element, Kernel};

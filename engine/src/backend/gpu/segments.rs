@@ -1,5 +1,5 @@
-//! A program cut into pieces that a GPU's compiler takes in reasonable time. Results that later segments read go through memory, beside
-//! the outputs.
+//! A program cut into pieces that a GPU's compiler takes in reasonable time. Results that later segments read go
+//! through memory, beside the outputs.
 
 use crate::backend::program::{Instruction, Operand, Program};
 use std::ops::Range;
@@ -63,7 +63,8 @@ impl Segments {
     }
 }
 
-/// Runs of instructions with few multiplications each. The last also writes outputs that are no results, so there is one at least.
+/// Runs of instructions with few multiplications each. The last also writes outputs that are no results, so there is
+/// one at least.
 fn ranges(program: &Program, most: usize) -> Vec<Range<usize>> {
     let (mut segments, mut start, mut multiplications) = (Vec::new(), 0, 0);
     for (i, instruction) in program.instructions().iter().enumerate() {

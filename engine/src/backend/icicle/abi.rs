@@ -1,8 +1,8 @@
 //! The part of ICICLE's C interface that this back end calls, as releases 3.0 to 4.0 have it.
 //!
-//! Source: the headers `icicle/{device,errors,runtime,msm,ntt}.h` and their sources in ingonyama-zk/icicle. Scalars and coordinates are
-//! eight 32-bit words, the least significant first: [`Words`] on the little-endian hosts that ICICLE is built for. Structs are laid
-//! out as in C, C++'s `bool` is a byte, and enumerations are `int`.
+//! Source: the headers `icicle/{device,errors,runtime,msm,ntt}.h` and their sources in ingonyama-zk/icicle. Scalars and
+//! coordinates are eight 32-bit words, the least significant first: [`Words`] on the little-endian hosts that ICICLE is
+//! built for. Structs are laid out as in C, C++'s `bool` is a byte, and enumerations are `int`.
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
@@ -139,7 +139,8 @@ pub(super) struct NttConfig {
 }
 
 impl NttConfig {
-    /// One transform over the coset of this canonical generator, from host memory to host memory, which is done when the call returns.
+    /// One transform over the coset of this canonical generator, from host memory to host memory, which is done when
+    /// the call returns.
     pub(super) fn new(coset_generator: Words) -> Self {
         Self {
             stream: ptr::null_mut(),
@@ -218,7 +219,8 @@ functions! {
     free: device "icicle_free" (*mut c_void);
     /// Copies so many bytes into it from host memory.
     copy_to_device: device "icicle_copy_to_device" (*mut c_void, *const c_void, usize);
-    /// Makes the powers of a root of unity, in canonical form, for transforms up to its order. Does nothing where there are some.
+    /// Makes the powers of a root of unity, in canonical form, for transforms up to its order. Does nothing where there
+    /// are some.
     init_domain: field "bn254_ntt_init_domain" (*const Words, *const DomainConfig);
     /// Forgets them.
     release_domain: field "bn254_ntt_release_domain" ();

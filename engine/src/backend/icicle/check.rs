@@ -1,4 +1,5 @@
-//! Whether ICICLE computes what this back end takes it to compute: its version cannot be asked for, so its results are looked at.
+//! Whether ICICLE computes what this back end takes it to compute: its version cannot be asked for, so its results are
+//! looked at.
 
 use super::Icicle;
 use crate::backend::{MemoryOps, MsmOps, NttOps, Result, VectorOps};

@@ -54,7 +54,8 @@ pub(super) struct Device {
 }
 
 impl Device {
-    /// The device of this type and number, or of the first type of GPU that there is a plugin for. Nothing is opened yet.
+    /// The device of this type and number, or of the first type of GPU that there is a plugin for. Nothing is opened
+    /// yet.
     ///
     /// # Errors
     /// What is missing, with a hint.
@@ -82,8 +83,8 @@ impl Device {
         }
     }
 
-    /// Transforms 2^k elements, k at least 1, from or to the values on `shift·H`. ICICLE takes them for canonical: the transform is
-    /// linear, so that what is R times too large going in is so coming out.
+    /// Transforms 2^k elements, k at least 1, from or to the values on `shift·H`. ICICLE takes them for canonical: the
+    /// transform is linear, so that what is R times too large going in is so coming out.
     #[allow(unsafe_code)]
     pub(super) fn transform(
         &self,
@@ -171,11 +172,11 @@ pub(super) enum Scalars<'a> {
     },
 }
 
-/// The device, while it is this thread's alone. Nothing is left to other threads meanwhile: one that waits for them could be given work
-/// that waits for the device.
+/// The device, while it is this thread's alone. Nothing is left to other threads meanwhile: one that waits for them
+/// could be given work that waits for the device.
 ///
-/// An exception in ICICLE would end the process, because none may pass through C: what it throws for is kept from it, devices without
-/// a plugin and transforms beyond the domain.
+/// An exception in ICICLE would end the process, because none may pass through C: what it throws for is kept from it,
+/// devices without a plugin and transforms beyond the domain.
 #[derive(Debug)]
 struct Session<'a> {
     device: &'a Device,

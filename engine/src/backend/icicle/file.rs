@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::mem::ManuallyDrop;
 use std::path::Path;
 
-/// The environment variable with the folder of the libraries. Without it they are looked for where the system's loader looks.
+/// The environment variable with the folder of the libraries. Without it they are looked for where the system's loader
+/// looks.
 pub const LIBRARY_FOLDER: &str = "ZKML_ICICLE_LIB_DIR";
 /// The releases whose interface this back end knows, for messages.
 pub const SUPPORTED: &str = "ICICLE 3.0 to 4.0";
@@ -14,7 +15,8 @@ pub(super) fn refused(reason: String) -> String {
     format!("{reason}\nhint: {SUPPORTED} are supported")
 }
 
-/// One of the libraries. It stays loaded: ICICLE registers functions of plugins in it, and plugins end with the process.
+/// One of the libraries. It stays loaded: ICICLE registers functions of plugins in it, and plugins end with the
+/// process.
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) name: String,

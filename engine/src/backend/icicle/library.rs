@@ -30,8 +30,8 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// Symbols that one generation has and no other. ICICLE has no function that tells its version, but renamed those for its users
-    /// in Rust between the two.
+    /// Symbols that one generation has and no other. ICICLE has no function that tells its version, but renamed those
+    /// for its users in Rust between the two.
     const MARKS: [(Self, &str); 2] = [(Self::V4, "bn254_projective_eq"), (Self::V3, "bn254_eq")];
     /// Symbols of releases before 3.0.
     const OLD_MARKS: [&str; 2] = ["bn254_msm_cuda", "bn254MSMCuda"];
@@ -57,8 +57,8 @@ pub(super) struct Library {
     pub(super) version: Version,
     /// Where the libraries were found, in words.
     pub(super) place: String,
-    /// ICICLE keeps one domain for each device and process. The lock is held during every call, so that none works on a domain that
-    /// another replaces, and no two ask for the device's memory at once.
+    /// ICICLE keeps one domain for each device and process. The lock is held during every call, so that none works on a
+    /// domain that another replaces, and no two ask for the device's memory at once.
     domains: Mutex<Domains>,
 }
 
@@ -66,7 +66,8 @@ pub(super) struct Library {
 static LOADED: Mutex<Vec<Arc<Library>>> = Mutex::new(Vec::new());
 
 impl Library {
-    /// Loads the libraries from a folder, or else from the one that [`LIBRARY_FOLDER`] names, or from where the loader looks; then plugins.
+    /// Loads the libraries from a folder, or else from the one that [`LIBRARY_FOLDER`] names, or from where the loader
+    /// looks; then plugins.
     ///
     /// # Errors
     /// What is missing or refused, with a hint.

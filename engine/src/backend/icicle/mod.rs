@@ -1,12 +1,14 @@
-//! ICICLE, loaded at run time: transforms and multi-scalar multiplications on its device, everything else on the processor.
+//! ICICLE, loaded at run time: transforms and multi-scalar multiplications on its device, everything else on the
+//! processor.
 //!
-//! ICICLE's frontend is free and its plugins for GPUs have a licence; this back end is for those who own one. Nothing of it is linked:
-//! its libraries are looked for when the back end is opened (`library.rs`, `file.rs`), and what is missing is an error that says what to install or
-//! set. Calls go through its C interface (`abi.rs`, `device.rs`). Vectors are the processor back end's, in host memory: a transform
-//! copies its columns to the device and back, a commitment only its scalars, because points stay there.
+//! ICICLE's frontend is free and its plugins for GPUs have a licence; this back end is for those who own one. Nothing
+//! of it is linked: its libraries are looked for when the back end is opened (`library.rs`, `file.rs`), and what is
+//! missing is an error that says what to install or set. Calls go through its C interface (`abi.rs`, `device.rs`).
+//! Vectors are the processor back end's, in host memory: a transform copies its columns to the device and back, a
+//! commitment only its scalars, because points stay there.
 //!
-//! ICICLE does not tell its version. Its generation is known by a symbol that was renamed, and that it computes what it is taken to
-//! compute is checked on a few rows when it is opened (`check.rs`).
+//! ICICLE does not tell its version. Its generation is known by a symbol that was renamed, and that it computes what it
+//! is taken to compute is checked on a few rows when it is opened (`check.rs`).
 
 mod abi;
 mod check;
@@ -32,13 +34,29 @@ use std::sync::Arc;
 
 /// Which libraries and which device; by default what the environment names, and the first GPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
-    /// The folder of the libraries; otherwise the one that [`LIBRARY_FOLDER`] names, or else where the system's loader looks.
+    /// The folder of the libraries; otherwise the one that [`LIBRARY_FOLDER`] names, or else where the system's loader
+    /// looks.
     pub folder: Option<PathBuf>,
     /// The type of device; otherwise the first type of GPU that there is a plugin for.
     pub device: Option<DeviceType>,
     /// Which one of that type.
     pub index: u16,
+}
+
+impl Options {
+    /// The libraries are in this folder.
+    #[must_use]
+    pub fn with_folder(self, folder: PathBuf) -> Self {
+        Self { folder: Some(folder), ..self }
+    }
+
+    /// The device is this one of its type.
+    #[must_use]
+    pub fn with_device(self, device: DeviceType, index: u16) -> Self {
+        Self { device: Some(device), index, ..self }
+    }
 }
 
 /// What was found.
@@ -77,8 +95,8 @@ impl Icicle {
     /// Opens the first GPU that ICICLE has a plugin for, with the libraries that the environment names.
     ///
     /// # Errors
-    /// [`Device`](crate::BackendError::Device) when a library, a function or a plugin is missing, when the version is not supported, when
-    /// the device does not open, or when it computes something else.
+    /// [`Device`](crate::BackendError::Device) when a library, a function or a plugin is missing, when the version is
+    /// not supported, when the device does not open, or when it computes something else.
     pub fn open() -> Result<Self> {
         Self::with_options(&Options::default())
     }

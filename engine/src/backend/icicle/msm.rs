@@ -1,7 +1,8 @@
 //! Multi-scalar multiplications on the device, a column at a time.
 //!
-//! ICICLE has neither signs nor a short way for small scalars among large ones, but it can be told how many bits scalars have. So a
-//! column of small integers becomes two of magnitudes, one for each sign, and its random rows are a sum of their own.
+//! ICICLE has neither signs nor a short way for small scalars among large ones, but it can be told how many bits
+//! scalars have. So a column of small integers becomes two of magnitudes, one for each sign, and its random rows are a
+//! sum of their own.
 
 use super::Icicle;
 use super::abi::Affine;
@@ -14,8 +15,8 @@ use halo2curves::bn256::{Fr, G1, G1Affine};
 use rayon::prelude::*;
 use zkml_gpu_kernels::field::Words;
 
-/// Points in the device's memory, and in the host's for sums over a few chosen ones. No multiples of them are made: ICICLE does not
-/// say how it lays those out, so that a column shorter than the basis could not use them.
+/// Points in the device's memory, and in the host's for sums over a few chosen ones. No multiples of them are made:
+/// ICICLE does not say how it lays those out, so that a column shorter than the basis could not use them.
 #[derive(Debug)]
 pub struct IcicleBases {
     points: Vec<Affine>,

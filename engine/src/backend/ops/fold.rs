@@ -6,7 +6,8 @@ use crate::backend::operands::check_lengths;
 use halo2curves::bn256::Fr;
 use std::fmt;
 
-/// Integers of a row, which meet the factors from `first` on. Its `Debug` form shows places only: integers may be secret.
+/// Integers of a row, which meet the factors from `first` on. Its `Debug` form shows places only: integers may be
+/// secret.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct IntegerRow<'a> {
     /// Index of the first integer's factor.

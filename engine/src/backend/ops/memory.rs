@@ -21,8 +21,8 @@ pub trait MemoryOps: Debug + Send + Sync {
         true
     }
 
-    /// The most bytes of device memory that vectors, points and scratch space took at a time since the device was opened; `None` where the
-    /// back end does not tell, or has the processor's memory.
+    /// The most bytes of device memory that vectors, points and scratch space took at a time since the device was
+    /// opened; `None` where the back end does not tell, or has the processor's memory.
     fn peak_bytes(&self) -> Option<u64> {
         None
     }

@@ -1,4 +1,5 @@
-//! The six families of operations that a back end implements, one file each. [The seam](super) has what holds for all of them.
+//! The six families of operations that a back end implements, one file each. [The seam](super) has what holds for all
+//! of them.
 
 pub(super) mod fold;
 pub(super) mod list;

@@ -19,7 +19,8 @@ pub trait MsmOps: MemoryOps {
     /// Number of resident points.
     fn bases_len(&self, bases: &Self::Bases) -> usize;
 
-    /// Bytes of the multiples that were precomputed, beyond the points themselves; `None` where the back end does not tell.
+    /// Bytes of the multiples that were precomputed, beyond the points themselves; `None` where the back end does not
+    /// tell.
     fn table_bytes(&self, bases: &Self::Bases) -> Option<usize> {
         let _ = bases;
         None

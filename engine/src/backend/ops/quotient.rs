@@ -16,9 +16,9 @@ pub trait QuotientOps: MemoryOps {
     /// Device failures only, such as a kernel that does not compile.
     fn compile(&self, program: &Program) -> Result<Self::Compiled>;
 
-    /// Evaluates every output of the program on every row. Row i of a column query with rotation r reads row
-    /// (i + r) mod n. Columns are values on H or on one coset of it, all of the same length n (any n, not only powers of
-    /// two). Work that depends on `scalars` alone is done once, not per row. One vector of length n per output.
+    /// Evaluates every output of the program on every row. Row i of a column query with rotation r reads row (i + r)
+    /// mod n. Columns are values on H or on one coset of it, all of the same length n (any n, not only powers of two).
+    /// Work that depends on `scalars` alone is done once, not per row. One vector of length n per output.
     ///
     /// `columns` and `scalars` are the lists whose indices the program's nodes name.
     ///

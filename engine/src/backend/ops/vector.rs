@@ -92,10 +92,10 @@ pub trait VectorOps: MemoryOps {
     /// See the trait.
     fn inner_product(&self, a: &Self::Scalars, b: &Self::Scalars) -> Result<Fr>;
 
-    /// Permutes the first `usable` rows of a lookup's input and table as the lookup argument demands: returns
-    /// (A', S') where A' is the input in ascending order of the canonical integers, and S' is a permutation of the table
-    /// with S'_i = A'_i wherever A'_i is the first of its run. The other rows of S' take the unused table rows in
-    /// ascending order, which makes the result unique. Rows from `usable` on are zero.
+    /// Permutes the first `usable` rows of a lookup's input and table as the lookup argument demands: returns (A', S')
+    /// where A' is the input in ascending order of the canonical integers, and S' is a permutation of the table with
+    /// S'_i = A'_i wherever A'_i is the first of its run. The other rows of S' take the unused table rows in ascending
+    /// order, which makes the result unique. Rows from `usable` on are zero.
     ///
     /// # Errors
     /// [`NotInTable`](crate::BackendError::NotInTable) with the first row whose input is not in the table,

@@ -59,8 +59,9 @@ impl From<&wgpu::Limits> for DeviceLimits {
     }
 }
 
-/// Less than a device offers, or other than it would be chosen.
+/// Less than a device offers, or other than it would be chosen, as in `Options::default().with_groups(100)`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Options {
     /// How to multiply words; otherwise in 64 bits where the device can.
     pub arithmetic: Option<Arithmetic>,
@@ -68,11 +69,43 @@ pub struct Options {
     pub binding_bytes: Option<u64>,
     /// Workgroups in one dimension of a dispatch; otherwise what the device allows.
     pub groups: Option<u32>,
-    /// Points that one submission doubles, and 128 times as many that it adds; otherwise 2^16. Drivers reset devices that are at one
-    /// submission for seconds.
+    /// Points that one submission doubles, and 128 times as many that it adds; otherwise 2^16. Drivers reset devices
+    /// that are at one submission for seconds.
     pub submission_points: Option<usize>,
     /// How to run expression programs; otherwise generated on hardware, interpreted on a software adapter.
     pub programs: Option<Programs>,
+}
+
+impl Options {
+    /// Words are multiplied so.
+    #[must_use]
+    pub fn with_arithmetic(self, arithmetic: Arithmetic) -> Self {
+        Self { arithmetic: Some(arithmetic), ..self }
+    }
+
+    /// A kernel sees so many bytes at a time, at least 64 KiB.
+    #[must_use]
+    pub fn with_binding_bytes(self, bytes: u64) -> Self {
+        Self { binding_bytes: Some(bytes), ..self }
+    }
+
+    /// A dispatch has so many workgroups in one dimension at most.
+    #[must_use]
+    pub fn with_groups(self, groups: u32) -> Self {
+        Self { groups: Some(groups), ..self }
+    }
+
+    /// One submission doubles so many points at most.
+    #[must_use]
+    pub fn with_submission_points(self, points: usize) -> Self {
+        Self { submission_points: Some(points), ..self }
+    }
+
+    /// Expression programs run so.
+    #[must_use]
+    pub fn with_programs(self, programs: Programs) -> Self {
+        Self { programs: Some(programs), ..self }
+    }
 }
 
 /// Workgroups share this much memory at most, which every device has.
@@ -251,8 +284,8 @@ impl Device {
         }
     }
 
-    /// Does something to the device, and gives what went wrong in it as an error. What went wrong elsewhere meanwhile is for the next
-    /// operation to tell: this one's work is submitted.
+    /// Does something to the device, and gives what went wrong in it as an error. What went wrong elsewhere meanwhile
+    /// is for the next operation to tell: this one's work is submitted.
     pub(super) fn attempt<T>(&self, operation: &'static str, action: impl FnOnce() -> T) -> Result<T> {
         self.check(operation)?;
         let value = self.scoped(action).map_err(|failed| self.error(operation, describe(failed)))?;

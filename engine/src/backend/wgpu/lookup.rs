@@ -1,5 +1,5 @@
-//! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows that repeat
-//! take what is left, in order.
+//! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows
+//! that repeat take what is left, in order.
 
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;

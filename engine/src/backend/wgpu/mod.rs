@@ -5,8 +5,8 @@
 //! together (`recorder.rs`); it waits for the device only where its result is host values. Kernels are compiled when an
 //! operation first needs them (`pipelines.rs`). What is not part of WebGPU is in `native.rs`.
 //!
-//! The device's limits are kept: where a vector is larger than what a kernel may see at once, operations work on windows
-//! of it.
+//! The device's limits are kept: where a vector is larger than what a kernel may see at once, operations work on
+//! windows of it.
 
 mod device;
 mod evaluation;
@@ -37,7 +37,8 @@ use super::Result;
 use device::Device;
 use std::sync::Arc;
 
-/// A device that wgpu drives. Clones are the same device; when all of them and their vectors are dropped, its memory is free.
+/// A device that wgpu drives. Clones are the same device; when all of them and their vectors are dropped, its memory is
+/// free.
 #[derive(Debug, Clone)]
 pub struct Wgpu {
     device: Arc<Device>,
@@ -66,7 +67,8 @@ impl Wgpu {
         self.device.counters.snapshot(self.device.pool.bytes())
     }
 
-    /// Whether the device went away, as when it is unplugged or its driver restarts. Every operation then fails; a new one may open.
+    /// Whether the device went away, as when it is unplugged or its driver restarts. Every operation then fails; a new
+    /// one may open.
     pub fn is_lost(&self) -> bool {
         self.device.lost().is_some()
     }

@@ -1,5 +1,5 @@
-//! What wgpu has outside browsers only: lists of adapters, waiting, caches of compiled pipelines, kernels without run-time
-//! checks.
+//! What wgpu has outside browsers only: lists of adapters, waiting, caches of compiled pipelines, kernels without
+//! run-time checks.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,7 +20,8 @@ pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     pollster::block_on(future)
 }
 
-/// Waits until a submission, or all of them, and what came before is done. Callbacks have run then, or run on another thread that waits.
+/// Waits until a submission, or all of them, and what came before is done. Callbacks have run then, or run on another
+/// thread that waits.
 pub(super) fn finish(device: &wgpu::Device, submission: Option<wgpu::SubmissionIndex>) -> Result<(), String> {
     let wait = wgpu::PollType::Wait { submission_index: submission, timeout: None };
     // wgpu panics where the driver says that the device is gone.

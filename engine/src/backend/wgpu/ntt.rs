@@ -1,5 +1,5 @@
-//! Transforms in passes of workgroup memory, with roots of unity that are kept per domain. What is too long for a kernel to
-//! see is halved first.
+//! Number-theoretic transforms (NTT) in Stockham's passes of workgroup memory, with roots of unity that are kept per
+//! domain. What is too long for a kernel to see is halved first.
 
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
@@ -125,8 +125,8 @@ impl Wgpu {
         Ok(WgpuScalars { buffer: out, len: column.len })
     }
 
-    /// A transform of what a kernel cannot see at once: its first layer leaves two transforms of half the size, one of the even
-    /// results and one of the odd ones.
+    /// A transform of what a kernel cannot see at once: its first layer leaves two transforms of half the size, one of
+    /// the even results and one of the odd ones.
     fn transform_halves(&self, transform: &Transform<'_>, column: &WgpuScalars) -> Result<WgpuScalars> {
         let operation = transform.operation;
         let half = column.len / 2;

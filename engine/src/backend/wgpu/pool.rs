@@ -1,7 +1,7 @@
 //! Buffers, and the pool that they return to.
 //!
-//! Work runs in the order of its submission, so a buffer that nobody holds may be handed out again at once: recorded work
-//! holds its buffers until it is submitted.
+//! Work runs in the order of its submission, so a buffer that nobody holds may be handed out again at once: recorded
+//! work holds its buffers until it is submitted.
 
 use super::device::{Device, describe};
 use crate::backend::Result;
@@ -130,7 +130,8 @@ impl Pool {
     }
 }
 
-/// Free buffers are kept up to this much, so that there is room for what wgpu allocates itself, where a failure would cost the device.
+/// Free buffers are kept up to this much, so that there is room for what wgpu allocates itself, where a failure would
+/// cost the device.
 const FREE_BYTES: u64 = 1 << 30;
 /// The smallest size.
 const MIN_BYTES: u64 = 256;

@@ -1,8 +1,8 @@
 //! Recorded work: dispatches and copies that are submitted together.
 //!
-//! Binding 0 of every kernel is its parameters, read-only storage; the buffers follow in the order given, and a kernel names all of them. A dispatch is a
-//! number of workgroups, laid out in rows where there are more than one dimension of a grid holds: kernels compute their number as
-//! `y·length + x` and return when it is past the last.
+//! Binding 0 of every kernel is its parameters, read-only storage; the buffers follow in the order given, and a kernel
+//! names all of them. A dispatch is a number of workgroups, laid out in rows where there are more than one dimension of
+//! a grid holds: kernels compute their number as `y·length + x` and return when it is past the last.
 
 use super::device::Device;
 use super::pipelines::Kernel;

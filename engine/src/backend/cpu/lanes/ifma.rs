@@ -1,16 +1,16 @@
 //! Lanes with AVX-512 IFMA: products of 52-bit limbs, eight at a time.
 //!
-//! A residue x is five limbs of 52 bits; limb i of eight residues shares a register. Memory holds four words of 64 bits with
-//! R = 2^256, while a Montgomery multiplication by five limbs divides by 2^260: so one operand of every product, the
-//! [`Factor`], holds 16 times its residue, and the product is again a residue with R = 2^256. Where a factor comes from memory, or
-//! is a constant, those four bits cost nothing.
+//! A residue x is five limbs of 52 bits; limb i of eight residues shares a register. Memory holds four words of 64 bits
+//! with R = 2^256, while a Montgomery multiplication by five limbs divides by 2^260: so one operand of every product,
+//! the [`Factor`], holds 16 times its residue, and the product is again a residue with R = 2^256. Where a factor comes
+//! from memory, or is a constant, those four bits cost nothing.
 //!
-//! p is below 2^254, and 2^260/p = 84.7: there is room for sums and differences that are not reduced. A product of a and b
-//! below α·p and β·p is (a·b + m·p)/2^260 with m below 2^260, and so below (α·β/84.7 + 1)·p.
+//! p is below 2^254, and 2^260/p = 84.7: there is room for sums and differences that are not reduced. A product of a
+//! and b below α·p and β·p is (a·b + m·p)/2^260 with m below 2^260, and so below (α·β/84.7 + 1)·p.
 //!
-//! The multiplication is Montgomery's with the reduction after the product ("SOS", Koç, Acar, Kaliski: Analyzing and Comparing
-//! Montgomery Multiplication Algorithms, 1996), with limbs as vectors as in Gueron and Krasnov, Accelerating Big Integer Arithmetic
-//! Using Intel AVX512 IFMA Extensions, 2016.
+//! The multiplication is Montgomery's with the reduction after the product ("SOS", Koç, Acar, Kaliski: Analyzing and
+//! Comparing Montgomery Multiplication Algorithms, 1996), with limbs as vectors as in Gueron and Krasnov, Accelerating
+//! Big Integer Arithmetic Using Intel AVX512 IFMA Extensions, 2016.
 
 #![allow(unsafe_code)]
 #![allow(
@@ -73,7 +73,8 @@ trait Constants: Modulus {
     const MULTIPLES_OF_P: [Limbs; MAX_RAISE + 1] = multiples(Self::P);
     /// `-p^-1 mod 2^52`.
     const NEGATED_INVERSE: u64 = Self::MONTGOMERY.negated_inverse & MASK;
-    /// `floor(2^52 / p_4)` with p_4 the top limb rounded up: from the top limb of a residue it estimates the multiple of p.
+    /// `floor(2^52 / p_4)` with p_4 the top limb rounded up: from the top limb of a residue it estimates the multiple
+    /// of p.
     const ESTIMATE: u64 = (1 << BITS) / (Self::P[LIMBS - 1] + 1);
 }
 
@@ -145,8 +146,8 @@ fn run<K: Kernel<Ifma>>(lanes: Ifma, kernel: K) -> K::Output {
     kernel.run(lanes)
 }
 
-/// An array from what an expression gives for each index. Not `array::from_fn`: a closure is a function of its own, and `from_fn` too,
-/// and what is not inlined is compiled without the vector instructions.
+/// An array from what an expression gives for each index. Not `array::from_fn`: a closure is a function of its own, and
+/// `from_fn` too, and what is not inlined is compiled without the vector instructions.
 macro_rules! each {
     ($n:expr, $i:ident => $value:expr) => {{
         let mut array = [zero(); $n];
@@ -157,8 +158,8 @@ macro_rules! each {
     }};
 }
 
-// Every function below is inlined into a kernel, and so compiled with the features that `run` enables. The intrinsics are unsafe
-// outside of it only because the processor may lack them.
+// Every function below is inlined into a kernel, and so compiled with the features that `run` enables. The intrinsics
+// are unsafe outside of it only because the processor may lack them.
 
 #[inline(always)]
 fn zero() -> __m512i {
@@ -262,8 +263,8 @@ fn normalize(x: Registers) -> Registers {
 
 /// a·b/2^260 modulo p, normalised; operands normalised. `N` products at a time.
 ///
-/// The whole product comes first: it waits for nothing, while each of the five steps of the reduction waits for the one before. The
-/// processor looks no further ahead than about one product: two in lock step keep it busy.
+/// The whole product comes first: it waits for nothing, while each of the five steps of the reduction waits for the one
+/// before. The processor looks no further ahead than about one product: two in lock step keep it busy.
 #[inline(always)]
 fn montgomery<F: Modulus, const N: usize>(a: [Registers; N], b: [Registers; N]) -> [Registers; N] {
     // Limbs, each the sum of at most nine products' halves of 52 bits.
@@ -301,8 +302,8 @@ fn accumulate(mut sum: Wide, a: Registers, b: Registers) -> Wide {
     sum
 }
 
-/// x/2^260 modulo p: Montgomery's reduction, limb by limb. Limbs may be negative; their absolute values grow by less than
-/// 2^56.
+/// x/2^260 modulo p: Montgomery's reduction, limb by limb. Limbs may be negative; their absolute values grow by less
+/// than 2^56.
 #[inline(always)]
 fn reduce_wide<F: Modulus, const N: usize>(mut sum: [Wide; N]) -> [Registers; N] {
     let p = constant(F::P);
@@ -310,7 +311,8 @@ fn reduce_wide<F: Modulus, const N: usize>(mut sum: [Wide; N]) -> [Registers; N]
         let mut m = [zero(); N];
         for k in 0..N {
             m[k] = madd_low(m[k], sum[k][i], set(F::NEGATED_INVERSE));
-            // The low 52 bits of sum_i + m·p_0 are zero. They carry unless they were zero before; m·p_0 itself need not be added.
+            // The low 52 bits of sum_i + m·p_0 are zero. They carry unless they were zero before; m·p_0 itself need not
+            // be added.
             sum[k][i + 1] = add(sum[k][i + 1], carry(add(sum[k][i], set(MASK))));
         }
         for k in 0..N {
@@ -339,8 +341,8 @@ fn reduce<F: Modulus>(a: Registers) -> Registers {
 /// a below 2·p, from a below 84·p, normalised.
 #[inline(always)]
 fn reduce_by_estimate<F: Modulus>(a: Registers) -> Registers {
-    // ESTIMATE is floor(2^52/p_4) = 84, 0.8 per cent below the quotient itself: for a below 84·p the estimate of a/p is at most
-    // 1.7 too small, and never too large.
+    // ESTIMATE is floor(2^52/p_4) = 84, 0.8 per cent below the quotient itself: for a below 84·p the estimate of a/p is
+    // at most 1.7 too small, and never too large.
     let quotient = madd_high(zero(), a[LIMBS - 1], set(F::ESTIMATE));
     let negated = constant(F::NEGATED_P);
     let mut rest = a;
@@ -683,8 +685,8 @@ impl Lanes for Ifma {
         transposed
     }
 
-    // Sums and products. A sum's limbs are at most 98·2^52 in absolute value before they are scaled (see the trait's limits), which
-    // leaves four bits and the sign.
+    // Sums and products. A sum's limbs are at most 98·2^52 in absolute value before they are scaled (see the trait's
+    // limits), which leaves four bits and the sign.
 
     #[inline(always)]
     fn sum<F: Modulus>(self, first: Vector<F>) -> Sum<F> {

@@ -1,22 +1,22 @@
 //! Eight field elements at a time.
 //!
-//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are two implementations of it, and
-//! every kernel of this back end is written once over the trait:
+//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are two implementations of
+//! it, and every kernel of this back end is written once over the trait:
 //!
 //! | lanes | processor | representation |
 //! |---|---|---|
 //! | [`Ifma`] | x86-64 with AVX-512 IFMA and VBMI2 | five limbs of 52 bits, one register each, residues not reduced |
 //! | [`Portable`] | any | an array of elements, reduced |
 //!
-//! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The lanes' methods
-//! are inlined into the kernel, and a kernel's own functions must be too (`#[inline(always)]`): a function that is not would be
-//! compiled without those instructions. A closure is such a function, so that `array::from_fn`, `map` and the like must not compute with
-//! vectors in a kernel: loops do.
+//! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The
+//! lanes' methods are inlined into the kernel, and a kernel's own functions must be too (`#[inline(always)]`): a
+//! function that is not would be compiled without those instructions. A closure is such a function, so that
+//! `array::from_fn`, `map` and the like must not compute with vectors in a kernel: loops do.
 //!
 //! # Residues
 //! A vector's elements are Montgomery residues with R = 2^256, as in memory, but they need not be below p. A bound in
-//! multiples of p goes with each vector, in the comments of the kernel: every operation says what it needs and what it gives. With
-//! [`Portable`] every residue is below p, so that only the larger bounds, those of [`Ifma`], matter.
+//! multiples of p goes with each vector, in the comments of the kernel: every operation says what it needs and what it
+//! gives. With [`Portable`] every residue is below p, so that only the larger bounds, those of [`Ifma`], matter.
 
 #[cfg(target_arch = "x86_64")]
 mod ifma;
@@ -36,11 +36,11 @@ pub(super) const LANES: usize = 8;
 
 /// The largest multiple of p that [`Lanes::raise`] adds.
 pub(super) const MAX_RAISE: usize = 32;
-/// Products that may be added up before they are reduced: their limbs, of which a product adds at most nine halves of 52 bits to
-/// one, stay below 2^63.
+/// Products that may be added up before they are reduced: their limbs, of which a product adds at most nine halves of
+/// 52 bits to one, stay below 2^63.
 pub(super) const MAX_PRODUCTS: usize = 128;
-/// Products, and other terms, that may be in a sum that becomes a factor: its limbs, at most (9·(8 + 1) + 16 + 1)·2^52, take
-/// the factor's scale as well.
+/// Products, and other terms, that may be in a sum that becomes a factor: its limbs, at most (9·(8 + 1) + 16 + 1)·2^52,
+/// take the factor's scale as well.
 pub(super) const MAX_FACTOR_PRODUCTS: usize = 8;
 /// See [`MAX_FACTOR_PRODUCTS`].
 pub(super) const MAX_FACTOR_TERMS: usize = 16;
@@ -72,7 +72,8 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Eight sums of products, not reduced: at most [`MAX_PRODUCTS`] each.
     type Products<F: Modulus>: Copy;
 
-    /// Whether plain loops over elements are faster than kernels: arrays of elements are copied where registers would be used.
+    /// Whether plain loops over elements are faster than kernels: arrays of elements are copied where registers would
+    /// be used.
     const PLAIN: bool;
 
     /// What [`scaled_factor`](Self::scaled_factor) takes out of a vector.
@@ -160,7 +161,8 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// A sum of one term.
     fn sum<F: Modulus>(self, first: Self::Vector<F>) -> Self::Sum<F>;
 
-    /// The same sum, with so many multiples of p more, at most [`MAX_RAISE`]: as many as make up for what was subtracted.
+    /// The same sum, with so many multiples of p more, at most [`MAX_RAISE`]: as many as make up for what was
+    /// subtracted.
     fn raise<F: Modulus>(self, sum: Self::Sum<F>, multiple: usize) -> Self::Sum<F>;
 
     /// sum + a.
@@ -172,8 +174,8 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The vector of a sum, which is not negative.
     fn settle_sum<F: Modulus>(self, sum: Self::Sum<F>) -> Self::Vector<F>;
 
-    /// The factor of a sum, which is not negative and below 5·p: counts as 16 times its bound. At most [`MAX_FACTOR_PRODUCTS`]
-    /// products and [`MAX_FACTOR_TERMS`] terms went into it.
+    /// The factor of a sum, which is not negative and below 5·p: counts as 16 times its bound. At most
+    /// [`MAX_FACTOR_PRODUCTS`] products and [`MAX_FACTOR_TERMS`] terms went into it.
     fn settle_factor<F: Modulus>(self, sum: Self::Sum<F>) -> Self::Factor<F>;
 
     /// a·b.
@@ -193,7 +195,8 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Elements, made ready for [`accumulate_integers`](Self::accumulate_integers).
     fn for_integers<F: Modulus>(elements: &[F; LANES]) -> [F; LANES];
 
-    /// products + a·b for integers b below 2^52. Counts as one product of an operand below α·p with one below 2^52/2^256.
+    /// products + a·b for integers b below 2^52. Counts as one product of an operand below α·p with one below
+    /// 2^52/2^256.
     fn accumulate_integers<F: Modulus>(
         self,
         products: Self::Products<F>,
@@ -204,16 +207,16 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// -products.
     fn negate_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Products<F>;
 
-    /// The sum of the products, reduced once: with operands of positive and of negative products below α_i·p and β_i·p, it
-    /// lies between -Σ α_i·β_i/84·p over the negative and (1 + Σ α_i·β_i/84)·p over the positive ones.
+    /// The sum of the products, reduced once: with operands of positive and of negative products below α_i·p and β_i·p,
+    /// it lies between -Σ α_i·β_i/84·p over the negative and (1 + Σ α_i·β_i/84)·p over the positive ones.
     fn sum_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Sum<F>;
 
-    /// `(a + b, a - b)`, in the lazy form that only this method, [`twist`](Self::twist) and [`settle`](Self::settle) take. Doubles
-    /// the bounds' absolute value.
+    /// `(a + b, a - b)`, in the lazy form that only this method, [`twist`](Self::twist) and [`settle`](Self::settle)
+    /// take. Doubles the bounds' absolute value.
     fn cross<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>);
 
-    /// `(a + w·b, a - w·b)`, in the lazy form; w below p. Residues may be negative here, between -32·p and 32·p; the absolute
-    /// value grows by 2·p.
+    /// `(a + w·b, a - w·b)`, in the lazy form; w below p. Residues may be negative here, between -32·p and 32·p; the
+    /// absolute value grows by 2·p.
     fn twist<F: Modulus>(self, a: &mut Self::Vector<F>, b: &mut Self::Vector<F>, w: &Self::Single<F>);
 
     /// [`twist`](Self::twist) of two pairs.
@@ -236,8 +239,8 @@ pub(super) trait Kernel<L: Lanes> {
     /// The result.
     type Output;
 
-    /// Computes with these lanes, on the calling thread: what other threads run is not compiled with it. Implementations
-    /// are `#[inline(always)]`.
+    /// Computes with these lanes, on the calling thread: what other threads run is not compiled with it.
+    /// Implementations are `#[inline(always)]`.
     fn run(self, lanes: L) -> Self::Output;
 }
 

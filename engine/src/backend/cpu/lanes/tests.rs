@@ -107,7 +107,8 @@ fn sums<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     assert_eq!(stored(lanes, lanes.lower(lanes.settle_sum(raised))), many.map(|product| -product));
     let positive = (1..MAX_FACTOR_PRODUCTS).fold(lanes.product(x, y), |sum, _| lanes.accumulate(sum, x, y));
     let negative = lanes.accumulate(lanes.negate_products(positive), x, y);
-    // Eight products below 8·16/84 = 1.6, sixteen terms half of which are negative: below (2 + 8)·p after as many are added.
+    // Eight products below 8·16/84 = 1.6, sixteen terms half of which are negative: below (2 + 8)·p after as many are
+    // added.
     let mut sum = lanes.sum_products(negative);
     for i in 0..MAX_FACTOR_TERMS {
         sum = if i % 2 == 0 { lanes.include(sum, x) } else { lanes.exclude(sum, x) };

@@ -1,14 +1,15 @@
 //! Sums of points by bucket.
 //!
-//! The points of a bucket are added pairwise in a tree, those of many buckets at once, so that any number of points in one bucket
-//! are as parallel as points in many.
+//! The points of a bucket are added pairwise in a tree, those of many buckets at once, so that any number of points in
+//! one bucket are as parallel as points in many.
 
 use super::super::lanes::Lanes;
 use super::super::pool::Pool;
 use super::point::{Add, Additions, Pending, Point, Signed};
 use rayon::prelude::*;
 
-/// Points that are summed together: the sums of the first round fill half a megabyte, and stay in the second-level cache.
+/// Points that are summed together: the sums of the first round fill half a megabyte, and stay in the second-level
+/// cache.
 const CHUNK: usize = 1 << 14;
 
 /// So many points for one key.
@@ -18,7 +19,8 @@ pub(super) struct Run {
     pub(super) count: u32,
 }
 
-/// Points sorted by key: runs with ascending keys, and the points of the runs one after the other, none of them the identity.
+/// Points sorted by key: runs with ascending keys, and the points of the runs one after the other, none of them the
+/// identity.
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     pub(super) runs: Vec<Run>,
@@ -114,8 +116,8 @@ struct Chunk {
     first: usize,
 }
 
-/// Cuts runs into chunks. A run is cut only where it is longer than half a chunk: joining the parts then has fewer points to add,
-/// because only long runs are left, and each has shrunk.
+/// Cuts runs into chunks. A run is cut only where it is longer than half a chunk: joining the parts then has fewer
+/// points to add, because only long runs are left, and each has shrunk.
 fn chunks(runs: &[Run]) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut current = Chunk { runs: Vec::new(), first: 0 };

@@ -1,7 +1,7 @@
 //! Signed digits, eight scalars at a time.
 //!
-//! The smaller of v and p - v is decomposed, so there are as many digits as its size demands: small scalars of either sign have few,
-//! and cost as little.
+//! The smaller of v and p - v is decomposed, so there are as many digits as its size demands: small scalars of either
+//! sign have few, and cost as little.
 
 use super::super::integers::magnitudes;
 use super::super::lanes::{Kernel, LANES, Lanes};
@@ -34,8 +34,9 @@ impl<'a> Scalars<'a> {
     }
 }
 
-/// Writes the digits d_w of `scalar = Σ_w d_w·2^{bits·w} mod p`, each in [-2^{bits-1}, 2^{bits-1}], of eight scalars at a time: window
-/// by window, up to the last in which one of them has a digit. `lengths` gets the number of windows of each eight.
+/// Writes the digits d_w of `scalar = Σ_w d_w·2^{bits·w} mod p`, each in [-2^{bits-1}, 2^{bits-1}], of eight scalars at
+/// a time: window by window, up to the last in which one of them has a digit. `lengths` gets the number of windows of
+/// each eight.
 ///
 /// Absolute values are below 2^253, so the last of `ceil(254 / bits)` windows absorbs its carry.
 pub(super) struct Decompose<'a> {
@@ -115,7 +116,7 @@ fn bit_length(words: &[[u64; LANES]; 4]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::super::super::lanes::{Processor, with_lanes};
-    use super::super::plan::SCALAR_BITS;
+    use super::super::decomposition::SCALAR_BITS;
     use super::*;
     use ff::{Field, PrimeField};
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};

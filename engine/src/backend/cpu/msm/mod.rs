@@ -1,24 +1,25 @@
-//! Multi-scalar multiplication: Pippenger's buckets with signed digits, affine additions that share inversions, and
-//! precomputed multiples of the bases.
+//! Multi-scalar multiplication: Pippenger's buckets (On the Evaluation of Powers and Related Problems, 1976) with
+//! signed digits, affine additions that share inversions (batch inversion, `point.rs`), and precomputed multiples of
+//! the bases.
 //!
-//! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w
-//! of scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every
-//! digit goes to one set of buckets; with fewer levels than digits there are several sets, joined by doublings at the
-//! end. The cost follows the digits that are not zero, so small scalars are cheap without a path of their own, and so are columns
-//! of small scalars that end in a few random rows.
+//! A scalar v (or p - v with the point negated, whichever is smaller) is written in signed digits of c bits. Digit w of
+//! scalar i adds ±2^{cw}·G_i to the bucket of its absolute value. With all multiples 2^{cw}·G_i in a table every digit
+//! goes to one set of buckets; with fewer levels than digits there are several sets, joined by doublings at the end.
+//! The cost follows the digits that are not zero, so small scalars are cheap without a path of their own, and so are
+//! columns of small scalars that end in a few random rows.
 //!
 //! | step | file |
 //! |---|---|
-//! | width of the windows, levels of the table | `plan.rs` |
+//! | width of the windows, levels of the table | `decomposition.rs` |
 //! | scalars to digits, eight at a time | `digits.rs` |
-//! | digits sorted by bucket, many columns at once where they are short | `jobs.rs` |
+//! | digits sorted by bucket, many columns at once where they are short | `batches.rs` |
 //! | sums of buckets, eight additions at a time | `buckets.rs`, `point.rs` |
 //! | weighted sums of buckets | `weighted.rs` |
 
+mod batches;
 mod buckets;
+mod decomposition;
 mod digits;
-mod jobs;
-mod plan;
 mod point;
 mod weighted;
 
@@ -27,12 +28,12 @@ use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars, pages};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
+use batches::{Column, Rows};
 use buckets::Summation;
+use decomposition::Decomposition;
 use digits::Scalars;
 use group::{Curve, Group};
 use halo2curves::bn256::{Fr, G1, G1Affine};
-use jobs::{Column, Rows};
-use plan::Plan;
 use point::{DOUBLED, Double, Point};
 use rayon::prelude::*;
 
@@ -42,8 +43,8 @@ const KEPT_SUMS: usize = 1 << 20;
 /// Points and their precomputed multiples, in host memory.
 pub struct CpuBases {
     len: usize,
-    plan: Plan,
-    /// Level by level: entry `level·len + i` is `2^{level·plan.level_bits()}·G_i`.
+    decomposition: Decomposition,
+    /// Level by level: entry `level·len + i` is `2^{level·decomposition.level_bits()}·G_i`.
     table: Vec<Point>,
     /// Whether a row's point is the identity; empty where none is.
     identities: Vec<bool>,
@@ -51,7 +52,10 @@ pub struct CpuBases {
 
 impl std::fmt::Debug for CpuBases {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CpuBases").field("len", &self.len).field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("CpuBases")
+            .field("len", &self.len)
+            .field("decomposition", &self.decomposition)
+            .finish_non_exhaustive()
     }
 }
 
@@ -59,13 +63,13 @@ impl MsmOps for Cpu {
     type Bases = CpuBases;
 
     fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<CpuBases> {
-        let plan = Plan::choose(points.len(), table_budget_bytes / size_of::<Point>());
-        let table = with_lanes!(self.processor, lanes => table(lanes, &plan, points));
+        let decomposition = Decomposition::choose(points.len(), table_budget_bytes / size_of::<Point>());
+        let table = with_lanes!(self.processor, lanes => table(lanes, &decomposition, points));
         let mut identities: Vec<bool> = table[..points.len()].iter().map(Point::is_identity).collect();
         if !identities.contains(&true) {
             identities = Vec::new();
         }
-        Ok(CpuBases { len: points.len(), plan, table, identities })
+        Ok(CpuBases { len: points.len(), decomposition, table, identities })
     }
 
     fn bases_len(&self, bases: &CpuBases) -> usize {
@@ -118,13 +122,13 @@ fn normalize(sums: &[G1]) -> Vec<G1Affine> {
 }
 
 /// The points and their multiples, level by level.
-fn table<L: Lanes>(lanes: L, plan: &Plan, points: &[G1Affine]) -> Vec<Point> {
-    let mut table = pages::with_capacity(plan.levels() * points.len());
+fn table<L: Lanes>(lanes: L, decomposition: &Decomposition, points: &[G1Affine]) -> Vec<Point> {
+    let mut table = pages::with_capacity(decomposition.levels() * points.len());
     table.par_extend(points.par_iter().map(Point::new::<L>));
-    for level in 1..plan.levels() {
+    for level in 1..decomposition.levels() {
         table.extend_from_within((level - 1) * points.len()..);
         let doubled = table[level * points.len()..].par_chunks_mut(DOUBLED);
-        doubled.for_each(|points| lanes.run(Double { points, times: plan.level_bits() }));
+        doubled.for_each(|points| lanes.run(Double { points, times: decomposition.level_bits() }));
     }
     table
 }
@@ -133,13 +137,13 @@ impl CpuBases {
     /// `Σ scalar·G_row` for each of so many multiplications. Columns come in the order of their numbers.
     fn sum<L: Lanes>(&self, lanes: L, count: usize, columns: &[Column<'_>]) -> Vec<G1> {
         let summation = Summation::new(lanes);
-        let together = (KEPT_SUMS / self.plan.keys()).max(1);
+        let together = (KEPT_SUMS / self.decomposition.keys()).max(1);
         let mut sums = Vec::with_capacity(count);
         for start in (0..count).step_by(together) {
             let numbers = start..count.min(start + together);
             let [first, last] = [numbers.start, numbers.end].map(|bound| columns.partition_point(|c| c.number < bound));
             let buckets = self.bucket_sums(lanes, &summation, numbers.clone(), &columns[first..last]);
-            sums.extend(weighted::weighted_sums(&summation, &self.plan, numbers.len(), &buckets));
+            sums.extend(weighted::weighted_sums(&summation, &self.decomposition, numbers.len(), &buckets));
         }
         sums
     }

@@ -1,10 +1,11 @@
 //! Points as tables hold them, and their additions: eight at a time, in affine coordinates, with shared inversions.
 //!
-//! An addition takes the inverse of x_2 - x_1. Montgomery's trick gets a whole batch of inverses from one, so that an addition costs
-//! five multiplications and a squaring. Each lane has a chain of products of its own; only their ends are inverted, one by one.
+//! An addition takes the inverse of x_2 - x_1. Montgomery's trick, batch inversion, gets all inverses from one, so that
+//! an addition costs five multiplications and a squaring. Each lane has a chain of products of its own; only their ends
+//! are inverted, one by one.
 //!
-//! Nothing depends on the points being random: equal points are doubled and opposite points vanish, at the price of one comparison
-//! of x for eight pairs.
+//! Nothing depends on the points being random: equal points are doubled and opposite points vanish, at the price of one
+//! comparison of x for eight pairs.
 
 use super::super::lanes::{Kernel, LANES, Lanes, invert_lanes};
 use ff::Field;
@@ -12,15 +13,16 @@ use halo2curves::bn256::{Fq, G1Affine};
 
 /// Pairs of vectors that share an inversion: 2048 additions, so that its two microseconds are one nanosecond for each.
 const BATCH: usize = 128;
-/// Pairs of vectors that go through the stages of an addition together: enough independent work to hide a multiplication's latency.
+/// Pairs of vectors that go through the stages of an addition together: enough independent work to hide a
+/// multiplication's latency.
 const STAGED: usize = 4;
 /// Points of a table that is in the second-level cache anyway: half a megabyte.
 const CACHED: usize = 1 << 13;
 /// How many pairs of vectors ahead points are called into the cache.
 const AHEAD: usize = 1;
 
-/// An affine point, both coordinates times [`Lanes::SCALE`], in one cache line. The identity is (0, 0): no other point has y = 0, for
-/// the order of the group is odd.
+/// An affine point, both coordinates times [`Lanes::SCALE`], in one cache line. The identity is (0, 0): no other point
+/// has y = 0, for the order of the group is odd.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
 pub(super) struct Point {
@@ -83,8 +85,9 @@ pub(super) struct Additions {
 }
 
 impl Additions {
-    /// Adds neighbours of each run up: the points of a run of `count` from `point(first)` on, where the first run's are at 0. The sums
-    /// stand in consecutive places; a run's last point, where their number is odd, keeps a place behind the run's sums.
+    /// Adds neighbours of each run up: the points of a run of `count` from `point(first)` on, where the first run's are
+    /// at 0. The sums stand in consecutive places; a run's last point, where their number is odd, keeps a place behind
+    /// the run's sums.
     pub(super) fn pair_up(&mut self, counts: impl Iterator<Item = usize> + Clone, point: impl Fn(usize) -> Signed) {
         let pairs: usize = counts.clone().map(|count| count / 2).sum();
         let full = pairs.next_multiple_of(2 * LANES);
@@ -151,7 +154,8 @@ pub(super) struct Pending<L: Lanes> {
     vanished: [u8; 2],
 }
 
-/// Does additions; the table's points are not the identity. Tells whether some sum is, which is left at its place as such.
+/// Does additions; the table's points are not the identity. Tells whether some sum is, which is left at its place as
+/// such.
 pub(super) struct Add<'a, L: Lanes> {
     pub(super) table: &'a [Point],
     pub(super) additions: &'a Additions,
@@ -253,7 +257,8 @@ fn one<L: Lanes>(lanes: L) -> L::Vector<Fq> {
     lanes.splat(Fq::from(L::SCALE))
 }
 
-/// Lanes of vector `k` where both points have the same x: equal points have the denominator 2·y, opposite ones, which need none, 1.
+/// Lanes of vector `k` where both points have the same x: equal points have the denominator 2·y, opposite ones, which
+/// need none, 1.
 #[inline(always)]
 fn meet<L: Lanes>(
     lanes: L,
@@ -270,8 +275,8 @@ fn meet<L: Lanes>(
     pair.denominators[k] = lanes.select(pair.vanished[k], one(lanes), doubled);
 }
 
-/// The sums of some vectors of a batch, the last ones first. `inverses` are those of the products of the batch's denominators up to
-/// theirs, and are left as those of the products before.
+/// The sums of some vectors of a batch, the last ones first. `inverses` are those of the products of the batch's
+/// denominators up to theirs, and are left as those of the products before.
 #[inline(always)]
 fn finish<L: Lanes>(
     lanes: L,
@@ -436,7 +441,8 @@ fn double_once<L: Lanes>(lanes: L, x: &mut [Pair<L>], y: &mut [Pair<L>], inverse
     }
 }
 
-/// 2·y, the denominator of a tangent's slope. The identity's y = 0 has no inverse: with 1 in its place its coordinates stay 0.
+/// 2·y, the denominator of a tangent's slope. The identity's y = 0 has no inverse: with 1 in its place its coordinates
+/// stay 0.
 #[inline(always)]
 fn twice<L: Lanes>(lanes: L, y: L::Vector<Fq>) -> L::Vector<Fq> {
     lanes.select(lanes.equal(y, lanes.zero()), one(lanes), lanes.add(y, y))

@@ -1,30 +1,33 @@
 //! The weighted sums of buckets, `Σ_b b·B_b` for each set of buckets of each column.
 //!
-//! A weight is two halves of its bits. The buckets are summed by either half of their weight, twice as many additions as there are
-//! buckets; then those sums by each bit that their half has set: a few more. What is left of a column is one point for each bit
-//! of a scalar's digit, joined by as many doublings, the only additions that are not batched.
+//! A weight is two halves of its bits. The buckets are summed by either half of their weight, twice as many additions
+//! as there are buckets; then those sums by each bit that their half has set: a few more. What is left of a column is
+//! one point for each bit of a scalar's digit, joined by as many doublings, the only additions that are not batched.
 
 use super::super::lanes::Lanes;
 use super::buckets::{Sorted, Summation, Sums};
-use super::plan::Plan;
+use super::decomposition::Decomposition;
 use super::point::{Point, Signed};
 use group::Group;
 use halo2curves::bn256::G1;
 use rayon::prelude::*;
 
 /// The scalar multiplications' results, from the sums of the buckets of so many columns. Column i's keys start at
-/// `i·plan.keys()`.
+/// `i·decomposition.keys()`.
 pub(super) fn weighted_sums<L: Lanes>(
     summation: &Summation<L>,
-    plan: &Plan,
+    decomposition: &Decomposition,
     columns: usize,
     buckets: &Sums,
 ) -> Vec<G1> {
-    let weights = Halves { low_bits: plan.window_bits / 2, high_bits: plan.window_bits - plan.window_bits / 2 };
-    let sets = columns * plan.sets;
+    let weights = Halves {
+        low_bits: decomposition.window_bits / 2,
+        high_bits: decomposition.window_bits - decomposition.window_bits / 2,
+    };
+    let sets = columns * decomposition.sets;
     let keys = sets * weights.keys();
     let by_half = buckets.keys.iter().zip(0..).flat_map(|(key, index)| {
-        let (set, weight) = plan.bucket(*key);
+        let (set, weight) = decomposition.bucket(*key);
         weights.split(weight).map(move |place| (set, place, index))
     });
     let by_half = by_half.filter_map(|(set, (place, value), index)| {
@@ -33,10 +36,10 @@ pub(super) fn weighted_sums<L: Lanes>(
     let halves = summation.sum(&buckets.points, &Sorted::new(keys, by_half));
     let by_bit = halves.keys.iter().zip(0..).flat_map(|(key, index)| {
         let (set, place) = (*key as usize / weights.keys(), *key as usize % weights.keys());
-        weights.bits(place).map(move |bit| ((set * plan.window_bits + bit) as u32, Signed::new(index, false)))
+        weights.bits(place).map(move |bit| ((set * decomposition.window_bits + bit) as u32, Signed::new(index, false)))
     });
-    let bits = summation.sum(&halves.points, &Sorted::new(sets * plan.window_bits, by_bit));
-    horner::<L>(plan.sets * plan.window_bits, columns, &bits)
+    let bits = summation.sum(&halves.points, &Sorted::new(sets * decomposition.window_bits, by_bit));
+    horner::<L>(decomposition.sets * decomposition.window_bits, columns, &bits)
 }
 
 /// Both halves of weights, by places: those of the low half, then those of the high one.

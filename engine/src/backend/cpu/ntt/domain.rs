@@ -123,8 +123,8 @@ pub(super) struct Layers<L: Lanes> {
     pub(super) log_n: u32,
     /// Whether the transform is over a proper coset: the first factors of its layers are not 1 then.
     pub(super) shifted: bool,
-    /// The layer that joins blocks of h = 2^l elements has the factors `σ_h·ω_{2h}^j` for j < h, from h - 1 on, where σ_h is
-    /// the power of the shift that the blocks' polynomials are evaluated at.
+    /// The layer that joins blocks of h = 2^l elements has the factors `σ_h·ω_{2h}^j` for j < h, from h - 1 on, where
+    /// σ_h is the power of the shift that the blocks' polynomials are evaluated at.
     factors: Vec<L::Single<Fr>>,
 }
 

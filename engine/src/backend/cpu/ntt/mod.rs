@@ -1,5 +1,6 @@
-//! Number-theoretic transforms: two passes over eight columns at a time (`passes.rs`), with factors that are made once for each
-//! domain (`domain.rs`); transforms too short for that are taken one layer after the other.
+//! Number-theoretic transforms (NTT), by Cooley and Tukey's method: in four steps, two passes over eight columns at a
+//! time (`passes.rs`), with twiddle factors that are made once for each domain (`domain.rs`). Transforms too short for
+//! that are taken one layer of butterflies after the other, decimated in time.
 
 mod domain;
 mod passes;

@@ -1,9 +1,10 @@
 //! A transform in two passes over memory.
 //!
-//! A vector is taken for a matrix of about as many rows as columns ("four-step", Bailey, FFTs in External or Hierarchical Memory,
-//! 1990). The first pass transforms its columns, eight neighbours at a time, one in each lane; it multiplies by the factors
-//! between and transposes in registers. The second pass transforms the rows, eight at a time again, and writes the results,
-//! of which neighbours in memory are in neighbouring lanes. Within a pass everything stays in the first- or second-level cache.
+//! A vector is taken for a matrix of about as many rows as columns ("four-step", Bailey, FFTs in External or
+//! Hierarchical Memory, 1990). The first pass transforms its columns, eight neighbours at a time, one in each lane; it
+//! multiplies by the factors between and transposes in registers. The second pass transforms the rows, eight at a time
+//! again, and writes the results, of which neighbours in memory are in neighbouring lanes. Within a pass everything
+//! stays in the first- or second-level cache.
 
 #![allow(unsafe_code)]
 
@@ -135,8 +136,8 @@ impl<L: Lanes> Kernel<L> for SecondPass<'_, L> {
 
 /// Eight transforms, one in each lane, from bit-reversed to natural order and from residues below 2·p to lazy ones.
 ///
-/// Bounds: the first two layers double them to 8·p where they need no product, every other layer adds 2·p; there are at most 14
-/// layers, which makes 32·p.
+/// Bounds: the first two layers double them to 8·p where they need no product, every other layer adds 2·p; there are at
+/// most 14 layers, which makes 32·p.
 #[inline(always)]
 fn decimate<L: Lanes>(lanes: L, layers: &Layers<L>, vectors: &mut [L::Vector<Fr>]) {
     let cached = layers.log_n.min(CACHED_LOG);

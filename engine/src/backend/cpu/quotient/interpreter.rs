@@ -1,7 +1,7 @@
 //! Runs a compiled program: one dispatch of a step serves a block of rows, eight of them in each vector.
 
 use super::super::lanes::{Kernel, LANES, Lanes, store_new};
-use super::registers::{Source, Step};
+use super::registers::{Location, Step};
 use super::task::{Task, Wrapped};
 use super::{BLOCK, BLOCK_ROWS};
 use ff::Field;
@@ -36,9 +36,9 @@ impl<L: Lanes> Kernel<L> for Task<'_> {
             for step in &compiled.steps {
                 block.run(lanes, step);
             }
-            for (output, source) in self.outputs.iter_mut().zip(&compiled.outputs) {
+            for (output, location) in self.outputs.iter_mut().zip(&compiled.outputs) {
                 let end = rows.min(first + BLOCK_ROWS);
-                block.store(lanes, *source, &mut output[first..end]);
+                block.store(lanes, *location, &mut output[first..end]);
             }
         }
     }
@@ -113,7 +113,7 @@ impl<L: Lanes> Block<'_, L> {
     }
 
     #[inline(always)]
-    fn product(&self, lanes: L, (vector, factor): &(Source, Source), i: usize) -> L::Products<Fr> {
+    fn product(&self, lanes: L, (vector, factor): &(Location, Location), i: usize) -> L::Products<Fr> {
         lanes.product(self.vector(lanes, *vector, i), self.factor(lanes, *factor, i))
     }
 
@@ -122,7 +122,7 @@ impl<L: Lanes> Block<'_, L> {
         &self,
         lanes: L,
         mut sum: L::Products<Fr>,
-        products: &[(Source, Source)],
+        products: &[(Location, Location)],
         i: usize,
     ) -> L::Products<Fr> {
         for (vector, factor) in products {
@@ -132,33 +132,33 @@ impl<L: Lanes> Block<'_, L> {
     }
 
     #[inline(always)]
-    fn vector(&self, lanes: L, source: Source, i: usize) -> L::Vector<Fr> {
-        match source {
-            Source::Scalar(index) => self.terms[index],
-            Source::Query(index) => lanes.load(&self.cells[index][i]),
-            Source::Register(index) => self.vectors[index * BLOCK + i].get(),
+    fn vector(&self, lanes: L, location: Location, i: usize) -> L::Vector<Fr> {
+        match location {
+            Location::Scalar(index) => self.terms[index],
+            Location::Query(index) => lanes.load(&self.cells[index][i]),
+            Location::Register(index) => self.vectors[index * BLOCK + i].get(),
         }
     }
 
     #[inline(always)]
-    fn factor(&self, lanes: L, source: Source, i: usize) -> L::Factor<Fr> {
-        match source {
-            Source::Scalar(index) => lanes.broadcast(&self.scalar_factors[index]),
-            Source::Query(index) => lanes.load_factor(&self.cells[index][i]),
-            Source::Register(index) => self.factors[index * BLOCK + i].get(),
+    fn factor(&self, lanes: L, location: Location, i: usize) -> L::Factor<Fr> {
+        match location {
+            Location::Scalar(index) => lanes.broadcast(&self.scalar_factors[index]),
+            Location::Query(index) => lanes.load_factor(&self.cells[index][i]),
+            Location::Register(index) => self.factors[index * BLOCK + i].get(),
         }
     }
 
     /// Writes the rows of an output that there are.
     #[inline(always)]
-    fn store(&self, lanes: L, source: Source, target: &mut [MaybeUninit<Fr>]) {
+    fn store(&self, lanes: L, location: Location, target: &mut [MaybeUninit<Fr>]) {
         let (whole, rest) = target.as_chunks_mut::<LANES>();
         for (i, target) in whole.iter_mut().enumerate() {
-            store_new(lanes, self.vector(lanes, source, i), target);
+            store_new(lanes, self.vector(lanes, location, i), target);
         }
         if !rest.is_empty() {
             let mut last = [Fr::ZERO; LANES];
-            lanes.store(self.vector(lanes, source, whole.len()), &mut last);
+            lanes.store(self.vector(lanes, location, whole.len()), &mut last);
             rest.write_copy_of_slice(&last[..rest.len()]);
         }
     }

@@ -1,9 +1,9 @@
 //! Expression programs, interpreted a block of rows at a time.
 //!
-//! Compilation has three steps. Instructions are joined to sums of products (`fuse.rs`), because a sum of products is reduced
-//! once; operands are given their forms, and bounds to what is not reduced (`plan.rs`); and results get registers
-//! (`registers.rs`). What comes out does not depend on the lanes; chunks of rows (`task.rs`) go through it with any lanes
-//! (`interpreter.rs`), or as plain loops (`plain.rs`).
+//! Compilation has three steps. Instructions are joined to sums of products (`fuse.rs`), because a sum of products is
+//! reduced once; operands are given their forms, and bounds to what is not reduced (`plan.rs`); and results get
+//! registers (`registers.rs`). What comes out does not depend on the lanes; chunks of rows (`task.rs`) go through it
+//! with any lanes (`interpreter.rs`), or as plain loops (`plain.rs`).
 //!
 //! For the program `selector·(a·b - c)` the steps are `r_0 = a·b - c`, as a factor, and `r_0·selector`:
 //!
@@ -26,11 +26,11 @@ use super::{Cpu, CpuScalars};
 use crate::backend::program::Program;
 use crate::backend::{QuotientOps, Result};
 use halo2curves::bn256::Fr;
-use registers::{Source, Step};
+use registers::{Location, Step};
 use task::Inputs;
 
-/// Vectors per dispatch. Registers take 320 bytes a vector: a program's few dozen stay in the second-level cache, and those
-/// that a step touches in the first.
+/// Vectors per dispatch. Registers take 320 bytes a vector: a program's few dozen stay in the second-level cache, and
+/// those that a step touches in the first.
 const BLOCK: usize = 8;
 /// Rows per dispatch.
 const BLOCK_ROWS: usize = BLOCK * LANES;
@@ -40,7 +40,7 @@ const BLOCK_ROWS: usize = BLOCK * LANES;
 pub struct CpuProgram {
     program: Program,
     steps: Vec<Step>,
-    outputs: Vec<Source>,
+    outputs: Vec<Location>,
     /// Registers that hold vectors, and registers that hold factors.
     registers: [usize; 2],
     /// The scalars that are terms of sums, as indices of the scalar table.

@@ -1,7 +1,7 @@
-//! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight elements is
-//! memory, and a kernel's copies of it cost up to a third.
+//! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight
+//! elements is memory, and a kernel's copies of it cost up to a third.
 
-use super::registers::{Source, Step};
+use super::registers::{Location, Step};
 use super::task::{Task, Wrapped};
 use super::{BLOCK, BLOCK_ROWS};
 use ff::Field;
@@ -26,9 +26,9 @@ pub(super) fn run(mut task: Task<'_>) {
             }
         }
         let block = Block { scalars, cells: &cells, registers: &registers };
-        for (output, source) in task.outputs.iter_mut().zip(&compiled.outputs) {
+        for (output, location) in task.outputs.iter_mut().zip(&compiled.outputs) {
             let target = &mut output[first..rows.min(first + BLOCK_ROWS)];
-            match block.view(*source, VECTOR) {
+            match block.view(*location, VECTOR) {
                 View::Scalar(value) => target.fill(std::mem::MaybeUninit::new(*value)),
                 View::Rows(rows) => {
                     target.write_copy_of_slice(&rows[..target.len()]);
@@ -108,11 +108,11 @@ impl Block<'_> {
         }
     }
 
-    fn view(&self, source: Source, kind: usize) -> View<'_> {
-        match source {
-            Source::Scalar(index) => View::Scalar(&self.scalars[kind][index]),
-            Source::Query(index) => View::Rows(self.cells[index][..BLOCK].as_flattened()),
-            Source::Register(index) => View::Rows(&self.registers[kind][index]),
+    fn view(&self, location: Location, kind: usize) -> View<'_> {
+        match location {
+            Location::Scalar(index) => View::Scalar(&self.scalars[kind][index]),
+            Location::Query(index) => View::Rows(self.cells[index][..BLOCK].as_flattened()),
+            Location::Register(index) => View::Rows(&self.registers[kind][index]),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! Bounds and forms: which operand of a product is its factor, what is reduced, and what is added so that no sum is negative.
+//! Bounds and forms: which operand of a product is its factor, what is reduced, and what is added so that no sum is
+//! negative.
 //!
-//! A result is kept as a vector, as a factor, or as both, as its users need it. The pass goes through the sums once, in order. It
-//! bounds every result in multiples of p by what the lanes' operations guarantee, and where a sum would become too large it
-//! has the largest result in it brought below 2·p where that is made. A bound that was counted with before stays true by that.
+//! A result is kept as a vector, as a factor, or as both, as its users need it. The pass goes through the sums once, in
+//! order. It bounds every result in multiples of p by what the lanes' operations guarantee, and where a sum would
+//! become too large it has the largest result in it brought below 2·p where that is made. A bound that was counted with
+//! before stays true by that.
 
 use super::super::lanes::MAX_RAISE;
 use super::fuse::Sum;
@@ -135,8 +137,8 @@ impl Plan {
         products.iter().map(contribution).sum()
     }
 
-    /// Lowers the largest result in a sum. There is one, and it is not lowered yet, as long as the sum does not fit: eight
-    /// products of lowered results are below 8·2·32/84·p, and eight terms below 16·p.
+    /// Lowers the largest result in a sum. There is one, and it is not lowered yet, as long as the sum does not fit:
+    /// eight products of lowered results are below 8·2·32/84·p, and eight terms below 16·p.
     fn lower_largest(&mut self, planned: &Planned) {
         let products = planned.products.iter().flatten();
         let factors = products.clone().filter_map(|(_, factor)| match factor {

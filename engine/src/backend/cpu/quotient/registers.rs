@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 /// Where a step finds an operand.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Source {
+pub(super) enum Location {
     /// Entry of the program's terms or factors.
     Scalar(usize),
     /// A cell of a column.
@@ -21,9 +21,9 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct Step {
     /// Vectors and their factors, positive and negative.
-    pub(super) products: [Vec<(Source, Source)>; 2],
+    pub(super) products: [Vec<(Location, Location)>; 2],
     /// Vectors, positive and negative.
-    pub(super) terms: [Vec<Source>; 2],
+    pub(super) terms: [Vec<Location>; 2],
     pub(super) raise: usize,
     /// Whether the result is brought below 2·p.
     pub(super) lowered: bool,
@@ -116,7 +116,8 @@ struct Assignment {
 }
 
 impl Assignment {
-    /// A step reads all its operands of a row before it writes its results of that row, which may thus replace operands.
+    /// A step reads all its operands of a row before it writes its results of that row, which may thus replace
+    /// operands.
     fn step(&mut self, result: usize, planned: Planned) -> Step {
         let products = planned.products.map(|products| {
             products.into_iter().map(|(operand, factor)| (self.vector(operand), self.factor(factor))).collect()
@@ -134,19 +135,19 @@ impl Assignment {
         }
     }
 
-    fn vector(&mut self, operand: Operand) -> Source {
+    fn vector(&mut self, operand: Operand) -> Location {
         match operand {
-            Operand::Scalar(index) => Source::Scalar(self.terms.index(index)),
-            Operand::Query(query) => Source::Query(query),
-            Operand::Result(result) => Source::Register(self.vectors.read(result)),
+            Operand::Scalar(index) => Location::Scalar(self.terms.index(index)),
+            Operand::Query(query) => Location::Query(query),
+            Operand::Result(result) => Location::Register(self.vectors.read(result)),
         }
     }
 
-    fn factor(&mut self, factor: Factor) -> Source {
+    fn factor(&mut self, factor: Factor) -> Location {
         match factor {
-            Factor::Scalar { index, negated } => Source::Scalar(self.scalar_factors.index((index, negated))),
-            Factor::Query(query) => Source::Query(query),
-            Factor::Result(result) => Source::Register(self.factors.read(result)),
+            Factor::Scalar { index, negated } => Location::Scalar(self.scalar_factors.index((index, negated))),
+            Factor::Query(query) => Location::Query(query),
+            Factor::Result(result) => Location::Register(self.factors.read(result)),
         }
     }
 }

@@ -132,7 +132,8 @@ impl<L: Lanes> Kernel<L> for Combination<'_, L::Single<Fr>> {
     }
 }
 
-/// Eight rows of a linear combination. Groups of [`MAX_PRODUCTS`] terms are below (1 + 128/84)·p; their sums are lowered.
+/// Eight rows of a linear combination. Groups of [`MAX_PRODUCTS`] terms are below (1 + 128/84)·p; their sums are
+/// lowered.
 #[inline(always)]
 fn combine_rows<L: Lanes>(lanes: L, singles: &[L::Single<Fr>], terms: &[(Fr, &[Fr])], row: usize) -> L::Vector<Fr> {
     let mut total = lanes.zero();

@@ -8,8 +8,8 @@ use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 use std::collections::HashMap;
 
-/// Vectors whose products are added up before they are reduced: with as many powers of the point, 20 KiB, they stay in the
-/// first-level cache.
+/// Vectors whose products are added up before they are reduced: with as many powers of the point, 20 KiB, they stay in
+/// the first-level cache.
 const BLOCK: usize = 64;
 /// Coefficients in a block.
 const BLOCK_ROWS: usize = BLOCK * LANES;

@@ -1,4 +1,5 @@
-//! Montgomery's trick in lanes: a chunk of rows is inverted for one scalar inversion and three multiplications a row.
+//! Batch inversion, Montgomery's trick in lanes: a chunk of rows is inverted for one scalar inversion and three
+//! multiplications a row.
 
 use super::super::inversion::batch_invert as invert_plainly;
 use super::super::lanes::{Kernel, LANES, Lanes};
@@ -8,8 +9,8 @@ use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 use std::array::from_fn;
 
-/// Rows for one inversion, which takes as long as some hundred multiplications. The rows and their running products are 288 KiB,
-/// which stay in the second-level cache.
+/// Rows for one inversion, which takes as long as some hundred multiplications. The rows and their running products are
+/// 288 KiB, which stay in the second-level cache.
 const CHUNK: usize = 4096;
 /// Running products at a time, in every lane: one would wait for the latency of its multiplications.
 const CHAINS: usize = 4;
@@ -32,8 +33,8 @@ struct Inversion<'a> {
 impl<L: Lanes> Kernel<L> for Inversion<'_> {
     type Output = ();
 
-    /// Bounds: a running product is below α·p with α = 1 + 16·α/84, which makes 1.24; so is the inverse of one on the way back, and
-    /// their product is below (1 + 16·1.24²/84)·p, less than 2·p.
+    /// Bounds: a running product is below α·p with α = 1 + 16·α/84, which makes 1.24; so is the inverse of one on the
+    /// way back, and their product is below (1 + 16·1.24²/84)·p, less than 2·p.
     #[inline(always)]
     fn run(self, lanes: L) {
         let (whole, rest) = self.values.as_chunks_mut::<LANES>();

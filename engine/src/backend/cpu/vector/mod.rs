@@ -1,8 +1,9 @@
 //! Vector arithmetic, serial where a vector is short and by row chunks where it is long.
 //!
-//! What multiplies is done with the processor's lanes: products row by row (`elementwise.rs`), recurrences in segments side by side
-//! (`scan.rs`), inner products that are reduced once (`evaluation.rs`) and Montgomery's trick (`inversion.rs`). Sums and
-//! differences of rows are bound by memory, and unpacking them costs as much as adding them does: they are plain loops.
+//! What multiplies is done with the processor's lanes: products row by row (`elementwise.rs`), recurrences in segments
+//! side by side (`scan.rs`), inner products that are reduced once (`evaluation.rs`) and Montgomery's trick
+//! (`inversion.rs`). Sums and differences of rows are bound by memory, and unpacking them costs as much as adding them
+//! does: they are plain loops.
 
 mod elementwise;
 mod evaluation;

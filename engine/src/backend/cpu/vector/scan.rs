@@ -1,9 +1,9 @@
 //! Recurrences, in segments that run side by side.
 //!
-//! Every scan is `state -> factor_i·state + term_i` from row to row, where the factors or the terms may be trivial. A long vector
-//! is cut into chunks and a chunk into [`SEGMENTS`] segments, each in a lane of its own. The first pass finds what a
-//! whole segment does to a state; from that the state at the beginning of every segment follows, one after the other; and the
-//! second pass runs all segments from there.
+//! Every scan is `state -> factor_i·state + term_i` from row to row, where the factors or the terms may be trivial. A
+//! long vector is cut into chunks and a chunk into [`SEGMENTS`] segments, each in a lane of its own. The first pass
+//! finds what a whole segment does to a state; from that the state at the beginning of every segment follows, one after
+//! the other; and the second pass runs all segments from there.
 
 use super::super::lanes::{Kernel, LANES, Lanes, store_new, store_new_once};
 use super::super::shared::{reserve, written};

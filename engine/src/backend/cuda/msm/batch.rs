@@ -1,6 +1,6 @@
 //! Jobs, and the batches that they run in.
 
-use super::plan::{low_bits, parts};
+use super::decomposition::{low_bits, parts};
 use super::{CudaBases, DIGIT_THREADS, POINT_BYTES, POINT_THREADS, Point, digit_grid, kernel, point_blocks};
 use crate::backend::Result;
 use crate::backend::cuda::device::Buffer;
@@ -8,7 +8,7 @@ use crate::backend::cuda::driver::Address;
 use crate::backend::cuda::kernels::{Arguments, Kernel};
 use crate::backend::cuda::memory::{CudaScalars, Work};
 use crate::backend::cuda::scan::{COUNT, Recurrence};
-use crate::backend::gpu::digits::{Digits, Job};
+use crate::backend::gpu::pippenger::{Decomposition, Job};
 use bytemuck::{Pod, Zeroable};
 use std::ops::Range;
 use zkml_gpu_kernels::cuda::Module;
@@ -45,7 +45,8 @@ static COUNTED: Recurrence = Recurrence::new(
 )
 .with_totals(&SIZES);
 
-/// Chunks for each multiprocessor that keep a device busy several times over: they are made longer, within bounds, where there are more.
+/// Chunks for each multiprocessor that keep a device busy several times over: they are made longer, within bounds,
+/// where there are more.
 const FULL_CHUNKS: usize = 1 << 11;
 const MIN_CHUNK: usize = 8;
 const MAX_CHUNK: usize = CHUNK_LENGTHS - 1;
@@ -96,15 +97,15 @@ pub(super) struct DigitParams {
 
 /// How the kernels on digits read the columns of a list.
 pub(super) fn digits(bases: &CudaBases, columns: Address) -> DigitParams {
-    let plan = &bases.plan;
+    let decomposition = &bases.decomposition;
     DigitParams {
         columns,
-        halves: plan.halves(),
+        halves: decomposition.halves(),
         stride: bases.len as u32,
-        bits: plan.bits as u32,
-        sets: plan.sets as u32,
-        windows: plan.windows() as u32,
-        low_bits: low_bits(plan) as u32,
+        bits: decomposition.bits as u32,
+        sets: decomposition.sets as u32,
+        windows: decomposition.windows() as u32,
+        low_bits: low_bits(decomposition) as u32,
         padding: [0],
     }
 }
@@ -173,10 +174,11 @@ struct MsmJob {
     set: u32,
 }
 
-/// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and their sums.
-fn job_bytes(plan: &Digits, job: &Job) -> u64 {
-    let words = 3 * job.entries + 3 * plan.buckets();
-    let chunks = plan.chunks(job.entries, MIN_CHUNK) as u64;
+/// Bytes of scratch space that a job takes at most: keys and two lists of entries, buckets and their counts, chunks and
+/// their sums.
+fn job_bytes(decomposition: &Decomposition, job: &Job) -> u64 {
+    let words = 3 * job.entries + 3 * decomposition.buckets();
+    let chunks = decomposition.chunks(job.entries, MIN_CHUNK) as u64;
     words as u64 * 4 + chunks * (size_of::<Chunk>() as u64 + 4 + POINT_BYTES)
 }
 
@@ -192,16 +194,16 @@ struct Sorted {
 
 impl Work<'_> {
     /// The jobs in as few batches as memory allows.
-    pub(super) fn batches<'j>(&self, plan: &Digits, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
+    pub(super) fn batches<'j>(&self, decomposition: &Decomposition, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
         let limit = self.cuda.device.free_bytes(self.operation)? / MEMORY_SHARE;
         let mut batches = Vec::new();
         let mut rest = jobs;
         while !rest.is_empty() {
             let (mut taken, mut bytes, mut entries) = (0, 0, 0);
             for job in rest {
-                bytes += job_bytes(plan, job);
+                bytes += job_bytes(decomposition, job);
                 entries += job.entries;
-                let numbers = entries.max((taken + 1) * plan.buckets());
+                let numbers = entries.max((taken + 1) * decomposition.buckets());
                 if taken > 0 && (bytes > limit || numbers >= BATCH_NUMBERS) {
                     break;
                 }
@@ -237,8 +239,8 @@ impl Work<'_> {
         let arguments = arguments.address(sorted.order.address()).address(sorted.entries.address());
         let arguments = arguments.address(bases.table.address()).address(sums.address());
         self.launch(&ACCUMULATE, sorted.blocks(), arguments)?;
-        let sums = self.weigh(&bases.plan, batch, chunk, &sorted, &sums)?;
-        let arguments = Arguments::new().word(batch.len()).word(bases.plan.sets).address(jobs.address());
+        let sums = self.weigh(&bases.decomposition, batch, chunk, &sorted, &sums)?;
+        let arguments = Arguments::new().word(batch.len()).word(bases.decomposition.sets).address(jobs.address());
         let arguments = arguments.address(sums.address()).address(sets.address());
         self.launch(&DEPOSIT, point_blocks(batch.len()), arguments)
     }
@@ -251,9 +253,9 @@ impl Work<'_> {
         (batch, jobs): (&[Job], &Buffer),
         chunk: usize,
     ) -> Result<Sorted> {
-        let plan = &bases.plan;
+        let decomposition = &bases.decomposition;
         let entries: usize = batch.iter().map(|job| job.entries).sum();
-        let parts = batch.len() * parts(plan);
+        let parts = batch.len() * parts(decomposition);
         // Runs of jobs of one column: every column at most once.
         let runs: Vec<&[Job]> = batch.chunk_by(|a, b| a.column == b.column).collect();
         let mut first_job = 0;
@@ -278,7 +280,7 @@ impl Work<'_> {
         let arguments = Arguments::new().value(&digits).address(next.address()).address(keys.address());
         self.launch_grid(&PLACE, digit_grid(&used), arguments.address(unsorted.address()))?;
 
-        let buckets = batch.len() << plan.bucket_bits();
+        let buckets = batch.len() << decomposition.bucket_bits();
         let counts = self.zeroed::<u32>(buckets + 1)?;
         let params = BucketParams { keys: keys.address(), entries: entries as u32, low_bits: digits.low_bits };
         let blocks = entries.div_ceil(BUCKET_ENTRIES);
@@ -290,7 +292,7 @@ impl Work<'_> {
         let arguments = Arguments::new().value(&params).address(unsorted.address()).address(sizes.address());
         self.launch(&PLACE_BUCKETS, blocks, arguments.address(sorted.address()))?;
 
-        let most = batch.iter().map(|job| plan.chunks(job.entries, chunk)).sum();
+        let most = batch.iter().map(|job| decomposition.chunks(job.entries, chunk)).sum();
         let (chunks, order) = (self.room::<Chunk>(most)?, self.room::<u32>(most)?);
         let sorted = Sorted { sizes, chunks, order, entries: sorted, most };
         let lengths = self.zeroed::<u32>(CHUNK_LENGTHS)?;
@@ -304,9 +306,16 @@ impl Work<'_> {
     }
 
     /// The weighted sum of each job's chunks.
-    fn weigh(&self, plan: &Digits, batch: &[Job], chunk: usize, sorted: &Sorted, sums: &Buffer) -> Result<Buffer> {
+    fn weigh(
+        &self,
+        decomposition: &Decomposition,
+        batch: &[Job],
+        chunk: usize,
+        sorted: &Sorted,
+        sums: &Buffer,
+    ) -> Result<Buffer> {
         let jobs = batch.len();
-        let largest = batch.iter().map(|job| plan.chunks(job.entries, chunk)).max().unwrap_or(0);
+        let largest = batch.iter().map(|job| decomposition.chunks(job.entries, chunk)).max().unwrap_or(0);
         let mut len = largest.div_ceil(SEGMENT_CHUNKS).min(SEGMENTS / jobs).max(1);
         let mut segments = self.room::<Point>(jobs * len)?;
         let params = WeighParams {
@@ -314,7 +323,7 @@ impl Work<'_> {
             chunks: sorted.chunks.address(),
             jobs: jobs as u32,
             segments: len as u32,
-            bucket_bits: plan.bucket_bits() as u32,
+            bucket_bits: decomposition.bucket_bits() as u32,
             padding: [0],
         };
         let arguments = Arguments::new().value(&params).address(sums.address()).address(segments.address());
@@ -334,7 +343,7 @@ impl Sorted {
     fn params(&self, bases: &CudaBases, batch: &[Job]) -> ChunkParams {
         ChunkParams {
             buckets: self.sizes.address(),
-            keys: (batch.len() << bases.plan.bucket_bits()) as u32,
+            keys: (batch.len() << bases.decomposition.bucket_bits()) as u32,
             padding: [0],
         }
     }

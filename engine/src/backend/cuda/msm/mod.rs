@@ -8,12 +8,12 @@
 //! | sums of chunks, and weighted sums of those | `msm_accumulate`, `msm_weigh`, `msm_join` |
 //! | sums of sets, joined to sums of columns | `msm_deposit`, `msm_combine` |
 //!
-//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap; the jobs of all columns
-//! of a call run together, in as few batches as memory allows. The host converts one point for each column to affine coordinates, and does
-//! no other arithmetic.
+//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap;
+//! the jobs of all columns of a call run together, in as few batches as memory allows. The host converts one point for
+//! each column to affine coordinates, and does no other arithmetic.
 
 mod batch;
-mod plan;
+mod decomposition;
 
 use super::Cuda;
 use super::device::{Buffer, in_batches};
@@ -21,13 +21,13 @@ use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::cpu::as_words;
-use crate::backend::gpu::digits::{Digits, Job, jobs, to_affine};
+use crate::backend::gpu::pippenger::{Decomposition, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use batch::{DIGIT_ROWS, DigitColumn};
 use bytemuck::{Pod, Zeroable};
+use decomposition::{choose, parts};
 use halo2curves::bn256::{Fq, Fr, G1Affine};
-use plan::{choose, parts};
 use zkml_gpu_kernels::cuda::Module;
 
 const fn kernel(name: &'static str, threads: u32) -> Kernel {
@@ -64,7 +64,7 @@ fn point_blocks(points: usize) -> usize {
 #[derive(Debug)]
 pub struct CudaBases {
     len: usize,
-    plan: Digits,
+    decomposition: Decomposition,
     table: Buffer,
 }
 
@@ -95,7 +95,7 @@ impl MsmOps for Cuda {
     }
 
     fn table_bytes(&self, bases: &CudaBases) -> Option<usize> {
-        Some((bases.plan.levels() - 1) * bases.len * AFFINE_BYTES as usize)
+        Some((bases.decomposition.levels() - 1) * bases.len * AFFINE_BYTES as usize)
     }
 
     fn msm(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
@@ -138,9 +138,9 @@ impl CudaBases {
 
 impl Work<'_> {
     fn empty_bases(&self, len: usize, spare: usize) -> Result<CudaBases> {
-        let plan = choose(len, spare);
-        let table = self.allocate((len * plan.levels()) as u64 * AFFINE_BYTES)?;
-        Ok(CudaBases { len, plan, table })
+        let decomposition = choose(len, spare);
+        let table = self.allocate((len * decomposition.levels()) as u64 * AFFINE_BYTES)?;
+        Ok(CudaBases { len, decomposition, table })
     }
 
     fn load_bases(&self, points: &[G1Affine], spare: usize) -> Result<CudaBases> {
@@ -150,10 +150,10 @@ impl Work<'_> {
             let place = bases.level(0) + (i * TRANSFER_POINTS) as u64 * AFFINE_BYTES;
             self.cuda.device.write(self.operation, place, bytemuck::cast_slice(as_words(&coordinates)))?;
         }
-        if bases.plan.levels() > 1 {
+        if bases.decomposition.levels() > 1 {
             let doubled = self.room::<Point>(bases.len)?;
-            for level in 1..bases.plan.levels() {
-                let arguments = Arguments::new().word(bases.len).word(bases.plan.level_bits());
+            for level in 1..bases.decomposition.levels() {
+                let arguments = Arguments::new().word(bases.len).word(bases.decomposition.level_bits());
                 let arguments = arguments.address(bases.level(level - 1)).address(doubled.address());
                 self.launch(&DOUBLE, point_blocks(bases.len), arguments)?;
                 let arguments = Arguments::new().word(bases.len).address(doubled.address()).address(bases.level(level));
@@ -171,15 +171,15 @@ impl Work<'_> {
     }
 
     fn sums_together(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
-        let plan = &bases.plan;
+        let decomposition = &bases.decomposition;
         let counts = self.count(bases, columns)?;
-        let jobs = self.jobs(plan, columns.len(), &counts)?;
-        let sets = self.zeroed::<Point>(columns.len() * plan.sets)?;
-        for batch in self.batches(plan, &jobs)? {
+        let jobs = self.jobs(decomposition, columns.len(), &counts)?;
+        let sets = self.zeroed::<Point>(columns.len() * decomposition.sets)?;
+        for batch in self.batches(decomposition, &jobs)? {
             self.run_batch(bases, columns, &counts, batch, &sets)?;
         }
         let sums = self.room::<Point>(columns.len())?;
-        let arguments = Arguments::new().word(columns.len()).word(plan.sets).word(plan.bits);
+        let arguments = Arguments::new().word(columns.len()).word(decomposition.sets).word(decomposition.bits);
         let arguments = arguments.address(sets.address()).address(sums.address());
         self.launch(&COMBINE, point_blocks(columns.len()), arguments)?;
         let sums: Vec<Point> = self.read(sums.address(), columns.len())?;
@@ -190,9 +190,9 @@ impl Work<'_> {
 
     /// How many digits fall into each part of each window of each column.
     fn count(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Buffer> {
-        let plan = &bases.plan;
-        let counts = self.zeroed::<u32>(columns.len() * plan.windows() * parts(plan))?;
-        let list: Vec<_> = columns.iter().map(|column| DigitColumn::new(column, 0..plan.sets, 0)).collect();
+        let decomposition = &bases.decomposition;
+        let counts = self.zeroed::<u32>(columns.len() * decomposition.windows() * parts(decomposition))?;
+        let list: Vec<_> = columns.iter().map(|column| DigitColumn::new(column, 0..decomposition.sets, 0)).collect();
         let list = self.upload(&list)?;
         let arguments = Arguments::new().value(&batch::digits(bases, list.address())).address(counts.address());
         self.launch_grid(&COUNT, digit_grid(columns), arguments)?;
@@ -200,12 +200,12 @@ impl Work<'_> {
     }
 
     /// The jobs of all columns, from the counts. A column's sets after its last digit are no jobs.
-    fn jobs(&self, plan: &Digits, columns: usize, counts: &Buffer) -> Result<Vec<Job>> {
-        let windows = columns * plan.windows();
+    fn jobs(&self, decomposition: &Decomposition, columns: usize, counts: &Buffer) -> Result<Vec<Job>> {
+        let windows = columns * decomposition.windows();
         let totals = self.room::<u32>(windows)?;
-        let arguments = Arguments::new().word(windows).word(parts(plan)).address(counts.address());
+        let arguments = Arguments::new().word(windows).word(parts(decomposition)).address(counts.address());
         self.launch(&TOTALS, windows.div_ceil(DIGIT_THREADS as usize), arguments.address(totals.address()))?;
-        Ok(jobs(plan, &self.read(totals.address(), windows)?, plan.windows()))
+        Ok(jobs(decomposition, &self.read(totals.address(), windows)?, decomposition.windows()))
     }
 }
 

@@ -3,7 +3,7 @@
 use super::plan::{MIN_CHUNK, POINT_BYTES, Plan};
 use super::{DIGIT_THREADS, POINT_THREADS, Part, WgpuBases};
 use crate::backend::Result;
-use crate::backend::gpu::digits::Job;
+use crate::backend::gpu::pippenger::Job;
 use crate::backend::wgpu::device::Device;
 use crate::backend::wgpu::memory::WgpuScalars;
 use crate::backend::wgpu::pipelines::Kernel;
@@ -55,8 +55,8 @@ pub(super) fn batches<'a>(part: &Part, jobs: &'a [Job], device: &Device) -> Vec<
     while !rest.is_empty() {
         let (mut taken, mut sums) = (0, 0);
         for job in rest {
-            sums += plan.digits.chunks(job.entries, MIN_CHUNK) as u64 * POINT_BYTES;
-            let keys = ((taken + 1) * plan.digits.buckets() + 1) as u64 * 4;
+            sums += plan.decomposition.chunks(job.entries, MIN_CHUNK) as u64 * POINT_BYTES;
+            let keys = ((taken + 1) * plan.decomposition.buckets() + 1) as u64 * 4;
             let points = (taken + 1) as u64 * POINT_BYTES;
             if taken > 0 && (sums.max(keys).max(points) > limit || taken == BATCH_JOBS) {
                 break;
@@ -94,7 +94,7 @@ impl Batch<'_> {
         let placed = work.allocate(entries as u64 * 4)?;
         let placed = placed.first(entries as u64 * 4);
         let buckets = self.sort(work, part, columns, chunk, &placed)?;
-        let chunks: usize = self.jobs.iter().map(|job| self.plan.digits.chunks(job.entries, chunk)).sum();
+        let chunks: usize = self.jobs.iter().map(|job| self.plan.decomposition.chunks(job.entries, chunk)).sum();
         let [sums, keys] = [work.allocate(chunks as u64 * POINT_BYTES)?, work.allocate(chunks as u64 * 4)?];
         let [sums, keys] = [sums.first(chunks as u64 * POINT_BYTES), keys.first(chunks as u64 * 4)];
         let starts = buckets.chunks.first(self.keys_bytes() + 4);
@@ -111,7 +111,7 @@ impl Batch<'_> {
     }
 
     fn keys(&self) -> usize {
-        self.jobs.len() * self.plan.digits.buckets()
+        self.jobs.len() * self.plan.decomposition.buckets()
     }
 
     fn keys_bytes(&self) -> u64 {
@@ -178,7 +178,7 @@ impl Batch<'_> {
         let mut len = self.segments(chunk);
         let points = |len: usize| (jobs * len) as u64 * POINT_BYTES;
         let mut segments = work.allocate(points(len))?;
-        let params = Params::words(&[jobs, len, self.plan.digits.bucket_bits()].map(|word| word as u32));
+        let params = Params::words(&[jobs, len, self.plan.decomposition.bucket_bits()].map(|word| word as u32));
         let windows = [starts, sums, keys, segments.first(points(len))];
         work.dispatch(&WEIGH, params, &windows, ((jobs * len) as u64).div_ceil(POINT_THREADS))?;
         while len > 1 {
@@ -189,7 +189,7 @@ impl Batch<'_> {
             work.dispatch(&JOIN, params, &windows, (jobs * groups) as u64)?;
             (segments, len) = (joined, groups);
         }
-        let places = self.jobs.iter().map(|job| (job.column * self.plan.digits.sets + job.set) as u32);
+        let places = self.jobs.iter().map(|job| (job.column * self.plan.decomposition.sets + job.set) as u32);
         let params: Vec<u32> = std::iter::once(jobs as u32).chain(places).collect();
         let windows = [segments.first(points(1)), sets.clone()];
         work.dispatch(&DEPOSIT, Params::words(&params), &windows, (jobs as u64).div_ceil(POINT_THREADS))
@@ -197,7 +197,7 @@ impl Batch<'_> {
 
     /// Segments of each job.
     fn segments(&self, chunk: usize) -> usize {
-        let largest = self.jobs.iter().map(|job| self.plan.digits.chunks(job.entries, chunk)).max().unwrap_or(0);
+        let largest = self.jobs.iter().map(|job| self.plan.decomposition.chunks(job.entries, chunk)).max().unwrap_or(0);
         let points = usize::try_from(self.binding_bytes / POINT_BYTES).unwrap_or(usize::MAX).min(SEGMENTS);
         largest.div_ceil(SEGMENT_CHUNKS).min(points / self.jobs.len()).max(1)
     }

@@ -8,9 +8,9 @@
 //! | weighted sums of segments of chunks | `msm_weigh` | `msm_weigh.wgsl` |
 //! | sums of sets, joined to sums of columns | `msm_join`, `msm_deposit`, `msm_combine` | `msm_join.wgsl` |
 //!
-//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap; many jobs run
-//! in one batch. Rows beyond what a kernel sees at once are worked on part by part. The host converts one point for each column
-//! to affine coordinates, and does no other arithmetic.
+//! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap;
+//! many jobs run in one batch. Rows beyond what a kernel sees at once are worked on part by part. The host converts one
+//! point for each column to affine coordinates, and does no other arithmetic.
 
 mod batch;
 mod plan;
@@ -20,7 +20,7 @@ use super::memory::WgpuScalars;
 use super::pipelines::Kernel;
 use super::pool::{Buffer, Window};
 use super::recorder::{Params, Recorder};
-use crate::backend::gpu::digits::{Digits, Job, jobs, to_affine};
+use crate::backend::gpu::pippenger::{Decomposition, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use halo2curves::bn256::{Fr, G1Affine};
@@ -79,11 +79,11 @@ impl Part {
 
     /// Where the part begins in the table.
     fn offset(&self) -> u64 {
-        (self.rows.start * self.plan.digits.levels()) as u64 * AFFINE_BYTES
+        (self.rows.start * self.plan.decomposition.levels()) as u64 * AFFINE_BYTES
     }
 
     fn table<'a>(&self, bases: &'a WgpuBases) -> Window<'a> {
-        let bytes = (self.stride() * self.plan.digits.levels()) as u64 * AFFINE_BYTES;
+        let bytes = (self.stride() * self.plan.decomposition.levels()) as u64 * AFFINE_BYTES;
         bases.table.window(self.offset()..self.offset() + bytes)
     }
 
@@ -96,10 +96,11 @@ impl Part {
 
     /// Parameters of the kernels on digits.
     fn digits(&self, rows: usize, sets: Range<usize>, first_job: usize) -> Params {
-        let Digits { bits, sets: all } = self.plan.digits;
-        let words = [rows, self.stride(), bits, all, self.plan.digits.windows(), sets.start, sets.end, first_job];
+        let Decomposition { bits, sets: all } = self.plan.decomposition;
+        let words =
+            [rows, self.stride(), bits, all, self.plan.decomposition.windows(), sets.start, sets.end, first_job];
         let mut words = words.map(|word| word as u32).to_vec();
-        words.extend(self.plan.digits.halves());
+        words.extend(self.plan.decomposition.halves());
         Params::words(&words)
     }
 }
@@ -125,7 +126,7 @@ impl MsmOps for Wgpu {
     }
 
     fn table_bytes(&self, bases: &WgpuBases) -> Option<usize> {
-        Some((bases.plan.digits.levels() - 1) * bases.len * AFFINE_BYTES as usize)
+        Some((bases.plan.decomposition.levels() - 1) * bases.len * AFFINE_BYTES as usize)
     }
 
     fn msm(&self, bases: &WgpuBases, columns: &[&WgpuScalars]) -> Result<Vec<G1Affine>> {
@@ -148,7 +149,7 @@ impl MsmOps for Wgpu {
         let mut work = self.record(operation);
         for (place, row) in rows.iter().enumerate() {
             let Plan { part, .. } = bases.plan;
-            let from = ((row / part) * part * bases.plan.digits.levels() + row % part) as u64 * AFFINE_BYTES;
+            let from = ((row / part) * part * bases.plan.decomposition.levels() + row % part) as u64 * AFFINE_BYTES;
             work.copy(&bases.table, from, &chosen.table, place as u64 * AFFINE_BYTES, AFFINE_BYTES);
         }
         work.submit()?;
@@ -162,7 +163,7 @@ impl Wgpu {
         let limits = self.device.limits;
         let most = usize::try_from(limits.buffer_bytes / AFFINE_BYTES).unwrap_or(usize::MAX);
         let plan = Plan::choose(len, spare.min(most.saturating_sub(len)), limits.binding_bytes);
-        let table = self.device.allocate(operation, (len * plan.digits.levels()) as u64 * AFFINE_BYTES)?;
+        let table = self.device.allocate(operation, (len * plan.decomposition.levels()) as u64 * AFFINE_BYTES)?;
         Ok(WgpuBases { len, plan, table })
     }
 
@@ -183,7 +184,7 @@ impl Wgpu {
     /// All levels of a part after the first.
     fn multiples(&self, bases: &WgpuBases, part: &Part) -> Result<()> {
         let (rows, stride) = (part.rows.len(), part.stride());
-        for level in 1..bases.plan.digits.levels() {
+        for level in 1..bases.plan.decomposition.levels() {
             for first in (0..rows).step_by(self.device.submission_points) {
                 let rows = self.device.submission_points.min(rows - first);
                 let bytes = rows as u64 * POINT_BYTES;
@@ -192,7 +193,7 @@ impl Wgpu {
                 let doubled = work.allocate(bytes)?;
                 let params = |level: usize| {
                     Params::words(
-                        &[rows, level * stride + first, bases.plan.digits.level_bits()].map(|word| word as u32),
+                        &[rows, level * stride + first, bases.plan.decomposition.level_bits()].map(|word| word as u32),
                     )
                 };
                 work.dispatch(&DOUBLE, params(level - 1), &[part.table(bases), doubled.first(bytes)], groups)?;
@@ -205,7 +206,7 @@ impl Wgpu {
 
     /// `Σ_i column_i·bases_i` for every column; none is longer than the bases.
     fn sums(&self, operation: &'static str, bases: &WgpuBases, columns: &[&WgpuScalars]) -> Result<Vec<G1Affine>> {
-        let set_bytes = bases.plan.digits.sets as u64 * POINT_BYTES;
+        let set_bytes = bases.plan.decomposition.sets as u64 * POINT_BYTES;
         let together = (self.device.limits.binding_bytes / set_bytes).clamp(1, 1 << 10) as usize;
         let mut sums = Vec::with_capacity(columns.len());
         for columns in columns.chunks(together) {
@@ -220,7 +221,7 @@ impl Wgpu {
                     work.submit()?;
                 }
             }
-            let words = self.combine(work, &bases.plan.digits, columns.len(), &sets.first(bytes))?;
+            let words = self.combine(work, &bases.plan.decomposition, columns.len(), &sets.first(bytes))?;
             let (points, _) = words.as_chunks::<{ POINT_BYTES as usize / 4 }>();
             for point in points {
                 let sum = to_affine(bytemuck::cast(*point));
@@ -251,14 +252,20 @@ impl Wgpu {
         }
         let words = work.read(&measured.first(bytes))?;
         let columns = words.chunks(MEASURED_WORDS * columns.len().max(1));
-        Ok(columns.map(|part| jobs(&bases.plan.digits, part, MEASURED_WORDS)).collect())
+        Ok(columns.map(|part| jobs(&bases.plan.decomposition, part, MEASURED_WORDS)).collect())
     }
 
     /// The words of every column's sum.
-    fn combine(&self, mut work: Recorder<'_>, digits: &Digits, columns: usize, sets: &Window<'_>) -> Result<Vec<u32>> {
+    fn combine(
+        &self,
+        mut work: Recorder<'_>,
+        decomposition: &Decomposition,
+        columns: usize,
+        sets: &Window<'_>,
+    ) -> Result<Vec<u32>> {
         let bytes = columns as u64 * POINT_BYTES;
         let sums = work.allocate(bytes)?;
-        let params = Params::words(&[columns, digits.sets, digits.bits].map(|word| word as u32));
+        let params = Params::words(&[columns, decomposition.sets, decomposition.bits].map(|word| word as u32));
         let groups = (columns as u64).div_ceil(POINT_THREADS);
         work.dispatch(&COMBINE, params, &[sets.clone(), sums.first(bytes)], groups)?;
         work.read(&sums.first(bytes))

@@ -1,5 +1,5 @@
-//! The device's sums against the processor's, on every device, with either arithmetic, and with windows small enough to need many
-//! parts and batches.
+//! The device's sums against the processor's, on every device, with either arithmetic, and with windows small enough to
+//! need many parts and batches.
 
 use super::super::{Arithmetic, Options, devices};
 use super::*;
@@ -15,7 +15,8 @@ use std::sync::LazyLock;
 const SEED: u64 = 11;
 const TABLE_BYTES: usize = 1 << 20;
 
-/// Each device as it is, with 32-bit integers, and seeing 64 KiB and doubling ten points at a time. All tests share them: kernels are compiled once.
+/// Each device as it is, with 32-bit integers, and seeing 64 KiB and doubling ten points at a time. All tests share
+/// them: kernels are compiled once.
 static BACKENDS: LazyLock<Vec<Wgpu>> = LazyLock::new(|| {
     let devices = devices();
     if devices.is_empty() {

@@ -1,4 +1,5 @@
-//! A program as source: straight-line kernels, each for a segment of the program, short enough to compile in reasonable time.
+//! A program as source: straight-line kernels, each for a segment of the program, short enough to compile in reasonable
+//! time.
 //!
 //! Results that later segments read go through memory, beside the outputs.
 
@@ -6,12 +7,13 @@ use crate::backend::gpu::segments::Segments;
 use crate::backend::program::{Instruction, Operand, Program};
 use std::fmt::Write;
 
-/// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they inline.
+/// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they
+/// inline.
 const SEGMENT_MULTIPLICATIONS: usize = 64;
 
 /// A program's kernels.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct Shader {
     /// What follows the shared declarations.
     pub(super) text: String,
     /// Entry points, in the order in which they run.
@@ -21,15 +23,15 @@ pub(super) struct Source {
 }
 
 /// The source of a program. A program without outputs has no kernels.
-pub(super) fn generate(program: &Program) -> Source {
+pub(super) fn generate(program: &Program) -> Shader {
     let segments = Segments::new(program, SEGMENT_MULTIPLICATIONS);
-    let mut source = Source { text: String::new(), entries: Vec::new(), memory: segments.memory };
+    let mut shader = Shader { text: String::new(), entries: Vec::new(), memory: segments.memory };
     for number in 0..segments.ranges.len() {
         let entry = format!("quotient_{number}");
         let body = body(program, &segments, number);
         // Writing to a string cannot fail.
         let _ = write!(
-            source.text,
+            shader.text,
             "
 @compute @workgroup_size(QUOTIENT_THREADS)
 fn {entry}(
@@ -46,9 +48,9 @@ fn {entry}(
 {body}}}
 "
         );
-        source.entries.push(entry);
+        shader.entries.push(entry);
     }
-    source
+    shader
 }
 
 /// The statements of a segment.
@@ -127,9 +129,9 @@ mod tests {
     #[test]
     fn every_segment_is_a_kernel() {
         let program = powers(200);
-        let source = generate(&program);
-        assert_eq!(source.entries.len(), Segments::new(&program, SEGMENT_MULTIPLICATIONS).ranges.len());
-        assert!(source.entries.len() > 1 && source.memory > program.outputs().len());
+        let shader = generate(&program);
+        assert_eq!(shader.entries.len(), Segments::new(&program, SEGMENT_MULTIPLICATIONS).ranges.len());
+        assert!(shader.entries.len() > 1 && shader.memory > program.outputs().len());
     }
 
     #[test]

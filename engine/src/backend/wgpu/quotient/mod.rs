@@ -1,10 +1,10 @@
 //! Expression programs: every invocation of a kernel computes one row.
 //!
-//! Hardware runs kernels generated from the program (`generator.rs`). A software adapter runs one that interprets it (`backend/steps.rs`):
-//! it compiles for longer than it computes. Either is the other's oracle.
+//! Hardware runs kernels generated from the program (`generator.rs`). A software adapter runs one that interprets it
+//! (`backend/steps.rs`): it compiles for longer than it computes. Either is the other's oracle.
 //!
-//! A chunk of rows at a time, the cells that the program reads are copied side by side into one buffer, which takes care of
-//! rotations and leaves no limit on the number of columns. What depends on scalars alone is computed once.
+//! A chunk of rows at a time, the cells that the program reads are copied side by side into one buffer, which takes
+//! care of rotations and leaves no limit on the number of columns. What depends on scalars alone is computed once.
 
 mod generator;
 
@@ -54,9 +54,9 @@ impl QuotientOps for Wgpu {
         let operation = "compile";
         let (code, memory) = match self.device.programs {
             Programs::Generated => {
-                let source = generator::generate(program);
-                let kernels = self.device.generated(operation, &[Module::Quotient], &source.text, &source.entries)?;
-                (Code::Generated(source.entries.into_iter().zip(kernels).collect()), source.memory)
+                let shader = generator::generate(program);
+                let kernels = self.device.generated(operation, &[Module::Quotient], &shader.text, &shader.entries)?;
+                (Code::Generated(shader.entries.into_iter().zip(kernels).collect()), shader.memory)
             }
             Programs::Interpreted => {
                 let Steps { words, memory } = steps::assemble(program);

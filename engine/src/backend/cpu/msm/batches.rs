@@ -1,25 +1,26 @@
 //! From columns of scalars to sums of buckets.
 //!
-//! The digits of a part of a column are sorted by bucket and summed: a job. Columns of few digits share a job, so that their additions
-//! share inversions; a column of many is cut into parts, whose sums of buckets are added up afterwards.
+//! The digits of a part of a column are sorted by bucket and summed: a batch. Columns of few digits share a batch, so
+//! that their additions share inversions; a column of many is cut into parts, whose sums of buckets are added up
+//! afterwards.
 
 use super::super::integers::largest;
 use super::super::lanes::{LANES, Lanes};
 use super::super::pool::Pool;
 use super::CpuBases;
 use super::buckets::{Sorted, Summation, Sums, runs, start_places};
+use super::decomposition::{Decomposition, PART};
 use super::digits::{Decompose, Digits, Scalars};
-use super::plan::{PART, Plan};
 use super::point::Signed;
 use ff::PrimeField;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 use std::ops::Range;
 
-/// Digits from which on a job is worth its scheduling, and its additions their inversions.
-const JOB: usize = 1 << 16;
-/// Digits below which a further job for an idle thread is not worth its own buckets.
-const MIN_JOB: usize = 1 << 12;
+/// Digits from which on a batch is worth its scheduling, and its additions their inversions.
+const BATCH: usize = 1 << 16;
+/// Digits below which a further batch for an idle thread is not worth its own buckets.
+const MIN_BATCH: usize = 1 << 12;
 /// Scalars that tell how long those of a column are.
 const SAMPLED: usize = 32;
 
@@ -62,7 +63,7 @@ impl<'a> Column<'a> {
     }
 
     /// An estimate of the number of digits, of field elements from a few of them.
-    fn digits(&self, plan: &Plan) -> usize {
+    fn digits(&self, decomposition: &Decomposition) -> usize {
         let bits = match self.scalars {
             Scalars::Elements(elements) => {
                 let step = (elements.len() / SAMPLED).max(1);
@@ -70,7 +71,7 @@ impl<'a> Column<'a> {
             }
             Scalars::Integers(integers) => largest(integers).checked_ilog2().map_or(0, |log| log as usize + 1),
         };
-        self.scalars.len() * bits.div_ceil(plan.window_bits)
+        self.scalars.len() * bits.div_ceil(decomposition.window_bits)
     }
 }
 
@@ -85,11 +86,11 @@ fn bits(scalar: &Fr) -> usize {
 }
 
 /// Parts of neighbouring columns.
-type Job<'a> = Vec<Column<'a>>;
+type Batch<'a> = Vec<Column<'a>>;
 
 impl CpuBases {
     /// The sums of the buckets of multiplications from `first` on, so many of them; number i's keys start at
-    /// `(i - first)·plan.keys()`. Columns come in the order of their numbers.
+    /// `(i - first)·decomposition.keys()`. Columns come in the order of their numbers.
     pub(super) fn bucket_sums<L: Lanes>(
         &self,
         lanes: L,
@@ -97,63 +98,64 @@ impl CpuBases {
         numbers: Range<usize>,
         columns: &[Column<'_>],
     ) -> Sums {
-        let jobs = self.jobs(columns);
+        let batches = self.batches(columns);
         let pool = Pool::<Buffers>::default();
-        let run = |job: &Job<'_>| pool.with(|buffers| self.run_job(lanes, summation, job, numbers.start, buffers));
-        let sums = Sums::joined(jobs.par_iter().map(run).collect());
+        let run =
+            |batch: &Batch<'_>| pool.with(|buffers| self.run_batch(lanes, summation, batch, numbers.start, buffers));
+        let sums = Sums::joined(batches.par_iter().map(run).collect());
         if sums.keys.is_sorted_by(|a, b| a < b) {
             return sums;
         }
         let entries = sums.keys.iter().zip(0..).map(|(key, index)| (*key, Signed::new(index, false)));
-        summation.sum(&sums.points, &Sorted::new(numbers.len() * self.plan.keys(), entries))
+        summation.sum(&sums.points, &Sorted::new(numbers.len() * self.decomposition.keys(), entries))
     }
 
-    /// Enough jobs for all threads, and no more than are worth it.
-    fn jobs<'a>(&self, columns: &[Column<'a>]) -> Vec<Job<'a>> {
-        let digits: Vec<usize> = columns.iter().map(|column| column.digits(&self.plan)).collect();
-        let share = digits.iter().sum::<usize>().div_ceil(rayon::current_num_threads()).max(MIN_JOB);
-        let full = JOB.min(share);
-        let mut jobs: Vec<Job<'a>> = Vec::new();
+    /// Enough batches for all threads, and no more than are worth it.
+    fn batches<'a>(&self, columns: &[Column<'a>]) -> Vec<Batch<'a>> {
+        let digits: Vec<usize> = columns.iter().map(|column| column.digits(&self.decomposition)).collect();
+        let share = digits.iter().sum::<usize>().div_ceil(rayon::current_num_threads()).max(MIN_BATCH);
+        let full = BATCH.min(share);
+        let mut batches: Vec<Batch<'a>> = Vec::new();
         let mut filled = full;
         for (column, digits) in columns.iter().zip(digits) {
             let rows = column.scalars.len().div_ceil(digits.div_ceil(PART.min(share)).max(1)).next_multiple_of(LANES);
-            for part in column.parts(rows.clamp(LANES, self.plan.rows_of_part())) {
-                let digits = part.digits(&self.plan);
-                match jobs.last_mut() {
-                    Some(job) if filled + digits <= full => job.push(part),
+            for part in column.parts(rows.clamp(LANES, self.decomposition.rows_of_part())) {
+                let digits = part.digits(&self.decomposition);
+                match batches.last_mut() {
+                    Some(batch) if filled + digits <= full => batch.push(part),
                     _ => {
-                        jobs.push(vec![part]);
+                        batches.push(vec![part]);
                         filled = 0;
                     }
                 }
                 filled += digits;
             }
         }
-        jobs
+        batches
     }
 
-    fn run_job<L: Lanes>(
+    fn run_batch<L: Lanes>(
         &self,
         lanes: L,
         summation: &Summation<L>,
-        job: &Job<'_>,
+        batch: &Batch<'_>,
         start: usize,
         buffers: &mut Buffers,
     ) -> Sums {
-        let first = job.first().map_or(start, |column| column.number);
-        let last = job.last().map_or(start, |column| column.number);
-        let keys = self.plan.keys();
+        let first = batch.first().map_or(start, |column| column.number);
+        let last = batch.last().map_or(start, |column| column.number);
+        let keys = self.decomposition.keys();
         let Buffers { parts, places, sorted } = buffers;
         places.clear();
         places.resize((last - first + 1) * keys, 0);
-        parts.resize_with(job.len().max(parts.len()), Part::default);
-        for (part, column) in parts.iter_mut().zip(job) {
+        parts.resize_with(batch.len().max(parts.len()), Part::default);
+        for (part, column) in parts.iter_mut().zip(batch) {
             part.decompose(lanes, self, column, (column.number - first) * keys);
             part.for_each(self, column, |key, _, _| places[key] += 1);
         }
         sorted.runs = runs(places);
         sorted.points.resize(start_places(places), Signed(0));
-        for (part, column) in parts.iter().zip(job) {
+        for (part, column) in parts.iter().zip(batch) {
             part.for_each(self, column, |key, index, negative| {
                 let place = &mut places[key];
                 sorted.points[*place as usize] = Signed::new(index, negative);
@@ -167,7 +169,7 @@ impl CpuBases {
     }
 }
 
-/// What a job needs room for.
+/// What a batch needs room for.
 #[derive(Debug, Default)]
 struct Buffers {
     parts: Vec<Part>,
@@ -176,7 +178,7 @@ struct Buffers {
     sorted: Sorted,
 }
 
-/// The digits of one part of a job.
+/// The digits of one part of a batch.
 #[derive(Debug, Default)]
 struct Part {
     first_key: usize,
@@ -191,7 +193,7 @@ impl Part {
         self.digits.clear();
         self.lengths.clear();
         let (digits, lengths) = (&mut self.digits, &mut self.lengths);
-        lanes.run(Decompose { scalars: column.scalars, bits: bases.plan.window_bits, digits, lengths });
+        lanes.run(Decompose { scalars: column.scalars, bits: bases.decomposition.window_bits, digits, lengths });
     }
 
     /// Calls `digit(key, index of the table's point, whether it is negative)` for every digit that is not zero.
@@ -208,8 +210,8 @@ impl Part {
                 (bases.identities.get(row) != Some(&true)).then_some(row)
             });
             for (window, digits) in rows.iter().enumerate() {
-                let (level, set) = bases.plan.split(window);
-                let (base, level) = (self.first_key + set * bases.plan.buckets(), level * bases.len);
+                let (level, set) = bases.decomposition.split(window);
+                let (base, level) = (self.first_key + set * bases.decomposition.buckets(), level * bases.len);
                 for (value, point) in digits.iter().zip(points) {
                     if let Some(row) = point
                         && *value != 0

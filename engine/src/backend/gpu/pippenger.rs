@@ -1,4 +1,4 @@
-//! How GPUs cut scalars in digits, and which sums come of them: windows of digits, levels of a table of multiples, sets of buckets.
+//! Pippenger's method as GPUs run it: how scalars are cut in digits, and which sums come of them.
 
 use ff::Field;
 use halo2curves::bn256::{Fq, G1Affine};
@@ -7,25 +7,26 @@ use halo2curves::serde::SerdeObject;
 /// Bits of the absolute value of a scalar in (-p/2, p/2], plus one for the sign of its top digit.
 pub(in crate::backend) const SCALAR_BITS: usize = 254;
 
-/// Window width and number of bucket sets. Window w uses table level `w / sets` and bucket set `w % sets`.
+/// How a scalar is cut in digits: width of their windows, and number of bucket sets. Window w uses table level
+/// `w / sets` and bucket set `w % sets`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::backend) struct Digits {
+pub(in crate::backend) struct Decomposition {
     pub(in crate::backend) bits: usize,
     pub(in crate::backend) sets: usize,
 }
 
-impl Digits {
-    /// Digits of this width, for every number of sets that makes a difference.
+impl Decomposition {
+    /// Decomposition of this width, for every number of sets that makes a difference.
     pub(in crate::backend) fn of_width(bits: usize) -> impl Iterator<Item = Self> {
         (1..=SCALAR_BITS.div_ceil(bits)).map(move |sets| Self { bits, sets })
     }
 
-    /// Digits of this width, and a set for each of them: no table but the bases themselves.
+    /// Decomposition of this width, and a set for each of them: no table but the bases themselves.
     pub(in crate::backend) fn without_table(bits: usize) -> Self {
         Self { bits, sets: SCALAR_BITS.div_ceil(bits) }
     }
 
-    /// Digits of a full-size scalar.
+    /// Decomposition of a full-size scalar.
     pub(in crate::backend) fn windows(&self) -> usize {
         SCALAR_BITS.div_ceil(self.bits)
     }
@@ -64,29 +65,31 @@ impl Digits {
     }
 }
 
-/// The sum of a column's digits in the windows of a set.
+/// A bucket set of a column, as kernels have it: the weighted sum of the digits in its windows is one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::backend) struct Job {
     pub(in crate::backend) column: usize,
     pub(in crate::backend) set: usize,
-    /// Digits that are not zero.
+    /// Decomposition that are not zero.
     pub(in crate::backend) entries: usize,
 }
 
-/// The sums of columns, given how many digits are not zero in each window: `stride` counts a column, the windows' first. Sets above a column's
-/// last that has any have none.
-pub(in crate::backend) fn jobs(digits: &Digits, counts: &[u32], stride: usize) -> Vec<Job> {
+/// The sums of columns, given how many digits are not zero in each window: `stride` counts a column, the windows'
+/// first. Sets above a column's last that has any have none.
+pub(in crate::backend) fn jobs(decomposition: &Decomposition, counts: &[u32], stride: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     for (column, counts) in counts.chunks(stride).enumerate() {
-        let counts = &counts[..digits.windows()];
-        let entries = |set: usize| counts.iter().skip(set).step_by(digits.sets).map(|count| *count as usize).sum();
-        let used = (0..digits.sets).rev().find(|set| entries(*set) > 0).map_or(0, |last| last + 1);
+        let counts = &counts[..decomposition.windows()];
+        let entries =
+            |set: usize| counts.iter().skip(set).step_by(decomposition.sets).map(|count| *count as usize).sum();
+        let used = (0..decomposition.sets).rev().find(|set| entries(*set) > 0).map_or(0, |last| last + 1);
         jobs.extend((0..used).map(|set| Job { column, set, entries: entries(set) }));
     }
     jobs
 }
 
-/// The affine point of the coordinates X, Y, ZZ and ZZZ, each little-endian in Montgomery form; none where one is not below the modulus.
+/// The affine point of the coordinates X, Y, ZZ and ZZZ, each little-endian in Montgomery form; none where one is not
+/// below the modulus.
 pub(in crate::backend) fn to_affine(coordinates: [[u8; 32]; 4]) -> Option<G1Affine> {
     let [x, y, zz, zzz] = coordinates.map(|bytes| Fq::from_raw_bytes(&bytes));
     let (x, y, zz, zzz) = (x?, y?, zz?, zzz?);
@@ -101,9 +104,9 @@ mod tests {
 
     #[test]
     fn sets_that_no_digit_falls_into_are_no_jobs() {
-        let digits = Digits { bits: 64, sets: 2 };
+        let decomposition = Decomposition { bits: 64, sets: 2 };
         // Four windows: sets 0, 1, 0, 1; then a word that counts nothing.
-        let jobs = jobs(&digits, &[5, 0, 2, 0, 9, 0, 0, 0, 0, 9, 0, 3, 0, 0, 9], 5);
+        let jobs = jobs(&decomposition, &[5, 0, 2, 0, 9, 0, 0, 0, 0, 9, 0, 3, 0, 0, 9], 5);
         let job = |column, set, entries| Job { column, set, entries };
         assert_eq!(jobs, [job(0, 0, 7), job(2, 0, 0), job(2, 1, 3)]);
     }

@@ -1,4 +1,4 @@
-//! What a device does in a second: the figures that its kernels are measured against.
+//! Throughput, what a device does in a second: the figures that its kernels are measured against.
 
 use super::Cuda;
 use super::kernels::{Arguments, Element, Kernel};
@@ -10,9 +10,9 @@ use halo2curves::bn256::{Fr, G1Affine};
 use std::time::Instant;
 use zkml_gpu_kernels::cuda::Module;
 
-/// `RATE_THREADS`
+/// `THROUGHPUT_THREADS`
 const THREADS: u32 = 256;
-/// `RATE_WIDE_CHAINS` and `RATE_CHAINS`
+/// `THROUGHPUT_WIDE_CHAINS` and `THROUGHPUT_CHAINS`
 const WIDE_CHAINS: u32 = 8;
 const CHAINS: u32 = 2;
 /// Blocks for each multiprocessor: as many as it has room for, several times over.
@@ -26,13 +26,13 @@ const RESULT_BYTES: u64 = 128;
 /// Bytes of one copy.
 const COPY_BYTES: u64 = 64 << 20;
 
-const WIDE_PRODUCTS: Kernel = Kernel::new(Module::Rates, "rate_wide_products", THREADS);
-const MULTIPLICATIONS: Kernel = Kernel::new(Module::Rates, "rate_multiplications", THREADS);
-const ADDITIONS: Kernel = Kernel::new(Module::Rates, "rate_additions", THREADS);
+const WIDE_PRODUCTS: Kernel = Kernel::new(Module::Throughput, "throughput_wide_products", THREADS);
+const MULTIPLICATIONS: Kernel = Kernel::new(Module::Throughput, "throughput_multiplications", THREADS);
+const ADDITIONS: Kernel = Kernel::new(Module::Throughput, "throughput_additions", THREADS);
 
-/// What a device does in a second.
+/// The throughput of a device: what it does in a second.
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Rates {
+pub struct Throughput {
     /// Products of 32-bit words, added to 64 bits: one instruction (IMAD.WIDE) each.
     pub wide_products: f64,
     /// Multiplications in the scalar field.
@@ -53,12 +53,12 @@ pub struct Rates {
 struct Affine([Element; 2]);
 
 impl Cuda {
-    /// Measures the device, which takes about a second.
+    /// Measures the throughput of the device, which takes about a second.
     ///
     /// # Errors
     /// Device failures.
-    pub fn rates(&self) -> Result<Rates> {
-        let work = self.work("rates");
+    pub fn throughput(&self) -> Result<Throughput> {
+        let work = self.work("throughput");
         let blocks = self.device.properties.multiprocessors.max(1) * BLOCKS;
         let threads = blocks * THREADS as usize;
         let out = work.allocate(threads as u64 * RESULT_BYTES)?;
@@ -79,7 +79,7 @@ impl Cuda {
             let rate = work.rate(|count| (0..count).try_for_each(|_| copy()))?;
             Ok(rate * COPY_BYTES as f64)
         };
-        Ok(Rates {
+        Ok(Throughput {
             wide_products: computed(&WIDE_PRODUCTS, WIDE_CHAINS, &|arguments| arguments)?,
             multiplications: computed(&MULTIPLICATIONS, CHAINS, &|arguments| arguments.value(&value))?,
             additions: computed(&ADDITIONS, 1, &|arguments| arguments.value(&point))?,
