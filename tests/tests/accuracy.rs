@@ -213,7 +213,7 @@ fn bits_grow_only_while_the_error_is_above_the_target() {
     let (samples, _) = samples("resblock");
     let model = load(models().join("resblock.onnx"));
     let bits = |error_target| {
-        let options = QuantOptions { error_target, ..QuantOptions::default() };
+        let options = QuantOptions::default().with_error_target(error_target);
         quantise(model.graph(), &samples, &options).unwrap().report
     };
     assert_eq!(bits(0.02).activation_bits, 8);
@@ -230,11 +230,8 @@ fn bad_samples_and_options_are_refused() {
     assert!(matches!(run(&[vec![vec![0.0; 63]]], &good), QuantError::Sample(_)));
     assert!(matches!(run(&[vec![vec![f32::NAN; 64]]], &good), QuantError::NotFinite { .. }));
     let sample = vec![vec![vec![0.0; 64]]];
-    for options in [
-        QuantOptions { activation_bits: 17, ..good.clone() },
-        QuantOptions { shift: 0, ..good.clone() },
-        QuantOptions { headroom: 0.5, ..good.clone() },
-    ] {
+    for options in [good.clone().with_activation_bits(17), good.clone().with_shift(0), good.clone().with_headroom(0.5)]
+    {
         assert!(matches!(run(&sample, &options), QuantError::Option { .. }));
     }
     assert!(matches!(split_samples(model.graph(), &[vec![0.0; 65]]), Err(QuantError::SampleLength { got: 65, .. })));

@@ -101,7 +101,7 @@ fn every_form_agrees_with_onnxruntime_in_tract_and_in_our_executor() {
 fn every_form_stays_close_to_float_as_integers() {
     for_all_models(|name, model| {
         let (input, expected) = sample(name);
-        let options = QuantOptions { activation_bits: 12, max_activation_bits: 12, ..QuantOptions::default() };
+        let options = QuantOptions::default().with_activation_bits(12).with_max_activation_bits(12);
         let quantised = quantise(model.graph(), std::slice::from_ref(&input), &options);
         let graph = quantised.map_err(|e| e.to_string())?.graph;
         let execution = graph.run(&graph.quantise_inputs(&input)).map_err(|e| e.to_string())?;
@@ -118,12 +118,10 @@ fn every_form_stays_close_to_float_as_integers() {
 fn every_form_is_well_formed_with_few_bits_and_with_many() {
     for_all_models(|name, model| {
         for (activation_bits, shift) in [(2, 1), (3, 20), (16, 11), (16, 20)] {
-            let options = QuantOptions {
-                activation_bits,
-                max_activation_bits: activation_bits,
-                shift,
-                ..QuantOptions::default()
-            };
+            let options = QuantOptions::default()
+                .with_activation_bits(activation_bits)
+                .with_max_activation_bits(activation_bits)
+                .with_shift(shift);
             quantise(model.graph(), &[sample(name).0], &options)
                 .map_err(|e| format!("{activation_bits} bits, shift {shift}: {e}"))?;
         }
@@ -307,7 +305,7 @@ fn a_concatenation_needs_no_rescaling() {
     let both = graph.tensors[graph.nodes[2].output].format;
     assert_eq!((relu.min, both.min < 0, both.max), (0, true, relu.max));
     // With a large shift no weight fits between two tensors of one scale, so one of them is rescaled.
-    let options = QuantOptions { shift: 20, ..QuantOptions::default() };
+    let options = QuantOptions::default().with_shift(20);
     let name = "concat_dense_block";
     let graph = quantise(load(name).graph(), &[sample(name).0], &options).unwrap().graph;
     assert!(graph.nodes.iter().any(|node| matches!(node.op, Op::Combine { .. })));

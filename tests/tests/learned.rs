@@ -48,7 +48,7 @@ fn samples(graph: &FloatGraph) -> Vec<Sample> {
 }
 
 fn integers(model: &FloatModel, samples: &[Sample]) -> Graph {
-    let options = QuantOptions { max_activation_bits: 8, ..QuantOptions::default() };
+    let options = QuantOptions::default().with_max_activation_bits(8);
     quantise(model.graph(), samples, &options).unwrap().graph
 }
 

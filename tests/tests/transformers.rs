@@ -55,7 +55,7 @@ fn a_small_sentence_encoder_is_proved_and_its_embeddings_are_close() {
 #[test]
 fn a_gpt_of_four_layers_chooses_as_in_float_at_all_positions_of_all_samples() {
     let (model, samples) = load("nanogpt");
-    let options = QuantOptions { activation_bits: 16, max_activation_bits: 16, ..QuantOptions::default() };
+    let options = QuantOptions::default().with_activation_bits(16).with_max_activation_bits(16);
     let quantised = quantise(model.graph(), &samples, &options).unwrap();
     let evaluation = evaluate(model.graph(), &quantised, &samples).unwrap();
     assert_eq!((evaluation.samples, evaluation.argmax_agreement.as_slice()), (20, &[1.0][..]));
@@ -91,7 +91,7 @@ fn an_evaluation_tells_errors_of_outputs_and_layers_the_worst_first() {
     assert!(evaluation.layers.is_sorted_by(|a, b| a.max_error >= b.max_error));
     assert_eq!(evaluation.layers.len(), quantised.graph.nodes.len() + 1, "one input");
     // With fewer bits everything is worse.
-    let options = QuantOptions { activation_bits: 5, max_activation_bits: 5, ..QuantOptions::default() };
+    let options = QuantOptions::default().with_activation_bits(5).with_max_activation_bits(5);
     let coarse = quantise(model.graph(), &samples[..1], &options).unwrap();
     let coarse = evaluate(model.graph(), &coarse, &samples).unwrap();
     assert!(coarse.outputs[0].max_error > output.max_error && coarse.outputs[0].cosine < output.cosine);

@@ -42,12 +42,10 @@ struct Cost {
 pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let samples = read_samples(&options.data, &model)?;
-    let bounds = QuantOptions {
-        activation_bits: options.min_bits,
-        max_activation_bits: options.max_bits.max(options.min_bits),
-        error_target: options.max_error,
-        ..QuantOptions::default()
-    };
+    let bounds = QuantOptions::default()
+        .with_activation_bits(options.min_bits)
+        .with_max_activation_bits(options.max_bits.max(options.min_bits))
+        .with_error_target(options.max_error);
     let files = || format!("{} with {}", options.model.display(), options.data.display());
     let precision = model.search_precision(&samples, &bounds, options.target.into()).with_context(files)?;
     let quantisation = bounds.with_precision(&precision);

@@ -26,12 +26,10 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
         Some(path) => read_samples(path, &model)?,
         None => samples.clone(),
     };
-    let quantisation = QuantOptions {
-        activation_bits: options.bits,
-        max_activation_bits: options.max_bits,
-        error_target: options.max_error,
-        ..QuantOptions::default()
-    };
+    let quantisation = QuantOptions::default()
+        .with_activation_bits(options.bits)
+        .with_max_activation_bits(options.max_bits)
+        .with_error_target(options.max_error);
     let quantisation = match &options.precision {
         Some(path) => quantisation.with_precision(&read_precision(path)?),
         None => quantisation,

@@ -1,9 +1,9 @@
 //! The quantised graph: what is proved.
 //!
 //! A tensor holds integers `v` that represent the real numbers `v · 2^-frac_bits`: quantisation is symmetric with
-//! power-of-two scales, without the zero point of Jacob et al. 2018 (<https://arxiv.org/abs/1712.05877>). Every tensor is
-//! an image of `channels × height × width`, stored row-major in that order; a vector is `channels × 1 × 1`, and a matrix
-//! of `rows × features` (the input of a batched matrix product) is `features × 1 × rows`, one channel a feature.
+//! power-of-two scales, without the zero point of Jacob et al. 2018 (<https://arxiv.org/abs/1712.05877>). Every tensor
+//! is an image of `channels × height × width`, stored row-major in that order; a vector is `channels × 1 × 1`, and a
+//! matrix of `rows × features` (the input of a batched matrix product) is `features × 1 × rows`, one channel a feature.
 //!
 //! All products are requantised by one shift `S` ([`Graph::shift`]), common to the whole graph:
 //!

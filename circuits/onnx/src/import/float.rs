@@ -146,9 +146,9 @@ pub enum FloatOp {
         /// The factor.
         scale: f32,
     },
-    /// Shares of exponentials.
+    /// Softmax: shares of exponentials.
     Softmax(FloatSoftmax),
-    /// Division by a standard deviation.
+    /// LayerNorm, InstanceNorm or RMSNorm without scale and shift: division by a standard deviation.
     Normalise(FloatNormalise),
     /// A function of each element.
     Activation(Function),

@@ -1,13 +1,16 @@
-//! Scales from samples: for each tensor the most fractional bits that hold its observed values, with headroom.
+//! Calibration, scales from samples: for each tensor the most fractional bits that hold its observed values, with
+//! headroom.
 //!
 //! Nothing observed is clipped: a few clipped activations that add up in one output cost more than the bit they buy.
 
 use std::collections::HashMap;
 
-use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
 use zkml_gpu_graph::{Storage, TensorId};
 
-use super::QuantError;
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
+
+use super::error::QuantError;
+use super::fitting::fitting;
 
 /// How the values of a tensor are distributed over the samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,8 +28,8 @@ impl Spread {
     }
 }
 
-/// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with the
-/// samples by more than their outputs.
+/// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with
+/// the samples by more than their outputs.
 pub(super) struct Observations {
     /// Extremes of each tensor, with zero among them.
     spreads: Vec<Spread>,
@@ -92,34 +95,6 @@ impl Observations {
 
 /// A table of which indices take rows, and the tensor of the rows: all that it may hold is known without samples.
 fn embedding<'g>(graph: &'g FloatGraph, node: &'g FloatNode) -> Option<(&'g FloatLinear, TensorId)> {
-    match &node.op {
-        FloatOp::Linear(linear) if graph.tensors[node.inputs[0]].storage == Storage::OneHot => {
-            Some((linear, node.output))
-        }
-        _ => None,
-    }
-}
-
-/// Largest fractional bits at which `value` rounds to at most `limit`; no bound for values that are not positive.
-pub(super) fn fitting(value: f64, limit: i64) -> i32 {
-    if value <= 0.0 {
-        return i32::MAX;
-    }
-    let estimate = ((limit as f64 + 0.5) / value).log2().floor().clamp(-60.0, 60.0) as i32;
-    let fits = |bits: i32| (value * 2f64.powi(bits)).round() <= limit as f64;
-    if fits(estimate) { estimate } else { estimate - 1 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_largest_scale_that_fits_is_found() {
-        assert_eq!(fitting(1.0, 127), 6);
-        assert_eq!(fitting(1.0, 128), 7);
-        assert_eq!(fitting(0.9, 127), 7);
-        assert_eq!(fitting(1000.0, 255), -2);
-        assert_eq!(fitting(0.0, 255), i32::MAX);
-    }
+    let FloatOp::Linear(linear) = &node.op else { return None };
+    (graph.tensors[node.inputs[0]].storage == Storage::OneHot).then_some((linear, node.output))
 }

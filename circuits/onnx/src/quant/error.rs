@@ -1,7 +1,8 @@
 //! What can go wrong in quantisation.
 
-use crate::import::ImportError;
 use zkml_gpu_graph::{ExecuteError, ValidateError};
+
+use crate::import::ImportError;
 
 /// Why a model could not be quantised.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,14 @@
-//! How well integers do: the integer reference beside the float graph on many samples, output by output and layer by layer.
+//! How well integers do: the integer reference compared with the float graph on many samples, output by output and
+//! layer by layer.
 
 use serde::Serialize;
 
-use crate::import::FloatGraph;
 use zkml_gpu_graph::{Graph, Storage, TensorId};
 
-use super::{QuantError, Quantised, Sample};
+use crate::import::FloatGraph;
+
+use super::error::QuantError;
+use super::quantise::{Quantised, Sample};
 
 /// Errors of one tensor over all samples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -23,7 +26,8 @@ pub struct TensorError {
     pub mean_error: f32,
     /// Least cosine similarity of a sample's tensor to the float one.
     pub cosine: f32,
-    /// Part of the elements that are clamped to an end of their integers' range, the float value being a step or more beyond it.
+    /// Part of the elements that are clamped to an end of their integers' range, the float value being a step or more
+    /// beyond it.
     pub saturated: f32,
 }
 
@@ -46,8 +50,8 @@ pub struct Evaluation {
 /// Runs both graphs on every sample.
 ///
 /// # Errors
-/// [`QuantError::NoSamples`] without samples, [`QuantError::NotFinite`] where the float model's value of a compared tensor is infinite
-/// or not a number, and others where a sample does not fit the model.
+/// [`QuantError::NoSamples`] without samples, [`QuantError::NotFinite`] where the float model's value of a compared
+/// tensor is infinite or not a number, and others where a sample does not fit the model.
 pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) -> Result<Evaluation, QuantError> {
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
@@ -140,7 +144,7 @@ impl Tally {
         if own > 0.0 && other > 0.0 {
             self.cosine = self.cosine.min((product / (own * other).sqrt()) as f32);
         } else if own != other {
-            // Zeros beside something else.
+            // One of them is all zeros.
             self.cosine = self.cosine.min(0.0);
         }
         Ok(())

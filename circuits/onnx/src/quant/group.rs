@@ -1,12 +1,13 @@
 //! Which float nodes become one quantised node: an operation with the function or clamp and the pooling that follow it.
 
-use crate::import::{FloatGraph, FloatOp, Function};
 use zkml_gpu_graph::{TensorId, Window};
+
+use crate::import::{FloatGraph, FloatOp, Function};
 
 /// One node of the quantised graph to be.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    /// Index of the float node that computes; a clamp or function that stands alone computes the identity.
+    /// Index of the float node that computes; a clamp or function that follows no other computes the identity.
     pub(super) head: usize,
     /// Index of the last float node, which gives the name.
     pub(super) last: usize,
@@ -49,7 +50,13 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         FloatOp::Activation(function) => {
             (group.function, group.argument) = (Some(function.clone()), graph.nodes[head].inputs[0]);
         }
-        _ => {}
+        FloatOp::Linear(_)
+        | FloatOp::Affine { .. }
+        | FloatOp::Combine { .. }
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. }
+        | FloatOp::Normalise(_)
+        | FloatOp::AveragePool { .. } => {}
     }
     // A function, then a clamp: each at most once, and nothing after the clamp.
     while group.clamp.is_none()
@@ -58,7 +65,19 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         match &graph.nodes[reader].op {
             FloatOp::Activation(function) if group.function.is_none() => group.function = Some(function.clone()),
             FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
-            _ => break,
+            FloatOp::Activation(_)
+            | FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::Reshape
+            | FloatOp::Rearrange { .. }
+            | FloatOp::ArgMax { .. } => break,
         }
         extend(graph, &mut group, reader, taken);
     }

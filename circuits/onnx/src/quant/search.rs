@@ -1,8 +1,9 @@
 //! Bits tensor by tensor: the fewest that keep the error on samples under a bound.
 //!
-//! The search ends with two widths at most, because every width that occurs has tables of its own: the least that would do for all tensors, and
-//! a smaller one for as many of them as can do with it. Which tensors need the wider one is measured: each is widened alone, and those that
-//! lower the error most come first. Tensors with one scale between them have one width.
+//! The search ends with two widths at most, because every width that occurs has tables of its own: the least that would
+//! do for all tensors, and a smaller one for as many of them as can do with it. Which tensors need the wider one is
+//! measured: each is widened alone, and those that lower the error most come first. Tensors with one scale between them
+//! have one width.
 
 use std::collections::BTreeMap;
 
@@ -12,9 +13,11 @@ use serde::{Deserialize, Serialize};
 use crate::import::FloatGraph;
 
 use super::calibrate::Observations;
+use super::context::Context;
+use super::error::QuantError;
 use super::group::{Group, group};
-use super::scales::Context;
-use super::{QuantError, QuantOptions, Quantised, Sample, check, quantise_to};
+use super::options::QuantOptions;
+use super::quantise::{Quantised, Sample, check, quantise_to};
 
 /// Bits of all activations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,9 +57,9 @@ const NEAR_LEAST: f32 = 1.1;
 /// How much narrower than the width that does for all tensors the others are tried.
 const NARROWER: u32 = 4;
 
-/// Searches bits for all tensors, from `options.activation_bits` to `options.max_activation_bits`: the fewest at which the largest error on the
-/// samples is at most `options.error_target` or, where accuracy is the target, near the least error. Where nothing keeps the bound, the
-/// result is that of the least error; its report tells.
+/// Searches bits for all tensors, from `options.activation_bits` to `options.max_activation_bits`: the fewest at which
+/// the largest error on the samples is at most `options.error_target` or, where accuracy is the target, near the least
+/// error. Where nothing keeps the bound, the result is that of the least error; its report tells.
 ///
 /// # Errors
 /// As [`quantise`](super::quantise).
@@ -155,7 +158,8 @@ impl Search<'_> {
         Ok(found)
     }
 
-    /// The fewest units that have to be wide for the error to keep the bound, taken in the order of what each alone does to it.
+    /// The fewest units that have to be wide for the error to keep the bound, taken in the order of what each alone
+    /// does to it.
     fn widened(&self, units: &[Unit], base: u32, wide: u32, bound: f32) -> Result<Option<Found>, QuantError> {
         let alone = |unit: usize| {
             let found = self.attempt(units, &[unit], base, wide)?;
@@ -180,11 +184,15 @@ impl Search<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::import::{FloatLinear, FloatNode, FloatOp, FloatTensor};
     use zkml_gpu_graph::{Shape, Storage};
 
-    /// Two layers: the first's result is large and coarse for the second, which takes the difference of nearly equal numbers.
+    use crate::import::{FloatLinear, FloatNode, FloatOp, FloatTensor};
+
+    use super::super::quantise::quantise;
+    use super::*;
+
+    /// Two layers: the first's result is large and coarse for the second, which takes the difference of nearly equal
+    /// numbers.
     fn graph() -> FloatGraph {
         let tensor = |name: &str, len| FloatTensor {
             name: name.into(),
@@ -225,12 +233,12 @@ mod tests {
             let (precision, quantised) = search(&graph(), &samples(), &options, Target::Speed).unwrap();
             assert!(quantised.report.max_error <= error, "{precision:?}: {}", quantised.report.max_error);
             let narrower = QuantOptions { max_activation_bits: precision.activation_bits, ..options.clone() };
-            let one_width = super::super::quantise(&graph(), &samples(), &narrower).unwrap();
+            let one_width = quantise(&graph(), &samples(), &narrower).unwrap();
             let needs_more = one_width.report.max_error > error;
             assert_eq!(needs_more, !precision.tensor_bits.is_empty(), "{precision:?}");
             assert!(precision.tensor_bits.len() < 3, "{precision:?}");
             // What was found is what it says.
-            let again = super::super::quantise(&graph(), &samples(), &options.with_precision(&precision)).unwrap();
+            let again = quantise(&graph(), &samples(), &options.with_precision(&precision)).unwrap();
             assert_eq!(again, quantised);
         }
     }
@@ -247,9 +255,9 @@ mod tests {
     fn bits_of_tensors_that_are_not_there_are_refused() {
         let mut options = options(0.1);
         options.tensor_bits.insert("nowhere".into(), 8);
-        let refused = super::super::quantise(&graph(), &samples(), &options).unwrap_err();
+        let refused = quantise(&graph(), &samples(), &options).unwrap_err();
         assert!(refused.to_string().contains("nowhere"), "{refused}");
         options.tensor_bits = [("hidden".to_owned(), 17)].into();
-        assert!(super::super::quantise(&graph(), &samples(), &options).is_err());
+        assert!(quantise(&graph(), &samples(), &options).is_err());
     }
 }

@@ -1,17 +1,18 @@
 //! Functions as tables over integers.
 //!
-//! The argument of a function has a format of its own, which covers the range that calibration has seen (with headroom);
-//! arguments beyond saturate. Its scale is the result's times the steepest slope, rounded down to a power of two: the
-//! positive half of a leaky ReLU is then exact. Each entry is a row of the circuit, so ends on which the result no longer
-//! changes are cut off, and finer arguments are not worth their rows: they are rounded twice, the second time with ties
-//! away from zero, and that bias adds up (with one bit more, the error of a network with five leaky ReLUs grew by a factor
-//! of five). Ranges are powers of two, so layers share tables.
+//! The argument of a function has a format of its own, which covers the range that calibration has seen (with
+//! headroom); arguments beyond saturate. Its scale is the result's times the steepest slope, rounded down to a power of
+//! two: the positive half of a leaky ReLU is then exact. Each entry is a row of the circuit, so ends on which the
+//! result no longer changes are cut off, and finer arguments are not worth their rows: they are rounded twice, the
+//! second time with ties away from zero, and that bias adds up (with one bit more, the error of a network with five
+//! leaky ReLUs grew by a factor of five). Ranges are powers of two, so layers share tables.
 
-use crate::import::Function;
 use zkml_gpu_graph::{Activation, Format};
 
-use super::calibrate::{Spread, fitting};
-use super::scales::range;
+use crate::import::Function;
+
+use super::calibrate::Spread;
+use super::fitting::{fitting, range};
 
 /// Bits by which an argument may be wider than a result.
 const EXTRA_BITS: u32 = 2;

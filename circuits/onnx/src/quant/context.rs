@@ -1,0 +1,71 @@
+//! What is known before a graph is converted, and the scales that are chosen from it.
+
+use std::collections::HashSet;
+
+use zkml_gpu_graph::{ACTIVATION_LIMIT, Format, Storage, TensorId};
+
+use crate::import::{FloatGraph, FloatOp};
+
+use super::calibrate::Observations;
+use super::fitting::range;
+use super::group::Group;
+use super::options::QuantOptions;
+
+/// Further bits of what exponentials are taken of, and of their shares; each one doubles their tables.
+const EXPONENTIAL_BITS: u32 = 2;
+const MAX_EXPONENTIAL_BITS: u32 = 12;
+/// Fractional bits of the greatest 1 that is an activation.
+const MAX_ONE_HOT_BITS: u32 = ACTIVATION_LIMIT.ilog2();
+
+/// What is known before scales are chosen.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a FloatGraph,
+    pub(super) groups: &'a [Group],
+    pub(super) observations: &'a Observations,
+    pub(super) options: &'a QuantOptions,
+    pub(super) activation_bits: u32,
+}
+
+/// Scales of all tensors.
+pub(super) struct Scales {
+    /// Fractional bits by tensor of the float graph.
+    pub(super) frac_bits: Vec<i32>,
+    /// Whether a tensor may hold negative numbers.
+    pub(super) signed: Vec<bool>,
+    /// Group and position of the operands that are rescaled where they are rearranged.
+    pub(super) cuts: HashSet<(usize, usize)>,
+}
+
+impl Context<'_> {
+    /// Bits of a tensor's integers: more for what a softmax takes, whose rounding its exponentials multiply, and for
+    /// shares, of which most are small.
+    pub(super) fn bits(&self, id: TensorId) -> u32 {
+        let named = self.options.tensor_bits.get(&self.source.tensors[id].name);
+        let own = named.copied().unwrap_or(self.activation_bits);
+        let exponential = |i: usize| matches!(self.source.nodes[i].op, FloatOp::Softmax(_));
+        let near = self.source.readers(id).any(exponential) || self.source.producer(id).is_some_and(exponential);
+        let extra = if near { (own + EXPONENTIAL_BITS).min(MAX_EXPONENTIAL_BITS) } else { 0 };
+        own.max(extra)
+    }
+
+    /// Fractional bits of the 1 in the one-hot form of an index: as many as requantisation takes away, so that a table
+    /// of weights has the scale of the rows that are taken from it.
+    pub(super) fn one_hot_bits(&self) -> u32 {
+        self.options.shift.min(MAX_ONE_HOT_BITS)
+    }
+
+    /// The format of an input.
+    pub(super) fn input_format(&self, id: TensorId, scales: &Scales) -> Format {
+        let bits = self.one_hot_bits();
+        match self.source.tensors[id].storage {
+            Storage::OneHot => Format { frac_bits: bits as i32, min: 0, max: 1 << bits },
+            Storage::Plain | Storage::Transposed => self.full_format(id, scales),
+        }
+    }
+
+    /// The format of a tensor with all integers of its sign.
+    pub(super) fn full_format(&self, id: TensorId, scales: &Scales) -> Format {
+        let (min, max) = range(scales.signed[id], self.bits(id));
+        Format { frac_bits: scales.frac_bits[id], min, max }
+    }
+}

@@ -1,0 +1,54 @@
+//! Softmax: exponentials from a table, and a reciprocal of their sum.
+
+use zkml_gpu_graph::{Activation, Format, Op, Rescale, Softmax};
+
+use crate::import::{FloatNode, FloatSoftmax};
+use crate::quant::converter::{Converted, Converter, Target};
+use crate::quant::error::QuantError;
+use crate::quant::rescale::{dividend_bits, rescale};
+
+/// Bits of the reciprocal of a sum of exponentials with one member.
+const RECIPROCAL_BITS: u32 = 16;
+
+pub(super) fn convert(
+    converter: &Converter<'_>,
+    node: &FloatNode,
+    softmax: &FloatSoftmax,
+    target: Target,
+) -> Result<Converted, QuantError> {
+    let x = converter.format(node.inputs[0]);
+    let integers = integers(node, softmax, x, target.frac_bits, converter.shift())?;
+    Ok(Converted::to(Op::Softmax(integers), target))
+}
+
+/// A softmax of elements of this format, for shares with `to` fractional bits.
+fn integers(node: &FloatNode, softmax: &FloatSoftmax, x: Format, to: i32, shift: u32) -> Result<Softmax, QuantError> {
+    let bits = dividend_bits(to, shift);
+    let most = 1i64 << (bits - RECIPROCAL_BITS).min(RECIPROCAL_BITS);
+    let step = 2f64.powi(-x.frac_bits);
+    let exponential = |d: i64| match d {
+        0 => most,
+        // Only the maximum itself has the greatest.
+        d => ((most as f64 * (-(d as f64) * step).exp()).round() as i64).min(most - 1),
+    };
+    let values = (0..=x.max - x.min).map(exponential).collect();
+    Ok(Softmax {
+        groups: softmax.groups,
+        len: softmax.len,
+        masked: softmax.masked.clone(),
+        exp: Activation { min: 0, values },
+        bits,
+        rescale: rescale(node, 1.0, bits as i32 - to, shift, 2f64.powi(bits as i32))?,
+    })
+}
+
+pub(super) fn outline(softmax: &FloatSoftmax) -> Op {
+    Op::Softmax(Softmax {
+        groups: softmax.groups,
+        len: softmax.len,
+        masked: softmax.masked.clone(),
+        exp: Activation { min: 0, values: vec![1, 0] },
+        bits: 1,
+        rescale: Rescale::UNIT,
+    })
+}

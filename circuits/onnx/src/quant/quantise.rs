@@ -1,0 +1,175 @@
+//! Post-training quantisation: calibration on samples, conversion, and the error that is left.
+
+use zkml_gpu_graph::{Graph, TensorId};
+
+use crate::import::FloatGraph;
+
+use super::calibrate::{Observations, Spread};
+use super::convert::convert;
+use super::error::QuantError;
+use super::group::{Group, group};
+use super::options::QuantOptions;
+
+/// One inference's inputs, flat and in the model's axis order, one list an input.
+pub type Sample = Vec<Vec<f32>>;
+
+/// What quantisation chose and how well it does on the samples.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantReport {
+    /// Bits of an activation.
+    pub activation_bits: u32,
+    /// Number of samples.
+    pub samples: usize,
+    /// Largest error of an output element, as a part of that output's range over the samples.
+    pub max_error: f32,
+    /// Root mean square error of the output elements, as a part of the range.
+    pub rms_error: f32,
+}
+
+/// A quantised model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantised {
+    /// The integers that are proved.
+    pub graph: Graph,
+    /// What was chosen, and the error.
+    pub report: QuantReport,
+    /// Tensors of the graph with those of the float graph whose values they hold.
+    pub sources: Vec<(TensorId, TensorId)>,
+}
+
+/// Quantises a float graph with scales from samples.
+///
+/// # Errors
+///
+/// [`QuantError`] where an option is out of range, a sample does not fit the model, or weights or activations are
+/// not finite.
+pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<Quantised, QuantError> {
+    check(graph, samples, options)?;
+    let observations = Observations::collect(graph, samples)?;
+    let groups = group(graph);
+    let mut best: Option<Quantised> = None;
+    for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
+        let found = match quantise_to(graph, &groups, &observations, samples, options, bits) {
+            Ok(found) => found,
+            // More bits may be too many for the accumulators of a long sum.
+            Err(QuantError::Scale { .. }) if best.is_some() => break,
+            Err(error) => return Err(error),
+        };
+        let good = found.report.max_error <= options.error_target;
+        if best.as_ref().is_none_or(|best| found.report.max_error < best.report.max_error) {
+            best = Some(found);
+        }
+        if good {
+            break;
+        }
+    }
+    best.ok_or(QuantError::NoSamples)
+}
+
+/// Quantises with a fixed number of bits.
+pub(super) fn quantise_to(
+    source: &FloatGraph,
+    groups: &[Group],
+    observations: &Observations,
+    samples: &[Sample],
+    options: &QuantOptions,
+    bits: u32,
+) -> Result<Quantised, QuantError> {
+    let options = &QuantOptions { shift: options.shift_for(bits), ..options.clone() };
+    let (graph, sources) = convert(source, groups, observations, options, bits)?;
+    let report = measure(source, &graph, samples, observations, bits)?;
+    tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
+    Ok(Quantised { graph, report, sources })
+}
+
+/// Cuts flat calibration data, whole samples one after another in one list an input, into samples.
+///
+/// # Errors
+///
+/// [`QuantError::SampleLength`] where a list holds no whole number of samples, or not as many as the others.
+pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample>, QuantError> {
+    if data.len() != graph.inputs.len() {
+        graph.check_inputs(data)?;
+    }
+    let mut samples: Vec<Sample> = Vec::new();
+    for (i, (&id, values)) in graph.inputs.iter().zip(data).enumerate() {
+        let expected = graph.tensors[id].logical_len();
+        let count = values.len() / expected;
+        if !values.len().is_multiple_of(expected) || count == 0 || (i > 0 && count != samples.len()) {
+            let input = graph.tensors[id].name.clone();
+            return Err(QuantError::SampleLength { input, expected, got: values.len() });
+        }
+        samples.resize(count, Vec::new());
+        samples.iter_mut().zip(values.chunks_exact(expected)).for_each(|(s, chunk)| s.push(chunk.to_vec()));
+    }
+    Ok(samples)
+}
+
+/// Checks options and samples before anything is computed.
+pub(super) fn check(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
+    let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
+    if samples.is_empty() {
+        return Err(QuantError::NoSamples);
+    }
+    let bits = [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)];
+    let tensor_bits = options.tensor_bits.values().map(|bits| ("tensor_bits", *bits));
+    if let Some((option, got)) = bits.into_iter().chain(tensor_bits).find(|(_, bits)| !(2..=16).contains(bits)) {
+        return out_of_range(option, got.to_string(), "2 to 16");
+    }
+    let is_missing = |name: &&String| graph.tensors.iter().all(|tensor| tensor.name != **name);
+    if let Some(name) = options.tensor_bits.keys().find(is_missing) {
+        return out_of_range("tensor_bits", name.clone(), "names of the model's tensors");
+    }
+    if !(1..=zkml_gpu_graph::MAX_SHIFT).contains(&options.shift) {
+        return out_of_range("shift", options.shift.to_string(), "1 to 20");
+    }
+    if !(1.0..=16.0).contains(&options.headroom) {
+        return out_of_range("headroom", options.headroom.to_string(), "1 to 16");
+    }
+    Ok(())
+}
+
+/// Compares the quantised outputs with the float ones on all samples.
+fn measure(
+    source: &FloatGraph,
+    graph: &Graph,
+    samples: &[Sample],
+    observations: &Observations,
+    activation_bits: u32,
+) -> Result<QuantReport, QuantError> {
+    let ranges: Vec<f32> = source.outputs.iter().map(|&id| output_range(observations, samples.len(), id)).collect();
+    let (mut max_error, mut squares, mut count) = (0f32, 0f64, 0usize);
+    for (i, sample) in samples.iter().enumerate() {
+        let execution = graph.run(&graph.quantise_inputs(sample))?;
+        for (k, (&id, &float_id)) in graph.outputs.iter().zip(&source.outputs).enumerate() {
+            let format = graph.tensors[id].format;
+            for (&v, &expected) in execution.values[id].iter().zip(observations.output(i, float_id)) {
+                let error = (format.dequantise(v) - expected).abs() / ranges[k];
+                max_error = max_error.max(error);
+                squares += f64::from(error).powi(2);
+                count += 1;
+            }
+        }
+    }
+    let rms_error = (squares / count.max(1) as f64).sqrt() as f32;
+    Ok(QuantReport { activation_bits, samples: samples.len(), max_error, rms_error })
+}
+
+/// Extent of an output over the samples; its magnitude where it never changes.
+fn output_range(observations: &Observations, samples: usize, tensor: usize) -> f32 {
+    let values = || (0..samples).flat_map(|i| observations.output(i, tensor));
+    let start = Spread { min: f32::INFINITY, max: f32::NEG_INFINITY };
+    let spread = values().fold(start, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
+    extent(spread, spread.max)
+}
+
+/// The extent of a spread; a constant is measured against its magnitude instead.
+fn extent(Spread { min, max }: Spread, constant: f32) -> f32 {
+    if max > min {
+        max - min
+    } else if constant != 0.0 {
+        constant.abs()
+    } else {
+        1.0
+    }
+}
