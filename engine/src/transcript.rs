@@ -44,6 +44,8 @@
 //! # }
 //! ```
 
+use std::io::{self, Read, Write};
+
 use ff::{FromUniformBytes, PrimeField};
 use halo2_proofs::transcript::{
     EncodedChallenge, Transcript, TranscriptRead, TranscriptReadBuffer, TranscriptWrite, TranscriptWriterBuffer,
@@ -51,7 +53,6 @@ use halo2_proofs::transcript::{
 use halo2curves::CurveAffine;
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 use sha3::{Digest, Keccak256};
-use std::io::{self, Read, Write};
 
 /// Bytes of a scalar, a coordinate and a hash.
 const WORD_BYTES: usize = 32;

@@ -2,6 +2,7 @@
 //! `host` first, as a program for the host.
 
 use std::io::Write;
+
 use zkml_gpu_kernels::cuda::{HOST, Module, SERVE, source};
 
 fn main() -> std::io::Result<()> {

@@ -14,9 +14,10 @@
 //! assert!(text.contains("KERNEL(NTT_THREADS, ntt_pass,"));
 //! ```
 
+use std::fmt::Write;
+
 use crate::field::{Montgomery, Words, split};
 use crate::modules::modules;
-use std::fmt::Write;
 
 modules! {
     "cuda":

@@ -11,9 +11,10 @@
 //! assert!(fields.contains("fn fr_mul(a: Element, b: Element) -> Element"));
 //! ```
 
+use std::fmt::Write;
+
 use crate::field::{Montgomery, Words, split};
 use crate::modules::modules;
-use std::fmt::Write;
 
 /// How products of words are formed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -1,14 +1,14 @@
 //! Field and curve kernels on every Vulkan device there is, against the host's arithmetic, bit for bit.
 
-use ff::PrimeField;
-use group::{Curve, Group};
-use halo2curves::{
-    bn256::{Fq, Fr, G1, G1Affine},
-    serde::SerdeObject,
-};
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use std::io::Write;
 use std::path::Path;
+
+use ff::PrimeField;
+use group::{Curve, Group};
+use halo2curves::bn256::{Fq, Fr, G1, G1Affine};
+use halo2curves::serde::SerdeObject;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
 use zkml_gpu_kernels::wgsl::{Arithmetic, Module, source};
 
 const SEED: u64 = 7;

@@ -1,10 +1,10 @@
 //! The exponent audit: expands every identity of a layout symbolically, from the layout's public data alone, and
 //! compares it with the layers' definitions.
 //!
-//! Each committed cell is a variable, also those that an honest prover leaves zero: padding of operands, weights outside
-//! the architecture's mask. A monomial `s^a·r^b` of an identity holds a form in these variables that must vanish. The
-//! audit demands that the monomial of an output holds its own definition and nothing else, and that what is free stays
-//! away.
+//! Each committed cell is a variable, also those that an honest prover leaves zero: padding of operands, weights
+//! outside the architecture's mask. A monomial `s^a·r^b` of an identity holds a form in these variables that must
+//! vanish. The audit demands that the monomial of an output holds its own definition and nothing else, and that what is
+//! free stays away.
 
 mod auditor;
 mod columns;

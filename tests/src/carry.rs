@@ -53,8 +53,8 @@ pub enum Written {
     Copies,
 }
 
-/// An execution with these changes, and all that follows from them; `None` where a change cannot be: no accumulator gives the value,
-/// or what follows is out of range.
+/// An execution with these changes, and all that follows from them; `None` where a change cannot be: no accumulator
+/// gives the value, or what follows is out of range.
 pub fn carried(graph: &Graph, honest: &Execution, changes: &[Change]) -> Option<Execution> {
     let mut execution = honest.clone();
     let of = |tensor: TensorId| changes.iter().filter(move |change| change.tensor == tensor);

@@ -44,7 +44,8 @@ pub fn build_once(name: &str, text: &str, build: impl FnOnce(&Path)) -> PathBuf 
     folder
 }
 
-/// Compiles a file as a library, which loaders know by its file's name. Options come after the file: linkers take what earlier files call.
+/// Compiles a file as a library, which loaders know by its file's name. Options come after the file: linkers take what
+/// earlier files call.
 ///
 /// # Panics
 /// Where the compiler does not take it, also for a warning.

@@ -1,5 +1,5 @@
-//! The CUDA device that tests run on: the host, behind libraries with the functions of NVIDIA's driver and compiler. With
-//! `ZKML_TEST_CUDA=device` it is the machine's own first device.
+//! The CUDA device that tests run on: the host, behind libraries with the functions of NVIDIA's driver and compiler.
+//! With `ZKML_TEST_CUDA=device` it is the machine's own first device.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -95,8 +95,8 @@ pub fn folds_run_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters) {
     assert_eq!(after.bytes_down, before.bytes_down, "a fold downloads");
 }
 
-/// Sums start kernels and copy no column: what comes back of each are counts of its digits, `windows` at most, and its sum of four
-/// coordinates. The device is the caller's own.
+/// Sums start kernels and copy no column: what comes back of each are counts of its digits, `windows` at most, and its
+/// sum of four coordinates. The device is the caller's own.
 ///
 /// # Panics
 /// Where that is not so.
@@ -116,8 +116,8 @@ pub fn sums_run_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters, windo
     assert!(after.bytes_down - between.bytes_down <= windows * 4 + 4 * 32);
 }
 
-/// A program of so many steps gives what the processor's gives: where that is more multiplications than a kernel takes, results pass from one
-/// kernel to the next.
+/// A program of so many steps gives what the processor's gives: where that is more multiplications than a kernel takes,
+/// results pass from one kernel to the next.
 ///
 /// # Panics
 /// Where it does not.

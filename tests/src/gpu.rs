@@ -31,7 +31,8 @@ pub fn own(options: Options) -> Option<Wgpu> {
     open(options)
 }
 
-/// The device with 32-bit arithmetic, interpreted programs and limits so low that vectors of more than 2048 rows are worked on in windows.
+/// The device with 32-bit arithmetic, interpreted programs and limits so low that vectors of more than 2048 rows are
+/// worked on in windows.
 ///
 /// # Panics
 /// As [`whole`].

@@ -1,7 +1,8 @@
-//! Lies about an inference: outputs that are not the network's, and witnesses that a cheating prover would make for them.
+//! Lies about an inference: outputs that are not the network's, and witnesses that a cheating prover would make for
+//! them.
 //!
-//! A lie changes a few values and carries on what follows, so that all else is consistent. Each must be rejected: there is no value of a
-//! network that a prover may choose.
+//! A lie changes a few values and carries on what follows, so that all else is consistent. Each must be rejected: there
+//! is no value of a network that a prover may choose.
 
 mod group;
 mod reader;
@@ -108,7 +109,8 @@ impl Case {
         attempt.made_for.as_ref().unwrap_or(&self.graph)
     }
 
-    /// Whether a lie says nothing that is false, in no cell of the witness nor in a claim: what was changed is nowhere written.
+    /// Whether a lie says nothing that is false, in no cell of the witness nor in a claim: what was changed is nowhere
+    /// written.
     pub fn is_void(&self, lie: &Attempt) -> bool {
         lie.outputs == self.honest().outputs && lie.first.columns == self.first.columns
     }
@@ -128,7 +130,8 @@ impl Case {
         let circuit = NetworkCircuit::proving(&self.layout, witness);
         let prover = MockProver::run(self.layout.k, &circuit, instances.clone()).expect("MockProver runs");
         let usable = self.layout.usable_rows();
-        // The grand sum's end notices most lies. MockProver panics while it renders a failure on row 0, so that row comes last.
+        // The grand sum's end notices most lies. MockProver panics while it renders a failure on row 0, so that row
+        // comes last.
         let accepts = |rows: std::ops::Range<usize>| prover.verify_at_rows(rows, 0..0).is_ok();
         let row_0 = || std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| accepts(0..1))).unwrap_or(false);
         accepts(usable - 1..usable) && accepts(1..usable) && row_0()

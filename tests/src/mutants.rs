@@ -35,8 +35,8 @@ pub fn mutate(rng: &mut ChaCha20Rng, graph: &Graph, layout: &mut Layout) -> Stri
 /// What a layout says, as far as a verifier can tell: two layouts that say the same accept the same proofs.
 #[derive(Debug, PartialEq)]
 pub struct Sayings {
-    /// The identities by the audit's expansion, in terms of elements and learned values. A free coefficient that stands alone is 0, so it
-    /// says nothing.
+    /// The identities by the audit's expansion, in terms of elements and learned values. A free coefficient that stands
+    /// alone is 0, so it says nothing.
     identities: Vec<Poly>,
     /// The cells of all roles that are not in the identities, where something reads them.
     cells: BTreeMap<String, BTreeSet<(u32, i64)>>,
@@ -130,8 +130,8 @@ fn columns(layout: &Layout) -> impl Iterator<Item = (&FixedRole, &Vec<(u32, i64)
     layout.architecture.fixed.iter().zip(&layout.fixed)
 }
 
-/// Whether a role's cells are in the expanded identities, where something reads them. An entry that may be gathered at an index that
-/// depends on the witness is one of an element under its own index, which no wrong copy can equal.
+/// Whether a role's cells are in the expanded identities, where something reads them. An entry that may be gathered at
+/// an index that depends on the witness is one of an element under its own index, which no wrong copy can equal.
 fn is_expanded(role: &FixedRole) -> bool {
     match role {
         FixedRole::OperandPacked

@@ -1,7 +1,7 @@
 //! The oracle: every operation as a textbook writes it, one element after the other.
 //!
-//! It shares no code with any other back end. Transforms are the recursive radix-2 FFT and the bucket method is the plain
-//! unsigned one, so that whole proofs of a few thousand rows can run against it; everything else is a loop.
+//! It shares no code with any other back end. Transforms are the recursive radix-2 FFT and the bucket method is the
+//! plain unsigned one, so that whole proofs of a few thousand rows can run against it; everything else is a loop.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

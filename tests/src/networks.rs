@@ -161,7 +161,8 @@ pub fn random_inputs(graph: &Graph, seed: u64) -> Vec<Vec<i64>> {
     graph.inputs.iter().map(input).collect()
 }
 
-/// Keys of a network on a processor, and a prover that does not check its witness, as a cheating one: the verifier must.
+/// Keys of a network on a processor, and a prover that does not check its witness, as a cheating one: the verifier
+/// must.
 ///
 /// # Errors
 /// As [`keys::setup`].
@@ -235,7 +236,8 @@ impl Session {
         };
         let circuit = change(NetworkCircuit::proving(&self.layout, witness), changed);
         let prover = MockProver::run(self.layout.k, &circuit, instances.clone()).expect("MockProver runs");
-        // A failure on row 0 makes MockProver panic while it renders the message: row 0's predecessor is a blinding row.
+        // A failure on row 0 makes MockProver panic while it renders the message: row 0's predecessor is a blinding
+        // row.
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| prover.verify_par().is_ok())).unwrap_or(false)
     }
 
@@ -292,7 +294,8 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
     ]
 }
 
-/// A product of two activations by head with blocks in either order, one with single elements, and one element by element.
+/// A product of two activations by head with blocks in either order, one with single elements, and one element by
+/// element.
 pub fn multiplied() -> Graph {
     let mut b = Builder::new(17, 6, image(4, 1, 3), (-16, 15));
     let x = b.linear(0, 6, Window::UNIT, [1, 1], 40, (-16, 15));

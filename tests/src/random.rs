@@ -1,8 +1,8 @@
 //! Random graphs with every operation, joined in every order: layouts that nobody thought of.
 //!
-//! A graph grows node by node. Each new node takes any tensors that there are, often ones that others read already and often under
-//! another shape; its scale follows from what its operands hold on a few samples, so that most values stay inside their ranges.
-//! All is small, for MockProver.
+//! A graph grows node by node. Each new node takes any tensors that there are, often ones that others read already and
+//! often under another shape; its scale follows from what its operands hold on a few samples, so that most values stay
+//! inside their ranges. All is small, for MockProver.
 
 mod nodes;
 mod rearrangements;

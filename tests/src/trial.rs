@@ -86,7 +86,8 @@ impl Tally {
     }
 }
 
-/// Whether a layout says what its graph says: by the check that keys are made after, and by the audit, which must agree.
+/// Whether a layout says what its graph says: by the check that keys are made after, and by the audit, which must
+/// agree.
 ///
 /// # Errors
 /// Where it does not, or they differ.

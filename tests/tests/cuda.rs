@@ -1,4 +1,5 @@
-//! What the suite for all back ends does not ask of the one on CUDA: where its work runs, what is refused, how it fails.
+//! What the suite for all back ends does not ask of the one on CUDA: where its work runs, what is refused, how it
+//! fails.
 
 use ff::Field;
 use halo2curves::bn256::Fr;

@@ -113,7 +113,8 @@ fn tampered_circuit_among_several_does_not_pass_with_either_prover() {
     }
 }
 
-/// The stock prover writes each circuit's public inputs before its advice, but its verifier reads those of all circuits first.
+/// The stock prover writes each circuit's public inputs before its advice, but its verifier reads those of all circuits
+/// first.
 #[test]
 fn several_circuits_with_public_inputs_pass_with_our_prover_alone() {
     let circuits = [Public::honest(), Public::other()];

@@ -1,5 +1,5 @@
-//! Embedded weights: a proof is a plain Halo2 proof, which the stock verifier and the stock prover treat as any other; a
-//! key is one model's; and keys and proofs of the two modes are never taken for each other.
+//! Embedded weights: a proof is a plain Halo2 proof, which the stock verifier and the stock prover treat as any other;
+//! a key is one model's; and keys and proofs of the two modes are never taken for each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -89,7 +89,8 @@ fn the_stock_verifier_alone_accepts_every_layer_and_rejects_other_outputs() {
     }
 }
 
-/// Proves with any function of the stock prover's shape, from a first phase and with what is added to cells of any phase.
+/// Proves with any function of the stock prover's shape, from a first phase and with what is added to cells of any
+/// phase.
 macro_rules! proof_by {
     ($import:path, $session:expr, $first:expr, $changed:expr) => {{
         use $import;
@@ -208,7 +209,8 @@ fn every_challenge_follows_what_it_must_not_be_known_for() {
         let (columns, challenges) = (cs.advice_column_phase(), cs.challenge_phase());
         assert_eq!(challenges.len(), 5, "s, r, t, alpha and theta");
         // A challenge of a phase is squeezed after the columns of that phase. All that the identities and the lookups
-        // hold comes first, free coefficients and multiplicities too; what is computed from challenges, after all of them.
+        // hold comes first, free coefficients and multiplicities too; what is computed from challenges, after all of
+        // them.
         assert!(a.cross_term(a.cross_term_lanes) == a.first_phase() && a.multiplicity() < a.first_phase());
         let (before, after) = columns.split_at(a.first_phase());
         assert!(before.iter().all(|phase| challenges.iter().all(|challenge| phase <= challenge)));

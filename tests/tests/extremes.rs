@@ -1,5 +1,6 @@
-//! Values at the ends of every bound: variances at their least and greatest, equal groups, the widest windows, dividends of 40 bits, ties.
-//! Honest proofs are accepted, and a lie of ±1 about any output is not, with the weights in either place.
+//! Values at the ends of every bound: variances at their least and greatest, equal groups, the widest windows,
+//! dividends of 40 bits, ties. Honest proofs are accepted, and a lie of ±1 about any output is not, with the weights in
+//! either place.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;

@@ -1,4 +1,5 @@
-//! The tests that `scripts/gpu-check.sh` takes to a machine with a GPU, in one program: four would hold the same libraries four times.
+//! The tests that `scripts/gpu-check.sh` takes to a machine with a GPU, in one program: four would hold the same
+//! libraries four times.
 
 #[path = "conformance.rs"]
 mod conformance;

@@ -73,7 +73,8 @@ impl Subject {
     }
 }
 
-/// The device makes the processor's proof, and copies the witness, commitments, evaluations and a mebibyte at most. It is the caller's own.
+/// The device makes the processor's proof, and copies the witness, commitments, evaluations and a mebibyte at most. It
+/// is the caller's own.
 fn check<B: Backend + Clone>(subject: &Subject, device: Option<B>, counters: impl Fn(&B) -> Counters) {
     let Some(device) = device else { return };
     let start = Instant::now();

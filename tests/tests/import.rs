@@ -135,7 +135,8 @@ fn scales_and_shifts_disappear_into_their_neighbours() {
         ("conv_batch_norm", &["linear", "clamp"][..]),
         ("batch_norm_alone", &["linear"]),
         ("batch_norm_before_conv", &["linear", "linear"]),
-        // A maximum and a learned factor commute only where the factor is positive, which the circuit's key must not tell.
+        // A maximum and a learned factor commute only where the factor is positive, which the circuit's key must not
+        // tell.
         ("batch_norm_after_pool", &["linear", "max", "linear", "clamp"]),
         ("scale_and_shift", &["linear"]),
         ("gemm_alpha_beta", &["linear"]),

@@ -1,5 +1,5 @@
-//! What was learned is in nothing that a circuit's key shows: other weights, biases, summands and learned scalars have the same
-//! layout, and the same key where weights are committed.
+//! What was learned is in nothing that a circuit's key shows: other weights, biases, summands and learned scalars have
+//! the same layout, and the same key where weights are committed.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -149,8 +149,8 @@ fn fields(bytes: &[u8], message: Range<usize>) -> Fields {
     (contents, numbers)
 }
 
-/// The file with every float of its initializers changed a little, but for single numbers that are no learned ones; and how many
-/// were.
+/// The file with every float of its initializers changed a little, but for single numbers that are no learned ones; and
+/// how many were.
 fn changed(mut bytes: Vec<u8>) -> (Vec<u8>, usize) {
     let within = |bytes: &[u8], message: Range<usize>, field: u64| -> Vec<Range<usize>> {
         fields(bytes, message).0.into_iter().filter(|(number, _)| *number == field).map(|(_, place)| place).collect()

@@ -559,8 +559,8 @@ fn keys_survive_their_bytes() {
     }
 }
 
-/// Reads keys; a panic counts as a failure of the test. So does a refusal for the form alone, which the order of fields in
-/// these headers would be reason enough for.
+/// Reads keys; a panic counts as a failure of the test. So does a refusal for the form alone, which the order of fields
+/// in these headers would be reason enough for.
 fn refused(bytes: &[u8], what: &str) {
     match catch_unwind(AssertUnwindSafe(|| VerifyingKeys::from_bytes(bytes))) {
         Ok(Err(KeyError::Malformed(reason))) if !reason.contains("canonical form") => {}

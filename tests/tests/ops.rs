@@ -1,5 +1,5 @@
-//! Every operator and form from its ONNX file to an accepted proof, and no further: a proof of another output is rejected.
-//! The models are those of the import tests (`scripts/make_test_models.py`).
+//! Every operator and form from its ONNX file to an accepted proof, and no further: a proof of another output is
+//! rejected. The models are those of the import tests (`scripts/make_test_models.py`).
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
-//! Random graphs: what an honest prover shows is accepted, every lie is rejected, and a graph written differently is the same.
+//! Random graphs: what an honest prover shows is accepted, every lie is rejected, and a graph written differently is
+//! the same.
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -97,8 +98,8 @@ fn elements(operand: u32, elements: impl IntoIterator<Item = u32>) -> impl Itera
     elements.into_iter().map(move |element| Origin::Element { operand, element })
 }
 
-/// `[p0, q2, q3]` is claimed, and the first three of `q` are rows that a product reads: its rows of lanes leave a gap between them and
-/// the other three, through which the pieces of the claim go.
+/// `[p0, q2, q3]` is claimed, and the first three of `q` are rows that a product reads: its rows of lanes leave a gap
+/// between them and the other three, through which the pieces of the claim go.
 fn claimed_pieces_of_rows() -> Graph {
     let mut b = Builder::new(21, 6, Shape::vector(4), (-16, 15));
     let q = b.linear(0, 6, Window::UNIT, [1, 1], 40, (-32, 31));
@@ -112,8 +113,8 @@ fn claimed_pieces_of_rows() -> Graph {
     b.finish(&[claimed, product])
 }
 
-/// `[p0..p3, q1, q2, p2, p3]` of two images of 2 × 2 is claimed, and `q` is a channel that a convolution reads with padding between
-/// its rows.
+/// `[p0..p3, q1, q2, p2, p3]` of two images of 2 × 2 is claimed, and `q` is a channel that a convolution reads with
+/// padding between its rows.
 fn claimed_pieces_of_an_image() -> Graph {
     let mut b = Builder::new(22, 6, image(1, 2, 2), (-16, 15));
     let q = b.linear(0, 2, square(1, 1, 0), [1, 1], 60, (-32, 31));

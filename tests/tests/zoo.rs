@@ -191,8 +191,8 @@ fn accepts_honest<C: Specimen>(keys: &Keys, count: usize) {
     }
 }
 
-/// A tampered witness, in the first or in the last circuit, is refused by MockProver and by the prover; the proof that the prover
-/// makes without its checks is refused by the verifier.
+/// A tampered witness, in the first or in the last circuit, is refused by MockProver and by the prover; the proof that
+/// the prover makes without its checks is refused by the verifier.
 fn rejects_tampered<C: Specimen>(keys: &Keys, count: usize) {
     for place in if count == 1 { vec![0] } else { vec![0, count - 1] } {
         let mut circuits = honest::<C>(count);

@@ -1,5 +1,5 @@
-//! The Halo2 circuit of a network. Its witness is computed by columns: our prover takes them as they are ([`NetworkColumns`]), any other
-//! runs the circuit, which assigns them.
+//! The Halo2 circuit of a network. Its witness is computed by columns: our prover takes them as they are
+//! ([`NetworkColumns`]), any other runs the circuit, which assigns them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,8 +17,9 @@ use crate::{gates, scalar};
 
 pub use crate::trace::Witness;
 
-/// The folded weights, where these are a column, and the columns of the last phase (accumulators, lookup helpers, the grand sum), and how
-/// they follow from the weights and from columns before: for a prover whose columns are on a device.
+/// The folded weights, where these are a column, and the columns of the last phase (accumulators, lookup helpers, the
+/// grand sum), and how they follow from the weights and from columns before: for a prover whose columns are on a
+/// device.
 pub fn derived_columns(layout: &Layout, bank: &Bank) -> Vec<Derived> {
     let folded = layout.architecture.folded_weights();
     let folded = folded.map(|column| Derived { column, rule: Rule::Fold(bank.to_fold()) });

@@ -83,7 +83,8 @@ pub struct VerifyingKeys {
 /// [`Prover::with_key`](zkml_gpu_engine::Prover::with_key).
 ///
 /// # Errors
-/// [`KeyError`] where the reference string is of another size, the layout is refused, key generation or the back end fails.
+/// [`KeyError`] where the reference string is of another size, the layout is refused, key generation or the back end
+/// fails.
 pub fn setup<B: Backend>(
     graph: &Graph,
     layout: &Layout,
@@ -183,8 +184,8 @@ impl VerifyingKeys {
     }
 
     /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
-    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances, which
-    /// it absorbs too, are made by the statement.
+    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances,
+    /// which it absorbs too, are made by the statement.
     pub fn digest(&self) -> Option<Fr> {
         let folded_weights = self.architecture.folded_weights()?;
         // A statement of plain numbers and strings always serialises.
@@ -272,7 +273,8 @@ impl VerifyingKeys {
         if !reader.0.is_empty() {
             return Err(malformed("trailing bytes"));
         }
-        // One key, one file: Halo2's reader takes a point in several encodings and passes over what follows its own part.
+        // One key, one file: Halo2's reader takes a point in several encodings and passes over what follows its own
+        // part.
         if keys.to_bytes() == bytes { Ok(keys) } else { Err(malformed("the keys are not in their canonical form")) }
     }
 

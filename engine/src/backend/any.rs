@@ -3,14 +3,16 @@
 //! Vectors, points and programs are objects behind a pointer; an operation finds out what they are and hands them on.
 //! That costs some nanoseconds for each operand, and the operands are whole columns.
 
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use halo2curves::bn256::{Fr, G1Affine};
+
 use super::ops::list::{hand_on, operations};
 use super::program::Program;
 use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
-use halo2curves::bn256::{Fr, G1Affine};
-use std::fmt::Debug;
-use std::ops::Range;
-use std::sync::Arc;
 
 /// Any back end.
 ///

@@ -3,11 +3,13 @@
 //! Every operation runs on both; results come back to the host and are compared. The first difference is reported by
 //! the operation's name and the index of the element. Nothing here is fast.
 
+use std::ops::Range;
+
+use halo2curves::bn256::{Fr, G1Affine};
+
 use super::program::Program;
 use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
-use halo2curves::bn256::{Fr, G1Affine};
-use std::ops::Range;
 
 /// Runs `A` and `B` together; itself a back end whose results are A's.
 ///

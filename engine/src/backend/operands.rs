@@ -1,8 +1,9 @@
 //! What every back end asks of operands.
 
+use std::ops::Range;
+
 use super::Result;
 use crate::error::BackendError;
-use std::ops::Range;
 
 /// Operands of these lengths, which must be equal.
 pub(super) fn check_lengths(operation: &'static str, expected: usize, got: usize) -> Result<()> {

@@ -25,11 +25,13 @@
 //! assert_eq!(program.queries().len(), 4);
 //! ```
 
-use super::Result;
-use crate::error::BackendError;
+use std::collections::HashMap;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
-use std::collections::HashMap;
+
+use super::Result;
+use crate::error::BackendError;
 
 /// A node of a [`ProgramBuilder`]. Meaningful only to the builder that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

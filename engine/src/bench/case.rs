@@ -1,9 +1,11 @@
 //! An operation that is ready to run.
 
-use crate::backend::{Backend, Result};
-use halo2curves::bn256::{Fr, G1Affine};
 use std::fmt;
 use std::time::{Duration, Instant};
+
+use halo2curves::bn256::{Fr, G1Affine};
+
+use crate::backend::{Backend, Result};
 
 /// What an operation gave, on the host; equal on all back ends.
 #[derive(Clone, Default, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Operations on a back end, with their inputs resident.
 
+use ff::Field;
+use halo2curves::bn256::{Fr, G1Affine};
+
 use super::case::{Case, Output, Run};
 use super::{FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, integers, point, usable_rows};
 use crate::backend::program::{NodeId, Program, ProgramBuilder};
 use crate::backend::{Backend, IntegerRow, Result};
-use ff::Field;
-use halo2curves::bn256::{Fr, G1Affine};
 
 /// Points for multi-scalar multiplications.
 #[derive(Debug, Clone, Copy)]

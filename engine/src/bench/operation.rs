@@ -1,8 +1,9 @@
 //! The operations, their sizes and their inputs.
 
-use super::data::{full_size, full_size_from, signed, spread};
 use ff::Field;
 use halo2curves::bn256::Fr;
+
+use super::data::{full_size, full_size_from, signed, spread};
 
 /// Columns of operations that take many at a time.
 pub const COLUMNS: usize = 8;

@@ -5,6 +5,11 @@
 //! turns. Everything runs on one thread of the processor, so that a price does not depend on how many are free; how
 //! much faster they are together is measured once, as the parallelism.
 
+use std::time::{Duration, Instant};
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};
 use crate::backend::{Backend, Result};
@@ -12,9 +17,6 @@ use crate::bench::data::{distinct_points, full_size, signed};
 use crate::bench::settle;
 use crate::error::BackendError;
 use crate::prover::ProverOptions;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::time::{Duration, Instant};
 
 /// Runs of each operation.
 const RUNS: usize = 15;

@@ -21,9 +21,10 @@
 
 mod measure;
 
-use serde::{Deserialize, Serialize};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul};
+
+use serde::{Deserialize, Serialize};
 
 /// Quantities of work. Fractions are allowed: a share of a column belongs to each layer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -1,7 +1,7 @@
 //! Synthesis without a witness: collects the fixed columns, the selectors and the copy constraints.
 
-use super::KeygenError;
-use super::copies::Copies;
+use std::collections::HashMap;
+
 use ff::{BatchInvert, Field};
 use halo2_proofs::circuit::Value;
 use halo2_proofs::plonk::{
@@ -9,7 +9,9 @@ use halo2_proofs::plonk::{
     Instance, Selector,
 };
 use halo2curves::bn256::Fr;
-use std::collections::HashMap;
+
+use super::KeygenError;
+use super::copies::Copies;
 
 /// What a circuit's run leaves in its columns. Implements [`Assignment`], ignoring advice.
 pub(super) struct Cells {

@@ -5,11 +5,12 @@
 //! forest of disjoint sets. The permutation's column of column c holds, on row i, the label `δ^c'·ω^i'` of the
 //! successor (c', i') of (c, i).
 
+use std::iter::successors;
+
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Any, Column};
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::iter::successors;
 
 /// The permutation of all cells of the columns under copy constraints. Cell (c, i) has the number `c·n + i`.
 pub(super) struct Copies {

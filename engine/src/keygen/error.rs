@@ -1,7 +1,8 @@
 //! Why a circuit has no keys.
 
-use crate::BackendError;
 use halo2_proofs::plonk;
+
+use crate::BackendError;
 
 /// A failure to make keys.
 #[derive(Debug, thiserror::Error)]

@@ -14,11 +14,6 @@ mod error;
 
 pub use error::KeygenError;
 
-use crate::BackendError;
-use crate::backend::Backend;
-use crate::spans::TRACING_TARGET;
-use crate::srs::lagrange;
-use cells::Cells;
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey, permutation};
 use halo2_proofs::poly::commitment::Params;
@@ -26,6 +21,12 @@ use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::poly::{Coeff, EvaluationDomain, LagrangeCoeff, Polynomial};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use tracing::info_span;
+
+use crate::BackendError;
+use crate::backend::Backend;
+use crate::spans::TRACING_TARGET;
+use crate::srs::lagrange;
+use cells::Cells;
 
 /// Columns that are uploaded and committed to in one call: enough to occupy a device, and few beside the key itself.
 const BATCH: usize = 64;

@@ -5,6 +5,13 @@
 //! follow the phase. Under KZG the verifier evaluates instance columns itself, so that they are neither committed nor
 //! opened.
 
+use std::collections::HashMap;
+
+use halo2_proofs::plonk::Circuit;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+use tracing::info_span;
+
 use super::phases::{self, PhaseCommitter};
 use super::poly::Poly;
 use super::proof::CircuitColumns;
@@ -12,11 +19,6 @@ use super::witness::{Layout, synthesize};
 use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use halo2_proofs::plonk::Circuit;
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
-use std::collections::HashMap;
-use tracing::info_span;
 
 impl<B: Backend> Proof<'_, B> {
     /// Binds the proof to the verifying key and the public inputs.

@@ -1,9 +1,10 @@
 //! The points that commitments are made with.
 
-use super::ProverError;
-use crate::srs::lagrange::{self, ReadError};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::bn256::{Bn256, G1Affine};
+
+use super::ProverError;
+use crate::srs::lagrange::{self, ReadError};
 
 /// The Lagrange points `[l_i(s)]_1` of KZG parameters.
 ///

@@ -1,9 +1,10 @@
 //! The transcript as the steps of the protocol see it.
 
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
-use halo2curves::bn256::{Fr, G1Affine};
 use std::io;
 use std::marker::PhantomData;
+
+use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
+use halo2curves::bn256::{Fr, G1Affine};
 
 /// A transcript of any hash and any encoding of challenges. Its own trait cannot be an object, and would burden every
 /// step with two type parameters.

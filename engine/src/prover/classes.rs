@@ -21,12 +21,13 @@
 //! | growth of a grand product over a chunk of c columns | c + 2 |
 //! | growth of a lookup's product, input and table of degrees a and s | the greater of 4 and a + s + 2 |
 
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+
 use super::ProverError;
 use super::constraints::Constraints;
 use super::program::{NamedProgram, RowProgramBuilder};
 use super::shape::Shape;
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
 
 /// The classes of a circuit's constraints, and the programs that evaluate them.
 #[derive(Debug)]

@@ -4,11 +4,12 @@
 //! 72 bytes, for as long as the circuit runs. Whoever computes whole columns hands them over instead, phase by phase,
 //! and the proof is the same.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use ff::Field;
 use halo2_proofs::plonk::Error;
 use halo2curves::bn256::Fr;
-use std::borrow::Cow;
-use std::fmt;
 
 /// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form
 /// shows the length only: values may be secret.

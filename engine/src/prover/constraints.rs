@@ -6,14 +6,15 @@
 //! by it: Σ_i y^{e_i}·q·r_i = q·Σ_i y^{e_i}·r_i. The powers of y depend on no row, so a constraint costs one
 //! multiplication beyond its own.
 
+use ff::{Field, PrimeField};
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
 use super::ProverError;
 use super::poly::Poly;
 use super::program::{Challenge, RowProgramBuilder, column_poly};
 use super::shape::Shape;
 use crate::backend::program::NodeId;
-use ff::{Field, PrimeField};
-use halo2_proofs::plonk::{ConstraintSystem, Expression};
-use halo2curves::bn256::Fr;
 
 /// One constraint `factor·rest`.
 #[derive(Debug, Clone, Copy)]

@@ -3,14 +3,15 @@
 //! The count is the protocol's own (`mod.rs` has the table of steps). Commitments to the advice columns are left out:
 //! what they cost depends on the sizes of the cells, which the circuit's author knows.
 
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+
 use super::ProverError;
 use super::classes::{Classes, QuotientSize};
 use super::evaluation::OpeningSchedule;
 use super::shape::Shape;
 use super::shplonk::group;
 use crate::cost::Work;
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
 
 /// Bytes of a compressed point and of a scalar in a proof.
 const ELEMENT_BYTES: usize = 32;

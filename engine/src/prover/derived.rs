@@ -5,16 +5,18 @@
 //! device; scans and inversions do the rest, and nothing but blinding is copied. A fold of integers, which are
 //! resident, needs no column at all.
 
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+
+use ff::Field;
+use halo2_proofs::plonk::{ConstraintSystem, Expression};
+use halo2curves::bn256::Fr;
+
 use super::poly::{Poly, Polynomials};
 use super::program::{RowProgram, RowProgramBuilder};
 use super::{Challenges, ProverError};
 use crate::backend::program::ProgramBuilder;
 use crate::backend::{Backend, IntegerRow};
-use ff::Field;
-use halo2_proofs::plonk::{ConstraintSystem, Expression};
-use halo2curves::bn256::Fr;
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 
 /// An advice column, and how it follows from columns and challenges before it, in the usable rows.
 #[derive(Debug, Clone)]

@@ -1,7 +1,5 @@
 //! The stock prover's entry point, for code that only changes an import.
 
-use super::{Opening, Prover, ProverOptions};
-use crate::backend::Cpu;
 use halo2_proofs::plonk::{Circuit, Error, ProvingKey};
 use halo2_proofs::poly::commitment::{self, CommitmentScheme};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -9,6 +7,9 @@ use halo2_proofs::poly::kzg::multiopen::{ProverGWC, ProverSHPLONK};
 use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_core::RngCore;
+
+use super::{Opening, Prover, ProverOptions};
+use crate::backend::Cpu;
 
 /// Marks the multi-openings that this prover implements: [`ProverSHPLONK`] and [`ProverGWC`]. It has no other
 /// implementors.

@@ -1,8 +1,10 @@
 //! What can go wrong while proving.
 
-use crate::BackendError;
-use halo2_proofs::plonk;
 use std::io;
+
+use halo2_proofs::plonk;
+
+use crate::BackendError;
 
 /// A failure to make a proof. No variant carries a witness value.
 #[derive(Debug, thiserror::Error)]

@@ -4,14 +4,15 @@
 //! evaluations are written in the order in which the verifier reads them, openings go by the order in which it names
 //! the commitments.
 
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+use tracing::info_span;
+
 use super::poly::{Poly, ProofPoly};
 use super::shape::Shape;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
-use tracing::info_span;
 
 /// A polynomial at `x·omega^rotation`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,13 +6,14 @@
 //!
 //! The values P_z(z) are never computed: they are constants, and the quotient by X - z is the same without them.
 
+use tracing::info_span;
+
 use super::evaluation::Query;
 use super::poly::ProofPoly;
 use super::shape::Shape;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use tracing::info_span;
 
 /// Polynomials that are opened at one point.
 #[derive(Debug)]

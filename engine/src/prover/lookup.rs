@@ -6,6 +6,10 @@
 //! it, and then to the grand product that shows that they are permutations. See the [halo2
 //! book](https://zcash.github.io/halo2/design/proving-system/lookup.html).
 
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+use tracing::info_span;
+
 use super::constraints::lookup_factor;
 use super::poly::Poly;
 use super::program::{RowProgram, RowProgramBuilder};
@@ -13,9 +17,6 @@ use super::{Proof, ProverError};
 use crate::BackendError;
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
-use tracing::info_span;
 
 /// A circuit's lookups, compiled.
 #[derive(Debug)]

@@ -59,25 +59,27 @@ pub use drop_in::{KzgOpening, create_proof};
 pub use error::ProverError;
 pub use opening::Opening;
 
-use crate::Committer;
-use crate::backend::Backend;
-use crate::keygen::{CircuitKey, row_indicators};
-use channel::{Channel, TranscriptChannel};
-use derived::DerivedColumns;
+use std::slice;
+
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey};
 use halo2_proofs::poly::commitment::{Params, ParamsProver};
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2_proofs::transcript::{EncodedChallenge, TranscriptWrite};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
+use rand_core::RngCore;
+use tracing::info_span;
+
+use crate::Committer;
+use crate::backend::Backend;
+use crate::keygen::{CircuitKey, row_indicators};
+use channel::{Channel, TranscriptChannel};
+use derived::DerivedColumns;
 use lookup::LookupPrograms;
 use permutation::PermutationProgram;
 use poly::{Poly, Polynomials};
 use proof::{CircuitColumns, Proof};
 use quotient::Quotient;
-use rand_core::RngCore;
 use shape::Shape;
-use std::slice;
-use tracing::info_span;
 
 /// How a [`Prover`] opens polynomials, how it spends memory, and what it checks.
 #[derive(Debug, Clone)]

@@ -1,11 +1,12 @@
 //! The opening: the evaluated polynomials have the values that were written. There are two ways to do it, a file each,
 //! and this is what they share.
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::poly::ProofPoly;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
-use ff::Field;
-use halo2curves::bn256::Fr;
 
 /// How a proof opens its polynomials. The verifier has to be of the same kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -5,6 +5,10 @@
 //! The columns under copy constraints are taken in chunks of `degree - 2`. The product z_i of chunk i grows from row to
 //! row by `Π(p_j + β·δ^j·ω^row + γ) / Π(p_j + β·s_j + γ)`, starts where z_{i-1} ended, and the last one ends at 1.
 
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+use tracing::info_span;
+
 use super::constraints::permutation_ratios;
 use super::poly::Poly;
 use super::program::{RowProgram, RowProgramBuilder};
@@ -12,9 +16,6 @@ use super::shape::Shape;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
-use tracing::info_span;
 
 /// A circuit's permutation argument, compiled.
 #[derive(Debug)]

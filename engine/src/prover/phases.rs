@@ -1,10 +1,11 @@
 //! The phases of a witness: each is committed before the challenges that the next one reads.
 
-use super::ProverError;
-use super::columns::{AdviceColumn, ColumnWitness};
 use ff::Field;
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
+
+use super::ProverError;
+use super::columns::{AdviceColumn, ColumnWitness};
 
 /// What happens when a phase's advice columns are complete.
 pub(super) trait PhaseCommitter {

@@ -1,7 +1,8 @@
 //! Names for the polynomials of a proof, and a store of them.
 
-use super::ProverError;
 use std::collections::HashMap;
+
+use super::ProverError;
 
 /// A polynomial of the protocol, whichever form (values on H, on a coset, or coefficients) a store holds it in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,12 +1,14 @@
 //! Expressions of the constraint system as back end programs over named polynomials.
 
+use std::collections::HashMap;
+
+use halo2_proofs::plonk::{Any, Column, Expression};
+use halo2curves::bn256::Fr;
+
 use super::poly::{Poly, Polynomials, resolve};
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
 use crate::backend::program::{NodeId, Program, ProgramBuilder};
-use halo2_proofs::plonk::{Any, Column, Expression};
-use halo2curves::bn256::Fr;
-use std::collections::HashMap;
 
 /// A scalar that a program reads at run time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,15 +1,16 @@
 //! A proof in the making: what the steps of the protocol hand on to each other.
 
+use ff::Field;
+use halo2curves::bn256::{Fr, G1Affine};
+use rand_core::RngCore;
+use tracing::info_span;
+
 use super::channel::Channel;
 use super::evaluation::OpeningSchedule;
 use super::poly::{Poly, Polynomials, ProofPoly, find, resolve};
 use super::{Challenges, Prover, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use ff::Field;
-use halo2curves::bn256::{Fr, G1Affine};
-use rand_core::RngCore;
-use tracing::info_span;
 
 /// A proof in the making. Each step of the protocol is a method in the step's file.
 pub(super) struct Proof<'p, B: Backend> {

@@ -10,15 +10,16 @@
 //! Where a circuit has m constraints, the fold of circuit c of C is multiplied by `y^(m·(C-1-c))`, as if all
 //! constraints stood in one list.
 
+use ff::{Field, PrimeField};
+use halo2_proofs::plonk::ConstraintSystem;
+use halo2curves::bn256::Fr;
+
 use super::classes::Classes;
 use super::poly::{Poly, Polynomials, resolve};
 use super::program::{NamedProgram, RowProgram};
 use super::shape::Shape;
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
-use ff::{Field, PrimeField};
-use halo2_proofs::plonk::ConstraintSystem;
-use halo2curves::bn256::Fr;
 
 /// The compiled constraints and the cosets they are evaluated on.
 #[derive(Debug)]

@@ -1,10 +1,11 @@
 //! Sizes and degrees of a circuit, as the verifying key fixes them.
 
-use super::ProverError;
-use crate::backend::root_of_unity;
 use ff::Field;
 use halo2_proofs::plonk::{ConstraintSystem, Expression, VerifyingKey};
 use halo2curves::bn256::{Fr, G1Affine};
+
+use super::ProverError;
+use crate::backend::root_of_unity;
 
 /// The numbers that every step of the protocol depends on.
 #[derive(Debug, Clone)]

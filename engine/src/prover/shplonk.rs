@@ -9,6 +9,12 @@
 //! No remainder is ever computed: R_i has a lower degree than Z_i, and R_i(u) is a constant, so the quotients of P_i by
 //! Z_i and of L by X - u are the same with and without them.
 
+use std::collections::{BTreeSet, HashMap};
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use tracing::info_span;
+
 use super::evaluation::Query;
 use super::opening::powers;
 use super::poly::ProofPoly;
@@ -16,10 +22,6 @@ use super::shape::Shape;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::collections::{BTreeSet, HashMap};
-use tracing::info_span;
 
 /// Polynomials that are opened at the same points.
 #[derive(Debug)]

@@ -6,6 +6,12 @@
 //! The prover commits to a random polynomial first (it takes part in the opening at x), then squeezes y and commits to
 //! the quotient in pieces of n coefficients.
 
+use std::collections::HashMap;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use tracing::info_span;
+
 use super::evaluation::Query;
 use super::opening::powers;
 use super::poly::{Poly, ProofPoly};
@@ -13,10 +19,6 @@ use super::quotient::Committed;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::collections::HashMap;
-use tracing::info_span;
 
 /// Coefficients of the random polynomial r.
 ///

@@ -9,9 +9,9 @@
 //! style, when its turn comes with the challenges known. A circuit of the first style has to stand being run again,
 //! with unknown challenges in the runs before.
 
-use super::ProverError;
-use super::columns::AdviceColumn;
-use super::phases::{PhaseCommitter, draw_challenges};
+use std::borrow::Cow;
+use std::mem;
+
 use ff::{BatchInvert, Field};
 use halo2_proofs::circuit::Value;
 use halo2_proofs::plonk::{
@@ -19,8 +19,10 @@ use halo2_proofs::plonk::{
     Instance, Selector,
 };
 use halo2curves::bn256::Fr;
-use std::borrow::Cow;
-use std::mem;
+
+use super::ProverError;
+use super::columns::AdviceColumn;
+use super::phases::{PhaseCommitter, draw_challenges};
 
 /// What the synthesis is held to.
 #[derive(Debug, Clone, Copy)]

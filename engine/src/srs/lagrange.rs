@@ -1,12 +1,13 @@
 //! Lagrange points: from powers, by an inverse Fourier transform over the group, and out of Halo2's parameters.
 
+use std::io::{self, Write};
+
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::arithmetic::g_to_lagrange;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::bn256::{Bn256, G1Affine};
 use halo2curves::serde::SerdeObject;
-use std::io::{self, Write};
 
 /// `[L_i(s)]G` in natural order from `[s^i]G`: `L_i(X) = 1/n Σ_j ω^(-ij)·X^j`, so the points are the inverse
 /// transform of the powers. It takes `n/2·log n` scalar multiplications; prepared `.ptau` files save it.

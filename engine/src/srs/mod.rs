@@ -2,8 +2,8 @@
 //!
 //! Three ways to one:
 //!
-//! - [`Srs::read`] takes the output of a public ceremony, as snarkjs (`.ptau`) or Halo2 (raw parameters) write it, truncates it to
-//!   the power that the circuit needs, and checks every point of it that is used;
+//! - [`Srs::read`] takes the output of a public ceremony, as snarkjs (`.ptau`) or Halo2 (raw parameters) write it,
+//!   truncates it to the power that the circuit needs, and checks every point of it that is used;
 //! - [`Srs::development`] draws a secret and forgets it. Whoever ran it could have kept the secret and forge any
 //!   proof, so it is marked [insecure](Srs::is_insecure), and so is everything made with it.
 //!

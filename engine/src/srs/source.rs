@@ -8,9 +8,9 @@ use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::{G1Affine, G2Affine};
 use halo2curves::serde::SerdeObject;
 use rayon::prelude::*;
+use zkml_gpu_files::open_regular;
 
 use super::SrsError;
-use zkml_gpu_files::open_regular;
 
 /// Bytes of an uncompressed point of G1: two coordinates, little-endian, Montgomery form with R = 2^256.
 pub(super) const G1_BYTES: usize = 64;

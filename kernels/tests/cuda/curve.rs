@@ -1,10 +1,11 @@
 //! Sums of points.
 
-use crate::device::{Arguments, Device, EXPRESSION_THREADS};
-use crate::{SEED, bytes, point_bytes, rng};
 use ff::Field;
 use group::{Curve, Group};
 use halo2curves::bn256::{Fq, Fr, G1, G1Affine};
+
+use crate::device::{Arguments, Device, EXPRESSION_THREADS};
+use crate::{SEED, bytes, point_bytes, rng};
 
 /// Threads of the kernels of throughput.
 const THROUGHPUT_THREADS: usize = 256;

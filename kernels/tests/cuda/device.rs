@@ -7,6 +7,7 @@ use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+
 use zkml_gpu_kernels::cuda::{HOST, Module, SERVE, source};
 
 /// A device in a process of its own.

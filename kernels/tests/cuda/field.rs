@@ -1,10 +1,11 @@
 //! Field arithmetic.
 
-use crate::device::{Arguments, Device, EXPRESSION_THREADS};
-use crate::{SEED, bytes, edges, rng};
 use ff::PrimeField;
 use halo2curves::bn256::{Fq, Fr};
 use halo2curves::serde::SerdeObject;
+
+use crate::device::{Arguments, Device, EXPRESSION_THREADS};
+use crate::{SEED, bytes, edges, rng};
 
 /// Edge values against each other, and random ones.
 fn pairs<F: PrimeField>() -> (Vec<F>, Vec<F>) {

@@ -1,9 +1,10 @@
 //! Sums of products with small integers.
 
-use crate::device::{Arguments, Device};
-use crate::{SEED, edges_and_random, rng};
 use halo2curves::bn256::Fr;
 use rand_chacha::rand_core::RngCore;
+
+use crate::device::{Arguments, Device};
+use crate::{SEED, edges_and_random, rng};
 
 const THREADS: usize = 128;
 

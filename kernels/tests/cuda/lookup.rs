@@ -1,11 +1,13 @@
 //! Sorting and the lookup argument's grouping.
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
+
 use crate::device::{Arguments, Device};
 use crate::vector::COUNT;
 use crate::{SEED, edges, rng, words};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use rand_chacha::{ChaCha8Rng, rand_core::RngCore};
 
 const THREADS: usize = 256;
 /// `SORT_BLOCK`

@@ -17,11 +17,13 @@ mod ntt;
 mod quotient;
 mod vector;
 
-use device::Device;
 use ff::{Field, PrimeField};
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 use halo2curves::serde::SerdeObject;
-use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use device::Device;
 
 const SEED: u64 = 7;
 

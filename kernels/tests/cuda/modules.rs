@@ -1,7 +1,8 @@
 //! Modules name all that they need.
 
-use super::device::compiler;
 use zkml_gpu_kernels::cuda::{HOST, Module, source};
+
+use super::device::compiler;
 
 #[test]
 fn every_module_compiles_with_what_it_requires() {

@@ -1,12 +1,14 @@
 //! Multi-scalar multiplication.
 
-use crate::device::{Arguments, Device};
-use crate::vector::{COUNT, Scan};
-use crate::{SEED, elements, point_bytes, random, rng};
 use ff::{Field, PrimeField};
 use group::{Curve, Group};
 use halo2curves::bn256::{Fq, Fr, G1, G1Affine};
-use rand_chacha::{ChaCha8Rng, rand_core::RngCore};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::RngCore;
+
+use crate::device::{Arguments, Device};
+use crate::vector::{COUNT, Scan};
+use crate::{SEED, elements, point_bytes, random, rng};
 
 const DIGIT_THREADS: usize = 256;
 const DIGIT_ROWS: usize = 512;

@@ -1,9 +1,10 @@
 //! Transforms.
 
-use crate::device::{Arguments, Device};
-use crate::{SEED, addresses, bytes, edges_and_random, random, rng};
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
+
+use crate::device::{Arguments, Device};
+use crate::{SEED, addresses, bytes, edges_and_random, random, rng};
 
 const THREADS: usize = 256;
 /// log2 of the elements that a block holds: `NTT_TILE`.

@@ -1,9 +1,10 @@
 //! Expression programs.
 
-use crate::device::{Arguments, Device};
-use crate::{SEED, addresses, edges_and_random, random, rng};
 use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::cuda::{Step, Value, straight_line};
+
+use crate::device::{Arguments, Device};
+use crate::{SEED, addresses, edges_and_random, random, rng};
 
 const THREADS: usize = 128;
 

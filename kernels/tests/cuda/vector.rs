@@ -1,9 +1,10 @@
 //! Row by row, scans, inversions, divisions and evaluations.
 
-use crate::device::{Arguments, Device};
-use crate::{SEED, bytes, edges_and_random, random, rng, words};
 use ff::Field;
 use halo2curves::bn256::Fr;
+
+use crate::device::{Arguments, Device};
+use crate::{SEED, bytes, edges_and_random, random, rng, words};
 
 const THREADS: usize = 256;
 /// Rows of a block of a scan: `SCAN_BLOCK`.

@@ -1,5 +1,6 @@
-//! Prints what snark-verifier's transcript for contracts answers to sequences of operations and to well- and ill-formed bytes; and
-//! checks beforehand that its reader accepts a whole proof written through this project's transcript, and no changed one.
+//! Prints what snark-verifier's transcript for contracts answers to sequences of operations and to well- and ill-formed
+//! bytes; and checks beforehand that its reader accepts a whole proof written through this project's transcript, and no
+//! changed one.
 
 use ff::{Field, PrimeField};
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};

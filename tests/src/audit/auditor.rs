@@ -350,8 +350,8 @@ impl<'l> Auditor<'l> {
         Ok(())
     }
 
-    /// Monomials that are no output's. A folded free coefficient is chosen when `s` is known, so it counts at every power of
-    /// `s`; one that is committed before `s` balances its own power alone.
+    /// Monomials that are no output's. A folded free coefficient is chosen when `s` is known, so it counts at every
+    /// power of `s`; one that is committed before `s` balances its own power alone.
     fn others(&self, resolved: &Poly, outputs: &HashSet<Monomial>, seen: &mut Seen) -> Audit<()> {
         let constrained: HashSet<usize> = outputs.iter().map(|(_, r)| *r).collect();
         let is_cross_term = |cells: &Vec<Cell>| matches!(cells[..], [Cell::CrossTerms { .. }]);

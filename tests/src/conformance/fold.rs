@@ -47,8 +47,8 @@ fn many(factors: usize) -> Vec<Row> {
     every_kind(factors).into_iter().chain(short).collect()
 }
 
-/// Rows of every kind and none; rows past the factors; more factors and more rows than a small device sees at once. What is resident serves
-/// two folds.
+/// Rows of every kind and none; rows past the factors; more factors and more rows than a small device sees at once.
+/// What is resident serves two folds.
 pub fn fold_integers<B: Backend>(backend: &B) {
     fn scenario<B: Backend>(backend: &B, case: &Case, (_, rows): &Rows) -> Result<Vec<Fr>> {
         let rows = rows(case.len);

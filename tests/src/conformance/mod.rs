@@ -7,8 +7,8 @@
 //! zkml_gpu_tests::conformance_suite!(cpu, zkml_gpu_engine::backend::cpu::Cpu::new());
 //! ```
 //!
-//! An operation is tested by a scenario: a function generic over the back end that returns host values. The same scenario
-//! runs on the oracle, and the two outcomes, errors included, must be equal.
+//! An operation is tested by a scenario: a function generic over the back end that returns host values. The same
+//! scenario runs on the oracle, and the two outcomes, errors included, must be equal.
 
 pub mod data;
 pub mod fold;
@@ -20,8 +20,8 @@ pub mod vector;
 
 use zkml_gpu_engine::backend::Result;
 
-/// One `#[test]` per operation for a back end: a name for the module, and an expression that makes the back end. With `maybe`,
-/// the expression gives an `Option` of a reference to it, and says so itself where there is none.
+/// One `#[test]` per operation for a back end: a name for the module, and an expression that makes the back end. With
+/// `maybe`, the expression gives an `Option` of a reference to it, and says so itself where there is none.
 #[macro_export]
 macro_rules! conformance_suite {
     ($name:ident, $backend:expr) => {

@@ -91,7 +91,8 @@ fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
     }
 }
 
-/// All pairs of a tensor's elements: of each the one takes what the other has, which becomes 0; and one more and one less.
+/// All pairs of a tensor's elements: of each the one takes what the other has, which becomes 0; and one more and one
+/// less.
 pub fn pairs(case: &Case, tensor: TensorId) -> Vec<[(usize, i64); 2]> {
     let values = &case.execution.values[tensor];
     let mut all = Vec::new();

@@ -1,4 +1,5 @@
-//! Elements in any order: transposition, concatenation, slices, padding, upsampling, constants, and what is made of these.
+//! Elements in any order: transposition, concatenation, slices, padding, upsampling, constants, and what is made of
+//! these.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -156,8 +157,8 @@ impl Grower {
         self.rearranged(&inputs, shape, origins)
     }
 
-    /// A tensor that is read both in pieces cut anywhere and, in whole channels, as an image: its digest must serve both, whichever comes
-    /// first.
+    /// A tensor that is read both in pieces cut anywhere and, in whole channels, as an image: its digest must serve
+    /// both, whichever comes first.
     pub(super) fn shared_pieces(&mut self) {
         let q = self.pick();
         let areas: Vec<usize> = (2..=6).filter(|area| self.len(q).is_multiple_of(*area)).collect();

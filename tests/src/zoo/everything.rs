@@ -10,8 +10,8 @@ use halo2curves::bn256::Fr;
 
 use super::{Specimen, field};
 
-/// Instance columns, fixed columns, two kinds of selectors, constants, copies over several chunks, two lookups, three phases, a
-/// gate of degree 5 and rotations to both sides.
+/// Instance columns, fixed columns, two kinds of selectors, constants, copies over several chunks, two lookups, three
+/// phases, a gate of degree 5 and rotations to both sides.
 #[derive(Debug, Clone)]
 pub struct Everything {
     step: u64,

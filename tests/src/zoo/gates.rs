@@ -259,7 +259,8 @@ impl Circuit<Fr> for DegreeSix {
     }
 }
 
-/// Gates of degrees 2, 3 and 5, each over columns of its own: `q·(b - 2·a)` over four columns, `r·(a·b - c)`, `s·(b - a⁴)`.
+/// Gates of degrees 2, 3 and 5, each over columns of its own: `q·(b - 2·a)` over four columns, `r·(a·b - c)`,
+/// `s·(b - a⁴)`.
 #[derive(Debug, Clone)]
 pub struct MixedDegrees {
     /// Rows that the gates hold on.

@@ -63,8 +63,8 @@ impl Circuit<Fr> for RangeCheck {
     }
 }
 
-/// Three lookups at once: pairs with selected, shifted expression inputs in a table of two columns; the same table's first column by
-/// a product of cells; and advice in advice.
+/// Three lookups at once: pairs with selected, shifted expression inputs in a table of two columns; the same table's
+/// first column by a product of cells; and advice in advice.
 #[derive(Debug, Clone)]
 pub struct ManyLookups {
     error: u64,

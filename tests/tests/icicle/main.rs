@@ -1,5 +1,6 @@
-//! The back end on ICICLE, run on libraries with ICICLE's interface that are built here from the project's own arithmetic (`stub.cpp`): all
-//! operations, a proof, and whatever can be wrong with libraries and devices. ICICLE itself is not run.
+//! The back end on ICICLE, run on libraries with ICICLE's interface that are built here from the project's own
+//! arithmetic (`stub.cpp`): all operations, a proof, and whatever can be wrong with libraries and devices. ICICLE
+//! itself is not run.
 
 #![cfg(target_os = "linux")]
 

@@ -60,7 +60,8 @@ fn build() -> PathBuf {
     })
 }
 
-/// Libraries in which functions do nothing, some are missing, and the last has others besides: for refusals before any call.
+/// Libraries in which functions do nothing, some are missing, and the last has others besides: for refusals before any
+/// call.
 pub(crate) fn hollow(missing: &[&str], besides: &[&str]) -> PathBuf {
     cplusplus::build_once("icicle", &format!("{missing:?} {besides:?}"), |folder| {
         for (name, functions) in LIBRARIES {

@@ -1,5 +1,5 @@
-//! Integer bounds: every identity and gate stays far below p/2, so that equality modulo p is equality; and every limb holds what it must
-//! for each input in range, so that each inference has a proof.
+//! Integer bounds: every identity and gate stays far below p/2, so that equality modulo p is equality; and every limb
+//! holds what it must for each input in range, so that each inference has a proof.
 //!
 //! The bounds are in bits of magnitude, from the formats' ranges and the graph's numbers alone.
 

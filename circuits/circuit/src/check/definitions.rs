@@ -1,13 +1,14 @@
 //! Identities that define a node's accumulators: at the power of each stands its definition, and nothing else.
 //!
-//! As a polynomial in `s` and `r` the identity is `Σ s^S·r^R·(definition - accumulator) + rest`, with a power of its own for each
-//! accumulator. What the check proves is that nothing of the rest stands at one of these powers. A free coefficient that is committed after
-//! `s` counts at every power of `s`; so none may share its power of `r` with an accumulator.
+//! As a polynomial in `s` and `r` the identity is `Σ s^S·r^R·(definition - accumulator) + rest`, with a power of its
+//! own for each accumulator. What the check proves is that nothing of the rest stands at one of these powers. A free
+//! coefficient that is committed after `s` counts at every power of `s`; so none may share its power of `r` with an
+//! accumulator.
 //!
-//! Products with weights have separate powers: of `s` for the output channel, `S(o)`, and of `r` for the position, `R(i, j)`. At
-//! `s^S(o)·r^R(i, j)` a channel's product contributes, for each weight of `o` at `s^S(o)·r^e`, the operand at `r^(R(i, j) - e)`: which
-//! must be the element that the window puts under that weight, or 0 where it reaches into padding. So each weight is compared once, each
-//! element once for each tap, and no product is expanded.
+//! Products with weights have separate powers: of `s` for the output channel, `S(o)`, and of `r` for the position,
+//! `R(i, j)`. At `s^S(o)·r^R(i, j)` a channel's product contributes, for each weight of `o` at `s^S(o)·r^e`, the
+//! operand at `r^(R(i, j) - e)`: which must be the element that the window puts under that weight, or 0 where it
+//! reaches into padding. So each weight is compared once, each element once for each tap, and no product is expanded.
 
 use std::collections::HashMap;
 
@@ -114,7 +115,8 @@ impl Numbers {
 }
 
 impl Grid {
-    /// The grid of accumulators `(outer, inner)` at powers `(s, r)`: all of them, each once, powers of a direction distinct.
+    /// The grid of accumulators `(outer, inner)` at powers `(s, r)`: all of them, each once, powers of a direction
+    /// distinct.
     fn new(outer: usize, inner: usize, places: impl Iterator<Item = Check<([usize; 2], [usize; 2])>>) -> Check<Self> {
         let (mut s, mut r) = (vec![None; outer], vec![None; inner]);
         let mut seen = vec![false; outer * inner];
@@ -342,7 +344,8 @@ impl Operand {
         self.values.get(r).copied().unwrap_or(Value::ZERO)
     }
 
-    /// Refuses a polynomial of other elements than these, also where no output reads them: an honest prover computes with all.
+    /// Refuses a polynomial of other elements than these, also where no output reads them: an honest prover computes
+    /// with all.
     fn expect_elements(&self, elements: impl Iterator<Item = Value>) -> Check {
         let own = multiset(self.values.iter().copied());
         require(own == multiset(elements), || "an operand without one of its elements".into())
@@ -523,8 +526,8 @@ impl<'d, 'l> Product<'d, 'l> {
         Ok(())
     }
 
-    /// Free coefficients balance what the products reach beside the outputs, and stand at no output's power of `r`; returns their
-    /// number.
+    /// Free coefficients balance what the products reach beside the outputs, and stand at no output's power of `r`;
+    /// returns their number.
     fn check_free(&self, reached: &Reached) -> Check<usize> {
         let mode = self.definition.reading.layout.architecture.weights;
         let outer = match mode {

@@ -23,8 +23,8 @@ pub(super) struct Fixed<'l> {
 }
 
 impl<'l> Fixed<'l> {
-    /// Reads the columns: each role has one, each cell one value, on a usable row. So no gate with a nonzero coefficient
-    /// reads a blinding row, for rotations are 0 and -1, and no accumulator steps on row 0.
+    /// Reads the columns: each role has one, each cell one value, on a usable row. So no gate with a nonzero
+    /// coefficient reads a blinding row, for rotations are 0 and -1, and no accumulator steps on row 0.
     pub(super) fn read(layout: &'l Layout) -> Check<Self> {
         let a = &layout.architecture;
         require(a.fixed.len() == layout.fixed.len(), || "a fixed column without a role".into())?;

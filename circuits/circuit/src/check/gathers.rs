@@ -1,9 +1,10 @@
 //! Gathered copies: each is the constant or the one cell that has its index.
 //!
-//! A copy's key is (value, index) under the gather tag, an entry likewise. Indices are fixed, and no two entries share one, so by the
-//! balance of logarithmic derivatives every copy with an index has the value of the entry with that index, and there is one. A cell's
-//! entry counts as often as a fixed cell says; where its tensor is gathered at indices that depend on the witness, as often as a
-//! committed cell says besides. Every copy column of every row is looked up; an idle one has index 0, the constant 0.
+//! A copy's key is (value, index) under the gather tag, an entry likewise. Indices are fixed, and no two entries share
+//! one, so by the balance of logarithmic derivatives every copy with an index has the value of the entry with that
+//! index, and there is one. A cell's entry counts as often as a fixed cell says; where its tensor is gathered at
+//! indices that depend on the witness, as often as a committed cell says besides. Every copy column of every row is
+//! looked up; an idle one has index 0, the constant 0.
 
 use std::collections::HashMap;
 

@@ -1,23 +1,27 @@
 //! The definition of soundness in code: what a finished layout says, compared with what its graph says.
 //!
-//! [`check`] takes a graph, the layout that was made for it and the weight bank, and trusts none of the code that made the layout: it
-//! shares nothing with planner, tensors or count. Its view is the verifier's: the fixed columns, the gates that read them
-//! ([`rows`](crate::rows)), the weight bank and the statement. From these it derives, symbolically, what every identity, lookup,
-//! gather and instance cell says of the cells that a prover commits to, and refuses a layout unless that is the graph, no more and no less:
+//! [`check`] takes a graph, the layout that was made for it and the weight bank, and trusts none of the code that made
+//! the layout: it shares nothing with planner, tensors or count. Its view is the verifier's: the fixed columns, the
+//! gates that read them ([`rows`](crate::rows)), the weight bank and the statement. From these it derives,
+//! symbolically, what every identity, lookup, gather and instance cell says of the cells that a prover commits to, and
+//! refuses a layout unless that is the graph, no more and no less:
 //!
 //! 1. The lookup tables hold, under each tag, the function that the graph names (`tables.rs`).
-//! 2. Each row of the result bank is of a kind that computes its node, with the node's own numbers; each element of each
-//!    tensor has one cell (`rows.rs`).
+//! 2. Each row of the result bank is of a kind that computes its node, with the node's own numbers; each element of
+//!    each tensor has one cell (`rows.rs`).
 //! 3. Each gathered copy is an element of the table or of one cell, and is counted there (`gathers.rs`).
-//! 4. Each identity is a polynomial in the challenges `s` and `r` over cells (`polynomial.rs`). An identity of digests says, power by power,
-//!    that one copy equals one element (`ties.rs`). An identity of a product, a combination or a sum says, at the power of each
-//!    accumulator, its definition and nothing else; what is free stands at other powers (`definitions.rs`, `sums.rs`).
-//! 5. What a row computes with is what its node reads (`rows.rs`), and each public cell is the element that the statement says (`ports.rs`).
+//! 4. Each identity is a polynomial in the challenges `s` and `r` over cells (`polynomial.rs`). An identity of digests
+//!    says, power by power, that one copy equals one element (`ties.rs`). An identity of a product, a combination or a
+//!    sum says, at the power of each accumulator, its definition and nothing else; what is free stands at other powers
+//!    (`definitions.rs`, `sums.rs`).
+//! 5. What a row computes with is what its node reads (`rows.rs`), and each public cell is the element that the
+//!    statement says (`ports.rs`).
 //! 6. As integers all of this stays far below p/2, so that equality modulo p is equality (`bounds.rs`).
 //!
-//! Where the layout lists rows, operands or weights for the prover's witness, the check takes the lists as claims to be proved from the
-//! fixed columns. A cell is a variable, also one that an honest prover leaves zero: padding of operands, weights outside the
-//! architecture's mask, idle lanes. What the check does not understand it refuses. `docs/protocol.md` has the argument.
+//! Where the layout lists rows, operands or weights for the prover's witness, the check takes the lists as claims to be
+//! proved from the fixed columns. A cell is a variable, also one that an honest prover leaves zero: padding of
+//! operands, weights outside the architecture's mask, idle lanes. What the check does not understand it refuses.
+//! `docs/protocol.md` has the argument.
 
 mod bounds;
 mod cells;

@@ -16,7 +16,8 @@ pub(super) struct Rows<'l> {
 }
 
 impl<'l> Rows<'l> {
-    /// Each row computes one thing, of the kind that the fixed columns say, and every row with a kind computes something.
+    /// Each row computes one thing, of the kind that the fixed columns say, and every row with a kind computes
+    /// something.
     pub(super) fn new(graph: &'l Graph, layout: &'l Layout, fixed: &Fixed<'_>) -> Check<Self> {
         let mut this = Self { graph, layout, at: vec![0; fixed.usable()] };
         for (place, result) in (1..).zip(&layout.results) {

@@ -1,9 +1,10 @@
 //! Identities as polynomials in the challenges `s` and `r` over cells.
 //!
-//! An accumulator follows `acc = step·acc_prev + input`, so on a row it is `Σ (product of the steps after)·input` over the rows since it
-//! last started anew. A term reads it on one row, times a factor; several terms of an identity may read one accumulator on one chain of
-//! rows. They are expanded together, from the last row back: where two of them have come to the same power their coefficients add up
-//! from there on, so that a difference of two partial digests is the part between them, and the work is linear in what remains.
+//! An accumulator follows `acc = step·acc_prev + input`, so on a row it is `Σ (product of the steps after)·input` over
+//! the rows since it last started anew. A term reads it on one row, times a factor; several terms of an identity may
+//! read one accumulator on one chain of rows. They are expanded together, from the last row back: where two of them
+//! have come to the same power their coefficients add up from there on, so that a difference of two partial digests is
+//! the part between them, and the work is linear in what remains.
 
 use std::collections::BTreeMap;
 
@@ -392,7 +393,8 @@ impl<'l> Identities<'l> {
         factor.shift + reach + read
     }
 
-    /// The degree of an accumulator by row, none where nothing has been added to it. Inner accumulators come before their totals.
+    /// The degree of an accumulator by row, none where nothing has been added to it. Inner accumulators come before
+    /// their totals.
     fn degrees_of(&self, accumulator: Accumulator) -> Vec<Option<usize>> {
         let mut degrees: Vec<Option<usize>> = Vec::with_capacity(self.fixed.usable());
         for row in 0..self.fixed.usable() {

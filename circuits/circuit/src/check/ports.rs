@@ -45,8 +45,8 @@ fn check_port(graph: &Graph, port: &Port, tensor: TensorId) -> Check {
     })
 }
 
-/// Each claimed cell is the element that it is claimed to be: tied by a digest, or read as an accumulator. Returns the number of public
-/// cells.
+/// Each claimed cell is the element that it is claimed to be: tied by a digest, or read as an accumulator. Returns the
+/// number of public cells.
 pub(super) fn outputs(graph: &Graph, layout: &Layout, rows: &Rows<'_>, values: &Values, cells: &Cells) -> Check<usize> {
     let columns = Columns(&layout.architecture);
     for (port, &tensor) in layout.statement.outputs.iter().zip(&graph.outputs) {

@@ -1,7 +1,7 @@
 //! The rows of the result bank: each is of a kind that computes its node, and each element has one cell.
 //!
-//! What the gates of a kind say is in [`rows`](crate::rows); here it is checked that the row is of the right kind, with the node's own
-//! numbers and table, that it computes with the right copies, and that its results are named once.
+//! What the gates of a kind say is in [`rows`](crate::rows); here it is checked that the row is of the right kind, with
+//! the node's own numbers and table, that it computes with the right copies, and that its results are named once.
 
 use std::collections::HashMap;
 
@@ -70,7 +70,8 @@ impl<'l> Rows<'l> {
         Ok(())
     }
 
-    /// Every row looks its activation lanes up in the table of its node's function; a row that computes none, among ranges.
+    /// Every row looks its activation lanes up in the table of its node's function; a row that computes none, among
+    /// ranges.
     fn check_tags(&self, fixed: &Fixed<'_>, tables: &CheckedTables) -> Check {
         let tags = fixed.dense(&FixedRole::ActivationTag);
         // A function's table is compared once for each tag.

@@ -1,6 +1,7 @@
 //! The lookup tables, read from the fixed columns: under each tag the rows that a key may equal.
 //!
-//! A key has a constant tag, which is never 0, so that it can equal a row of its own table only; rows outside the tables have tag 0.
+//! A key has a constant tag, which is never 0, so that it can equal a row of its own table only; rows outside the
+//! tables have tag 0.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -19,7 +20,8 @@ pub(super) struct CheckedTables {
 }
 
 impl CheckedTables {
-    /// Reads the tables; those of ranges and of gathered constants are checked here, functions where a row looks them up.
+    /// Reads the tables; those of ranges and of gathered constants are checked here, functions where a row looks them
+    /// up.
     pub(super) fn new(graph: &Graph, layout: &Layout, fixed: &Fixed<'_>) -> Check<Self> {
         let roles = [0, 1, 2, 3].map(FixedRole::Table);
         let end = roles.iter().flat_map(|role| fixed.cells(role)).map(|(row, _)| *row as usize + 1).max().unwrap_or(0);
@@ -56,16 +58,16 @@ impl CheckedTables {
         &self.constants
     }
 
-    /// Refuses a tag whose table is not the function: `(q, f(q), c)` with the saturation `c` = -1 at the least argument, 1 at the
-    /// greatest, 0 between.
+    /// Refuses a tag whose table is not the function: `(q, f(q), c)` with the saturation `c` = -1 at the least
+    /// argument, 1 at the greatest, 0 between.
     pub(super) fn expect_function(&self, tag: i64, function: &Activation) -> Check {
         let end = function.values.len() as i64 - 1;
         let row = |(i, y): (i64, &i64)| [function.min + i, *y, i64::from(i == end) - i64::from(i == 0)];
         self.expect(tag, (0..).zip(&function.values).map(row).collect())
     }
 
-    /// Refuses a tag whose table is not that of exponentials: `(d, e, 0)` for each distance, `(0, e, 1)` for the member that is shown to
-    /// attain the maximum, and one row for masked members.
+    /// Refuses a tag whose table is not that of exponentials: `(d, e, 0)` for each distance, `(0, e, 1)` for the member
+    /// that is shown to attain the maximum, and one row for masked members.
     pub(super) fn expect_exponentials(&self, tag: i64, exp: &Activation) -> Check {
         require(exp.min == 0 && (exp.values.len() as i64) < MASKED, || "a distance that masks".into())?;
         let Some(first) = exp.values.first() else { return refuse("a table of no exponentials") };

@@ -1,7 +1,8 @@
 //! Identities of digests: power by power, one copy equals one element.
 //!
-//! The identity is a polynomial in `s` and `r` that vanishes at a random point, so each of its coefficients vanishes. Where a coefficient
-//! holds one cell of which nothing is known, with a factor of ±1, beside cells that are known, it says what that cell equals.
+//! The identity is a polynomial in `s` and `r` that vanishes at a random point, so each of its coefficients vanishes.
+//! Where a coefficient holds one cell of which nothing is known, with a factor of ±1, beside cells that are known, it
+//! says what that cell equals.
 
 use super::cells::{Cells, Column, Columns};
 use super::polynomial::{Identity, Item, Symbol};

@@ -45,8 +45,8 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Names the values. Reshapes share their operand's elements, and so do rearrangements: where rows copy them, each copy is shown to
-    /// be the element that it stands for.
+    /// Names the values. Reshapes share their operand's elements, and so do rearrangements: where rows copy them, each
+    /// copy is shown to be the element that it stands for.
     pub(super) fn new(graph: &Graph) -> Check<Self> {
         let mut next = 2u32;
         let mut take = |len: usize| {
@@ -129,7 +129,8 @@ impl Values {
         self.exponentials.get(&node).map_or(Value::NOTHING, |first| Value(first + element as u32))
     }
 
-    /// A value of a group of a softmax (0 sum, 1 maximum, 2 reciprocal) or of a normalisation (0 `V`, 1 sum, 2 inverse root).
+    /// A value of a group of a softmax (0 sum, 1 maximum, 2 reciprocal) or of a normalisation (0 `V`, 1 sum, 2 inverse
+    /// root).
     pub(super) fn group(&self, node: usize, sort: usize, group: usize) -> Value {
         self.groups.get(&node).map_or(Value::NOTHING, |first| Value(first + (3 * group + sort) as u32))
     }

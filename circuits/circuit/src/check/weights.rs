@@ -30,8 +30,9 @@ pub(super) struct Weights<'l> {
 }
 
 impl<'l> Weights<'l> {
-    /// Reads the layout's list, and proves that the bank holds the graph's values: in its place each learned value, 0 where there is
-    /// none. Of embedded weights the bank is the circuit's fixed columns; of committed ones it is what an honest owner commits to.
+    /// Reads the layout's list, and proves that the bank holds the graph's values: in its place each learned value, 0
+    /// where there is none. Of embedded weights the bank is the circuit's fixed columns; of committed ones it is what
+    /// an honest owner commits to.
     pub(super) fn new(graph: &Graph, layout: &'l Layout, bank: &Bank) -> Check<Self> {
         let columns = layout.architecture.weight_columns;
         let mut this = Self { rows: vec![None; layout.usable_rows()], columns };

@@ -1,9 +1,9 @@
-//! The weight bank; and weights outside the circuit: the bank's commitment, and the proof that a circuit's folded weights
-//! are its fold. Embedded weights are fixed columns of the circuit and need neither.
+//! The weight bank; and weights outside the circuit: the bank's commitment, and the proof that a circuit's folded
+//! weights are its fold. Embedded weights are fixed columns of the circuit and need neither.
 //!
-//! The bank's columns `W_c` are committed once per model. In the circuit only `F = Σ_c s^c·W_c` appears, one column. KZG
-//! is homomorphic, so `[F] - Σ_c s^c·[W_c]` commits to the difference of the two; they must agree on every row but the
-//! blinding rows `B`, which the link proof shows by a proof of knowledge of the difference as a combination of the
+//! The bank's columns `W_c` are committed once per model. In the circuit only `F = Σ_c s^c·W_c` appears, one column.
+//! KZG is homomorphic, so `[F] - Σ_c s^c·[W_c]` commits to the difference of the two; they must agree on every row but
+//! the blinding rows `B`, which the link proof shows by a proof of knowledge of the difference as a combination of the
 //! Lagrange points of `B`.
 
 mod bank;
@@ -21,8 +21,8 @@ use rayon::prelude::*;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::{BackendError, batch_columns};
 
-/// The prover's side of the weights: the learned values and, where they are committed, the blinding rows of the commitment.
-/// Secret where the weights are.
+/// The prover's side of the weights: the learned values and, where they are committed, the blinding rows of the
+/// commitment. Secret where the weights are.
 #[derive(Clone)]
 pub struct ModelOpening {
     /// The learned values by row and column.

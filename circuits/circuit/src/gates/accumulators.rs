@@ -1,5 +1,6 @@
-//! Horner accumulators: `acc = step·acc_prev + input` on every usable row (`docs/protocol.md`, section 4). Two digests that are equal at a
-//! random point are of equal tensors, by Schwartz–Zippel; products are Freivalds' check (section 5).
+//! Horner accumulators: `acc = step·acc_prev + input` on every usable row (`docs/protocol.md`, section 4). Two digests
+//! that are equal at a random point are of equal tensors, by Schwartz–Zippel; products are Freivalds' check (section
+//! 5).
 //!
 //! | accumulator | input | degree |
 //! |---|---|---|
@@ -89,8 +90,8 @@ fn step(row: &mut RowCells<'_, '_>, accumulator: Accumulator) -> Expression<Fr> 
 fn weights(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
     let a = row.architecture();
     let weights = match a.folded_weights() {
-        // The link proof fixes the folded weights on every row outside the blinding rows. A committed bank may hold anything
-        // on the rows of a left operand: it is not read there.
+        // The link proof fixes the folded weights on every row outside the blinding rows. A committed bank may hold
+        // anything on the rows of a left operand: it is not read there.
         Some(folded) => row.advice(folded) * selectors(row).into_iter().fold(row.usable(), |rows, left| rows - left),
         // Fixed cells: 0 where the bank has no value, the blinding rows among them.
         None => fold(row, 0, a.embedded_columns()),
@@ -139,8 +140,8 @@ fn left_lanes(
     total(terms)
 }
 
-/// `Σ_{c < count} s^c·W_{first + c}`, by halves: an expression is evaluated recursively, and its depth must not grow with
-/// the number of columns.
+/// `Σ_{c < count} s^c·W_{first + c}`, by halves: an expression is evaluated recursively, and its depth must not grow
+/// with the number of columns.
 fn fold(row: &mut RowCells<'_, '_>, first: usize, count: usize) -> Expression<Fr> {
     match count {
         0 => constant(0),

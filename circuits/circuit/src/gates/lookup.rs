@@ -1,11 +1,11 @@
-//! Lookups by logarithmic derivatives (logUp, Haböck, ePrint 2022/1530): `Σ 1/key = Σ multiplicity/table` in the grand sum
-//! (`docs/protocol.md`, section 3).
+//! Lookups by logarithmic derivatives (logUp, Haböck, ePrint 2022/1530): `Σ 1/key = Σ multiplicity/table` in the grand
+//! sum (`docs/protocol.md`, section 3).
 //!
 //! Every key of every usable row is looked up; unused cells are 0, a range entry. A helper holds the sum of its group's
 //! reciprocals: `H·Π key = Σ Π of the others` (degree: group + 2). Keys and multiplicities are all in phase 1, before
 //! `α` and `θ`. Gather sources are entries that hold a witness's value at a fixed index; they are read as often as the
-//! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell says
-//! besides. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
+//! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell
+//! says besides. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
 //! wrap to a false balance.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};

@@ -30,8 +30,8 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architect
     let mut advice: Vec<Column<Advice>> = (0..a.first_phase()).map(|_| meta.advice_column_in(FirstPhase)).collect();
     let s = meta.challenge_usable_after(FirstPhase);
     advice.extend((0..a.second_phase()).map(|_| meta.advice_column_in(SecondPhase)));
-    // Halo2 has no phase without columns. Where nothing is committed between s and r, all that the identities hold is in
-    // phase 1, before both, and each identity is one polynomial in s and r, zero at a point that is drawn after it.
+    // Halo2 has no phase without columns. Where nothing is committed between s and r, all that the identities hold is
+    // in phase 1, before both, and each identity is one polynomial in s and r, zero at a point that is drawn after it.
     let between = a.second_phase() > 0;
     let [r, t, alpha, theta] = [(); 4].map(|()| match between {
         true => meta.challenge_usable_after(SecondPhase),

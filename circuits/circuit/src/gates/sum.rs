@@ -1,10 +1,11 @@
-//! The grand sum: one column that starts at 0, adds up all lookups and all identities, each identity `l`, from 1, over `t + l`, and
-//! ends at 0. Identities are batched by random rational weights `1/(t + l)`, as logUp batches keys (`docs/protocol.md`, section 7): as a
-//! rational function of `t` the sum vanishes only if every identity holds, and all lookups together; otherwise it is 0 at no more points
-//! than there are identities.
+//! The grand sum: one column that starts at 0, adds up all lookups and all identities, each identity `l`, from 1, over
+//! `t + l`, and ends at 0. Identities are batched by random rational weights `1/(t + l)`, as logUp batches keys
+//! (`docs/protocol.md`, section 7): as a rational function of `t` the sum vanishes only if every identity holds, and
+//! all lookups together; otherwise it is 0 at no more points than there are identities.
 //!
-//! A term is an accumulator on the row where it ends, times a coefficient. The terms on a row stand in slots, one for each of their
-//! identities, whose number is a fixed cell: `V·(t + l) = Σ terms`. So the columns are those of one layer, however many follow.
+//! A term is an accumulator on the row where it ends, times a coefficient. The terms on a row stand in slots, one for
+//! each of their identities, whose number is a fixed cell: `V·(t + l) = Σ terms`. So the columns are those of one
+//! layer, however many follow.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;

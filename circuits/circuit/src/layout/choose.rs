@@ -1,8 +1,9 @@
 //! Chooses the widths: the cheapest layout by the prices of a back end.
 //!
-//! Every combination of widths is counted first (`placement/layers`), which gives a lower bound of its cost without placing a cell. Then
-//! combinations are placed, the least bound first, until no bound is left that promises a saving. So a network of any
-//! size is refused at once, and one that fits is placed a few times, not once for every combination.
+//! Every combination of widths is counted first (`placement/layers`), which gives a lower bound of its cost without
+//! placing a cell. Then combinations are placed, the least bound first, until no bound is left that promises a saving.
+//! So a network of any size is refused at once, and one that fits is placed a few times, not once for every
+//! combination.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -40,7 +41,8 @@ pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutErro
 }
 
 impl Layout {
-    /// Chooses the circuit's shape and places every value of a graph that went through [`lower`](crate::placement::lower).
+    /// Chooses the circuit's shape and places every value of a graph that went through
+    /// [`lower`](crate::placement::lower).
     ///
     /// # Errors
     /// [`LayoutError::WouldNotFit`] where no permitted size suffices, [`LayoutError::Unsupported`] for a node without a

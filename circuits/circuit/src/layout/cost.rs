@@ -1,8 +1,8 @@
 //! What a circuit costs: the work of a proof by what causes it, its verification, and memory.
 //!
-//! The engine counts its own steps ([`CircuitSize::work`]); what is added here is what the cells hold. A commitment costs by its
-//! points that are not zero: an accumulator's are the rows of its bank, a lookup helper's are all rows, for unused cells are
-//! looked up too. A value of phase 1 costs by its bits.
+//! The engine counts its own steps ([`CircuitSize::work`]); what is added here is what the cells hold. A commitment
+//! costs by its points that are not zero: an accumulator's are the rows of its bank, a lookup helper's are all rows,
+//! for unused cells are looked up too. A value of phase 1 costs by its bits.
 //!
 //! Numbers that are neither counted nor measured on the back end are constants here: the host's own work, in
 //! multiplications of field elements, and bytes. They were fitted to proofs of eight models from 24 to 4 million
@@ -64,8 +64,8 @@ impl Network {
 pub(super) struct WeightColumn(pub(super) Work);
 
 impl WeightColumn {
-    /// A committed column is outside the circuit: it costs the verifier a scalar multiplication, and the prover nothing. An
-    /// embedded one is counted among the circuit's fixed columns.
+    /// A committed column is outside the circuit: it costs the verifier a scalar multiplication, and the prover
+    /// nothing. An embedded one is counted among the circuit's fixed columns.
     pub(super) fn of(weights: WeightMode) -> Self {
         match weights {
             WeightMode::Committed => Self(Work { host_multiplications: VERIFIED_POINT, ..Work::default() }),
@@ -193,9 +193,9 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
 /// Scalars of more bits are full-size to a multi-scalar multiplication.
 const SMALL_BITS: u32 = 64;
 
-/// The least that any division of the gates into classes takes: every column is read on the first coset and every fixed column
-/// a factor there; a helper of g keys has degree g + 2, so its gate, which multiplies its keys, and the keys' columns
-/// are evaluated on g + 1 cosets.
+/// The least that any division of the gates into classes takes: every column is read on the first coset and every fixed
+/// column a factor there; a helper of g keys has degree g + 2, so its gate, which multiplies its keys, and the keys'
+/// columns are evaluated on g + 1 cosets.
 pub(super) fn least_quotient(a: &Architecture, fixed_columns: usize) -> QuotientSize {
     let (mut operations, mut columns, mut cosets) = (fixed_columns, a.advice_columns() + a.instance_columns(), 1);
     for group in keys(a).chunks(a.lookup_group) {
@@ -242,8 +242,8 @@ const INTEGER: [usize; 2] = [8, 4];
 const FIXED_CELL: usize = 8;
 /// Part of a proof's memory that allocators keep of what they were given back, or lose between vectors: one in so many.
 const SLACK: usize = 16;
-/// Bytes that the process takes before the first proof: the pages of the program that it touches (21 MB optimised, 38 MB not), the model
-/// reader, the runtime.
+/// Bytes that the process takes before the first proof: the pages of the program that it touches (21 MB optimised, 38
+/// MB not), the model reader, the runtime.
 const PROCESS: usize = 64 << 20;
 /// Bytes for each learned value: the file, the reader's two copies, the float graph, integers, and the bank.
 const PARAMETER_BYTES: usize = 24;
@@ -256,7 +256,8 @@ const TABLE_LEVELS: usize = 20;
 pub struct MemoryNeeds {
     /// Estimate of the peak in bytes, without anything that only saves time.
     pub least_bytes: u64,
-    /// Bytes of the key's columns on one coset of the quotient, on the average. Kept, they need not be transformed in every proof.
+    /// Bytes of the key's columns on one coset of the quotient, on the average. Kept, they need not be transformed in
+    /// every proof.
     pub coset_bytes: u64,
     /// Cosets of the quotient.
     pub cosets: u64,
@@ -290,7 +291,8 @@ impl MemoryNeeds {
 fn witness(a: &Architecture, size: &CircuitSize, n: usize) -> usize {
     let (first, late, column) = (a.first_phase(), a.second_phase() + a.third_phase(), n * SCALAR);
     let [host, device] = INTEGER;
-    // The last phase's columns are on both sides when the last of them is uploaded, reciprocals of the tables' rows on the host.
+    // The last phase's columns are on both sides when the last of them is uploaded, reciprocals of the tables' rows on
+    // the host.
     let phases = n * first * (host + device) + (2 * late + 1) * column;
     // All columns as coefficients and on the coset, the key's on the coset.
     let columns = 2 * (size.advice_columns + a.instance_columns()) + size.fixed_columns;

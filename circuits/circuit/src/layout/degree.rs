@@ -1,8 +1,8 @@
-//! The greatest exponents of `s` and `r` in any identity: the degrees in the statistical error of the identities (Schwartz–Zippel;
-//! `docs/protocol.md`, section 9).
+//! The greatest exponents of `s` and `r` in any identity: the degrees in the statistical error of the identities
+//! (Schwartz–Zippel; `docs/protocol.md`, section 9).
 //!
-//! Every cell that a gate reads counts, also one that an honest prover leaves zero. It follows from the finished fixed columns alone: no
-//! layer declares it, so none can forget to.
+//! Every cell that a gate reads counts, also one that an honest prover leaves zero. It follows from the finished fixed
+//! columns alone: no layer declares it, so none can forget to.
 
 use crate::system::{Accumulator, Architecture, Factor, FixedRole, Multiplicand, RowKind, Variable};
 

@@ -83,9 +83,9 @@ impl Layout {
         self.usable
     }
 
-    /// Bits of the statistical error of all arguments before Halo2's own: `log2 p - log2(D + E + I + 1 + 4·(L + T))`, with the greatest
-    /// degrees `D` in `r` and `E` in `s` of an identity, `I` identities, `L` looked-up keys, and `T` table and gather entries
-    /// (`docs/protocol.md`, section 9).
+    /// Bits of the statistical error of all arguments before Halo2's own: `log2 p - log2(D + E + I + 1 + 4·(L + T))`,
+    /// with the greatest degrees `D` in `r` and `E` in `s` of an identity, `I` identities, `L` looked-up keys, and `T`
+    /// table and gather entries (`docs/protocol.md`, section 9).
     pub fn soundness_bits(&self) -> f64 {
         let a = &self.architecture;
         let keys = a.lookups() * self.usable;

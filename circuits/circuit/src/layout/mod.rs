@@ -5,8 +5,8 @@
 //! - the **operand bank** holds, for each product, a copy of its operand and the folded weights, channel by channel;
 //!   public inputs and outputs are there too, read from the instance columns;
 //! - the **result bank** holds every requantised value once, with its remainder and excess;
-//! - the **cross-term bank** holds the coefficients of a convolution's product polynomial that are not outputs: folded over
-//!   output channels where the weights are committed, channel by channel where they are embedded.
+//! - the **cross-term bank** holds the coefficients of a convolution's product polynomial that are not outputs: folded
+//!   over output channels where the weights are committed, channel by channel where they are embedded.
 //!
 //! Every identity is one sum of terms at the ends of accumulators, over `t` plus its own number, in one grand sum.
 //!

@@ -13,15 +13,16 @@ pub struct LayoutOptions {
     pub max_k: u32,
     /// Where the learned values stand.
     pub weights: WeightMode,
-    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar multiplication,
-    /// and, where the weights are embedded, the proof 32 bytes and the prover a fixed column.
+    /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar
+    /// multiplication, and, where the weights are embedded, the proof 32 bytes and the prover a fixed column.
     pub max_weight_columns: usize,
-    /// Lookups that share one helper column, 1 to 3: gates then have degree `lookup_group + 2`. Chosen by cost where absent.
+    /// Lookups that share one helper column, 1 to 3: gates then have degree `lookup_group + 2`. Chosen by cost where
+    /// absent.
     pub lookup_group: Option<usize>,
     /// Widths to take instead of any choice, raised where the network needs more.
     pub widths: Option<Widths>,
-    /// Prices by which the layout is chosen, after [`Costs::rounded`]. The verifying key depends on the choice: equal prices
-    /// give equal layouts, and the default are the reference processor's.
+    /// Prices by which the layout is chosen, after [`Costs::rounded`]. The verifying key depends on the choice: equal
+    /// prices give equal layouts, and the default are the reference processor's.
     pub costs: Costs,
 }
 

@@ -33,7 +33,8 @@ pub struct Plan {
     pub soundness_bits: f64,
     /// The layers, in order of evaluation, then the public tensors that no layer reads.
     pub layers: Vec<LayerPlan>,
-    /// Time of rows that no layer uses, of the lookup tables and of what the whole circuit shares, as a part of the proof's.
+    /// Time of rows that no layer uses, of the lookup tables and of what the whole circuit shares, as a part of the
+    /// proof's.
     pub unused_share: f64,
     /// Processor or device time of a proof, in milliseconds.
     pub prove_cpu_ms: f64,
@@ -166,7 +167,8 @@ impl Layout {
     fn cells(&self, [operand, result, cross_terms]: [usize; 3]) -> [usize; 2] {
         let a = &self.architecture;
         let results = 3 * a.activation_lanes + a.range_columns + a.gather_columns + a.product_columns;
-        // Folded weights and three accumulators; three accumulators and the helpers; coefficients and their accumulator.
+        // Folded weights and three accumulators; three accumulators and the helpers; coefficients and their
+        // accumulator.
         let full = 4 * operand + (3 + a.helpers() + a.source_lanes()) * result;
         [operand * a.operand_columns + result * results, full + cross_terms * (a.cross_term_lanes + 1)]
     }

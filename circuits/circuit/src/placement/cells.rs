@@ -51,8 +51,8 @@ pub struct ResultRow {
     pub kind: RowKind,
     /// The node that computes it.
     pub node: u32,
-    /// Its first output element; for a candidate, the output element times the number of candidates plus which one it is; for a
-    /// group's row, its last member.
+    /// Its first output element; for a candidate, the output element times the number of candidates plus which one it
+    /// is; for a group's row, its last member.
     pub element: u32,
 }
 
@@ -90,7 +90,8 @@ pub struct CrossTermRun {
     pub channel: Option<u32>,
     /// Row pitch of its product polynomial.
     pub row_pitch: usize,
-    /// First row; position `p` (exponent `degree - p`, `degree` being one less than rows × lanes) is in row `first_row + p / lanes`, lane `p % lanes`.
+    /// First row; position `p` (exponent `degree - p`, `degree` being one less than rows × lanes) is in row
+    /// `first_row + p / lanes`, lane `p % lanes`.
     pub first_row: u32,
     /// For each position, whether the coefficient is free (the product reaches it and it is no output).
     pub free: Vec<bool>,

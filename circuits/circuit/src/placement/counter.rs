@@ -1,8 +1,8 @@
 //! What a layout needs at least, by arithmetic alone: no cell is placed, so a network of any size is counted at once.
 //!
-//! The rows are those that the planner fills, operator by operator; the columns are those that its gates read. What an operator
-//! asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by it, and neither
-//! is ever wrong for want of a number.
+//! The rows are those that the planner fills, operator by operator; the columns are those that its gates read. What an
+//! operator asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by
+//! it, and neither is ever wrong for want of a number.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -76,7 +76,8 @@ impl Count {
         }
     }
 
-    /// The fixed columns that there are at least: those of every circuit, those of terms, and one that numbers their identities.
+    /// The fixed columns that there are at least: those of every circuit, those of terms, and one that numbers their
+    /// identities.
     pub(crate) fn fixed_columns(&self) -> usize {
         FIXED_COLUMNS + self.multiplicands.len() + 1
     }

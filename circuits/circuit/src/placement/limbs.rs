@@ -2,8 +2,8 @@
 
 use zkml_gpu_graph::{Graph, Op};
 
-/// Limbs of the range checks, from the worst case over all inputs in range and all learned values of the declared widths: no input fails for
-/// want of room, and no limb tells of a weight.
+/// Limbs of the range checks, from the worst case over all inputs in range and all learned values of the declared
+/// widths: no input fails for want of room, and no limb tells of a weight.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limbs {
     pub(crate) excess: usize,

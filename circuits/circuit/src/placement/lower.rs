@@ -6,7 +6,8 @@ use zkml_gpu_graph::{Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, 
 
 use super::tensors::{conflict, is_rearranged, roots};
 
-/// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its difference.
+/// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its
+/// difference.
 const MAX_WINDOW: usize = 9;
 /// Most values of a sum on the way to a mean: its table has a row for each.
 const MAX_SUMS: i64 = 1 << 13;
@@ -14,8 +15,9 @@ const MAX_SUMS: i64 = 1 << 13;
 /// Rewrites what the layout cannot place, or only at a price:
 ///
 /// - a maximum over a large window becomes maxima over rows, then columns, then over parts of them;
-/// - a mean over a large window becomes sums over rows, then columns, then parts of them, all of them exact, and the mean of the last.
-///   Never a product with constant weights: committed weights are the owner's, and the pool would be any linear map;
+/// - a mean over a large window becomes sums over rows, then columns, then parts of them, all of them exact, and the
+///   mean of the last. Never a product with constant weights: committed weights are the owner's, and the pool would be
+///   any linear map;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
 ///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
 pub fn lower(mut graph: Graph) -> Graph {
@@ -42,8 +44,8 @@ fn copy_conflicts(graph: &mut Graph) {
     }
 }
 
-/// Copies public inputs that are gathered or multiplied with activations, and rearranged tensors of which an element at a position that depends on the
-/// witness is gathered.
+/// Copies public inputs that are gathered or multiplied with activations, and rearranged tensors of which an element at
+/// a position that depends on the witness is gathered.
 fn copy_gathered(graph: &mut Graph) {
     let mut copies: HashMap<TensorId, TensorId> = HashMap::new();
     let mut index = 0;
@@ -114,8 +116,8 @@ fn insert_stage(graph: &mut Graph, index: usize, [first, second]: [Op; 2], shape
     graph.nodes.insert(index, Node { name, op: first, inputs, output: part, activation: None });
 }
 
-/// The two windows whose maxima, or sums, one after the other, are those of `window`; `None` where it is small, or long and
-/// overlapping. Padding never wins, so it may be split like the image.
+/// The two windows whose maxima, or sums, one after the other, are those of `window`; `None` where it is small, or long
+/// and overlapping. Padding never wins, so it may be split like the image.
 fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
     if window.taps() <= MAX_WINDOW {
         return None;
@@ -144,8 +146,8 @@ fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
     Some([first, second])
 }
 
-/// Splits a mean over a large window in two stages, exact sums and a mean of them; tells whether it did. Only where every window has one
-/// factor, and the sums are few: other large windows are gathered at once.
+/// Splits a mean over a large window in two stages, exact sums and a mean of them; tells whether it did. Only where
+/// every window has one factor, and the sums are few: other large windows are gathered at once.
 fn split_sum(graph: &mut Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
     let Op::AveragePool { window, multipliers } = &node.op else { return false };

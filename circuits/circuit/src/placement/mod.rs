@@ -1,4 +1,5 @@
-//! How a network is placed: which tensors share cells, how many rows and columns each node needs, and where its cells are.
+//! How a network is placed: which tensors share cells, how many rows and columns each node needs, and where its cells
+//! are.
 //!
 //! Widths are given: choosing them is the next floor's, [`layout`](crate::layout).
 

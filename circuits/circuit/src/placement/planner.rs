@@ -76,8 +76,8 @@ pub(crate) struct Planner<'g> {
     pub(crate) operand_row: usize,
     pub(crate) result_row: usize,
     cross_term_row: usize,
-    /// Rows at the beginning of the operand and the result bank that are kept for public outputs, and the next free ones of them: the
-    /// verifier's work grows with the last row of an instance column.
+    /// Rows at the beginning of the operand and the result bank that are kept for public outputs, and the next free
+    /// ones of them: the verifier's work grows with the last row of an instance column.
     kept: [usize; 2],
     next_kept: [usize; 2],
     homes: HashMap<TensorId, Home>,
@@ -141,7 +141,8 @@ impl<'g> Planner<'g> {
         [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row, self.tables.rows.len()]
     }
 
-    /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw results.
+    /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw
+    /// results.
     pub(crate) fn keep_public_rows(&mut self) {
         let raw: HashSet<TensorId> =
             self.graph.nodes.iter().filter(|node| node.is_raw()).map(|node| node.output).collect();
@@ -205,8 +206,8 @@ impl<'g> Planner<'g> {
         *self.terms.entry((multiplicand, factor)).or_default().entry((row, identity)).or_default() += value;
     }
 
-    /// Gives the terms their columns, once all are known. An identity's terms on a row share a slot: one in which what the term
-    /// multiplies has a column already, where there is one.
+    /// Gives the terms their columns, once all are known. An identity's terms on a row share a slot: one in which what
+    /// the term multiplies has a column already, where there is one.
     pub(crate) fn finish_terms(&mut self) {
         let mut slots: HashMap<usize, Vec<Option<usize>>> = HashMap::new();
         let mut sorts: Vec<_> = std::mem::take(&mut self.terms).into_iter().collect();
@@ -262,8 +263,8 @@ impl<'g> Planner<'g> {
         Ok(())
     }
 
-    /// Adds `value` times a piece's share of the digest of `tensor`: the digest of the piece's tensor up to its end, less
-    /// that up to its beginning, at the exponents that the elements have in `tensor`.
+    /// Adds `value` times a piece's share of the digest of `tensor`: the digest of the piece's tensor up to its end,
+    /// less that up to its beginning, at the exponents that the elements have in `tensor`.
     fn piece_term(
         &mut self,
         (identity, tensor, channels): (usize, TensorId, usize),
@@ -380,7 +381,8 @@ impl<'g> Planner<'g> {
         (ends, Placement::Packed { first_row, row_stride, lanes, geometry })
     }
 
-    /// Places copies of a left operand: block `b` ends at row `ends[b]`, `s^stride` between neighbours, `rows` of them a block.
+    /// Places copies of a left operand: block `b` ends at row `ends[b]`, `s^stride` between neighbours, `rows` of them
+    /// a block.
     pub(crate) fn place_left(
         &mut self,
         tensor: TensorId,
@@ -573,7 +575,8 @@ impl<'g> Planner<'g> {
     }
 
     /// Places the free coefficients of a product polynomial (`free[p]` for exponent `free.len() - 1 - p`), as a term of
-    /// `identity`: one run that is folded over the `channels` between the challenges, or one for each channel before both.
+    /// `identity`: one run that is folded over the `channels` between the challenges, or one for each channel before
+    /// both.
     pub(crate) fn place_cross_terms(
         &mut self,
         node: usize,

@@ -9,11 +9,11 @@
 //! (H-1-i·stride+top)·S + (W-1-j·stride+left)
 //! ```
 //!
-//! `S >= W + left + right` keeps apart the rows: with a kernel that spans `w = (kw-1)·ex + 1` columns, a product's column
-//! index reaches `W-1 + w-1`; what spills over `S - 1` lands in the next row's columns up to `w - 2 - left - right`, while
-//! the columns of outputs are from `w-1-right` to `W-1+left <= S - 1`. Where padding is wider than that, `right > w-1`,
-//! everything is shifted by the difference (`lead`): columns then reach `W-1+right` at most, and nothing spills. Rows
-//! likewise.
+//! `S >= W + left + right` keeps apart the rows: with a kernel that spans `w = (kw-1)·ex + 1` columns, a product's
+//! column index reaches `W-1 + w-1`; what spills over `S - 1` lands in the next row's columns up to
+//! `w - 2 - left - right`, while the columns of outputs are from `w-1-right` to `W-1+left <= S - 1`. Where padding is
+//! wider than that, `right > w-1`, everything is shifted by the difference (`lead`): columns then reach `W-1+right` at
+//! most, and nothing spills. Rows likewise.
 
 use std::collections::BTreeSet;
 
@@ -42,8 +42,8 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// The product of `linear` with an operand of this shape and geometry; `None` where the window, or its pooling, does not
-    /// fit.
+    /// The product of `linear` with an operand of this shape and geometry; `None` where the window, or its pooling,
+    /// does not fit.
     pub(crate) fn new(linear: &Linear, input: Shape, geometry: Geometry) -> Option<Self> {
         let window = &linear.window;
         let [height, width] = linear.output(input)?;
@@ -134,8 +134,8 @@ impl Product {
             || !columns.iter().all(|column| output_columns.contains(&(column + right)))
     }
 
-    /// For each exponent from the greatest down to 0, whether its coefficient is free: reached by the product and not an
-    /// output in use.
+    /// For each exponent from the greatest down to 0, whether its coefficient is free: reached by the product and not
+    /// an output in use.
     pub(crate) fn free(&self) -> Vec<bool> {
         let (rows, columns, degree) = (self.reached(0), self.reached(1), self.degree());
         let mut free = vec![false; degree + 1];

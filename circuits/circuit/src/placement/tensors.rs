@@ -1,8 +1,8 @@
 //! Which tensors share their cells, which share their digest's exponents, and which are gathered.
 //!
 //! A rearranged tensor has no cells of its own where everything that reads it can do without: pooling gathers the
-//! elements from where they come from, and a digest of few contiguous pieces of other tensors (a concatenation, a slice of
-//! channels) is a sum of those tensors' partial digests. Other rearrangements are placed: rows that gather.
+//! elements from where they come from, and a digest of few contiguous pieces of other tensors (a concatenation, a slice
+//! of channels) is a sum of those tensors' partial digests. Other rearrangements are placed: rows that gather.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -194,7 +194,8 @@ impl Tensors {
     }
 }
 
-/// The first product, by node index, that reads a tensor under another shape than an earlier one does, and which operand.
+/// The first product, by node index, that reads a tensor under another shape than an earlier one does, and which
+/// operand.
 pub(super) fn conflict(graph: &Graph) -> Option<(usize, usize)> {
     let roots = roots(graph);
     Classes::new(graph, &roots).wanted(graph, &roots).err()
@@ -253,8 +254,8 @@ fn origins(graph: &Graph, roots: &[TensorId]) -> HashMap<TensorId, Rearranged> {
     all
 }
 
-/// The pieces that a rearrangement consists of: runs of neighbours, zeros between them; `None` where there are too many,
-/// or other constants.
+/// The pieces that a rearrangement consists of: runs of neighbours, zeros between them; `None` where there are too
+/// many, or other constants.
 fn pieces(origins: &[Gathered]) -> Option<Vec<Piece>> {
     let mut pieces: Vec<Piece> = Vec::new();
     for (place, origin) in origins.iter().enumerate() {
@@ -336,10 +337,11 @@ impl Classes {
         self.0[a] = b;
     }
 
-    /// The classes once the last rearranged tensor's digest is that of its pieces, as those before it are; `None` where they are
-    /// read under shapes that disagree, or a piece does not consist of whole channels.
+    /// The classes once the last rearranged tensor's digest is that of its pieces, as those before it are; `None` where
+    /// they are read under shapes that disagree, or a piece does not consist of whole channels.
     ///
-    /// Earlier tensors' pieces are asked again: while their class was flat, they were cut anywhere, and joining makes an image of it.
+    /// Earlier tensors' pieces are asked again: while their class was flat, they were cut anywhere, and joining makes
+    /// an image of it.
     fn joined(
         &self,
         graph: &Graph,

@@ -1,7 +1,8 @@
 //! The maximum is attained: the product of the members' differences is zero (`docs/protocol.md`, section 6).
 //!
 //! Differences are sums of range-checked limbs, so they are nonnegative integers below `2^(S·limbs)`, far below p; the
-//! field has no zero divisors, so if their product is 0 one of them is 0. Partial products keep the gates within the circuit's degree.
+//! field has no zero divisors, so if their product is 0 one of them is 0. Partial products keep the gates within the
+//! circuit's degree.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
@@ -20,7 +21,8 @@ pub(crate) fn partial_products(a: &Architecture, size: usize) -> usize {
     size.saturating_sub(1).div_ceil(factors(a)).saturating_sub(1)
 }
 
-/// Splits differences into the factors of each product: `p_0 = Π first`, `p_i = p_{i-1} · Π chunk`, the last being zero.
+/// Splits differences into the factors of each product: `p_0 = Π first`, `p_i = p_{i-1} · Π chunk`, the last being
+/// zero.
 pub(crate) fn chain<T: Clone>(a: &Architecture, differences: &[T]) -> Vec<Vec<T>> {
     let head = differences.len().min(factors(a) + 1);
     let (first, rest) = differences.split_at(head);

@@ -1,14 +1,14 @@
 //! A candidate of a maximum whose index is given (`docs/protocol.md`, section 6).
 //!
-//! The index of a maximum is a value `y` that every candidate's row accepts. Row `k` gathers `x_k` and `y` at fixed indices
-//! and `x_y` at the index `y`, and says
+//! The index of a maximum is a value `y` that every candidate's row accepts. Row `k` gathers `x_k` and `y` at fixed
+//! indices and `x_y` at the index `y`, and says
 //!
 //! ```text
 //! count·(x_y - x_k) + k - y >= 0        (y - k, where the last of equal maxima is preferred)
 //! ```
 //!
-//! by limbs that hold it exactly: `x_k <= x_y`, and `x_k < x_y` for a preferred `k`. `y` is in its table `[0, count)`, so
-//! the index of `x_y` is that of a candidate. As integers both sides are below `count·2^17 + count < 2^58`.
+//! by limbs that hold it exactly: `x_k <= x_y`, and `x_k < x_y` for a preferred `k`. `y` is in its table `[0, count)`,
+//! so the index of `x_y` is that of a candidate. As integers both sides are below `count·2^17 + count < 2^58`.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
@@ -82,7 +82,8 @@ impl Kind for Candidate {
     }
 }
 
-/// Creates the gate of the index by which copy 1 is gathered: the fixed index of the first candidate, and what the index of the maximum adds.
+/// Creates the gate of the index by which copy 1 is gathered: the fixed index of the first candidate, and what the
+/// index of the maximum adds.
 pub(super) fn configure_index(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
     let a = &config.architecture;
     meta.create_gate("gather index", |cells| {

@@ -1,4 +1,5 @@
-//! Gathered copies as they are: rearranged tensors that need cells of their own (`docs/protocol.md`, section 6). An equation of elements.
+//! Gathered copies as they are: rearranged tensors that need cells of their own (`docs/protocol.md`, section 6). An
+//! equation of elements.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,24 +1,25 @@
-//! Bounds of shapes that are read from a key file: every number before columns are created by it, and every kind and role before its gates
-//! read cells.
+//! Bounds of shapes that are read from a key file: every number before columns are created by it, and every kind and
+//! role before its gates read cells.
 
 use zkml_gpu_graph::{MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
 use super::{Copied, partial_products};
 use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind};
 
-/// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a kind by recursion,
-/// which for so many fits the two megabytes of stack that a thread has.
+/// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a
+/// kind by recursion, which for so many fits the two megabytes of stack that a thread has.
 const MAX_COLUMNS: usize = 512;
 /// Sorts of auxiliary operands.
 const MAX_AUXILIARY_GROUPS: usize = 3;
 const MAX_FIXED_COLUMNS: usize = 1 << 11;
 const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
-/// Total of the exponents in all gates: an expression has about two nodes for each, which take some 300 bytes together. Networks for
-/// k = 12 have about 2,000.
+/// Total of the exponents in all gates: an expression has about two nodes for each, which take some 300 bytes together.
+/// Networks for k = 12 have about 2,000.
 const MAX_EXPONENTS: usize = 1 << 18;
 
 impl Architecture {
-    /// Bounds every number before columns are created by it: for shapes read from a file, and for those that will be written to one.
+    /// Bounds every number before columns are created by it: for shapes read from a file, and for those that will be
+    /// written to one.
     ///
     /// # Errors
     /// What is out of bounds.

@@ -1,9 +1,10 @@
-//! A group's inverse root: `2^(2c) - y²·V` and `(y + 1)²·V - 1 - 2^(2c)`, and `y`, in limbs, so that `y = floor(2^c / sqrt(V))`
-//! (`docs/protocol.md`, section 6). `V = n·Σx² - (Σx)² + ε` by the identity of the sums.
+//! A group's inverse root: `2^(2c) - y²·V` and `(y + 1)²·V - 1 - 2^(2c)`, and `y`, in limbs, so that
+//! `y = floor(2^c / sqrt(V))` (`docs/protocol.md`, section 6). `V = n·Σx² - (Σx)² + ε` by the identity of the sums.
 //!
-//! By graph validation the dividend `2^c` has at most 40 bits, and `V` is below `2^61`; a quotient in whole limbs is below `2^60`. So
-//! `(y + 1)²·V < 2^(2·60 + 61 + 1)`, and the differences, of at most 92 bits in whole limbs, are below `2^112`, all far below p/2. `y²·V` is increasing in
-//! `y >= 0` for `V >= 1`, so both differences are not negative for one `y` only.
+//! By graph validation the dividend `2^c` has at most 40 bits, and `V` is below `2^61`; a quotient in whole limbs is
+//! below `2^60`. So `(y + 1)²·V < 2^(2·60 + 61 + 1)`, and the differences, of at most 92 bits in whole limbs, are below
+//! `2^112`, all far below p/2. `y²·V` is increasing in `y >= 0` for `V >= 1`, so both differences are not negative for
+//! one `y` only.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

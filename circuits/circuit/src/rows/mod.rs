@@ -1,8 +1,9 @@
-//! The kinds of rows of the result bank, one file each: which cells a row takes, what it adds to the accumulators, its gates with the
-//! integer bound that makes them sound, and its witness.
+//! The kinds of rows of the result bank, one file each: which cells a row takes, what it adds to the accumulators, its
+//! gates with the integer bound that makes them sound, and its witness.
 //!
-//! A kind is data in [`system::kind`](crate::system::kind) and a [`Kind`] here. [`each!`] is the only list of them: a kind without a gate, a
-//! witness or a bound does not compile. The argument for each kind is in `docs/protocol.md`, section 6.
+//! A kind is data in [`system::kind`](crate::system::kind) and a [`Kind`] here. [`each!`] is the only list of them: a
+//! kind without a gate, a witness or a bound does not compile. The argument for each kind is in `docs/protocol.md`,
+//! section 6.
 
 mod attained;
 mod candidate;
@@ -35,7 +36,8 @@ pub(crate) use witness::{Computed, Intermediate, RowWitness};
 pub(crate) struct Facts {
     /// The name of its gate; none where accumulators and lookups say all.
     pub(crate) gate: Option<&'static str>,
-    /// Results, which look up the node's table of activations and enter the output's digest; none where the row looks up no table.
+    /// Results, which look up the node's table of activations and enter the output's digest; none where the row looks
+    /// up no table.
     pub(crate) lanes: Option<usize>,
     /// Sorts of auxiliary operands: copies on the row that its results are computed from.
     pub(crate) auxiliary: usize,

@@ -1,6 +1,8 @@
-//! Members of a group, less their mean and divided by their deviation: `acc = m·(n·x - S)·y` (`docs/protocol.md`, section 6).
+//! Members of a group, less their mean and divided by their deviation: `acc = m·(n·x - S)·y` (`docs/protocol.md`,
+//! section 6).
 //!
-//! `|m·(n·x - S)·y| <= 2^61`, since `y` is the inverse root that belongs to the group's variance (graph validation): far below p/2.
+//! `|m·(n·x - S)·y| <= 2^61`, since `y` is the inverse root that belongs to the group's variance (graph validation):
+//! far below p/2.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,6 +1,8 @@
-//! One accumulator that is a public output as it is: the raw-output instance column gives it (`docs/protocol.md`, section 4).
+//! One accumulator that is a public output as it is: the raw-output instance column gives it (`docs/protocol.md`,
+//! section 4).
 //!
-//! The statement holds an integer below `2^60`, and so does the identity that defines it: equality modulo p is equality.
+//! The statement holds an integer below `2^60`, and so does the identity that defines it: equality modulo p is
+//! equality.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

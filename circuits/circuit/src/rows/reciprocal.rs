@@ -1,8 +1,9 @@
-//! A group's reciprocal: `R·Σe + ρ = 2^c` with `R`, `ρ` and `Σe - 1 - ρ` in limbs, so that `R = floor(2^c / Σe)` (`docs/protocol.md`, section 6).
+//! A group's reciprocal: `R·Σe + ρ = 2^c` with `R`, `ρ` and `Σe - 1 - ρ` in limbs, so that `R = floor(2^c / Σe)`
+//! (`docs/protocol.md`, section 6).
 //!
-//! By graph validation the dividend `2^c` has at most 40 bits and a sum of exponentials is below `2^40`; a quotient in whole limbs of at most
-//! 20 bits is below `2^60`. So `R·Σe + ρ < 2^(60 + 40) + 2^60`, far below p/2. For `R`, `ρ` and `Σe - 1 - ρ` that are not negative, `R` is the
-//! quotient and `ρ` the remainder.
+//! By graph validation the dividend `2^c` has at most 40 bits and a sum of exponentials is below `2^40`; a quotient in
+//! whole limbs of at most 20 bits is below `2^60`. So `R·Σe + ρ < 2^(60 + 40) + 2^60`, far below p/2. For `R`, `ρ` and
+//! `Σe - 1 - ρ` that are not negative, `R` is the quotient and `ρ` the remainder.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,8 +1,9 @@
-//! Requantised values of accumulators that an identity defines: products with weights, matrix products, linear combinations
-//! (`docs/protocol.md`, section 4).
+//! Requantised values of accumulators that an identity defines: products with weights, matrix products, linear
+//! combinations (`docs/protocol.md`, section 4).
 //!
-//! `acc = (q + c·u)·2^(S·n) + rem - 2^(S·n-1)` is a formula, not a gate: the Result accumulator holds it, and the identity compares it
-//! with its definition. `|acc| < 2^60` (graph validation) and the formula alike, far below p/2, so equality modulo p is equality.
+//! `acc = (q + c·u)·2^(S·n) + rem - 2^(S·n-1)` is a formula, not a gate: the Result accumulator holds it, and the
+//! identity compares it with its definition. `|acc| < 2^60` (graph validation) and the formula alike, far below p/2, so
+//! equality modulo p is equality.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

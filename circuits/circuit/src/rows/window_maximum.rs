@@ -1,7 +1,9 @@
-//! The maximum of a pooling window whose members are accumulators of one product: the Result accumulator holds `max - d_k` for each member,
-//! and the product of the differences `d_k` is zero ([`attained`](super::attained); `docs/protocol.md`, section 6).
+//! The maximum of a pooling window whose members are accumulators of one product: the Result accumulator holds
+//! `max - d_k` for each member, and the product of the differences `d_k` is zero ([`attained`](super::attained);
+//! `docs/protocol.md`, section 6).
 //!
-//! Accumulators are below `2^60` (graph validation), and differences, in limbs sized for them, below `2^80`: far below p/2.
+//! Accumulators are below `2^60` (graph validation), and differences, in limbs sized for them, below `2^80`: far below
+//! p/2.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

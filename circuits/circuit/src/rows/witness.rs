@@ -14,7 +14,8 @@ pub(crate) struct Computed<'c> {
     pub(crate) execution: &'c Execution,
     /// The node.
     pub(crate) node: &'c Node,
-    /// The row's first output element; for a candidate, the output element times the number of candidates plus which one it is.
+    /// The row's first output element; for a candidate, the output element times the number of candidates plus which
+    /// one it is.
     pub(crate) element: usize,
     /// Accumulators of the node.
     pub(crate) accumulators: &'c [i64],

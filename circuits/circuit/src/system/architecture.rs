@@ -17,8 +17,9 @@ pub enum WeightMode {
     /// In fixed columns of the circuit: a proof is a plain Halo2 proof, and the weights are public. The commitments to
     /// fixed columns are not blinded, and each proof reveals one evaluation of every column.
     ///
-    /// The circuit has two phases, all that the stock prover of halo2-axiom can prove (its phase counter refuses to leave
-    /// the third one), so that both provers prove the same circuit. Free coefficients are then not folded over channels.
+    /// The circuit has two phases, all that the stock prover of halo2-axiom can prove (its phase counter refuses to
+    /// leave the third one), so that both provers prove the same circuit. Free coefficients are then not folded over
+    /// channels.
     Embedded,
 }
 

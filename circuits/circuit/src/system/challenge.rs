@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 pub struct Challenges<T> {
     /// Tells output channels apart; squeezed after phase 1.
     pub s: T,
-    /// Tells positions apart; squeezed, like the rest, after phase 2, or together with `s` where nothing stands between.
+    /// Tells positions apart; squeezed, like the rest, after phase 2, or together with `s` where nothing stands
+    /// between.
     pub r: T,
     /// Tells identities apart.
     pub t: T,
@@ -62,7 +63,8 @@ impl Power {
     }
 }
 
-/// The factor of a term of the grand sum: `s^channels · r^shift · Π_i Σ_{m < count_i} r^(step_i · m)`. The default is 1.
+/// The factor of a term of the grand sum: `s^channels · r^shift · Π_i Σ_{m < count_i} r^(step_i · m)`. The default is
+/// 1.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Factor {
     /// Power of `s` in front.

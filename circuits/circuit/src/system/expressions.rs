@@ -90,7 +90,8 @@ pub(crate) fn constant(v: i64) -> Expression<Fr> {
     Expression::Constant(scalar::from_i64(v))
 }
 
-/// Sum of expressions; 0 for none. By halves: an expression is evaluated recursively, and its depth must not grow with their number.
+/// Sum of expressions; 0 for none. By halves: an expression is evaluated recursively, and its depth must not grow with
+/// their number.
 pub(crate) fn total(terms: impl IntoIterator<Item = Expression<Fr>>) -> Expression<Fr> {
     let mut terms: Vec<Expression<Fr>> = terms.into_iter().collect();
     while terms.len() > 1 {

@@ -37,9 +37,9 @@ pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advic
         .unwrap_or_else(|| T::integer(0))
 }
 
-/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, with the `n = remainder` limbs of `rem`
-/// from range cell `first` on and the limbs of `u` behind those of the longest remainder. `0 <= rem < 2^(S·n)` exactly, so
-/// `q + c·u` is the unique rounded quotient.
+/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, with the `n = remainder` limbs of
+/// `rem` from range cell `first` on and the limbs of `u` behind those of the longest remainder. `0 <= rem < 2^(S·n)`
+/// exactly, so `q + c·u` is the unique rounded quotient.
 pub(crate) fn requantised<T: Cell>(
     a: &Architecture,
     lane: usize,

@@ -1,12 +1,15 @@
-//! The kinds of rows of the result bank, as data. What each of them means is in the file of its name in [`rows`](crate::rows).
+//! The kinds of rows of the result bank, as data. What each of them means is in the file of its name in
+//! [`rows`](crate::rows).
 //!
-//! A kind's numbers are part of the constraint system: two kinds that differ in a number have gates, and selectors, of their own.
+//! A kind's numbers are part of the constraint system: two kinds that differ in a number have gates, and selectors, of
+//! their own.
 
 use serde::{Deserialize, Serialize};
 
 use super::challenge::Power;
 
-/// What a row of the result bank holds, and how its cells enter the accumulators. The names of the variants are those in key files.
+/// What a row of the result bank holds, and how its cells enter the accumulators. The names of the variants are those
+/// in key files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RowKind {
     /// Requantised values of accumulators that an identity defines.
@@ -35,8 +38,8 @@ pub enum RowKind {
     Copies(Copies),
     /// The index of a maximum: any value of its table that all candidates' rows accept.
     Index,
-    /// One candidate of a maximum whose index is given: it is not greater than the element at that index, nor as great and
-    /// preferred.
+    /// One candidate of a maximum whose index is given: it is not greater than the element at that index, nor as great
+    /// and preferred.
     Candidate(Candidate),
 }
 

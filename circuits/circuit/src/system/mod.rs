@@ -1,5 +1,5 @@
-//! What a constraint system is: its columns by number and role, the challenges, tables, the public statement, and formulas over one row
-//! that gates and witness share.
+//! What a constraint system is: its columns by number and role, the challenges, tables, the public statement, and
+//! formulas over one row that gates and witness share.
 //!
 //! The lowest floor of the circuit: it knows no gate, no layer and no layout.
 

@@ -100,8 +100,8 @@ pub enum FixedRole {
     SourceIndex,
     /// How often this activation lane is gathered.
     SourceCount(usize),
-    /// 1 where this activation lane may be gathered at an index that depends on the witness. Elsewhere an idle lane could
-    /// pass for the element whose index it has.
+    /// 1 where this activation lane may be gathered at an index that depends on the witness. Elsewhere an idle lane
+    /// could pass for the element whose index it has.
     SourceByIndex(usize),
     /// This activation lane of a [`RowKind::Exponential`] takes no part.
     Masked(usize),

@@ -176,8 +176,8 @@ impl Statement {
         self.lengths.iter().fold(0, |sum, len| sum.saturating_add(*len))
     }
 
-    /// Checks that every cell lies in its column's declared length and belongs to one tensor, and that a verifier can work with the
-    /// numbers: for statements read from a file.
+    /// Checks that every cell lies in its column's declared length and belongs to one tensor, and that a verifier can
+    /// work with the numbers: for statements read from a file.
     ///
     /// # Errors
     /// What does not fit.

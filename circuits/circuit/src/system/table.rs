@@ -3,10 +3,10 @@
 //! A key is `(v0, v1, v2, tag)`. Every table has its own nonzero tag, fixed on both sides, so that no witness can move
 //! a lookup from one table to another; range entries have `v1 = v2 = 0`.
 //!
-//! The table of an activation has rows `(q, f(q), c)` with saturation `c` = -1 at the least argument, 1 at the greatest, 0
-//! between. A table of exponentials has rows `(d, e, 0)` for distances `d`, `(0, e, 1)` for the member that is shown to attain the
-//! maximum, and `(`[`MASKED`]`, 0, 0)`. An argument beyond the domain is looked up at its end, where `c` admits an excess:
-//! `round(acc / 2^S) = q + c·u` with `u >= 0`.
+//! The table of an activation has rows `(q, f(q), c)` with saturation `c` = -1 at the least argument, 1 at the
+//! greatest, 0 between. A table of exponentials has rows `(d, e, 0)` for distances `d`, `(0, e, 1)` for the member that
+//! is shown to attain the maximum, and `(`[`MASKED`]`, 0, 0)`. An argument beyond the domain is looked up at its end,
+//! where `c` admits an excess: `round(acc / 2^S) = q + c·u` with `u >= 0`.
 
 use zkml_gpu_graph::Activation;
 
@@ -51,7 +51,8 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The range table of `shift` bits, the constants of the gather table, and the tables of activations and of exponentials.
+    /// The range table of `shift` bits, the constants of the gather table, and the tables of activations and of
+    /// exponentials.
     pub fn new(shift: u32, constants: &[i64], activations: &[Activation], exponentials: &[Activation]) -> Self {
         let range = (0..1i64 << shift).map(|v| TableRow { values: [v, 0, 0], tag: RANGE_TAG });
         let mut tables = Self { rows: range.collect(), ..Self::default() };

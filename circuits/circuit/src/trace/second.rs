@@ -15,8 +15,8 @@ use crate::scalar;
 
 /// What follows from `s`, over the usable rows.
 pub(crate) struct SecondPhase {
-    /// The folded weights: a column where they are committed, the value of an expression where they are embedded. Where the prover computes
-    /// the column, only those rows that free coefficients depend on.
+    /// The folded weights: a column where they are committed, the value of an expression where they are embedded. Where
+    /// the prover computes the column, only those rows that free coefficients depend on.
     pub(crate) folded: Vec<Fr>,
     /// Columns of the folded free coefficients; none where each channel has its own, in phase 1.
     pub(crate) cross_terms: Vec<Vec<Fr>>,

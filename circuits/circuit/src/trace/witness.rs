@@ -19,6 +19,7 @@ pub struct Witness<'a> {
     pub first: &'a FirstPhase,
     /// The instance columns.
     pub instances: &'a [Vec<Fr>],
-    /// Whether the prover computes the folded weights and the last phase by itself, from [`derived_columns`](crate::circuit::derived_columns).
+    /// Whether the prover computes the folded weights and the last phase by itself, from
+    /// [`derived_columns`](crate::circuit::derived_columns).
     pub derived: bool,
 }

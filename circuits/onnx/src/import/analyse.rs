@@ -8,8 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_hir::infer::Factoid;
-use tract_onnx::tract_hir::infer::InferenceFact;
+use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::internal::InferenceNode;
 
 use super::error::ImportError;

@@ -12,7 +12,6 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::{Recip, Rsqrt, Sqrt, Square};
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax, SoftmaxKind};
-
 use zkml_gpu_graph::Shape;
 
 use super::error::ImportError;

@@ -9,7 +9,6 @@ use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
 use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
 use tract_onnx::tract_core::ops::nn::silu::Silu;
 use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
-
 use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;

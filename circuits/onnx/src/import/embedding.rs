@@ -8,7 +8,6 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::array::Gather;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-
 use zkml_gpu_graph::{Shape, Storage};
 
 use super::error::ImportError;

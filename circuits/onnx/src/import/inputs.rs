@@ -10,7 +10,6 @@ use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm, Softmax};
-
 use zkml_gpu_graph::Shape;
 
 use super::error::ImportError;

@@ -5,7 +5,6 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
 use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec, PoolSpec, SumPool};
 use tract_onnx::tract_core::ops::nn::DataFormat;
-
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
 use super::error::ImportError;

@@ -11,7 +11,6 @@
 //! summands are.
 
 use tract_onnx::prelude::*;
-
 use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;

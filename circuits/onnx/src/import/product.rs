@@ -2,7 +2,6 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::einsum::EinSum;
-
 use zkml_gpu_graph::Shape;
 
 use super::error::ImportError;

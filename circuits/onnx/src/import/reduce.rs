@@ -2,7 +2,6 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
-
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
 use super::error::ImportError;
@@ -24,8 +23,8 @@ enum Pooled {
 
 impl Translator<'_> {
     /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
-    /// `ReduceMax`, `ArgMax`, and means of squares over several axes: a normalisation is recognised by the product that ends it, and
-    /// then nothing reads its mean.
+    /// `ReduceMax`, `ArgMax`, and means of squares over several axes: a normalisation is recognised by the product that
+    /// ends it, and then nothing reads its mean.
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
@@ -69,8 +68,8 @@ impl Translator<'_> {
         view
     }
 
-    /// The mean over height and width, times `scale`; a large window as the mean of its columns' means, because the multiplier of a
-    /// mean over many elements would be rounded too much.
+    /// The mean over height and width, times `scale`; a large window as the mean of its columns' means, because the
+    /// multiplier of a mean over many elements would be rounded too much.
     fn mean_all(&mut self, node: &TypedNode, mut input: TensorId, mut shape: Shape, scale: f32) -> TensorId {
         let area = shape.height * shape.width;
         let count_padding = true;

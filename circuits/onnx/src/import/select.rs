@@ -3,7 +3,6 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
-
 use zkml_gpu_graph::TensorId;
 
 use super::error::ImportError;

@@ -13,7 +13,6 @@ use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
 use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
-
 use zkml_gpu_graph::{Shape, Storage};
 
 use super::error::ImportError;

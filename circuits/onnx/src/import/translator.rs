@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-
 use zkml_gpu_graph::{Shape, Storage, TensorId};
 
 use super::error::ImportError;

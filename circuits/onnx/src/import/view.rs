@@ -6,7 +6,6 @@
 
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
-
 use zkml_gpu_graph::{Shape, TensorId};
 
 /// Axes and strides of a tract value over a stored tensor, of which it holds every element once.

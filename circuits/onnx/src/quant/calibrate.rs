@@ -7,10 +7,9 @@ use std::collections::HashMap;
 
 use zkml_gpu_graph::{Storage, TensorId};
 
-use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
-
 use super::error::QuantError;
 use super::fitting::fitting;
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
 
 /// How the values of a tensor are distributed over the samples.
 #[derive(Clone, Copy, Debug, PartialEq)]

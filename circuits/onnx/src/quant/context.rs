@@ -4,12 +4,11 @@ use std::collections::HashSet;
 
 use zkml_gpu_graph::{ACTIVATION_LIMIT, Format, Storage, TensorId};
 
-use crate::import::{FloatGraph, FloatOp};
-
 use super::calibrate::Observations;
 use super::fitting::range;
 use super::group::Group;
 use super::options::QuantOptions;
+use crate::import::{FloatGraph, FloatOp};
 
 /// Further bits of what exponentials are taken of, and of their shares; each one doubles their tables.
 const EXPONENTIAL_BITS: u32 = 2;

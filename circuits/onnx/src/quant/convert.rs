@@ -2,8 +2,6 @@
 
 use zkml_gpu_graph::{Format, Graph, TensorId};
 
-use crate::import::{FloatGraph, FloatOp, Function};
-
 use super::calibrate::Observations;
 use super::context::Context;
 use super::converter::{Converter, Target};
@@ -12,6 +10,7 @@ use super::group::Group;
 use super::ops::{self, limit};
 use super::options::QuantOptions;
 use super::table;
+use crate::import::{FloatGraph, FloatOp, Function};
 
 /// Quantises with a fixed number of activation bits; returns the graph, and its tensors with those of the float graph.
 pub(super) fn convert(

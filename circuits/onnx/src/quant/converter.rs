@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Tensor, TensorId};
 
-use crate::import::FloatNode;
-
 use super::context::{Context, Scales};
+use crate::import::FloatNode;
 
 /// A quantised graph under construction.
 pub(super) struct Converter<'a> {

@@ -2,13 +2,11 @@
 //! layer by layer.
 
 use serde::Serialize;
-
 use zkml_gpu_graph::{Graph, Storage, TensorId};
-
-use crate::import::FloatGraph;
 
 use super::error::QuantError;
 use super::quantise::{Quantised, Sample};
+use crate::import::FloatGraph;
 
 /// Errors of one tensor over all samples.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]

@@ -4,11 +4,10 @@ use std::collections::HashMap;
 
 use zkml_gpu_graph::{Format, Graph, Node, Tensor, TensorId};
 
-use crate::import::FloatGraph;
-
 use super::group::{Group, group};
 use super::ops;
 use super::options::QuantOptions;
+use crate::import::FloatGraph;
 
 /// The graph that [`quantise`](super::quantise) will make, without its weights, factors and ranges: no sample is
 /// needed, and nothing is computed. It says no more than what a circuit needs. `None` for operations whose shape is not

@@ -2,13 +2,12 @@
 
 use zkml_gpu_graph::{Graph, TensorId};
 
-use crate::import::FloatGraph;
-
 use super::calibrate::{Observations, Spread};
 use super::convert::convert;
 use super::error::QuantError;
 use super::group::{Group, group};
 use super::options::QuantOptions;
+use crate::import::FloatGraph;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
 pub type Sample = Vec<Vec<f32>>;

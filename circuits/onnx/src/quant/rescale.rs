@@ -2,9 +2,8 @@
 
 use zkml_gpu_graph::{Format, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, Rescale};
 
-use crate::import::FloatNode;
-
 use super::error::QuantError;
+use crate::import::FloatNode;
 
 /// Least multiplier that is precise enough, where it is no power of two.
 const LEAST_MULTIPLIER: f64 = 256.0;

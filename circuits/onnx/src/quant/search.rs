@@ -10,14 +10,13 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::import::FloatGraph;
-
 use super::calibrate::Observations;
 use super::context::Context;
 use super::error::QuantError;
 use super::group::{Group, group};
 use super::options::QuantOptions;
 use super::quantise::{Quantised, Sample, check, quantise_to};
+use crate::import::FloatGraph;
 
 /// Bits of all activations.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

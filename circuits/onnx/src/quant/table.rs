@@ -9,10 +9,9 @@
 
 use zkml_gpu_graph::{Activation, Format};
 
-use crate::import::Function;
-
 use super::calibrate::Spread;
 use super::fitting::{fitting, range};
+use crate::import::Function;
 
 /// Bits by which an argument may be wider than a result.
 const EXTRA_BITS: u32 = 2;

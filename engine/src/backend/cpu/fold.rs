@@ -1,13 +1,15 @@
 //! Sums of products of field elements and small integers: a bank of weights folded by the powers of a challenge.
 
+use std::fmt;
+
+use ff::{Field, PrimeField};
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::lanes::{Kernel, LANES, Lanes, MAX_PRODUCTS, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::ops::fold::{check_reach, reach};
 use crate::backend::{FoldOps, IntegerRow, Result};
-use ff::{Field, PrimeField};
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
-use std::fmt;
 
 /// Added to an integer, which is then not negative.
 const OFFSET: i32 = 1 << 15;

@@ -3,10 +3,11 @@
 //! An uploaded column is kept as integers if all of its rows are but a few at its end, where random rows hide the
 //! others. It becomes field elements when an operation needs them; a commitment does not.
 
-use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::field::Words;
+
+use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 
 /// Rows at the end of a column that may be any field elements.
 const RANDOM_ROWS: usize = 64;

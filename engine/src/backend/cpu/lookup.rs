@@ -4,13 +4,15 @@
 //! only where that one is equal. Small integers differ in the lowest word alone, and random ones hardly ever beyond the
 //! highest.
 
-use super::lanes::{Kernel, LANES, Lanes};
-use crate::backend::Result;
-use crate::error::BackendError;
+use std::collections::HashSet;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::collections::HashSet;
+
+use super::lanes::{Kernel, LANES, Lanes};
+use crate::backend::Result;
+use crate::error::BackendError;
 
 /// The permuted columns of equally long `input` and `table`; see `VectorOps::permute_lookup`.
 pub(super) fn permute<L: Lanes>(lanes: L, input: &[Fr], table: &[Fr]) -> Result<(Vec<Fr>, Vec<Fr>)> {

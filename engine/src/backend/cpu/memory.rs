@@ -4,17 +4,19 @@ use super::Cpu;
 use super::integers::Integers;
 #[cfg(feature = "icicle")]
 use super::lanes::{as_words, as_words_mut};
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::pages;
 use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result};
-use ff::Field;
-use halo2curves::bn256::Fr;
 #[cfg(feature = "icicle")]
 use halo2curves::bn256::G1Affine;
-use rayon::prelude::*;
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+use rayon::prelude::*;
 #[cfg(feature = "icicle")]
 use zkml_gpu_kernels::field::Words;
 

@@ -32,8 +32,8 @@ fn advise<T>(room: &mut [T]) {
     }
     let first = room.as_mut_ptr().cast::<u8>();
     let skipped = first.align_offset(PAGE);
-    // SAFETY: the range lies in the room, and advice about large pages changes no memory's contents. Where it is refused, as by a kernel
-    // without them, pages are small.
+    // SAFETY: the range lies in the room, and advice about large pages changes no memory's contents. Where it is
+    // refused, as by a kernel without them, pages are small.
     let _ = unsafe { libc::madvise(first.add(skipped).cast(), (bytes - skipped) / PAGE * PAGE, libc::MADV_HUGEPAGE) };
 }
 

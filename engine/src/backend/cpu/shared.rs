@@ -2,9 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use super::pages;
 use std::marker::PhantomData;
 use std::mem::{ManuallyDrop, MaybeUninit};
+
+use super::pages;
 
 /// Room for a vector of this length, not cleared.
 pub(super) fn reserve<T>(len: usize) -> Vec<MaybeUninit<T>> {
@@ -20,8 +21,8 @@ pub(super) fn reserve<T>(len: usize) -> Vec<MaybeUninit<T>> {
 /// Every element was written.
 pub(super) unsafe fn written<T>(room: Vec<MaybeUninit<T>>) -> Vec<T> {
     let mut room = ManuallyDrop::new(room);
-    // SAFETY: the allocation of a vector of `MaybeUninit<T>`, which has the size and the alignment of T; its elements are
-    // initialised by the caller's word, and the old owner is not dropped.
+    // SAFETY: the allocation of a vector of `MaybeUninit<T>`, which has the size and the alignment of T; its elements
+    // are initialised by the caller's word, and the old owner is not dropped.
     unsafe { Vec::from_raw_parts(room.as_mut_ptr().cast(), room.len(), room.capacity()) }
 }
 
@@ -41,7 +42,8 @@ impl<T> Clone for Shared<'_, T> {
 
 impl<T> Copy for Shared<'_, T> {}
 
-// SAFETY: tasks only write through it, and by the contract of its methods never the same element: what `T: Send` allows.
+// SAFETY: tasks only write through it, and by the contract of its methods never the same element: what `T: Send`
+// allows.
 unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Send> Sync for Shared<'_, T> {}

@@ -3,13 +3,15 @@
 //! A cached file is a digest and the code that it is of; its name is a digest of the source, and the architecture.
 //! Files appear whole or not at all, and one that is not whole is compiled anew.
 
-use super::libraries;
-use blake2b_simd::Params;
-use cudarc::nvrtc::{result, sys};
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use blake2b_simd::Params;
+use cudarc::nvrtc::{result, sys};
+
+use super::libraries;
 
 /// Bytes of a digest.
 const DIGEST_BYTES: usize = 32;

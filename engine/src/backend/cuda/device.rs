@@ -1,20 +1,21 @@
 //! Devices: which there are, what they have, and how they fail.
 
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zkml_gpu_kernels::cuda::source;
+
 use super::compiler::{Compiler, cache_folder};
 use super::driver::{self, Address, Context, Failure, Outcome, Properties};
 use super::kernels::{FILES, Kernels};
 use super::libraries;
 use super::staging::Staging;
 use crate::backend::Result;
-use crate::backend::gpu::Counters;
-use crate::backend::gpu::Programs;
 use crate::backend::gpu::counters::Tally;
+use crate::backend::gpu::{Counters, Programs};
 use crate::error::BackendError;
-use std::fmt;
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use zkml_gpu_kernels::cuda::source;
 
 /// A device that the driver knows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,10 @@
 
 #![allow(unsafe_code)]
 
-use cudarc::driver::{result, sys};
 use std::ffi::{CString, c_void};
 use std::fmt;
+
+use cudarc::driver::{result, sys};
 
 /// What the driver said when it refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,12 +143,14 @@ impl Context {
     pub(super) fn open(index: usize) -> Outcome<Self> {
         use sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         let device = device(index)?;
-        // SAFETY: the device is one that the driver has just named; what is retained is released on drop, or here on failure.
+        // SAFETY: the device is one that the driver has just named; what is retained is released on drop, or here on
+        // failure.
         let context = unsafe { result::primary_ctx::retain(device) }?;
         let opened = || -> Outcome<Self> {
             // Freed memory stays in the pool until it is trimmed.
             let mut threshold = u64::MAX;
-            // SAFETY: the context was just retained, and the device is its own; the attribute is an unsigned number of 64 bits.
+            // SAFETY: the context was just retained, and the device is its own; the attribute is an unsigned number of
+            // 64 bits.
             let (pool, stream) = unsafe {
                 result::ctx::set_current(context)?;
                 let pool = result::device::get_default_mem_pool(device)?;
@@ -157,7 +160,8 @@ impl Context {
             Ok(Self { device, context, stream, pool })
         };
         opened().inspect_err(|_| {
-            // SAFETY: the context was retained above; nothing of it is left in use. A failure leaves it to the process's end.
+            // SAFETY: the context was retained above; nothing of it is left in use. A failure leaves it to the
+            // process's end.
             let _ = unsafe { result::primary_ctx::release(device) };
         })
     }
@@ -221,7 +225,8 @@ impl Context {
     /// Copies to the device. The memory must not change until what comes before the next wait is done.
     pub(super) fn upload(&self, from: &Pinned, range: std::ops::Range<usize>, to: Address) -> Outcome<()> {
         self.enter()?;
-        // SAFETY: the range of the device is the caller's. Pinned memory lives until the work on the stream is done: its owner waits.
+        // SAFETY: the range of the device is the caller's. Pinned memory lives until the work on the stream is done:
+        // its owner waits.
         Ok(unsafe { result::memcpy_htod_async(to, &from.bytes()[range], self.stream) }?)
     }
 
@@ -308,8 +313,8 @@ impl Context {
     ) -> Outcome<()> {
         self.enter()?;
         let shared_bytes = u32::try_from(shared_bytes).unwrap_or(u32::MAX);
-        // SAFETY: arguments are as the kernel declares them: each kernel has one place that launches it, which tests run; and vectors
-        // live until they are freed in the stream's order.
+        // SAFETY: arguments are as the kernel declares them: each kernel has one place that launches it, which tests
+        // run; and vectors live until they are freed in the stream's order.
         Ok(unsafe {
             let (grid, block) = ((grid[0], grid[1], 1), (threads, 1, 1));
             result::launch_kernel(function.0, grid, block, shared_bytes, self.stream, arguments)
@@ -319,8 +324,8 @@ impl Context {
 
 impl Drop for Context {
     fn drop(&mut self) {
-        // SAFETY: nothing that uses the stream or the context is left, and each is given back once. Failures leave both to the end of the
-        // process.
+        // SAFETY: nothing that uses the stream or the context is left, and each is given back once. Failures leave both
+        // to the end of the process.
         unsafe {
             let _ = result::ctx::set_current(self.context);
             let _ = result::stream::synchronize(self.stream);

@@ -1,15 +1,16 @@
 //! Evaluations and inner products by blocks: the values of blocks are the coefficients of a shorter polynomial.
 
+use bytemuck::{Pod, Zeroable};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::driver::Address;
 use super::kernels::{Arguments, Element, GRID_ROWS, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use crate::backend::Result;
 use crate::backend::gpu::factors::squares;
-use bytemuck::{Pod, Zeroable};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::cuda::Module;
 
 /// `EVALUATION_THREADS`
 const THREADS: u32 = 256;

@@ -1,5 +1,11 @@
 //! Folds of integers: rows whose integers have eight bits apart from the others.
 
+use std::fmt;
+
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::device::Buffer;
 use super::kernels::{Arguments, Kernel};
@@ -7,10 +13,6 @@ use super::memory::{CudaScalars, Work};
 use crate::backend::gpu::factors::offsets;
 use crate::backend::ops::fold::{check_reach, reach};
 use crate::backend::{FoldOps, IntegerRow, Result};
-use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::Fr;
-use std::fmt;
-use zkml_gpu_kernels::cuda::Module;
 
 /// `FOLD_THREADS`
 const THREADS: u32 = 128;

@@ -1,13 +1,14 @@
 //! Batch inversion (Montgomery's trick) by blocks: products of the blocks, inverses of those in the same way, and from
 //! them the elements'.
 
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use super::memory::{CudaScalars, Work};
 use super::scan::NONZERO;
 use crate::backend::Result;
-use zkml_gpu_kernels::cuda::Module;
 
 /// Rows of a block: `INVERT_THREADS·INVERT_THREAD_ROWS`, as many as a scan has.
 const BLOCK: usize = 1024;

@@ -1,17 +1,19 @@
 //! Kernels, compiled when they are first needed, and their arguments.
 
-use super::compiler::Compiler;
-use super::device::Device;
-use super::driver::{Address, Code, Function};
-use crate::backend::{Result, ScalarWords};
-use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::Fr;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ffi::c_void;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::cuda::{Module, source};
+
+use super::compiler::Compiler;
+use super::device::Device;
+use super::driver::{Address, Code, Function};
+use crate::backend::{Result, ScalarWords};
 
 /// A kernel of the kernels crate's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,11 +3,14 @@
 
 #![allow(unsafe_code)]
 
-use super::driver;
-use cudarc::{driver::sys as cuda, nvrtc::sys as nvrtc};
-use libloading::Library;
 use std::error::Error as _;
 use std::path::Path;
+
+use cudarc::driver::sys as cuda;
+use cudarc::nvrtc::sys as nvrtc;
+use libloading::Library;
+
+use super::driver;
 
 /// The oldest release of CUDA whose driver is used: the first with all of the functions below that loads code of its
 /// major version.

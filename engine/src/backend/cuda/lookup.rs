@@ -1,6 +1,8 @@
 //! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows
 //! that repeat take what is left, in order.
 
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::device::Buffer;
 use super::kernels::{Arguments, Element, Kernel};
@@ -8,7 +10,6 @@ use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
 use super::scan::COUNT;
 use crate::backend::Result;
 use crate::error::BackendError;
-use zkml_gpu_kernels::cuda::Module;
 
 /// `SORT_THREADS` and `LOOKUP_THREADS`
 const THREADS: u32 = 256;

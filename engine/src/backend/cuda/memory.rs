@@ -1,5 +1,11 @@
 //! Resident vectors, transfers, and what operations are put together from.
 
+use std::fmt;
+use std::ops::Range;
+
+use bytemuck::Pod;
+use halo2curves::bn256::Fr;
+
 use super::Cuda;
 use super::device::Buffer;
 use super::driver::Address;
@@ -8,10 +14,6 @@ use crate::backend::cpu::as_words;
 use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result, ScalarWords};
 use crate::error::BackendError;
-use bytemuck::Pod;
-use halo2curves::bn256::Fr;
-use std::fmt;
-use std::ops::Range;
 
 /// Bytes of an element.
 pub(super) const ELEMENT_BYTES: u64 = 32;

@@ -37,9 +37,10 @@ pub use msm::CudaBases;
 pub use quotient::CudaProgram;
 pub use throughput::Throughput;
 
+use std::sync::Arc;
+
 use super::Result;
 use device::Device;
-use std::sync::Arc;
 
 /// A device that CUDA drives. Clones are the same device; when all of them and their vectors are dropped, its memory is
 /// free.

@@ -1,6 +1,14 @@
 //! Number-theoretic transforms (NTT) in Stockham's passes of shared memory, for all columns of a call at once, with
 //! roots of unity that are kept per domain.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytemuck::{Pod, Zeroable};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::device::{Buffer, in_batches};
 use super::driver::Address;
@@ -9,12 +17,6 @@ use super::memory::{CudaScalars, Work};
 use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde, root_of_unity};
 use crate::backend::{NttOps, Result};
 use crate::error::BackendError;
-use bytemuck::{Pod, Zeroable};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use zkml_gpu_kernels::cuda::Module;
 
 /// `NTT_THREADS`
 const THREADS: u32 = 256;

@@ -4,20 +4,21 @@
 //! compiler, a kernel interprets them. Either is the other's oracle. What depends on scalars alone is computed once, by
 //! the host.
 
+use std::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::{Module, Step, Value, straight_line};
+
 use super::Cuda;
 use super::device::{Buffer, in_batches};
 use super::driver::{Address, Function};
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
-use crate::backend::gpu::Programs;
 use crate::backend::gpu::segments::Segments;
-use crate::backend::gpu::steps;
+use crate::backend::gpu::{Programs, steps};
 use crate::backend::program::{Instruction, Operand, Program};
 use crate::backend::{QuotientOps, Result};
-use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::Fr;
-use std::ops::Range;
-use zkml_gpu_kernels::cuda::{Module, Step, Value, straight_line};
 
 /// Rows of a block: `QUOTIENT_THREADS`.
 const THREADS: u32 = 128;

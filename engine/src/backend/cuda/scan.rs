@@ -1,16 +1,17 @@
 //! Recurrences by blocks: totals of the blocks, a scan of those, and a run through every block from the state at its
 //! beginning. Division by a linear polynomial is one from the top down.
 
+use bytemuck::{Pod, Zeroable};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::device::Buffer;
 use super::driver::Address;
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::{CudaScalars, Work};
 use crate::backend::Result;
-use bytemuck::{Pod, Zeroable};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::cuda::Module;
 
 /// `SCAN_THREADS`
 const THREADS: u32 = 256;

@@ -1,7 +1,8 @@
 //! Pinned memory that copies to and from the device pass through, so that the host goes on while they run.
 
-use super::driver::{Address, Context, Event, Outcome, Pinned};
 use std::sync::{Mutex, PoisonError};
+
+use super::driver::{Address, Context, Event, Outcome, Pinned};
 
 /// Bytes of a slot.
 const SLOT_BYTES: usize = 4 << 20;

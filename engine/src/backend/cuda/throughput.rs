@@ -1,14 +1,16 @@
 //! Throughput, what a device does in a second: the figures that its kernels are measured against.
 
+use std::time::Instant;
+
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::{Fr, G1Affine};
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::Work;
 use crate::backend::Result;
 use crate::backend::cpu::as_words;
-use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::{Fr, G1Affine};
-use std::time::Instant;
-use zkml_gpu_kernels::cuda::Module;
 
 /// `THROUGHPUT_THREADS`
 const THREADS: u32 = 256;

@@ -1,6 +1,11 @@
 //! Vector arithmetic: row by row, and by blocks where rows depend on each other (`scan.rs`, `inversion.rs`,
 //! `evaluation.rs`).
 
+use bytemuck::{Pod, Zeroable};
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::cuda::Module;
+
 use super::driver::Address;
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::CudaScalars;
@@ -8,10 +13,6 @@ use super::{Cuda, scan};
 use crate::backend::gpu::factors::squares;
 use crate::backend::operands::check_lengths;
 use crate::backend::{Result, VectorOps};
-use bytemuck::{Pod, Zeroable};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::cuda::Module;
 
 /// Rows of a block: `ELEMENTWISE_THREADS`.
 const THREADS: u32 = 256;

@@ -1,8 +1,9 @@
 //! What kernels of transforms are told of a domain.
 
-use crate::backend::ops::ntt::Domain;
 use ff::{Field, PrimeField};
 use halo2curves::bn256::Fr;
+
+use crate::backend::ops::ntt::Domain;
 
 impl Domain {
     /// The order.

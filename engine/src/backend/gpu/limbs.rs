@@ -5,7 +5,8 @@
 //! [`Fr`] itself, whose layout is its crate's own.
 
 use bytemuck::{Pod, Zeroable};
-use halo2curves::{bn256::Fr, serde::SerdeObject};
+use halo2curves::bn256::Fr;
+use halo2curves::serde::SerdeObject;
 
 /// A scalar in device form.
 #[repr(transparent)]

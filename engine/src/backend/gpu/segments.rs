@@ -1,8 +1,9 @@
 //! A program cut into pieces that a GPU's compiler takes in reasonable time. Results that later segments read go
 //! through memory, beside the outputs.
 
-use crate::backend::program::{Instruction, Operand, Program};
 use std::ops::Range;
+
+use crate::backend::program::{Instruction, Operand, Program};
 
 /// Runs of a program's instructions.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
+
 use zkml_gpu_kernels::field::Words;
 
 /// What a call returns: 0, or a number of [`status_name`].

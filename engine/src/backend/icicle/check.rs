@@ -1,12 +1,13 @@
 //! Whether ICICLE computes what this back end takes it to compute: its version cannot be asked for, so its results are
 //! looked at.
 
-use super::Icicle;
-use crate::backend::{MemoryOps, MsmOps, NttOps, Result, VectorOps};
 use ff::{Field, PrimeField};
 use group::Curve;
 use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::{Fr, G1, G1Affine};
+
+use super::Icicle;
+use crate::backend::{MemoryOps, MsmOps, NttOps, Result, VectorOps};
 
 /// Rows of the columns: enough for powers of a small number to wrap around the modulus.
 const ROWS: usize = 128;

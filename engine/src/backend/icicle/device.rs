@@ -1,19 +1,21 @@
 //! Devices of ICICLE's, and the calls that are made on them.
 
-use super::abi::{self, Affine, DeviceId, Direction, DomainConfig, MsmConfig, NttConfig, SUCCESS, Status};
-use super::library::{Domains, Library, PLUGIN_FOLDER};
-use crate::backend::cpu::{words, words_mut};
-use crate::backend::{Result, root_of_unity};
-use crate::error::BackendError;
+use std::ffi::{c_int, c_void};
+use std::ptr;
+use std::sync::{Arc, MutexGuard};
+
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
 use halo2curves::CurveAffine;
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 use rayon::prelude::*;
-use std::ffi::{c_int, c_void};
-use std::ptr;
-use std::sync::{Arc, MutexGuard};
 use zkml_gpu_kernels::field::{Montgomery, Words};
+
+use super::abi::{self, Affine, DeviceId, Direction, DomainConfig, MsmConfig, NttConfig, SUCCESS, Status};
+use super::library::{Domains, Library, PLUGIN_FOLDER};
+use crate::backend::cpu::{words, words_mut};
+use crate::backend::{Result, root_of_unity};
+use crate::error::BackendError;
 
 /// What a device is, in ICICLE's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +101,8 @@ impl Device {
         let len = session.int(input.len())?;
         let (source, target) = (words(input).as_ptr(), words_mut(&mut output).as_mut_ptr());
         let config = NttConfig::new(canonical(&shift));
-        // SAFETY: host memory of `len` elements each, apart from each other, and a config that says so; the domain is long enough.
+        // SAFETY: host memory of `len` elements each, apart from each other, and a config that says so; the domain is
+        // long enough.
         let status = unsafe { (self.library.functions.ntt)(source, len, direction, &config, target) };
         session.check("bn254_ntt", status)?;
         drop(session);
@@ -129,8 +132,8 @@ impl Device {
         let session = self.session(operation)?;
         let len = session.int(scalars.len())?;
         let mut sum = abi::Projective::default();
-        // SAFETY: `len` scalars in host memory and no fewer points, in the memory that the config says, all only read; room for one
-        // result in host memory.
+        // SAFETY: `len` scalars in host memory and no fewer points, in the memory that the config says, all only read;
+        // room for one result in host memory.
         let status = unsafe { (self.library.functions.msm)(scalars.as_ptr(), first, len, &config, &mut sum) };
         session.check("bn254_msm", status)?;
         to_affine(&sum).ok_or_else(|| self.error(operation, "bn254_msm gave no point of the curve".to_owned()))

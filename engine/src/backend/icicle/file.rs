@@ -60,7 +60,8 @@ impl File {
 fn load(path: OsString) -> Result<libloading::Library, String> {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_LAZY};
     use std::error::Error as _;
-    // SAFETY: the initialisers of a library that the user named or installed under this name; they need nothing of this process.
+    // SAFETY: the initialisers of a library that the user named or installed under this name; they need nothing of this
+    // process.
     let loaded = unsafe { Library::open(Some(path), RTLD_LAZY | RTLD_GLOBAL) };
     // What the loader said is the error's source.
     loaded.map(Into::into).map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))

@@ -1,12 +1,13 @@
 //! Finding ICICLE's libraries, and telling their version.
 
-use super::abi::{DeviceId, Functions, SUCCESS};
-use super::file::{File, LIBRARY_FOLDER, Libraries, refused};
 use std::collections::BTreeMap;
 use std::ffi::c_char;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::abi::{DeviceId, Functions, SUCCESS};
+use super::file::{File, LIBRARY_FOLDER, Libraries, refused};
 
 /// ICICLE's own variable with the folder of the plugins for devices.
 pub(super) const PLUGIN_FOLDER: &str = "ICICLE_BACKEND_INSTALL_DIR";
@@ -86,7 +87,8 @@ impl Library {
         if let Some(known) = loaded.iter().find(|known| known.functions.ntt as usize == functions.ntt as usize) {
             return Ok(known.clone());
         }
-        // SAFETY: no parameters. Without plugins there is the processor only, which is what the choice of a device will say.
+        // SAFETY: no parameters. Without plugins there is the processor only, which is what the choice of a device will
+        // say.
         let _ = unsafe { (functions.load_plugins)() };
         let place = folder.map_or_else(|| "the loader's path".to_owned(), |folder| folder.display().to_string());
         let library = Arc::new(Self { functions, version, place, domains: Mutex::default() });

@@ -1,10 +1,12 @@
 //! Vectors are the processor back end's.
 
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+
 use super::Icicle;
 use crate::backend::cpu::CpuScalars;
 use crate::backend::{MemoryOps, Result};
-use halo2curves::bn256::Fr;
-use std::ops::Range;
 
 impl MemoryOps for Icicle {
     type Scalars = CpuScalars;

@@ -25,12 +25,13 @@ pub use file::{LIBRARY_FOLDER, SUPPORTED};
 pub use library::Version;
 pub use msm::IcicleBases;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use super::{Cpu, Result};
 use crate::error::BackendError;
 use device::Device;
 use library::Library;
-use std::path::PathBuf;
-use std::sync::Arc;
 
 /// Which libraries and which device; by default what the environment names, and the first GPU.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,16 +4,17 @@
 //! scalars have. So a column of small integers becomes two of magnitudes, one for each sign, and its random rows are a
 //! sum of their own.
 
+use group::{Curve, Group};
+use halo2curves::bn256::{Fr, G1, G1Affine};
+use rayon::prelude::*;
+use zkml_gpu_kernels::field::Words;
+
 use super::Icicle;
 use super::abi::Affine;
 use super::device::{Device, Points, ResidentPoints, Scalars};
 use crate::backend::cpu::{CpuScalars, Integers, point_words};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
-use group::{Curve, Group};
-use halo2curves::bn256::{Fr, G1, G1Affine};
-use rayon::prelude::*;
-use zkml_gpu_kernels::field::Words;
 
 /// Points in the device's memory, and in the host's for sums over a few chosen ones. No multiples of them are made:
 /// ICICLE does not say how it lays those out, so that a column shorter than the basis could not use them.

@@ -1,13 +1,14 @@
 //! Transforms on the device, a column at a time: one array of all columns would cost the host a copy of each.
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::Icicle;
 use super::abi::Direction;
 use crate::backend::cpu::CpuScalars;
 use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
 use crate::error::BackendError;
-use ff::Field;
-use halo2curves::bn256::Fr;
 
 impl NttOps for Icicle {
     fn ntt(&self, columns: &[&CpuScalars]) -> Result<Vec<CpuScalars>> {

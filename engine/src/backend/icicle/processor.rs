@@ -1,11 +1,12 @@
 //! What the processor back end does: each of these operations would cost a transfer both ways.
 
+use halo2curves::bn256::Fr;
+
 use super::Icicle;
 use crate::backend::cpu::{CpuIntegers as Integers, CpuProgram as Compiled, CpuScalars as Scalars};
 use crate::backend::ops::list::{hand_on, operations};
 use crate::backend::program::Program;
 use crate::backend::{FoldOps, IntegerRow, QuotientOps, Result, VectorOps};
-use halo2curves::bn256::Fr;
 
 impl VectorOps for Icicle {
     operations!(VectorOps: hand_on(cpu));

@@ -1,10 +1,12 @@
 //! Sums of products of field elements and small integers: a bank of weights folded by the powers of a challenge.
 
+use std::fmt;
+
+use halo2curves::bn256::Fr;
+
 use super::MemoryOps;
 use crate::backend::Result;
 use crate::backend::operands::check_lengths;
-use halo2curves::bn256::Fr;
-use std::fmt;
 
 /// Integers of a row, which meet the factors from `first` on. Its `Debug` form shows places only: integers may be
 /// secret.

@@ -1,9 +1,11 @@
 //! Device memory: transfers, copies and small windows.
 
-use crate::backend::Result;
-use halo2curves::bn256::Fr;
 use std::fmt::Debug;
 use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+
+use crate::backend::Result;
 
 /// Vectors of scalars resident on a device.
 pub trait MemoryOps: Debug + Send + Sync {

@@ -1,8 +1,9 @@
 //! Multi-scalar multiplication against resident points: the commitments.
 
+use halo2curves::bn256::{Fr, G1Affine};
+
 use super::MemoryOps;
 use crate::backend::Result;
-use halo2curves::bn256::{Fr, G1Affine};
 
 /// Inner products of scalar columns with a fixed list of points.
 pub trait MsmOps: MemoryOps {

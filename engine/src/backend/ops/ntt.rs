@@ -6,11 +6,12 @@
 //! shifts serve, so a gate of degree d needs d - 1 cosets, not the next power of two: that is
 //! [`interpolate_cosets`](NttOps::interpolate_cosets).
 
+use ff::{Field, PrimeField};
+use halo2curves::bn256::Fr;
+
 use super::MemoryOps;
 use crate::backend::Result;
 use crate::error::BackendError;
-use ff::{Field, PrimeField};
-use halo2curves::bn256::Fr;
 
 /// Transforms batched over columns. All columns of one call have the same length n = 2^k, k <= 28 (n = 1 included).
 pub trait NttOps: MemoryOps {

@@ -1,9 +1,10 @@
 //! Expression programs over whole columns: gates, argument constraints and lookup inputs.
 
+use halo2curves::bn256::Fr;
+
 use super::MemoryOps;
 use crate::backend::Result;
 use crate::backend::program::Program;
-use halo2curves::bn256::Fr;
 
 /// Compiles and runs [`Program`]s.
 pub trait QuotientOps: MemoryOps {

@@ -1,8 +1,9 @@
 //! Elementwise arithmetic, scans, evaluations and the lookup argument's grouping.
 
+use halo2curves::bn256::Fr;
+
 use super::MemoryOps;
 use crate::backend::Result;
-use halo2curves::bn256::Fr;
 
 /// Operations on whole vectors.
 ///

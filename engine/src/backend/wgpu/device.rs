@@ -1,5 +1,9 @@
 //! Devices: which there are, what they allow, and how they fail.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
+use zkml_gpu_kernels::wgsl::Arithmetic;
+
 use super::native;
 use super::pipelines::Pipelines;
 use super::pool::Pool;
@@ -7,8 +11,6 @@ use crate::backend::Result;
 use crate::backend::gpu::Programs;
 use crate::backend::gpu::counters::Tally;
 use crate::error::BackendError;
-use std::sync::{Arc, Mutex, PoisonError};
-use zkml_gpu_kernels::wgsl::Arithmetic;
 
 /// A device that wgpu finds.
 #[derive(Debug, Clone, PartialEq, Eq)]

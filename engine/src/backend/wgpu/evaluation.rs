@@ -1,5 +1,11 @@
 //! Evaluations and inner products by blocks: the values of blocks are the coefficients of a shorter polynomial.
 
+use std::ops::Range;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::Buffer;
@@ -8,10 +14,6 @@ use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
 use crate::backend::gpu::factors::squares;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 /// Rows of a block: `EVALUATION_BLOCK`.
 const BLOCK: usize = 2048;

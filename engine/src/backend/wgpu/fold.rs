@@ -1,5 +1,12 @@
 //! Folds of integers, in pieces that kernels may see at once: windows of factors, and in each the rows that meet it.
 
+use std::fmt;
+use std::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::Wgpu;
 use super::memory::{ELEMENT_BYTES, WgpuScalars};
 use super::pipelines::Kernel;
@@ -8,11 +15,6 @@ use super::recorder::Params;
 use crate::backend::gpu::factors::offsets;
 use crate::backend::ops::fold::{check_reach, reach};
 use crate::backend::{FoldOps, IntegerRow, Result};
-use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::Fr;
-use std::fmt;
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 const FOLD_INTEGERS: Kernel = Kernel::new(&[Module::Fold], "fold_integers");
 /// `FOLD_THREADS`

@@ -1,6 +1,8 @@
 //! Batch inversion (Montgomery's trick) by blocks: products of the blocks, inverses of those in the same way, and from
 //! them the elements'.
 
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::Buffer;
@@ -9,7 +11,6 @@ use super::scan::{BLOCK, Recurrence, params, reduce};
 use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
-use zkml_gpu_kernels::wgsl::Module;
 
 /// Products of blocks in which zeros do not count.
 static NONZERO: Recurrence = Recurrence::new(&[Module::ScanNonzero], ELEMENT_BYTES, ELEMENT_BYTES, ELEMENT_BYTES);

@@ -1,6 +1,10 @@
 //! The grouping of a lookup's input and table: both are sorted, every run of inputs takes one table row, and the rows
 //! that repeat take what is left, in order.
 
+use std::ops::Range;
+
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::Buffer;
@@ -10,8 +14,6 @@ use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
 use crate::error::BackendError;
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 const fn sort(entry: &'static str) -> Kernel {
     Kernel::new(&[Module::Sort], entry)

@@ -1,14 +1,16 @@
 //! Resident vectors: one buffer each, and transfers.
 
+use std::fmt;
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+
 use super::Wgpu;
 use super::device::Device;
 use super::pool::{Buffer, Window};
 use super::recorder::Recorder;
 use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result, ScalarWords};
-use halo2curves::bn256::Fr;
-use std::fmt;
-use std::ops::Range;
 
 /// Bytes of an element.
 pub(super) const ELEMENT_BYTES: u64 = 32;

@@ -33,9 +33,10 @@ pub use msm::WgpuBases;
 pub use quotient::WgpuProgram;
 pub use zkml_gpu_kernels::wgsl::Arithmetic;
 
+use std::sync::Arc;
+
 use super::Result;
 use device::Device;
-use std::sync::Arc;
 
 /// A device that wgpu drives. Clones are the same device; when all of them and their vectors are dropped, its memory is
 /// free.

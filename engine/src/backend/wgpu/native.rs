@@ -47,8 +47,8 @@ pub(super) fn pipeline_cache(device: &wgpu::Device) -> Option<wgpu::PipelineCach
 pub(super) fn module(device: &wgpu::Device, label: &str, source: &str) -> wgpu::ShaderModule {
     let checks = wgpu::ShaderRuntimeChecks::unchecked();
     let source = wgpu::ShaderSource::Wgsl(source.into());
-    // SAFETY: the sources are this workspace's own; every loop in them is bounded, and every index is below a length that
-    // the host passes along with the buffer that it binds.
+    // SAFETY: the sources are this workspace's own; every loop in them is bounded, and every index is below a length
+    // that the host passes along with the buffer that it binds.
     unsafe { device.create_shader_module_trusted(wgpu::ShaderModuleDescriptor { label: Some(label), source }, checks) }
 }
 

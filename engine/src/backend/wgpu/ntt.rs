@@ -1,6 +1,13 @@
 //! Number-theoretic transforms (NTT) in Stockham's passes of workgroup memory, with roots of unity that are kept per
 //! domain. What is too long for a kernel to see is halved first.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::recorder::{Params, Recorder};
@@ -9,11 +16,6 @@ use super::{Wgpu, WgpuScalars};
 use crate::backend::ops::ntt::{Domain, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result, VectorOps};
 use crate::error::BackendError;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-use zkml_gpu_kernels::wgsl::Module;
 
 const NTT_PASS: Kernel = Kernel::new(&[Module::Ntt], "ntt_pass");
 const NTT_SPLIT: Kernel = Kernel::new(&[Module::Ntt], "ntt_split");

@@ -1,11 +1,13 @@
 //! Kernels, compiled when they are first needed.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use zkml_gpu_kernels::wgsl::{Module, source};
+
 use super::device::Device;
 use super::native;
 use crate::backend::Result;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
-use zkml_gpu_kernels::wgsl::{Module, source};
 
 /// A kernel: an entry point of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,12 +3,13 @@
 //! Work runs in the order of its submission, so a buffer that nobody holds may be handed out again at once: recorded
 //! work holds its buffers until it is submitted.
 
-use super::device::{Device, describe};
-use crate::backend::Result;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::device::{Device, describe};
+use crate::backend::Result;
 
 /// Device memory. Contents are arbitrary when it is handed out; it returns to its pool when the last clone is dropped.
 #[derive(Clone)]

@@ -4,13 +4,14 @@
 //! names all of them. A dispatch is a number of workgroups, laid out in rows where there are more than one dimension of
 //! a grid holds: kernels compute their number as `y·length + x` and return when it is past the last.
 
+use std::sync::{Arc, mpsc};
+
+use halo2curves::bn256::Fr;
+
 use super::device::Device;
 use super::pipelines::Kernel;
 use super::pool::{Buffer, Window};
 use crate::backend::{Result, ScalarWords};
-use halo2curves::bn256::Fr;
-use std::sync::Arc;
-use std::sync::mpsc;
 
 /// The parameters of a kernel, in the order of its `Params`.
 #[derive(Debug, Clone, Default)]

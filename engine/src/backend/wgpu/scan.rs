@@ -1,6 +1,11 @@
 //! Recurrences by blocks: totals of the blocks, a scan of those, and a run through every block from the state at its
 //! beginning. Division by a linear polynomial is one from the top down.
 
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::Buffer;
@@ -8,9 +13,6 @@ use super::recorder::{Params, Recorder};
 use super::windows::{ranges, window};
 use super::{Wgpu, WgpuScalars};
 use crate::backend::Result;
-use halo2curves::bn256::Fr;
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 /// Rows of a block: `SCAN_BLOCK` and `DIVIDE_BLOCK`.
 pub(super) const BLOCK: usize = 1024;

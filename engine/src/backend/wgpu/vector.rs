@@ -1,6 +1,10 @@
 //! Vector arithmetic: row by row, and by blocks where rows depend on each other (`scan.rs`, `inversion.rs`,
 //! `evaluation.rs`).
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::pipelines::Kernel;
 use super::recorder::Params;
 use super::windows::windows;
@@ -8,9 +12,6 @@ use super::{Wgpu, WgpuScalars};
 use crate::backend::gpu::factors::squares;
 use crate::backend::operands::check_lengths;
 use crate::backend::{Result, VectorOps};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::wgsl::Module;
 
 const fn kernel(entry: &'static str) -> Kernel {
     Kernel::new(&[Module::Elementwise], entry)

@@ -1,9 +1,10 @@
 //! Windows: the pieces of a buffer that a kernel may see one at a time.
 
+use std::ops::Range;
+
 use super::device::Device;
 use super::memory::ELEMENT_BYTES;
 use super::pool::{Buffer, Window};
-use std::ops::Range;
 
 /// `0..len` in pieces.
 pub(super) fn ranges(len: usize, rows: usize) -> impl Iterator<Item = Range<usize>> {

@@ -1,7 +1,7 @@
 //! Rows for groups of elements, which run over the outermost axis: element `c·groups + p` is member `c` of group `p`.
 //!
-//! A group's own values, one row a group, have the exponents `w(p)` that its last member has in the output's digest. So their broadcast to
-//! all members has the digest `(Σ_c r^u(c))·D`, where `u(c) + w(p)` is the exponent of member `c`.
+//! A group's own values, one row a group, have the exponents `w(p)` that its last member has in the output's digest. So
+//! their broadcast to all members has the digest `(Σ_c r^u(c))·D`, where `u(c) + w(p)` is the exponent of member `c`.
 
 use std::ops::Range;
 

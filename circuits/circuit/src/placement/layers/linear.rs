@@ -3,10 +3,9 @@
 //! `W_ci = Σ_co s^(C-1-co)·K_co,ci(r)` comes from the weight bank, `Y = Σ_co s^(C-1-co)·Σ r^e·acc` runs over the result
 //! bank, `V` is the sum of the outputs' powers of `r`, and `G` holds the coefficients that are not outputs. Folded over
 //! the output channels, they are committed after `s` and before `r`, so an output's coefficient is fixed before both;
-//! with embedded weights they are not folded, `G = Σ_co s^(C-1-co)·G_co(r)`, and committed before both, as the outputs are.
-//! With groups, `K_co,ci` is 0 across groups.
-//! As integers: `|acc| < 2^60` (graph validation) and `q·2^S + rem` alike, far below p/2, so equality modulo p is
-//! equality.
+//! with embedded weights they are not folded, `G = Σ_co s^(C-1-co)·G_co(r)`, and committed before both, as the outputs
+//! are. With groups, `K_co,ci` is 0 across groups. As integers: `|acc| < 2^60` (graph validation) and `q·2^S + rem`
+//! alike, far below p/2, so equality modulo p is equality.
 
 use zkml_gpu_graph::{Linear, TensorId};
 

@@ -1,10 +1,11 @@
-//! Products of two activations: `Σ_b s^(H-1-h(b))·L_b(s^(strides))·R_b(r) = Σ_(i,h) s^(C-1-(i·H+h))·Σ_j r^(n-1-j)·acc(i, h, j)`.
+//! Products of two activations:
+//! `Σ_b s^(H-1-h(b))·L_b(s^(strides))·R_b(r) = Σ_(i,h) s^(C-1-(i·H+h))·Σ_j r^(n-1-j)·acc(i, h, j)`.
 //!
 //! Block `b = (h, k)` of the left operand is `L_b = Σ_i s^(H·(m-1-i))·left(h, k, i)`, of the right one
-//! `R_b = Σ_j r^(n-1-j)·right(h, k, j)`; they end on one row, where their product is a term, for each head under its own power of `s`.
-//! With `H` heads between neighbouring rows `i`, the exponents `H·(m-1-i) + (H-1-h)` of `s` are distinct, and so are those of `r`: each
-//! monomial holds one accumulator and its definition. Both operands are copies, tied by digests in `r` that count the idle lanes.
-//! As integers `|acc| <= 2^61` (graph validation), far below p/2.
+//! `R_b = Σ_j r^(n-1-j)·right(h, k, j)`; they end on one row, where their product is a term, for each head under its
+//! own power of `s`. With `H` heads between neighbouring rows `i`, the exponents `H·(m-1-i) + (H-1-h)` of `s` are
+//! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Both operands are copies,
+//! tied by digests in `r` that count the idle lanes. As integers `|acc| <= 2^61` (graph validation), far below p/2.
 
 use zkml_gpu_graph::MatMul;
 

@@ -1,6 +1,8 @@
-//! The layers, one file for each family: how many rows and columns a node needs (`count`), and how it is placed (`place`).
+//! The layers, one file for each family: how many rows and columns a node needs (`count`), and how it is placed
+//! (`place`).
 //!
-//! `count` gives a lower bound without placing a cell; a test holds it to what `place` takes. To add a layer: `docs/add-a-layer.md`.
+//! `count` gives a lower bound without placing a cell; a test holds it to what `place` takes. To add a layer:
+//! `docs/add-a-layer.md`.
 
 mod argmax;
 mod combine;

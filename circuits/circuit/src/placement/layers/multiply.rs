@@ -1,5 +1,6 @@
-//! Products element by element: copies of both operands stand beside each result, tied by one digest in which the second one has the
-//! factor `s`: `Factors = D(a) + s·D(b)`, whose coefficients are compared power by power. The row's gate does the rest (`chips::attention`).
+//! Products element by element: copies of both operands stand beside each result, tied by one digest in which the
+//! second one has the factor `s`: `Factors = D(a) + s·D(b)`, whose coefficients are compared power by power. The row's
+//! gate does the rest (`chips::attention`).
 
 use zkml_gpu_graph::Rescale;
 

@@ -1,8 +1,8 @@
 //! Normalisation: a row for each group, then its members.
 //!
-//! The identity of the sums tells `Σ x`, by `s^0`, from `n·Σ x²`, by `s^1`; without a mean the first is 0 on both sides. That of the
-//! copies holds the elements by `s^0`, the groups' sums by `s^1` and their roots by `s^2`. All sums are exact: `Σ x² < 2^61 / n`, and a
-//! group's `V`, its sum and its root are in phase 1, before the challenges.
+//! The identity of the sums tells `Σ x`, by `s^0`, from `n·Σ x²`, by `s^1`; without a mean the first is 0 on both
+//! sides. That of the copies holds the elements by `s^0`, the groups' sums by `s^1` and their roots by `s^2`. All sums
+//! are exact: `Σ x² < 2^61 / n`, and a group's `V`, its sum and its root are in phase 1, before the challenges.
 
 use zkml_gpu_graph::Normalise;
 

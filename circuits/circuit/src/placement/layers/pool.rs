@@ -46,8 +46,8 @@ fn windows(input: Shape, window: &Window) -> Vec<Vec<usize>> {
     all
 }
 
-/// Places a maximum: `copy_k = max - d_k` with `d_k` in range limbs, and `Π d_k = 0`, so that the maximum is attained. A
-/// padded position gathers an element of the window again, which changes no maximum.
+/// Places a maximum: `copy_k = max - d_k` with `d_k` in range limbs, and `Π d_k = 0`, so that the maximum is attained.
+/// A padded position gathers an element of the window again, which changes no maximum.
 pub(super) fn place_maximum(planner: &mut Planner<'_>, index: usize, window: &Window) -> Result<(), LayoutError> {
     let node = &planner.graph.nodes[index];
     let input = &planner.graph.tensors[node.inputs[0]];

@@ -1,7 +1,8 @@
 //! Softmax: a row for each group, exponentials of all members, and their products with the group's reciprocal.
 //!
-//! Sums over the members are one identity: exponentials by `s^0`, marks of who attains the maximum by `s^1`, both by the groups' powers of
-//! `r`. On a group's row stands its sum, and 1 for the marks. All that is copied is one more identity, by powers of `s`:
+//! Sums over the members are one identity: exponentials by `s^0`, marks of who attains the maximum by `s^1`, both by
+//! the groups' powers of `r`. On a group's row stands its sum, and 1 for the marks. All that is copied is one more
+//! identity, by powers of `s`:
 //!
 //! | power | copies | of |
 //! |---|---|---|

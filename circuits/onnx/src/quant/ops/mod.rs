@@ -19,11 +19,10 @@ mod softmax;
 
 use zkml_gpu_graph::{Op, TensorId};
 
-use crate::import::{FloatNode, FloatOp};
-
 use super::converter::{Converted, Converter, Target};
 use super::error::QuantError;
 use super::group::Group;
+use crate::import::{FloatNode, FloatOp};
 use average_pool::Mean;
 
 /// What the scale of an operation's result follows from.

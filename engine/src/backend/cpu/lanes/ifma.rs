@@ -18,10 +18,12 @@
     reason = "iterators over arrays of vectors take closures, which are not always inlined"
 )]
 
-use super::{Kernel, LANES, Lanes, MAX_RAISE, Modulus, as_words, as_words_mut};
 use std::arch::x86_64::*;
 use std::marker::PhantomData;
+
 use zkml_gpu_kernels::field::Words;
+
+use super::{Kernel, LANES, Lanes, MAX_RAISE, Modulus, as_words, as_words_mut};
 
 /// Limbs of a residue.
 const LIMBS: usize = 5;

@@ -26,9 +26,10 @@ mod portable;
 pub(super) use ifma::Ifma;
 pub(super) use portable::Portable;
 
+use std::mem::MaybeUninit;
+
 use ff::PrimeField;
 use halo2curves::bn256::{Fq, Fr};
-use std::mem::MaybeUninit;
 use zkml_gpu_kernels::field::{Montgomery, Words};
 
 /// Elements in a vector.
@@ -328,8 +329,9 @@ pub(super) fn invert_lanes<F: Modulus>(elements: [F; LANES]) -> [F; LANES] {
 #[inline(always)]
 pub(in crate::backend) fn as_words<F: Modulus>(elements: &[F]) -> &[Words] {
     const { assert!(size_of::<F>() == size_of::<Words>() && align_of::<F>() == align_of::<Words>()) };
-    // SAFETY: equal size and alignment; a type of that size cannot but consist of its four words, without padding, and a word has
-    // no invalid bits. That they are the residue's words in order is what the tests below and of the lanes check.
+    // SAFETY: equal size and alignment; a type of that size cannot but consist of its four words, without padding, and
+    // a word has no invalid bits. That they are the residue's words in order is what the tests below and of the lanes
+    // check.
     unsafe { std::slice::from_raw_parts(elements.as_ptr().cast(), elements.len()) }
 }
 

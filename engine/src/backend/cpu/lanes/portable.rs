@@ -1,7 +1,8 @@
 //! Lanes on any processor: arrays of elements, with the host library's arithmetic.
 
-use super::{Kernel, LANES, Lanes, Modulus};
 use std::array::from_fn;
+
+use super::{Kernel, LANES, Lanes, Modulus};
 
 /// Eight elements in an array, always reduced.
 #[derive(Debug, Clone, Copy, Default)]

@@ -1,9 +1,11 @@
-use super::*;
+use std::array::from_fn;
+use std::marker::PhantomData;
+
 use ff::Field;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
-use std::array::from_fn;
-use std::marker::PhantomData;
+
+use super::*;
 
 /// Elements at the edges of the field and of its words, then random ones.
 fn samples<F: Modulus>() -> Vec<[F; LANES]> {

@@ -4,6 +4,12 @@
 //! that their additions share inversions; a column of many is cut into parts, whose sums of buckets are added up
 //! afterwards.
 
+use std::ops::Range;
+
+use ff::PrimeField;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::super::integers::largest;
 use super::super::lanes::{LANES, Lanes};
 use super::super::pool::Pool;
@@ -12,10 +18,6 @@ use super::buckets::{Sorted, Summation, Sums, runs, start_places};
 use super::decomposition::{Decomposition, PART};
 use super::digits::{Decompose, Digits, Scalars};
 use super::point::Signed;
-use ff::PrimeField;
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
-use std::ops::Range;
 
 /// Digits from which on a batch is worth its scheduling, and its additions their inversions.
 const BATCH: usize = 1 << 16;

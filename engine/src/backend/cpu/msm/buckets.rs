@@ -3,10 +3,11 @@
 //! The points of a bucket are added pairwise in a tree, those of many buckets at once, so that any number of points in
 //! one bucket are as parallel as points in many.
 
+use rayon::prelude::*;
+
 use super::super::lanes::Lanes;
 use super::super::pool::Pool;
 use super::point::{Add, Additions, Pending, Point, Signed};
-use rayon::prelude::*;
 
 /// Points that are summed together: the sums of the first round fill half a megabyte, and stay in the second-level
 /// cache.

@@ -3,10 +3,12 @@
 //! The smaller of v and p - v is decomposed, so there are as many digits as its size demands: small scalars of either
 //! sign have few, and cost as little.
 
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+
 use super::super::integers::magnitudes;
 use super::super::lanes::{Kernel, LANES, Lanes};
-use halo2curves::bn256::Fr;
-use std::ops::Range;
 
 /// Eight digits, one of each scalar, all of the same window.
 pub(super) type Digits = [i32; LANES];

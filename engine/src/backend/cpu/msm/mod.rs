@@ -23,6 +23,10 @@ mod digits;
 mod point;
 mod weighted;
 
+use group::{Curve, Group};
+use halo2curves::bn256::{Fr, G1, G1Affine};
+use rayon::prelude::*;
+
 use super::integers::Integers;
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars, pages};
@@ -32,10 +36,7 @@ use batches::{Column, Rows};
 use buckets::Summation;
 use decomposition::Decomposition;
 use digits::Scalars;
-use group::{Curve, Group};
-use halo2curves::bn256::{Fr, G1, G1Affine};
 use point::{DOUBLED, Double, Point};
-use rayon::prelude::*;
 
 /// Sums of buckets that are kept at a time, of all columns together: 64 MiB.
 const KEPT_SUMS: usize = 1 << 20;

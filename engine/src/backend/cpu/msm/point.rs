@@ -7,9 +7,10 @@
 //! Nothing depends on the points being random: equal points are doubled and opposite points vanish, at the price of one
 //! comparison of x for eight pairs.
 
-use super::super::lanes::{Kernel, LANES, Lanes, invert_lanes};
 use ff::Field;
 use halo2curves::bn256::{Fq, G1Affine};
+
+use super::super::lanes::{Kernel, LANES, Lanes, invert_lanes};
 
 /// Pairs of vectors that share an inversion: 2048 additions, so that its two microseconds are one nanosecond for each.
 const BATCH: usize = 128;

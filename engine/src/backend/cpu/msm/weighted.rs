@@ -4,13 +4,14 @@
 //! as there are buckets; then those sums by each bit that their half has set: a few more. What is left of a column is
 //! one point for each bit of a scalar's digit, joined by as many doublings, the only additions that are not batched.
 
+use group::Group;
+use halo2curves::bn256::G1;
+use rayon::prelude::*;
+
 use super::super::lanes::Lanes;
 use super::buckets::{Sorted, Summation, Sums};
 use super::decomposition::Decomposition;
 use super::point::{Point, Signed};
-use group::Group;
-use halo2curves::bn256::G1;
-use rayon::prelude::*;
 
 /// The scalar multiplications' results, from the sums of the buckets of so many columns. Column i's keys start at
 /// `i·decomposition.keys()`.

@@ -1,14 +1,16 @@
 //! Twiddle factors of a transform, made once for each size, direction and coset.
 
-use super::super::lanes::{LANES, Lanes};
-use super::super::pages;
-use super::powers;
-use ff::Field;
-use halo2curves::bn256::Fr;
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+
+use super::super::lanes::{LANES, Lanes};
+use super::super::pages;
+use super::powers;
 
 /// Transforms shorter than `2^MIN_LOG` do not fill the lanes twice.
 pub(super) const MIN_LOG: u32 = 6;

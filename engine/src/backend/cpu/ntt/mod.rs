@@ -7,15 +7,16 @@ mod passes;
 
 pub(super) use domain::DomainCache;
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::ops::ntt::{self, common_domain, inverse_vandermonde};
 use crate::backend::{NttOps, Result};
 use crate::error::BackendError;
 use domain::{Domain, MIN_LOG, Transform};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
 
 /// `initial·base^i`.
 pub(super) fn powers(initial: Fr, base: Fr, len: usize) -> Vec<Fr> {

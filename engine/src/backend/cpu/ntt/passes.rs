@@ -8,14 +8,16 @@
 
 #![allow(unsafe_code)]
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::super::lanes::{Kernel, LANES, Lanes, store_new};
 use super::super::pages;
 use super::super::shared::{Shared, reserve, written};
 use super::domain::{Domain, Layers};
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
-use std::mem::MaybeUninit;
-use std::ops::Range;
 
 /// log2 of the vectors that a transform works on at a time: 20 KiB, which stay in the first-level cache.
 const CACHED_LOG: u32 = 6;

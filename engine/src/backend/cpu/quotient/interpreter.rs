@@ -1,13 +1,15 @@
 //! Runs a compiled program: one dispatch of a step serves a block of rows, eight of them in each vector.
 
+use std::cell::Cell;
+use std::mem::MaybeUninit;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::super::lanes::{Kernel, LANES, Lanes, store_new};
 use super::registers::{Location, Step};
 use super::task::{Task, Wrapped};
 use super::{BLOCK, BLOCK_ROWS};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 impl<L: Lanes> Kernel<L> for Task<'_> {
     type Output = ();

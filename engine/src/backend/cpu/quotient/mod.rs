@@ -21,11 +21,12 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+use halo2curves::bn256::Fr;
+
 use super::lanes::{LANES, Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::program::Program;
 use crate::backend::{QuotientOps, Result};
-use halo2curves::bn256::Fr;
 use registers::{Location, Step};
 use task::Inputs;
 

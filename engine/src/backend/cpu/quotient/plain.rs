@@ -1,11 +1,12 @@
 //! The same steps as loops over elements, for processors without vector multiplication: there a vector of eight
 //! elements is memory, and a kernel's copies of it cost up to a third.
 
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::registers::{Location, Step};
 use super::task::{Task, Wrapped};
 use super::{BLOCK, BLOCK_ROWS};
-use ff::Field;
-use halo2curves::bn256::Fr;
 
 /// Computes a chunk of rows.
 pub(super) fn run(mut task: Task<'_>) {

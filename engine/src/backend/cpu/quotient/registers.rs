@@ -1,10 +1,11 @@
 //! Registers for results: one is free again after the last use of what it holds.
 
+use std::collections::HashMap;
+use std::hash::Hash;
+
 use super::CpuProgram;
 use super::plan::{Factor, Planned};
 use crate::backend::program::{Operand, Program};
-use std::collections::HashMap;
-use std::hash::Hash;
 
 /// Where a step finds an operand.
 #[derive(Debug, Clone, Copy)]

@@ -1,13 +1,15 @@
 //! An evaluation in tasks, which are chunks of rows: what they share, and what each of them sees of the columns.
 
+use std::mem::MaybeUninit;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::super::lanes::LANES;
 use super::super::shared::{reserve, written};
 use super::{BLOCK, BLOCK_ROWS, CpuProgram};
 use crate::backend::program::Query;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
-use std::mem::MaybeUninit;
 
 /// Rows times steps of a task: some hundred microseconds.
 const TASK_STEPS: usize = 1 << 16;

@@ -1,10 +1,11 @@
+use ff::Field;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
 use super::super::lanes::{Lanes, Portable, Processor};
 use super::*;
 use crate::backend::MemoryOps;
 use crate::backend::program::{NodeId, Operand, ProgramBuilder};
-use ff::Field;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 const COLUMNS: usize = 6;
 

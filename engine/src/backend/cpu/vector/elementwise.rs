@@ -1,11 +1,13 @@
 //! Row by row: sums, differences, products and linear combinations.
 
+use std::mem::MaybeUninit;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+
 use super::super::lanes::{Kernel, LANES, Lanes, MAX_PRODUCTS, store_new};
 use super::super::shared::{reserve, written};
 use super::for_chunks;
-use ff::Field;
-use halo2curves::bn256::Fr;
-use std::mem::MaybeUninit;
 
 /// `acc_i *= other_i`, in parallel where it pays.
 pub(super) fn mul_assign<L: Lanes>(lanes: L, acc: &mut [Fr], other: &[Fr]) {

@@ -1,12 +1,14 @@
 //! Inner products, and values of polynomials as inner products with powers of a point.
 
-use super::super::lanes::{Kernel, LANES, Lanes};
-use super::elementwise::padded;
-use super::{ROWS_PER_TASK, power_factors};
+use std::collections::HashMap;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::collections::HashMap;
+
+use super::super::lanes::{Kernel, LANES, Lanes};
+use super::elementwise::padded;
+use super::{ROWS_PER_TASK, power_factors};
 
 /// Vectors whose products are added up before they are reduced: with as many powers of the point, 20 KiB, they stay in
 /// the first-level cache.

@@ -1,13 +1,15 @@
 //! Batch inversion, Montgomery's trick in lanes: a chunk of rows is inverted for one scalar inversion and three
 //! multiplications a row.
 
-use super::super::inversion::batch_invert as invert_plainly;
-use super::super::lanes::{Kernel, LANES, Lanes};
-use super::elementwise::padded;
+use std::array::from_fn;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::array::from_fn;
+
+use super::super::inversion::batch_invert as invert_plainly;
+use super::super::lanes::{Kernel, LANES, Lanes};
+use super::elementwise::padded;
 
 /// Rows for one inversion, which takes as long as some hundred multiplications. The rows and their running products are
 /// 288 KiB, which stay in the second-level cache.

@@ -12,16 +12,18 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use std::mem::MaybeUninit;
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use rayon::prelude::*;
+
 use super::lanes::{Kernel, LANES, Lanes, store_new_once, with_lanes};
 use super::shared::{reserve, written};
 use super::{Cpu, CpuScalars, lookup, ntt};
 use crate::backend::operands::{check_lengths, check_range};
 use crate::backend::{Result, VectorOps};
-use ff::Field;
-use halo2curves::bn256::Fr;
-use rayon::prelude::*;
 use scan::Recurrence;
-use std::mem::MaybeUninit;
 
 /// Rows handed to one task. A row costs at least a nanosecond, so a task outweighs its scheduling.
 const ROWS_PER_TASK: usize = 4096;

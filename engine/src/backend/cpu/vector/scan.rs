@@ -5,14 +5,16 @@
 //! finds what a whole segment does to a state; from that the state at the beginning of every segment follows, one after
 //! the other; and the second pass runs all segments from there.
 
-use super::super::lanes::{Kernel, LANES, Lanes, store_new, store_new_once};
-use super::super::shared::{reserve, written};
-use super::power_factors;
+use std::array::from_fn;
+use std::mem::MaybeUninit;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use std::array::from_fn;
-use std::mem::MaybeUninit;
+
+use super::super::lanes::{Kernel, LANES, Lanes, store_new, store_new_once};
+use super::super::shared::{reserve, written};
+use super::power_factors;
 
 /// Vectors of states at a time: one would wait for the latency of its multiplications.
 const GROUPS: usize = 2;

@@ -1,7 +1,8 @@
-use super::*;
-use crate::backend::MemoryOps;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+
+use super::*;
+use crate::backend::MemoryOps;
 
 /// Around the lengths of vectors, of the fewest rows of a scan in segments, of blocks, of chunks and of tasks.
 const LENGTHS: [usize; 25] = [

@@ -1,5 +1,10 @@
 //! Jobs, and the batches that they run in.
 
+use std::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+use zkml_gpu_kernels::cuda::Module;
+
 use super::decomposition::{low_bits, parts};
 use super::{CudaBases, DIGIT_THREADS, POINT_BYTES, POINT_THREADS, Point, digit_grid, kernel, point_blocks};
 use crate::backend::Result;
@@ -9,9 +14,6 @@ use crate::backend::cuda::kernels::{Arguments, Kernel};
 use crate::backend::cuda::memory::{CudaScalars, Work};
 use crate::backend::cuda::scan::{COUNT, Recurrence};
 use crate::backend::gpu::pippenger::{Decomposition, Job};
-use bytemuck::{Pod, Zeroable};
-use std::ops::Range;
-use zkml_gpu_kernels::cuda::Module;
 
 /// Threads of a block of kernels on entries, and on chunks.
 const BUCKET_THREADS: u32 = 256;

@@ -15,6 +15,10 @@
 mod batch;
 mod decomposition;
 
+use bytemuck::{Pod, Zeroable};
+use halo2curves::bn256::{Fq, Fr, G1Affine};
+use zkml_gpu_kernels::cuda::Module;
+
 use super::Cuda;
 use super::device::{Buffer, in_batches};
 use super::driver::Address;
@@ -25,10 +29,7 @@ use crate::backend::gpu::pippenger::{Decomposition, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
 use batch::{DIGIT_ROWS, DigitColumn};
-use bytemuck::{Pod, Zeroable};
 use decomposition::{choose, parts};
-use halo2curves::bn256::{Fq, Fr, G1Affine};
-use zkml_gpu_kernels::cuda::Module;
 
 const fn kernel(name: &'static str, threads: u32) -> Kernel {
     Kernel::new(Module::Msm, name, threads)

@@ -1,5 +1,9 @@
 //! Jobs, and the batches that they run in.
 
+use std::ops::Range;
+
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::plan::{MIN_CHUNK, POINT_BYTES, Plan};
 use super::{DIGIT_THREADS, POINT_THREADS, Part, WgpuBases};
 use crate::backend::Result;
@@ -9,8 +13,6 @@ use crate::backend::wgpu::memory::WgpuScalars;
 use crate::backend::wgpu::pipelines::Kernel;
 use crate::backend::wgpu::pool::{Buffer, Window};
 use crate::backend::wgpu::recorder::{Params, Recorder};
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 const COUNT: Kernel = Kernel::new(&[Module::MsmDigits], "msm_count");
 const PLACE: Kernel = Kernel::new(&[Module::MsmDigits], "msm_place");

@@ -15,6 +15,12 @@
 mod batch;
 mod plan;
 
+use std::ops::Range;
+
+use halo2curves::bn256::{Fr, G1Affine};
+use halo2curves::serde::SerdeObject;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::Wgpu;
 use super::memory::WgpuScalars;
 use super::pipelines::Kernel;
@@ -23,11 +29,7 @@ use super::recorder::{Params, Recorder};
 use crate::backend::gpu::pippenger::{Decomposition, Job, jobs, to_affine};
 use crate::backend::{MsmOps, Result};
 use crate::error::BackendError;
-use halo2curves::bn256::{Fr, G1Affine};
-use halo2curves::serde::SerdeObject;
 use plan::{AFFINE_BYTES, POINT_BYTES, Plan};
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 const MEASURE: Kernel = Kernel::new(&[Module::MsmDigits], "msm_measure");
 const COMBINE: Kernel = Kernel::new(&[Module::MsmJoin], "msm_combine");

@@ -1,16 +1,18 @@
 //! The device's sums against the processor's, on every device, with either arithmetic, and with windows small enough to
 //! need many parts and batches.
 
+use std::io::Write;
+use std::sync::LazyLock;
+
+use ff::{Field, PrimeField};
+use group::{Curve, Group};
+use halo2curves::bn256::G1;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
 use super::super::{Arithmetic, Options, devices};
 use super::*;
 use crate::backend::{Cpu, MemoryOps};
-use ff::Field;
-use ff::PrimeField;
-use group::{Curve, Group};
-use halo2curves::bn256::G1;
-use rand_chacha::{ChaCha8Rng, rand_core::RngCore, rand_core::SeedableRng};
-use std::io::Write;
-use std::sync::LazyLock;
 
 const SEED: u64 = 11;
 const TABLE_BYTES: usize = 1 << 20;

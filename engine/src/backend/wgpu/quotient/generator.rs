@@ -3,9 +3,10 @@
 //!
 //! Results that later segments read go through memory, beside the outputs.
 
+use std::fmt::Write;
+
 use crate::backend::gpu::segments::Segments;
 use crate::backend::program::{Instruction, Operand, Program};
-use std::fmt::Write;
 
 /// Multiplications of a segment at most. Compilers inline every one of them, and some take time quadratic in what they
 /// inline.

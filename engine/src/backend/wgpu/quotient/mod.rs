@@ -8,6 +8,11 @@
 
 mod generator;
 
+use std::ops::Range;
+
+use halo2curves::bn256::Fr;
+use zkml_gpu_kernels::wgsl::Module;
+
 use super::memory::ELEMENT_BYTES;
 use super::pipelines::Kernel;
 use super::pool::{Buffer, Window};
@@ -17,9 +22,6 @@ use crate::backend::gpu::Programs;
 use crate::backend::gpu::steps::{self, Steps};
 use crate::backend::program::{Program, Query};
 use crate::backend::{QuotientOps, Result};
-use halo2curves::bn256::Fr;
-use std::ops::Range;
-use zkml_gpu_kernels::wgsl::Module;
 
 const INTERPRET: Kernel = Kernel::new(&[Module::QuotientInterpreter], "interpret");
 
