@@ -1,7 +1,7 @@
 //! Expression programs: every invocation of a kernel computes one row.
 //!
 //! Hardware runs kernels generated from the program (`generator.rs`). A software adapter runs one that interprets it
-//! (`backend/steps.rs`): it compiles for longer than it computes. Either is the other's oracle.
+//! (`gpu/steps.rs`): it compiles for longer than it computes. Either is the other's oracle.
 //!
 //! A chunk of rows at a time, the cells that the program reads are copied side by side into one buffer, which takes
 //! care of rotations and leaves no limit on the number of columns. What depends on scalars alone is computed once.
