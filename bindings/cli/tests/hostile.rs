@@ -369,7 +369,7 @@ fn keys_that_would_take_the_machine_down_are_refused() {
         ("operand_lanes", "4096", 2),
         ("range_columns", "512", 1),
         ("activation_lanes", "512", 1),
-        ("cross_term_lanes", "512", 1),
+        ("garbage_lanes", "512", 1),
         ("range_columns", "513", 2),
         ("product_columns", "18446744073709551615", 2),
         ("weight_columns", "1099511627776", 2),

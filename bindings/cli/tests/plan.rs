@@ -9,12 +9,13 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
-const PLAN_FIELDS: [&str; 25] = [
+const PLAN_FIELDS: [&str; 26] = [
     "model",
     "parameters",
     "macs",
     "k",
     "rows",
+    "soundness_bits",
     "advice_columns",
     "fixed_columns",
     "instance_columns",
@@ -76,6 +77,9 @@ fn a_plan_tells_what_the_proof_then_is() {
     let key_bytes = std::fs::metadata(format!("{out}/model.vk")).expect("model.vk").len() as f64;
     let planned = plan["key_bytes"].as_f64().expect("a number");
     assert!((0.9..=1.1).contains(&(planned / key_bytes)), "{planned} of {key_bytes}");
+    // Of the 253 bits that a challenge has, 4096 rows with a few lookups each cost some twenty.
+    let bits = plan["soundness_bits"].as_f64().expect("a number");
+    assert!((225.0..240.0).contains(&bits), "{bits}");
     for field in ["prove_cpu_ms", "prove_ms", "verify_ms", "memory_bytes"] {
         assert!(plan[field].as_f64() > Some(0.0), "{field}");
     }
@@ -101,7 +105,19 @@ fn a_plan_in_words_names_layers_rows_time_and_memory() {
     let output = run(&["plan", &gemm("onnx"), &gemm("json")]);
     assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     let shown = text(&output.stdout);
-    for part in ["gemm_plain", "layer", "Linear", "k = ", "degree", "prove", "verify", "memory", "proof", "key"] {
+    for part in [
+        "gemm_plain",
+        "layer",
+        "Linear",
+        "k = ",
+        "degree",
+        "statistical error 2^-2",
+        "prove",
+        "verify",
+        "memory",
+        "proof",
+        "key",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }

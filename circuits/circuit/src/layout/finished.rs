@@ -6,8 +6,8 @@ use super::choice::Choice;
 use crate::placement::{BankRow, CrossTermRun, GatherCell, OperandCell, ResultRow};
 use crate::system::{Architecture, Statement, Tables};
 
-/// log2 of the order of the scalar field.
-const MODULUS_BITS: f64 = 253.597;
+/// log2 of the order of the scalar field, rounded down.
+const MODULUS_BITS: f64 = 253.596;
 
 /// Where everything is.
 #[derive(Clone, Debug)]

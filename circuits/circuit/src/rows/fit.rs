@@ -105,7 +105,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
 }
 
 /// Whether the cells that a kind's gates read exist.
-fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
+pub(super) fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
     let facts = kind.facts();
     let copies = match facts.copies {
         Copied::First(count) => count <= a.gather_columns,

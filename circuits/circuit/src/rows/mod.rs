@@ -19,6 +19,8 @@ mod normalise;
 mod raw;
 mod reciprocal;
 mod requantise;
+#[cfg(test)]
+mod tests;
 mod window_maximum;
 mod witness;
 

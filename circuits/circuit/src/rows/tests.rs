@@ -1,0 +1,212 @@
+//! What each kind's facts say is what its formulas read.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ops::{Add, Mul, Sub};
+
+use super::{Copied, Degree, fit};
+use crate::system::formulas::Cell;
+use crate::system::kind::{
+    Candidate, Copies, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, Reciprocal,
+    Requantise,
+};
+use crate::system::{Architecture, Power, Ring, RowKind};
+
+/// The greatest exponents of a polynomial in the challenges; cells are constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Exponents(Degree);
+
+impl Exponents {
+    fn joined(self, other: Self) -> Self {
+        Self(Degree { s: self.0.s.max(other.0.s), r: self.0.r.max(other.0.r) })
+    }
+}
+
+impl Add for Exponents {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        self.joined(other)
+    }
+}
+
+impl Sub for Exponents {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        self.joined(other)
+    }
+}
+
+impl Mul for Exponents {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self(Degree { s: self.0.s + other.0.s, r: self.0.r + other.0.r })
+    }
+}
+
+impl Cell for Exponents {
+    fn integer(_: i64) -> Self {
+        Self(Degree::default())
+    }
+}
+
+fn ring() -> Ring<Exponents> {
+    Ring { one: Exponents(Degree::default()), s: Exponents(Degree { s: 1, r: 0 }), r: Exponents(Degree { s: 0, r: 1 }) }
+}
+
+/// A row of each kind, in forms that differ.
+fn kinds() -> Vec<RowKind> {
+    vec![
+        RowKind::Requantise(Requantise { lanes: 3, spacing: Power::r(2), limbs: 1 }),
+        RowKind::Requantise(Requantise { lanes: 4, spacing: Power::s(1), limbs: 2 }),
+        RowKind::Multiply(Multiply { lanes: 4, limbs: 2, multiplier: 3 }),
+        RowKind::Exponential(Exponential { lanes: 3 }),
+        RowKind::Reciprocal(Reciprocal { bits: 20, limbs: [3, 2] }),
+        RowKind::Normalise(Normalise { lanes: 2, limbs: 2, multiplier: 1, len: 5, centred: true }),
+        RowKind::Normalise(Normalise { lanes: 4, limbs: 1, multiplier: 1, len: 5, centred: false }),
+        RowKind::InverseRoot(InverseRoot { bits: 15, limbs: [2, 4] }),
+        RowKind::MaximumOfWindow(MaximumOfWindow { height: 2, width: 3, vertical: 7, horizontal: 2 }),
+        RowKind::Raw,
+        RowKind::GatheredMaximum(GatheredMaximum { window: 4 }),
+        RowKind::GatheredSum,
+        RowKind::Copies(Copies { lanes: 4 }),
+        RowKind::Index,
+        RowKind::Candidate(Candidate { count: 9, last: true }),
+    ]
+}
+
+/// An architecture that has what all kinds need, and not a cell more for this one.
+fn architecture(kind: RowKind) -> Architecture {
+    let facts = kind.facts();
+    let mut a = Architecture {
+        shift: 8,
+        operand_lanes: 1,
+        activation_lanes: facts.lanes.unwrap_or(1),
+        remainder_limbs: facts.remainder_limbs,
+        auxiliary_groups: facts.auxiliary,
+        inverse_roots: true,
+        excess_limbs: 2,
+        spread_limbs: 2,
+        gather_columns: match facts.copies {
+            Copied::First(count) => count,
+            Copied::All => 5,
+        },
+        gather_by_index: true,
+        slots: 1,
+        raw_output: true,
+        lookup_group: 2,
+        weight_columns: 1,
+        ..Architecture::default()
+    };
+    a.range_columns = facts.range_cells(a.requantise_columns(), a.spread_limbs).unwrap();
+    a.product_columns = kind.attained().map_or(0, |size| super::partial_products(&a, size));
+    a
+}
+
+#[test]
+fn degrees_are_those_of_the_formulas() {
+    for kind in kinds() {
+        let a = architecture(kind);
+        let facts = kind.facts();
+        let cell = || Exponents(Degree::default());
+        let result = kind.result(&a, &ring(), &mut |_| cell(), cell);
+        assert_eq!(result.map(|exponents| exponents.0), facts.result_degree, "{kind:?}");
+        let auxiliary = kind.auxiliary(&a, &ring(), &mut |_| cell());
+        let degree = Degree { s: facts.auxiliary_power, r: facts.lanes.unwrap_or(1) - 1 };
+        assert_eq!(auxiliary.map(|exponents| exponents.0), (facts.auxiliary > 0).then_some(degree), "{kind:?}");
+    }
+}
+
+#[test]
+fn formulas_read_the_cells_that_the_facts_count_and_no_others() {
+    for kind in kinds() {
+        let a = architecture(kind);
+        let read = RefCell::new(BTreeSet::new());
+        let mut advice = |column: usize| {
+            read.borrow_mut().insert(column);
+            Exponents(Degree::default())
+        };
+        let raw = || Exponents(Degree::default());
+        let (in_result, _) = (kind.result(&a, &ring(), &mut advice, raw), kind.auxiliary(&a, &ring(), &mut advice));
+        let facts = kind.facts();
+        for slot in 0..facts.differences {
+            kind.spread(&a, slot, &mut advice);
+        }
+        let read = read.into_inner();
+        let range = a.range(0)..a.range(a.range_columns);
+        let columns = a.rounded(0)..a.copy(a.gather_columns);
+        assert!(read.iter().all(|column| columns.contains(column)), "{kind:?} reads {read:?} of {columns:?}");
+        // Quotients and gathered sums are read by gates alone.
+        let in_formulas = facts.requantised > 0 && in_result.is_some() || facts.differences > 0;
+        let missing: Vec<usize> = range.filter(|column| in_formulas && !read.contains(column)).collect();
+        let by_gates = matches!(kind, RowKind::Multiply(_) | RowKind::Normalise(_) | RowKind::GatheredSum);
+        assert!(missing.is_empty() || by_gates, "{kind:?} never reads {missing:?}");
+    }
+}
+
+#[test]
+fn a_row_fits_what_it_needs_and_nothing_less() {
+    type Change = (&'static str, fn(&mut Architecture));
+    let less: [Change; 6] = [
+        ("range cells", |a| a.range_columns -= 1),
+        ("activation lanes", |a| a.activation_lanes -= 1),
+        ("auxiliary operands", |a| a.auxiliary_groups -= 1),
+        ("copies", |a| a.gather_columns -= 1),
+        ("partial products", |a| a.product_columns -= 1),
+        ("remainder limbs", |a| a.remainder_limbs -= 1),
+    ];
+    for kind in kinds() {
+        let a = architecture(kind);
+        let facts = kind.facts();
+        assert!(fit::has_cells_of(&a, kind), "{kind:?}");
+        let needs = [
+            a.range_columns > 0,
+            facts.lanes.is_some_and(|lanes| lanes > 0),
+            facts.auxiliary > 0,
+            matches!(facts.copies, Copied::First(count) if count > 0),
+            a.product_columns > 0,
+            true,
+        ];
+        for ((what, change), _) in less.iter().zip(needs).filter(|(_, needed)| *needed) {
+            let mut poorer = a.clone();
+            change(&mut poorer);
+            assert!(!fit::has_cells_of(&poorer, kind), "{kind:?} without enough {what}");
+        }
+    }
+}
+
+#[test]
+fn numbers_of_hostile_keys_neither_overflow_nor_fit() {
+    let huge = usize::MAX;
+    let hostile = [
+        RowKind::Requantise(Requantise { lanes: huge, spacing: Power::r(huge), limbs: u32::MAX }),
+        RowKind::Requantise(Requantise { lanes: 0, spacing: Power::r(1), limbs: 1 }),
+        RowKind::Multiply(Multiply { lanes: huge, limbs: 1, multiplier: i64::MIN }),
+        RowKind::Exponential(Exponential { lanes: 0 }),
+        RowKind::Reciprocal(Reciprocal { bits: u32::MAX, limbs: [huge, huge] }),
+        RowKind::Reciprocal(Reciprocal { bits: 41, limbs: [1, 1] }),
+        RowKind::Normalise(Normalise { lanes: huge, limbs: 1, multiplier: 1, len: huge, centred: true }),
+        RowKind::InverseRoot(InverseRoot { bits: 41, limbs: [0, huge] }),
+        RowKind::MaximumOfWindow(MaximumOfWindow { height: huge, width: huge, vertical: huge, horizontal: huge }),
+        RowKind::MaximumOfWindow(MaximumOfWindow { height: 1, width: 1, vertical: 1, horizontal: 1 }),
+        RowKind::GatheredMaximum(GatheredMaximum { window: 0 }),
+        RowKind::GatheredMaximum(GatheredMaximum { window: huge }),
+        RowKind::Copies(Copies { lanes: 0 }),
+    ];
+    for spread_limbs in [0, 1, 2] {
+        let rich = Architecture {
+            activation_lanes: 8,
+            auxiliary_groups: 3,
+            range_columns: 64,
+            product_columns: 8,
+            gather_columns: 8,
+            spread_limbs,
+            ..architecture(RowKind::GatheredSum)
+        };
+        for kind in hostile {
+            assert!(!fit::has_cells_of(&rich, kind), "{kind:?}");
+        }
+    }
+}
