@@ -844,7 +844,7 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     }
     // Each is refused where the network reads such cells.
     let networks = |what: &str| match what {
-        "left lanes" | "roots" => 1,
+        "left lanes" | "inverse roots" => 1,
         _ => 3,
     };
     refused.iter().for_each(|(what, count)| assert_eq!(*count, networks(what), "{what}"));
