@@ -2,7 +2,7 @@
 //!
 //! [`check`] takes a graph, the layout that was made for it and the weight bank, and trusts none of the code that made
 //! the layout: it shares nothing with planner, tensors or count. Its view is the verifier's: the fixed columns, the
-//! gates that read them ([`rows`](crate::rows)), the weight bank and the statement. From these it derives,
+//! gates that read them (`rows`), the weight bank and the statement. From these it derives,
 //! symbolically, what every identity, lookup, gather and instance cell says of the cells that a prover commits to, and
 //! refuses a layout unless that is the graph, no more and no less:
 //!

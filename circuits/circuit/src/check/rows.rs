@@ -1,6 +1,6 @@
 //! The rows of the result bank: each is of a kind that computes its node, and each element has one cell.
 //!
-//! What the gates of a kind say is in [`rows`](crate::rows); here it is checked that the row is of the right kind, with
+//! What the gates of a kind say is in `rows`; here it is checked that the row is of the right kind, with
 //! the node's own numbers and table, that it computes with the right copies, and that its results are named once.
 
 use std::collections::HashMap;

@@ -9,7 +9,7 @@ use crate::system::WeightMode;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LayoutOptions {
-    /// Largest circuit size to consider, at most [`MAX_K`(crate::system::MAX_K)].
+    /// Largest circuit size to consider, at most [`MAX_K`](crate::system::MAX_K).
     pub max_k: u32,
     /// Where the learned values stand.
     pub weights: WeightMode,

@@ -57,7 +57,8 @@ pub struct Architecture {
     pub cross_term_lanes: usize,
     /// Gathered copies per row; 0 where nothing is gathered.
     pub gather_columns: usize,
-    /// Whether some copy is gathered at an index that depends on the witness: copy 1 of a [`RowKind::Candidate`].
+    /// Whether some copy is gathered at an index that depends on the witness: copy 1 of a
+    /// [`RowKind::Candidate`](super::RowKind::Candidate).
     pub gather_by_index: bool,
     /// Identities with terms on one row, at most.
     pub slots: usize,

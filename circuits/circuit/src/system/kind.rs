@@ -1,5 +1,5 @@
 //! The kinds of rows of the result bank, as data. What each of them means is in the file of its name in
-//! [`rows`](crate::rows).
+//! `rows`.
 //!
 //! A kind's numbers are part of the constraint system: two kinds that differ in a number have gates, and selectors, of
 //! their own.

@@ -1,7 +1,7 @@
 //! The witness, phase by phase.
 //!
 //! Each phase is a function of the layout, the integer execution and the challenges so far; the formulas over a row are
-//! those of the gates ([`rows`](crate::rows), `system::formulas`).
+//! those of the gates (`rows`, `system::formulas`).
 
 mod cross_terms;
 mod dense;
