@@ -9,7 +9,7 @@ use super::ops;
 use super::options::QuantOptions;
 use crate::import::FloatGraph;
 
-/// The graph that [`quantise`](super::quantise) will make, without its weights, factors and ranges: no sample is
+/// The graph that [`quantise`](super::quantise()) will make, without its weights, factors and ranges: no sample is
 /// needed, and nothing is computed. It says no more than what a circuit needs. `None` for operations whose shape is not
 /// known ahead.
 pub fn outline(source: &FloatGraph, options: &QuantOptions) -> Option<Graph> {

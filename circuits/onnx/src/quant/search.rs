@@ -61,7 +61,7 @@ const NARROWER: u32 = 4;
 /// error. Where nothing keeps the bound, the result is that of the least error; its report tells.
 ///
 /// # Errors
-/// As [`quantise`](super::quantise).
+/// As [`quantise`](super::quantise()).
 pub fn search(
     source: &FloatGraph,
     samples: &[Sample],
