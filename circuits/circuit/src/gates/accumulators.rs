@@ -176,7 +176,7 @@ fn operand(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
 fn result(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
     let mut terms = Vec::new();
-    for (index, kind) in kinds(row.architecture()) {
+    for (index, kind) in kinds(&a.fixed) {
         let selector = row.fixed_at(index);
         let raw = (kind == RowKind::Raw).then(|| row.instance(a.operand_lanes));
         let raw = || raw.unwrap_or(constant(0));
@@ -193,7 +193,7 @@ fn result(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
 fn auxiliary(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
     let mut terms = Vec::new();
-    for (index, kind) in kinds(row.architecture()) {
+    for (index, kind) in kinds(&a.fixed) {
         if let Some(input) = kind.auxiliary(a, &ring, &mut |i| row.advice(i)) {
             terms.push(row.fixed_at(index) * input);
         }
@@ -204,7 +204,7 @@ fn auxiliary(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
 fn digest(row: &mut RowCells<'_, '_>) -> Expression<Fr> {
     let (a, ring) = (row.architecture(), row.ring());
     let mut terms = Vec::new();
-    for (index, kind) in kinds(row.architecture()) {
+    for (index, kind) in kinds(&a.fixed) {
         let lanes = kind.digest_lanes();
         if lanes > 0 {
             terms.push(row.fixed_at(index) * horner(&ring, lanes, |lane| row.advice(a.activated(lane))));

@@ -7,7 +7,7 @@ use super::degree::max_degree;
 use super::finished::Layout;
 use crate::gates::unusable_rows;
 use crate::placement::{Draft, LayoutError, Planner};
-use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS, RANGE_TAG, Variable};
+use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS, RANGE_TAG};
 
 /// Fills in what depends on the number of rows.
 pub(super) fn finish(
@@ -35,8 +35,7 @@ pub(super) fn finish(
     }
     statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
-    let [max_degree, max_channel_degree] =
-        [Variable::R, Variable::S].map(|variable| max_degree(&architecture, &planner.fixed, usable, variable));
+    let degree = max_degree(&architecture, &planner.fixed, usable);
     Ok(Layout {
         architecture,
         k,
@@ -49,8 +48,8 @@ pub(super) fn finish(
         gathers: planner.gathers,
         statement,
         identities: planner.identities,
-        max_degree,
-        max_channel_degree,
+        max_degree: degree.r,
+        max_channel_degree: degree.s,
         rows,
         layers,
         size,

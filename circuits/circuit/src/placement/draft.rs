@@ -10,7 +10,7 @@ use super::planner::Planner;
 use super::tables::{activations, exponentials, tensors};
 use super::tensors::Tensors;
 use super::widths::Widths;
-use crate::rows::{Facts, partial_products};
+use crate::rows::{Facts, kinds, partial_products};
 use crate::system::{Architecture, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode};
 
 impl Count {
@@ -111,7 +111,8 @@ fn port(graph: &Graph, tensor: TensorId, placement: Placement) -> Port {
 }
 
 fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
-    let facts = || planner.results.iter().map(|row| row.kind.facts());
+    let fixed: Vec<FixedRole> = planner.fixed.iter().map(|(role, _)| role.clone()).collect();
+    let facts = || kinds(&fixed).map(|(_, kind)| kind.facts());
     let remainder = facts().map(|row| row.remainder_limbs).max().unwrap_or(1);
     let requantise = remainder + limbs.excess;
     let range = |row: Facts| row.range_cells(requantise, limbs.spread).unwrap_or(usize::MAX);
@@ -128,7 +129,7 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         activation_lanes: facts().filter_map(|row| row.lanes).fold(1, usize::max),
         remainder_limbs: remainder,
         auxiliary_groups: facts().map(|row| row.auxiliary).max().unwrap_or(0),
-        inverse_roots: planner.results.iter().any(|row| matches!(row.kind, RowKind::InverseRoot(_))),
+        inverse_roots: kinds(&fixed).any(|(_, kind)| matches!(kind, RowKind::InverseRoot(_))),
         excess_limbs: limbs.excess,
         spread_limbs: limbs.spread,
         range_columns: facts().map(range).max().unwrap_or(0),
@@ -140,9 +141,9 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         lookup_group,
         weights: planner.weights,
         weight_columns: planner.widths.weight_columns,
-        fixed: planner.fixed.iter().map(|(role, _)| role.clone()).collect(),
         ..Architecture::default()
     };
+    architecture.fixed = fixed;
     architecture.product_columns = partial_products(&architecture, largest_window);
     architecture
 }

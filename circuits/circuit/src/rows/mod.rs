@@ -70,6 +70,18 @@ pub(crate) struct Degree {
     pub(crate) r: usize,
 }
 
+impl Degree {
+    /// Of a sum.
+    pub(crate) fn max(self, other: Self) -> Self {
+        Self { s: self.s.max(other.s), r: self.r.max(other.r) }
+    }
+
+    /// Of a product.
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self { s: self.s + other.s, r: self.r + other.r }
+    }
+}
+
 /// How many gathered copies a row reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Copied {
@@ -236,7 +248,7 @@ fn spread<T: Cell>(facts: &Facts, a: &Architecture, slot: usize, advice: &mut im
 
 /// Creates the gates of all kinds: of rows with auxiliary operands, of maxima that are attained, of the others.
 pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig) {
-    let kinds: Vec<(usize, RowKind)> = kinds(&config.architecture).collect();
+    let kinds: Vec<(usize, RowKind)> = kinds(&config.architecture.fixed).collect();
     let has_operands = |(_, kind): &&(usize, RowKind)| kind.auxiliary_groups() > 0;
     kinds.iter().filter(has_operands).for_each(|(index, kind)| create_gate(meta, config, *index, *kind));
     attained::configure(meta, config, &kinds);
@@ -255,9 +267,9 @@ fn create_gate(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig, index: u
     });
 }
 
-/// The kinds that a circuit has rows of, with the indices of their selectors.
-pub(crate) fn kinds(a: &Architecture) -> impl Iterator<Item = (usize, RowKind)> {
-    let roles = a.fixed.iter().enumerate();
+/// The kinds that a circuit with these roles has rows of, with the indices of their selectors.
+pub(crate) fn kinds(roles: &[FixedRole]) -> impl Iterator<Item = (usize, RowKind)> {
+    let roles = roles.iter().enumerate();
     roles.filter_map(|(index, role)| if let FixedRole::Kind(kind) = role { Some((index, *kind)) } else { None })
 }
 

@@ -16,17 +16,11 @@ use crate::system::{Architecture, Power, Ring, RowKind};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Exponents(Degree);
 
-impl Exponents {
-    fn joined(self, other: Self) -> Self {
-        Self(Degree { s: self.0.s.max(other.0.s), r: self.0.r.max(other.0.r) })
-    }
-}
-
 impl Add for Exponents {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        self.joined(other)
+        Self(self.0.max(other.0))
     }
 }
 
@@ -34,7 +28,7 @@ impl Sub for Exponents {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        self.joined(other)
+        Self(self.0.max(other.0))
     }
 }
 
@@ -42,7 +36,7 @@ impl Mul for Exponents {
     type Output = Self;
 
     fn mul(self, other: Self) -> Self {
-        Self(Degree { s: self.0.s + other.0.s, r: self.0.r + other.0.r })
+        Self(self.0.plus(other.0))
     }
 }
 
