@@ -1,5 +1,12 @@
-//! Opening files that nobody vouches for. A crate without dependencies, because readers of models and of reference
-//! strings share it.
+//! Files: opening those that nobody vouches for, writing them whole or not at all, and those of several sections. A small
+//! crate, because readers of models, of reference strings and of keys share it.
+
+pub mod container;
+#[cfg(feature = "write")]
+mod write;
+
+#[cfg(feature = "write")]
+pub use write::{Access, NewFolder, Staged, TEMPORARY_PREFIX};
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Result};
