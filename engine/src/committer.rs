@@ -1,5 +1,7 @@
 //! A back end with the points of a reference string: what keys, model commitments and proofs are made with.
 
+use halo2curves::bn256::{Fr, G1Affine};
+
 use crate::BackendError;
 use crate::backend::Backend;
 use crate::srs::Srs;
@@ -22,9 +24,28 @@ impl<B: Backend> Committer<B> {
     /// # Errors
     /// Failures of the device.
     pub fn new(backend: B, srs: &Srs, table_budget_bytes: usize) -> Result<Self, BackendError> {
-        let lagrange = backend.load_bases(srs.lagrange(), table_budget_bytes)?;
-        let monomial = backend.load_bases(srs.g(), table_budget_bytes)?;
-        Ok(Self { backend, k: srs.k(), monomial, lagrange })
+        Self::from_points(backend, srs.g(), srs.lagrange(), table_budget_bytes)
+    }
+
+    /// As [`new`](Self::new), from the points alone: `[s^i]_1`, and `[L_i(s)]_1` in the order of the rows, as many of
+    /// each, a power of two. Nothing is checked: whoever keeps points keeps them from damage.
+    ///
+    /// # Errors
+    /// [`BackendError::LengthMismatch`] for other numbers of points, and failures of the device.
+    pub fn from_points(
+        backend: B,
+        powers: &[G1Affine],
+        lagrange: &[G1Affine],
+        table_budget_bytes: usize,
+    ) -> Result<Self, BackendError> {
+        let expected = powers.len().next_power_of_two();
+        if let Some(got) = [powers.len(), lagrange.len()].into_iter().find(|len| *len != expected) {
+            return Err(BackendError::LengthMismatch { operation: "load_bases", expected, got });
+        }
+        let k = expected.ilog2();
+        let lagrange = backend.load_bases(lagrange, table_budget_bytes)?;
+        let monomial = backend.load_bases(powers, table_budget_bytes)?;
+        Ok(Self { backend, k, monomial, lagrange })
     }
 
     /// The back end.
@@ -51,5 +72,5 @@ const BATCH_COLUMNS: [usize; 2] = [8, 64];
 /// Columns of `n` rows that are committed to in one call.
 pub fn batch_columns(n: usize) -> usize {
     let [least, most] = BATCH_COLUMNS;
-    (BATCH_BYTES / (n * size_of::<halo2curves::bn256::Fr>())).clamp(least, most)
+    (BATCH_BYTES / (n * size_of::<Fr>())).clamp(least, most)
 }

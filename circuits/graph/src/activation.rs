@@ -1,7 +1,9 @@
 //! Activation functions as lookup tables over integers.
 
+use serde::{Deserialize, Serialize};
+
 /// A function on integers as a table: `y = values[q - min]`, with `q` clamped to the table's domain.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Activation {
     /// Least argument.
     pub min: i64,

@@ -8,6 +8,8 @@
 //! the accumulators of learned values are ([`Width`]), in whole bits; circuits are sized by that, and
 //! [`Graph::validate`](crate::Graph::validate) refuses weights that do not keep to it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::tensor::Format;
 
 /// Least and greatest value that an accumulator can take.
@@ -59,7 +61,7 @@ impl Bounds {
 const HEADROOM: u64 = 2;
 
 /// Bits of what learned values make, declared for everyone to see: numbers up to [`Width::limit`] of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Width {
     /// Of a magnitude: an accumulator's, or a summand's.
     pub bits: u32,

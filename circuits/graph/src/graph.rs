@@ -1,5 +1,7 @@
 //! Nodes, and the graph that they make.
 
+use serde::{Deserialize, Serialize};
+
 use crate::activation::Activation;
 use crate::bounds::{Bounds, Width};
 use crate::ops::{Linear, Op};
@@ -7,7 +9,7 @@ use crate::site::Site;
 use crate::tensor::{Format, Tensor, TensorId};
 
 /// A node of the graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     /// Name of the source model's node (of the last one where several were fused).
     pub name: String,
@@ -30,7 +32,7 @@ impl Node {
 }
 
 /// A quantised network, its nodes in an order of evaluation.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// Name of the model.
     pub name: String,

@@ -24,6 +24,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod activation;
+mod architecture;
 mod bounds;
 mod error;
 mod execute;

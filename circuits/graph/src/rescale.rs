@@ -1,5 +1,7 @@
 //! Requantisation: from accumulators to integers of fewer bits, by a shift that rounds.
 
+use serde::{Deserialize, Serialize};
+
 /// `floor((acc + 2^(shift-1)) / 2^shift)`: division by a power of two, rounded to nearest, ties upwards.
 pub const fn requantise(acc: i64, shift: u32) -> i64 {
     (acc + (1 << (shift - 1))) >> shift
@@ -7,7 +9,7 @@ pub const fn requantise(acc: i64, shift: u32) -> i64 {
 
 /// What an accumulator is multiplied by and how far it is shifted, where no weight can take that in:
 /// `q = round(acc · multiplier / 2^(S·limbs))`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rescale {
     /// Factor of the accumulator.
     pub multiplier: i64,

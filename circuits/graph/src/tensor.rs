@@ -1,10 +1,12 @@
 //! Tensors of integers: their extent, which real numbers the integers represent, and in which order they are stored.
 
+use serde::{Deserialize, Serialize};
+
 /// Index of a tensor in [`Graph::tensors`](crate::Graph::tensors).
 pub type TensorId = usize;
 
 /// Extent of a tensor: channels, height, width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Shape {
     /// Channels; the features of a vector or matrix.
     pub channels: usize,
@@ -42,7 +44,7 @@ impl Shape {
 }
 
 /// How integers represent real numbers: `real = v · 2^-frac_bits`, `min <= v <= max`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// Fractional bits; may be negative.
     pub frac_bits: i32,
@@ -75,7 +77,7 @@ impl Format {
 }
 
 /// A value of the graph.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tensor {
     /// Name in the source model.
     pub name: String,
@@ -90,7 +92,7 @@ pub struct Tensor {
 }
 
 /// How stored elements represent those of a tensor of the source model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Storage {
     /// As they are, in the model's order.
     #[default]

@@ -4,10 +4,12 @@
 use std::borrow::Cow;
 use std::ops::{AddAssign, Mul, Range};
 
+use serde::{Deserialize, Serialize};
+
 use crate::tensor::Shape;
 
 /// Kernel size, stride, dilation and zero padding of a window that slides over an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Height and width, in taps.
     pub kernel: [usize; 2],

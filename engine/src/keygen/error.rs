@@ -36,6 +36,16 @@ pub enum KeygenError {
         /// Rows before the blinding rows.
         usable_rows: usize,
     },
+    /// The verifying key has other numbers of columns than the circuit.
+    #[error(
+        "the key has {expected:?} fixed and permuted columns, the circuit {got:?}\nhint: the key is another circuit's"
+    )]
+    OtherKey {
+        /// Fixed columns, and those of the permutation argument, of the key.
+        expected: [usize; 2],
+        /// Those of the circuit.
+        got: [usize; 2],
+    },
     /// A copy constraint names a column that was not enabled for equality.
     #[error("column {column} is under a copy constraint\nhint: call enable_equality on it")]
     NotEnabled {

@@ -103,20 +103,37 @@ impl<B: Backend> CircuitKey<B> {
     /// [`KeygenError::CellOutOfRange`], [`KeygenError::NotEnabled`] and [`KeygenError::Synthesis`] where its synthesis
     /// fails, [`KeygenError::Backend`] where the device does.
     pub fn new<C: Circuit<Fr>>(backend: &B, lagrange: &B::Bases, k: u32, circuit: &C) -> Result<Self, KeygenError> {
-        let mut cs = ConstraintSystem::default();
-        let config = C::configure_with_params(&mut cs, circuit.params());
-        let domain = domain(&cs, k)?;
-        let _span = info_span!(target: TRACING_TARGET, "keygen", rows = domain.n, backend = backend.name()).entered();
-        let mut cells = Cells::new(&cs, k)?;
-        cells.run(circuit, config, &cs)?;
-        let (mut columns, selectors, copies) = cells.finish();
-        let (cs, selectors) = cs.directly_convert_selectors_to_fixed(selectors);
-        columns.extend(selectors);
-        let (fixed, commitments) = commit(backend, lagrange, columns)?;
-        let (sigmas, permuted) = commit(backend, lagrange, copies.columns(domain.get_omega()))?;
+        let _span = info_span!(target: TRACING_TARGET, "keygen", k, backend = backend.name()).entered();
+        let Columns { cs, domain, fixed, sigmas } = Columns::of(circuit, k)?;
+        let (fixed, commitments) = commit(backend, lagrange, fixed)?;
+        let (sigmas, permuted) = commit(backend, lagrange, sigmas)?;
         let permutation = permutation::VerifyingKey::from_commitments(permuted);
         let vk = VerifyingKey::from_parts(domain, commitments, permutation, cs, Vec::new(), false);
         Ok(Self { vk, fixed, sigmas })
+    }
+
+    /// Runs the circuit again for a verifying key that it has already, which saves all commitments. Whether the key is
+    /// this circuit's is not checked beyond its shape: a proof with another one's would be rejected.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and [`KeygenError::OtherKey`] where the numbers of columns differ.
+    pub fn with_vk<C: Circuit<Fr>>(backend: &B, vk: VerifyingKey<G1Affine>, circuit: &C) -> Result<Self, KeygenError> {
+        let k = vk.get_domain().k();
+        let _span = info_span!(target: TRACING_TARGET, "key_columns", k, backend = backend.name()).entered();
+        let Columns { fixed, sigmas, .. } = Columns::of(circuit, k)?;
+        let (expected, got) = (vk.fixed_commitments().len(), fixed.len());
+        let permuted = vk.permutation().commitments().len();
+        if expected != got || permuted != sigmas.len() {
+            return Err(KeygenError::OtherKey { expected: [expected, permuted], got: [got, sigmas.len()] });
+        }
+        let upload = |columns: &[Vec<Fr>]| -> Result<Vec<B::Scalars>, BackendError> {
+            let mut resident = Vec::with_capacity(columns.len());
+            for batch in columns.chunks(BATCH) {
+                resident.extend(backend.upload_columns(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>())?);
+            }
+            Ok(resident)
+        };
+        Ok(Self { vk, fixed: upload(&fixed)?, sigmas: upload(&sigmas)? })
     }
 
     /// The verifying key.
@@ -136,6 +153,32 @@ impl<B: Backend> CircuitKey<B> {
         let (sigmas, sigma_polys) = both_forms(backend, self.sigmas)?;
         let permutation = permutation::ProvingKey::from_parts(sigmas, sigma_polys);
         Ok(ProvingKey::from_parts(self.vk, l_first, l_last, l_active, fixed, fixed_polys, permutation))
+    }
+}
+
+/// A circuit's columns, and the constraint system in which selectors are columns.
+struct Columns {
+    cs: ConstraintSystem<Fr>,
+    domain: EvaluationDomain<Fr>,
+    /// Fixed columns, those of selectors included.
+    fixed: Vec<Vec<Fr>>,
+    /// The permutation argument's.
+    sigmas: Vec<Vec<Fr>>,
+}
+
+impl Columns {
+    /// Runs the circuit.
+    fn of<C: Circuit<Fr>>(circuit: &C, k: u32) -> Result<Self, KeygenError> {
+        let mut cs = ConstraintSystem::default();
+        let config = C::configure_with_params(&mut cs, circuit.params());
+        let domain = domain(&cs, k)?;
+        let mut cells = Cells::new(&cs, k)?;
+        cells.run(circuit, config, &cs)?;
+        let (mut fixed, selectors, copies) = cells.finish();
+        let (cs, selectors) = cs.directly_convert_selectors_to_fixed(selectors);
+        fixed.extend(selectors);
+        let sigmas = copies.columns(domain.get_omega());
+        Ok(Self { cs, domain, fixed, sigmas })
     }
 }
 

@@ -23,6 +23,7 @@
 
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
 
 use super::ProverError;
 use super::constraints::Constraints;
@@ -41,7 +42,7 @@ pub(super) struct Classes {
 }
 
 /// How often the steps of the quotient's evaluation are taken for one circuit: operations count once for each row of H.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QuotientSize {
     /// Cosets of H.
     pub cosets: usize,

@@ -5,6 +5,7 @@
 
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
+use serde::{Deserialize, Serialize};
 
 use super::ProverError;
 use super::classes::{Classes, QuotientSize};
@@ -36,7 +37,7 @@ const ELEMENT_BYTES: usize = 32;
 /// assert!(size.work().butterflies > 0.0);
 /// # Ok::<(), zkml_gpu_engine::ProverError>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircuitSize {
     /// log2 of the number of rows.
     pub k: u32,

@@ -24,6 +24,7 @@
 mod check;
 mod development;
 mod error;
+mod identity;
 pub(crate) mod lagrange;
 mod params;
 mod ptau;
@@ -36,6 +37,7 @@ use halo2curves::bn256::{Bn256, G1Affine, G2Affine};
 use rand_core::{CryptoRng, OsRng, RngCore};
 
 pub use error::SrsError;
+pub use identity::Identity;
 
 /// Greatest power for which the scalar field has a domain.
 const MAX_K: u32 = 28;

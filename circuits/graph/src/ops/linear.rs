@@ -2,6 +2,8 @@
 //!
 //! A convolution is computed directly, tap by tap; there is no im2col.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bounds::{Bounds, Width};
 use crate::limits::{WEIGHT_BITS, WINDOW_LIMIT};
 use crate::ops::max_pool;
@@ -12,7 +14,7 @@ use crate::window::{Convolution, Window, convolve};
 
 /// A product with learned weights: dense layer, matrix product, convolution or transposed convolution, with its folded
 /// batch norm, activation and, where it follows directly, its maximum pooling.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Linear {
     /// The sliding window; [`Window::UNIT`] for dense layers.
     pub window: Window,

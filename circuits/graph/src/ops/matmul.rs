@@ -1,6 +1,8 @@
 //! Products of two activations, a GEMM for each head: the scores of scaled dot-product attention, and their product
 //! with the values (Vaswani et al. 2017, <https://arxiv.org/abs/1706.03762>).
 
+use serde::{Deserialize, Serialize};
+
 use crate::bounds::Bounds;
 use crate::ops::outcome::Outcome;
 use crate::rescale::Rescale;
@@ -12,7 +14,7 @@ use crate::tensor::Shape;
 ///
 /// The left operand is stored as `[block][row]`, the right one as `[block][column]`, with the blocks `(h, k)` in one
 /// order for both; the result as `[row][head][column]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatMul {
     /// Products side by side.
     pub heads: usize,

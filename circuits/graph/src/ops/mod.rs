@@ -4,6 +4,8 @@
 //! Each question that a graph asks of an operation is one exhaustive match here. A new operation is a file, a variant
 //! of [`Op`], and the arms that the compiler then misses.
 
+use serde::{Deserialize, Serialize};
+
 mod argmax;
 mod average_pool;
 mod combine;
@@ -30,7 +32,7 @@ pub use rearrange::Origin;
 pub use softmax::{Softmax, SoftmaxValues};
 
 /// An operation. Exhaustive, so that a new one does not compile until each stage says what it makes of it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Op {
     /// Product with weights, one input.
     Linear(Linear),
@@ -184,6 +186,45 @@ impl Op {
             | Self::Softmax(_)
             | Self::Normalise(_)
             | Self::ArgMax { .. } => [0; 2],
+        }
+    }
+
+    /// How wide accumulators of learned values are declared to be; `None` where there are none, or where they are
+    /// constants of the architecture.
+    pub const fn width(&self) -> Option<Width> {
+        match self {
+            Self::Linear(linear) => linear.width,
+            Self::Combine { width, .. } => *width,
+            Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::Reshape
+            | Self::Rearrange { .. }
+            | Self::MatMul(_)
+            | Self::Multiply(_)
+            | Self::Softmax(_)
+            | Self::Normalise(_)
+            | Self::ArgMax { .. } => None,
+        }
+    }
+
+    /// Declares the width of another operation, where both declare one.
+    pub(crate) const fn take_width(&mut self, other: &Self) {
+        let Some(other) = other.width() else { return };
+        match self {
+            Self::Linear(Linear { width: Some(width), .. }) | Self::Combine { width: Some(width), .. } => {
+                *width = other
+            }
+            Self::Linear(_)
+            | Self::Combine { .. }
+            | Self::MaxPool(_)
+            | Self::AveragePool { .. }
+            | Self::Reshape
+            | Self::Rearrange { .. }
+            | Self::MatMul(_)
+            | Self::Multiply(_)
+            | Self::Softmax(_)
+            | Self::Normalise(_)
+            | Self::ArgMax { .. } => {}
         }
     }
 

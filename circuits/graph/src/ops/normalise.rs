@@ -3,6 +3,8 @@
 //!
 //! Element `c·groups + p` is member `c` of group `p`. Every sum is exact.
 
+use serde::{Deserialize, Serialize};
+
 use crate::bounds::Bounds;
 use crate::limits::{ACCUMULATOR_LIMIT, MAX_DIVIDEND_BITS};
 use crate::ops::outcome::Outcome;
@@ -13,7 +15,7 @@ use crate::site::{Check, Site};
 ///
 /// With the exact sums `S = Σ x` (0 where not centred) and `Q = Σ x²` over `n` members:
 /// `V = n·Q - S² + epsilon`, `inverse_root = floor(2^bits / sqrt(V))`, `acc = multiplier · (n·x - S) · inverse_root`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Normalise {
     /// Number of groups.
     pub groups: usize,

@@ -1,11 +1,13 @@
 //! Elements of operands and constants in any order and number: transposition, concatenation, slice, padding,
 //! upsampling.
 
+use serde::{Deserialize, Serialize};
+
 use crate::ops::outcome::Outcome;
 use crate::site::{Check, Site};
 
 /// Where an element of a rearranged tensor comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Origin {
     /// An element of an operand.
     Element {

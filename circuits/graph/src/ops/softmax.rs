@@ -1,6 +1,8 @@
 //! Softmax over the outermost axis of what is stored: element `c·groups + p` is member `c` of group `p`. Every sum is
 //! exact.
 
+use serde::{Deserialize, Serialize};
+
 use crate::activation::Activation;
 use crate::bounds::Bounds;
 use crate::limits::MAX_DIVIDEND_BITS;
@@ -12,7 +14,7 @@ use crate::site::{Check, Site};
 ///
 /// `e = exp[max - x]` from a table, 0 for a member that is masked; `R = floor(2^bits / Σ e)`;
 /// `acc = multiplier · e · R`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Softmax {
     /// Number of groups.
     pub groups: usize,

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::{Storage, TensorId};
 
 use super::error::QuantError;
@@ -25,6 +26,16 @@ impl Spread {
     pub(super) fn widened(self, headroom: f32) -> Self {
         Self { min: self.min * headroom, max: self.max * headroom }
     }
+}
+
+/// The extremes of every tensor over the samples of a calibration: all that scales follow from, apart from weights.
+///
+/// Kept, they quantise retrained weights to the same scales ([`requantise`](super::requantise)).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Least and greatest value of each tensor of the float graph, by its name, in the graph's order.
+    pub tensors: Vec<(String, [f32; 2])>,
 }
 
 /// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with
@@ -56,13 +67,40 @@ impl Observations {
             outputs.push(kept);
         }
         for (linear, output) in graph.nodes.iter().filter_map(|node| embedding(graph, node)) {
-            let row = linear.weights.len() / linear.out_channels.max(1);
-            let values = linear.weights.chunks(row.max(1)).zip(&linear.bias);
-            let values = values.flat_map(|(weights, bias)| weights.iter().map(move |weight| weight + bias));
-            let spread = &mut spreads[output];
-            *spread = values.fold(*spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) });
+            spreads[output] = with_rows(spreads[output], linear);
         }
         Ok(Self { spreads, outputs })
+    }
+
+    /// The extremes by tensor.
+    pub(super) fn calibration(&self, graph: &FloatGraph) -> Calibration {
+        let tensors = graph.tensors.iter().zip(&self.spreads);
+        Calibration {
+            tensors: tensors.map(|(tensor, Spread { min, max })| (tensor.name.clone(), [*min, *max])).collect(),
+        }
+    }
+
+    /// The extremes of an earlier calibration in the place of these, which keep their outputs. A table of rows that
+    /// indices take must lie within the headroom of the earlier one: no sample shows all its rows.
+    pub(super) fn recall(
+        self,
+        graph: &FloatGraph,
+        calibration: &Calibration,
+        headroom: f32,
+    ) -> Result<Self, QuantError> {
+        let names = graph.tensors.iter().map(|tensor| &tensor.name);
+        if !names.eq(calibration.tensors.iter().map(|(name, _)| name)) {
+            return Err(QuantError::OtherTensors);
+        }
+        let spreads: Vec<Spread> =
+            calibration.tensors.iter().map(|(_, [min, max])| Spread { min: *min, max: *max }).collect();
+        for (linear, output) in graph.nodes.iter().filter_map(|node| embedding(graph, node)) {
+            let (known, own) = (spreads[output].widened(headroom), with_rows(Spread { min: 0.0, max: 0.0 }, linear));
+            if own.min < known.min || own.max > known.max {
+                return Err(QuantError::Saturates { tensor: graph.tensors[output].name.clone() });
+            }
+        }
+        Ok(Self { spreads, outputs: self.outputs })
     }
 
     /// Extremes of a tensor, with zero among them.
@@ -90,6 +128,14 @@ impl Observations {
         let (low, high) = (low.max(floor).min(spread.min), high.min(ceiling).max(spread.max));
         fitting(f64::from(high), max).min(fitting(-f64::from(low), -min))
     }
+}
+
+/// A spread with all rows of a table.
+fn with_rows(spread: Spread, linear: &FloatLinear) -> Spread {
+    let row = linear.weights.len() / linear.out_channels.max(1);
+    let values = linear.weights.chunks(row.max(1)).zip(&linear.bias);
+    let values = values.flat_map(|(weights, bias)| weights.iter().map(move |weight| weight + bias));
+    values.fold(spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) })
 }
 
 /// A table of which indices take rows, and the tensor of the rows: all that it may hold is known without samples.

@@ -56,6 +56,19 @@ pub enum QuantError {
         /// Weights, or factors.
         what: &'static str,
     },
+    /// A calibration of another model.
+    #[error(
+        "the calibration is of a model with other tensors\nhint: retrain takes a model of the same architecture, exported the same way"
+    )]
+    OtherTensors,
+    /// Retrained rows of a table that leave the scale they are to keep.
+    #[error(
+        "tensor '{tensor}': rows of the retrained table lie beyond the range of the calibration, and would saturate\nhint: compile the retrained model anew"
+    )]
+    Saturates {
+        /// The tensor.
+        tensor: String,
+    },
     /// The quantised graph breaks an invariant.
     #[error(transparent)]
     Graph(#[from] ValidateError),

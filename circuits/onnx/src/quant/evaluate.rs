@@ -1,7 +1,7 @@
 //! How well integers do: the integer reference compared with the float graph on many samples, output by output and
 //! layer by layer.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::error::QuantError;
@@ -9,7 +9,7 @@ use super::quantise::{Quantised, Sample};
 use crate::import::FloatGraph;
 
 /// Errors of one tensor over all samples.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TensorError {
     /// The tensor's name in the model.
@@ -30,7 +30,7 @@ pub struct TensorError {
 }
 
 /// Errors of a quantised model.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Evaluation {
     /// Number of samples.

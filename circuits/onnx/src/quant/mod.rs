@@ -41,9 +41,10 @@ mod scales;
 mod search;
 mod table;
 
+pub use calibrate::Calibration;
 pub use error::QuantError;
 pub use evaluate::{Evaluation, TensorError, evaluate};
 pub use options::QuantOptions;
 pub use outline::outline;
-pub use quantise::{QuantReport, Quantised, Sample, quantise, split_samples};
+pub use quantise::{QuantReport, Quantised, Sample, quantise, requantise, split_samples};
 pub use search::{Precision, Target, search};

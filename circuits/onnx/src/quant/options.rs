@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::WEIGHT_BITS;
 
 /// How to quantise. Outside the crate it is built from its default.
@@ -15,7 +16,8 @@ use zkml_gpu_graph::WEIGHT_BITS;
 ///
 /// The defaults keep the largest error of a LeNet, a residual block, a CNN of 264k and an MLP of 4M parameters below
 /// 1.6 % of the output's range with 8 bits.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct QuantOptions {
     /// Bits of an activation to begin with, 2 to 16.

@@ -1,19 +1,21 @@
 //! Post-training quantisation: calibration on samples, conversion, and the error that is left.
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::{Graph, TensorId};
 
-use super::calibrate::{Observations, Spread};
+use super::calibrate::{Calibration, Observations, Spread};
 use super::convert::convert;
 use super::error::QuantError;
 use super::group::{Group, group};
 use super::options::QuantOptions;
+use super::search::Precision;
 use crate::import::FloatGraph;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.
 pub type Sample = Vec<Vec<f32>>;
 
 /// What quantisation chose and how well it does on the samples.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct QuantReport {
     /// Bits of an activation.
     pub activation_bits: u32,
@@ -34,6 +36,10 @@ pub struct Quantised {
     pub report: QuantReport,
     /// Tensors of the graph with those of the float graph whose values they hold.
     pub sources: Vec<(TensorId, TensorId)>,
+    /// What the scales follow from.
+    pub calibration: Calibration,
+    /// How it was quantised, with the bits that were found: with them it is found again.
+    pub options: QuantOptions,
 }
 
 /// Quantises a float graph with scales from samples.
@@ -65,6 +71,25 @@ pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) 
     best.ok_or(QuantError::NoSamples)
 }
 
+/// Quantises retrained weights to the scales of an earlier calibration, so that they keep their circuit: with
+/// `options.activation_bits` for tensors that are not named, and no search. The error is that on these samples.
+///
+/// Whether the graph is of the same architecture is for [`Graph::difference`] to tell, and whether activations saturate
+/// for [`evaluate`](super::evaluate()).
+///
+/// # Errors
+/// As [`quantise`]; [`QuantError::OtherTensors`] and [`QuantError::Saturates`] where the calibration does not suit.
+pub fn requantise(
+    graph: &FloatGraph,
+    calibration: &Calibration,
+    samples: &[Sample],
+    options: &QuantOptions,
+) -> Result<Quantised, QuantError> {
+    check(graph, samples, options)?;
+    let observations = Observations::collect(graph, samples)?.recall(graph, calibration, options.headroom)?;
+    quantise_to(graph, &group(graph), &observations, samples, options, options.activation_bits)
+}
+
 /// Quantises with a fixed number of bits.
 pub(super) fn quantise_to(
     source: &FloatGraph,
@@ -74,11 +99,13 @@ pub(super) fn quantise_to(
     options: &QuantOptions,
     bits: u32,
 ) -> Result<Quantised, QuantError> {
-    let options = &QuantOptions { shift: options.shift_for(bits), ..options.clone() };
-    let (graph, sources) = convert(source, groups, observations, options, bits)?;
+    let wide = QuantOptions { shift: options.shift_for(bits), ..options.clone() };
+    let (graph, sources) = convert(source, groups, observations, &wide, bits)?;
     let report = measure(source, &graph, samples, observations, bits)?;
     tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
-    Ok(Quantised { graph, report, sources })
+    let calibration = observations.calibration(source);
+    let precision = Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone() };
+    Ok(Quantised { graph, report, sources, calibration, options: options.with_precision(&precision) })
 }
 
 /// Cuts flat calibration data, whole samples one after another in one list an input, into samples.
