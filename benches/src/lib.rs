@@ -35,7 +35,7 @@ impl Subject {
     /// As [`Model::load`] and [`read_samples`].
     pub fn read(model: &str, input: &str) -> Result<Self, Failure> {
         let model = Model::load(repository(model), &ImportOptions::default())?;
-        let sample = read_samples(repository(input), &model)?.swap_remove(0);
+        let sample = read_samples(repository(input), &model.inputs())?.swap_remove(0);
         Ok(Self { name: model.name().into(), model, sample })
     }
 
@@ -44,7 +44,7 @@ impl Subject {
     /// # Errors
     /// As [`Model::compile`].
     pub fn compile(&self, weights: WeightMode) -> Result<CompiledModel, Failure> {
-        let mut options = CompileOptions::default();
+        let mut options = CompileOptions::default().with_one_width();
         options.layout.weights = weights;
         Ok(self.model.compile(std::slice::from_ref(&self.sample), &options)?)
     }

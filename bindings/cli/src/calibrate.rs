@@ -11,8 +11,8 @@ use zkml_gpu::{
 };
 
 use crate::args::CalibrateOptions;
-use crate::evaluate::{plural, shown};
-use crate::report::{self, grouped, line};
+use crate::evaluate::shown;
+use crate::report::{self, grouped, line, plural};
 
 /// Characters shown of a tensor's name.
 const MAX_NAME_CHARS: usize = 40;
@@ -41,7 +41,7 @@ struct Cost {
 
 pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
-    let samples = read_samples(&options.data, &model)?;
+    let samples = read_samples(&options.data, &model.inputs())?;
     let bounds = QuantOptions::default()
         .with_activation_bits(options.min_bits)
         .with_max_activation_bits(options.max_bits.max(options.min_bits))
@@ -50,7 +50,8 @@ pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
     let precision = model.search_precision(&samples, &bounds, options.target.into()).with_context(files)?;
     let quantisation = bounds.with_precision(&precision);
     let evaluation = model.evaluate(&samples, &samples, &quantisation)?;
-    let mut choices = CompileOptions::default().with_quantisation(quantisation);
+    let mut choices =
+        CompileOptions::default().with_quantisation(quantisation).with_search(false).with_allow_error(true);
     choices.layout.costs = Costs::reference();
     let compiled = model.compile(&samples, &choices).with_context(files)?;
     let plan = compiled.plan(&choices.layout.costs);

@@ -1,36 +1,80 @@
-//! From the arguments to a circuit: what `prove` and `plan` share.
+//! `zkml-gpu compile`; and from the arguments to a circuit, which `prove` and `plan` do, too.
 
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
+use serde::Serialize;
 use tracing::{Span, info_span};
 use zkml_gpu::{
-    CompileOptions, CompiledModel, Costs, Error, ImportOptions, MemoryBudget, Model, Sample, read_costs,
-    read_precision, read_samples,
+    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, Model, ModelAbout, ModelSource, Sample,
+    read_costs, read_precision, read_samples,
 };
 
-use crate::args::{CostsSource, ModelOptions};
-use crate::report::elapsed_ms;
+use crate::args::{self, CircuitOptions, CostsSource, MachineOptions, Weights};
+use crate::inspect::model_lines;
+use crate::report::{self, elapsed_ms, line};
+use crate::{output, progress};
 
 /// Target of the spans of this program.
 pub(crate) const TARGET: &str = "zkml_gpu::cli";
+/// Error on the samples, as a part of the output's range, unless another bound is asked for: what `calibrate` has.
+pub(crate) const MAX_ERROR: f32 = 0.016;
 
-/// A model with its circuit.
-pub(crate) struct Compiled {
-    /// The model in floating point.
+/// What `--json` prints. Names and meaning are part of the command line's contract.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    about: &'a ModelAbout,
+    k: u32,
+    parameters: usize,
+    macs: usize,
+    compile_ms: f64,
+    /// The file written.
+    file: PathBuf,
+}
+
+/// A model in floating point, and the choices that make a circuit of it.
+pub(crate) struct Prepared {
     pub(crate) model: Model,
-    /// The sample to prove.
-    pub(crate) sample: Sample,
-    /// The circuit.
-    pub(crate) compiled: CompiledModel,
-    /// The prices that it was chosen by.
-    pub(crate) costs: Costs,
-    /// The memory that keys and proof may use.
-    pub(crate) budget: MemoryBudget,
+    pub(crate) choices: CompileOptions,
+}
+
+pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
+    prepare(&options.machine)?;
+    progress::show_unless(options.json);
+    let calibration = options.circuit.calibration.as_ref().ok_or_else(|| Error::Arguments {
+        problem: "compile chooses scales by samples, and none are given".into(),
+        hint: "--calibration FILE, typical inputs, ten or more if possible",
+    })?;
+    let prepared = load(&options.model, &options.circuit, &options.machine)?;
+    let file = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.zkml", prepared.model.name())));
+    output::try_file(&file)?;
+    let samples = read_samples(calibration, &prepared.model.inputs())?;
+    let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Reference)?;
+    let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), || prepared.compile(&samples, costs))?;
+    compiled.write(&file)?;
+    let report = Report {
+        about: compiled.about(),
+        k: compiled.k(),
+        parameters: compiled.parameters(),
+        macs: compiled.macs(),
+        compile_ms,
+        file,
+    };
+    if options.json {
+        report::print_json(&report)?
+    } else {
+        let mut text = format!("{}: compiled\n", compiled.name());
+        text += &model_lines(&compiled);
+        text += &line("written", &format!("{}, which holds the weights", report.file.display()));
+        report::print(&text)?
+    }
+    Ok(0)
 }
 
 /// Starts the threads and checks the back end.
-pub(crate) fn prepare(options: &ModelOptions) -> anyhow::Result<()> {
+pub(crate) fn prepare(options: &MachineOptions) -> anyhow::Result<()> {
     start_threads(options.threads)?;
     Ok(options.backend.check()?)
 }
@@ -52,40 +96,56 @@ pub(crate) fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> R
     Ok((step()?, elapsed_ms(start)))
 }
 
-/// Reads, calibrates and lays out. What cannot fit is refused as soon as the model is read.
-pub(crate) fn compile(options: &ModelOptions) -> anyhow::Result<Compiled> {
-    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), || Ok(compile_timed(options)))?;
-    compiled
+/// Reads a model; what cannot fit is refused at once.
+pub(crate) fn load(path: &Path, circuit: &CircuitOptions, machine: &MachineOptions) -> anyhow::Result<Prepared> {
+    let choices = choices(circuit)?;
+    let model = Model::load(path, &ImportOptions::default().with_symbols(circuit.dimensions.clone()))?;
+    model.check_fits(&choices, machine.max_memory)?;
+    Ok(Prepared { model, choices })
 }
 
-fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
-    let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
-    let mut choices = CompileOptions::default().with_private(options.private);
-    choices.layout.weights = options.weights.into();
-    if let Some(path) = &options.precision {
-        choices.quantisation = choices.quantisation.with_precision(&read_precision(path)?);
+/// What the arguments choose, but for prices.
+pub(crate) fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
+    let mut choices = CompileOptions::default()
+        .with_private(circuit.private)
+        .with_max_error(circuit.max_error.unwrap_or(MAX_ERROR))
+        .with_allow_error(circuit.allow_error);
+    choices.layout.weights = circuit.weights.unwrap_or(Weights::Committed).into();
+    Ok(match &circuit.precision {
+        Some(path) => choices.with_precision(&read_precision(path)?),
+        None => choices,
+    })
+}
+
+impl Prepared {
+    /// Calibrates and lays out.
+    pub(crate) fn compile(&self, samples: &[Sample], costs: Costs) -> Result<CompiledModel, Error> {
+        let mut choices = self.choices.clone();
+        choices.layout.costs = costs;
+        self.model.compile(samples, &choices)
     }
-    model.check_fits(&choices, options.max_memory)?;
-    let samples = read_samples(&options.input, &model)?;
-    let calibration = match &options.calibration {
-        Some(path) => read_samples(path, &model)?,
-        None => samples.clone(),
-    };
-    let costs = costs(options)?;
-    choices.layout.costs = costs.clone();
-    let calibrated = options.calibration.as_ref().unwrap_or(&options.input);
-    let files = || format!("{} with {}", options.model.display(), calibrated.display());
-    let compiled = model.compile(&calibration, &choices).with_context(files)?;
-    let budget = compiled.memory_budget(options.max_memory).with_context(files)?;
-    // `read_samples` gives one sample or more.
-    let sample = samples.into_iter().next().unwrap_or_default();
-    Ok(Compiled { model, sample, compiled, costs, budget })
 }
 
-fn costs(options: &ModelOptions) -> Result<Costs, Error> {
-    match &options.costs {
-        CostsSource::Measured => options.backend.measure(),
+/// The prices that the circuit is chosen by.
+pub(crate) fn costs(
+    circuit: &CircuitOptions,
+    backend: &BackendChoice,
+    otherwise: &CostsSource,
+) -> Result<Costs, Error> {
+    match circuit.costs.as_ref().unwrap_or(otherwise) {
+        CostsSource::Measured => backend.measure(),
         CostsSource::Reference => Ok(Costs::reference()),
         CostsSource::File(path) => read_costs(path),
     }
+}
+
+/// What a model was made from, on a line.
+pub(crate) fn source_text(source: &ModelSource) -> String {
+    let samples = report::plural(source.samples, "sample");
+    format!(
+        "{} ({}), {samples} ({})",
+        source.file,
+        report::short(&source.file_digest),
+        report::short(&source.samples_digest)
+    )
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_precision, read_samples};
 
 use crate::args::EvaluateOptions;
-use crate::report;
+use crate::report::{self, plural};
 
 /// Characters shown of a tensor's name.
 const MAX_NAME_CHARS: usize = 40;
@@ -21,9 +21,9 @@ struct Report<'a> {
 
 pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
-    let samples = read_samples(&options.data, &model)?;
+    let samples = read_samples(&options.data, &model.inputs())?;
     let calibration = match &options.calibration {
-        Some(path) => read_samples(path, &model)?,
+        Some(path) => read_samples(path, &model.inputs())?,
         None => samples.clone(),
     };
     let quantisation = QuantOptions::default()
@@ -52,11 +52,6 @@ fn text(name: &str, evaluation: &Evaluation) -> String {
         let _ = writeln!(text, "  greatest element of {} as in float: {:.2} %", shown(output), 100.0 * agreement);
     }
     text + "\n" + &table("layer, the worst first", &evaluation.layers)
-}
-
-/// So many of something.
-pub(crate) fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 pub(crate) fn shown(tensor: &TensorError) -> String {

@@ -1,21 +1,27 @@
-//! The command line: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu plan MODEL.onnx INPUT.json`,
-//! `zkml-gpu verify PROOF.json --vk model.vk`, `zkml-gpu devices` and `zkml-gpu bench`.
+//! The command line. In one step: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu verify PROOF.json --vk model.vk`.
+//! In several: `compile MODEL.onnx`, `setup NAME.zkml`, `prove NAME.pk INPUT.json`. Besides: `plan`, `calibrate`,
+//! `evaluate`, `inspect`, `devices`, `bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr.
 //! [`zkml_gpu::verify::program`] lists the exit codes.
 
 mod args;
+mod batch;
 mod bench;
 mod calibrate;
 mod compile;
 mod devices;
 mod evaluate;
 mod failure;
+mod inspect;
+mod keys;
+mod output;
 mod plan;
 mod progress;
 mod prove;
 mod report;
 mod resources;
+mod setup;
 mod verify;
 
 use std::process::ExitCode;
@@ -29,7 +35,7 @@ use failure::{exit_code, message};
 
 fn main() -> ExitCode {
     program::run("zkml-gpu", env!("CARGO_PKG_VERSION"), || match Arguments::try_parse() {
-        Ok(arguments) => run(&arguments.command).unwrap_or_else(|error| {
+        Ok(arguments) => logged(&arguments).unwrap_or_else(|error| {
             eprintln!("error: {}", report::terminal_safe(&message(&error)));
             exit_code(&error)
         }),
@@ -41,9 +47,19 @@ fn main() -> ExitCode {
     })
 }
 
+/// Runs the command; what it traces is on the disk when it ends.
+fn logged(arguments: &Arguments) -> anyhow::Result<u8> {
+    let _guard = progress::start(&arguments.log)?;
+    run(&arguments.command)
+}
+
 fn run(command: &Command) -> anyhow::Result<u8> {
     match command {
         Command::Prove(options) => prove::prove(options),
+        Command::Compile(options) => compile::compile(options),
+        Command::Setup(options) => setup::setup(options),
+        Command::Retrain(options) => setup::retrain(options),
+        Command::Inspect(options) => inspect::inspect(options),
         Command::Plan(options) => plan::plan(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Costs, LayerPlan, MemoryBudget, Plan, available_bytes};
+use zkml_gpu::{Costs, LayerPlan, MemoryBudget, Plan, available_bytes, read_samples};
 
-use crate::args::PlanOptions;
-use crate::compile::{Compiled, compile, prepare};
+use crate::args::{CostsSource, PlanOptions};
+use crate::compile::{costs, load, prepare};
 use crate::report::{self, grouped, line};
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
@@ -27,8 +27,20 @@ struct Report<'a> {
 }
 
 pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
-    prepare(&options.source)?;
-    let Compiled { model, compiled, costs, budget, .. } = compile(&options.source)?;
+    prepare(&options.machine)?;
+    let mut prepared = load(&options.model, &options.circuit, &options.machine)?;
+    // What it would cost is no promise of accuracy.
+    prepared.choices.allow_error = true;
+    let inputs = prepared.model.inputs();
+    let samples = read_samples(&options.input, &inputs)?;
+    let calibration = match &options.circuit.calibration {
+        Some(path) => read_samples(path, &inputs)?,
+        None => samples,
+    };
+    let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
+    let compiled = prepared.compile(&calibration, costs.clone())?;
+    let budget = compiled.memory_budget(options.machine.max_memory)?;
+    let model = &prepared.model;
     let plan = compiled.plan(&costs);
     let report = Report {
         model: model.name(),

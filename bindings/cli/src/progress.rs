@@ -1,42 +1,157 @@
-//! Progress on stderr, one line for each protocol step, from the tracing spans of the engine and of the commands.
+//! Progress on stderr, one line for each protocol step, from the tracing spans of the engine and of the commands; with
+//! `-v` lines with their times wherever stderr goes, with `--trace` a file of all spans for a viewer.
 
-use std::io::IsTerminal;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use tracing::span::{Attributes, Id};
 use tracing::{Metadata, Subscriber};
+use tracing_chrome::{ChromeLayerBuilder, FlushGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use zkml_gpu::{Error, FileError};
+
+use crate::args::LogOptions;
 
 /// Spans of this project carry targets that start with this.
 const TARGET: &str = "zkml_gpu";
 /// Spans that only hold others together.
 const GROUPS: [&str; 1] = ["prove"];
+/// How often a batch tells how far it is where stderr is no terminal.
+const BATCH_LINES: Duration = Duration::from_secs(10);
+
+/// Whether steps are shown: not before a command says so, and never with `--quiet`.
+static SHOWN: AtomicBool = AtomicBool::new(false);
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Writes the rest of a trace when it goes.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Guard {
+    _trace: Option<FlushGuard>,
+}
+
+/// Installs what the options ask for, before any command runs.
+pub(crate) fn start(options: &LogOptions) -> Result<Guard, Error> {
+    QUIET.store(options.quiet, Ordering::Relaxed);
+    let steps = std::io::stderr().is_terminal().then(|| StepLayer { bars: MultiProgress::new() });
+    let lines = (options.verbose > 0).then_some(LineLayer);
+    let (trace, guard) = options.trace.as_deref().map(trace_layer).transpose()?.unzip();
+    // It fails where a subscriber is installed already: then that one decides what is shown.
+    let _ = tracing_subscriber::registry().with(steps).with(lines).with(trace).try_init();
+    Ok(Guard { _trace: guard })
+}
+
+/// A layer that writes spans and their fields as Chrome's trace viewer and Perfetto read them.
+fn trace_layer<S>(path: &Path) -> Result<(impl Layer<S>, FlushGuard), Error>
+where
+    S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+{
+    let fail = |source| FileError::File { path: path.into(), action: "write", source };
+    let file = BufWriter::new(File::create(path).map_err(fail)?);
+    Ok(ChromeLayerBuilder::new().writer(file).include_args(true).build())
+}
 
 /// Shows each step as it runs; nothing where stderr is no terminal.
-pub(crate) fn show() {
-    if std::io::stderr().is_terminal() {
-        // It fails where a subscriber is installed already: then that one decides what is shown.
-        let _ = tracing_subscriber::registry().with(StepLayer { bars: MultiProgress::new() }).try_init();
+fn show() {
+    SHOWN.store(!QUIET.load(Ordering::Relaxed), Ordering::Relaxed);
+}
+
+/// Shows steps unless the result is for a program.
+pub(crate) fn show_unless(json: bool) {
+    if !json {
+        show();
     }
 }
 
-/// Shows how many of `total` steps are done; nothing where stderr is no terminal.
-pub(crate) fn counted(total: u64) -> ProgressBar {
-    let bar = ProgressBar::new(total);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} {pos}/{len} {msg:40} {elapsed_precise}") {
+/// Says something that is no result: what was not asked for, or not done.
+pub(crate) fn note(text: &str) {
+    if !QUIET.load(Ordering::Relaxed) {
+        eprintln!("note: {text}");
+    }
+}
+
+/// How many of `total` steps are done.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    bar: ProgressBar,
+    lines: bool,
+    start: Instant,
+    total: u64,
+    done: AtomicU64,
+    /// Milliseconds after the start at which the last line was written.
+    told_ms: AtomicU64,
+}
+
+/// Shows how many of `total` steps are done and how long the rest may take: a bar on a terminal, a line now and then
+/// elsewhere.
+pub(crate) fn counted(total: u64) -> Counted {
+    let quiet = QUIET.load(Ordering::Relaxed);
+    let bar = if quiet { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {percent} %, {eta} left {msg:40}") {
         bar.set_style(style);
     }
-    bar
+    let lines = !quiet && !std::io::stderr().is_terminal();
+    Counted { bar, lines, start: Instant::now(), total, done: AtomicU64::new(0), told_ms: AtomicU64::new(0) }
+}
+
+impl Counted {
+    /// Another one is done.
+    pub(crate) fn step(&self) {
+        self.bar.inc(1);
+        let done = 1 + self.done.fetch_add(1, Ordering::Relaxed);
+        let elapsed = self.start.elapsed();
+        let (now, told) = (elapsed.as_millis() as u64, self.told_ms.load(Ordering::Relaxed));
+        if self.lines && now.saturating_sub(told) >= BATCH_LINES.as_millis() as u64 {
+            self.told_ms.store(now, Ordering::Relaxed);
+            let left = elapsed.mul_f64((self.total.saturating_sub(done)) as f64 / done as f64);
+            eprintln!("{done} of {} done, about {} s left", self.total, left.as_secs());
+        }
+    }
+
+    /// What is being worked on.
+    pub(crate) fn message(&self, text: String) {
+        self.bar.set_message(text);
+    }
+
+    /// All is done.
+    pub(crate) fn finish(self) {
+        self.bar.finish_and_clear();
+    }
 }
 
 /// A span under way.
 struct Step {
     start: Instant,
     bar: ProgressBar,
+}
+
+/// A span under way, of which a line is written at its end.
+struct Timed(Instant);
+
+/// A line for each span at its end, indented by how deep it is.
+struct LineLayer;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if let Some(span) = context.span(id).filter(|_| attributes.metadata().target().starts_with(TARGET)) {
+            span.extensions_mut().replace(Timed(Instant::now()));
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let Some(span) = context.span(&id) else { return };
+        let Some(Timed(start)) = span.extensions_mut().remove::<Timed>() else { return };
+        let depth = span.scope().skip(1).count();
+        let ms = start.elapsed().as_secs_f64() * 1e3;
+        eprintln!("{:indent$}{:24} {ms:10.1} ms", "", label(span.name()), indent = 2 * depth);
+    }
 }
 
 struct StepLayer {
@@ -59,6 +174,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for StepLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         let metadata = attributes.metadata();
         let ours = metadata.target().starts_with(TARGET) && !GROUPS.contains(&metadata.name());
+        let ours = ours && SHOWN.load(Ordering::Relaxed);
         if let Some(span) = context.span(id).filter(|_| ours) {
             span.extensions_mut().replace(Step { start: Instant::now(), bar: self.bar(metadata) });
         }

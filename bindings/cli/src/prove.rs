@@ -1,20 +1,28 @@
 //! `zkml-gpu prove`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
-use zkml_gpu::{Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Srs};
+use zkml_gpu::{
+    CompiledModel, Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample, Saturation, saturation,
+};
 
 use crate::args::ProveOptions;
-use crate::compile::{Compiled, TARGET, compile, prepare, timed};
-use crate::progress;
-use crate::report::{self, elapsed_ms, grouped};
+use crate::batch::{self, Done, State, Task};
+use crate::compile::{TARGET, prepare, timed};
+use crate::keys::{Keys, keys};
+use crate::report::{self, elapsed_ms, grouped, line, plural};
 use crate::resources::{cpu_ms, peak_rss_bytes};
+use crate::{output, progress};
 
-/// What `--json` prints. Names and meaning are part of the command line's contract.
+/// Proofs from which on tables of multiples of the reference string's points pay: making them takes as long as they
+/// save in about so many.
+const PROOFS_FOR_TABLES: usize = 4;
+
+/// What `--json` prints for one inference. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
 struct Report {
     model: String,
@@ -22,6 +30,8 @@ struct Report {
     device: String,
     /// How the weights are bound, as in `proof.json`.
     weights: String,
+    /// What the verifier knows of them.
+    note: String,
     k: u32,
     advice_columns: usize,
     fixed_columns: usize,
@@ -47,10 +57,54 @@ struct Report {
     coset_budget_bytes: u64,
     /// The proved output as real numbers, one list for each output, in the order of the model's axes.
     output: Vec<Vec<f64>>,
-    /// What the float model gives.
-    output_float: Vec<Vec<f32>>,
-    max_abs_error: f64,
+    /// What the float model gives; null for a proving key, which does not hold it.
+    output_float: Option<Vec<Vec<f32>>>,
+    max_abs_error: Option<f64>,
+    /// The same as a part of the output's range over the samples of the calibration.
+    relative_error: Option<f64>,
+    /// Error on those samples, as key and proof tell it.
+    max_error: f64,
+    /// What of the input was clamped to the calibrated range; null where nothing was.
+    saturation: Option<Saturation>,
     insecure_srs: bool,
+    #[serde(flatten)]
+    artifacts: Artifacts,
+}
+
+/// Where things are and what names them.
+#[derive(Debug, Serialize)]
+struct Artifacts {
+    /// Digest of model.vk, of its circuit key, and of its model commitment.
+    verifying_key: String,
+    circuit_key: String,
+    model_commitment: String,
+    /// Where the keys came from.
+    keys: String,
+    /// The reference string's file; null for one that was made for development, and for a proving key, which holds it.
+    srs: Option<PathBuf>,
+    proof_file: Option<PathBuf>,
+    key_file: PathBuf,
+}
+
+/// What `--json` prints for several inferences.
+#[derive(Debug, Serialize)]
+struct BatchReport<'a> {
+    model: String,
+    backend: String,
+    device: String,
+    proved: usize,
+    skipped: usize,
+    failed: usize,
+    /// In the order of the inputs.
+    results: &'a [Done],
+    setup_ms: f64,
+    /// Wall time of all proofs together.
+    prove_ms: f64,
+    total_cpu_ms: f64,
+    peak_rss_bytes: u64,
+    insecure_srs: bool,
+    #[serde(flatten)]
+    artifacts: Artifacts,
 }
 
 /// Durations in milliseconds.
@@ -64,72 +118,212 @@ struct Timings {
 }
 
 pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
-    prepare(&options.source)?;
-    if !options.json {
-        progress::show();
+    if !(0.0..=1.0).contains(&options.max_saturation) {
+        let problem = format!("--max-saturation {} is no share", options.max_saturation);
+        return Err(Error::Arguments { problem, hint: "a number from 0 to 1" }.into());
     }
-    let Compiled { model, sample, compiled, budget, .. } = compile(&options.source)?;
-    let folder = output_folder(options, &model)?;
-
-    let (srs, srs_ms) =
-        timed(info_span!(target: TARGET, "reference_string"), || reference_string(options, compiled.k()))?;
-    let (prover, setup_ms) = timed(info_span!(target: TARGET, "keys"), || {
-        compiled.prover_within(&budget, &srs, &options.source.backend, OsRng)
-    })?;
+    prepare(&options.machine)?;
+    progress::show_unless(options.json);
+    let folder = output_folder(options);
+    output::try_folder(&folder)?;
+    let files = batch::files(&options.inputs)?;
+    let Keys { key, float, origin, srs_ms, setup_ms } = keys(options)?;
+    let key_file = folder.join("model.vk");
+    check_other_key(&key_file, key.key(), options.replace)?;
+    let (tasks, unreadable) = batch::tasks(&files, &folder, &key.model().inputs())?;
+    let [task] = &tasks[..] else {
+        return prove_batch(options, Keys { key, float, origin, srs_ms, setup_ms }, &tasks, unreadable, key_file);
+    };
+    if !unreadable.is_empty() {
+        return prove_batch(options, Keys { key, float, origin, srs_ms, setup_ms }, &tasks, unreadable, key_file);
+    }
+    let saturation = check_saturation(key.model(), &task.sample, options.max_saturation)?;
+    let budget = key.model().memory_budget(options.machine.max_memory)?.without_tables();
+    let (prover, load_ms) =
+        timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
+    let setup_ms = setup_ms + load_ms;
     let cpu_before = cpu_ms();
     let start = Instant::now();
-    let Proved { bundle: proof, witness_ms } = prover.prove(&sample, OsRng)?;
+    let Proved { bundle: proof, witness_ms } = prover.prove(&task.sample, OsRng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
     // Whatever can fail comes before the files: those of a command that failed would be taken for good ones.
-    let output_float = model.run(&sample)?;
-    let files = proof.write_with_key(prover.key(), &folder)?;
+    let compared = float.map(|model| compare(&model, &prover, task, &proof, options)).transpose()?;
     let timings = Timings { srs_ms, setup_ms, witness_ms, prove_ms, prove_cpu_ms, verify_ms };
-    let report = report(&prover, &proof, output_float, &timings);
-    if options.json {
-        report::print_json(&report)?
-    } else {
-        report::print(&text(&report, &proof, prover.key(), &files))?
-    }
+    let artifacts = artifacts(prover.key(), origin, options, Some(task.file.clone()), key_file);
+    let report = report(&prover, &proof, compared, saturation, &timings, artifacts);
+    let printed = if options.json { report::json(&report)? } else { text(&report, &proof, prover.key()) };
+    proof.write_with_key(prover.key(), &folder)?;
+    report::print(&printed)?;
     Ok(0)
 }
 
-fn reference_string(options: &ProveOptions, k: u32) -> Result<Srs, Error> {
-    Ok(match &options.srs {
-        Some(path) => Srs::read(path, k)?,
-        None => Srs::development(k, OsRng)?,
-    })
+/// All inputs with one load; ends with the code of bad input where one of them failed.
+fn prove_batch(
+    options: &ProveOptions,
+    keys: Keys,
+    tasks: &[Task],
+    unreadable: Vec<Done>,
+    key_file: PathBuf,
+) -> anyhow::Result<u8> {
+    let Keys { key, origin, setup_ms, .. } = keys;
+    let limit = options.machine.max_memory;
+    let budget = key.model().memory_budget(limit)?;
+    let budget = if tasks.len() < PROOFS_FOR_TABLES { budget.without_tables() } else { budget };
+    let jobs = jobs(options, budget.proofs_at_a_time(limit));
+    let (prover, load_ms) =
+        timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
+    std::fs::create_dir_all(output_folder(options))
+        .map_err(|source| output::unwritten(&output_folder(options), source))?;
+    // The key comes first: no proof is without it, also where the command is killed.
+    prover.key().write(&key_file)?;
+    let start = Instant::now();
+    let mut results = unreadable;
+    results.extend(batch::prove_all(&prover, tasks, options, jobs));
+    let count = |state| results.iter().filter(|done| done.state == state).count();
+    let [proved, skipped, failed] = [State::Proved, State::Skipped, State::Failed].map(count);
+    let report = BatchReport {
+        model: prover.model().name().into(),
+        backend: prover.backend().into(),
+        device: prover.device(),
+        proved,
+        skipped,
+        failed,
+        results: &results,
+        setup_ms: setup_ms + load_ms,
+        prove_ms: elapsed_ms(start),
+        total_cpu_ms: cpu_ms(),
+        peak_rss_bytes: peak_rss_bytes(),
+        insecure_srs: prover.key().is_insecure(),
+        artifacts: artifacts(prover.key(), origin, options, None, key_file),
+    };
+    report::print(&if options.json { report::json(&report)? } else { batch_text(&report, prover.key()) })?;
+    Ok(if failed > 0 { zkml_gpu::ErrorClass::BadInput.exit_code() } else { 0 })
+}
+
+/// As many proofs at a time as are asked for and fit.
+fn jobs(options: &ProveOptions, fit: u64) -> usize {
+    let asked = u64::from(options.jobs);
+    if asked > fit {
+        progress::note(&format!("memory is for {} at a time, not {asked}", plural(fit as usize, "proof")));
+    }
+    usize::try_from(asked.min(fit)).unwrap_or(1)
 }
 
 /// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier
 /// would.
-fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
+pub(crate) fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
     let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
     let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
-    let key = ModelKey::from_bytes(prover.key().to_bytes(), "model.vk").map_err(unreadable)?;
-    let verdict = key.verify(&read);
+    let verdict = prover.key().verify(&read);
     verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
 }
 
-/// Where the artifacts go; found out before the work, made after it.
-fn output_folder(options: &ProveOptions, model: &Model) -> anyhow::Result<PathBuf> {
-    let folder = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.proof", model.name())));
-    if folder.exists() && !folder.is_dir() {
-        let source = std::io::Error::from(std::io::ErrorKind::NotADirectory);
-        return Err(FileError::File { path: folder, action: "write", source }.into());
+/// Refuses an input of which too much would be clamped.
+pub(crate) fn check_saturation(model: &CompiledModel, sample: &Sample, most: f64) -> Result<Option<Saturation>, Error> {
+    match saturation(model, sample) {
+        Some(Saturation { input, share, range: [low, high], farthest, .. }) if share > most => Err(Error::Arguments {
+            problem: format!(
+                "{:.1} % of the values of input '{input}' are beyond the range {low} to {high} that it was calibrated for, such as {farthest}: they would be clamped",
+                100.0 * share
+            ),
+            hint: "calibrate on samples like this input (--calibration), or scale it as the samples were; --max-saturation SHARE allows more",
+        }),
+        other => Ok(other),
     }
-    Ok(folder)
 }
 
-fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>, timings: &Timings) -> Report {
+/// What the float model gives, and how far the proof is from it.
+struct Compared {
+    output: Vec<Vec<f32>>,
+    max_abs_error: f64,
+    relative_error: f64,
+}
+
+/// Compares a proof with the float model, and refuses one that is farther from it than was asked for.
+fn compare(
+    model: &Model,
+    prover: &ModelProver,
+    task: &Task,
+    proof: &ProofBundle,
+    options: &ProveOptions,
+) -> Result<Compared, Error> {
+    let output = model.run(&task.sample)?;
+    let about = prover.model().about();
+    let (mut max_abs_error, mut relative_error) = (0f64, 0f64);
+    for ((tensor, float), known) in proof.outputs.iter().zip(&output).zip(&about.evaluation.outputs) {
+        let pairs = tensor.reals().into_iter().zip(float);
+        let error = pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max);
+        max_abs_error = max_abs_error.max(error);
+        let extremes = about.calibration.tensors.iter().find(|(name, _)| *name == known.name);
+        let extent = extremes.map_or(0.0, |(_, [low, high])| f64::from(high - low));
+        relative_error = relative_error.max(if extent > 0.0 { error / extent } else { 0.0 });
+    }
+    let bound = about.accuracy.bound;
+    if relative_error > bound && !options.circuit.allow_error {
+        return Err(Error::Inaccurate {
+            error: relative_error as f32,
+            bound: bound as f32,
+            samples: 1,
+            layers: Vec::new(),
+        });
+    }
+    Ok(Compared { output, max_abs_error, relative_error })
+}
+
+/// A key that others may rely on is not replaced in passing.
+fn check_other_key(path: &Path, key: &ModelKey, replace: bool) -> Result<(), Error> {
+    match std::fs::read(path) {
+        Ok(bytes) if bytes != key.to_bytes() && !replace => Err(Error::Arguments {
+            problem: format!("{} is of other keys: proofs made with it would lose it", path.display()),
+            hint: "--out DIR writes elsewhere, --replace replaces it",
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Where the artifacts go.
+fn output_folder(options: &ProveOptions) -> PathBuf {
+    let stem = options.source.file_stem().unwrap_or_default().to_string_lossy();
+    options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.proof")))
+}
+
+fn artifacts(
+    key: &ModelKey,
+    keys: String,
+    options: &ProveOptions,
+    proof_file: Option<PathBuf>,
+    key_file: PathBuf,
+) -> Artifacts {
+    Artifacts {
+        verifying_key: key.digest().into(),
+        circuit_key: key.circuit_digest().into(),
+        model_commitment: key.model_digest().into(),
+        keys,
+        srs: options.srs.clone(),
+        proof_file,
+        key_file,
+    }
+}
+
+fn report(
+    prover: &ModelProver,
+    proof: &ProofBundle,
+    compared: Option<Compared>,
+    saturation: Option<Saturation>,
+    timings: &Timings,
+    artifacts: Artifacts,
+) -> Report {
     let (model, summary) = (prover.model(), prover.model().summary());
-    let output: Vec<Vec<f64>> = proof.outputs.iter().map(|tensor| tensor.reals.clone()).collect();
+    let (max_abs_error, relative_error) =
+        (compared.as_ref().map(|c| c.max_abs_error), compared.as_ref().map(|c| c.relative_error));
     Report {
         model: proof.model.clone(),
         backend: proof.backend.clone(),
         device: prover.device(),
         weights: proof.weights.clone(),
+        note: proof.note.clone(),
         k: summary.k,
         advice_columns: summary.advice_columns,
         fixed_columns: summary.fixed_columns,
@@ -148,27 +342,33 @@ fn report(prover: &ModelProver, proof: &ProofBundle, output_float: Vec<Vec<f32>>
         table_bytes: prover.table_bytes(),
         table_budget_bytes: prover.budget().table_budget_bytes,
         coset_budget_bytes: prover.budget().coset_budget_bytes,
-        max_abs_error: max_abs_error(&output, &output_float),
-        output,
-        output_float,
+        output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
+        output_float: compared.map(|compared| compared.output),
+        max_abs_error,
+        relative_error,
+        max_error: prover.key().accuracy().max_error,
+        saturation,
         insecure_srs: proof.insecure_srs,
+        artifacts,
     }
 }
 
-fn max_abs_error(output: &[Vec<f64>], float: &[Vec<f32>]) -> f64 {
-    let pairs = output.iter().flatten().zip(float.iter().flatten());
-    pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max)
-}
-
-fn text(report: &Report, proof: &ProofBundle, key: &ModelKey, files: &[PathBuf; 2]) -> String {
+fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
     let Report { k, advice_columns, fixed_columns, .. } = report;
     let mut text = format!("{}: proved and verified on {}, {}\n", report.model, report.backend, report.device);
     for tensor in &proof.outputs {
-        text += &report::tensor_line("output", &tensor.name, &tensor.reals);
+        text += &report::tensor_line("output", &tensor.name, &tensor.reals());
+    }
+    if let (Some(error), Some(relative)) = (report.max_abs_error, report.relative_error) {
+        let range = format!("differs by at most {error:.4}, {:.2} % of the output's range", 100.0 * relative);
+        text += &line("float model", &range);
+    }
+    text += &line("calibration", &accuracy_text(key));
+    if let Some(saturation) = &report.saturation {
+        text += &line("clamped", &format!("{:.2} % of input '{}'", 100.0 * saturation.share, saturation.input));
     }
     let lookups = grouped(report.lookups as u64);
     let lines = [
-        ("float model", format!("differs by at most {:.4}", report.max_abs_error)),
         ("circuit", format!("k = {k}, {advice_columns} advice and {fixed_columns} fixed columns, {lookups} lookups")),
         ("prove", format!("{:.0} ms ({:.0} ms of CPU time)", report.prove_ms, report.prove_cpu_ms)),
         ("verify", format!("{:.1} ms", report.verify_ms)),
@@ -176,8 +376,49 @@ fn text(report: &Report, proof: &ProofBundle, key: &ModelKey, files: &[PathBuf; 
         ("proof", format!("{} bytes", grouped(report.proof_bytes as u64))),
         ("memory", format!("{:.0} MB at most", report.peak_rss_bytes as f64 / 1e6)),
     ];
-    text.extend(lines.iter().map(|(label, line)| report::line(label, line)));
+    text.extend(lines.iter().map(|(label, text)| line(label, text)));
     text += &report::guarantee_lines(key);
-    text += &report::line("written", &format!("{}, {}", files[0].display(), files[1].display()));
+    text += &artifact_lines(&report.artifacts);
     text
+}
+
+/// The error on the samples, as the key tells it.
+pub(crate) fn accuracy_text(key: &ModelKey) -> String {
+    let accuracy = key.accuracy();
+    let samples = plural(usize::try_from(accuracy.samples).unwrap_or(usize::MAX), "sample");
+    format!("error of at most {:.2} % of the output's range on {samples}", 100.0 * accuracy.max_error)
+}
+
+fn artifact_lines(artifacts: &Artifacts) -> String {
+    let mut text = line("keys", &artifacts.keys);
+    text += &line(
+        "digests",
+        &format!(
+            "circuit {}, model {}",
+            report::short(&artifacts.circuit_key),
+            report::short(&artifacts.model_commitment)
+        ),
+    );
+    let proof = artifacts.proof_file.iter().map(|path| path.display().to_string());
+    let files: Vec<String> = proof.chain([artifacts.key_file.display().to_string()]).collect();
+    text + &line("written", &files.join(", "))
+}
+
+fn batch_text(report: &BatchReport<'_>, key: &ModelKey) -> String {
+    let mut text =
+        format!("{}: {} on {}, {}\n", report.model, plural(report.proved, "proof"), report.backend, report.device);
+    if report.skipped > 0 {
+        text += &line("skipped", &format!("{}, which had their proofs already", plural(report.skipped, "input")));
+    }
+    for done in report.results.iter().filter(|done| done.state == State::Failed) {
+        let error = done.error.as_deref().unwrap_or_default().lines().next().unwrap_or_default();
+        text += &line("failed", &report::terminal_safe(&format!("{}: {error}", done.name())));
+    }
+    text += &line(
+        "prove",
+        &format!("{:.0} ms in all, {:.0} ms of CPU time of the process", report.prove_ms, report.total_cpu_ms),
+    );
+    text += &line("calibration", &accuracy_text(key));
+    text += &report::guarantee_lines(key);
+    text + &artifact_lines(&report.artifacts)
 }

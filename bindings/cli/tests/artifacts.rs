@@ -2,6 +2,8 @@
 
 mod support;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zkml_gpu::{FileError, ModelKey, ProofBundle, Rejection};
 
@@ -63,47 +65,48 @@ fn a_proof_names_its_model_key_backend_and_quantisation() {
     let ProofBundle { model, verifying_key, backend, weights, note, insecure_srs, inputs, outputs, .. } =
         &artifacts.proof;
     assert_eq!((model.as_str(), backend.as_str()), ("gemm_plain", "cpu"));
-    assert_eq!(verifying_key, &artifacts.key.digest());
+    assert_eq!(verifying_key, artifacts.key.digest());
+    assert_eq!(artifacts.proof.circuit_key, artifacts.key.circuit_digest());
+    assert_eq!(artifacts.proof.max_error, artifacts.key.accuracy().max_error);
     assert_eq!((weights.as_str(), note.as_str()), ("committed, hiding", "field-valued, architecture not proven"));
     assert!(insecure_srs & artifacts.key.is_insecure());
     for tensor in inputs.iter().chain(outputs) {
         assert_eq!(tensor.values.len(), tensor.shape.iter().product::<usize>());
-        for (value, real) in tensor.values.iter().zip(&tensor.reals) {
+        for (value, real) in tensor.values.iter().zip(tensor.reals()) {
             assert!((tensor.min..=tensor.max).contains(value));
-            assert_eq!(*real, *value as f64 / 2f64.powi(tensor.frac_bits));
+            assert_eq!(real, *value as f64 / 2f64.powi(tensor.frac_bits));
         }
     }
-    assert!(artifacts.proof.proof.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
+    let file = std::fs::metadata(artifacts.scratch.path("out/proof.json")).expect("proof.json").len();
+    assert!(file < 2 * artifacts.proof.proof_bytes().len() as u64, "{file} bytes");
     assert_eq!(artifacts.verdict(|_| {}).map_err(|rejection| rejection.to_string()), Ok(()));
 }
 
 #[test]
 fn every_changed_field_is_rejected_even_with_a_right_checksum() {
     type Change = fn(&mut ProofBundle);
-    let changes: [(&str, Change); 20] = [
+    let changes: [(&str, Change); 21] = [
         ("model", |p| p.model = "other".into()),
         ("verifying_key", |p| p.verifying_key = "00".repeat(32)),
+        ("circuit_key", |p| p.circuit_key = "00".repeat(32)),
         ("backend", |p| p.backend = "abacus".into()),
         ("backend escape", |p| p.backend = "\x1b[2J".into()),
         ("weights", |p| p.weights = "public".into()),
         ("note", |p| p.note = String::new()),
         ("insecure_srs", |p| p.insecure_srs = false),
+        ("max_error", |p| p.max_error = 0.0),
         ("input name", |p| p.inputs[0].name.push('x')),
         ("input shape", |p| p.inputs[0].shape.push(1)),
         ("frac_bits", |p| p.outputs[0].frac_bits += 1),
         ("min", |p| p.outputs[0].min -= 1),
         ("max", |p| p.inputs[0].max += 1),
-        ("fewer values", |p| {
-            p.outputs[0].values.pop();
-            p.outputs[0].reals.pop();
-        }),
-        ("more reals", |p| p.outputs[0].reals.push(0.0)),
-        ("real", |p| p.outputs[0].reals[0] += 1.0),
+        ("fewer values", |p| drop(p.outputs[0].values.pop())),
+        ("more values", |p| p.outputs[0].values.push(0)),
         ("no input", |p| p.inputs.clear()),
         ("two outputs", |p| p.outputs.push(p.outputs[0].clone())),
         ("no proof", |p| p.proof.clear()),
-        ("longer proof", |p| p.proof.push_str("00")),
-        ("shorter proof", |p| p.proof.truncate(p.proof.len() - 2)),
+        ("longer proof", |p| p.proof = encoded(&[&p.proof_bytes()[..], &[0]].concat())),
+        ("shorter proof", |p| p.proof = encoded(&p.proof_bytes()[1..])),
     ];
     let artifacts = Artifacts::make();
     for (name, change) in changes {
@@ -111,10 +114,14 @@ fn every_changed_field_is_rejected_even_with_a_right_checksum() {
     }
 }
 
-/// Changes an integer and the real number that goes with it.
+/// A proof's bytes as the file has them.
+fn encoded(bytes: &[u8]) -> String {
+    STANDARD.encode(bytes)
+}
+
+/// Changes an integer.
 fn shift(tensor: &mut zkml_gpu::PublicTensor, index: usize, by: i64) {
     tensor.values[index] += by;
-    tensor.reals[index] = tensor.values[index] as f64 / 2f64.powi(tensor.frac_bits);
 }
 
 #[test]
@@ -139,17 +146,14 @@ fn indices_are_shown_as_they_are_and_others_are_rejected() {
     let given: Value =
         serde_json::from_slice(&std::fs::read(repository("tests/models/ops/embedding.json")).expect("input"))
             .expect("JSON");
-    assert_eq!(json!(input.reals), given["input_data"][0]);
+    assert_eq!(json!(input.reals()), given["input_data"][0]);
     assert_eq!((input.shape.as_slice(), input.frac_bits, input.min, input.max), (&[1, 5][..], 0, 0, 6));
     artifacts.verdict(|_| {}).expect("an honest proof");
     for index in 0..5 {
         let by = if input.values[index] == 6 { -1 } else { 1 };
         assert!(matches!(artifacts.verdict(|p| shift(&mut p.inputs[0], index, by)), Err(Rejection::Proof(_))));
         for outside in [-1, 7, i64::MAX, i64::MIN] {
-            let verdict = artifacts.verdict(|p| {
-                p.inputs[0].values[index] = outside;
-                p.inputs[0].reals[index] = outside as f64;
-            });
+            let verdict = artifacts.verdict(|p| p.inputs[0].values[index] = outside);
             assert!(matches!(verdict, Err(Rejection::Proof(_))), "{outside}: {verdict:?}");
         }
     }
@@ -175,8 +179,7 @@ fn flipped_proof_bytes_are_rejected() {
     for index in (0..bytes.len()).step_by(37).chain([bytes.len() - 1]) {
         let mut changed = bytes.clone();
         changed[index] ^= 1;
-        let hex: String = changed.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert!(artifacts.verdict(|p| p.proof = hex).is_err(), "byte {index}");
+        assert!(artifacts.verdict(|p| p.proof = encoded(&changed)).is_err(), "byte {index}");
     }
 }
 
@@ -185,10 +188,11 @@ fn a_proof_for_another_key_is_rejected() {
     let (ours, others) = (Artifacts::make(), Artifacts::make());
     // The same model, but another reference string and other blinding.
     assert!(others.key.verify(&ours.proof).is_err());
-    let adopted = ours.verdict(|p| p.verifying_key = others.key.digest());
-    assert!(adopted.is_err());
+    let adopted = ours.verdict(|p| p.verifying_key = others.key.digest().into());
+    assert!(matches!(adopted, Err(Rejection::OtherModel { .. })));
     let mut disguised = ours.proof.clone();
-    disguised.verifying_key = others.key.digest();
+    disguised.verifying_key = others.key.digest().into();
+    disguised.circuit_key = others.key.circuit_digest().into();
     disguised.seal();
     assert!(matches!(others.key.verify(&disguised), Err(Rejection::Proof(_))));
 }
@@ -214,7 +218,7 @@ fn rejection_exits_1_and_unreadable_files_exit_2() {
         original.replacen('{', "{\"version\": 1, ", 1),
         original.replace("\"note\"", "\"notes\""),
         original.replace("zkml-gpu proof", "another proof"),
-        original.replace("\"version\":1", "\"version\":2"),
+        original.replace("\"version\":2", "\"version\":1"),
         original.replace("\"proof\":\"", "\"proof\":\"A0"),
         original.replace("\"proof\":\"", "\"proof\":\"0"),
         original.replace("\"proof\":\"", "\"proof\":\"zz"),
@@ -270,7 +274,8 @@ fn a_proof_of_one_mode_is_rejected_under_a_key_of_the_other_in_whatever_words() 
     for (ours, others) in [(&embedded, &committed), (&committed, &embedded)] {
         assert!(others.key.verify(&ours.proof).is_err());
         let mut disguised = ours.proof.clone();
-        disguised.verifying_key = others.key.digest();
+        disguised.verifying_key = others.key.digest().into();
+        disguised.circuit_key = others.key.circuit_digest().into();
         disguised.weights = others.key.weights().into();
         disguised.note = others.key.note().into();
         disguised.seal();
@@ -285,9 +290,11 @@ fn another_output_or_flipped_bytes_are_rejected_with_embedded_weights() {
         let by = if artifacts.proof.outputs[0].values[index] > 0 { -1 } else { 1 };
         assert!(matches!(artifacts.verdict(|p| shift(&mut p.outputs[0], index, by)), Err(Rejection::Proof(_))));
     }
-    for digit in (0..artifacts.proof.proof.len()).step_by(61) {
-        let changed = if artifacts.proof.proof.as_bytes()[digit] == b'0' { "1" } else { "0" };
-        assert!(artifacts.verdict(|p| p.proof.replace_range(digit..=digit, changed)).is_err(), "digit {digit}");
+    let bytes = artifacts.proof.proof_bytes();
+    for index in (0..bytes.len()).step_by(31) {
+        let mut changed = bytes.clone();
+        changed[index] ^= 4;
+        assert!(artifacts.verdict(|p| p.proof = encoded(&changed)).is_err(), "byte {index}");
     }
-    assert!(artifacts.verdict(|p| p.proof.push_str("00")).is_err(), "a byte more");
+    assert!(artifacts.verdict(|p| p.proof = encoded(&[&bytes[..], &[0]].concat())).is_err(), "a byte more");
 }

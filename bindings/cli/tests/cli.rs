@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
 
-/// Fields of `prove --json`, in order.
-const PROVE_FIELDS: [&str; 26] = [
+/// Fields of `prove --json`.
+const PROVE_FIELDS: [&str; 37] = [
     "model",
     "backend",
     "device",
     "weights",
+    "note",
     "k",
     "advice_columns",
     "fixed_columns",
@@ -36,7 +37,17 @@ const PROVE_FIELDS: [&str; 26] = [
     "output",
     "output_float",
     "max_abs_error",
+    "relative_error",
+    "max_error",
+    "saturation",
     "insecure_srs",
+    "verifying_key",
+    "circuit_key",
+    "model_commitment",
+    "keys",
+    "srs",
+    "proof_file",
+    "key_file",
 ];
 /// Fields of `verify --json`.
 const VERIFY_FIELDS: [&str; 8] =
@@ -55,7 +66,7 @@ fn a_processor_can_be_held_to_portable_instructions() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
     let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json"];
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_zkml-gpu"));
+    let mut command = support::program();
     let report = json(&command.args(arguments).env("ZKML_CPU", "portable").output().expect("run zkml-gpu"));
     let device = report["device"].as_str().expect("the device in words").to_owned();
     assert!(device.contains("portable"), "{device}");
@@ -110,8 +121,9 @@ fn the_default_folder_is_named_after_the_model_and_keeps_other_files() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.path("gemm_plain.proof")).expect("folder");
     std::fs::write(scratch.path("gemm_plain.proof/mine.txt"), "mine").expect("file");
-    for _ in 0..2 {
-        let output = support::run_in(scratch.folder(), &["prove", &gemm("onnx"), &gemm("json")]);
+    for extra in [&[][..], &["--replace"]] {
+        let arguments = [&["prove", &gemm("onnx"), &gemm("json")], extra].concat();
+        let output = support::run_in(scratch.folder(), &arguments);
         assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     }
     let mut files: Vec<_> = std::fs::read_dir(scratch.path("gemm_plain.proof")).expect("folder").collect();
@@ -237,35 +249,46 @@ fn unsupported_operators_exit_3_and_are_named() {
 }
 
 #[test]
-fn many_samples_calibrate_and_the_first_is_proved() {
+fn several_samples_of_one_file_are_all_proved() {
     let scratch = Scratch::new();
     let samples =
         r#"{"input_data": [[0.5, 0.25, 0, 0, 0, -0.5, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]], "input_shapes": [[6]]}"#;
     let (samples, out) = (scratch.file("samples.json", samples), scratch.path("out"));
     let report = json(&run(&["prove", &gemm("onnx"), &samples, "--calibration", &samples, "--out", &out, "--json"]));
-    let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk"), "--json"]));
-    assert_eq!(report["output"].as_array().map(Vec::len), Some(1));
-    let first = verdict["input"][0].as_array().expect("a list");
-    for (value, expected) in first.iter().zip([0.5, 0.25, 0.0, 0.0, 0.0, -0.5]) {
-        assert!((value.as_f64().expect("a number") - expected).abs() < 0.01, "{value}");
+    assert_eq!((&report["proved"], &report["failed"]), (&2.into(), &0.into()));
+    for (index, expected) in [[0.5, 0.25, 0.0, 0.0, 0.0, -0.5], [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]].iter().enumerate() {
+        let proof = format!("{out}/samples.{index}.proof.json");
+        let verdict = json(&run(&["verify", &proof, "--vk", &format!("{out}/model.vk"), "--json"]));
+        let input = verdict["input"][0].as_array().expect("a list");
+        for (value, expected) in input.iter().zip(expected) {
+            assert!((value.as_f64().expect("a number") - expected).abs() < 0.1, "{value} {expected}");
+        }
     }
 }
 
 #[test]
-fn an_input_beyond_the_calibrated_range_saturates_and_is_proved() {
+fn an_input_beyond_the_calibrated_range_is_refused_unless_clamping_is_allowed() {
     let scratch = Scratch::new();
     let wild = scratch.file("wild.json", r#"{"input_data": [[1e6, -1e6, 1e30, 3, -3, 0]]}"#);
     let out = scratch.path("out");
-    let output = run(&["prove", &gemm("onnx"), &wild, "--calibration", &gemm("json"), "--out", &out, "--json"]);
-    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
-    assert_eq!(json(&output)["insecure_srs"], true);
+    let arguments = ["prove", &gemm("onnx"), &wild, "--calibration", &gemm("json"), "--out", &out, "--json"];
+    let refused = run(&arguments);
+    assert_eq!(exit_code(&refused), 2, "{}", text(&refused.stderr));
+    for part in ["beyond the range", "would be clamped", "--calibration", "--max-saturation"] {
+        assert!(text(&refused.stderr).contains(part), "{part}: {}", text(&refused.stderr));
+    }
+    assert!(!std::path::Path::new(&out).exists());
+    let allowed = run(&[&arguments[..], &["--max-saturation", "1", "--allow-error"]].concat());
+    let report = json(&allowed);
+    assert!(report["saturation"]["share"].as_f64() > Some(0.3), "{}", report["saturation"]);
+    assert_eq!(report["insecure_srs"], true);
 }
 
 #[test]
 fn embedded_weights_are_proved_and_called_public() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
-    let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--weights", "embedded", "--out", &out];
+    let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--weights", "embedded", "--replace", "--out", &out];
     let report = json(&run(&[&arguments[..], &["--json"]].concat()));
     assert_eq!(report["weights"], "embedded, public");
     let verify = ["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk")];
@@ -303,7 +326,7 @@ fn weights_declared_private_are_not_embedded() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
     let prove = |model: &str, arguments: &[&str]| {
-        let output = run(&[&["prove", model, &gemm("json"), "--out", &out], arguments].concat());
+        let output = run(&[&["prove", model, &gemm("json"), "--out", &out, "--replace"], arguments].concat());
         (exit_code(&output), text(&output.stderr))
     };
     let refused = |(code, message): (i32, String), by: &str| {
@@ -379,7 +402,8 @@ fn a_gpu_proves_beside_the_processor() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
     for backend in [format!("wgpu:{index}"), format!("dual:cpu,wgpu:{index}")] {
-        let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json", "--backend", &backend];
+        let arguments =
+            ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--replace", "--json", "--backend", &backend];
         let report = json(&run(&[&arguments[..], &["--costs", "reference"]].concat()));
         assert_eq!(report["backend"], backend.as_str());
         assert!(

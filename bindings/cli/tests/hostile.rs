@@ -5,8 +5,11 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
@@ -14,7 +17,8 @@ use rand_core::SeedableRng;
 use zkml_gpu::circuit::system::{Port, Statement};
 use zkml_gpu::circuit::verify::verify;
 use zkml_gpu::onnx::import::{FloatModel, ImportOptions};
-use zkml_gpu::{ModelKey, ProofBundle, Srs};
+use zkml_gpu::{About, ModelKey, ProofBundle, Srs, VERIFYING_KEY};
+use zkml_gpu_files::container::Writer;
 
 use support::limited::{Limits, run_limited};
 use support::mutate::Mutator;
@@ -255,10 +259,6 @@ struct Artifacts {
     proof: ProofBundle,
 }
 
-/// Bytes of `model.vk` before the name: magic, version, lengths of name and keys.
-const CONTAINER_BYTES: usize = 24;
-const DIGEST_BYTES: usize = 32;
-
 impl Artifacts {
     fn make() -> Self {
         let (scratch, out) = prove(&[]);
@@ -268,27 +268,33 @@ impl Artifacts {
     }
 
     /// The keys inside `model.vk`.
-    fn body(&self) -> &[u8] {
-        let bytes = self.key.to_bytes();
-        &bytes[CONTAINER_BYTES + self.key.model().len()..bytes.len() - DIGEST_BYTES]
+    fn body(&self) -> Vec<u8> {
+        self.key.keys().to_bytes()
     }
 
-    /// `model.vk` with other keys inside, lengths and checksum made right.
+    /// `model.vk` with other keys inside, lengths and digests made right.
     fn sealed(&self, body: &[u8]) -> Vec<u8> {
-        let mut bytes = self.key.to_bytes()[..CONTAINER_BYTES + self.key.model().len()].to_vec();
-        bytes[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
-        bytes.extend(body);
-        let hash = blake2b_simd::Params::new().hash_length(DIGEST_BYTES).personal(b"zkml-gpu vk").hash(&bytes);
-        bytes.extend(hash.as_bytes());
-        bytes
+        let about = About { model: self.key.model().into(), accuracy: *self.key.accuracy() };
+        let about = serde_json::to_vec(&about).expect("JSON");
+        let commitment = self.key.keys().to_parts()[1].len();
+        let (circuit, model) = body.split_at(body.len().saturating_sub(commitment));
+        let names = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0"];
+        let mut file = Cursor::new(Vec::new());
+        let mut writer = Writer::new(&mut file, VERIFYING_KEY, &names).expect("a file");
+        for section in [&about[..], circuit, model] {
+            writer.section(section).expect("a section");
+        }
+        writer.finish().expect("a header");
+        file.into_inner()
     }
 
-    /// `model.vk` with another value of a field of its keys' header, or of the column `Take`.
+    /// `model.vk` with another value of a field of its keys' header, or of the column `Accumulate`.
     fn with_field(&self, field: &str, value: &str) -> Vec<u8> {
-        let (header, rest) = split_header(self.body());
+        let body = self.body();
+        let (header, rest) = split_header(&body);
         let header = std::str::from_utf8(header).expect("JSON");
         let header = match field {
-            "Take" => header.replacen("\"Take\"", value, 1),
+            "Accumulate" => header.replacen("\"Accumulate\"", value, 1),
             _ => with_value(header, field, value),
         };
         self.sealed(&[&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), rest].concat())
@@ -310,7 +316,8 @@ impl Artifacts {
             }
         }
         let mut proof = self.proof.clone();
-        proof.verifying_key = key.digest();
+        proof.verifying_key = key.digest().into();
+        proof.circuit_key = key.circuit_digest().into();
         proof.seal();
         key.verify(&proof).is_ok()
     }
@@ -318,7 +325,7 @@ impl Artifacts {
     /// Whether the proof's bytes, put in the place of the real ones, are accepted.
     fn accepts(&self, bytes: &[u8]) -> bool {
         let mut proof = self.proof.clone();
-        proof.proof = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        proof.proof = STANDARD.encode(bytes);
         proof.seal();
         self.key.verify(&proof).is_ok()
     }
@@ -369,7 +376,7 @@ fn keys_that_would_take_the_machine_down_are_refused() {
         ("operand_lanes", "4096", 2),
         ("range_columns", "512", 1),
         ("activation_lanes", "512", 1),
-        ("garbage_lanes", "512", 1),
+        ("cross_term_lanes", "512", 1),
         ("range_columns", "513", 2),
         ("product_columns", "18446744073709551615", 2),
         ("weight_columns", "1099511627776", 2),
@@ -377,9 +384,9 @@ fn keys_that_would_take_the_machine_down_are_refused() {
         ("vk_bytes", "1152921504606846976", 2),
         ("blinding_points", "1152921504606846976", 2),
         ("fixed", "[]", 2),
-        ("Take", large.as_str(), 1),
-        ("Take", huge.as_str(), 2),
-        ("Take", greatest.as_str(), 2),
+        ("Accumulate", large.as_str(), 1),
+        ("Accumulate", huge.as_str(), 2),
+        ("Accumulate", greatest.as_str(), 2),
     ];
     let artifacts = Artifacts::make();
     let scratch = Scratch::new();
@@ -401,7 +408,8 @@ fn keys_that_would_take_the_machine_down_are_refused() {
 fn a_key_of_many_columns_does_not_exhaust_a_threads_stack() {
     let artifacts = Artifacts::make();
     for (count, readable) in [(100, true), (2048, true), (2049, false)] {
-        let (header, rest) = split_header(artifacts.body());
+        let body = artifacts.body();
+        let (header, rest) = split_header(&body);
         let roles: Vec<String> = (0..count).map(|i| power(1 + i % 7)).collect();
         let header = with_value(std::str::from_utf8(header).expect("JSON"), "fixed", &format!("[{}]", roles.join(",")));
         // Halo2's own part: ten bytes, of which the last four count the columns, and a point for each.
@@ -426,7 +434,7 @@ fn a_key_of_many_columns_does_not_exhaust_a_threads_stack() {
 #[test]
 fn mutated_keys_are_refused_or_reject_the_proof() {
     let artifacts = Artifacts::make();
-    let body = artifacts.body().to_vec();
+    let body = artifacts.body();
     assert!(artifacts.accepted_by(&artifacts.sealed(&body)), "the key as it is");
     let header_bytes = split_header(&body).0.len() + 8;
     let mut mutator = Mutator::new(21);
@@ -448,7 +456,7 @@ fn mutated_keys_are_refused_or_reject_the_proof() {
 #[test]
 fn a_key_has_one_encoding() {
     let artifacts = Artifacts::make();
-    let body = artifacts.body().to_vec();
+    let body = artifacts.body();
     let (header, rest) = split_header(&body);
     let spaced = [header, b" "].concat();
     let bytes = [&(spaced.len() as u64).to_le_bytes()[..], &spaced, rest].concat();

@@ -1,11 +1,13 @@
 //! `proof.json`: a proof with the public values that it proves.
 //!
 //! Every field is checked on verification against the verifying key; unknown, missing and duplicate fields are refused.
-//! Byte strings are lower-case hexadecimal. Real numbers are the integers times `2^-frac_bits`, exactly, for people and
-//! programs that do not want to dequantise.
+//! Digests are lower-case hexadecimal, the proof is base64. Real numbers are not in the file: they are the integers
+//! times `2^-frac_bits`, exactly ([`PublicTensor::reals`]).
 
 use std::path::Path;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::verify::{VerifyError, verify};
@@ -19,7 +21,7 @@ use crate::{Error, ModelKey};
 /// Value of [`ProofBundle::format`].
 const FORMAT: &str = "zkml-gpu proof";
 /// Value of [`ProofBundle::version`].
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Largest `proof.json` that is read: millions of public values.
 const MAX_BYTES: u64 = 512 << 20;
 /// Most characters of a value that a message shows.
@@ -38,6 +40,8 @@ pub struct ProofBundle {
     pub model: String,
     /// Digest of `model.vk`.
     pub verifying_key: String,
+    /// Digest of its circuit key: models of one architecture may share it.
+    pub circuit_key: String,
     /// The back end that proved; for the record only, since all make the same proofs.
     pub backend: String,
     /// How the weights are bound: [`ModelKey::weights`].
@@ -46,11 +50,13 @@ pub struct ProofBundle {
     pub note: String,
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
     pub insecure_srs: bool,
+    /// What the key's owner says of the model's error against the float model: [`Accuracy::max_error`](crate::Accuracy::max_error).
+    pub max_error: f64,
     /// The model's inputs.
     pub inputs: Vec<PublicTensor>,
     /// The proved outputs.
     pub outputs: Vec<PublicTensor>,
-    /// The proof's bytes, lower-case hexadecimal.
+    /// The proof's bytes, in base64 with padding.
     pub proof: String,
     /// Blake2b digest of all other fields: finds damage, not fraud.
     pub checksum: String,
@@ -73,7 +79,7 @@ pub(crate) const fn note(mode: WeightMode) -> &'static str {
     }
 }
 
-/// A public tensor: integers, their meaning, and the real numbers that they stand for.
+/// A public tensor: integers and their meaning.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublicTensor {
@@ -89,8 +95,6 @@ pub struct PublicTensor {
     pub max: i64,
     /// The integers that are proved, flat, in the order of the model's axes.
     pub values: Vec<i64>,
-    /// What they stand for.
-    pub reals: Vec<f64>,
 }
 
 /// Why a proof was rejected.
@@ -110,29 +114,25 @@ pub enum Rejection {
         /// What it must be.
         expected: String,
     },
+    /// The proof is for other keys of the same circuit: the model was retrained, or its commitment was made anew.
+    #[error(
+        "the proof is for the verifying key '{got}', not '{expected}': the circuit is the same, the model's commitment or what is said of it is another"
+    )]
+    OtherModel {
+        /// The key that the proof names.
+        got: String,
+        /// The key it was checked against.
+        expected: String,
+    },
     /// A tensor has the wrong number of values.
-    #[error("{tensor}: {got} {what}, expected {expected}")]
+    #[error("{tensor}: {got} values, expected {expected}")]
     Length {
         /// The tensor.
         tensor: String,
-        /// `values` or `reals`.
-        what: &'static str,
         /// Number found.
         got: usize,
         /// Number declared.
         expected: usize,
-    },
-    /// A real number does not belong to its integer.
-    #[error("{tensor}: reals[{index}] is {got}, but values[{index}] stands for {expected}")]
-    Real {
-        /// The tensor.
-        tensor: String,
-        /// Position.
-        index: usize,
-        /// The number found.
-        got: f64,
-        /// The number that belongs there.
-        expected: f64,
     },
     /// The proof itself does not hold.
     #[error(transparent)]
@@ -144,25 +144,29 @@ impl ProofBundle {
     /// statement, in the order in which the circuit stores them. Whether the proof holds is for [`ModelKey::verify`].
     pub fn new(key: &ModelKey, backend: &str, inputs: &[Vec<i64>], outputs: &[Vec<i64>], proof: &[u8]) -> Self {
         let statement = key.keys().statement();
-        let tensors = |ports: &[Port], values: &[Vec<i64>]| -> Vec<PublicTensor> {
-            ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
-        };
         let mut bundle = Self {
             format: FORMAT.into(),
             version: VERSION,
             model: key.model().into(),
-            verifying_key: key.digest(),
+            verifying_key: key.digest().into(),
+            circuit_key: key.circuit_digest().into(),
             backend: backend.into(),
             weights: key.weights().into(),
             note: key.note().into(),
             insecure_srs: key.is_insecure(),
+            max_error: key.accuracy().max_error,
             inputs: tensors(&statement.inputs, inputs),
             outputs: tensors(&statement.outputs, outputs),
-            proof: hex::encode(proof),
+            proof: STANDARD.encode(proof),
             checksum: String::new(),
         };
         bundle.seal();
         bundle
+    }
+
+    /// The inputs of a bundle for this key, as [`new`](Self::new) has them.
+    pub fn inputs(key: &ModelKey, inputs: &[Vec<i64>]) -> Vec<PublicTensor> {
+        tensors(&key.keys().statement().inputs, inputs)
     }
 
     /// Reads `proof.json`.
@@ -186,12 +190,14 @@ impl ProofBundle {
             let found = format!("format {:?} version {}", bundle.format, bundle.version);
             return Err(fail(format!("{found}, this program reads {FORMAT:?} version {VERSION}")));
         }
-        for (field, text) in
-            [("verifying_key", &bundle.verifying_key), ("proof", &bundle.proof), ("checksum", &bundle.checksum)]
-        {
-            if decode_hex(text).is_none() {
+        let digests = [&bundle.verifying_key, &bundle.circuit_key, &bundle.checksum];
+        for (field, text) in ["verifying_key", "circuit_key", "checksum"].into_iter().zip(digests) {
+            if !is_hex(text) {
                 return Err(fail(format!("field '{field}' is not lower-case hexadecimal")));
             }
+        }
+        if STANDARD.decode(&bundle.proof).is_err() {
+            return Err(fail("field 'proof' is not base64".into()));
         }
         Ok(bundle)
     }
@@ -206,9 +212,9 @@ impl ProofBundle {
         Ok(text)
     }
 
-    /// The proof's bytes; none where the field is not hexadecimal.
+    /// The proof's bytes; none where the field is not base64.
     pub fn proof_bytes(&self) -> Vec<u8> {
-        decode_hex(&self.proof).unwrap_or_default()
+        STANDARD.decode(&self.proof).unwrap_or_default()
     }
 
     /// Recomputes the checksum, after a change of another field.
@@ -232,10 +238,14 @@ impl ProofBundle {
         expect("format", &self.format, FORMAT)?;
         expect("version", self.version, VERSION)?;
         expect("model", &self.model, key.model())?;
-        expect("verifying_key", &self.verifying_key, &key.digest())?;
+        expect("circuit_key", &self.circuit_key, key.circuit_digest())?;
+        if self.verifying_key != key.digest() {
+            return Err(Rejection::OtherModel { got: shown(&self.verifying_key), expected: key.digest().into() });
+        }
         expect("weights", &self.weights, key.weights())?;
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
+        expect("max_error", self.max_error, key.accuracy().max_error)?;
         if !is_backend(&self.backend) {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
@@ -250,8 +260,12 @@ impl ProofBundle {
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
         let (values, Format { frac_bits, min, max }) = (to_logical(port, stored), logical_format(port));
-        let reals = values.iter().map(|value| real(*value, frac_bits)).collect();
-        Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, reals, values }
+        Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, values }
+    }
+
+    /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
+    pub fn reals(&self) -> Vec<f64> {
+        self.values.iter().map(|value| *value as f64 * 2f64.powi(-self.frac_bits)).collect()
     }
 
     /// Values in stored order, once every field is the port's.
@@ -263,21 +277,16 @@ impl PublicTensor {
         expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
         expect(&field("min"), self.min, format.min)?;
         expect(&field("max"), self.max, format.max)?;
-        for (what, got) in [("values", self.values.len()), ("reals", self.reals.len())] {
-            let expected = port.logical_len();
-            if got != expected {
-                return Err(Rejection::Length { tensor: place.into(), what, got, expected });
-            }
-        }
-        for (index, (value, got)) in self.values.iter().zip(&self.reals).enumerate() {
-            let expected = real(*value, self.frac_bits);
-            // Bits, because 0 and -0 print differently.
-            if got.to_bits() != expected.to_bits() {
-                return Err(Rejection::Real { tensor: place.into(), index, got: *got, expected });
-            }
+        let (got, expected) = (self.values.len(), port.logical_len());
+        if got != expected {
+            return Err(Rejection::Length { tensor: place.into(), got, expected });
         }
         Ok(to_stored(port, &self.values).map_err(VerifyError::from)?)
     }
+}
+
+fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
+    ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
 }
 
 fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<Vec<i64>>, Rejection> {
@@ -288,11 +297,6 @@ fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<V
         .enumerate()
         .map(|(i, (tensor, port))| tensor.check(&format!("{place}[{i}]"), port))
         .collect()
-}
-
-/// What an integer stands for.
-fn real(value: i64, frac_bits: i32) -> f64 {
-    value as f64 * 2f64.powi(-frac_bits)
 }
 
 fn expect<A: PartialEq<B> + ToString, B: ToString>(field: &str, got: A, expected: B) -> Result<(), Rejection> {
@@ -320,7 +324,7 @@ impl std::fmt::Display for Debugged<'_> {
     }
 }
 
-/// Bytes of lower-case hexadecimal; upper case would be a second text for the same bytes.
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    if text.bytes().any(|byte| byte.is_ascii_uppercase()) { None } else { hex::decode(text).ok() }
+/// Whether a text is lower-case hexadecimal; upper case would be a second text for the same bytes.
+fn is_hex(text: &str) -> bool {
+    hex::decode(text).is_ok() && !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }

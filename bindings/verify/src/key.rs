@@ -1,46 +1,92 @@
 //! `model.vk`: everything that a verifier trusts about a model, in one file.
 //!
-//! Magic, version, the model's name, the verifying keys and a checksum. The checksum (Blake2b) is also the key's
-//! digest, by which a proof names it.
+//! A [container](zkml_gpu_files::container) of three sections: `about`, what the key's owner says of the model;
+//! `circuit`, the circuit's key with the statement and the verifier's part of the reference string; `model`, the model
+//! commitment. The container's digest is the key's, by which a proof names it. A retrained model has another `model`
+//! section beside the same `circuit` section, which their digests show.
 //!
-//! A checksum guards against damage, not against fraud: get `model.vk` from someone you trust.
+//! Digests guard against damage, not against fraud: get `model.vk` from someone you trust.
 
+use std::io::Cursor;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 
 use crate::files::read_bounded;
 use crate::text::{is_printable, printable};
 use crate::{Error, ProofBundle, Rejection, bundle};
 
-const MAGIC: &[u8; 8] = b"zkmlgpuV";
-const VERSION: u32 = 4;
+/// The kind of file that `model.vk` is.
+pub const VERIFYING_KEY: Kind = Kind { magic: *b"zkmlgpuV", version: 5, what: "a model.vk" };
+/// Its sections, in their order.
+const SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0"];
 /// The last version whose keys may belong to a circuit that proves something else than its model (`SECURITY.md`).
-const LAST_UNCHECKED: u64 = 3;
-const DIGEST_BYTES: usize = 32;
-/// Magic, version, length of the name, length of the keys.
-const HEADER_BYTES: usize = 8 + 4 + 4 + 8;
+const LAST_UNCHECKED: u32 = 3;
 /// Longest name of a model in bytes.
 const MAX_NAME_BYTES: usize = 255;
 /// Largest `model.vk` that is read.
 const MAX_BYTES: u64 = 256 << 20;
-const HINT: &str = "model.vk is written by `zkml-gpu prove`; fetch it again from whoever published the model";
+const HINT: &str =
+    "model.vk is written by `zkml-gpu setup` and `prove`; fetch it again from whoever published the model";
+
+/// What a key's owner says of the model. None of it is proven.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct About {
+    /// The model's name, one of [`model_name`]'s.
+    pub model: String,
+    /// How far the integers that are proved are from the float model.
+    pub accuracy: Accuracy,
+}
+
+/// The error of a quantised model against the float model.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accuracy {
+    /// Largest error of an output's element, as a part of that output's range over the samples.
+    pub max_error: f64,
+    /// The bound that was asked for.
+    pub bound: f64,
+    /// Number of samples that it was measured on.
+    pub samples: u64,
+}
+
+impl Accuracy {
+    /// Whether the error is within the bound that was asked for.
+    pub fn is_kept(&self) -> bool {
+        self.max_error <= self.bound
+    }
+
+    /// Whether these can be what was measured: a number that is not negative, a bound, and samples.
+    fn is_sound(&self) -> bool {
+        self.max_error >= 0.0 && self.max_error.is_finite() && self.bound >= 0.0 && self.bound.is_finite()
+    }
+}
 
 /// A model's verifying key: circuit key, reference string's verifier part, public statement, and the model commitment
 /// where the circuit key does not hold the weights.
 #[derive(Clone, Debug)]
 pub struct ModelKey {
-    model: String,
+    about: About,
     keys: VerifyingKeys,
     bytes: Vec<u8>,
+    digest: String,
+    circuit_digest: String,
+    model_digest: String,
 }
 
 impl ModelKey {
-    /// The key of a model, for whoever makes keys; the name is one of [`model_name`]'s.
-    pub fn new(model: &str, keys: VerifyingKeys) -> Self {
-        let bytes = encode(model, &keys.to_bytes());
-        Self { model: model.into(), keys, bytes }
+    /// The key of a model, for whoever makes keys.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], should a key that fits into memory not be written there.
+    pub fn new(about: About, keys: VerifyingKeys) -> Result<Self, Error> {
+        let bytes = encode(&about, &keys.to_parts())?;
+        let internal = |error: ContainerError| Error::Internal(format!("model.vk: {error}"));
+        Self::with_digests(about, keys, bytes).map_err(internal)
     }
 
     /// Reads `model.vk`.
@@ -58,9 +104,28 @@ impl ModelKey {
     /// As [`ModelKey::read`].
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
         let fail = |problem: String| Error::Artifact { file: file.into(), problem, hint: HINT };
-        let (model, body) = decode(bytes).map_err(fail)?;
-        let keys = VerifyingKeys::from_bytes(body).map_err(|error| fail(error.to_string()))?;
-        Ok(Self { model, keys, bytes: bytes.to_vec() })
+        let [about, circuit, model] = decode(bytes).map_err(|error| fail(refusal(&error)))?;
+        let about: About = serde_json::from_slice(&about).map_err(|error| fail(error.to_string()))?;
+        if !is_printable(&about.model) || about.model.len() > MAX_NAME_BYTES {
+            return Err(fail("the model's name is not printable text".into()));
+        }
+        if !about.accuracy.is_sound() {
+            return Err(fail("the error that it tells is no number".into()));
+        }
+        let keys = VerifyingKeys::from_parts(&circuit, &model).map_err(|error| fail(error.to_string()))?;
+        // One key, one file: JSON has several texts for one value.
+        if encode(&about, &[circuit, model])? != bytes {
+            return Err(fail("the key is not in its canonical form".into()));
+        }
+        Self::with_digests(about, keys, bytes.to_vec()).map_err(|error| fail(error.to_string()))
+    }
+
+    fn with_digests(about: About, keys: VerifyingKeys, bytes: Vec<u8>) -> Result<Self, ContainerError> {
+        let container = Container::open(Cursor::new(&bytes), VERIFYING_KEY)?;
+        let [digest, circuit_digest, model_digest] =
+            [container.digest(), container.section_digest(SECTIONS[1])?, container.section_digest(SECTIONS[2])?]
+                .map(hex::encode);
+        Ok(Self { about, keys, bytes, digest, circuit_digest, model_digest })
     }
 
     /// The file's bytes.
@@ -78,7 +143,12 @@ impl ModelKey {
 
     /// The model's name.
     pub fn model(&self) -> &str {
-        &self.model
+        &self.about.model
+    }
+
+    /// What the key's owner says of the model's error.
+    pub fn accuracy(&self) -> &Accuracy {
+        &self.about.accuracy
     }
 
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
@@ -103,9 +173,20 @@ impl ModelKey {
         bundle::note(self.weight_mode())
     }
 
-    /// Digest of the whole file, lower-case hexadecimal.
-    pub fn digest(&self) -> String {
-        hex::encode(&self.bytes[self.bytes.len() - DIGEST_BYTES..])
+    /// Digest of the whole key, lower-case hexadecimal like all digests: proofs name their key by it.
+    pub fn digest(&self) -> &str {
+        &self.digest
+    }
+
+    /// Digest of the circuit's part: the same for all models of one architecture, setup and reference string whose
+    /// weights are committed.
+    pub fn circuit_digest(&self) -> &str {
+        &self.circuit_digest
+    }
+
+    /// Digest of the model commitment; that of no bytes where the weights are embedded.
+    pub fn model_digest(&self) -> &str {
+        &self.model_digest
     }
 
     /// The keys inside.
@@ -123,53 +204,34 @@ pub fn model_name(text: &str) -> String {
     if name.is_empty() { "model".into() } else { name }
 }
 
-fn encode(model: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend(VERSION.to_le_bytes());
-    bytes.extend((model.len() as u32).to_le_bytes());
-    bytes.extend((body.len() as u64).to_le_bytes());
-    bytes.extend(model.as_bytes());
-    bytes.extend(body);
-    bytes.extend(digest(&bytes));
-    bytes
+fn encode(about: &About, [circuit, model]: &[Vec<u8>; 2]) -> Result<Vec<u8>, Error> {
+    let internal = |error: ContainerError| Error::Internal(format!("model.vk: {error}"));
+    let about = serde_json::to_vec(about).map_err(|error| Error::Internal(format!("model.vk: {error}")))?;
+    let mut file = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut file, VERIFYING_KEY, &SECTIONS).map_err(internal)?;
+    for section in [&about, circuit, model] {
+        writer.section(&section[..]).map_err(internal)?;
+    }
+    writer.finish().map_err(internal)?;
+    Ok(file.into_inner())
 }
 
-fn digest(bytes: &[u8]) -> [u8; DIGEST_BYTES] {
-    let hash = blake2b_simd::Params::new().hash_length(DIGEST_BYTES).personal(b"zkml-gpu vk").hash(bytes);
-    let mut digest = [0; DIGEST_BYTES];
-    digest.copy_from_slice(hash.as_bytes());
-    digest
+/// The sections; every length is checked against the file's.
+fn decode(bytes: &[u8]) -> Result<[Vec<u8>; 3], ContainerError> {
+    let mut container = Container::open(Cursor::new(bytes), VERIFYING_KEY)?;
+    let mut section = |name| container.section(name, MAX_BYTES);
+    let sections = [section(SECTIONS[0])?, section(SECTIONS[1])?, section(SECTIONS[2])?];
+    Ok(sections)
 }
 
-/// Name and keys' bytes; every length is checked against the file's.
-fn decode(bytes: &[u8]) -> Result<(String, &[u8]), String> {
-    if bytes.len() < HEADER_BYTES + DIGEST_BYTES || &bytes[..8] != MAGIC {
-        return Err("not a model.vk".into());
-    }
-    let number = |at: usize, size: usize| bytes[at..at + size].iter().rev().fold(0u64, |v, b| v << 8 | u64::from(*b));
-    match number(8, 4) {
-        version if version == u64::from(VERSION) => {}
-        version if version <= LAST_UNCHECKED => {
-            return Err(format!(
-                "version {version} of model.vk was made without a check of the circuit's layout, so false outputs may have proofs under it \
-                 (SECURITY.md): the model's owner must make a new key, this program makes version {VERSION}"
-            ));
-        }
-        version => return Err(format!("version {version} of model.vk, this program reads version {VERSION}")),
-    }
-    let (content, checksum) = bytes.split_at(bytes.len() - DIGEST_BYTES);
-    let (name_bytes, body_bytes) = (number(12, 4) as usize, number(16, 8));
-    let expected = (HEADER_BYTES as u64 + name_bytes as u64).checked_add(body_bytes);
-    if expected != Some(content.len() as u64) || name_bytes > MAX_NAME_BYTES {
-        return Err(format!("the header's lengths do not fit a file of {} bytes", bytes.len()));
-    }
-    if digest(content) != *checksum {
-        return Err("the checksum does not match: the file is damaged".into());
-    }
-    let (name, body) = content[HEADER_BYTES..].split_at(name_bytes);
-    match std::str::from_utf8(name) {
-        Ok(name) if is_printable(name) => Ok((name.into(), body)),
-        _ => Err("the model's name is not printable text".into()),
+fn refusal(error: &ContainerError) -> String {
+    match error {
+        ContainerError::Version { found, .. } if *found <= LAST_UNCHECKED => format!(
+            "version {found} of model.vk was made without a check of the circuit's layout, so false outputs may have proofs under it \
+             (SECURITY.md): the model's owner must make a new key, this program makes version {}",
+            VERIFYING_KEY.version
+        ),
+        _ => error.to_string(),
     }
 }
 
@@ -178,41 +240,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_container_keeps_its_fields() {
-        for name in ["lenet", "größe"] {
-            let bytes = encode(name, b"body");
-            assert_eq!(decode(&bytes), Ok((name.to_string(), &b"body"[..])));
-        }
-    }
-
-    #[test]
     fn keys_from_before_layouts_were_checked_are_refused_by_name() {
-        for version in 0..=LAST_UNCHECKED {
-            let mut bytes = encode("lenet", b"body");
-            bytes[8..12].copy_from_slice(&(version as u32).to_le_bytes());
-            let problem = decode(&bytes).unwrap_err();
-            assert!(problem.contains(&format!("version {version} ")) && problem.contains("SECURITY.md"), "{problem}");
+        for version in 0..=LAST_UNCHECKED + 1 {
+            let mut bytes = b"zkmlgpuV".to_vec();
+            bytes.extend(version.to_le_bytes());
+            bytes.extend([0; 100]);
+            let problem = ModelKey::from_bytes(&bytes, "old.vk").unwrap_err().to_string();
+            assert!(problem.contains(&format!("version {version} ")) && problem.contains("version 5"), "{problem}");
+            assert_eq!(problem.contains("SECURITY.md"), version <= LAST_UNCHECKED, "{problem}");
         }
-    }
-
-    #[test]
-    fn every_flipped_bit_and_every_other_length_is_refused() {
-        let bytes = encode("lenet", b"body");
-        for bit in 0..8 * bytes.len() {
-            let mut changed = bytes.clone();
-            changed[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&changed).is_err(), "bit {bit}");
-        }
-        for len in 0..bytes.len() {
-            assert!(decode(&bytes[..len]).is_err(), "{len} bytes");
-        }
-        assert!(decode(&[&bytes[..], &[0]].concat()).is_err());
     }
 
     #[test]
     fn names_that_could_move_the_cursor_are_refused() {
+        let accuracy = Accuracy { max_error: 0.0, bound: 0.0, samples: 1 };
         for name in ["", "a\x1b[2J", "a\nb", &"n".repeat(256)] {
-            assert!(decode(&encode(name, b"")).is_err(), "{name:?}");
+            let about = About { model: name.into(), accuracy };
+            let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
+            let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
+            assert!(problem.contains("not printable"), "{name:?}: {problem}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_is_no_number_is_refused() {
+        for [max_error, bound] in [[-1.0, 0.0], [0.0, -1.0]] {
+            let about = About { model: "a".into(), accuracy: Accuracy { max_error, bound, samples: 1 } };
+            let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
+            let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
+            assert!(problem.contains("no number"), "{problem}");
         }
     }
 }

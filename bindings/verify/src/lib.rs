@@ -7,7 +7,7 @@
 //! let key = ModelKey::read("model.vk")?;
 //! let proof = ProofBundle::read("proof.json")?;
 //! key.verify(&proof)?;
-//! println!("{} gave {:?}", key.model(), proof.outputs[0].reals);
+//! println!("{} gave {:?}", key.model(), proof.outputs[0].reals());
 //! # Ok(())
 //! # }
 //! ```
@@ -34,7 +34,7 @@ pub use backend_name::is_backend;
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
-pub use key::{ModelKey, model_name};
+pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
 pub use verdict::Verdict;
 #[cfg(feature = "write")]
 pub use write::write_whole;

@@ -23,9 +23,9 @@ pub struct Verdict<'a> {
     /// Name of the model, from the key.
     pub model: &'a str,
     /// Real numbers, one list for each input, in the order of the model's axes.
-    pub input: Vec<&'a [f64]>,
+    pub input: Vec<Vec<f64>>,
     /// Likewise.
-    pub output: Vec<&'a [f64]>,
+    pub output: Vec<Vec<f64>>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
@@ -47,8 +47,8 @@ impl<'a> Verdict<'a> {
             accepted: verdict.is_ok(),
             reason: verdict.err().map(|rejection| rejection.to_string()),
             model: key.model(),
-            input: proof.inputs.iter().map(|tensor| &tensor.reals[..]).collect(),
-            output: proof.outputs.iter().map(|tensor| &tensor.reals[..]).collect(),
+            input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
+            output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             weights: key.weights(),
             insecure_srs: key.is_insecure(),
             verify_ms: elapsed_ms(start),
@@ -80,10 +80,10 @@ impl fmt::Display for Verdict<'_> {
         }
         writeln!(f, "accepted: {} gave this output ({:.1} ms)", self.model, self.verify_ms)?;
         for tensor in &self.proof.outputs {
-            f.write_str(&tensor_line("output", &tensor.name, &tensor.reals))?;
+            f.write_str(&tensor_line("output", &tensor.name, &tensor.reals()))?;
         }
         for tensor in &self.proof.inputs {
-            f.write_str(&tensor_line("input", &tensor.name, &tensor.reals))?;
+            f.write_str(&tensor_line("input", &tensor.name, &tensor.reals()))?;
         }
         f.write_str(&guarantee_lines(self.key))
     }

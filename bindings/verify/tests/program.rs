@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand_core::OsRng;
 use zkml_gpu::{BackendChoice, CompileOptions, ImportOptions, Model, Srs, read_samples};
 use zkml_gpu_verify::{ErrorClass, ModelKey, ProofBundle, Verdict};
@@ -50,7 +52,7 @@ fn prove() -> (ModelKey, ProofBundle) {
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/gemm_plain.onnx");
     let input = model.with_extension("json");
     let model = Model::load(model, &ImportOptions::default()).expect("a model");
-    let samples = read_samples(input, &model).expect("an input");
+    let samples = read_samples(input, &model.inputs()).expect("an input");
     let compiled = model.compile(&samples, &CompileOptions::default()).expect("a circuit");
     let srs = Srs::development(compiled.k(), OsRng).expect("a reference string");
     let prover = compiled.prover(&srs, &BackendChoice::Cpu, OsRng).expect("keys");
@@ -90,7 +92,7 @@ fn a_real_proof_is_accepted_with_what_it_says() {
     found.sort();
     assert_eq!(found, fields);
     assert_eq!((&verdict["accepted"], &verdict["reason"]), (&true.into(), &serde_json::Value::Null));
-    assert_eq!(verdict["output"][0], serde_json::json!(artifacts.proof.outputs[0].reals));
+    assert_eq!(verdict["output"][0], serde_json::json!(artifacts.proof.outputs[0].reals()));
 }
 
 #[test]
@@ -101,10 +103,9 @@ fn a_changed_proof_is_rejected() {
         ("the proof does not hold", |proof| {
             let tensor = &mut proof.outputs[0];
             tensor.values[0] += if tensor.values[0] > 0 { -1 } else { 1 };
-            tensor.reals[0] = tensor.values[0] as f64 / 2f64.powi(tensor.frac_bits);
         }),
         ("back end's name", |proof| proof.backend = "abacus".into()),
-        ("bytes follow", |proof| proof.proof.push_str("00")),
+        ("bytes follow", |proof| proof.proof = STANDARD.encode([&proof.proof_bytes()[..], &[0]].concat())),
         ("field-valued", |proof| proof.note = String::new()),
     ];
     for (reason, change) in changes {
@@ -131,9 +132,10 @@ fn a_proof_under_another_key_is_rejected() {
     let (other, _) = prove();
     artifacts.file("other.vk", other.to_bytes());
     let output = artifacts.verify("proof.json", "other.vk", &[]);
-    assert!(exit_code(&output) == 1 && text(&output.stdout).contains("verifying_key"), "{}", text(&output.stdout));
+    assert!(exit_code(&output) == 1 && text(&output.stdout).contains("circuit_key"), "{}", text(&output.stdout));
     let mut adopted = artifacts.proof.clone();
-    adopted.verifying_key = other.digest();
+    adopted.verifying_key = other.digest().into();
+    adopted.circuit_key = other.circuit_digest().into();
     adopted.seal();
     artifacts.file("adopted.json", adopted.to_json().expect("JSON"));
     assert_eq!(exit_code(&artifacts.verify("adopted.json", "other.vk", &[])), 1);

@@ -19,6 +19,14 @@ pub enum Error {
     /// A file cannot be read or written, or is not what it should be.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Arguments that do not go together.
+    #[error("{problem}\nhint: {hint}")]
+    Arguments {
+        /// What does not fit.
+        problem: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// An input or calibration file is not in EZKL's format.
     #[error("{}: {problem}\nhint: the format is {{\"input_data\": [[...], ...]}}, one flat list of finite numbers for each input of the model", path.display())]
     Input {
@@ -84,6 +92,45 @@ pub enum Error {
         /// By whom.
         declared: &'static str,
     },
+    /// The quantised model is further from the float one than it may be.
+    #[error(
+        "the integers differ from the float model by {:.1} % of the output's range on {samples} sample{}, the bound is {:.1} %{}\nhint: give more samples (--calibration), a greater bound (--max-error), or go on with --allow-error, which writes the error into key and proof",
+        100.0 * error, plural(*samples), 100.0 * bound, worst(layers)
+    )]
+    Inaccurate {
+        /// The error, as a part of the output's range.
+        error: f32,
+        /// The bound.
+        bound: f32,
+        /// Number of samples.
+        samples: usize,
+        /// The worst layers: name, error and bits.
+        layers: Vec<(String, f32, u32)>,
+    },
+    /// A retrained model is not of the same architecture.
+    #[error("'{model}' is another architecture: {difference}\nhint: compile it, and set it up, as a model of its own")]
+    OtherArchitecture {
+        /// The new model.
+        model: String,
+        /// The first difference.
+        difference: String,
+    },
+    /// Activations of a retrained model lie beyond the scales that they are to keep.
+    #[error("{:.1} % of the values of '{tensor}' lie beyond the scale that the circuit has for them\nhint: compile the retrained model anew", 100.0 * share)]
+    Saturates {
+        /// The tensor.
+        tensor: String,
+        /// The share of its values.
+        share: f32,
+    },
+    /// Embedded weights are part of the circuit.
+    #[error(
+        "the weights of '{model}' are embedded in its circuit, which a retrained model cannot share\nhint: compile with --weights committed to retrain under one key"
+    )]
+    EmbeddedWeights {
+        /// The model.
+        model: String,
+    },
     /// A model file cannot be imported.
     #[error("{}: {source}", path.display())]
     Model {
@@ -123,14 +170,30 @@ fn largest(layers: &[(String, usize)]) -> String {
     if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
 }
 
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+fn worst(layers: &[(String, f32, u32)]) -> String {
+    let layer = |(name, error, bits): &(String, f32, u32)| format!("'{name}' {:.1} % at {bits} bits", 100.0 * error);
+    let names: Vec<String> = layers.iter().map(layer).collect();
+    if names.is_empty() { String::new() } else { format!("; worst layers: {}", names.join(", ")) }
+}
+
 impl Error {
     /// Whose move it is.
     pub fn class(&self) -> ErrorClass {
         match self {
             Self::File(error) => error.class(),
-            Self::Input { .. } | Self::UnknownBackend { .. } | Self::PrivateWeights { .. } | Self::Srs(_) => {
-                ErrorClass::BadInput
-            }
+            Self::Arguments { .. }
+            | Self::Input { .. }
+            | Self::UnknownBackend { .. }
+            | Self::PrivateWeights { .. }
+            | Self::Inaccurate { .. }
+            | Self::OtherArchitecture { .. }
+            | Self::Saturates { .. }
+            | Self::EmbeddedWeights { .. }
+            | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
 
-use crate::{Error, Model, ModelInput, read_bounded};
+use crate::{Error, ModelInput, read_bounded};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -19,10 +19,10 @@ const MAX_SAMPLES: usize = 1 << 16;
 /// # Errors
 /// [`Error::File`] and [`Error::Input`], the latter for anything but finite 32-bit floats, and whole numbers where
 /// indices are taken, in lists of the right sizes.
-pub fn read_samples(path: impl AsRef<Path>, model: &Model) -> Result<Vec<Sample>, Error> {
+pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
     let path = path.as_ref();
     let lists = parse(path, &read_bounded(path, MAX_BYTES)?)?;
-    split(path, model, &lists)
+    split(path, inputs, &lists)
 }
 
 /// The one key that counts.
@@ -46,9 +46,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
     lists.map(|(list, values)| values.iter().enumerate().map(|(i, v)| finite(list, i, *v)).collect()).collect()
 }
 
-fn split(path: &Path, model: &Model, lists: &[Vec<f32>]) -> Result<Vec<Sample>, Error> {
+fn split(path: &Path, inputs: &[ModelInput<'_>], lists: &[Vec<f32>]) -> Result<Vec<Sample>, Error> {
     let fail = |problem| Err(Error::Input { path: path.into(), problem });
-    let inputs = model.inputs();
     if lists.len() != inputs.len() {
         return fail(format!("input_data holds {} lists, the model has {} inputs", lists.len(), inputs.len()));
     }

@@ -2,19 +2,23 @@
 //!
 //! ```no_run
 //! use rand_core::OsRng;
-//! use zkml_gpu::{BackendChoice, CompileOptions, ImportOptions, Model, Srs, read_samples};
+//! use zkml_gpu::{BackendChoice, CompileOptions, ImportOptions, Model, ProverKey, Srs, read_samples};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = Model::load("lenet.onnx", &ImportOptions::default())?;
-//! let samples = read_samples("seven.json", &model)?;
+//! let samples = read_samples("seven.json", &model.inputs())?;
 //! let compiled = model.compile(&samples, &CompileOptions::default())?;
 //!
 //! let srs = Srs::read("powers.ptau", compiled.k())?;
-//! let prover = compiled.prover(&srs, &BackendChoice::Auto, OsRng)?;
-//! let proof = prover.prove(&samples[0], OsRng)?.bundle;
+//! let key = compiled.setup(&srs, &BackendChoice::Auto, OsRng)?;
+//! key.write("lenet.pk")?; // to keep: whoever has it has the weights
+//! key.key().write("lenet.vk")?; // to publish
 //!
+//! let key = ProverKey::read("lenet.pk")?;
+//! let budget = key.model().memory_budget(None)?;
+//! let prover = key.prover(&BackendChoice::Auto, &budget)?;
+//! let proof = prover.prove(&samples[0], OsRng)?.bundle;
 //! prover.key().verify(&proof)?;
-//! prover.key().write("model.vk")?;
 //! proof.write("proof.json")?;
 //! # Ok(())
 //! # }
@@ -32,26 +36,35 @@
 //!   model [declared private](CompileOptions::private) is refused.
 
 mod backend;
+pub mod cache;
+pub mod compiled;
 mod costs;
 mod devices;
+mod encoding;
 mod error;
 mod input;
+pub mod key;
 mod memory;
 mod model;
 mod precision;
 mod prover;
+mod saturation;
 
 pub use backend::BackendChoice;
+pub use cache::{DEFAULT_CACHE_BYTES, KeyCache, Origin};
+pub use compiled::{COMPILED_MODEL, CompiledModel, ModelAbout, ModelSource};
 pub use costs::read_costs;
 #[cfg(feature = "cuda")]
 pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use input::read_samples;
+pub use key::{PROVING_KEY, ProverKey};
 pub use memory::{MemoryBudget, available_bytes};
-pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
+pub use model::{CompileOptions, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
+pub use saturation::{Saturation, saturation};
 
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};
 pub use zkml_gpu_circuit::placement::Widths;
@@ -61,7 +74,8 @@ pub use zkml_gpu_engine::srs::{Srs, SrsError};
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
-    Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, read_bounded, write_whole,
+    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, VERIFYING_KEY,
+    read_bounded, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

@@ -36,6 +36,8 @@ pub struct MemoryBudget {
     pub memory_bytes: u64,
     /// The same without tables and without kept cosets: less than this is refused.
     pub least_memory_bytes: u64,
+    /// Estimate of what each further proof at the same time needs.
+    pub proof_bytes: u64,
     /// For tables of multiples of the reference string's points, both bases together.
     pub table_budget_bytes: u64,
     /// For the key's columns on the quotient's cosets: whole cosets.
@@ -52,7 +54,26 @@ impl MemoryBudget {
         let tables = (left - coset_budget_bytes).min(most_tables) / BASES;
         let table_budget_bytes = BASES * tables.min(needs.table_bytes);
         let memory_bytes = needs.least_bytes + coset_budget_bytes + table_budget_bytes;
-        Some(Self { memory_bytes, least_memory_bytes: needs.least_bytes, table_budget_bytes, coset_budget_bytes })
+        Some(Self {
+            memory_bytes,
+            least_memory_bytes: needs.least_bytes,
+            proof_bytes: needs.proof_bytes,
+            table_budget_bytes,
+            coset_budget_bytes,
+        })
+    }
+
+    /// How many proofs at a time fit `max_memory_bytes`, or what is available: one at least.
+    pub fn proofs_at_a_time(&self, max_memory_bytes: Option<u64>) -> u64 {
+        let left = limit_bytes(max_memory_bytes).saturating_sub(self.memory_bytes);
+        1 + left / self.proof_bytes.max(1)
+    }
+
+    /// The same without tables, which cost more to make than they save in few proofs.
+    #[must_use]
+    pub fn without_tables(self) -> Self {
+        let memory_bytes = self.memory_bytes - self.table_budget_bytes;
+        Self { memory_bytes, table_budget_bytes: 0, ..self }
     }
 
     /// The tables' budget for one basis.
@@ -77,7 +98,7 @@ impl CompiledModel {
     /// # Errors
     /// [`Error::WouldNotFit`] where the needs are greater.
     pub fn memory_budget(&self, max_memory_bytes: Option<u64>) -> Result<MemoryBudget, Error> {
-        let needs = self.layout.memory(&self.quantised.graph);
+        let needs = self.layout.memory(&self.graph);
         let limit = limit_bytes(max_memory_bytes);
         let budget = MemoryBudget::distribute(&needs, limit, max_memory_bytes.is_some());
         budget.ok_or_else(|| Error::WouldNotFit {
@@ -89,7 +110,7 @@ impl CompiledModel {
 
     /// The layers with the most rows.
     fn largest_layers(&self) -> Vec<(String, usize)> {
-        let nodes = self.quantised.graph.nodes.iter().map(|node| node.name.clone());
+        let nodes = self.graph.nodes.iter().map(|node| node.name.clone());
         let rows = self.layout.layers.iter().map(|rows| rows.iter().sum());
         let mut layers: Vec<(String, usize)> = nodes.zip(rows).collect();
         layers.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));

@@ -2,30 +2,41 @@
 
 use std::path::Path;
 
-use rand_core::{CryptoRng, RngCore};
-use zkml_gpu_circuit::check::{Checked, check};
-use zkml_gpu_circuit::commit::Bank;
-use zkml_gpu_circuit::keys::KeyError;
-use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, Plan, Summary, needs};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, needs};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
-use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::Storage;
 use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
-    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate, outline, quantise, search,
+    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate, outline,
+    quantise, requantise, search,
 };
-use zkml_gpu_verify::model_name;
+use zkml_gpu_verify::{Accuracy, model_name, read_bounded};
 
-use crate::backend::BackendChoice;
+use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
 use crate::memory::check_memory;
-use crate::{Error, FileError, MemoryBudget, ModelProver};
+use crate::{Error, FileError};
+
+/// Widths that are searched for tensors unless others are asked for. Fewer bits make no table shorter that would be the
+/// longest; more make tables longer than most circuits are.
+const FEWEST_BITS: u32 = 4;
+const MOST_BITS: u32 = 12;
+/// Layers that a refusal names.
+const WORST_LAYERS: usize = 3;
+/// Share of a tensor's values on the samples that may lie beyond its scale after retraining: none that shows, but for
+/// outliers of one in a thousand.
+const MAX_SATURATED: f32 = 0.001;
 
 /// An imported model that runs in floating point.
 #[derive(Debug)]
 pub struct Model {
     name: String,
+    /// Name of the file, without its folder.
+    file: String,
+    /// Digest of the file.
+    digest: String,
+    dimensions: Vec<(String, usize)>,
     float: FloatModel,
 }
 
@@ -49,7 +60,7 @@ pub struct ModelInput<'m> {
 /// layout.weights = WeightMode::Embedded;
 /// let options = CompileOptions::default().with_layout(layout);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CompileOptions {
     /// Widths of integers and the target for accuracy.
@@ -58,9 +69,54 @@ pub struct CompileOptions {
     pub layout: LayoutOptions,
     /// Declares the weights private, as the model's own metadata may: refuses what would publish them.
     pub private: bool,
+    /// Searches the fewest bits of each tensor, from `quantisation.activation_bits` to
+    /// `quantisation.max_activation_bits`, that keep the error on the samples under `quantisation.error_target`;
+    /// otherwise one width does for all tensors that are not named.
+    pub search: bool,
+    /// Goes on where the error on the samples is above `quantisation.error_target`. It is written into the key.
+    pub allow_error: bool,
+}
+
+impl Default for CompileOptions {
+    fn default() -> Self {
+        let quantisation =
+            QuantOptions::default().with_activation_bits(FEWEST_BITS).with_max_activation_bits(MOST_BITS);
+        Self { quantisation, layout: LayoutOptions::default(), private: false, search: true, allow_error: false }
+    }
 }
 
 impl CompileOptions {
+    /// These, with the bits of a file or of an earlier search, and no other search.
+    #[must_use]
+    pub fn with_precision(self, precision: &Precision) -> Self {
+        Self { quantisation: self.quantisation.with_precision(precision), search: false, ..self }
+    }
+
+    /// These, with an error on the samples that is to be kept, as a part of the output's range.
+    #[must_use]
+    pub fn with_max_error(self, error: f32) -> Self {
+        Self { quantisation: self.quantisation.with_error_target(error), ..self }
+    }
+
+    /// These, going on above that error, or refusing.
+    #[must_use]
+    pub fn with_allow_error(self, allow_error: bool) -> Self {
+        Self { allow_error, ..self }
+    }
+
+    /// These, with a search of bits tensor by tensor, or without.
+    #[must_use]
+    pub fn with_search(self, search: bool) -> Self {
+        Self { search, ..self }
+    }
+
+    /// These, with one width for all tensors, as few bits as keep the error from 8 to 10, and whatever error is left: for
+    /// measurements, which shall not depend on a search.
+    #[must_use]
+    pub fn with_one_width(self) -> Self {
+        Self { quantisation: QuantOptions::default(), search: false, allow_error: true, ..self }
+    }
+
     /// These, with another quantisation.
     #[must_use]
     pub fn with_quantisation(self, quantisation: QuantOptions) -> Self {
@@ -94,8 +150,22 @@ impl Model {
             ImportError::NotOnnx { .. } | ImportError::Invalid { .. } => Error::Import(error),
             source => Error::Model { path: path.into(), source },
         })?;
-        let stem = path.file_stem().unwrap_or_default();
-        Ok(Self { name: model_name(&stem.to_string_lossy()), float })
+        let [stem, file] = [path.file_stem(), path.file_name()].map(|name| name.unwrap_or_default().to_string_lossy());
+        Ok(Self {
+            name: model_name(&stem),
+            file: model_name(&file),
+            digest: Self::file_digest(path)?,
+            dimensions: options.symbols.clone(),
+            float,
+        })
+    }
+
+    /// Blake2b-256 of a model's file, lower-case hexadecimal.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read.
+    pub fn file_digest(path: impl AsRef<Path>) -> Result<String, Error> {
+        Ok(digest(&read_bounded(path.as_ref(), u64::MAX)?))
     }
 
     /// The model's name.
@@ -174,18 +244,95 @@ impl Model {
         Ok(search(self.float.graph(), samples, options, target)?.0)
     }
 
-    /// Chooses the scales of all tensors from samples, and rows and columns for everything.
+    /// Chooses bits and scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
     /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable
-    /// samples or weights, [`Error::Layout`] for a model without a circuit.
+    /// samples or weights, [`Error::Inaccurate`] where the error on the samples is above the bound,
+    /// [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
-        let mut quantised = quantise(self.float.graph(), samples, &options.quantisation)?;
-        quantised.graph = lower(quantised.graph);
-        let layout = Layout::compile(&quantised.graph, &options.layout)?;
-        Ok(CompiledModel { name: self.name.clone(), quantised, layout })
+        let (float, given) = (self.float.graph(), &options.quantisation);
+        let quantised = if options.search {
+            search(float, samples, given, Target::Speed)?.1
+        } else {
+            quantise(float, samples, given)?
+        };
+        let evaluation = evaluate(float, &quantised, samples)?;
+        check_error(&quantised, &evaluation, options)?;
+        let graph = lower(quantised.graph);
+        let layout = Layout::compile(&graph, &options.layout)?;
+        let source = self.source(samples, &options.layout.costs);
+        let about = ModelAbout {
+            name: self.name.clone(),
+            private: options.private || self.is_declared_private(),
+            accuracy: accuracy(&quantised.report, given.error_target),
+            source,
+            quantisation: quantised.options,
+            evaluation,
+            calibration: quantised.calibration,
+        };
+        Ok(CompiledModel { about, graph, layout })
+    }
+
+    /// Quantises this model, a retrained one, to the scales of a compiled one, and keeps its circuit. The error is that
+    /// on these samples.
+    ///
+    /// # Errors
+    /// [`Error::OtherArchitecture`] with the first difference; [`Error::Saturates`] where activations leave the scales;
+    /// [`Error::Inaccurate`] above the bound, unless it is allowed; [`Error::PrivateWeights`] where the weights are
+    /// embedded, and so part of the circuit.
+    pub fn compile_like(
+        &self,
+        old: &CompiledModel,
+        samples: &[Sample],
+        options: &CompileOptions,
+    ) -> Result<CompiledModel, Error> {
+        if old.layout.architecture.weights == WeightMode::Embedded {
+            return Err(Error::EmbeddedWeights { model: old.name().into() });
+        }
+        let float = self.float.graph();
+        let about = old.about();
+        let quantisation = about.quantisation.clone().with_error_target(options.quantisation.error_target);
+        let quantised = requantise(float, &about.calibration, samples, &quantisation)?;
+        let evaluation = evaluate(float, &quantised, samples)?;
+        check_error(&quantised, &evaluation, options)?;
+        if let Some(worst) = saturated(&evaluation) {
+            return Err(Error::Saturates { tensor: worst.name.clone(), share: worst.saturated });
+        }
+        let name = self.name.clone();
+        let other = |difference: String| Error::OtherArchitecture { model: name.clone(), difference };
+        let mut graph = lower(quantised.graph);
+        graph.name.clone_from(&old.graph.name);
+        graph.take_widths(&old.graph);
+        if let Some(difference) = old.graph.difference(&graph) {
+            return Err(other(difference));
+        }
+        graph.validate().map_err(|error| other(error.to_string()))?;
+        let about = ModelAbout {
+            // Proofs name the model: it is the same one, with other weights.
+            name: about.name.clone(),
+            private: about.private || self.is_declared_private(),
+            accuracy: accuracy(&quantised.report, quantisation.error_target),
+            source: self.source(samples, &about.source.costs),
+            quantisation: about.quantisation.clone(),
+            evaluation,
+            calibration: about.calibration.clone(),
+        };
+        Ok(CompiledModel { about, graph, layout: old.layout.clone() })
+    }
+
+    fn source(&self, samples: &[Sample], costs: &Costs) -> ModelSource {
+        ModelSource {
+            program: env!("CARGO_PKG_VERSION").into(),
+            file: self.file.clone(),
+            file_digest: self.digest.clone(),
+            dimensions: self.dimensions.clone(),
+            samples: samples.len(),
+            samples_digest: samples_digest(samples),
+            costs: costs.clone(),
+        }
     }
 
     /// Embedded weights are public.
@@ -202,89 +349,43 @@ impl Model {
     }
 }
 
-/// A quantised model with its circuit's layout.
-#[derive(Debug)]
-pub struct CompiledModel {
-    pub(crate) name: String,
-    pub(crate) quantised: Quantised,
-    pub(crate) layout: Layout,
+/// Refuses an error above the bound, unless it is allowed.
+fn check_error(quantised: &Quantised, evaluation: &Evaluation, options: &CompileOptions) -> Result<(), Error> {
+    let (error, bound) = (quantised.report.max_error, options.quantisation.error_target);
+    if error <= bound || options.allow_error {
+        return Ok(());
+    }
+    let worst = evaluation.layers.iter().take(WORST_LAYERS);
+    let layers = worst.map(|layer| (layer.name.clone(), layer.max_error, layer.bits)).collect();
+    Err(Error::Inaccurate { error, bound, samples: evaluation.samples, layers })
 }
 
-impl CompiledModel {
-    /// Binary logarithm of the number of rows: the power that the reference string needs.
-    pub fn k(&self) -> u32 {
-        self.layout.k()
-    }
+/// The tensor with the greatest share of values beyond its scale, where that is more than may be.
+fn saturated(evaluation: &Evaluation) -> Option<&TensorError> {
+    let tensors = evaluation.outputs.iter().chain(&evaluation.layers);
+    let worst = tensors.max_by(|a, b| a.saturated.total_cmp(&b.saturated));
+    worst.filter(|tensor| tensor.saturated > MAX_SATURATED)
+}
 
-    /// The layout in numbers.
-    pub fn summary(&self) -> Summary {
-        self.layout.summary()
-    }
+fn accuracy(report: &QuantReport, bound: f32) -> Accuracy {
+    // Decimal digits of a 32-bit float, so that nobody reads more into the error than is there.
+    let decimal = |value: f32| value.to_string().parse().unwrap_or_else(|_| f64::from(value));
+    Accuracy { max_error: decimal(report.max_error), bound: decimal(bound), samples: report.samples as u64 }
+}
 
-    /// What keys, proof and verification will cost by these prices, in all and by layer.
-    pub fn plan(&self, costs: &Costs) -> Plan {
-        self.layout.plan(&self.quantised.graph, costs)
-    }
+/// Blake2b-256, lower-case hexadecimal.
+pub(crate) fn digest(bytes: &[u8]) -> String {
+    blake2b_simd::Params::new().hash_length(32).hash(bytes).to_hex().to_string()
+}
 
-    /// Widths chosen and error on the samples.
-    pub fn report(&self) -> &QuantReport {
-        &self.quantised.report
+/// Digest of samples: of their numbers, and of how these are grouped.
+pub(crate) fn samples_digest(samples: &[Sample]) -> String {
+    let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
+    for list in samples.iter().flatten() {
+        state.update(&(list.len() as u64).to_le_bytes());
+        list.iter().for_each(|value| {
+            state.update(&value.to_le_bytes());
+        });
     }
-
-    /// Number of learned values.
-    pub fn parameters(&self) -> usize {
-        self.quantised.graph.parameters()
-    }
-
-    /// Multiplications of one inference.
-    pub fn macs(&self) -> usize {
-        self.quantised.graph.macs()
-    }
-
-    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after
-    /// the same check.
-    ///
-    /// # Errors
-    /// [`Error::Key`] where the layout is refused.
-    pub fn check(&self) -> Result<Checked, Error> {
-        let bank = Bank::new(&self.layout, &self.quantised.graph);
-        Ok(check(&self.quantised.graph, &self.layout, &bank).map_err(KeyError::from)?)
-    }
-
-    /// The integers that are proved.
-    pub fn graph(&self) -> &zkml_gpu_graph::Graph {
-        &self.quantised.graph
-    }
-
-    /// Makes keys, commits to the weights where they are not embedded, and loads the back end. Do it once and prove
-    /// many times. It spends what memory is available, by the rule of [`memory_budget`](Self::memory_budget).
-    ///
-    /// `rng` blinds the weights' commitments: it must be cryptographically secure.
-    ///
-    /// # Errors
-    /// [`Error::WouldNotFit`], [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or
-    /// keys cannot be made, [`Error::Prover`] where the device fails.
-    pub fn prover<R: RngCore + CryptoRng>(
-        self,
-        srs: &Srs,
-        backend: &BackendChoice,
-        rng: R,
-    ) -> Result<ModelProver, Error> {
-        let budget = self.memory_budget(None)?;
-        self.prover_within(&budget, srs, backend, rng)
-    }
-
-    /// As [`prover`](Self::prover), within a budget of this model's.
-    ///
-    /// # Errors
-    /// As [`prover`](Self::prover).
-    pub fn prover_within<R: RngCore + CryptoRng>(
-        self,
-        budget: &MemoryBudget,
-        srs: &Srs,
-        backend: &BackendChoice,
-        rng: R,
-    ) -> Result<ModelProver, Error> {
-        ModelProver::new(self, srs, backend, budget, rng)
-    }
+    state.finalize().to_hex().to_string()
 }

@@ -1,18 +1,17 @@
-//! Keys, and proofs with them.
+//! Proofs with a model's keys.
 
 use rand_core::{CryptoRng, RngCore};
-use zkml_gpu_circuit::circuit::derived_columns;
-use zkml_gpu_circuit::keys::{ProvingKeys, setup};
+use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
+use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
 use zkml_gpu_circuit::prove::prove;
-use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
-use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_engine::{CircuitKey, Committer};
 use zkml_gpu_onnx::quant::Sample;
 
-use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle};
+use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle, ProverKey, PublicTensor};
 
-/// A model ready to prove: keys made, weights committed, points and key resident on the back end.
+/// A model ready to prove: points and key resident on the back end. It proves from several threads at once.
 #[derive(Debug)]
 pub struct ModelProver {
     model: CompiledModel,
@@ -34,26 +33,23 @@ pub struct Proved {
 }
 
 impl ModelProver {
-    pub(crate) fn new<R: RngCore + CryptoRng>(
-        model: CompiledModel,
-        srs: &Srs,
-        backend: &BackendChoice,
-        budget: &MemoryBudget,
-        rng: R,
-    ) -> Result<Self, Error> {
+    pub(crate) fn new(key: ProverKey, backend: &BackendChoice, budget: &MemoryBudget) -> Result<Self, Error> {
         let choice = backend.resolve()?;
         let backend = choice.open()?;
         let is_host = backend.is_host();
-        // Points are loaded once, for keys and prover.
-        let committer = Committer::new(backend, srs, budget.table_bytes_per_basis()).map_err(ProverError::Backend)?;
-        let (circuit, keys) = setup(&model.quantised.graph, &model.layout, srs, &committer, rng)?;
+        let ProverKey { model, keys, key, powers, lagrange } = key;
+        let committer = Committer::from_points(backend, &powers, &lagrange, budget.table_bytes_per_basis())
+            .map_err(ProverError::Backend)?;
+        drop((powers, lagrange));
+        let circuit = NetworkCircuit::keygen(&model.layout, &keys.model.bank);
+        let circuit = CircuitKey::with_vk(committer.backend(), keys.verifying.vk().clone(), &circuit);
+        let circuit = circuit.map_err(KeyError::from)?;
         let mut options = ProverOptions::default();
         options.coset_budget_bytes = budget.coset_bytes();
         if !is_host {
             options.derived = derived_columns(&model.layout, &keys.model.bank);
         }
         let engine = Prover::with_key(committer, circuit, &options)?;
-        let key = ModelKey::new(&model.name, keys.verifying.clone());
         Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
     }
 
@@ -64,11 +60,16 @@ impl ModelProver {
     /// # Errors
     /// [`Error::Prove`] where the device fails or a value has no place in the circuit's tables.
     pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
-        let graph = &self.model.quantised.graph;
+        let graph = &self.model.graph;
         let inputs = graph.quantise_inputs(sample);
         let proof = prove(&self.engine, &self.keys, &self.model.layout, graph, &inputs, rng)?;
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
         Ok(Proved { bundle, witness_ms: proof.witness_ms })
+    }
+
+    /// What a proof of this sample has as inputs.
+    pub fn public_inputs(&self, sample: &Sample) -> Vec<PublicTensor> {
+        ProofBundle::inputs(&self.key, &self.model.graph.quantise_inputs(sample))
     }
 
     /// The verifying key to publish.

@@ -125,6 +125,32 @@ pub fn setup<B: Backend>(
     Ok((circuit, ProvingKeys { model, verifying }))
 }
 
+/// The keys of a retrained network: of the same graph and layout but for learned values, which are committed. The
+/// circuit's key stays, the model commitment is another, with blinding of its own.
+///
+/// `committer` has the points of the reference string that `keys` were made with. As [`setup`], it makes nothing unless
+/// [`check`] proves that the layout says what the graph says.
+///
+/// # Errors
+/// [`KeyError`] where the reference string is of another size, the layout is refused, or the back end fails.
+pub fn recommit<B: Backend>(
+    keys: &ProvingKeys,
+    graph: &Graph,
+    layout: &Layout,
+    committer: &Committer<B>,
+    rng: impl RngCore + CryptoRng,
+) -> Result<ProvingKeys, KeyError> {
+    let verifying = &keys.verifying;
+    if committer.k() != layout.k || verifying.k != layout.k {
+        return Err(KeyError::SrsSize { got: committer.k(), expected: layout.k });
+    }
+    let bank = Bank::new(layout, graph);
+    check(graph, layout, &bank)?;
+    let (backend, lagrange, rows) = (committer.backend(), committer.lagrange(), verifying.blinding_rows());
+    let (model, commitments) = ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, rows, rng)?;
+    Ok(ProvingKeys { model, verifying: VerifyingKeys { model: commitments, ..verifying.clone() } })
+}
+
 /// The Lagrange points of the blinding rows, where there is a link to prove.
 fn linked_points(architecture: &Architecture, srs: &Srs, vk: &VerifyingKey<G1Affine>) -> Vec<G1Affine> {
     let [rows, _] = point_counts(architecture, vk);
@@ -168,6 +194,11 @@ impl VerifyingKeys {
         &self.vk
     }
 
+    /// `[s]G2` of the reference string, which determines all its points.
+    pub const fn s_g2(&self) -> &G2Affine {
+        &self.s_g2
+    }
+
     /// Whether the reference string's secret may be known to whoever made it.
     pub const fn insecure_srs(&self) -> bool {
         self.insecure_srs
@@ -181,6 +212,11 @@ impl VerifyingKeys {
     /// The model commitment: one point per column of the weight bank; none where the weights are embedded.
     pub fn model_commitment(&self) -> &[G1Affine] {
         &self.model
+    }
+
+    /// Rows of the model commitment's columns that hold its blinding; none where the weights are embedded.
+    pub fn blinding_rows(&self) -> usize {
+        self.blinding_points.len()
     }
 
     /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
@@ -203,8 +239,15 @@ impl VerifyingKeys {
         Some(bound.digest())
     }
 
-    /// The keys as bytes: a header's length, the header as JSON, Halo2's key, then compressed points.
+    /// The keys as bytes: the circuit's part, then the model's.
     pub fn to_bytes(&self) -> Vec<u8> {
+        self.to_parts().concat()
+    }
+
+    /// The keys in two parts. The circuit's is a header's length, the header as JSON, Halo2's key, and compressed points
+    /// of the reference string: it is the same for all models of one architecture whose weights are committed. The
+    /// model's is the model commitment, as compressed points.
+    pub fn to_parts(&self) -> [Vec<u8>; 2] {
         let vk = self.vk.to_bytes(SerdeFormat::Processed);
         let header = Header {
             k: self.k,
@@ -222,10 +265,24 @@ impl VerifyingKeys {
         bytes.extend(self.g.to_bytes().as_ref());
         bytes.extend(self.g2.to_bytes().as_ref());
         bytes.extend(self.s_g2.to_bytes().as_ref());
-        for point in self.blinding_points.iter().chain(&self.model) {
-            bytes.extend(point.to_bytes().as_ref());
+        let compressed = |points: &[G1Affine]| -> Vec<u8> {
+            points.iter().flat_map(|point| point.to_bytes().as_ref().to_vec()).collect()
+        };
+        bytes.extend(compressed(&self.blinding_points));
+        [bytes, compressed(&self.model)]
+    }
+
+    /// Reads the parts that [`to_parts`](Self::to_parts) wrote, each of its own length.
+    ///
+    /// # Errors
+    /// As [`from_bytes`](Self::from_bytes).
+    pub fn from_parts(circuit: &[u8], model: &[u8]) -> Result<Self, KeyError> {
+        let keys = Self::from_bytes(&[circuit, model].concat())?;
+        if model.len() == keys.model.len() * G1_BYTES {
+            Ok(keys)
+        } else {
+            Err(malformed("the model commitment's length disagrees with the circuit"))
         }
-        bytes
     }
 
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Points must be on their curves, sizes must agree, and nothing may

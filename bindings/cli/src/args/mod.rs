@@ -1,28 +1,56 @@
 //! The arguments.
 
 mod bench;
+mod keys;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use zkml_gpu::{BackendChoice, WeightMode};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use zkml_gpu::WeightMode;
 
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
+pub(crate) use keys::{
+    CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions, SetupOptions,
+};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
 #[command(name = "zkml-gpu", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) log: LogOptions,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
+/// What is told besides results, on stderr.
+#[derive(Debug, Args)]
+pub(crate) struct LogOptions {
+    /// Tell each step with its time
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "quiet")]
+    pub(crate) verbose: u8,
+    /// Tell errors only
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Write all steps with their times to a file, for chrome://tracing or ui.perfetto.dev
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) trace: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Prove one inference of an ONNX model
+    /// Prove inferences of an ONNX model, or with a proving key
     Prove(ProveOptions),
+    /// Quantise an ONNX model and lay out its circuit: NAME.zkml
+    Compile(CompileOptions),
+    /// Make the keys of a compiled model: NAME.pk to keep, NAME.vk to publish
+    Setup(SetupOptions),
+    /// Make the keys of a retrained model under the same circuit key
+    Retrain(RetrainOptions),
+    /// Tell what a file is: a compiled model, a key or a proof
+    Inspect(InspectOptions),
     /// Tell what a proof will cost, in all and by layer, without proving
     Plan(PlanOptions),
     /// Compare the integers that would be proved with the float model on many samples
@@ -75,62 +103,6 @@ fn architecture(text: &str) -> Result<Architecture, String> {
         .ok_or_else(|| format!("'{text}' is no architecture\nhint: sm_80, sm_90 or sm_120, for instance"))
 }
 
-/// A model, an input, and how they become a circuit.
-#[derive(Debug, Args)]
-pub(crate) struct ModelOptions {
-    /// The model, an ONNX file
-    #[arg(value_name = "MODEL.onnx")]
-    pub(crate) model: PathBuf,
-    /// The input, {"input_data": [[...], ...]}: one flat list for each input of the model
-    #[arg(value_name = "INPUT.json")]
-    pub(crate) input: PathBuf,
-    /// Samples for calibration, in the input's format; without it, the input itself
-    #[arg(long, value_name = "FILE")]
-    pub(crate) calibration: Option<PathBuf>,
-    /// Bits of tensors, as calibrate writes them; without it, the fewest that one width for all needs
-    #[arg(long, value_name = "FILE")]
-    pub(crate) precision: Option<PathBuf>,
-    /// Where the weights stand
-    #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
-    pub(crate) weights: Weights,
-    /// The weights are private: refuse what would publish them. A model says so itself by zkml-gpu.weights = private in
-    /// its metadata
-    #[arg(long)]
-    pub(crate) private: bool,
-    /// auto, cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B to compare two
-    #[arg(long, value_name = "NAME", default_value = "auto")]
-    pub(crate) backend: BackendChoice,
-    /// Threads of the processor; without it, all
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) threads: Option<u16>,
-    /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
-    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
-    pub(crate) dimensions: Vec<(String, usize)>,
-    /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a
-    /// plan
-    #[arg(long, value_name = "SOURCE", default_value = "measured")]
-    pub(crate) costs: CostsSource,
-    /// Use this much memory at most, such as 512MiB or 2GiB, to prove faster; refuse what needs more. Without it, what
-    /// is free
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
-    pub(crate) max_memory: Option<u64>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ProveOptions {
-    #[command(flatten)]
-    pub(crate) source: ModelOptions,
-    /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
-    #[arg(long, value_name = "FILE")]
-    pub(crate) srs: Option<PathBuf>,
-    /// Folder for proof.json and model.vk [default: ./MODEL.proof]
-    #[arg(long, value_name = "DIR")]
-    pub(crate) out: Option<PathBuf>,
-    /// Print one JSON object
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Weights {
     /// Hidden behind a commitment; retraining keeps the circuit's keys
@@ -150,8 +122,16 @@ impl From<Weights> for WeightMode {
 
 #[derive(Debug, Args)]
 pub(crate) struct PlanOptions {
+    /// The model, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    /// The input, {"input_data": [[...], ...]}: one flat list for each input of the model
+    #[arg(value_name = "INPUT.json")]
+    pub(crate) input: PathBuf,
     #[command(flatten)]
-    pub(crate) source: ModelOptions,
+    pub(crate) circuit: CircuitOptions,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,7 +1,6 @@
 //! `zkml-gpu bench ops`.
 
 use halo2_proofs::halo2curves::bn256::G1Affine;
-use indicatif::ProgressBar;
 use zkml_gpu::engine::BackendError;
 use zkml_gpu::engine::backend::{Any, Cpu, MemoryOps};
 use zkml_gpu::engine::bench::data::distinct_points;
@@ -15,7 +14,7 @@ use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
 use super::timing::in_turns;
 use crate::args::{Backends, BenchOpsOptions};
 use crate::compile::start_threads;
-use crate::progress;
+use crate::progress::{self, Counted};
 
 /// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of
 /// ours and of a peer, and those on the host.
@@ -45,7 +44,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     for choice in &choices {
         Measure { name: choice.to_string(), options, record: &mut record, bar: &bar }.run(&choice.open()?)?;
     }
-    bar.finish_and_clear();
+    bar.finish();
     publish(&options.output, &record, old.as_ref())?;
     Ok(0)
 }
@@ -96,7 +95,7 @@ impl Measure<'_> {
         log_n: u32,
         points: &[G1Affine],
     ) -> Result<f64, Error> {
-        self.bar.set_message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
+        self.bar.message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
         let inputs = operation.inputs(log_n);
         let case = fixture.case(&inputs).map_err(failed)?;
         let peers = peers(&inputs, points);
@@ -120,7 +119,7 @@ impl Measure<'_> {
         } else {
             self.record.rows.extend(peers.map(|peer| row(Some(peer))));
         }
-        self.bar.inc(1);
+        self.bar.step();
         Ok(spread.median)
     }
 }

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use indicatif::ProgressBar;
 use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 
 use super::messages::{Job, Proven, ProverName, Ready, Usage};
@@ -14,7 +13,7 @@ use super::statistics::Spread;
 use super::{stock, suite};
 use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
 use crate::compile::start_threads;
-use crate::progress;
+use crate::progress::{self, Counted};
 
 pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     start_threads(options.threads)?;
@@ -41,7 +40,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     for subject in subjects {
         record.rows.extend(race.run(subject, &bar)?);
     }
-    bar.finish_and_clear();
+    bar.finish();
     publish(&options.output, &record, old.as_ref())?;
     Ok(0)
 }
@@ -104,22 +103,22 @@ struct Entrant {
 }
 
 impl Race<'_> {
-    fn run(&self, subject: Subject, bar: &ProgressBar) -> anyhow::Result<Vec<ProveRow>> {
+    fn run(&self, subject: Subject, bar: &Counted) -> anyhow::Result<Vec<ProveRow>> {
         // One after the other: keys are made undisturbed.
         let mut entrants = Vec::with_capacity(self.provers.len());
         for prover in self.provers {
-            bar.set_message(format!("keys of {} on {}", subject.path.display(), name(prover)));
+            bar.message(format!("keys of {} on {}", subject.path.display(), name(prover)));
             let (process, ready) = Process::start(&self.job(&subject, prover))?;
             entrants.push(Entrant { prover: prover.clone(), process, ready, proofs: Vec::new() });
         }
         for round in 0..self.options.warm_ups + self.options.runs {
             for entrant in &mut entrants {
-                bar.set_message(format!("{} on {}", entrant.ready.circuit.model, name(&entrant.prover)));
+                bar.message(format!("{} on {}", entrant.ready.circuit.model, name(&entrant.prover)));
                 let proof = entrant.process.prove()?;
                 if round >= self.options.warm_ups {
                     entrant.proofs.push(proof);
                 }
-                bar.inc(1);
+                bar.step();
             }
         }
         let rows: anyhow::Result<Vec<ProveRow>> =

@@ -85,7 +85,7 @@ mod tests {
             let sample: Vec<Vec<f32>> = sizes.iter().map(|size| vec![0.5; *size]).collect();
             let outputs = model.run(&sample).expect("it runs").concat();
             assert!(outputs.iter().any(|value| *value != 0.0) && !member.published.is_empty());
-            let compiled = model.compile(&[sample], &CompileOptions::default()).expect("a circuit");
+            let compiled = model.compile(&[sample], &CompileOptions::default().with_one_width()).expect("a circuit");
             (sizes[0], outputs.len(), compiled.parameters())
         });
         let expected = [(64, 10, 2_410), (784, 10, 44_426), (3072, 10, 259_511), (4, 3, 4_012_003)];

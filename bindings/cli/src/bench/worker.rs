@@ -104,7 +104,7 @@ impl Subject {
                 let prover = compiled.prover_within(&budget, &srs, &backend, rng(job.seed, Stream::Keys))?;
                 let keys_ms = elapsed_ms(start);
                 circuit.circuit_digest = format!("{:?}", prover.key().keys().vk().transcript_repr());
-                circuit.key_digest = Some(prover.key().digest());
+                circuit.key_digest = Some(prover.key().digest().into());
                 let ready = ready(circuit, prover.device(), keys_ms, Some(estimate));
                 Ok((Self { sample, prover: Either::Ours(Box::new(prover)) }, ready))
             }
@@ -153,7 +153,7 @@ fn verify(key: &ModelKey, proof: &ProofBundle) -> Result<f64, Error> {
 }
 
 fn choices(job: &Job) -> CompileOptions {
-    let mut choices = CompileOptions::default();
+    let mut choices = CompileOptions::default().with_one_width();
     choices.layout.weights = if job.embedded { WeightMode::Embedded } else { WeightMode::Committed };
     choices.layout.costs = job.costs.clone();
     choices
@@ -197,7 +197,7 @@ fn estimate(compiled: &CompiledModel, costs: &Costs, budget: &MemoryBudget) -> E
 fn sample(job: &Job, model: &Model) -> Result<Sample, Error> {
     if let Some(path) = &job.input {
         // `read_samples` gives one sample or more.
-        return Ok(read_samples(path, model)?.into_iter().next().unwrap_or_default());
+        return Ok(read_samples(path, &model.inputs())?.into_iter().next().unwrap_or_default());
     }
     let mut rng = rng(job.seed, Stream::Input);
     let mut value = || (f64::from(rng.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32;

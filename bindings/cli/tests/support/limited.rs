@@ -55,6 +55,7 @@ fn command(limits: &Limits) -> Command {
         Command::new(program)
     };
     // Each arena of the C library takes address space that is never used.
+    command.env("ZKML_GPU_NO_CACHE", "1").env_remove("ZKML_GPU_CACHE");
     command.env("MALLOC_ARENA_MAX", "2").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command
 }

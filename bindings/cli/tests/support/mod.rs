@@ -51,8 +51,14 @@ pub(crate) fn run(arguments: &[&str]) -> Output {
 }
 
 pub(crate) fn run_in(folder: &Path, arguments: &[&str]) -> Output {
+    program().args(arguments).current_dir(folder).output().expect("run zkml-gpu")
+}
+
+/// The program, which keeps no keys: tests leave nothing in their user's cache, and find nothing there.
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zkml-gpu"));
-    command.args(arguments).current_dir(folder).output().expect("run zkml-gpu")
+    command.env("ZKML_GPU_NO_CACHE", "1").env_remove("ZKML_GPU_CACHE");
+    command
 }
 
 pub(crate) fn exit_code(output: &Output) -> i32 {

@@ -1,11 +1,11 @@
 //! How the widths of a layout were chosen.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::placement::Widths;
 
 /// How the widths of a layout were chosen.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Choice {
     /// The widths.
@@ -21,7 +21,7 @@ pub struct Choice {
 }
 
 /// Widths that were not chosen.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Alternative {
     /// The widths.

@@ -256,6 +256,8 @@ const TABLE_LEVELS: usize = 20;
 pub struct MemoryNeeds {
     /// Estimate of the peak in bytes, without anything that only saves time.
     pub least_bytes: u64,
+    /// Estimate of what each further proof at the same time needs, in bytes.
+    pub proof_bytes: u64,
     /// Bytes of the key's columns on one coset of the quotient, on the average. Kept, they need not be transformed in
     /// every proof.
     pub coset_bytes: u64,
@@ -280,6 +282,7 @@ impl MemoryNeeds {
         let most = proof.max(setup);
         Self {
             least_bytes: (shared + layout + most + most / SLACK) as u64,
+            proof_bytes: (witness(a, size, n) + witness(a, size, n) / SLACK) as u64,
             coset_bytes: (size.quotient.key_columns * column).div_ceil(size.pieces().max(1)) as u64,
             cosets: size.pieces() as u64,
             table_bytes: (n * POINT * TABLE_LEVELS) as u64,

@@ -1,5 +1,6 @@
 //! A finished layout.
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::prover::CircuitSize;
 
 use super::choice::Choice;
@@ -10,7 +11,7 @@ use crate::system::{Architecture, Statement, Tables};
 const MODULUS_BITS: f64 = 253.596;
 
 /// Where everything is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Layout {
     /// Shape of the constraint system.
     pub architecture: Architecture,

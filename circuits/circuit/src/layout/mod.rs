@@ -18,6 +18,7 @@ mod cost;
 mod degree;
 mod finish;
 mod finished;
+mod numbers;
 mod options;
 mod plan;
 mod search;

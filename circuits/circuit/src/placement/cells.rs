@@ -1,9 +1,11 @@
 //! What a layout places: cells and rows of the banks, each with what it holds.
 
+use serde::{Deserialize, Serialize};
+
 use crate::system::RowKind;
 
 /// A cell of the operand bank that copies an element of a tensor.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct OperandCell {
     /// Row.
     pub row: u32,
@@ -18,7 +20,7 @@ pub struct OperandCell {
 }
 
 /// Where a gathered value comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Gathered {
     /// An element of a tensor that has cells.
     Element {
@@ -32,7 +34,7 @@ pub enum Gathered {
 }
 
 /// A cell of the result bank that is gathered.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct GatherCell {
     /// Row.
     pub row: u32,
@@ -43,7 +45,7 @@ pub struct GatherCell {
 }
 
 /// A row of the result bank.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct ResultRow {
     /// Row.
     pub row: u32,
@@ -58,7 +60,7 @@ pub struct ResultRow {
 
 /// Which learned values a row of the weight bank holds: column `c` of block `b` holds output channel
 /// `outputs - 1 - (b · columns + c)`.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct BankRow {
     /// Row.
     pub row: u32,
@@ -71,7 +73,7 @@ pub struct BankRow {
 }
 
 /// The values that a row of the weight bank takes from each output channel.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub enum BankValues {
     /// The weight at this index of `[in][kernel height][kernel width]`.
     Weight(u32),
@@ -82,7 +84,7 @@ pub enum BankValues {
 }
 
 /// The free coefficients of one convolution, or of one of its output channels.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CrossTermRun {
     /// The node.
     pub node: u32,

@@ -1,9 +1,9 @@
 //! Numbers that a layout may choose.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Numbers that a layout may choose: columns, and lookups to a helper.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Widths {
     /// Operand cells per row.

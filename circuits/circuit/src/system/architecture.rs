@@ -39,10 +39,8 @@ pub struct Architecture {
     /// Limbs of a remainder, at most.
     pub remainder_limbs: usize,
     /// Sorts of auxiliary operands, one cell for each activation lane.
-    #[serde(rename = "factor_groups")]
     pub auxiliary_groups: usize,
     /// Whether some row holds the inverse root of a variance, whose gate has degree 4.
-    #[serde(rename = "roots")]
     pub inverse_roots: bool,
     /// Limbs of the excess by which a saturated value leaves its range.
     pub excess_limbs: usize,
@@ -53,7 +51,6 @@ pub struct Architecture {
     /// Cells for partial products of a maximum's differences.
     pub product_columns: usize,
     /// Cross terms of products per row; 0 without convolutions.
-    #[serde(rename = "garbage_lanes")]
     pub cross_term_lanes: usize,
     /// Gathered copies per row; 0 where nothing is gathered.
     pub gather_columns: usize,

@@ -19,12 +19,10 @@ pub enum RowKind {
     /// Exponentials of the distances between copies of a group's maximum and of its members; who attains the maximum.
     Exponential(Exponential),
     /// A group's sum of exponentials, its maximum, and the reciprocal of the sum.
-    #[serde(rename = "Share")]
     Reciprocal(Reciprocal),
     /// Requantised members of a group, less their mean and divided by their deviation.
     Normalise(Normalise),
     /// A group's variance, its sum, and the inverse root of the variance.
-    #[serde(rename = "Root")]
     InverseRoot(InverseRoot),
     /// One requantised maximum over a window of accumulators that differ from it by range-checked amounts.
     MaximumOfWindow(MaximumOfWindow),

@@ -1,6 +1,5 @@
-//! The roles of columns: accumulators, terms of identities, fixed columns.
-//!
-//! Names that differ from those in key files are told to `serde`: a key's bytes are part of its digest.
+//! The roles of columns: accumulators, terms of identities, fixed columns. Their names, and those of the numbers in
+//! them, are written into key files.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,13 +24,10 @@ pub enum Accumulator {
     /// Digest of a whole left operand.
     LeftDigest,
     /// Digest of auxiliary operands, one power of `s` for each sort of them.
-    #[serde(rename = "Factors")]
     Auxiliary,
     /// Cross terms of products: coefficients that are no outputs; of one output channel where each channel has its own.
-    #[serde(rename = "Garbage")]
     CrossTerms,
     /// The same over all output channels: adds `CrossTerms` where [`FixedRole::AccumulateCrossTerms`] is set.
-    #[serde(rename = "GarbageTotal")]
     CrossTermsTotal,
 }
 
@@ -86,13 +82,10 @@ pub enum FixedRole {
     /// Instance lane 0 alone is read as operand.
     InstanceSingle,
     /// `ResultTotal` adds `Result` on this row.
-    #[serde(rename = "Take")]
     Accumulate,
     /// `CrossTermsTotal` adds `CrossTerms` on this row.
-    #[serde(rename = "GarbageTake")]
     AccumulateCrossTerms,
     /// A cross term is allowed in this lane.
-    #[serde(rename = "GarbageMask")]
     CrossTermMask(usize),
     /// Index that copy `k` of the row gathers; 0 gathers the constant 0.
     GatherIndex(usize),
@@ -124,7 +117,6 @@ pub enum FixedRole {
         /// The slot, which says of which identity.
         slot: usize,
         /// What is multiplied.
-        #[serde(rename = "source")]
         multiplicand: Multiplicand,
         /// By what polynomial in the challenges.
         factor: Factor,

@@ -8,6 +8,7 @@
 //! is shown to attain the maximum, and `(`[`MASKED`]`, 0, 0)`. An argument beyond the domain is looked up at its end,
 //! where `c` admits an excess: `round(acc / 2^S) = q + c·u` with `u >= 0`.
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::Activation;
 
 /// Tag of the range table `[0, 2^S)`.
@@ -21,7 +22,7 @@ pub const FIRST_ACTIVATION_TAG: i64 = 3;
 pub const MASKED: i64 = 1 << 20;
 
 /// A row of the table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct TableRow {
     /// Values `v0`, `v1`, `v2`.
     pub values: [i64; 3],
@@ -38,7 +39,7 @@ pub fn saturate(activation: &Activation, rounded: i64) -> ([i64; 3], u64) {
 }
 
 /// All tables of a circuit, in row order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Tables {
     /// The rows, from row 0 of the circuit on.
     pub rows: Vec<TableRow>,

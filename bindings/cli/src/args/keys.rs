@@ -1,0 +1,175 @@
+//! Arguments of the commands that make and use keys.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use zkml_gpu::BackendChoice;
+
+use super::{CostsSource, Weights, bytes, dimension};
+
+/// How a model becomes a circuit.
+#[derive(Debug, Args)]
+pub(crate) struct CircuitOptions {
+    /// Samples for calibration, in the input's format; without it, the input itself
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Bits of tensors, as calibrate writes them; without it, the fewest that keep the error, tensor by tensor
+    #[arg(long, value_name = "FILE")]
+    pub(crate) precision: Option<PathBuf>,
+    /// Error on the calibration's samples, as a part of the output's range, above which nothing is made [default: 0.016]
+    #[arg(long, value_name = "E")]
+    pub(crate) max_error: Option<f32>,
+    /// Go on above that error, and write it into key and proof
+    #[arg(long)]
+    pub(crate) allow_error: bool,
+    /// Where the weights stand [default: committed]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) weights: Option<Weights>,
+    /// The weights are private: refuse what would publish them. A model says so itself by zkml-gpu.weights = private in
+    /// its metadata
+    #[arg(long)]
+    pub(crate) private: bool,
+    /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
+    #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
+    pub(crate) dimensions: Vec<(String, usize)>,
+    /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a
+    /// plan [default: reference for compile, else measured]
+    #[arg(long, value_name = "SOURCE")]
+    pub(crate) costs: Option<CostsSource>,
+}
+
+/// Where and with what it runs.
+#[derive(Debug, Args)]
+pub(crate) struct MachineOptions {
+    /// auto, cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B to compare two
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub(crate) backend: BackendChoice,
+    /// Threads of the processor; without it, all
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Use this much memory at most, such as 512MiB or 2GiB, to prove faster; refuse what needs more. Without it, what
+    /// is free
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) max_memory: Option<u64>,
+}
+
+/// Where keys of models are kept.
+#[derive(Debug, Args)]
+pub(crate) struct CacheOptions {
+    /// Make keys anew and keep none: without it, they are kept in the user's folder for caches
+    #[arg(long, env = "ZKML_GPU_NO_CACHE")]
+    pub(crate) no_cache: bool,
+    /// Folder for kept keys, instead of the user's
+    #[arg(long, value_name = "DIR", env = "ZKML_GPU_CACHE", conflicts_with = "no_cache")]
+    pub(crate) cache: Option<PathBuf>,
+    /// Most bytes of kept keys, such as 2GiB: those used longest ago go first [default: 8GiB]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) cache_size: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProveOptions {
+    /// The model, an ONNX file; or its proving key, NAME.pk, as setup writes it
+    #[arg(value_name = "MODEL.onnx|NAME.pk")]
+    pub(crate) source: PathBuf,
+    /// Inputs, {"input_data": [[...], ...]}: one flat list for each input of the model, whole samples one after another.
+    /// Several files, or folders of .json files, are proved with one load of the keys
+    #[arg(value_name = "INPUT.json", required = true, num_args = 1..)]
+    pub(crate) inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) circuit: CircuitOptions,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
+    /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    /// Folder for proofs and model.vk [default: ./MODEL.proof]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Replace a model.vk of other keys that is in that folder
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Proofs at a time, as far as memory allows
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) jobs: u16,
+    /// Share of an input's values that may lie beyond the calibrated range, where they are clamped
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    pub(crate) max_saturation: f64,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CompileOptions {
+    /// The model, an ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) model: PathBuf,
+    #[command(flatten)]
+    pub(crate) circuit: CircuitOptions,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// The compiled model, which holds the quantised weights [default: ./MODEL.zkml]
+    #[arg(long, value_name = "NAME.zkml")]
+    pub(crate) out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SetupOptions {
+    /// The compiled model
+    #[arg(value_name = "NAME.zkml")]
+    pub(crate) model: PathBuf,
+    /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Folder for NAME.pk and NAME.vk
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetrainOptions {
+    /// The proving key of the model before
+    #[arg(value_name = "NAME.pk")]
+    pub(crate) key: PathBuf,
+    /// The retrained model, of the same architecture
+    #[arg(value_name = "NEW.onnx")]
+    pub(crate) model: PathBuf,
+    /// Samples on which the new error is measured
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: PathBuf,
+    /// Error on those samples, as a part of the output's range, above which nothing is made
+    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    pub(crate) max_error: f32,
+    /// Go on above that error, and write it into key and proof
+    #[arg(long)]
+    pub(crate) allow_error: bool,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    /// Folder for the new NAME.pk and NAME.vk
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectOptions {
+    /// A compiled model, proving key, verifying key, proof, or reference string
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}

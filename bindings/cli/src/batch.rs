@@ -1,0 +1,239 @@
+//! Many inputs with one load of the keys: which there are, where their proofs go, and what became of each.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use rand_core::OsRng;
+use serde::Serialize;
+use zkml_gpu::{Error, FileError, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
+
+use crate::args::ProveOptions;
+use crate::prove::{check_saturation, own_check};
+use crate::report::elapsed_ms;
+use crate::{failure, progress};
+
+/// One inference to prove.
+#[derive(Clone, Debug)]
+pub(crate) struct Task {
+    /// The file that it is from.
+    pub(crate) input: PathBuf,
+    /// Which sample of the file, where it has several.
+    pub(crate) index: Option<usize>,
+    pub(crate) sample: Sample,
+    /// Where its proof goes.
+    pub(crate) file: PathBuf,
+}
+
+/// What became of a task.
+#[derive(Debug, Serialize)]
+pub(crate) struct Done {
+    input: PathBuf,
+    index: Option<usize>,
+    /// The proof's file; null where there is none.
+    pub(crate) file: Option<PathBuf>,
+    /// `proved`, `skipped` where it was there already, or `failed`.
+    pub(crate) state: State,
+    /// Why it failed.
+    pub(crate) error: Option<String>,
+    /// Share of an input's values that were clamped to the calibrated range.
+    saturated: f64,
+    prove_ms: Option<f64>,
+    /// The proved output as real numbers, one list for each output.
+    output: Option<Vec<Vec<f64>>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    Proved,
+    Skipped,
+    Failed,
+}
+
+/// The input files that the arguments name: those of folders by name, but none that are proofs.
+pub(crate) fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
+    let mut files = Vec::new();
+    for input in inputs {
+        if !input.is_dir() {
+            files.push(input.clone());
+            continue;
+        }
+        let fail = |source| FileError::File { path: input.clone(), action: "read", source };
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(input).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            let is_input = name.ends_with(".json") && !is_proof(&name) && !name.starts_with('.');
+            if is_input && path.is_file() {
+                found.push(path);
+            }
+        }
+        found.sort();
+        if found.is_empty() {
+            let problem = format!("{} has no .json file", input.display());
+            return Err(Error::Arguments { problem, hint: "give input files, or a folder that has some" });
+        }
+        files.extend(found);
+    }
+    Ok(files)
+}
+
+/// What `prove` writes into the folder that a user may take inputs from.
+fn is_proof(name: &str) -> bool {
+    name == "proof.json" || name.ends_with(".proof.json")
+}
+
+/// The tasks of readable files, and the files that are not: a batch goes on without them.
+pub(crate) fn tasks(
+    files: &[PathBuf],
+    folder: &Path,
+    inputs: &[zkml_gpu::ModelInput<'_>],
+) -> Result<(Vec<Task>, Vec<Done>), Error> {
+    let (mut tasks, mut failed) = (Vec::new(), Vec::new());
+    let mut stems: HashMap<String, &Path> = HashMap::new();
+    let several = files.len() > 1;
+    for input in files {
+        let stem = stem(input);
+        if let Some(other) = stems.insert(stem.clone(), input) {
+            let problem = format!("{} and {} would have one proof's name", other.display(), input.display());
+            return Err(Error::Arguments { problem, hint: "prove them into folders of their own (--out)" });
+        }
+        let samples = match read_samples(input, inputs) {
+            Ok(samples) => samples,
+            Err(error) if several => {
+                failed.push(Done::failed(input, None, error.to_string()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let count = samples.len();
+        let digits = count.saturating_sub(1).to_string().len();
+        for (i, sample) in samples.into_iter().enumerate() {
+            let index = (count > 1).then_some(i);
+            let name = match index {
+                Some(i) => format!("{stem}.{i:0digits$}.proof.json"),
+                None if several => format!("{stem}.proof.json"),
+                None => "proof.json".into(),
+            };
+            tasks.push(Task { input: input.clone(), index, sample, file: folder.join(name) });
+        }
+    }
+    Ok((tasks, failed))
+}
+
+fn stem(input: &Path) -> String {
+    match input.file_stem() {
+        Some(stem) if input.as_os_str() != "-" => stem.to_string_lossy().into_owned(),
+        _ => "stdin".into(),
+    }
+}
+
+/// Proves tasks, so many at a time, each result written as soon as it is there.
+pub(crate) fn prove_all(prover: &ModelProver, tasks: &[Task], options: &ProveOptions, jobs: usize) -> Vec<Done> {
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tasks.len())));
+    let bar = progress::counted(tasks.len() as u64);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.clamp(1, tasks.len().max(1)) {
+            scope.spawn(|| {
+                while let Some((at, task)) = {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    tasks.get(at).map(|task| (at, task))
+                } {
+                    let result = attempt(prover, task, options);
+                    bar.step();
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
+                }
+            });
+        }
+    });
+    bar.finish();
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, done)| done).collect()
+}
+
+fn attempt(prover: &ModelProver, task: &Task, options: &ProveOptions) -> Done {
+    let saturated = saturation(prover.model(), &task.sample).map_or(0.0, |saturation| saturation.share);
+    let of = |state, bundle: &ProofBundle, prove_ms| Done {
+        input: task.input.clone(),
+        index: task.index,
+        file: Some(task.file.clone()),
+        state,
+        error: None,
+        saturated,
+        prove_ms,
+        output: Some(bundle.outputs.iter().map(|tensor| tensor.reals()).collect()),
+    };
+    if let Some(bundle) = already_proved(prover, task) {
+        return of(State::Skipped, &bundle, None);
+    }
+    let prove = || -> anyhow::Result<Done> {
+        check_saturation(prover.model(), &task.sample, options.max_saturation)?;
+        let start = Instant::now();
+        let Proved { bundle, .. } = prover.prove(&task.sample, OsRng)?;
+        let prove_ms = elapsed_ms(start);
+        own_check(prover, &bundle)?;
+        bundle.write(&task.file)?;
+        Ok(of(State::Proved, &bundle, Some(prove_ms)))
+    };
+    prove()
+        .unwrap_or_else(|error| Done { saturated, ..Done::failed(&task.input, task.index, failure::message(&error)) })
+}
+
+/// The proof of an earlier run for the same keys and input, whole and accepted.
+fn already_proved(prover: &ModelProver, task: &Task) -> Option<ProofBundle> {
+    let bundle = ProofBundle::read(&task.file).ok()?;
+    let inputs = prover.public_inputs(&task.sample);
+    (bundle.inputs == inputs && prover.key().verify(&bundle).is_ok()).then_some(bundle)
+}
+
+impl Done {
+    fn failed(input: &Path, index: Option<usize>, error: String) -> Self {
+        Self {
+            input: input.into(),
+            index,
+            file: None,
+            state: State::Failed,
+            error: Some(error),
+            saturated: 0.0,
+            prove_ms: None,
+            output: None,
+        }
+    }
+
+    /// The task's name for people.
+    pub(crate) fn name(&self) -> String {
+        match self.index {
+            Some(index) => format!("{}, sample {index}", self.input.display()),
+            None => self.input.display().to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proofs_in_a_folder_are_no_inputs() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.json", "a.json", "a.proof.json", "proof.json", "model.vk", ".hidden.json"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let found = files(&[folder.path().into()]).unwrap();
+        assert_eq!(found, [folder.path().join("a.json"), folder.path().join("b.json")]);
+        let empty = tempfile::tempdir().unwrap();
+        assert!(files(&[empty.path().into()]).is_err());
+    }
+
+    #[test]
+    fn files_of_one_name_are_refused() {
+        let files = [PathBuf::from("x/a.json"), PathBuf::from("y/a.json")];
+        // Neither is read before the other's name is known.
+        let refused = tasks(&files, Path::new("out"), &[]).unwrap_err().to_string();
+        assert!(refused.contains("one proof's name"), "{refused}");
+    }
+}

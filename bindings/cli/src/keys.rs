@@ -1,0 +1,237 @@
+//! Where the keys of `prove` come from: a file, the user's cache, or made now.
+
+use std::fs::File;
+use std::path::Path;
+
+use rand_core::OsRng;
+use serde::Serialize;
+use tracing::info_span;
+use zkml_gpu::{
+    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, Origin, PROVING_KEY,
+    ProverKey, Sample, Srs, VERIFYING_KEY, read_samples,
+};
+use zkml_gpu_files::container;
+
+use crate::args::{CostsSource, ProveOptions};
+use crate::compile::{Prepared, TARGET, costs, load};
+use crate::progress;
+
+/// What decides about a key besides the programs' versions: two runs with equal ones have one key.
+#[derive(Debug, Serialize)]
+struct Identity<'a> {
+    program: &'a str,
+    proving_key: u32,
+    verifying_key: u32,
+    model: &'a str,
+    /// Digest of the calibration's file; none where the first input that is proved calibrates.
+    calibration: Option<String>,
+    precision: Option<String>,
+    embedded: bool,
+    private: bool,
+    max_error: f32,
+    allow_error: bool,
+    dimensions: &'a [(String, usize)],
+    /// How prices are found, and those of a file; measured ones differ from run to run, on one back end by little.
+    costs: &'a str,
+    prices: Option<String>,
+    backend: Option<String>,
+    /// Identity of the reference string.
+    srs: String,
+}
+
+/// Keys, and what is known besides.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    pub(crate) key: ProverKey,
+    /// The model in floating point, where an ONNX file was given.
+    pub(crate) float: Option<Model>,
+    /// Where the keys come from, for people.
+    pub(crate) origin: String,
+    /// Milliseconds that the reference string and the keys took, or that loading took.
+    pub(crate) srs_ms: f64,
+    pub(crate) setup_ms: f64,
+}
+
+/// The kind of file that a path is, by its first bytes.
+pub(crate) fn magic(path: &Path) -> Result<Option<[u8; 8]>, Error> {
+    let fail = |source| FileError::File { path: path.into(), action: "read", source };
+    // A pipe or a folder is refused by the reader of models, by name.
+    let metadata = std::fs::metadata(path).map_err(fail)?;
+    if !metadata.is_file() {
+        return Ok(None);
+    }
+    Ok(File::open(path).and_then(container::magic).map_err(fail)?)
+}
+
+/// The keys that the arguments ask for.
+pub(crate) fn keys(options: &ProveOptions) -> anyhow::Result<Keys> {
+    let other = |what: &str, hint| -> anyhow::Error {
+        let problem = format!("{} is {what}, not a model or a proving key", options.source.display());
+        Error::Arguments { problem, hint }.into()
+    };
+    match magic(&options.source)? {
+        Some(magic) if magic == PROVING_KEY.magic => from_file(options),
+        Some(magic) if magic == COMPILED_MODEL.magic => {
+            Err(other("a compiled model", "zkml-gpu setup NAME.zkml --out DIR makes its proving key"))
+        }
+        Some(magic) if magic == VERIFYING_KEY.magic => {
+            Err(other("a verifying key", "the proving key, NAME.pk, was written beside it and is private"))
+        }
+        Some(_) | None => of_model(options),
+    }
+}
+
+fn from_file(options: &ProveOptions) -> anyhow::Result<Keys> {
+    refuse_choices(options)?;
+    let _span = info_span!(target: TARGET, "load_keys").entered();
+    let start = std::time::Instant::now();
+    let key = ProverKey::read(&options.source)?;
+    let setup_ms = crate::report::elapsed_ms(start);
+    Ok(Keys { key, float: None, origin: options.source.display().to_string(), srs_ms: 0.0, setup_ms })
+}
+
+/// A key is made: what would have chosen it is not passed over in silence.
+fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
+    let circuit = &options.circuit;
+    let given = [
+        ("--calibration", circuit.calibration.is_some()),
+        ("--precision", circuit.precision.is_some()),
+        ("--max-error", circuit.max_error.is_some()),
+        ("--allow-error", circuit.allow_error),
+        ("--weights", circuit.weights.is_some()),
+        ("--private", circuit.private),
+        ("--dim", !circuit.dimensions.is_empty()),
+        ("--costs", circuit.costs.is_some()),
+        ("--srs", options.srs.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((option, _)) => Err(Error::Arguments {
+            problem: format!("{option} has no meaning for a proving key, which holds what was chosen"),
+            hint: "compile and setup take it, or prove with the ONNX file",
+        }),
+    }
+}
+
+fn of_model(options: &ProveOptions) -> anyhow::Result<Keys> {
+    let prepared = load(&options.source, &options.circuit, &options.machine)?;
+    let identity = identity(options)?;
+    let mut times = [0.0; 2];
+    let mut make = || make(options, &prepared, &mut times);
+    let cache = if options.cache.no_cache { None } else { cache(options) };
+    let (key, origin) = match cache {
+        None => (make()?, "made for this run".to_owned()),
+        Some(cache) => {
+            let (key, origin) = cache.get_or_make(&identity, make)?;
+            let origin = match origin {
+                Origin::Kept => format!("kept in {}", cache.folder().display()),
+                Origin::Remade { problem } => {
+                    progress::note(&format!(
+                        "a kept key was damaged and is made anew, so model.vk is another: {problem}"
+                    ));
+                    format!("made now, kept in {}", cache.folder().display())
+                }
+                Origin::NotKept { problem } => {
+                    progress::note(&format!("keys could not be kept, so the next run makes others: {problem}"));
+                    "made for this run".to_owned()
+                }
+                _ => format!("made now, kept in {}", cache.folder().display()),
+            };
+            (key, origin)
+        }
+    };
+    let [srs_ms, setup_ms] = times;
+    Ok(Keys { key, float: Some(prepared.model), origin, srs_ms, setup_ms })
+}
+
+fn cache(options: &ProveOptions) -> Option<KeyCache> {
+    let limit = options.cache.cache_size.unwrap_or(DEFAULT_CACHE_BYTES);
+    match &options.cache.cache {
+        Some(folder) => Some(KeyCache::new(folder, limit)),
+        None => {
+            let cache = KeyCache::of_user().map(|cache| cache.with_limit(limit));
+            if cache.is_none() {
+                progress::note("the system tells no folder for caches, so keys are not kept (--cache DIR)");
+            }
+            cache
+        }
+    }
+}
+
+/// Calibrates, lays out, and makes keys.
+fn make(options: &ProveOptions, prepared: &Prepared, [srs_ms, setup_ms]: &mut [f64; 2]) -> Result<ProverKey, Error> {
+    use crate::compile::timed;
+
+    let calibration = calibration(options, &prepared.model)?;
+    let backend = &options.machine.backend;
+    let costs: Costs = costs(&options.circuit, backend, &CostsSource::Measured)?;
+    let compile = || prepared.compile(&calibration, costs);
+    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
+    compiled.memory_budget(options.machine.max_memory)?;
+    let (srs, ms) =
+        timed(info_span!(target: TARGET, "reference_string"), || srs(options.srs.as_deref(), compiled.k()))?;
+    *srs_ms = ms;
+    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || compiled.setup(&srs, backend, OsRng))?;
+    *setup_ms = ms;
+    Ok(key)
+}
+
+/// The samples that scales are chosen by: the calibration's, or else the first input's.
+fn calibration(options: &ProveOptions, model: &Model) -> Result<Vec<Sample>, Error> {
+    let inputs = model.inputs();
+    match &options.circuit.calibration {
+        Some(path) => read_samples(path, &inputs),
+        None => {
+            let mut files = crate::batch::files(&options.inputs)?;
+            let first = files.drain(..).next().ok_or_else(|| Error::Arguments {
+                problem: "there is no input".into(),
+                hint: "give an input file, or a folder that has some",
+            })?;
+            read_samples(first, &inputs)
+        }
+    }
+}
+
+/// A reference string of this size: a ceremony's, or one for development.
+pub(crate) fn srs(path: Option<&Path>, k: u32) -> Result<Srs, Error> {
+    Ok(match path {
+        Some(path) => Srs::read(path, k)?,
+        None => Srs::development(k, OsRng)?,
+    })
+}
+
+fn identity(options: &ProveOptions) -> Result<String, Error> {
+    let circuit = &options.circuit;
+    let digest_of = |path: &Path| Model::file_digest(path);
+    let source = circuit.costs.as_ref().unwrap_or(&CostsSource::Measured);
+    let (costs, prices) = match source {
+        CostsSource::Measured => ("measured", None),
+        CostsSource::Reference => ("reference", None),
+        CostsSource::File(path) => ("file", Some(digest_of(path)?)),
+    };
+    let measured_on = |choice: &BackendChoice| Ok::<_, Error>(choice.resolve()?.to_string());
+    let choices = crate::compile::choices(circuit)?;
+    let identity = Identity {
+        program: env!("CARGO_PKG_VERSION"),
+        proving_key: PROVING_KEY.version,
+        verifying_key: VERIFYING_KEY.version,
+        model: &digest_of(&options.source)?,
+        calibration: circuit.calibration.as_deref().map(digest_of).transpose()?,
+        precision: circuit.precision.as_deref().map(digest_of).transpose()?,
+        embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
+        private: circuit.private,
+        max_error: choices.quantisation.error_target,
+        allow_error: circuit.allow_error,
+        dimensions: &circuit.dimensions,
+        costs,
+        prices,
+        backend: (*source == CostsSource::Measured).then(|| measured_on(&options.machine.backend)).transpose()?,
+        srs: match &options.srs {
+            Some(path) => digest_of(path)?,
+            None => "development".into(),
+        },
+    };
+    let text = serde_json::to_vec(&identity).map_err(|error| Error::Internal(format!("a key's identity: {error}")))?;
+    let hash = blake2b_simd::Params::new().hash_length(32).personal(b"zkml-gpu key").hash(&text);
+    Ok(hash.to_hex().to_string())
+}

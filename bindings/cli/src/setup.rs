@@ -1,0 +1,111 @@
+//! `zkml-gpu setup` and `zkml-gpu retrain`.
+
+use std::path::{Path, PathBuf};
+
+use rand_core::OsRng;
+use serde::Serialize;
+use tracing::info_span;
+use zkml_gpu::{CompileOptions, CompiledModel, Error, ImportOptions, Model, ProverKey, read_samples};
+
+use crate::args::{RetrainOptions, SetupOptions};
+use crate::compile::{TARGET, prepare, timed};
+use crate::keys::srs;
+use crate::output;
+use crate::progress;
+use crate::prove::accuracy_text;
+use crate::report::{self, line, short};
+
+/// What `--json` prints. Names and meaning are part of the command line's contract.
+#[derive(Debug, Serialize)]
+struct Report {
+    model: String,
+    k: u32,
+    weights: &'static str,
+    note: &'static str,
+    insecure_srs: bool,
+    max_error: f64,
+    /// Digests of model.vk, of its circuit key, and of its model commitment.
+    verifying_key: String,
+    circuit_key: String,
+    model_commitment: String,
+    srs_ms: f64,
+    setup_ms: f64,
+    /// The private key, and the one to publish.
+    proving_key_file: PathBuf,
+    verifying_key_file: PathBuf,
+}
+
+pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
+    prepare(&options.machine)?;
+    progress::show_unless(options.json);
+    let name = name(&options.out, &options.model)?;
+    let model = CompiledModel::read(&options.model)?;
+    model.memory_budget(options.machine.max_memory)?;
+    let string = || srs(options.srs.as_deref(), model.k());
+    let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
+    let keys = || model.setup(&srs, &options.machine.backend, OsRng);
+    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
+    let [pk, vk] = key.write_pair(&options.out, &name)?;
+    print(&report(&key, [srs_ms, setup_ms], [pk, vk]), &key, options.json)
+}
+
+pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
+    prepare(&options.machine)?;
+    progress::show_unless(options.json);
+    let name = name(&options.out, &options.model)?;
+    let old = ProverKey::read(&options.key)?;
+    let dimensions = old.model().about().source.dimensions.clone();
+    let model = Model::load(&options.model, &ImportOptions::default().with_symbols(dimensions))?;
+    let samples = read_samples(&options.calibration, &model.inputs())?;
+    let choices = CompileOptions::default().with_max_error(options.max_error).with_allow_error(options.allow_error);
+    let like = || model.compile_like(old.model(), &samples, &choices);
+    let (compiled, _) = timed(info_span!(target: TARGET, "compile"), like)?;
+    let keys = || old.retrain(compiled, &options.machine.backend, OsRng);
+    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
+    if key.key().circuit_digest() != old.key().circuit_digest() {
+        return Err(Error::Internal("the retrained model has another circuit key".into()).into());
+    }
+    let [pk, vk] = key.write_pair(&options.out, &name)?;
+    print(&report(&key, [0.0, setup_ms], [pk, vk]), &key, options.json)
+}
+
+/// The name of both keys, in a folder that can be written to.
+fn name(folder: &Path, model: &Path) -> Result<String, Error> {
+    output::try_folder(folder)?;
+    Ok(model.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+}
+
+fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk]: [PathBuf; 2]) -> Report {
+    let verifying = key.key();
+    Report {
+        model: verifying.model().into(),
+        k: key.model().k(),
+        weights: verifying.weights(),
+        note: verifying.note(),
+        insecure_srs: verifying.is_insecure(),
+        max_error: verifying.accuracy().max_error,
+        verifying_key: verifying.digest().into(),
+        circuit_key: verifying.circuit_digest().into(),
+        model_commitment: verifying.model_digest().into(),
+        srs_ms,
+        setup_ms,
+        proving_key_file: pk,
+        verifying_key_file: vk,
+    }
+}
+
+fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
+    if json {
+        report::print_json(report)?;
+        return Ok(0);
+    }
+    let mut text = format!("{}: keys made\n", report.model);
+    text += &line("calibration", &accuracy_text(key.key()));
+    text += &line("circuit key", short(&report.circuit_key));
+    text += &line("model", &format!("{}, its commitment", short(&report.model_commitment)));
+    text += &report::guarantee_lines(key.key());
+    text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
+    text += &line("publish", &report.verifying_key_file.display().to_string());
+    report::print(&text)?;
+    Ok(0)
+}

@@ -1,0 +1,423 @@
+//! Keys that last: compiled models, keys in files and in the cache, many proofs with one load, retrained models.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+
+use prost::Message;
+use serde_json::Value;
+use tract_onnx::pb::ModelProto;
+use zkml_gpu::{CompiledModel, ModelKey, ProofBundle, ProverKey};
+
+use support::limited::{Limits, run_limited};
+use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
+
+/// A folder with `gemm.zkml`, `keys/gemm.pk` and `keys/gemm.vk`.
+struct Keys(Scratch);
+
+impl Keys {
+    fn make() -> Self {
+        let keys = Self(Scratch::new());
+        keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &keys.path("gemm.zkml")]);
+        keys.ok(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")]);
+        keys
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.0.path(name)
+    }
+
+    fn pk(&self) -> String {
+        self.path("keys/gemm.pk")
+    }
+
+    fn vk(&self) -> String {
+        self.path("keys/gemm.vk")
+    }
+
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = run(arguments);
+        assert_eq!(exit_code(&output), 0, "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    fn verify(&self, proof: &str, vk: &str) -> i32 {
+        exit_code(&run(&["verify", proof, "--vk", vk]))
+    }
+}
+
+/// Samples of the dense layer, each of its six numbers times a factor.
+fn samples(factors: &[f64]) -> String {
+    let numbers: Vec<String> = factors
+        .iter()
+        .flat_map(|factor| [1.0, -0.5, 0.25, 0.5, -1.0, 0.75].map(|x| (x * factor).to_string()))
+        .collect();
+    format!(r#"{{"input_data": [[{}]]}}"#, numbers.join(", "))
+}
+
+/// The dense layer with other weights: each learned value through a function.
+fn retrained(scratch: &Scratch, name: &str, change: impl Fn(f32) -> f32) -> String {
+    let mut model = ModelProto::decode(&std::fs::read(gemm("onnx")).expect("the model")[..]).expect("a model");
+    let graph = model.graph.as_mut().expect("a graph");
+    for tensor in &mut graph.initializer {
+        for bytes in tensor.raw_data.chunks_exact_mut(4) {
+            let value = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            bytes.copy_from_slice(&change(value).to_le_bytes());
+        }
+        tensor.float_data.iter_mut().for_each(|value| *value = change(*value));
+    }
+    scratch.file(name, model.encode_to_vec())
+}
+
+fn refused(output: &Output, parts: &[&str]) {
+    let message = text(&output.stderr);
+    assert_eq!(exit_code(output), 2, "{message}");
+    for part in parts.iter().chain(&["\nhint: "]) {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+#[test]
+fn equal_inputs_give_one_compiled_model_and_it_reads_back() {
+    let keys = Keys::make();
+    let again = keys.path("again.zkml");
+    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &again]);
+    let bytes = std::fs::read(keys.path("gemm.zkml")).expect("a file");
+    assert_eq!(std::fs::read(&again).expect("a file"), bytes);
+    let model = CompiledModel::read(&again).expect("the model as written");
+    model.check().expect("the layout says what the graph says");
+    assert_eq!((model.name(), model.about().source.file.as_str()), ("gemm_plain", "gemm_plain.onnx"));
+    model.write(keys.path("third.zkml")).expect("write");
+    assert_eq!(std::fs::read(keys.path("third.zkml")).expect("a file"), bytes, "what is read is what was written");
+    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--max-error", "0.5", "--out", &again]);
+    assert_ne!(std::fs::read(&again).expect("a file"), bytes, "another bound is another model");
+    refused(&run(&["compile", &gemm("onnx"), "--out", &again]), &["--calibration"]);
+}
+
+#[test]
+fn one_published_key_accepts_the_proofs_of_every_run() {
+    let keys = Keys::make();
+    for (run, factor) in [1.0, 0.5].into_iter().enumerate() {
+        let input = keys.0.file("input.json", samples(&[factor]));
+        let out = keys.path(&format!("out{run}"));
+        keys.ok(&["prove", &keys.pk(), &input, "--out", &out]);
+        assert_eq!(keys.verify(&format!("{out}/proof.json"), &keys.vk()), 0);
+        assert_eq!(std::fs::read(format!("{out}/model.vk")).unwrap(), std::fs::read(keys.vk()).unwrap());
+    }
+    // Keys that are made again have other blinding, and another string.
+    keys.ok(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("other")]);
+    assert_eq!(keys.verify(&keys.path("out0/proof.json"), &keys.path("other/gemm.vk")), 1);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_proving_key_is_its_users_alone_and_says_so() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let keys = Keys::make();
+    let mode = |path: &str| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    assert_eq!(mode(&keys.pk()), 0o600);
+    assert_ne!(mode(&keys.vk()) & 0o044, 0);
+    let bytes = std::fs::read(keys.pk()).expect("a file");
+    let start = String::from_utf8_lossy(&bytes[..1000]).into_owned();
+    assert!(start.contains("Private: it holds the model's weights"), "{start}");
+    let shown = keys.ok(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")]);
+    assert!(shown.contains("private, it holds the weights") && shown.contains("publish"), "{shown}");
+    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--private", "--out", &keys.path("p.zkml")]);
+    assert_eq!(mode(&keys.path("p.zkml")), 0o600, "declared private");
+}
+
+#[test]
+fn a_key_that_was_cut_or_changed_in_any_part_is_refused_and_nothing_is_written() {
+    let keys = Keys::make();
+    for (kind, path) in [("pk", keys.pk()), ("zkml", keys.path("gemm.zkml"))] {
+        let bytes = std::fs::read(path).expect("a file");
+        let step = bytes.len() / 40 + 1;
+        let changes = (0..bytes.len().min(200)).step_by(7).chain((0..bytes.len()).step_by(step));
+        for at in changes {
+            let mut changed = bytes.clone();
+            changed[at] ^= 0x20;
+            let changed = keys.0.file("changed", &changed);
+            let refused = match kind {
+                "pk" => ProverKey::read(&changed).map(|_| ()).unwrap_err(),
+                _ => CompiledModel::read(&changed).map(|_| ()).unwrap_err(),
+            };
+            assert!(refused.to_string().contains("hint:"), "byte {at} of {kind}: {refused}");
+        }
+        for len in [0, 1, 8, 12, 100, bytes.len() / 2, bytes.len() - 1] {
+            let cut = keys.0.file("cut", &bytes[..len]);
+            let (command, out) = (if kind == "pk" { "prove" } else { "setup" }, keys.path("none"));
+            let arguments = [command, &cut, &gemm("json"), "--out", &out];
+            let arguments: Vec<&str> =
+                arguments.into_iter().filter(|a| kind == "pk" || !a.ends_with(".json")).collect();
+            let output = run(&arguments);
+            assert_eq!(exit_code(&output), 2, "{len} bytes: {}", text(&output.stderr));
+            assert!(!Path::new(&out).exists(), "{len} bytes of {kind}");
+        }
+        let mut newer = bytes.clone();
+        newer[8] += 1;
+        let newer = keys.0.file("newer", &newer);
+        let message = ProverKey::read(&newer).map(|_| ()).unwrap_err().to_string();
+        let other = CompiledModel::read(&newer).map(|_| ()).unwrap_err().to_string();
+        assert!((message + &other).contains("version 2 of "), "{other}");
+    }
+}
+
+#[test]
+fn files_are_known_by_what_they_are() {
+    let keys = Keys::make();
+    let (zkml, out) = (keys.path("gemm.zkml"), keys.path("none"));
+    refused(&run(&["prove", &zkml, &gemm("json"), "--out", &out]), &["is a compiled model", "zkml-gpu setup"]);
+    refused(&run(&["prove", &keys.vk(), &gemm("json"), "--out", &out]), &["is a verifying key"]);
+    refused(&run(&["setup", &keys.pk(), "--out", &out]), &["not a compiled model"]);
+    refused(&run(&["verify", &gemm("json"), "--vk", &keys.pk()]), &["not a model.vk"]);
+    for option in
+        [["--weights", "embedded"], ["--calibration", "x"], ["--srs", "x"], ["--dim", "n=1"], ["--costs", "x"]]
+    {
+        let output = run(&[&["prove", &keys.pk(), &gemm("json"), "--out", &out][..], &option].concat());
+        refused(&output, &[option[0], "no meaning for a proving key"]);
+    }
+    assert!(!Path::new(&out).exists());
+    for (file, kind) in
+        [(keys.path("gemm.zkml"), "compiled model"), (keys.pk(), "proving key"), (keys.vk(), "verifying key")]
+    {
+        let told = json(&run(&["inspect", &file, "--json"]));
+        assert_eq!(told["kind"], kind);
+        let shown = keys.ok(&["inspect", &file]);
+        assert!(shown.contains(kind) && shown.contains("gemm_plain"), "{shown}");
+    }
+    keys.ok(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("out")]);
+    let told = json(&run(&["inspect", &keys.path("out/proof.json"), "--json"]));
+    let key = ModelKey::read(keys.vk()).expect("a key");
+    assert_eq!((&told["kind"], told["verifying_key"].as_str()), (&"proof".into(), Some(key.digest())));
+    refused(&run(&["inspect", &gemm("onnx")]), &["no file of this program"]);
+}
+
+#[test]
+fn a_folder_of_inputs_is_proved_with_one_load_and_a_second_run_skips_what_is_there() {
+    let keys = Keys::make();
+    let (inputs, out) = (keys.path("inputs"), keys.path("out"));
+    std::fs::create_dir(&inputs).expect("a folder");
+    for (name, content) in [
+        ("a.json", samples(&[1.0])),
+        ("b.json", "{}".into()),
+        ("c.json", samples(&[0.5, 0.25])),
+        ("d.json", samples(&[1e6])),
+    ] {
+        std::fs::write(Path::new(&inputs).join(name), content).expect("an input");
+    }
+    let arguments = ["prove", &keys.pk(), &inputs, "--out", &out, "--jobs", "2", "--json"];
+    let output = run(&arguments);
+    assert_eq!(exit_code(&output), 2, "some failed");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((&report["proved"], &report["skipped"], &report["failed"]), (&3.into(), &0.into(), &2.into()));
+    let failed: Vec<&Value> = report["results"].as_array().unwrap().iter().filter(|r| r["state"] == "failed").collect();
+    assert!(failed.iter().any(|r| r["input"].as_str().unwrap().ends_with("b.json")), "{failed:?}");
+    assert!(failed.iter().any(|r| r["error"].as_str().unwrap().contains("clamped")), "{failed:?}");
+    for proof in ["a", "c.0", "c.1"] {
+        assert_eq!(keys.verify(&format!("{out}/{proof}.proof.json"), &keys.vk()), 0, "{proof}");
+    }
+    // One is damaged, one is of another input: both are made again, the third is not.
+    let third = std::fs::read(format!("{out}/c.1.proof.json")).expect("a proof");
+    std::fs::write(format!("{out}/a.proof.json"), "{").expect("damage");
+    std::fs::copy(format!("{out}/c.1.proof.json"), format!("{out}/c.0.proof.json")).expect("a copy");
+    let report: Value = serde_json::from_slice(&run(&arguments).stdout).expect("one JSON object");
+    assert_eq!((&report["proved"], &report["skipped"]), (&2.into(), &1.into()), "{report}");
+    assert_eq!(std::fs::read(format!("{out}/c.1.proof.json")).expect("a proof"), third);
+    let inputs = |name: &str| ProofBundle::read(format!("{out}/{name}.proof.json")).expect("a proof").inputs;
+    assert_ne!(inputs("c.0"), inputs("c.1"));
+    let twice = [keys.0.file("a.json", samples(&[1.0])), format!("{}/a.json", keys.path("inputs"))];
+    refused(&run(&["prove", &keys.pk(), &twice[0], &twice[1], "--out", &out]), &["one proof's name"]);
+}
+
+#[test]
+fn a_published_key_in_the_folder_is_not_replaced_in_passing() {
+    let (ours, others) = (Keys::make(), Keys::make());
+    let out = ours.path("out");
+    ours.ok(&["prove", &ours.pk(), &gemm("json"), "--out", &out]);
+    refused(&run(&["prove", &others.pk(), &gemm("json"), "--out", &out]), &["of other keys", "--replace"]);
+    assert_eq!(ours.verify(&format!("{out}/proof.json"), &ours.vk()), 0);
+    ours.ok(&["prove", &others.pk(), &gemm("json"), "--out", &out, "--replace"]);
+    assert_eq!(ours.verify(&format!("{out}/proof.json"), &others.vk()), 0);
+}
+
+#[test]
+fn a_retrained_model_keeps_the_circuit_key_and_has_another_commitment() {
+    let keys = Keys::make();
+    let model = retrained(&keys.0, "gemm.onnx", |weight| 0.9 * weight);
+    let retrain = |model: &str, out: &str, more: &[&str]| {
+        let arguments = ["retrain", &keys.pk(), model, "--calibration", &gemm("json"), "--out", out];
+        run(&[&arguments[..], more].concat())
+    };
+    let report = json(&retrain(&model, &keys.path("new"), &["--json"]));
+    let [old, new] = [keys.vk(), keys.path("new/gemm.vk")].map(|path| ModelKey::read(path).expect("a key"));
+    assert_eq!(old.circuit_digest(), new.circuit_digest());
+    assert_ne!(old.model_digest(), new.model_digest());
+    assert_eq!(report["circuit_key"], old.circuit_digest());
+    let out = keys.path("out");
+    let proved = json(&run(&["prove", &keys.path("new/gemm.pk"), &gemm("json"), "--out", &out, "--json"]));
+    assert_eq!(keys.verify(&format!("{out}/proof.json"), &keys.path("new/gemm.vk")), 0);
+    let rejected = run(&["verify", &format!("{out}/proof.json"), "--vk", &keys.vk()]);
+    assert_eq!(exit_code(&rejected), 1);
+    assert!(text(&rejected.stdout).contains("the circuit is the same"), "{}", text(&rejected.stdout));
+    let before = json(&run(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("before"), "--json"]));
+    assert_ne!(proved["output"], before["output"], "the new weights count");
+
+    let larger = retrained(&keys.0, "larger.onnx", |weight| 50.0 * weight);
+    refused(&retrain(&larger, &keys.path("none"), &[]), &[]);
+    refused(&retrain(&larger, &keys.path("none"), &["--allow-error"]), &["larger"]);
+    // The same input, another architecture: it has no bias.
+    let other = repository("tests/models/ops/gemm_no_bias.onnx");
+    refused(&retrain(&other, &keys.path("none"), &["--allow-error"]), &["gemm_no_bias"]);
+    assert!(!Path::new(&keys.path("none")).exists());
+}
+
+#[test]
+fn embedded_weights_are_set_up_and_cannot_be_retrained() {
+    let keys = Keys(Scratch::new());
+    let zkml = keys.path("gemm.zkml");
+    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--weights", "embedded", "--out", &zkml]);
+    keys.ok(&["setup", &zkml, "--out", &keys.path("keys")]);
+    keys.ok(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("out")]);
+    assert_eq!(keys.verify(&keys.path("out/proof.json"), &keys.vk()), 0);
+    let model = retrained(&keys.0, "new.onnx", |weight| 0.9 * weight);
+    let output = run(&["retrain", &keys.pk(), &model, "--calibration", &gemm("json"), "--out", &keys.path("none")]);
+    refused(&output, &["embedded in its circuit"]);
+}
+
+/// `prove` of the dense layer with a cache in `folder`.
+fn cached(scratch: &Scratch, out: &str, more: &[&str]) -> std::process::Command {
+    let mut command = program();
+    command.env_remove("ZKML_GPU_NO_CACHE").env("ZKML_GPU_CACHE", scratch.path("cache"));
+    command.args(["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path(out)]).args(more);
+    command
+}
+
+fn entries(scratch: &Scratch) -> Vec<std::path::PathBuf> {
+    let found = std::fs::read_dir(scratch.path("cache")).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut keys: Vec<_> = found.filter(|path| path.extension().is_some_and(|extension| extension == "pk")).collect();
+    keys.sort();
+    keys
+}
+
+#[test]
+fn the_same_model_has_the_same_key_from_then_on() {
+    let scratch = Scratch::new();
+    let vk = |out: &str| std::fs::read(scratch.path(out).to_owned() + "/model.vk").expect("a key");
+    let done = |command: &mut std::process::Command| {
+        let output = command.output().expect("run");
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+        output
+    };
+    // Two at once, where none is there yet.
+    let children = ["a", "b"].map(|out| cached(&scratch, out, &[]).stdout(Stdio::null()).spawn().expect("run"));
+    for mut child in children {
+        assert!(child.wait().expect("wait").success());
+    }
+    assert_eq!((vk("a"), entries(&scratch).len()), (vk("b"), 1));
+    let report = json(&done(&mut cached(&scratch, "c", &["--json"])));
+    assert!(report["keys"].as_str().unwrap().starts_with("kept in"), "{}", report["keys"]);
+    assert_eq!(vk("c"), vk("a"));
+    // Whatever decides about the key has another.
+    for (out, more) in [
+        ("d", ["--max-error", "0.1"]),
+        ("e", ["--weights", "embedded"]),
+        ("f", ["--calibration", &gemm("json")]),
+        ("g", ["--costs", "reference"]),
+    ] {
+        done(&mut cached(&scratch, out, &more));
+        assert_ne!(vk(out), vk("a"), "{more:?}");
+    }
+    assert_eq!(entries(&scratch).len(), 5);
+    // None is kept, and none found.
+    done(&mut cached(&scratch, "h", &["--no-cache"]).env_remove("ZKML_GPU_CACHE"));
+    assert_ne!(vk("h"), vk("a"));
+    assert_eq!(entries(&scratch).len(), 5);
+    // A limit that has room for one: those used longest ago go.
+    done(&mut cached(&scratch, "i", &["--private", "--cache-size", "300kB"]));
+    let size: u64 = entries(&scratch).iter().map(|path| std::fs::metadata(path).expect("a file").len()).sum();
+    assert!(size <= 300_000 && !entries(&scratch).is_empty(), "{size} bytes");
+}
+
+#[test]
+fn a_damaged_entry_is_made_anew_and_said() {
+    let scratch = Scratch::new();
+    assert!(cached(&scratch, "a", &[]).output().expect("run").status.success());
+    let entry = entries(&scratch).remove(0);
+    let whole = std::fs::read(&entry).expect("a file");
+    for damage in [whole[..whole.len() / 2].to_vec(), Vec::new(), [&whole[..], &[0]].concat()] {
+        std::fs::write(&entry, damage).expect("damage");
+        let output = cached(&scratch, "b", &["--replace"]).output().expect("run");
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("was damaged and is made anew"), "{}", text(&output.stderr));
+        ProverKey::read(&entry).expect("a whole key");
+        let verified = run(&["verify", &scratch.path("b/proof.json"), "--vk", &scratch.path("b/model.vk")]);
+        assert_eq!(exit_code(&verified), 0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_that_cannot_be_kept_are_made_for_the_run_and_said() {
+    let scratch = Scratch::new();
+    // A file in the place of the folder.
+    std::fs::write(scratch.path("cache"), "").expect("a file");
+    let output = cached(&scratch, "a", &[]).output().expect("run");
+    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("could not be kept"), "{}", text(&output.stderr));
+    // The system knows a home also where the environment does not.
+    let mut command = cached(&scratch, "b", &["--json"]);
+    command.env_remove("ZKML_GPU_CACHE").env_remove("HOME").env("XDG_CACHE_HOME", scratch.path("xdg"));
+    let report = json(&command.output().expect("run"));
+    assert!(report["keys"].as_str().unwrap().contains("xdg/zkml-gpu/keys"), "{}", report["keys"]);
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
+    let scratch = Scratch::new();
+    let (zkml, keys) = (scratch.path("gemm.zkml"), scratch.path("keys"));
+    let compile = ["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &zkml];
+    let setup = ["setup", &zkml, "--out", &keys];
+    for arguments in [&compile[..], &setup] {
+        let output = run(arguments);
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+    }
+    let mut finished = 0;
+    for round in 0..200u64 {
+        // From the first instant to beyond the end, on machines of any speed.
+        let limits = Limits { kill_after_ms: Some(round * 2 % 250), ..Limits::default() };
+        let out = scratch.path(&format!("out{}", round % 3));
+        let prove = ["prove", &scratch.path("keys/gemm.pk"), &gemm("json"), "--out", &out, "--replace"];
+        let output = run_limited(scratch.folder(), [&compile[..], &setup, &prove][round as usize % 3], &limits);
+        finished += usize::from(output.status.success());
+        assert!(output.status.code().is_none_or(|code| code == 0), "{}", text(&output.stderr));
+        CompiledModel::read(&zkml).expect("a whole model");
+        let key = ProverKey::read(scratch.path("keys/gemm.pk")).expect("a whole key");
+        // None, for the moment in which the private one is replaced, but never another's.
+        let published = scratch.path("keys/gemm.vk");
+        if Path::new(&published).exists() {
+            assert_eq!(ModelKey::read(&published).expect("a whole key").digest(), key.key().digest());
+        }
+        if Path::new(&out).join("proof.json").exists() {
+            let verdict = run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{out}/model.vk")]);
+            assert_eq!(exit_code(&verdict), 0, "{}", text(&verdict.stdout));
+        }
+    }
+    println!("{finished} of 200 ran to their end");
+    let output = run(&["prove", &scratch.path("keys/gemm.pk"), &gemm("json"), "--out", &scratch.path("end")]);
+    assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_leaves_what_was_there() {
+    let keys = Keys::make();
+    let [pk, vk] = [keys.pk(), keys.vk()].map(|path| std::fs::read(path).expect("a file"));
+    let limits = Limits { file_blocks: Some(20), ..Limits::default() };
+    let setup = ["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")];
+    let output = run_limited(keys.0.folder(), &setup, &limits);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    assert_eq!([keys.pk(), keys.vk()].map(|path| std::fs::read(path).expect("a file")), [pk, vk]);
+    assert_eq!(std::fs::read_dir(keys.path("keys")).expect("a folder").count(), 2, "nothing beside them");
+}

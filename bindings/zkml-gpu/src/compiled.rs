@@ -1,0 +1,316 @@
+//! `NAME.zkml`: a quantised model with its circuit's layout, and what it was made from.
+//!
+//! A [container](zkml_gpu_files::container) of three sections: `about` (JSON), `graph` and `layout`. It holds the
+//! quantised weights, so it is as private as the model. Nothing of it depends on time, machine or chance: equal inputs
+//! and options give equal bytes.
+
+use std::fs::File;
+use std::io::{Read, Seek};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zkml_gpu_circuit::check::{Checked, check};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::keys::KeyError;
+use zkml_gpu_circuit::layout::{Layout, Plan, Summary};
+use zkml_gpu_engine::cost::Costs;
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
+use zkml_gpu_files::{Access, Staged, open_regular};
+use zkml_gpu_graph::{Graph, Storage};
+use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions};
+use zkml_gpu_verify::Accuracy;
+
+use crate::{Error, FileError, ModelInput, encoding};
+
+/// The kind of file that `NAME.zkml` is.
+pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 1, what: "a compiled model" };
+/// Its sections, in their order.
+pub(crate) const MODEL_SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0"];
+/// Largest description that is read: extremes and errors of some ten thousand tensors.
+const MAX_ABOUT_BYTES: u64 = 64 << 20;
+const HINT: &str = "NAME.zkml is written by `zkml-gpu compile`; compile the model again";
+
+/// What a compiled model is, and what it was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelAbout {
+    /// The model's name.
+    pub name: String,
+    /// Whether its weights were declared private.
+    pub private: bool,
+    /// How far the integers are from the float model.
+    pub accuracy: Accuracy,
+    /// What it was made from.
+    pub source: ModelSource,
+    /// How it was quantised: bits of all tensors.
+    pub quantisation: QuantOptions,
+    /// Errors of outputs and layers on the samples, the worst layers first.
+    pub evaluation: Evaluation,
+    /// Extremes of all tensors over the samples.
+    pub calibration: Calibration,
+}
+
+/// What a compiled model was made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ModelSource {
+    /// Version of the program.
+    pub program: String,
+    /// Name of the model's file, without its folder.
+    pub file: String,
+    /// Blake2b-256 of the model's file.
+    pub file_digest: String,
+    /// Sizes of symbolic dimensions.
+    pub dimensions: Vec<(String, usize)>,
+    /// Number of samples of the calibration.
+    pub samples: usize,
+    /// Blake2b-256 of their numbers.
+    pub samples_digest: String,
+    /// Prices by which the layout was chosen.
+    pub costs: Costs,
+}
+
+/// A quantised model with its circuit's layout.
+#[derive(Clone, Debug)]
+pub struct CompiledModel {
+    pub(crate) about: ModelAbout,
+    pub(crate) graph: Graph,
+    pub(crate) layout: Layout,
+}
+
+impl CompiledModel {
+    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone where the weights were declared private.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        let access = if self.about.private { Access::Private } else { Access::Public };
+        write_container(path, access, COMPILED_MODEL, &MODEL_SECTIONS, |writer| self.write_sections(writer))
+    }
+
+    /// Reads `NAME.zkml`, from whoever: graph and layout must be well formed. Whether the layout says what the graph
+    /// says is found before keys are made, and by [`check`](Self::check).
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let model = read_container(path, COMPILED_MODEL, HINT, Self::read_sections)?;
+        let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
+        model.graph.validate().map_err(|error| fail(error.to_string()))?;
+        model.layout.check_numbers(&model.graph).map_err(fail)?;
+        Ok(model)
+    }
+
+    /// Writes the sections of [`MODEL_SECTIONS`].
+    pub(crate) fn write_sections<W: std::io::Write + Seek>(
+        &self,
+        writer: &mut Writer<W>,
+    ) -> Result<(), ContainerError> {
+        let about = serde_json::to_vec(&self.about).map_err(std::io::Error::from)?;
+        writer.section(&about[..])?;
+        writer.section_with(|out| encoding::write(&self.graph, out))?;
+        writer.section_with(|out| encoding::write(&self.layout, out))
+    }
+
+    /// Reads the sections of [`MODEL_SECTIONS`].
+    pub(crate) fn read_sections<R: Read + Seek>(container: &mut Container<R>) -> Result<Self, ContainerError> {
+        let about = container.section(MODEL_SECTIONS[0], MAX_ABOUT_BYTES)?;
+        let about = serde_json::from_slice(&about).map_err(|error| ContainerError::Damaged(error.to_string()))?;
+        let graph = container.section(MODEL_SECTIONS[1], u64::MAX)?;
+        let layout = container.section(MODEL_SECTIONS[2], u64::MAX)?;
+        Ok(Self { about, graph: encoding::read(&graph)?, layout: encoding::read(&layout)? })
+    }
+
+    /// What the model is, and what it was made from.
+    pub fn about(&self) -> &ModelAbout {
+        &self.about
+    }
+
+    /// The model's name.
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// What each input takes.
+    pub fn inputs(&self) -> Vec<ModelInput<'_>> {
+        let input = |&id: &usize| {
+            let tensor = &self.graph.tensors[id];
+            let classes = (tensor.storage == Storage::OneHot).then_some(tensor.shape.channels);
+            ModelInput { name: &tensor.name, len: tensor.storage.logical_len(tensor.shape), classes }
+        };
+        self.graph.inputs.iter().map(input).collect()
+    }
+
+    /// Binary logarithm of the number of rows: the power that the reference string needs.
+    pub fn k(&self) -> u32 {
+        self.layout.k()
+    }
+
+    /// The layout in numbers.
+    pub fn summary(&self) -> Summary {
+        self.layout.summary()
+    }
+
+    /// What keys, proof and verification will cost by these prices, in all and by layer.
+    pub fn plan(&self, costs: &Costs) -> Plan {
+        self.layout.plan(&self.graph, costs)
+    }
+
+    /// Number of learned values.
+    pub fn parameters(&self) -> usize {
+        self.graph.parameters()
+    }
+
+    /// Multiplications of one inference.
+    pub fn macs(&self) -> usize {
+        self.graph.macs()
+    }
+
+    /// Proves that the circuit says what the quantised graph says, from the finished layout alone. Keys are made after
+    /// the same check.
+    ///
+    /// # Errors
+    /// [`Error::Key`] where the layout is refused.
+    pub fn check(&self) -> Result<Checked, Error> {
+        let bank = Bank::new(&self.layout, &self.graph);
+        Ok(check(&self.graph, &self.layout, &bank).map_err(KeyError::from)?)
+    }
+
+    /// The integers that are proved.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+}
+
+/// Writes a file of sections, whole or not at all.
+pub(crate) fn write_container(
+    path: &Path,
+    access: Access,
+    kind: Kind,
+    names: &[SectionName],
+    write: impl FnOnce(&mut Writer<&mut File>) -> Result<(), ContainerError>,
+) -> Result<(), Error> {
+    stage_container(path, access, kind, names, write)?.publish().map_err(|source| unwritten(path, source))
+}
+
+pub(crate) fn unwritten(path: &Path, source: std::io::Error) -> Error {
+    FileError::File { path: path.into(), action: "write", source }.into()
+}
+
+/// Writes a file of sections that does not have its name yet.
+pub(crate) fn stage_container(
+    path: &Path,
+    access: Access,
+    kind: Kind,
+    names: &[SectionName],
+    write: impl FnOnce(&mut Writer<&mut File>) -> Result<(), ContainerError>,
+) -> Result<Staged, Error> {
+    let fail = |source| unwritten(path, source);
+    let io = |error| match error {
+        ContainerError::Io(source) => fail(source),
+        error => Error::Internal(format!("{}: {error}", path.display())),
+    };
+    let mut staged = Staged::empty(path, access).map_err(fail)?;
+    let mut writer = Writer::new(staged.file(), kind, names).map_err(io)?;
+    write(&mut writer).map_err(io)?;
+    writer.finish().map_err(io)?;
+    staged.sync().map_err(fail)?;
+    Ok(staged)
+}
+
+/// Reads a file of sections.
+pub(crate) fn read_container<T>(
+    path: &Path,
+    kind: Kind,
+    hint: &'static str,
+    read: impl FnOnce(&mut Container<File>) -> Result<T, ContainerError>,
+) -> Result<T, Error> {
+    let io = |source| FileError::File { path: path.into(), action: "read", source };
+    let (file, _) = open_regular(path).map_err(io)?;
+    let value = Container::open(file, kind).and_then(|mut container| read(&mut container));
+    value.map_err(|error| match error {
+        // What is read is in memory or was digested: other failures are the system's.
+        ContainerError::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => io(source).into(),
+        error => {
+            let file = path.display().to_string();
+            FileError::Artifact { file, problem: error.to_string(), hint }.into()
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use rand_core::{RngCore, SeedableRng};
+    use zkml_gpu_onnx::import::ImportOptions;
+
+    use super::*;
+    use crate::{CompileOptions, Model, read_samples};
+
+    /// Models that between them have every list of a layout: products, convolutions, gathers, groups, tables.
+    const MODELS: [&str; 6] =
+        ["learned_residual", "conv_same_upper", "concat_channels", "softmax", "max_pool_overlapping", "arg_max"];
+
+    fn compiled(name: &str) -> CompiledModel {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../tests/models/ops/{name}.onnx"));
+        let model = Model::load(&path, &ImportOptions::default()).expect(name);
+        let samples = read_samples(path.with_extension("json"), &model.inputs()).expect(name);
+        model.compile(&samples, &CompileOptions::default().with_allow_error(true)).expect(name)
+    }
+
+    /// One to three bytes changed, moved or gone.
+    fn mutated(bytes: &[u8], random: &mut impl RngCore) -> Vec<u8> {
+        let mut changed = bytes.to_vec();
+        for _ in 0..=random.next_u32() % 3 {
+            let at = random.next_u32() as usize % changed.len();
+            match random.next_u32() % 4 {
+                0 => changed[at] ^= 1 << (random.next_u32() % 7),
+                1 => changed[at] = changed[at].wrapping_add(1) & 0x7f,
+                2 => changed[at] = 0x7f,
+                _ => changed.swap(at, random.next_u32() as usize % bytes.len()),
+            }
+        }
+        changed
+    }
+
+    /// What `read` and then `setup` do before anything is made.
+    fn is_taken(graph: &[u8], layout: &[u8], about: &ModelAbout) -> bool {
+        let (Ok(graph), Ok(layout)) = (postcard::from_bytes::<Graph>(graph), postcard::from_bytes::<Layout>(layout))
+        else {
+            return false;
+        };
+        if graph.validate().is_err() || layout.check_numbers(&graph).is_err() {
+            return false;
+        }
+        CompiledModel { about: about.clone(), graph, layout }.check().is_ok()
+    }
+
+    #[test]
+    fn a_changed_graph_or_layout_is_refused_and_nothing_panics() {
+        let seed = 19;
+        println!("seed {seed}");
+        let mut random = rand_chacha::ChaCha20Rng::seed_from_u64(seed);
+        for name in MODELS {
+            let model = compiled(name);
+            let [graph, layout] = [postcard::to_allocvec(&model.graph), postcard::to_allocvec(&model.layout)]
+                .map(|bytes| bytes.expect(name));
+            assert!(is_taken(&graph, &layout, &model.about), "{name} as it is");
+            let mut taken = 0;
+            for round in 0..400 {
+                let (changed_graph, changed_layout) = match round % 4 {
+                    0 => (mutated(&graph, &mut random), layout.clone()),
+                    _ => (graph.clone(), mutated(&layout, &mut random)),
+                };
+                let result = catch_unwind(AssertUnwindSafe(|| is_taken(&changed_graph, &changed_layout, &model.about)));
+                taken += usize::from(result.unwrap_or_else(|_| panic!("{name}, round {round} panics")));
+            }
+            // Names, prices, estimates and counts that are printed alone may differ; weights are anybody's.
+            println!("{name}: {taken} of 400 are taken");
+        }
+    }
+}

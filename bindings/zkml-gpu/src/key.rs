@@ -1,0 +1,240 @@
+//! `NAME.pk`: everything that proofs of one model share, in a file of the prover's own.
+//!
+//! A [container](zkml_gpu_files::container) of the sections of a [compiled model](crate::compiled) and four more:
+//! `key`, which is `NAME.vk`; `blinds`, the blinding rows of the model commitment; `powers` and `lagrange`, the points
+//! of the reference string. What is quick to compute is not there: the circuit's columns follow from the layout.
+//!
+//! **The file is private.** It holds the weights, and with the blinding anybody could test guesses of them; it is
+//! written for its owner alone. It is trusted, too: its digests guard against damage, and no more.
+
+use std::path::{Path, PathBuf};
+
+use halo2curves::bn256::{Fr, G1Affine};
+use rand_core::{CryptoRng, RngCore};
+use zkml_gpu_circuit::commit::{Bank, ModelOpening};
+use zkml_gpu_circuit::keys::{ProvingKeys, recommit, setup};
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::prover::ProverError;
+use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
+use zkml_gpu_files::{Access, NewFolder, Staged};
+use zkml_gpu_verify::{About, ModelKey};
+
+use crate::compiled::{MODEL_SECTIONS, read_container, stage_container, unwritten};
+use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
+use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelProver};
+
+/// The kind of file that `NAME.pk` is.
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 1, what: "a proving key" };
+/// Its sections, in their order; the first says to whoever looks into the file what it is.
+const SECTIONS: [SectionName; 8] = [
+    *b"PRIVATE\0",
+    MODEL_SECTIONS[0],
+    MODEL_SECTIONS[1],
+    MODEL_SECTIONS[2],
+    *b"key\0\0\0\0\0",
+    *b"blinds\0\0",
+    *b"powers\0\0",
+    *b"lagrange",
+];
+const NOTICE: &[u8] = b"zkml-gpu proving key. Private: it holds the model's weights and what hides them. \
+Publish the verifying key (NAME.vk) instead.\n";
+/// Largest verifying key inside.
+const MAX_KEY_BYTES: u64 = 256 << 20;
+const HINT: &str = "NAME.pk is written by `zkml-gpu setup`; run it again, or copy the file again";
+
+/// The keys of a model: what a prover keeps to itself, and the verifying key to publish.
+#[derive(Debug)]
+pub struct ProverKey {
+    pub(crate) model: CompiledModel,
+    pub(crate) keys: ProvingKeys,
+    pub(crate) key: ModelKey,
+    pub(crate) powers: Vec<G1Affine>,
+    pub(crate) lagrange: Vec<G1Affine>,
+}
+
+impl CompiledModel {
+    /// Makes the model's keys on a back end: proves that the layout says what the graph says, commits to the circuit's
+    /// columns, and to the weights where they are not embedded.
+    ///
+    /// `rng` blinds the weights' commitments: it must be cryptographically secure.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or keys cannot be made,
+    /// [`Error::Prover`] where the device fails.
+    pub fn setup<R: RngCore + CryptoRng>(self, srs: &Srs, backend: &BackendChoice, rng: R) -> Result<ProverKey, Error> {
+        let backend = backend.resolve()?.open()?;
+        // Tables of multiples pay over many proofs: keys are made once.
+        let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
+        let (_, keys) = setup(&self.graph, &self.layout, srs, &committer, rng)?;
+        let about = About { model: self.about.name.clone(), accuracy: self.about.accuracy };
+        let key = ModelKey::new(about, keys.verifying.clone())?;
+        let (powers, lagrange) = (srs.g().to_vec(), srs.lagrange().to_vec());
+        Ok(ProverKey { model: self, keys, key, powers, lagrange })
+    }
+
+    /// Makes the keys and loads them, for proofs of this process alone. It spends what memory is available, by the rule
+    /// of [`memory_budget`](Self::memory_budget).
+    ///
+    /// # Errors
+    /// [`Error::WouldNotFit`], and those of [`setup`](Self::setup) and [`ProverKey::prover`].
+    pub fn prover<R: RngCore + CryptoRng>(
+        self,
+        srs: &Srs,
+        backend: &BackendChoice,
+        rng: R,
+    ) -> Result<ModelProver, Error> {
+        let budget = self.memory_budget(None)?;
+        self.prover_within(&budget, srs, backend, rng)
+    }
+
+    /// As [`prover`](Self::prover), within a budget of this model's.
+    ///
+    /// # Errors
+    /// As [`prover`](Self::prover).
+    pub fn prover_within<R: RngCore + CryptoRng>(
+        self,
+        budget: &MemoryBudget,
+        srs: &Srs,
+        backend: &BackendChoice,
+        rng: R,
+    ) -> Result<ModelProver, Error> {
+        self.setup(srs, backend, rng)?.prover(backend, budget)
+    }
+}
+
+impl ProverKey {
+    /// Writes `NAME.pk`, whole or not at all, readable by the user alone.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        let path = path.as_ref();
+        self.stage(path)?.publish().map_err(|source| unwritten(path, source))
+    }
+
+    /// Writes `NAME.pk` and, for everybody to read, `NAME.vk` into a folder, which is made where it is missing.
+    ///
+    /// Both are on the disk before either gets its name, and an older `NAME.vk` goes first: at no time does the folder
+    /// hold a proving key beside another one's verifying key.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write_pair(&self, folder: impl AsRef<Path>, name: &str) -> Result<[PathBuf; 2], Error> {
+        let folder = folder.as_ref();
+        let [pk, vk] = ["pk", "vk"].map(|kind| folder.join(format!("{name}.{kind}")));
+        let made = NewFolder::make(folder).map_err(|source| unwritten(folder, source))?;
+        let private = self.stage(&pk)?;
+        let public = Staged::new(&vk, self.key.to_bytes(), Access::Public).map_err(|source| unwritten(&vk, source))?;
+        match std::fs::remove_file(&vk) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(unwritten(&vk, source)),
+            _ => {}
+        }
+        private.publish().map_err(|source| unwritten(&pk, source))?;
+        public.publish().map_err(|source| unwritten(&vk, source))?;
+        made.keep();
+        Ok([pk, vk])
+    }
+
+    fn stage(&self, path: &Path) -> Result<Staged, Error> {
+        stage_container(path, Access::Private, PROVING_KEY, &SECTIONS, |writer| {
+            writer.section(NOTICE)?;
+            self.model.write_sections(writer)?;
+            writer.section(self.key.to_bytes())?;
+            writer
+                .section_with(|out| self.keys.model.blinds.iter().try_for_each(|blinds| write_elements(blinds, out)))?;
+            writer.section_with(|out| write_points(&self.powers, out))?;
+            writer.section_with(|out| write_points(&self.lagrange, out))
+        })
+    }
+
+    /// Reads `NAME.pk`.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        read_container(path, PROVING_KEY, HINT, |container| Self::read_sections(container, &path.display().to_string()))
+    }
+
+    fn read_sections<R: std::io::Read + std::io::Seek>(
+        container: &mut Container<R>,
+        file: &str,
+    ) -> Result<Self, ContainerError> {
+        let damaged = |problem: &str| ContainerError::Damaged(problem.into());
+        let model = CompiledModel::read_sections(container)?;
+        let key = container.section(SECTIONS[4], MAX_KEY_BYTES)?;
+        let key = ModelKey::from_bytes(&key, file).map_err(|error| ContainerError::Damaged(error.to_string()))?;
+        let verifying = key.keys().clone();
+        let rows = verifying.blinding_rows();
+        let columns = verifying.model_commitment().len();
+        let blinds = container.section(SECTIONS[5], (rows * columns * ELEMENT_BYTES) as u64)?;
+        let blinds = read_elements(&blinds).filter(|blinds| blinds.len() == rows * columns);
+        let blinds = blinds.ok_or_else(|| damaged("the blinding does not fit the model commitment"))?;
+        let blinds: Vec<Vec<Fr>> = blinds.chunks(rows.max(1)).map(<[Fr]>::to_vec).collect();
+        let mut points = |name| -> Result<Vec<G1Affine>, ContainerError> {
+            let n = 1usize << verifying.k();
+            if container.section_len(name)? != (n * POINT_BYTES) as u64 {
+                return Err(damaged("the reference string does not fit the circuit"));
+            }
+            let mut points = Vec::with_capacity(n);
+            container.chunks(name, POINT_BYTES, |bytes| Ok(read_points(bytes, &mut points)))?;
+            Ok(points)
+        };
+        let (powers, lagrange) = (points(SECTIONS[6])?, points(SECTIONS[7])?);
+        let bank = Bank::new(&model.layout, &model.graph);
+        let keys = ProvingKeys { model: ModelOpening { bank, blinds }, verifying };
+        Ok(Self { model, keys, key, powers, lagrange })
+    }
+
+    /// Loads the keys to a back end, for any number of proofs, within a budget of this model's.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`], [`Error::Key`] and [`Error::Prover`] where the device fails.
+    pub fn prover(self, backend: &BackendChoice, budget: &MemoryBudget) -> Result<ModelProver, Error> {
+        ModelProver::new(self, backend, budget)
+    }
+
+    /// The verifying key to publish.
+    pub fn key(&self) -> &ModelKey {
+        &self.key
+    }
+
+    /// The compiled model.
+    pub fn model(&self) -> &CompiledModel {
+        &self.model
+    }
+}
+
+impl ProverKey {
+    /// Makes keys for a retrained model under this key's circuit: the reference string and the circuit's key are the
+    /// same, the model commitment is another. `model` is one of [`Model::compile_like`](crate::Model::compile_like)'s.
+    ///
+    /// `rng` blinds the weights' commitments: it must be cryptographically secure.
+    ///
+    /// # Errors
+    /// [`Error::OtherArchitecture`] where the model has another graph, [`Error::EmbeddedWeights`] where the weights are part of
+    /// the circuit, [`Error::Key`] and [`Error::Prover`] where the device fails.
+    pub fn retrain<R: RngCore + CryptoRng>(
+        &self,
+        model: CompiledModel,
+        backend: &BackendChoice,
+        rng: R,
+    ) -> Result<ProverKey, Error> {
+        if let Some(difference) = self.model.graph.difference(&model.graph) {
+            return Err(Error::OtherArchitecture { model: model.name().into(), difference });
+        }
+        if self.keys.verifying.model_commitment().is_empty() {
+            return Err(Error::EmbeddedWeights { model: model.name().into() });
+        }
+        // The layout is this key's, whatever came with the model: the circuit's key is that of this layout.
+        let model = CompiledModel { layout: self.model.layout.clone(), ..model };
+        let backend = backend.resolve()?.open()?;
+        let committer =
+            Committer::from_points(backend, &self.powers, &self.lagrange, 0).map_err(ProverError::Backend)?;
+        let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, rng)?;
+        let about = About { model: model.about.name.clone(), accuracy: model.about.accuracy };
+        let key = ModelKey::new(about, keys.verifying.clone())?;
+        Ok(ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() })
+    }
+}
