@@ -35,7 +35,7 @@ impl Subject {
     /// As [`Model::load`] and [`read_samples`].
     pub fn read(model: &str, input: &str) -> Result<Self, Failure> {
         let model = Model::load(repository(model), &ImportOptions::default())?;
-        let sample = read_samples(repository(input), &model)?.swap_remove(0);
+        let sample = read_samples(repository(input), &model.inputs())?.swap_remove(0);
         Ok(Self { name: model.name().into(), model, sample })
     }
 

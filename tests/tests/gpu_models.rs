@@ -39,7 +39,7 @@ struct Subject {
 impl Subject {
     fn new(name: &'static str, model: &str, sample: &str, weights: WeightMode) -> Self {
         let model = Model::load(repository(model), &ImportOptions::default()).expect("a model");
-        let samples = read_samples(repository(sample), &model).expect("samples");
+        let samples = read_samples(repository(sample), &model.inputs()).expect("samples");
         let mut options = CompileOptions::default();
         options.layout.weights = weights;
         let graph = model.compile(&samples, &options).expect("compiles").graph().clone();

@@ -66,9 +66,9 @@ fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
         choices.quantisation = choices.quantisation.with_precision(&read_precision(path)?);
     }
     model.check_fits(&choices, options.max_memory)?;
-    let samples = read_samples(&options.input, &model)?;
+    let samples = read_samples(&options.input, &model.inputs())?;
     let calibration = match &options.calibration {
-        Some(path) => read_samples(path, &model)?,
+        Some(path) => read_samples(path, &model.inputs())?,
         None => samples.clone(),
     };
     let costs = costs(options)?;

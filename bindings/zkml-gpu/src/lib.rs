@@ -6,7 +6,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let model = Model::load("lenet.onnx", &ImportOptions::default())?;
-//! let samples = read_samples("seven.json", &model)?;
+//! let samples = read_samples("seven.json", &model.inputs())?;
 //! let compiled = model.compile(&samples, &CompileOptions::default())?;
 //!
 //! let srs = Srs::read("powers.ptau", compiled.k())?;
@@ -31,6 +31,7 @@
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
 
+mod available;
 mod backend;
 mod costs;
 mod devices;
@@ -41,6 +42,7 @@ mod model;
 mod precision;
 mod prover;
 
+pub use available::available_bytes;
 pub use backend::BackendChoice;
 pub use costs::read_costs;
 #[cfg(feature = "cuda")]
@@ -48,7 +50,7 @@ pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use input::read_samples;
-pub use memory::{MemoryBudget, available_bytes};
+pub use memory::MemoryBudget;
 pub use model::{CompileOptions, CompiledModel, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};

@@ -197,7 +197,7 @@ fn estimate(compiled: &CompiledModel, costs: &Costs, budget: &MemoryBudget) -> E
 fn sample(job: &Job, model: &Model) -> Result<Sample, Error> {
     if let Some(path) = &job.input {
         // `read_samples` gives one sample or more.
-        return Ok(read_samples(path, model)?.into_iter().next().unwrap_or_default());
+        return Ok(read_samples(path, &model.inputs())?.into_iter().next().unwrap_or_default());
     }
     let mut rng = rng(job.seed, Stream::Input);
     let mut value = || (f64::from(rng.next_u32()) / f64::from(u32::MAX) * 2.0 - 1.0) as f32;
