@@ -8,6 +8,7 @@ pub mod cuda;
 pub mod device;
 pub mod gpu;
 pub mod lies;
+pub mod models;
 pub mod mutants;
 pub mod naive;
 pub mod networks;

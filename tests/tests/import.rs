@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use zkml_gpu_graph::{Format, Graph, Node, Op, Shape, Storage, Window};
 use zkml_gpu_onnx::import::{FloatLinear, FloatModel, FloatOp, ImportError, ImportOptions, SUPPORTED_OPERATORS};
 use zkml_gpu_onnx::quant::{QuantOptions, quantise};
+use zkml_gpu_tests::models::symbols;
 
 type Values = Vec<Vec<f32>>;
 
@@ -13,12 +14,8 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join("ops")
 }
 
-fn options() -> ImportOptions {
-    ImportOptions::default().with_symbols(vec![("rows".into(), 3)])
-}
-
 fn load(name: &str) -> FloatModel {
-    FloatModel::load(folder().join(format!("{name}.onnx")), &options()).unwrap_or_else(|e| panic!("{name}: {e}"))
+    FloatModel::load(folder().join(format!("{name}.onnx")), &symbols(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
 fn refuse(name: &str) -> ImportError {
@@ -74,7 +71,7 @@ fn kinds(model: &FloatModel) -> Vec<&'static str> {
 fn for_all_models(check: impl Fn(&str, &FloatModel) -> Result<(), String>) {
     let run = |name: &String| {
         let path = folder().join(format!("{name}.onnx"));
-        let model = FloatModel::load(path, &options()).map_err(|e| e.to_string());
+        let model = FloatModel::load(path, &symbols(name)).map_err(|e| e.to_string());
         model.and_then(|model| check(name, &model)).err().map(|error| format!("{name}: {error}"))
     };
     let failures: Vec<String> = models().iter().filter_map(run).collect();
@@ -393,6 +390,28 @@ fn a_size_beyond_reason_is_refused() {
         let options = ImportOptions::default().with_symbols(vec![("rows".into(), size)]);
         let error = FloatModel::load(folder().join("symbolic_rows.onnx"), &options).unwrap_err();
         assert!(matches!(&error, ImportError::TooLarge { tensor, .. } if tensor == "input"), "{error}");
+    }
+}
+
+#[test]
+fn a_size_for_a_dimension_that_is_not_there_and_a_second_one_are_refused_by_name() {
+    let of = |model: &str, symbols: &[(&str, usize)]| {
+        let symbols = symbols.iter().map(|(name, size)| ((*name).to_owned(), *size)).collect();
+        let options = ImportOptions::default().with_symbols(symbols);
+        FloatModel::load(folder().join(format!("{model}.onnx")), &options)
+    };
+    assert!(of("symbolic_rows", &[("rows", 2)]).is_ok() && of("symbolic_batch", &[("N", 2)]).is_ok());
+    for (model, symbols, named, listed) in [
+        ("symbolic_rows", &[("rosw", 2)][..], "'rosw'", "`rows`"),
+        ("symbolic_rows", &[("rows", 2), ("Rows", 2)], "'Rows'", "`rows`"),
+        ("symbolic_rows", &[("rows", 2), ("rows", 3)], "'rows' is a second one", "`rows`"),
+        ("symbolic_rows", &[("rows", 2), ("rows", 2)], "'rows' is a second one", "`rows`"),
+        ("gemm_plain", &[("rows", 2)], "'rows'", "no symbolic dimension"),
+    ] {
+        let error = of(model, symbols).expect_err(named);
+        let message = error.to_string();
+        assert!(matches!(error, ImportError::Symbol { .. }), "{message}");
+        assert!(message.contains(named) && message.contains(listed) && message.contains("hint:"), "{message}");
     }
 }
 

@@ -10,8 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_graph::{Bounds, Format, Graph, Op, Storage};
-use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportOptions, is_written};
+use zkml_gpu_onnx::import::{FloatGraph, FloatModel, is_written};
 use zkml_gpu_onnx::quant::{QuantOptions, Sample, quantise};
+use zkml_gpu_tests::models::symbols;
 use zkml_gpu_tests::networks::{Session, embedded};
 
 fn models() -> PathBuf {
@@ -29,8 +30,8 @@ fn all() -> Vec<PathBuf> {
 }
 
 fn read(bytes: &[u8], name: &Path) -> FloatModel {
-    let options = ImportOptions::default().with_symbols(vec![("rows".into(), 3)]);
-    FloatModel::from_bytes(bytes, &name.display().to_string(), &options).unwrap()
+    let stem = name.file_stem().unwrap().to_str().unwrap();
+    FloatModel::from_bytes(bytes, &name.display().to_string(), &symbols(stem)).unwrap()
 }
 
 /// Random inputs; indices where the model takes some.

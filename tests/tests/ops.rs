@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use zkml_gpu_circuit::layout::LayoutOptions;
 use zkml_gpu_graph::Graph;
-use zkml_gpu_onnx::import::{FloatModel, ImportOptions};
+use zkml_gpu_onnx::import::FloatModel;
 use zkml_gpu_onnx::quant::{QuantOptions, quantise};
+use zkml_gpu_tests::models::symbols;
 use zkml_gpu_tests::networks::{Session, embedded};
 
 fn folder() -> PathBuf {
@@ -25,8 +26,7 @@ fn models() -> Vec<String> {
 
 /// The model with the scales of its sample input, which is then the input that is proved.
 fn quantised(name: &str) -> (Graph, Vec<Vec<i64>>) {
-    let options = ImportOptions::default().with_symbols(vec![("rows".into(), 3)]);
-    let model = FloatModel::load(folder().join(format!("{name}.onnx")), &options).unwrap();
+    let model = FloatModel::load(folder().join(format!("{name}.onnx")), &symbols(name)).unwrap();
     let text = std::fs::read_to_string(folder().join(format!("{name}.json"))).unwrap();
     let json: serde_json::Value = serde_json::from_str(&text).unwrap();
     let sample: Vec<Vec<f32>> = serde_json::from_value(json["input_data"].clone()).unwrap();

@@ -7,13 +7,15 @@ use anyhow::Context;
 use serde::Serialize;
 use zkml_gpu::{
     CompileOptions, Costs, Evaluation, ImportOptions, LayerPlan, Model, Plan, Precision, QuantOptions, TensorError,
-    read_samples, write_whole,
+    read_samples, verify::try_place, write_whole,
 };
 
-use crate::args::CalibrateOptions;
-use crate::evaluate::shown;
+use crate::args::{CalibrateOptions, most_bits};
+use crate::evaluate::{shown, shown_layer};
 use crate::report::{self, grouped, line, plural};
 
+/// Most bits of a tensor where none are asked for.
+const DEFAULT_MAX_BITS: u32 = 12;
 /// Characters shown of a tensor's name.
 const MAX_NAME_CHARS: usize = 40;
 
@@ -40,12 +42,17 @@ struct Cost {
 }
 
 pub(crate) fn calibrate(options: &CalibrateOptions) -> anyhow::Result<u8> {
+    let max_bits = most_bits(("--min-bits", options.min_bits), options.max_bits, DEFAULT_MAX_BITS)?;
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let samples = read_samples(&options.data, &model.inputs())?;
     let bounds = QuantOptions::default()
         .with_activation_bits(options.min_bits)
-        .with_max_activation_bits(options.max_bits.max(options.min_bits))
+        .with_max_activation_bits(max_bits)
         .with_error_target(options.max_error);
+    if let Some(path) = &options.out {
+        // Before a search that takes minutes.
+        try_place(path)?;
+    }
     let files = || format!("{} with {}", options.model.display(), options.data.display());
     let precision = model.search_precision(&samples, &bounds, options.target.into()).with_context(files)?;
     let quantisation = bounds.with_precision(&precision);
@@ -116,14 +123,14 @@ fn text(report: &Report<'_>, costs: &HashMap<&str, Cost>) -> String {
 /// One line for each layer, the worst first.
 fn table(layers: &[TensorError], costs: &HashMap<&str, Cost>) -> String {
     let title = "layer, the worst first";
-    let longest = layers.iter().map(|tensor| shown(tensor).chars().count()).max().unwrap_or(0);
+    let longest = layers.iter().map(|tensor| shown_layer(tensor).chars().count()).max().unwrap_or(0);
     let width = longest.min(MAX_NAME_CHARS).max(title.len());
     let mut text = format!(
         "  {title:width$} {:>5} {:>10} {:>10} {:>10} {:>9} {:>7}\n",
         "bits", "max error", "mean error", "saturated", "lookups", "time"
     );
     for tensor in layers {
-        let name: String = shown(tensor).chars().take(width).collect();
+        let name: String = shown_layer(tensor).chars().take(width).collect();
         let cost = costs.get(tensor.name.as_str()).copied().unwrap_or_default();
         let _ = writeln!(
             text,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::Context;
 use serde::Serialize;
 use tracing::{Span, info_span};
+use zkml_gpu::verify::try_place;
 use zkml_gpu::{
     BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, Model, ModelAbout, ModelSource, Sample,
     read_costs, read_precision, read_samples,
@@ -13,8 +14,8 @@ use zkml_gpu::{
 
 use crate::args::{self, CircuitOptions, CostsSource, MachineOptions, Weights};
 use crate::inspect::model_lines;
+use crate::progress;
 use crate::report::{self, elapsed_ms, line};
-use crate::{output, progress};
 
 /// Target of the spans of this program.
 pub(crate) const TARGET: &str = "zkml_gpu::cli";
@@ -49,7 +50,7 @@ pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
     })?;
     let prepared = load(&options.model, &options.circuit, &options.machine)?;
     let file = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.zkml", prepared.model.name())));
-    output::try_file(&file)?;
+    try_place(&file)?;
     let samples = read_samples(calibration, &prepared.model.inputs())?;
     let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Reference)?;
     let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), || prepared.compile(&samples, costs))?;

@@ -31,14 +31,10 @@ use zkml_gpu::ErrorClass;
 use zkml_gpu::verify::program;
 
 use args::{Arguments, Command};
-use failure::{exit_code, message};
 
 fn main() -> ExitCode {
     program::run("zkml-gpu", env!("CARGO_PKG_VERSION"), || match Arguments::try_parse() {
-        Ok(arguments) => logged(&arguments).unwrap_or_else(|error| {
-            eprintln!("error: {}", report::terminal_safe(&message(&error)));
-            exit_code(&error)
-        }),
+        Ok(arguments) => logged(&arguments).unwrap_or_else(|error| failure::report(&error, arguments.command.json())),
         Err(usage) => {
             // Help and version are no errors; nothing can be done where even stderr is closed.
             let _ = usage.print();

@@ -2,14 +2,9 @@
 
 use std::path::Path;
 
+use zkml_gpu::verify::try_place;
 use zkml_gpu::{Error, FileError};
-use zkml_gpu_files::{Access, NewFolder, Staged};
-
-/// Refuses a file that cannot be written: a folder in its place, a folder that is missing, read-only or full.
-pub(crate) fn try_file(path: &Path) -> Result<(), Error> {
-    // Gone again without a trace.
-    Staged::new(path, b"?", Access::Private).map(drop).map_err(|source| unwritten(path, source))
-}
+use zkml_gpu_files::NewFolder;
 
 /// Refuses a folder that is none, or cannot be made or written to.
 pub(crate) fn try_folder(path: &Path) -> Result<(), Error> {
@@ -17,7 +12,7 @@ pub(crate) fn try_folder(path: &Path) -> Result<(), Error> {
         return Err(unwritten(path, std::io::ErrorKind::NotADirectory.into()));
     }
     let _folder = NewFolder::make(path).map_err(|source| unwritten(path, source))?;
-    Staged::new(&path.join("proof.json"), b"?", Access::Private).map(drop).map_err(|source| unwritten(path, source))
+    Ok(try_place(&path.join("proof.json"))?)
 }
 
 pub(crate) fn unwritten(path: &Path, source: std::io::Error) -> Error {

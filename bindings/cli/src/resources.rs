@@ -1,4 +1,89 @@
-//! What this process has used so far, and what it runs on.
+//! What this process has used so far, what it runs on, and how it ends where memory does.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::fmt::Write as _;
+
+use zkml_gpu::ErrorClass;
+
+#[global_allocator]
+static ALLOCATOR: Allocator = Allocator;
+
+/// The system's allocator. Where that has no more, the program says so and ends with the code of what would not fit;
+/// the standard library would abort. Estimates refuse what cannot fit beforehand, with the whole need; this is for what
+/// they do not see, such as the reader of models under a low `ulimit -v`.
+struct Allocator;
+
+// SAFETY: every call goes to the system's allocator as it is, and every pointer comes from there.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Allocator {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promises are those of the system's allocator.
+        or_end(unsafe { System.alloc(layout) }, layout.size())
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        or_end(unsafe { System.alloc_zeroed(layout) }, layout.size())
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        or_end(unsafe { System.realloc(pointer, layout, size) }, size)
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[inline]
+fn or_end(pointer: *mut u8, bytes: usize) -> *mut u8 {
+    if pointer.is_null() { end_without_memory(bytes) } else { pointer }
+}
+
+/// Ends the process without allocating anything, and without running what other threads would.
+#[cold]
+fn end_without_memory(bytes: usize) -> ! {
+    let mut text = Fixed { bytes: [0; 256], len: 0 };
+    let _ = write!(
+        text,
+        "error: the system has no memory left: {bytes} more bytes were asked for\nhint: raise the limit (ulimit -v, or \
+         the container's), use a machine with more memory, or a smaller model\n"
+    );
+    write_and_exit(&text.bytes[..text.len])
+}
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+fn write_and_exit(text: &[u8]) -> ! {
+    // SAFETY: the pointer is to as many bytes; `_exit` may be called at any time.
+    unsafe {
+        libc::write(libc::STDERR_FILENO, text.as_ptr().cast(), text.len());
+        libc::_exit(ErrorClass::WouldNotFit.exit_code().into())
+    }
+}
+
+#[cfg(not(unix))]
+fn write_and_exit(_: &[u8]) -> ! {
+    std::process::exit(ErrorClass::WouldNotFit.exit_code().into())
+}
+
+/// Text of a bounded length, which takes no memory.
+struct Fixed {
+    bytes: [u8; 256],
+    len: usize,
+}
+
+impl std::fmt::Write for Fixed {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let free = &mut self.bytes[self.len..];
+        let len = text.len().min(free.len());
+        free[..len].copy_from_slice(&text.as_bytes()[..len]);
+        self.len += len;
+        Ok(())
+    }
+}
 
 /// User and system time of all threads in milliseconds; 0 where the system does not tell.
 pub(crate) fn cpu_ms() -> f64 {

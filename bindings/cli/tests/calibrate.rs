@@ -80,7 +80,11 @@ fn files_that_hold_no_bits_of_the_model_are_refused() {
         ("empty.json", String::new(), "empty.json"),
         ("other.json", json!({"bits": 8}).to_string(), "other.json"),
         ("wide.json", json!({"activation_bits": 8, "tensor_bits": {"input": 17}}).to_string(), "2 to 16"),
-        ("stranger.json", json!({"activation_bits": 8, "tensor_bits": {"nowhere": 8}}).to_string(), "nowhere"),
+        (
+            "stranger.json",
+            json!({"activation_bits": 8, "tensor_bits": {"nowhere": 8, "somewhere": 8}}).to_string(),
+            "stranger.json: bits are given for the tensor 'nowhere'",
+        ),
     ] {
         let file = scratch.file(name, content);
         for command in ["evaluate", "plan"] {

@@ -50,8 +50,8 @@ const PROVE_FIELDS: [&str; 37] = [
     "key_file",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 8] =
-    ["accepted", "reason", "model", "input", "output", "weights", "insecure_srs", "verify_ms"];
+const VERIFY_FIELDS: [&str; 10] =
+    ["accepted", "reason", "model", "input", "output", "weights", "note", "verifying_key", "insecure_srs", "verify_ms"];
 
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();

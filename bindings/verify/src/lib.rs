@@ -23,6 +23,8 @@ mod error;
 mod files;
 mod key;
 mod order;
+#[cfg(feature = "write")]
+mod place;
 pub mod program;
 pub mod report;
 mod text;
@@ -35,6 +37,8 @@ pub use bundle::{ProofBundle, PublicTensor, Rejection};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
+#[cfg(feature = "write")]
+pub use place::try_place;
 pub use verdict::Verdict;
 #[cfg(feature = "write")]
 pub use write::write_whole;

@@ -4,12 +4,20 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
 use std::time::Instant;
 
+use serde::Serialize;
 use zkml_gpu_circuit::system::WeightMode;
 
-use crate::ModelKey;
+use crate::{ErrorClass, ModelKey};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
+
+/// Significant digits of a number: as many as integers of 16 bits carry.
+const DIGITS: usize = 5;
+/// Whole numbers below are shown digit by digit: as far as 32-bit floats hold every one of them.
+const WHOLE: f64 = (1 << 24) as f64;
+/// Numbers below have an exponent: more zeros than this after the point are counted, not read.
+const SMALL: f64 = 1e-4;
 
 /// Characters shown of a line of a message.
 const MAX_LINE_CHARS: usize = 600;
@@ -35,16 +43,81 @@ pub fn line(label: &str, text: &str) -> String {
     format!("  {label:<12} {text}\n")
 }
 
+/// A number for people: five significant digits, with an exponent where it is very small or large; whole numbers as
+/// they are, without a point.
+///
+/// ```
+/// use zkml_gpu_verify::report::number_text;
+///
+/// assert_eq!([0.0, 3.0, 0.123456, 1e30].map(number_text), ["0", "3", "0.12346", "1e30"]);
+/// ```
+pub fn number_text(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < WHOLE {
+        // Without the sign of a negative zero.
+        return format!("{}", value as i64);
+    }
+    let scientific = format!("{value:.*e}", DIGITS - 1);
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    if !(SMALL..WHOLE).contains(&value.abs()) {
+        return format!("{}e{exponent}", without_zeros(mantissa));
+    }
+    let before_point = exponent.parse::<i32>().unwrap_or(0) + 1;
+    let decimals = usize::try_from(DIGITS as i32 - before_point).unwrap_or(0);
+    without_zeros(&format!("{value:.decimals$}")).into()
+}
+
+/// A decimal fraction without the zeros that say nothing.
+fn without_zeros(number: &str) -> &str {
+    if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number }
+}
+
+/// A number of bytes for people, rounded to three digits.
+///
+/// ```
+/// use zkml_gpu_verify::report::bytes_text;
+///
+/// assert_eq!([1, 1536, 1331439861].map(bytes_text), ["1 byte", "1.5 KiB", "1.24 GiB"]);
+/// ```
+pub fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes < 1024 {
+        return format!("{bytes} byte{}", if bytes == 1 { "" } else { "s" });
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut unit = 0;
+    // What would be rounded to 1024 of a unit is 1 of the next.
+    while value >= 1023.5 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    let decimals = match value {
+        value if value < 9.995 => 2,
+        value if value < 99.95 => 1,
+        _ => 0,
+    };
+    format!("{} {}", without_zeros(&format!("{value:.decimals$}")), UNITS[unit])
+}
+
+/// Two numbers of bytes that are compared: rounded as by [`bytes_text`], but exact where that would make them equal.
+pub fn bytes_texts(bytes: [u64; 2]) -> [String; 2] {
+    let rounded = bytes.map(bytes_text);
+    if rounded[0] == rounded[1] { bytes.map(|bytes| format!("{bytes} bytes")) } else { rounded }
+}
+
+/// Index of the first of the greatest values, as ArgMax has it.
+fn greatest(values: &[f64]) -> Option<usize> {
+    (0..values.len()).reduce(|best, index| if values[index] > values[best] { index } else { best })
+}
+
 /// A tensor's first values, and where the greatest is.
 pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
-    let shown: Vec<String> = values.iter().take(SHOWN).map(|value| format!("{value:.4}")).collect();
+    let shown: Vec<String> = values.iter().take(SHOWN).map(|value| number_text(*value)).collect();
     let mut text = format!("{} = [{}", name.escape_debug(), shown.join(", "));
     if values.len() > SHOWN {
         let _ = write!(text, ", ... {} values", values.len());
     }
     text.push(']');
-    let greatest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-    if let Some((index, _)) = greatest.filter(|_| values.len() > 1 && label == "output") {
+    if let Some(index) = greatest(values).filter(|_| values.len() > 1 && label == "output") {
         let _ = write!(text, ", greatest at {index}");
     }
     line(label, &text)
@@ -66,6 +139,31 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
         );
     }
     text
+}
+
+/// What `--json` prints of a failure.
+#[derive(Serialize)]
+struct Failure<'a> {
+    error: Problem<'a>,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    class: &'static str,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+/// A failure as one JSON object on a line, `{"error": {"class": ..., "message": ..., "hint": ...}}`: the message ends
+/// where its line `hint: ...` begins; `null` stands for none.
+pub fn error_json(message: &str, class: ErrorClass) -> String {
+    let (message, hint) = match message.split_once("\nhint: ") {
+        Some((message, hint)) => (message, Some(hint)),
+        None => (message, None),
+    };
+    let failure = Failure { error: Problem { class: class.name(), message, hint } };
+    // Text always has a JSON form.
+    serde_json::to_string(&failure).unwrap_or_default() + "\n"
 }
 
 /// A message with names from files in it: control characters and those that reorder text are escaped, and long lines
@@ -100,10 +198,81 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_is_one_object_with_its_hint_apart() {
+        let object = |message| error_json(message, ErrorClass::WouldNotFit);
+        let expected =
+            "{\"error\":{\"class\":\"would_not_fit\",\"message\":\"'a\\u001b' is\\nbad\",\"hint\":\"b\\\\c\"}}\n";
+        assert_eq!(object("'a\x1b' is\nbad\nhint: b\\c"), expected);
+        assert!(object("no way").ends_with("\"message\":\"no way\",\"hint\":null}}\n"));
+    }
+
+    #[test]
     fn long_tensors_are_cut_and_names_escaped() {
         let text = tensor_line("output", "a\x1b", &[0.0; 11]);
         assert!(text.contains("... 11 values") && !text.contains('\x1b'), "{text}");
         assert!(tensor_line("output", "y", &[0.5, 2.0, 1.0]).contains("greatest at 1"));
         assert!(!tensor_line("input", "x", &[0.5, 2.0]).contains("greatest"));
+    }
+
+    #[test]
+    fn of_equal_outputs_the_first_is_the_greatest() {
+        for (values, index) in
+            [([0.0, 0.0, -1.0], 0), ([-0.0, 0.0, 0.0], 0), ([1.0, 2.0, 2.0], 1), ([-3.0, -2.0, -1.0], 2)]
+        {
+            let text = tensor_line("output", "y", &values);
+            assert!(text.contains(&format!("greatest at {index}\n")), "{text}");
+        }
+        assert!(!tensor_line("output", "y", &[3.0]).contains("greatest"));
+    }
+
+    #[test]
+    fn numbers_of_any_magnitude_are_short_and_readable() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "0"),
+            (7.0, "7"),
+            (-1234567.0, "-1234567"),
+            (0.5, "0.5"),
+            (-2.25, "-2.25"),
+            (0.123456, "0.12346"),
+            (9.999996, "10"),
+            (99999.96, "100000"),
+            (12345.678, "12346"),
+            (123456.7, "123457"),
+            (0.00012345678, "0.00012346"),
+            (1.5e-6, "1.5e-6"),
+            (-1.23456789e-6, "-1.2346e-6"),
+            (1e30, "1e30"),
+            (2.0f64.powi(100), "1.2677e30"),
+            (f64::from(f32::MAX), "3.4028e38"),
+            (f64::MIN_POSITIVE / 2.0, "1.1125e-308"),
+        ] {
+            assert_eq!(number_text(value), text);
+        }
+        let mut value = 3.0000001e-12;
+        while value < 1e30 {
+            let text = number_text(value);
+            let read: f64 = text.parse().expect("a number");
+            assert!((read / value - 1.0).abs() < 5.1e-5 && text.len() <= 10, "{value}: {text}");
+            value *= 1.7;
+        }
+    }
+
+    #[test]
+    fn bytes_are_rounded_unless_that_hides_a_difference() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (1023, "1023 bytes"),
+            (1024, "1 KiB"),
+            ((1 << 20) - 1, "1 MiB"),
+            (1331439862, "1.24 GiB"),
+            (13 << 30, "13 GiB"),
+            (999 << 20, "999 MiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(bytes_text(bytes), text);
+        }
+        assert_eq!(bytes_texts([3 << 20, 2 << 20]), ["3 MiB", "2 MiB"]);
+        assert_eq!(bytes_texts([(1 << 30) + 1, 1 << 30]), ["1073741825 bytes", "1073741824 bytes"]);
     }
 }

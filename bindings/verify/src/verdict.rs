@@ -28,6 +28,10 @@ pub struct Verdict<'a> {
     pub output: Vec<Vec<f64>>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
+    /// What an accepted proof says of the weights: [`ModelKey::note`].
+    pub note: &'static str,
+    /// Digest of `model.vk`, by which a proof names it.
+    pub verifying_key: String,
     /// Whether the reference string was made on one machine, whose owner could forge proofs.
     pub insecure_srs: bool,
     /// Wall time of the check, in milliseconds.
@@ -50,6 +54,8 @@ impl<'a> Verdict<'a> {
             input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
             output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             weights: key.weights(),
+            note: key.note(),
+            verifying_key: key.digest(),
             insecure_srs: key.is_insecure(),
             verify_ms: elapsed_ms(start),
             key,

@@ -87,12 +87,25 @@ fn a_real_proof_is_accepted_with_what_it_says() {
     }
     let output = artifacts.verify("proof.json", "model.vk", &["--json"]);
     let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-    let fields = ["accepted", "input", "insecure_srs", "model", "output", "reason", "verify_ms", "weights"];
+    let fields = [
+        "accepted",
+        "input",
+        "insecure_srs",
+        "model",
+        "note",
+        "output",
+        "reason",
+        "verify_ms",
+        "verifying_key",
+        "weights",
+    ];
     let mut found: Vec<&String> = verdict.as_object().expect("an object").keys().collect();
     found.sort();
     assert_eq!(found, fields);
     assert_eq!((&verdict["accepted"], &verdict["reason"]), (&true.into(), &serde_json::Value::Null));
     assert_eq!(verdict["output"][0], serde_json::json!(artifacts.proof.outputs[0].reals()));
+    assert_eq!(verdict["note"], artifacts.key.note());
+    assert_eq!(verdict["verifying_key"], artifacts.proof.verifying_key.as_str());
 }
 
 #[test]
@@ -162,6 +175,23 @@ fn files_that_are_missing_or_damaged_are_named_with_a_hint() {
         assert!(output.stdout.is_empty() && message.starts_with("error: "), "{message}");
         assert!(message.contains(wrong) && message.contains("\nhint: "), "{message}");
     }
+}
+
+#[test]
+fn failures_are_objects_where_json_is_asked_for() {
+    let artifacts = Artifacts::write();
+    let [proof, vk] = ["proof.json", "absent.vk"];
+    let output = artifacts.verify(proof, vk, &["--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    let error = &object["error"];
+    assert_eq!((exit_code(&output), &error["class"]), (2, &"bad_input".into()));
+    assert!(error["message"].as_str().is_some_and(|message| message.contains("absent.vk")), "{error}");
+    assert!(error["hint"].as_str().is_some_and(|hint| hint.contains("no such file")), "{error}");
+    assert!(text(&output.stderr).contains("absent.vk"), "people read it as before");
+    let output = run(&["proof.json", "--json"]);
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    assert_eq!((exit_code(&output), &object["error"]["class"]), (2, &"bad_input".into()));
+    assert!(artifacts.verify(proof, vk, &[]).stdout.is_empty() && run(&["proof.json"]).stdout.is_empty());
 }
 
 #[test]

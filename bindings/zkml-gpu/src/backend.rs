@@ -53,8 +53,10 @@ impl BackendChoice {
     ///
     /// # Errors
     /// [`Error::MissingBackend`] where this build has none, [`Error::NoDevice`] where the machine has none that can be
-    /// used.
+    /// used, [`Error::Environment`] where a variable names what is not known: the processor computes beside every
+    /// device.
     pub fn resolve(&self) -> Result<Self, Error> {
+        Cpu::check_environment().map_err(|problem| Error::Environment { problem })?;
         match self {
             Self::Cpu => Ok(Self::Cpu),
             Self::Auto => {

@@ -72,12 +72,13 @@ impl Device {
 
 /// The processor, and what each GPU back end of this build finds; a back end that finds nothing says why.
 pub fn devices() -> Vec<Device> {
+    let environment = Cpu::check_environment();
     let cpu = Device {
         backend: "cpu",
         index: None,
         name: Cpu::new().description(),
-        available: true,
-        reason: None,
+        available: environment.is_ok(),
+        reason: environment.err(),
         limits: None,
         software: false,
         discrete: false,

@@ -10,6 +10,7 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
+use zkml_gpu_verify::report::bytes_texts;
 use zkml_gpu_verify::{Error as FileError, ErrorClass};
 
 /// A failure of the library. [`Error::class`] says whose move it is.
@@ -43,6 +44,12 @@ pub enum Error {
         /// The name given.
         name: String,
     },
+    /// An environment variable that chooses nothing.
+    #[error("{problem}\nhint: the processor's instructions are found out without it")]
+    Environment {
+        /// The variable, its value, and the values that are known.
+        problem: String,
+    },
     /// A device that this machine does not have, or that cannot be used.
     #[error("back end '{name}' has no device to run on: {reason}\nhint: zkml-gpu devices lists what there is")]
     NoDevice {
@@ -59,7 +66,8 @@ pub enum Error {
     },
     /// The proof would need more memory than there is.
     #[error(
-        "keys and proof need about {needed_bytes} bytes of memory, {available_bytes} may be used{}\nhint: use a machine with more memory, or a smaller model; --max-memory overrides what is free",
+        "keys and proof need about {}{}\nhint: use a machine with more memory, or a smaller model; --max-memory overrides what is free",
+        needs(*needed_bytes, *available_bytes),
         largest(layers)
     )]
     WouldNotFit {
@@ -72,7 +80,8 @@ pub enum Error {
     },
     /// Measurements would need more memory than there is.
     #[error(
-        "operations on 2^{log_n} rows need about {needed_bytes} bytes of memory, {available_bytes} may be used\nhint: measure smaller sizes with --log-n"
+        "operations on 2^{log_n} rows need about {}\nhint: measure smaller sizes with --log-n",
+        needs(*needed_bytes, *available_bytes)
     )]
     OperationsWouldNotFit {
         /// The size, as a power of two.
@@ -165,6 +174,11 @@ pub enum Error {
     Internal(String),
 }
 
+fn needs(needed_bytes: u64, available_bytes: u64) -> String {
+    let [needed, available] = bytes_texts([needed_bytes, available_bytes]);
+    format!("{needed} of memory, {available} may be used")
+}
+
 fn largest(layers: &[(String, usize)]) -> String {
     let names: Vec<String> = layers.iter().map(|(name, rows)| format!("'{name}' {rows} rows")).collect();
     if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
@@ -193,6 +207,7 @@ impl Error {
             | Self::OtherArchitecture { .. }
             | Self::Saturates { .. }
             | Self::EmbeddedWeights { .. }
+            | Self::Environment { .. }
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
@@ -229,7 +244,6 @@ fn import_class(error: &ImportError) -> ErrorClass {
 fn quantise_class(error: &QuantError) -> ErrorClass {
     match error {
         QuantError::Sample(error) => import_class(error),
-        QuantError::Scale { .. } => ErrorClass::Unsupported,
         QuantError::Graph(_) | QuantError::Execute(_) => ErrorClass::Bug,
         _ => ErrorClass::BadInput,
     }

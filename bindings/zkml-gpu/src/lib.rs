@@ -35,6 +35,7 @@
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
 
+mod available;
 mod backend;
 pub mod cache;
 pub mod compiled;
@@ -50,6 +51,7 @@ mod precision;
 mod prover;
 mod saturation;
 
+pub use available::available_bytes;
 pub use backend::BackendChoice;
 pub use cache::{DEFAULT_CACHE_BYTES, KeyCache, Origin};
 pub use compiled::{COMPILED_MODEL, CompiledModel, ModelAbout, ModelSource};
@@ -60,7 +62,7 @@ pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
-pub use memory::{MemoryBudget, available_bytes};
+pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};

@@ -12,11 +12,10 @@
 //! what the system offers; nobody asked for as much as possible in the second case, so tables then take
 //! [`UNASKED_TABLE_BYTES`] at most, and cosets [`UNASKED_COSET_BYTES`].
 
-use std::path::Path;
-
 use serde::Serialize;
 use zkml_gpu_circuit::layout::MemoryNeeds;
 
+use crate::available::available_bytes;
 use crate::{CompiledModel, Error};
 
 /// Layers named in a refusal.
@@ -132,29 +131,6 @@ pub(crate) fn check_memory(needed_bytes: u64, max_memory_bytes: Option<u64>) -> 
 /// The caller's limit, or else what is available; no limit where the system does not tell.
 fn limit_bytes(max_memory_bytes: Option<u64>) -> u64 {
     max_memory_bytes.or_else(available_bytes).unwrap_or(u64::MAX)
-}
-
-/// Memory that this process can have without swapping, with what it has already, in bytes; `None` where the system does
-/// not tell. A container's limit counts.
-pub fn available_bytes() -> Option<u64> {
-    let free = kilobytes("/proc/meminfo", "MemAvailable:")?;
-    let own = kilobytes("/proc/self/status", "VmRSS:").unwrap_or(0);
-    let group = Path::new("/sys/fs/cgroup");
-    let room = number(&group.join("memory.max")).zip(number(&group.join("memory.current")));
-    let free = room.map_or(free, |(limit, used)| free.min(limit.saturating_sub(used)));
-    Some(free + own)
-}
-
-/// The line `NAME 123 kB` of one of the system's files.
-fn kilobytes(path: &str, name: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
-}
-
-/// A file with one number; other words stand for no limit.
-fn number(path: &Path) -> Option<u64> {
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

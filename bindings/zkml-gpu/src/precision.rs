@@ -18,5 +18,7 @@ const HINT: &str = "write the file with `zkml-gpu calibrate ... --out FILE`";
 pub fn read_precision(path: impl AsRef<Path>) -> Result<Precision, Error> {
     let path = path.as_ref();
     let fail = |problem: String| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
-    Ok(serde_json::from_slice(&read_bounded(path, MAX_BYTES)?).map_err(|error| fail(error.to_string()))?)
+    let read: Precision =
+        serde_json::from_slice(&read_bounded(path, MAX_BYTES)?).map_err(|error| fail(error.to_string()))?;
+    Ok(Precision { file: Some(path.into()), ..read })
 }

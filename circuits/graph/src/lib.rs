@@ -44,7 +44,8 @@ pub use error::{ExecuteError, ValidateError};
 pub use execute::Execution;
 pub use graph::{Graph, Node};
 pub use limits::{
-    ACTIVATION_LIMIT, BIAS_LIMIT, MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, MAX_SHIFT, WEIGHT_BITS,
+    ACTIVATION_LIMIT, BIAS_LIMIT, FRAC_BITS_LIMIT, MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS,
+    MAX_SHIFT, WEIGHT_BITS,
 };
 pub use ops::{Linear, MatMul, Normalise, NormaliseValues, Op, Origin, Softmax, SoftmaxValues};
 pub use rescale::{Rescale, requantise};

@@ -5,6 +5,9 @@
 
 /// Largest magnitude of an activation: 16 bits unsigned.
 pub const ACTIVATION_LIMIT: i64 = (1 << 16) - 1;
+/// Most fractional bits of a tensor, and most that may be missing: integers of 17 bits with these scales are far inside
+/// of what 32-bit floats hold, so that no difference of two of them is infinite.
+pub const FRAC_BITS_LIMIT: i32 = 64;
 /// Bits of a weight, with its sign.
 pub const WEIGHT_BITS: u32 = 16;
 /// Largest magnitude of a bias.

@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::error::ValidateError;
 use crate::graph::{Graph, Node};
-use crate::limits::{ACTIVATION_LIMIT, MAX_SHIFT};
+use crate::limits::{ACTIVATION_LIMIT, FRAC_BITS_LIMIT, MAX_SHIFT};
 use crate::site::{Check, Site};
 use crate::tensor::{Format, Shape, Storage, Tensor, TensorId};
 
@@ -111,8 +111,9 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
     if min > max || min < -limit || max > limit {
         return fail("range", format!("{min}..={max}"), format!("a non-empty range within ±{limit}"));
     }
-    if frac_bits.abs() > 64 {
-        return fail("fractional bits", frac_bits.to_string(), "-64..=64".into());
+    if !(-FRAC_BITS_LIMIT..=FRAC_BITS_LIMIT).contains(&frac_bits) {
+        let expected = format!("{}..={FRAC_BITS_LIMIT}", -FRAC_BITS_LIMIT);
+        return fail("fractional bits", frac_bits.to_string(), expected);
     }
     let logical = tensor.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
     let elements = match tensor.storage {

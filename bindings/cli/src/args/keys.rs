@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use zkml_gpu::BackendChoice;
 
-use super::{CostsSource, Weights, bytes, dimension};
+use super::values::{bytes, dimension, max_error};
+use super::{CostsSource, Weights};
 
 /// How a model becomes a circuit.
 #[derive(Debug, Args)]
@@ -17,7 +18,7 @@ pub(crate) struct CircuitOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) precision: Option<PathBuf>,
     /// Error on the calibration's samples, as a part of the output's range, above which nothing is made [default: 0.016]
-    #[arg(long, value_name = "E")]
+    #[arg(long, value_name = "E", value_parser = max_error)]
     pub(crate) max_error: Option<f32>,
     /// Go on above that error, and write it into key and proof
     #[arg(long)]
@@ -149,7 +150,7 @@ pub(crate) struct RetrainOptions {
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: PathBuf,
     /// Error on those samples, as a part of the output's range, above which nothing is made
-    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    #[arg(long, value_name = "E", default_value_t = 0.016, value_parser = max_error)]
     pub(crate) max_error: f32,
     /// Go on above that error, and write it into key and proof
     #[arg(long)]

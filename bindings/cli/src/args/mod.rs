@@ -2,6 +2,7 @@
 
 mod bench;
 mod keys;
+mod values;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,10 @@ pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOption
 pub(crate) use keys::{
     CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions, SetupOptions,
 };
+#[cfg(feature = "cuda")]
+use values::architecture;
+pub(crate) use values::most_bits;
+use values::{bytes, dimension, max_error};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -150,14 +155,14 @@ pub(crate) struct CalibrateOptions {
     #[arg(long, value_name = "TARGET", value_enum, default_value = "speed")]
     pub(crate) target: Target,
     /// Error on the samples, as a part of the output's range, that is to be kept
-    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    #[arg(long, value_name = "E", default_value_t = 0.016, value_parser = max_error)]
     pub(crate) max_error: f32,
     /// Fewest bits of a tensor
     #[arg(long, value_name = "BITS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) min_bits: u32,
-    /// Most bits of a tensor
-    #[arg(long, value_name = "BITS", default_value_t = 12, value_parser = clap::value_parser!(u32).range(2..=16))]
-    pub(crate) max_bits: u32,
+    /// Most bits of a tensor [default: 12, or --min-bits where those are more]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) max_bits: Option<u32>,
     /// Write the bits to a file, for --precision of prove, plan and evaluate
     #[arg(long, value_name = "FILE.json")]
     pub(crate) out: Option<PathBuf>,
@@ -205,11 +210,11 @@ pub(crate) struct EvaluateOptions {
     /// Bits of activations to begin with
     #[arg(long, value_name = "BITS", default_value_t = 8, value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) bits: u32,
-    /// Most bits of activations
-    #[arg(long, value_name = "BITS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(2..=16))]
-    pub(crate) max_bits: u32,
+    /// Most bits of activations [default: 10, or --bits where those are more]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(2..=16))]
+    pub(crate) max_bits: Option<u32>,
     /// Error on the calibration's samples, as a part of the output's range, above which activations get more bits
-    #[arg(long, value_name = "E", default_value_t = 0.016)]
+    #[arg(long, value_name = "E", default_value_t = 0.016, value_parser = max_error)]
     pub(crate) max_error: f32,
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
@@ -250,32 +255,6 @@ pub(crate) struct VerifyOptions {
     pub(crate) json: bool,
 }
 
-fn dimension(text: &str) -> Result<(String, usize), String> {
-    let (name, size) = text.split_once('=').ok_or("expected NAME=SIZE")?;
-    match size.parse() {
-        Ok(size) if size > 0 && !name.is_empty() => Ok((name.into(), size)),
-        _ => Err("expected NAME=SIZE with a positive size".into()),
-    }
-}
-
-/// A number of bytes, with a unit or without.
-fn bytes(text: &str) -> Result<u64, String> {
-    const UNITS: [(&str, u64); 8] = [
-        ("KiB", 1 << 10),
-        ("MiB", 1 << 20),
-        ("GiB", 1 << 30),
-        ("TiB", 1 << 40),
-        ("kB", 1_000),
-        ("MB", 1_000_000),
-        ("GB", 1_000_000_000),
-        ("TB", 1_000_000_000_000),
-    ];
-    let unit = UNITS.iter().find_map(|(name, size)| Some((text.strip_suffix(name)?, *size)));
-    let (number, size) = unit.unwrap_or((text, 1));
-    let count = number.trim().parse::<u64>().ok().and_then(|count| count.checked_mul(size));
-    count.ok_or_else(|| "expected a number of bytes, such as 1500000000, 512MiB or 2GiB".into())
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -288,27 +267,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_numbers_with_units() {
-        for (text, expected) in [("0", 0), ("7", 7), ("2GiB", 2 << 30), ("512 MiB", 512 << 20), ("3kB", 3000)] {
-            assert_eq!(bytes(text), Ok(expected), "{text}");
-        }
-        for text in ["", "GiB", "-1", "1.5GiB", "2gib", "2G", "99999999999TiB"] {
-            assert!(bytes(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
     fn prices_come_from_a_clock_the_program_or_a_file() {
         assert_eq!(CostsSource::from("measured"), CostsSource::Measured);
         assert_eq!(CostsSource::from("reference"), CostsSource::Reference);
         assert_eq!(CostsSource::from("./measured"), CostsSource::File("./measured".into()));
-    }
-
-    #[test]
-    fn dimensions_are_names_with_positive_sizes() {
-        assert_eq!(dimension("seq=16"), Ok(("seq".into(), 16)));
-        for text in ["seq", "=1", "seq=", "seq=0", "seq=-1", "seq=x"] {
-            assert!(dimension(text).is_err(), "{text}");
-        }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zkml_gpu::verify::try_place;
 use zkml_gpu::{FileError, write_whole};
 
 use super::compare::{Comparison, Measured, check, read};
@@ -87,17 +88,27 @@ struct Compared<'a, R> {
     comparison: Option<&'a Comparison>,
 }
 
-/// The record to compare with, if one was asked for: read before anything is measured.
+/// The record to compare with, if one was asked for: read before anything is measured, when the files that will be
+/// written are tried as well.
 ///
 /// # Errors
 /// [`FileError::File`], [`FileError::FileSize`] and [`FileError::Artifact`] for anything but a record of this kind.
 pub(super) fn old<R: Record>(output: &Output) -> Result<Option<R>, FileError> {
+    try_places([output.save.as_deref(), output.report.as_deref()])?;
     let read = |path: &Path| {
         let record: R = read(path, R::BENCH)?;
         check(path, &record.measured())?;
         Ok(record)
     };
     output.compare.as_deref().map(read).transpose()
+}
+
+/// Tries the files that a measurement will be written to: before it, which may take an hour.
+///
+/// # Errors
+/// [`FileError::File`] where one cannot be written.
+pub(super) fn try_places(paths: [Option<&Path>; 2]) -> Result<(), FileError> {
+    paths.into_iter().flatten().try_for_each(try_place)
 }
 
 /// Prints an object or, if that is not wanted, a text; then writes the object to a file, if there is to be one.

@@ -10,6 +10,7 @@ use super::output::{Record, old, publish};
 use super::process::Process;
 use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
+use super::suite::Member;
 use super::{stock, suite};
 use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
 use crate::compile::start_threads;
@@ -53,6 +54,9 @@ fn check_options(options: &BenchProveOptions) -> Result<(), Error> {
     if options.input.is_some() && (options.suite || options.models.len() != 1) {
         return argument("--input belongs to one model", "leave it out, and every model has a random input");
     }
+    if options.input.as_deref() == Some(Path::new("-")) {
+        return argument("--input cannot be standard input, which each measuring process would read", "name a file");
+    }
     if options.peers && matches!(options.weights, Weights::Committed) {
         return argument(
             "halo2-axiom's prover cannot leave the third phase, which committed weights take",
@@ -74,6 +78,8 @@ fn costs(options: &BenchProveOptions, backends: &[BackendChoice]) -> Result<Cost
 /// A model, with what others say of it.
 struct Subject {
     path: PathBuf,
+    /// Sizes of its symbolic dimensions; the suite's networks have none.
+    dimensions: Vec<(String, usize)>,
     published: Vec<Published>,
 }
 
@@ -81,9 +87,13 @@ fn subjects(options: &BenchProveOptions, folder: &Path) -> Result<Vec<Subject>, 
     let mut subjects = Vec::new();
     if options.suite {
         let members = suite::write(folder)?;
-        subjects.extend(members.into_iter().map(|member| Subject { path: member.path, published: member.published }));
+        let subject =
+            |member: Member| Subject { path: member.path, dimensions: Vec::new(), published: member.published };
+        subjects.extend(members.into_iter().map(subject));
     }
-    subjects.extend(options.models.iter().map(|path| Subject { path: path.clone(), published: Vec::new() }));
+    let subject =
+        |path: &PathBuf| Subject { path: path.clone(), dimensions: options.dimensions.clone(), published: Vec::new() };
+    subjects.extend(options.models.iter().map(subject));
     Ok(subjects)
 }
 
@@ -133,7 +143,7 @@ impl Race<'_> {
         Job {
             model: subject.path.clone(),
             input: options.input.clone(),
-            dimensions: options.dimensions.clone(),
+            dimensions: subject.dimensions.clone(),
             embedded: matches!(options.weights, Weights::Embedded),
             prover: prover.clone(),
             costs: self.costs.clone(),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use zkml_gpu::engine::backend::cuda::Throughput;
 use zkml_gpu::{BackendChoice, Error};
 
-use super::output::print;
+use super::output::{print, try_places};
 use super::record::Setting;
 use crate::args::{Backends, BenchThroughputOptions};
 
@@ -30,6 +30,7 @@ struct Row {
 
 pub(super) fn throughput(options: &BenchThroughputOptions) -> anyhow::Result<u8> {
     let choices = Backends::or_present(options.backend.as_ref())?;
+    try_places([options.save.as_deref(), None])?;
     let rows = choices.iter().filter_map(|choice| row(choice).transpose());
     let record = Record { setting: Setting::here(BENCH), rows: rows.collect::<Result<_, Error>>()? };
     print(&record, options.json, options.save.as_deref(), || record.rows.iter().map(text).collect())?;

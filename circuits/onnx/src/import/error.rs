@@ -42,6 +42,29 @@ pub enum ImportError {
         /// Its value.
         value: String,
     },
+    /// An entry of the metadata that is meant for this project, and that it does not know.
+    #[error(
+        "the model's metadata has '{}', which is no entry that is known\nhint: `{known}` is, with the values `private` and `public`; a misspelt one would have no effect",
+        .key.escape_debug()
+    )]
+    UnknownDeclaration {
+        /// The entry.
+        key: String,
+        /// The one that there is.
+        known: &'static str,
+    },
+    /// A size for a dimension that is not there, or a second one.
+    #[error("the size {size} of the symbolic dimension '{}' {problem}\nhint: {}", .symbol.escape_debug(), symbols(known))]
+    Symbol {
+        /// The dimension's name, as it was given.
+        symbol: String,
+        /// Its size.
+        size: usize,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The names that there are.
+        known: Vec<String>,
+    },
     /// A dimension without a number.
     #[error(
         "input '{input}' has the unknown dimension '{dimension}' at axis {axis}\nhint: give its size, as in `{dimension}=16`"
@@ -144,4 +167,12 @@ pub enum ImportError {
         /// What the runtime said.
         cause: String,
     },
+}
+
+fn symbols(known: &[String]) -> String {
+    let names: Vec<String> = known.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
+    match &names[..] {
+        [] => "the model's inputs have no symbolic dimension".into(),
+        names => format!("the model's inputs have {}; give each one size", names.join(", ")),
+    }
 }

@@ -67,6 +67,28 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Where",
 ];
 
+/// Those that move elements and compute nothing.
+pub(super) const MOVING_OPERATORS: &[&str] = &[
+    "Cast",
+    "Concat",
+    "DepthToSpace",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "Pad",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+];
+
 /// ONNX operators that compute shapes and constants, which tract folds away. `Max` and `Min` with a constant are
 /// clamps; over other activations each is refused by its name. What is in neither list never reaches tract; `Range`
 /// does not, because it is computed while its shape is inferred.

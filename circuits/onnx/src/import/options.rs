@@ -11,7 +11,8 @@
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ImportOptions {
-    /// Sizes of symbolic dimensions, by name. A leading dimension without a size is a batch, of size 1.
+    /// Sizes of symbolic dimensions, by name, each once; the model's inputs must have them. A leading dimension without
+    /// a size is a batch, of size 1.
     pub symbols: Vec<(String, usize)>,
 }
 

@@ -27,6 +27,8 @@ const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
 
 /// Entry of a model's metadata by which it declares its weights `private` or `public`.
 const WEIGHTS_KEY: &str = "zkml-gpu.weights";
+/// What the names of all such entries begin with.
+const KEY_PREFIX: &str = "zkml-gpu.";
 
 /// The bytes of a model file.
 pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, ImportError> {
@@ -93,11 +95,14 @@ fn reader() -> (Onnx, Arc<ExternalWeights>) {
     (onnx, weights)
 }
 
-/// What the metadata says of the weights. A word that is neither is refused: a misspelt `private` must not publish
-/// them.
+/// What the metadata says of the weights. An entry for this project that is not known is refused, and a word that is
+/// neither of the two: a slip in either must not publish them.
 fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
     let mut private = false;
-    for entry in proto.metadata_props.iter().filter(|entry| entry.key == WEIGHTS_KEY) {
+    for entry in proto.metadata_props.iter().filter(|entry| is_ours(&entry.key)) {
+        if entry.key != WEIGHTS_KEY {
+            return Err(ImportError::UnknownDeclaration { key: entry.key.clone(), known: WEIGHTS_KEY });
+        }
         match entry.value.as_str() {
             "private" => private = true,
             "public" => {}
@@ -105,6 +110,11 @@ fn declares_private(proto: &ModelProto) -> Result<bool, ImportError> {
         }
     }
     Ok(private)
+}
+
+/// Whether an entry of the metadata is meant for this project, however its prefix is written.
+fn is_ours(key: &str) -> bool {
+    key.trim_start().to_ascii_lowercase().replace('_', "-").starts_with(KEY_PREFIX)
 }
 
 fn name(proto: &ModelProto, file: &str) -> String {
@@ -124,6 +134,7 @@ fn origins(graph: &GraphProto) -> Vec<(String, String)> {
 /// Replaces symbolic dimensions of the inputs by numbers and checks element types. Fails with our own error, or
 /// with tract's.
 fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<InferenceModel, Failure> {
+    check_symbols(&symbols(&model).map_err(Err)?, options).map_err(Ok)?;
     for i in 0..model.input_outlets().map_err(Err)?.len() {
         let outlet = model.input_outlets().map_err(Err)?[i];
         let input = model.node(outlet.node).name.clone();
@@ -150,6 +161,35 @@ fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<Infe
         model.set_input_fact(i, fact).map_err(Err)?;
     }
     Ok(model)
+}
+
+/// Names of the inputs' symbolic dimensions, each once.
+fn symbols(model: &InferenceModel) -> TractResult<Vec<String>> {
+    let mut names = Vec::new();
+    for outlet in model.input_outlets()? {
+        for dim in model.outlet_fact(*outlet)?.shape.dims().filter_map(|dim| dim.concretize()) {
+            let name = dim.to_string();
+            if dim.to_usize().is_err() && !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// Refuses sizes of dimensions that the model does not have, and second ones.
+fn check_symbols(known: &[String], options: &ImportOptions) -> Result<(), ImportError> {
+    for (i, (symbol, size)) in options.symbols.iter().enumerate() {
+        let problem = if !known.contains(symbol) {
+            "is for none that the model has"
+        } else if options.symbols[..i].iter().any(|(before, _)| before == symbol) {
+            "is a second one"
+        } else {
+            continue;
+        };
+        return Err(ImportError::Symbol { symbol: symbol.clone(), size: *size, problem, known: known.to_vec() });
+    }
+    Ok(())
 }
 
 /// The number for a dimension: its own, the caller's, or 1 for a batch of unknown size.

@@ -10,6 +10,7 @@ use super::error::ImportError;
 use super::float::{FloatGraph, FloatNode, FloatOp, FloatTensor};
 use super::function::Composed;
 use super::numbers::Numbers;
+use super::operators::MOVING_OPERATORS;
 use super::source::Source;
 use super::view::View;
 
@@ -84,9 +85,32 @@ impl<'a> Translator<'a> {
         self.values.insert(outlet, Value::View(view));
     }
 
-    /// Appends a node and its result.
+    /// Appends a node and its result. What is moved for an operator that computes has the name of the tensor that is
+    /// moved: the operator's is that of its computation.
     pub(super) fn push(&mut self, node: &TypedNode, op: FloatOp, inputs: Vec<TensorId>, shape: Shape) -> TensorId {
-        let name = self.origin(node).0.to_string();
+        let (origin, operator) = self.origin(node);
+        let moved = |how: &str| match inputs.first() {
+            Some(&tensor) if !MOVING_OPERATORS.contains(&operator) => {
+                format!("{}.{how}", self.graph.tensors[tensor].name)
+            }
+            _ => origin.to_string(),
+        };
+        let name = match &op {
+            FloatOp::Reshape => moved("reshaped"),
+            FloatOp::Rearrange { .. } => moved("rearranged"),
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Softmax(_)
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::ArgMax { .. } => origin.to_string(),
+        };
         let output = self.graph.tensors.len();
         let logical_shape = vec![shape.channels, shape.height, shape.width];
         self.graph.tensors.push(FloatTensor { name: name.clone(), shape, logical_shape, storage: Storage::Plain });

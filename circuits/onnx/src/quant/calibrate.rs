@@ -22,9 +22,9 @@ pub(super) struct Spread {
 }
 
 impl Spread {
-    /// With headroom at both ends.
+    /// With headroom at both ends, as far as there are floats.
     pub(super) fn widened(self, headroom: f32) -> Self {
-        Self { min: self.min * headroom, max: self.max * headroom }
+        Self { min: (self.min * headroom).max(f32::MIN), max: (self.max * headroom).min(f32::MAX) }
     }
 }
 

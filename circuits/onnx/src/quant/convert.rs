@@ -1,6 +1,6 @@
 //! From float nodes to integers, once every scale is chosen.
 
-use zkml_gpu_graph::{Format, Graph, TensorId};
+use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, TensorId};
 
 use super::calibrate::Observations;
 use super::context::Context;
@@ -44,7 +44,7 @@ fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Resu
     let own = || nodes[group.head].inputs.iter().map(|id| converter.ids[id]).collect();
     let inputs = converted.operands.take().unwrap_or_else(own);
     let output = converter.add_tensor(group.output, converted.format);
-    converter.push(&nodes[group.last], converted, inputs, output);
+    converter.push(&nodes[group.head], converted, inputs, output);
     Ok(())
 }
 
@@ -76,7 +76,7 @@ fn argument(
     let activation_bits = converter.context.bits(group.output);
     let spread = observations.spread(group.argument).widened(options.headroom);
     let limit = limit(node, |id| converter.format(id).frac_bits, options.shift)?;
-    if limit < -64 {
+    if limit < -FRAC_BITS_LIMIT {
         return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
     }
     Ok(table::argument(function, spread, result, activation_bits, limit))

@@ -1,5 +1,7 @@
 //! What can go wrong in quantisation.
 
+use std::path::PathBuf;
+
 use zkml_gpu_graph::{ExecuteError, ValidateError};
 
 use crate::import::ImportError;
@@ -17,6 +19,18 @@ pub enum QuantError {
         got: String,
         /// What is allowed.
         expected: &'static str,
+    },
+    /// Bits of a tensor that the model does not have.
+    #[error(
+        "{}bits are given for the tensor '{}', which the model does not have\nhint: bits belong to the model that they were searched for: search them again with `zkml-gpu calibrate`",
+        .file.as_ref().map(|file| format!("{}: ", file.display())).unwrap_or_default(),
+        .tensor.escape_debug()
+    )]
+    UnknownTensor {
+        /// The first such tensor.
+        tensor: String,
+        /// The file that says so, where it is one.
+        file: Option<PathBuf>,
     },
     /// Calibration without samples.
     #[error("calibration needs at least one sample\nhint: give some typical inputs, ten or more if possible")]

@@ -14,6 +14,8 @@ use crate::import::FloatGraph;
 pub struct TensorError {
     /// The tensor's name in the model.
     pub name: String,
+    /// The node of the model that computes it, perhaps with others that follow it; `None` for inputs.
+    pub node: Option<String>,
     /// Bits of its integers.
     pub bits: u32,
     /// Fractional bits of its integers.
@@ -95,7 +97,8 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
 
 /// The first greatest element, as `ArgMax` has it.
 fn greatest(values: &[f32]) -> Option<usize> {
-    (0..values.len()).rev().max_by(|a, b| values[*a].total_cmp(&values[*b]))
+    // Not by a total order, in which 0 is greater than -0.
+    (0..values.len()).reduce(|best, index| if values[index] > values[best] { index } else { best })
 }
 
 /// What is added up over the samples.
@@ -156,6 +159,7 @@ impl Tally {
         let values = tensor.format.max.abs_diff(tensor.format.min);
         TensorError {
             name: tensor.name.clone(),
+            node: graph.nodes.iter().find(|node| node.output == id).map(|node| node.name.clone()),
             bits: u64::BITS - values.leading_zeros(),
             frac_bits: tensor.format.frac_bits,
             max_error: self.max / range,

@@ -7,10 +7,9 @@ use crate::import::{FloatGraph, FloatOp, Function};
 /// One node of the quantised graph to be.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
-    /// Index of the float node that computes; a clamp or function that follows no other computes the identity.
+    /// Index of the float node that computes, which gives the name; a clamp or function that follows no other computes
+    /// the identity.
     pub(super) head: usize,
-    /// Index of the last float node, which gives the name.
-    pub(super) last: usize,
     /// What the function takes: the result of the head.
     pub(super) argument: TensorId,
     /// The function after the head; a table in the circuit.
@@ -99,11 +98,10 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
 
 fn single(graph: &FloatGraph, head: usize) -> Group {
     let output = graph.nodes[head].output;
-    Group { head, last: head, argument: output, function: None, clamp: None, pool: [1, 1], output, raw: false }
+    Group { head, argument: output, function: None, clamp: None, pool: [1, 1], output, raw: false }
 }
 
 fn extend(graph: &FloatGraph, group: &mut Group, reader: usize, taken: &mut [bool]) {
     taken[reader] = true;
-    group.last = reader;
     group.output = graph.nodes[reader].output;
 }

@@ -30,6 +30,8 @@ mod convert;
 mod converter;
 mod error;
 mod evaluate;
+#[cfg(test)]
+mod extremes;
 mod fitting;
 mod group;
 mod ops;

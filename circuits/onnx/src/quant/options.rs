@@ -1,6 +1,7 @@
 //! How to quantise.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_graph::WEIGHT_BITS;
@@ -27,6 +28,8 @@ pub struct QuantOptions {
     /// Bits of single tensors, by name, instead of those of an activation. What a softmax takes and gives has two more,
     /// up to 12, either way.
     pub tensor_bits: BTreeMap<String, u32>,
+    /// The file that those bits were read from, for messages.
+    pub precision_file: Option<PathBuf>,
     /// Requantisation shift `S`, 1 to 20, for activations of up to 10 bits. It is as many bits greater as the widest
     /// has more, up to 14: the shift is what weights have of fractional bits, apart from their layer's scales.
     pub shift: u32,
@@ -42,6 +45,7 @@ impl Default for QuantOptions {
             activation_bits: 8,
             max_activation_bits: 10,
             tensor_bits: BTreeMap::new(),
+            precision_file: None,
             shift: 11,
             headroom: 1.25,
             error_target: 0.016,

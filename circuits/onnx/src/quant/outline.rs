@@ -61,7 +61,6 @@ impl Outline<'_> {
         let head = &self.source.nodes[group.head];
         let op = ops::outline(group, head)?;
         let inputs = head.inputs.iter().map(|id| self.ids.get(id).copied()).collect::<Option<_>>()?;
-        let name = self.source.nodes[group.last].name.clone();
-        Some(Node { name, op, inputs, output: self.tensor(group.output), activation: None })
+        Some(Node { name: head.name.clone(), op, inputs, output: self.tensor(group.output), activation: None })
     }
 }

@@ -144,7 +144,10 @@ pub(super) fn check(graph: &FloatGraph, samples: &[Sample], options: &QuantOptio
     }
     let is_missing = |name: &&String| graph.tensors.iter().all(|tensor| tensor.name != **name);
     if let Some(name) = options.tensor_bits.keys().find(is_missing) {
-        return out_of_range("tensor_bits", name.clone(), "names of the model's tensors");
+        return Err(QuantError::UnknownTensor { tensor: name.clone(), file: options.precision_file.clone() });
+    }
+    if options.error_target.is_nan() || options.error_target < 0.0 {
+        return out_of_range("error_target", options.error_target.to_string(), "0 or more");
     }
     if !(1..=zkml_gpu_graph::MAX_SHIFT).contains(&options.shift) {
         return out_of_range("shift", options.shift.to_string(), "1 to 20");

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use zkml_gpu_graph::{Storage, TensorId};
+use zkml_gpu_graph::{FRAC_BITS_LIMIT, Storage, TensorId};
 
 use super::context::{Context, Scales};
 use super::error::QuantError;
@@ -82,6 +82,9 @@ impl Context<'_> {
             i32::MAX => 0,
             bits => bits,
         };
+        if let Some(id) = (0..own.len()).find(|id| of(*id) < -FRAC_BITS_LIMIT) {
+            return Err(QuantError::Scale { node: self.source.tensors[id].name.clone(), what: "activations" });
+        }
         Ok(Scales { frac_bits: (0..own.len()).map(of).collect(), signed, cuts })
     }
 
@@ -117,7 +120,7 @@ impl Context<'_> {
                     frac_bits[root] = limit;
                     changed = true;
                 }
-                if limit < -64 {
+                if limit < -FRAC_BITS_LIMIT {
                     let (node, what) = (node.name.clone(), "weights, biases or factors");
                     return Err(QuantError::Scale { node, what });
                 }
@@ -217,6 +220,8 @@ impl Context<'_> {
                 }
             };
         }
+        // More would be of no use: it is less than the last bit of anything that a circuit computes with.
+        own.iter_mut().filter(|bits| **bits != i32::MAX).for_each(|bits| *bits = (*bits).min(FRAC_BITS_LIMIT));
         own
     }
 

@@ -6,6 +6,7 @@
 //! have one width.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct Precision {
     pub activation_bits: u32,
     /// Bits of others, by the tensor's name in the model: see [`QuantOptions::tensor_bits`].
     pub tensor_bits: BTreeMap<String, u32>,
+    /// The file that they were read from, for messages.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 impl QuantOptions {
@@ -36,6 +40,7 @@ impl QuantOptions {
             activation_bits: precision.activation_bits,
             max_activation_bits: precision.activation_bits,
             tensor_bits: precision.tensor_bits.clone(),
+            precision_file: precision.file.clone(),
             ..self.clone()
         }
     }
@@ -130,7 +135,7 @@ impl Search<'_> {
     fn attempt(&self, units: &[Unit], widened: &[usize], base: u32, wide: u32) -> Result<Found, QuantError> {
         let names = widened.iter().flat_map(|unit| &units[*unit].names);
         let tensor_bits = names.map(|name| (name.clone(), wide)).collect();
-        let precision = Precision { activation_bits: base, tensor_bits };
+        let precision = Precision { activation_bits: base, tensor_bits, file: None };
         let options = self.options.with_precision(&precision);
         let quantised = quantise_to(self.source, &self.groups, &self.observations, self.samples, &options, base)?;
         let elements = |units: &mut dyn Iterator<Item = &Unit>| units.map(|unit| unit.elements).sum::<usize>();
@@ -142,7 +147,8 @@ impl Search<'_> {
     fn uniform(&self, target: Target) -> Result<Vec<Found>, QuantError> {
         let units = self.units();
         let mut found: Vec<Found> = Vec::new();
-        for bits in self.options.activation_bits..=self.options.max_activation_bits {
+        let Search { options, .. } = self;
+        for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
             match self.attempt(&units, &[], bits, bits) {
                 Ok(attempt) => found.push(attempt),
                 // More bits may be too many for the accumulators of a long sum.

@@ -68,7 +68,13 @@ fn steepest(function: &Function, argument: Spread) -> f32 {
 }
 
 fn points(Spread { min, max }: Spread) -> impl Iterator<Item = f32> {
-    (0..=POINTS).map(move |i| min + (max - min) * (i as f32 / POINTS as f32))
+    // Half of it, twice: the length of a range of floats may be beyond floats, but half of it is not.
+    let half = max / 2.0 - min / 2.0;
+    let at = move |part: f32| match max - min {
+        length if length.is_finite() => min + length * part,
+        _ => min + half * part + half * part,
+    };
+    (0..=POINTS).map(move |i| at(i as f32 / POINTS as f32))
 }
 
 #[cfg(test)]

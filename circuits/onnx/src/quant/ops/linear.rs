@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use zkml_gpu_graph::{BIAS_LIMIT, Bounds, Format, Linear, Op, TensorId, WEIGHT_BITS, Width};
+use zkml_gpu_graph::{BIAS_LIMIT, Bounds, FRAC_BITS_LIMIT, Format, Linear, Op, TensorId, WEIGHT_BITS, Width};
 
 use super::factor::{finite, largest, product_bits, summand_bits};
 use crate::import::{FloatLinear, FloatNode};
@@ -43,7 +43,7 @@ pub(super) fn convert(
     let weight_bits = bias_bits - x.frac_bits;
     let linear = with_gain(converter, node, linear);
     let integers = integers(&linear, weight_bits, bias_bits, group.pool, false)
-        .ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "biases" })?;
+        .ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "weights or biases" })?;
     Ok(Converted::to(Op::Linear(declared(integers, x)), target))
 }
 
@@ -60,13 +60,13 @@ pub(super) fn convert_raw(
     let mut weight_bits = fitting(largest(&linear.weights), WEIGHT_LIMIT).min(converter.shift() as i32 + 16);
     loop {
         let frac_bits = x.frac_bits + weight_bits;
-        if frac_bits < -64 {
+        if frac_bits < -FRAC_BITS_LIMIT {
             return Err(QuantError::Scale { node: node.name.clone(), what: "accumulators" });
         }
         if let Some(integers) = integers(linear, weight_bits, frac_bits, [1, 1], true) {
             let integers = declared(integers, x);
             let Bounds { min, max } = integers.width.unwrap_or_default().bounds();
-            if max <= RAW_LIMIT && frac_bits <= 64 {
+            if max <= RAW_LIMIT && frac_bits <= FRAC_BITS_LIMIT {
                 // A statement shows the range.
                 let format = Format { frac_bits, min, max };
                 return Ok(Converted::of(Op::Linear(integers), format));
@@ -102,17 +102,20 @@ fn with_gain<'l>(converter: &Converter<'_>, node: &FloatNode, linear: &'l FloatL
     Cow::Owned(FloatLinear { weights, ..linear.clone() })
 }
 
-/// Weights and biases as integers; `None` where a bias is too large for its scale.
+/// Weights and biases as integers; `None` where one is too large for its scale.
 fn integers(linear: &FloatLinear, weight_bits: i32, bias_bits: i32, pool: [usize; 2], raw: bool) -> Option<Linear> {
     let scale = |v: f32, bits: i32| (f64::from(v) * 2f64.powi(bits)).round();
     let bias: Vec<i64> = linear.bias.iter().map(|&b| scale(b, bias_bits) as i64).collect();
-    let fits = bias.iter().all(|b| (-BIAS_LIMIT..=BIAS_LIMIT).contains(b));
+    let weights: Vec<i64> = linear.weights.iter().map(|&w| scale(w, weight_bits) as i64).collect();
+    // A mean's gain may make weights greater than those that the scale was chosen for.
+    let fits = bias.iter().all(|b| (-BIAS_LIMIT..=BIAS_LIMIT).contains(b))
+        && weights.iter().all(|w| (-WEIGHT_LIMIT - 1..=WEIGHT_LIMIT).contains(w));
     fits.then(|| Linear {
         window: linear.window,
         input_dilation: linear.input_dilation,
         groups: linear.groups,
         out_channels: linear.out_channels,
-        weights: linear.weights.iter().map(|&w| scale(w, weight_bits) as i32).collect(),
+        weights: weights.into_iter().map(|w| w as i32).collect(),
         bias,
         pool,
         raw,
