@@ -84,7 +84,7 @@ fn compile_timed(options: &ModelOptions) -> anyhow::Result<Compiled> {
 
 fn costs(options: &ModelOptions) -> Result<Costs, Error> {
     match &options.costs {
-        CostsSource::Measured => options.backend.measure(),
+        CostsSource::Measured => Ok(options.backend.measure()?),
         CostsSource::Reference => Ok(Costs::reference()),
         CostsSource::File(path) => read_costs(path),
     }
