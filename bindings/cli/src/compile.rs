@@ -134,7 +134,7 @@ pub(crate) fn costs(
     otherwise: &CostsSource,
 ) -> Result<Costs, Error> {
     match circuit.costs.as_ref().unwrap_or(otherwise) {
-        CostsSource::Measured => backend.measure(),
+        CostsSource::Measured => Ok(backend.measure()?),
         CostsSource::Reference => Ok(Costs::reference()),
         CostsSource::File(path) => read_costs(path),
     }

@@ -1,5 +1,6 @@
 //! What the program says and ends with when a command fails.
 
+use zkml_gpu::engine::backend::ChoiceError;
 use zkml_gpu::verify::report;
 use zkml_gpu::{Error, ErrorClass, FileError};
 
@@ -104,7 +105,8 @@ fn class(error: &anyhow::Error) -> ErrorClass {
     }
     let class = error.chain().find_map(|cause| {
         let ours = cause.downcast_ref::<Error>().map(Error::class);
-        ours.or_else(|| cause.downcast_ref::<FileError>().map(FileError::class))
+        let choice = || cause.downcast_ref::<ChoiceError>().map(|error| Error::from(error.clone()).class());
+        ours.or_else(|| cause.downcast_ref::<FileError>().map(FileError::class)).or_else(choice)
     });
     // What has no class is the system's: a full disk, a closed pipe.
     let system = || error.chain().any(|cause| cause.is::<std::io::Error>()).then_some(ErrorClass::BadInput);

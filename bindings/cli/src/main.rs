@@ -27,7 +27,6 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
-use zkml_gpu::ErrorClass;
 use zkml_gpu::verify::program;
 
 use args::{Arguments, Command};
@@ -35,11 +34,7 @@ use args::{Arguments, Command};
 fn main() -> ExitCode {
     program::run("zkml-gpu", env!("CARGO_PKG_VERSION"), || match Arguments::try_parse() {
         Ok(arguments) => logged(&arguments).unwrap_or_else(|error| failure::report(&error, arguments.command.json())),
-        Err(usage) => {
-            // Help and version are no errors; nothing can be done where even stderr is closed.
-            let _ = usage.print();
-            if usage.use_stderr() { ErrorClass::BadInput.exit_code() } else { 0 }
-        }
+        Err(usage) => failure::usage(&usage),
     })
 }
 

@@ -55,7 +55,7 @@ impl<'a> Verdict<'a> {
             output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             weights: key.weights(),
             note: key.note(),
-            verifying_key: key.digest(),
+            verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
             verify_ms: elapsed_ms(start),
             key,

@@ -1,307 +1,67 @@
-//! Names of back ends, and the one that a name stands for.
+//! Names of back ends, and the one that a name stands for: the engine's, with this library's errors.
 
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-use std::sync::{Mutex, PoisonError};
+pub use zkml_gpu_engine::backend::BackendChoice;
 
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-use zkml_gpu_engine::BackendError;
-#[cfg(feature = "icicle")]
-use zkml_gpu_engine::backend::Icicle;
-#[cfg(feature = "wgpu")]
-use zkml_gpu_engine::backend::Wgpu;
-use zkml_gpu_engine::backend::{Any, Cpu, Dual};
-#[cfg(feature = "cuda")]
-use zkml_gpu_engine::backend::{Cuda, cuda::Throughput};
-use zkml_gpu_engine::cost::Costs;
+use zkml_gpu_engine::backend::ChoiceError;
 use zkml_gpu_engine::prover::ProverError;
 
 use crate::Error;
-use crate::devices::{Device, cuda_devices, devices, icicle_device, may_have_gpu, wgpu_devices};
 
-/// Which hardware proves: `auto`, `cpu`, `wgpu[:N]`, `cuda[:N]`, `icicle`, `dual:A,B`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum BackendChoice {
-    /// A discrete GPU where there is one, otherwise the processor; never a software adapter.
-    #[default]
-    Auto,
-    /// The processor.
-    Cpu,
-    /// A GPU through Vulkan, Metal or DirectX, by index.
-    Wgpu(Option<u32>),
-    /// A GPU through CUDA, by index.
-    Cuda(Option<u32>),
-    /// A library with ICICLE's interface.
-    Icicle,
-    /// Two in lock step, compared after every operation.
-    Dual(Box<BackendChoice>, Box<BackendChoice>),
-}
-
-impl BackendChoice {
-    /// The back ends of this build that are not two in one and run on hardware, by index where there may be several.
-    pub fn present() -> Vec<Self> {
-        let hardware = devices().into_iter().filter(|device| device.available && !device.software);
-        hardware.filter_map(|device| device.choice()).collect()
-    }
-
-    /// What the choice stands for on this machine: `auto` becomes a device's name, and every device has its index.
-    /// Nothing is opened.
-    ///
-    /// # Errors
-    /// [`Error::MissingBackend`] where this build has none, [`Error::NoDevice`] where the machine has none that can be
-    /// used, [`Error::Environment`] where a variable names what is not known: the processor computes beside every
-    /// device.
-    pub fn resolve(&self) -> Result<Self, Error> {
-        Cpu::check_environment().map_err(|problem| Error::Environment { problem })?;
-        match self {
-            Self::Cpu => Ok(Self::Cpu),
-            Self::Auto => {
-                let found = if may_have_gpu() { [cuda_devices(), wgpu_devices()].concat() } else { Vec::new() };
-                let discrete = found.into_iter().find(|device| device.available && device.discrete);
-                Ok(discrete.and_then(|device| device.choice()).unwrap_or(Self::Cpu))
-            }
-            Self::Wgpu(index) if cfg!(feature = "wgpu") => self.among(wgpu_devices(), *index),
-            Self::Cuda(index) if cfg!(feature = "cuda") => self.among(cuda_devices(), *index),
-            Self::Icicle if cfg!(feature = "icicle") => self.among(vec![icicle_device()], None),
-            Self::Dual(left, right) => Ok(Self::Dual(Box::new(left.resolve()?), Box::new(right.resolve()?))),
-            Self::Wgpu(_) | Self::Cuda(_) | Self::Icicle => Err(Error::MissingBackend { name: self.to_string() }),
-        }
-    }
-
-    /// The device of this index; without one, the first that is no software adapter. Where none can be used, the last
-    /// reason found.
-    fn among(&self, found: Vec<Device>, index: Option<u32>) -> Result<Self, Error> {
-        // A back end that finds nothing has a device without an index, whose reason says why.
-        let is_meant = |device: &&Device| index.is_none() || device.index.is_none() || device.index == index;
-        let considered: Vec<&Device> = found.iter().filter(is_meant).collect();
-        let usable = considered.iter().find(|device| device.available && (index.is_some() || !device.software));
-        let reason = || considered.iter().rev().find_map(|device| device.reason.clone());
-        usable.and_then(|device| device.choice()).ok_or_else(|| Error::NoDevice {
-            name: self.to_string(),
-            reason: reason().unwrap_or_else(|| "there is no such device".to_owned()),
-        })
-    }
-
-    /// Opens the back end.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve), [`Error::Prover`] where the device does not open.
-    pub fn open(&self) -> Result<Any, Error> {
-        match self.resolve()? {
-            Self::Cpu => Ok(Any::new(Cpu::new())),
-            #[cfg(feature = "cuda")]
-            Self::Cuda(Some(index)) => CUDA.open(index, Cuda::is_lost, |index| Cuda::new(index as usize)).map(Any::new),
-            #[cfg(feature = "wgpu")]
-            Self::Wgpu(Some(index)) => {
-                WGPU.open(index, Wgpu::is_lost, |index| Wgpu::new(Some(index as usize))).map(Any::new)
-            }
-            #[cfg(feature = "icicle")]
-            Self::Icicle => Ok(Any::new(Icicle::open().map_err(ProverError::Backend)?)),
-            Self::Dual(left, right) => Ok(Any::new(Dual::new(left.open()?, right.open()?))),
-            other => Err(Error::MissingBackend { name: other.to_string() }),
-        }
-    }
-
-    /// Measures what its device does in a second: products, multiplications, additions of points, bytes copied. `None`
-    /// for back ends that are not CUDA's.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and the device's failures.
-    #[cfg(feature = "cuda")]
-    pub fn rates(&self) -> Result<Option<Throughput>, Error> {
-        let Self::Cuda(Some(index)) = self.resolve()? else { return Ok(None) };
-        let device = CUDA.open(index, Cuda::is_lost, |index| Cuda::new(index as usize))?;
-        Ok(Some(device.throughput().map_err(ProverError::Backend)?))
-    }
-
-    /// The name of what the choice stands for, as in proofs: never `auto`.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve).
-    pub fn name(&self) -> Result<String, Error> {
-        self.resolve().map(|choice| choice.to_string())
-    }
-
-    /// Measures what the operations of this back end cost, in about a tenth of a second on a processor.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open), and the device's failures.
-    pub fn measure(&self) -> Result<Costs, Error> {
-        Ok(Costs::measure(&self.open()?).map_err(ProverError::Backend)?)
-    }
-
-    /// Whether this build and machine can prove with it.
-    ///
-    /// # Errors
-    /// As [`resolve`](Self::resolve).
-    pub fn check(&self) -> Result<(), Error> {
-        self.resolve().map(|_| ())
-    }
-}
-
-#[cfg(feature = "cuda")]
-static CUDA: Opened<Cuda> = Opened::new();
-#[cfg(feature = "wgpu")]
-static WGPU: Opened<Wgpu> = Opened::new();
-
-/// Devices by index, opened once: kernels are compiled once for the whole process.
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-struct Opened<D>(Mutex<BTreeMap<u32, D>>);
-
-#[cfg(any(feature = "cuda", feature = "wgpu"))]
-impl<D: Clone> Opened<D> {
-    const fn new() -> Self {
-        Self(Mutex::new(BTreeMap::new()))
-    }
-
-    /// The device of this index; opened anew where it is lost.
-    fn open(
-        &self,
-        index: u32,
-        is_lost: impl Fn(&D) -> bool,
-        open: impl Fn(u32) -> Result<D, BackendError>,
-    ) -> Result<D, Error> {
-        let mut opened = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match opened.get(&index) {
-            Some(device) if !is_lost(device) => Ok(device.clone()),
-            _ => {
-                let device = open(index).map_err(ProverError::Backend)?;
-                opened.insert(index, device.clone());
-                Ok(device)
-            }
-        }
-    }
-}
-
-impl FromStr for BackendChoice {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self, Error> {
-        if let Some((left, right)) = name.strip_prefix("dual:").and_then(|pair| pair.split_once(',')) {
-            return Ok(Self::Dual(Box::new(single(left, name)?), Box::new(single(right, name)?)));
-        }
-        single(name, name)
-    }
-}
-
-/// A back end that is not `dual`, as part of the argument `whole`.
-fn single(name: &str, whole: &str) -> Result<BackendChoice, Error> {
-    let unknown = || Error::UnknownBackend { name: whole.into() };
-    let (kind, index) = match name.split_once(':') {
-        Some((kind, index)) if !index.starts_with('+') => (kind, Some(index.parse().map_err(|_| unknown())?)),
-        Some(_) => return Err(unknown()),
-        None => (name, None),
-    };
-    match (kind, index) {
-        ("auto", None) => Ok(BackendChoice::Auto),
-        ("cpu", None) => Ok(BackendChoice::Cpu),
-        ("wgpu", index) => Ok(BackendChoice::Wgpu(index)),
-        ("cuda", index) => Ok(BackendChoice::Cuda(index)),
-        ("icicle", None) => Ok(BackendChoice::Icicle),
-        _ => Err(unknown()),
-    }
-}
-
-impl fmt::Display for BackendChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Auto => f.write_str("auto"),
-            Self::Cpu => f.write_str("cpu"),
-            Self::Wgpu(None) => f.write_str("wgpu"),
-            Self::Wgpu(Some(index)) => write!(f, "wgpu:{index}"),
-            Self::Cuda(None) => f.write_str("cuda"),
-            Self::Cuda(Some(index)) => write!(f, "cuda:{index}"),
-            Self::Icicle => f.write_str("icicle"),
-            Self::Dual(left, right) => write!(f, "dual:{left},{right}"),
+impl From<ChoiceError> for Error {
+    fn from(error: ChoiceError) -> Self {
+        match error {
+            ChoiceError::Unknown { name } => Self::UnknownBackend { name },
+            ChoiceError::NoDevice { name, reason } => Self::NoDevice { name, reason },
+            ChoiceError::Missing { name } => Self::MissingBackend { name },
+            ChoiceError::Backend(error) => Self::Prover(ProverError::Backend(error)),
+            ChoiceError::Environment { problem } => Self::Environment { problem },
+            other => Self::Internal(other.to_string()),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use zkml_gpu_verify::is_backend;
+    use zkml_gpu_verify::{ErrorClass, is_backend};
 
     use super::*;
 
-    #[test]
-    fn names_are_parsed_and_printed_alike() {
-        for name in ["auto", "cpu", "wgpu", "wgpu:1", "cuda", "cuda:0", "icicle", "dual:cpu,cuda:1", "dual:auto,cpu"] {
-            assert_eq!(name.parse::<BackendChoice>().expect(name).to_string(), name);
-            assert_eq!(is_backend(name), name != "auto", "proofs carry what a choice stands for: {name}");
-        }
-    }
+    const NAMES: [&str; 9] =
+        ["auto", "cpu", "wgpu", "wgpu:1", "cuda", "cuda:0", "icicle", "dual:cpu,cuda:1", "dual:auto,cpu"];
+    const OTHERS: [&str; 12] = [
+        "",
+        "CPU",
+        "cpu:0",
+        "gpu",
+        "wgpu:",
+        "wgpu:+1",
+        "wgpu:x",
+        "cuda:-1",
+        "dual:cpu",
+        "dual:cpu,",
+        "dual:cpu,dual:cpu,cpu",
+        "icicle:0",
+    ];
 
     #[test]
-    fn unknown_names_are_refused() {
-        for name in [
-            "",
-            "CPU",
-            "cpu:0",
-            "gpu",
-            "wgpu:",
-            "wgpu:+1",
-            "wgpu:x",
-            "cuda:-1",
-            "dual:cpu",
-            "dual:cpu,",
-            "dual:cpu,dual:cpu,cpu",
-            "icicle:0",
-        ] {
-            assert!(matches!(name.parse::<BackendChoice>(), Err(Error::UnknownBackend { .. })), "{name}");
+    fn proofs_carry_the_names_of_back_ends_and_no_others() {
+        for name in NAMES {
+            assert!(name.parse::<BackendChoice>().is_ok(), "{name}");
+            assert_eq!(is_backend(name), name != "auto", "proofs carry what a choice stands for: {name}");
+        }
+        for name in OTHERS {
+            let error = Error::from(name.parse::<BackendChoice>().expect_err(name));
+            assert!(matches!(&error, Error::UnknownBackend { name: shown } if shown == name), "{error}");
             assert!(!is_backend(name), "{name}");
         }
     }
 
     #[test]
-    fn every_back_end_that_is_present_is_measured() {
-        let dual = [BackendChoice::Dual(Box::default(), Box::default())];
-        for choice in BackendChoice::present().iter().chain(&dual) {
-            let costs = choice.measure().expect("measured");
-            assert!(costs.is_sound() && choice.name().is_ok(), "{choice}");
-        }
-    }
-
-    #[test]
-    fn back_ends_whose_libraries_are_missing_are_told_apart_from_unknown_ones() {
-        for name in ["auto", "cpu", "dual:cpu,cpu"] {
-            assert!(name.parse::<BackendChoice>().expect(name).check().is_ok(), "{name}");
-        }
-        let built = cfg!(feature = "icicle");
-        for (name, built) in [("icicle", built), ("dual:cpu,icicle", built)] {
-            match name.parse::<BackendChoice>().expect(name).check() {
-                Err(Error::NoDevice { name, reason }) => assert!(built, "{name}: {reason}"),
-                Err(Error::MissingBackend { .. }) => assert!(!built, "{name}"),
-                other => panic!("{name}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn what_a_choice_stands_for_is_named_and_stays_so() {
-        for choice in [BackendChoice::Auto, BackendChoice::Cpu, BackendChoice::Dual(Box::default(), Box::default())] {
-            let resolved = choice.resolve().expect("the processor at least");
-            assert!(!resolved.to_string().contains("auto"), "{resolved}");
-            assert_eq!(resolved.resolve().expect("resolved"), resolved);
-        }
-    }
-
-    #[test]
-    fn a_device_that_does_not_exist_is_refused_by_name() {
-        for (choice, built) in [
-            (BackendChoice::Cuda(Some(99)), cfg!(feature = "cuda")),
-            (BackendChoice::Wgpu(Some(99)), cfg!(feature = "wgpu")),
-        ] {
-            match choice.resolve() {
-                Err(Error::NoDevice { name, reason }) => {
-                    assert!(built && name == choice.to_string(), "{name}: {reason}")
-                }
-                Err(Error::MissingBackend { .. }) => assert!(!built, "{choice}"),
-                other => panic!("{choice}: {other:?}"),
-            }
-        }
+    fn a_back_end_that_cannot_be_used_is_unsupported_and_an_unknown_one_bad_input() {
+        let class = |error| Error::from(error).class();
+        let (name, reason) = ("cuda:7".to_owned(), "there is no such device".to_owned());
+        assert_eq!(class(ChoiceError::Unknown { name: name.clone() }), ErrorClass::BadInput);
+        assert_eq!(class(ChoiceError::Missing { name: name.clone() }), ErrorClass::Unsupported);
+        assert_eq!(class(ChoiceError::NoDevice { name, reason }), ErrorClass::Unsupported);
     }
 }

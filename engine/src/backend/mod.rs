@@ -30,9 +30,11 @@
 //! that.
 
 mod any;
+mod choice;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
+mod devices;
 pub mod dual;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 mod gpu;
@@ -49,9 +51,13 @@ pub use self::icicle::Icicle;
 #[cfg(feature = "wgpu")]
 pub use self::wgpu::Wgpu;
 pub use any::{Any, Object};
+pub use choice::{BackendChoice, ChoiceError};
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;
+#[cfg(feature = "cuda")]
+pub use devices::compile_cuda_kernels;
+pub use devices::{Device, Limits, devices};
 pub use dual::Dual;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use gpu::ScalarWords;

@@ -43,6 +43,7 @@ mod phases;
 mod poly;
 mod program;
 mod proof;
+mod provers;
 mod quotient;
 mod shape;
 mod shplonk;
@@ -55,9 +56,10 @@ pub use classes::QuotientSize;
 pub use columns::{AdviceColumn, ColumnWitness};
 pub use cost::CircuitSize;
 pub use derived::{Derived, Fold, Rule};
-pub use drop_in::{KzgOpening, create_proof};
+pub use drop_in::{KzgOpening, create_proof, create_proof_on, try_create_proof};
 pub use error::ProverError;
 pub use opening::Opening;
+pub use provers::Provers;
 
 use std::slice;
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use zkml_gpu::BackendChoice;
+use zkml_gpu::engine::backend::ChoiceError;
 
 use super::{CostsSource, Weights, bytes, dimension};
 
@@ -148,7 +149,7 @@ fn backends(text: &str) -> Result<Backends, String> {
             Some(second) => format!("{part},{second}"),
             None => part.to_owned(),
         };
-        let choice: BackendChoice = name.parse().map_err(|error: zkml_gpu::Error| error.to_string())?;
+        let choice: BackendChoice = name.parse().map_err(|error: ChoiceError| error.to_string())?;
         if choices.contains(&choice) {
             return Err(format!("'{name}' is given twice\nhint: each back end once, separated by commas"));
         }

@@ -71,7 +71,7 @@ fn costs(options: &BenchProveOptions, backends: &[BackendChoice]) -> Result<Cost
     match &options.costs {
         CostsSource::Reference => Ok(Costs::reference()),
         CostsSource::File(path) => read_costs(path),
-        CostsSource::Measured => backends.first().unwrap_or(&BackendChoice::Cpu).measure(),
+        CostsSource::Measured => Ok(backends.first().unwrap_or(&BackendChoice::Cpu).measure()?),
     }
 }
 

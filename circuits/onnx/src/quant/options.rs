@@ -29,6 +29,7 @@ pub struct QuantOptions {
     /// up to 12, either way.
     pub tensor_bits: BTreeMap<String, u32>,
     /// The file that those bits were read from, for messages.
+    #[serde(skip)]
     pub precision_file: Option<PathBuf>,
     /// Requantisation shift `S`, 1 to 20, for activations of up to 10 bits. It is as many bits greater as the widest
     /// has more, up to 14: the shift is what weights have of fractional bits, apart from their layer's scales.

@@ -104,7 +104,7 @@ pub(super) fn quantise_to(
     let report = measure(source, &graph, samples, observations, bits)?;
     tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
     let calibration = observations.calibration(source);
-    let precision = Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone() };
+    let precision = Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone(), file: None };
     Ok(Quantised { graph, report, sources, calibration, options: options.with_precision(&precision) })
 }
 
