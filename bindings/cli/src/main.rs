@@ -16,6 +16,7 @@ mod progress;
 mod prove;
 mod report;
 mod resources;
+mod srs;
 mod verify;
 
 use std::process::ExitCode;
@@ -49,6 +50,7 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
+        Command::Srs(command) => srs::srs(command),
         #[cfg(feature = "cuda")]
         Command::CompileKernels(options) => devices::compile_kernels(options),
         Command::Bench(command) => bench::bench(command),

@@ -1,6 +1,7 @@
 //! The arguments.
 
 mod bench;
+mod srs;
 
 use std::path::PathBuf;
 
@@ -10,6 +11,7 @@ use zkml_gpu::{BackendChoice, WeightMode};
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
+pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -33,6 +35,9 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
+    /// Make, import, check and tell apart reference strings
+    #[command(subcommand)]
+    Srs(SrsCommand),
     /// Compile CUDA kernels beforehand, for a machine without NVRTC
     #[cfg(feature = "cuda")]
     CompileKernels(CompileKernelsOptions),
