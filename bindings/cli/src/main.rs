@@ -8,7 +8,9 @@ mod args;
 mod bench;
 mod calibrate;
 mod compile;
+mod completions;
 mod devices;
+mod doctor;
 mod evaluate;
 mod failure;
 mod plan;
@@ -50,7 +52,9 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
+        Command::Doctor(options) => doctor::doctor(options),
         Command::Srs(command) => srs::srs(command),
+        Command::Completions(options) => completions::completions(options),
         #[cfg(feature = "cuda")]
         Command::CompileKernels(options) => devices::compile_kernels(options),
         Command::Bench(command) => bench::bench(command),

@@ -1,6 +1,7 @@
 //! The arguments.
 
 mod bench;
+mod doctor;
 mod srs;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use zkml_gpu::{BackendChoice, WeightMode};
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
+pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 
 /// Prove that a quantised neural network produced an output
@@ -35,9 +37,13 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
+    /// Tell what of this machine proofs can use, and how to install what is missing
+    Doctor(DoctorOptions),
     /// Make, import, check and tell apart reference strings
     #[command(subcommand)]
     Srs(SrsCommand),
+    /// Print a script with which a shell completes this program's arguments
+    Completions(CompletionsOptions),
     /// Compile CUDA kernels beforehand, for a machine without NVRTC
     #[cfg(feature = "cuda")]
     CompileKernels(CompileKernelsOptions),
