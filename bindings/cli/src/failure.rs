@@ -20,6 +20,9 @@ impl Command {
             Self::Calibrate(options) => options.json,
             Self::Verify(options) => options.json,
             Self::Devices(options) => options.json,
+            Self::Doctor(options) => options.json,
+            Self::Srs(command) => command.json(),
+            Self::Completions(_) => false,
             #[cfg(feature = "cuda")]
             Self::CompileKernels(_) => false,
             Self::Bench(BenchCommand::Prove(options)) => options.output.json,

@@ -14,6 +14,7 @@ use crate::compile::source_text;
 use crate::keys::magic;
 use crate::prove::accuracy_text;
 use crate::report::{self, grouped, line, plural, short};
+use crate::srs::{Told, told};
 
 /// Layers that are shown of a compiled model: those with the greatest errors.
 const WORST_LAYERS: usize = 3;
@@ -40,9 +41,15 @@ fn found(path: &Path) -> anyhow::Result<Found> {
         Some(magic) if magic == PROVING_KEY.magic => proving_key(path),
         Some(magic) if magic == VERIFYING_KEY.magic => verifying_key(path),
         Some(magic) if magic.starts_with(b"{") => proof(path),
+        Some(magic) if magic.starts_with(b"ptau") || magic == *b"zkmlgpuS" => {
+            let Told { text, report } = told(path, false, true)?;
+            let mut json = json!(report);
+            json["kind"] = "reference string".into();
+            Ok(Found { text, json })
+        }
         Some(_) | None => Err(Error::Arguments {
             problem: format!("{} is no file of this program", path.display()),
-            hint: "inspect takes NAME.zkml, NAME.pk, NAME.vk and proof.json; srs info takes reference strings",
+            hint: "inspect takes NAME.zkml, NAME.pk, NAME.vk, proof.json and reference strings; srs info takes Halo2's, too",
         }
         .into()),
     }

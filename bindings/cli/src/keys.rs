@@ -6,14 +6,16 @@ use std::path::Path;
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::engine::srs::{self, FileKind};
 use zkml_gpu::{
     BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, Origin, PROVING_KEY,
     ProverKey, Sample, Srs, VERIFYING_KEY, read_samples,
 };
-use zkml_gpu_files::container;
+use zkml_gpu_files::container::{self, ContainerError};
+use zkml_gpu_files::{Access, Staged};
 
-use crate::args::{CostsSource, ProveOptions};
-use crate::compile::{Prepared, TARGET, costs, load};
+use crate::args::{CacheOptions, CostsSource, ProveOptions};
+use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
 
 /// What decides about a key besides the programs' versions: two runs with equal ones have one key.
@@ -118,7 +120,7 @@ fn of_model(options: &ProveOptions) -> anyhow::Result<Keys> {
     let identity = identity(options)?;
     let mut times = [0.0; 2];
     let mut make = || make(options, &prepared, &mut times);
-    let cache = if options.cache.no_cache { None } else { cache(options) };
+    let cache = if options.cache.no_cache { None } else { cache(&options.cache) };
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
         Some(cache) => {
@@ -144,9 +146,9 @@ fn of_model(options: &ProveOptions) -> anyhow::Result<Keys> {
     Ok(Keys { key, float: Some(prepared.model), origin, srs_ms, setup_ms })
 }
 
-fn cache(options: &ProveOptions) -> Option<KeyCache> {
-    let limit = options.cache.cache_size.unwrap_or(DEFAULT_CACHE_BYTES);
-    match &options.cache.cache {
+fn cache(options: &CacheOptions) -> Option<KeyCache> {
+    let limit = options.cache_size.unwrap_or(DEFAULT_CACHE_BYTES);
+    match &options.cache {
         Some(folder) => Some(KeyCache::new(folder, limit)),
         None => {
             let cache = KeyCache::of_user().map(|cache| cache.with_limit(limit));
@@ -160,16 +162,15 @@ fn cache(options: &ProveOptions) -> Option<KeyCache> {
 
 /// Calibrates, lays out, and makes keys.
 fn make(options: &ProveOptions, prepared: &Prepared, [srs_ms, setup_ms]: &mut [f64; 2]) -> Result<ProverKey, Error> {
-    use crate::compile::timed;
-
     let calibration = calibration(options, &prepared.model)?;
     let backend = &options.machine.backend;
     let costs: Costs = costs(&options.circuit, backend, &CostsSource::Measured)?;
     let compile = || prepared.compile(&calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     compiled.memory_budget(options.machine.max_memory)?;
-    let (srs, ms) =
-        timed(info_span!(target: TARGET, "reference_string"), || srs(options.srs.as_deref(), compiled.k()))?;
+    let (srs, ms) = timed(info_span!(target: TARGET, "reference_string"), || {
+        srs(options.srs.as_deref(), compiled.k(), &options.cache)
+    })?;
     *srs_ms = ms;
     let (key, ms) = timed(info_span!(target: TARGET, "keys"), || compiled.setup(&srs, backend, OsRng))?;
     *setup_ms = ms;
@@ -192,12 +193,38 @@ fn calibration(options: &ProveOptions, model: &Model) -> Result<Vec<Sample>, Err
     }
 }
 
-/// A reference string of this size: a ceremony's, or one for development.
-pub(crate) fn srs(path: Option<&Path>, k: u32) -> Result<Srs, Error> {
-    Ok(match path {
-        Some(path) => Srs::read(path, k)?,
-        None => Srs::development(k, OsRng)?,
-    })
+/// A reference string of this size: a ceremony's, or one for development. What takes long to prepare, a file without
+/// Lagrange points of this size, is kept prepared.
+pub(crate) fn srs(path: Option<&Path>, k: u32, options: &CacheOptions) -> Result<Srs, Error> {
+    let Some(path) = path else { return Ok(Srs::development(k, OsRng)?) };
+    let info = srs::inspect(path)?;
+    let is_prepared = info.prepared && (info.kind == FileKind::Ptau || info.k == k);
+    let folder = if is_prepared || options.no_cache { None } else { cache(options) };
+    let Some(folder) = folder.map(|cache| cache.folder().with_file_name("srs")) else { return Ok(Srs::read(path, k)?) };
+    let kept = folder.join(format!("{}.{k}.srs", info.identity));
+    if kept.exists() {
+        match Srs::read(&kept, k) {
+            // What it claims is compared with the file's own: nobody else's string is taken for it.
+            Ok(srs) if srs.identity() == info.identity && srs.is_insecure() == info.insecure => return Ok(srs),
+            Ok(_) => progress::note("a kept reference string is another one, and is prepared anew"),
+            Err(error) => progress::note(&format!("a kept reference string is prepared anew: {error}")),
+        }
+    }
+    let srs = Srs::read(path, k)?;
+    if let Err(error) = keep(&srs, &kept) {
+        progress::note(&format!("the prepared reference string could not be kept: {}: {error}", kept.display()));
+    }
+    Ok(srs)
+}
+
+fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut staged = Staged::empty(path, Access::Private)?;
+    srs.write(staged.file())?;
+    staged.sync()?;
+    Ok(staged.publish()?)
 }
 
 fn identity(options: &ProveOptions) -> Result<String, Error> {
@@ -227,7 +254,7 @@ fn identity(options: &ProveOptions) -> Result<String, Error> {
         prices,
         backend: (*source == CostsSource::Measured).then(|| measured_on(&options.machine.backend)).transpose()?,
         srs: match &options.srs {
-            Some(path) => digest_of(path)?,
+            Some(path) => Srs::identify(path)?.to_string(),
             None => "development".into(),
         },
     };

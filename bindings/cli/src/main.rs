@@ -10,7 +10,9 @@ mod batch;
 mod bench;
 mod calibrate;
 mod compile;
+mod completions;
 mod devices;
+mod doctor;
 mod evaluate;
 mod failure;
 mod inspect;
@@ -22,6 +24,7 @@ mod prove;
 mod report;
 mod resources;
 mod setup;
+mod srs;
 mod verify;
 
 use std::process::ExitCode;
@@ -56,6 +59,9 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
         Command::Devices(options) => devices::devices(options),
+        Command::Doctor(options) => doctor::doctor(options),
+        Command::Srs(command) => srs::srs(command),
+        Command::Completions(options) => completions::completions(options),
         #[cfg(feature = "cuda")]
         Command::CompileKernels(options) => devices::compile_kernels(options),
         Command::Bench(command) => bench::bench(command),

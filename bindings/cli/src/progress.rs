@@ -31,7 +31,6 @@ static SHOWN: AtomicBool = AtomicBool::new(false);
 static QUIET: AtomicBool = AtomicBool::new(false);
 
 /// Writes the rest of a trace when it goes.
-#[derive(Debug)]
 #[must_use]
 pub(crate) struct Guard {
     _trace: Option<FlushGuard>,
@@ -113,6 +112,11 @@ impl Counted {
             let left = elapsed.mul_f64((self.total.saturating_sub(done)) as f64 / done as f64);
             eprintln!("{done} of {} done, about {} s left", self.total, left.as_secs());
         }
+    }
+
+    /// So many are done.
+    pub(crate) fn set_position(&self, done: u64) {
+        self.bar.set_position(done);
     }
 
     /// What is being worked on.

@@ -41,7 +41,7 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     let name = name(&options.out, &options.model)?;
     let model = CompiledModel::read(&options.model)?;
     model.memory_budget(options.machine.max_memory)?;
-    let string = || srs(options.srs.as_deref(), model.k());
+    let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
     let keys = || model.setup(&srs, &options.machine.backend, OsRng);
     let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;

@@ -8,10 +8,14 @@ use halo2_proofs::arithmetic::g_to_lagrange;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use halo2curves::bn256::{Bn256, G1Affine};
 use halo2curves::serde::SerdeObject;
+use tracing::info_span;
+
+use crate::spans::TRACING_TARGET;
 
 /// `[L_i(s)]G` in natural order from `[s^i]G`: `L_i(X) = 1/n Σ_j ω^(-ij)·X^j`, so the points are the inverse
 /// transform of the powers. It takes `n/2·log n` scalar multiplications; prepared `.ptau` files save it.
 pub(super) fn from_powers(g: &[G1Affine], k: u32) -> Vec<G1Affine> {
+    let _span = info_span!(target: TRACING_TARGET, "lagrange_points", rows = g.len()).entered();
     g_to_lagrange(g.iter().map(PrimeCurveAffine::to_curve).collect(), k)
 }
 

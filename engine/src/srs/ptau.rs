@@ -2,8 +2,9 @@
 //!
 //! Magic `ptau`, version 1, number of sections, then sections of (id: u32, size: u64, data), all little-endian. Section
 //! 1 is the header (bytes of a coordinate, the base field's prime, the file's power); section 2 holds `2^(power+1) - 1`
-//! points `[τ^i]G1`; section 3 `2^power` points `[τ^i]G2`; section 12, in files prepared for phase 2, the Lagrange
-//! points of every domain from size 1 to `2^power`, one after the other. Points are uncompressed, coordinates in
+//! points `[τ^i]G1`; section 3 `2^power` points `[τ^i]G2`; section 7 the number of contributions and then what they are;
+//! section 12, in files prepared for phase 2, the Lagrange points of every domain from size 1 to `2^(power+1)`, one
+//! after the other. Points are uncompressed, coordinates in
 //! Montgomery form.
 //!
 //! snarkjs generates its domains with another root of unity than Halo2. The domain is the same set, so its
@@ -12,8 +13,9 @@
 use ff::{Field, PrimeField};
 use halo2curves::bn256::{Fq, Fr, G1Affine};
 
-use super::source::{G1_BYTES, G2_BYTES, Source};
-use super::{MAX_K, Points, SrsError};
+use super::layout::{Domain, FileKind, Layout, Order};
+use super::source::{At, Form, G1_BYTES, G2_BYTES, Run, Source};
+use super::{MAX_K, SrsError};
 use crate::backend::root_of_unity;
 
 /// First bytes of the file.
@@ -21,6 +23,7 @@ pub(super) const MAGIC: &[u8] = b"ptau";
 
 const POWERS_G1: u32 = 2;
 const POWERS_G2: u32 = 3;
+const CONTRIBUTIONS: u32 = 7;
 const LAGRANGE_G1: u32 = 12;
 /// Real files have 7 or 11 sections.
 const MAX_SECTIONS: u32 = 64;
@@ -36,22 +39,39 @@ struct Section {
     len: u64,
 }
 
-pub(super) fn read(source: &mut Source, k: u32) -> Result<Points, SrsError> {
+pub(super) fn layout(source: &mut Source) -> Result<Layout, SrsError> {
     let sections = sections(source)?;
     let power = power(source, &sections)?;
-    if power < k {
-        return Err(SrsError::TooSmall { path: source.path().into(), found: power, needed: k });
-    }
-    let powers = section(source, &sections, POWERS_G1, "section 2 (powers of G1)", ((2u64 << power) - 1) * 64)?;
-    let g = source.g1_at(powers.offset, 1 << k, "section 2 (powers of G1)")?;
-    let powers = section(source, &sections, POWERS_G2, "section 3 (powers of G2)", G2_BYTES as u64 * (1 << power))?;
-    let g2 = source.g2_at(powers.offset, 2, "section 3 (powers of G2)")?;
-    let lagrange = if sections.iter().any(|section| section.id == LAGRANGE_G1) {
-        Some(lagrange(source, &sections, power, k)?)
-    } else {
-        None
+    let run = |section: Section, first: u64, count: u64, place| {
+        let at = At::Offset(section.offset + first * G1_BYTES as u64);
+        Run { at, form: Form::Raw, count, place }
     };
-    Ok(Points { g, lagrange, g2: g2[0], s_g2: g2[1] })
+    let place = "section 2 (powers of G1)";
+    let count = (2u64 << power) - 1;
+    let powers = run(section(source, &sections, POWERS_G1, place, count * G1_BYTES as u64)?, 0, count, place);
+    let place = "section 3 (powers of G2)";
+    let g2 = section(source, &sections, POWERS_G2, place, G2_BYTES as u64 * (1 << power))?;
+    let g2 = (At::Offset(g2.offset), Form::Raw, place);
+    let mut domains = Vec::new();
+    if sections.iter().any(|section| section.id == LAGRANGE_G1) {
+        let place = "section 12 (Lagrange points of G1)";
+        // Domains of size 1 to 2^(power + 1), of which the scalar field may lack the last.
+        let section = section(source, &sections, LAGRANGE_G1, place, ((4u64 << power) - 1) * G1_BYTES as u64)?;
+        domains.extend((0..=power + 1).filter(|k| *k <= MAX_K).map(|k| {
+            let run = run(section, (1u64 << k) - 1, 1 << k, place);
+            Domain { k, run, order: Order::Snarkjs }
+        }));
+    }
+    let contributions = contributions(source, &sections)?;
+    Ok(Layout { kind: FileKind::Ptau, k: power, insecure: false, contributions, powers, domains, g2 })
+}
+
+/// How many have contributed to the secret, where the file says so.
+fn contributions(source: &mut Source, sections: &[Section]) -> Result<Option<u32>, SrsError> {
+    match sections.iter().find(|section| section.id == CONTRIBUTIONS) {
+        Some(section) if section.len >= 4 => source.u32_at(section.offset, "section 7 (contributions)").map(Some),
+        _ => Ok(None),
+    }
 }
 
 fn sections(source: &mut Source) -> Result<Vec<Section>, SrsError> {
@@ -122,18 +142,19 @@ fn power(source: &mut Source, sections: &[Section]) -> Result<u32, SrsError> {
         return Err(source.malformed(place, "another prime".into(), "the base field of BN254".into(), NOT_OURS));
     }
     let power = source.u32_at(header.offset + 36, place)?;
-    if !(1..=MAX_K).contains(&power) {
+    if !Layout::is_power(power) {
         return Err(source.malformed(place, format!("power {power}"), format!("1 to {MAX_K}"), NOT_OURS));
     }
     Ok(power)
 }
 
-/// Lagrange points of the domain of size 2^k, in Halo2's order.
-fn lagrange(source: &mut Source, sections: &[Section], power: u32, k: u32) -> Result<Vec<G1Affine>, SrsError> {
-    let place = "section 12 (Lagrange points of G1)";
-    // Domains of size 1 to 2^(power + 1).
-    let section = section(source, sections, LAGRANGE_G1, place, ((4u64 << power) - 1) * G1_BYTES as u64)?;
-    let points = source.g1_at(section.offset + ((1u64 << k) - 1) * G1_BYTES as u64, 1 << k, place)?;
+/// The root of unity that counts a domain of size 2^k in snarkjs.
+pub(super) fn root(k: u32) -> Fr {
+    Fr::from(NON_RESIDUE).pow_vartime(odd_part()).pow_vartime([1u64 << (Fr::S - k)])
+}
+
+/// Lagrange points of the domain of size 2^k in Halo2's order, from that of snarkjs.
+pub(super) fn reorder(points: Vec<G1Affine>, k: u32) -> Result<Vec<G1Affine>, SrsError> {
     let step = step(k).ok_or(SrsError::UnsupportedSize { k })?;
     let mut ordered = points.clone();
     for (j, point) in points.into_iter().enumerate() {
@@ -144,8 +165,7 @@ fn lagrange(source: &mut Source, sections: &[Section], power: u32, k: u32) -> Re
 
 /// The odd `e` with `ω_snarkjs = ω_halo2^e` in the domain of size 2^k.
 fn step(k: u32) -> Option<usize> {
-    let theirs = Fr::from(NON_RESIDUE).pow_vartime(odd_part()).pow_vartime([1u64 << (Fr::S - k)]);
-    let ours = root_of_unity(k)?;
+    let (theirs, ours) = (root(k), root_of_unity(k)?);
     std::iter::successors(Some(Fr::ONE), |power| Some(power * ours)).take(1 << k).position(|power| power == theirs)
 }
 

@@ -1,4 +1,7 @@
+use std::collections::BTreeSet;
+use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ff::Field;
 use halo2_proofs::SerdeFormat;
@@ -10,6 +13,7 @@ use halo2curves::serde::SerdeObject;
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
+use super::source::{CHUNK_POINTS, Source};
 use super::*;
 
 fn data(name: &str) -> PathBuf {
@@ -21,7 +25,10 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(name: &str, bytes: &[u8]) -> Self {
-        let path = std::env::temp_dir().join(format!("zkml-gpu-srs-{}-{name}", std::process::id()));
+        // Tests that run at once have files of the same name.
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let (process, count) = (std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(format!("zkml-gpu-srs-{process}-{count}-{name}"));
         std::fs::write(&path, bytes).expect("write scratch file");
         Self(path)
     }
@@ -117,7 +124,7 @@ fn tampered_points_are_refused() {
     let points: Vec<(usize, usize)> = (0..16)
         .map(|i| (80 + 64 * i, 64))
         .chain((0..2).map(|i| (2076 + 128 * i, 128)))
-        .chain((0..16).map(|i| (7922 + 64 * (15 + i), 64)))
+        .chain((0..16).map(|i| (7910 + 64 * (15 + i), 64)))
         .collect();
     assert!(read("untouched", &original, 4).is_ok());
     for (offset, size) in points {
@@ -147,9 +154,9 @@ fn points_of_another_secret_are_refused() {
     assert!(refusal("g2", &changed, 4).contains("consecutive powers"));
     for i in 0..16 {
         let mut changed = original.clone();
-        let offset = 7922 + 64 * (15 + i);
+        let offset = 7910 + 64 * (15 + i);
         changed[offset..offset + 64].copy_from_slice(&other.lagrange()[i].to_raw_bytes());
-        assert!(refusal("lagrange", &changed, 4).contains("Lagrange points"));
+        assert!(refusal("lagrange", &changed, 4).contains("Lagrange points do not belong"));
     }
 }
 
@@ -272,4 +279,267 @@ fn files_of_another_kind_are_refused() {
     }
     assert!(matches!(Srs::read(data("absent.ptau"), 4), Err(SrsError::Io { .. })));
     assert!(matches!(Srs::read(data(""), 4), Err(SrsError::Unrecognised { .. } | SrsError::Io { .. })));
+}
+
+/// A file of ours, of 2^k powers.
+fn written(srs: &Srs) -> Vec<u8> {
+    let mut file = Cursor::new(Vec::new());
+    srs.write(&mut file).expect("write to memory");
+    file.into_inner()
+}
+
+fn seeded(k: u32) -> Srs {
+    Srs::development(k, ChaCha20Rng::seed_from_u64(5)).expect("development")
+}
+
+/// What checking `bytes` as a file answers, by pieces of so many points.
+fn checked(name: &str, bytes: &[u8], chunk_points: usize) -> Result<FileInfo, SrsError> {
+    let scratch = Scratch::new(name, bytes);
+    file::check_source(&mut Source::open(&scratch.0)?.in_chunks_of(chunk_points), |_| ())
+}
+
+fn check_refusal(name: &str, bytes: &[u8]) -> String {
+    let message = checked(name, bytes, CHUNK_POINTS).expect_err("must be refused").to_string();
+    assert!(message.contains("hint:") && message.contains(name), "{message}");
+    message
+}
+
+/// Every kind of file, with the offsets and sizes of all points that a check looks at.
+fn files() -> Vec<(&'static str, Vec<u8>, Vec<(usize, usize)>)> {
+    let run = |start: usize, size: usize, count: usize| (0..count).map(move |i| (start + size * i, size));
+    let read = |name| std::fs::read(data(name)).expect("test data");
+    let stock = |format| {
+        let mut bytes = vec![];
+        ParamsKZG::<Bn256>::setup(3, ChaCha20Rng::seed_from_u64(2)).write_custom(&mut bytes, format).expect("write");
+        bytes
+    };
+    let ours = written(&seeded(3));
+    let first = ours.len() - (16 * 64 + 2 * 128);
+    let ceremony = || run(80, 64, 31).chain(run(2076, 128, 2));
+    vec![
+        ("contributed", read("contributed_k4.ptau"), ceremony().collect()),
+        ("prepared", read("prepared_k4.ptau"), ceremony().chain(run(7910, 64, 63)).collect()),
+        ("raw", stock(SerdeFormat::RawBytes), run(4, 64, 16).chain(run(4 + 64 * 16, 128, 2)).collect()),
+        ("compressed", stock(SerdeFormat::Processed), run(4, 32, 16).chain(run(4 + 32 * 16, 64, 2)).collect()),
+        ("ours", ours, run(first, 64, 16).chain(run(first + 64 * 16, 128, 2)).collect()),
+    ]
+}
+
+#[test]
+fn whole_files_are_checked_whatever_the_pieces() {
+    for (name, bytes, _) in files() {
+        let info = checked(name, &bytes, CHUNK_POINTS).expect(name);
+        for chunk_points in [1, 2, 3, 5, 7, 8, 15, 16, 17, 30, 31, 32] {
+            assert_eq!(checked(name, &bytes, chunk_points).expect(name), info, "{name}, {chunk_points} points");
+        }
+        let scratch = Scratch::new(name, &bytes);
+        assert_eq!(inspect(&scratch.0).expect(name), info);
+        assert_eq!(Srs::identify(&scratch.0).expect(name), info.identity);
+        assert_eq!(Srs::read(&scratch.0, 2).expect(name).identity(), info.identity, "it is that of every length");
+    }
+}
+
+/// Points of a run are swapped with others that are valid, so that only the equations can tell; whichever piece they
+/// are in, and at its borders.
+#[test]
+fn every_point_of_a_file_counts() {
+    for (name, bytes, points) in files() {
+        for (i, &(offset, size)) in points.iter().enumerate() {
+            let mut invalid = bytes.clone();
+            invalid[offset..offset + size].fill(0xff);
+            let message = check_refusal(name, &invalid);
+            // A file of ours is damaged before its points of G2 are looked at: that section comes whole.
+            let expected = if name == "ours" && size == 128 { "damaged" } else { "not a valid point" };
+            assert!(message.contains(expected), "{name}, point {i}: {message}");
+            let same_size = || points.iter().filter(|(_, other)| *other == size);
+            let differs = |other: &&(usize, usize)| bytes[other.0..other.0 + size] != bytes[offset..offset + size];
+            let Some(&(other, _)) = same_size().rev().find(differs) else { panic!("{name} has one point only") };
+            let mut swapped = bytes.clone();
+            swapped.copy_within(other..other + size, offset);
+            for chunk_points in [1, 4, 5, CHUNK_POINTS] {
+                assert!(checked(name, &swapped, chunk_points).is_err(), "{name}, point {i}, {chunk_points} at a time");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_bad_point_is_named_by_its_number_in_the_run() {
+    let (_, mut bytes, points) = files().swap_remove(1);
+    let (offset, size) = points[29];
+    bytes[offset..offset + size].fill(0);
+    for chunk_points in [1, 4, 29, 30, CHUNK_POINTS] {
+        let error = checked("numbered", &bytes, chunk_points).expect_err("must be refused");
+        assert!(matches!(error, SrsError::Point { index: 29, .. }), "{chunk_points}: {error}");
+    }
+}
+
+#[test]
+fn files_say_what_they_are() {
+    let facts = |name: &str| {
+        let (name, bytes, _) = files().into_iter().find(|file| file.0 == name).expect("a file of this name");
+        let FileInfo { kind, k, prepared, contributions, insecure, .. } = checked(name, &bytes, 8).expect(name);
+        (kind, k, prepared, contributions, insecure)
+    };
+    assert_eq!(facts("contributed"), (FileKind::Ptau, 4, false, Some(1), false));
+    assert_eq!(facts("prepared"), (FileKind::Ptau, 4, true, Some(1), false));
+    assert_eq!(facts("raw"), (FileKind::Halo2, 3, true, None, false));
+    assert_eq!(facts("compressed"), (FileKind::Halo2, 3, true, None, false));
+    assert_eq!(facts("ours"), (FileKind::Ours, 3, true, None, true));
+}
+
+#[test]
+fn the_secret_names_a_string_and_nothing_else_does() {
+    let contributed = Srs::identify(data("contributed_k4.ptau")).expect("identity");
+    assert_eq!(contributed, Srs::identify(data("prepared_k4.ptau")).expect("identity"));
+    let names: BTreeSet<Identity> = (0..4)
+        .map(|seed| Srs::development(2, ChaCha20Rng::seed_from_u64(seed)).expect("development").identity())
+        .collect();
+    assert_eq!(names.len(), 4);
+    assert!(!names.contains(&contributed));
+    let text = contributed.to_string();
+    assert!(
+        text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)),
+        "{text}"
+    );
+    // By another implementation: hashlib.blake2b(point, digest_size=32, person=b"zkml-gpu-srs-1") of the generator.
+    let generator = Identity::of(&G2Affine::generator()).to_string();
+    assert_eq!(generator, "9cd46782b7977e10a01b99079812425060e18f5930cccab44b11c12b718646db");
+}
+
+#[test]
+fn progress_reaches_the_end_and_never_goes_back() {
+    for (name, bytes, points) in files() {
+        let scratch = Scratch::new(name, &bytes);
+        let mut steps = Vec::new();
+        file::check_source(&mut Source::open(&scratch.0).expect(name).in_chunks_of(4), |step| steps.push(step))
+            .expect(name);
+        let g1 = points.len() as u64 - 2;
+        assert!(steps.iter().all(|step| step.total == g1), "{name}: {steps:?}");
+        assert!(steps.windows(2).all(|pair| pair[0].done < pair[1].done), "{name}: {steps:?}");
+        assert!(steps.len() as u64 >= g1 / 4 && steps.last().map(|step| step.done) == Some(g1), "{name}: {steps:?}");
+        let mut last = None;
+        Srs::read_with(&scratch.0, 3, |step| last = Some(step)).expect(name);
+        assert!(last.is_some_and(|step| step.done == step.total && step.total <= 16), "{name}: {last:?}");
+    }
+}
+
+#[test]
+fn files_of_ours_come_back_with_their_mark() {
+    let insecure = seeded(5);
+    let prepared = Srs::read(data("prepared_k4.ptau"), 4).expect("prepared file");
+    for (srs, origin) in [(&insecure, Origin::Development), (&prepared, Origin::File)] {
+        let bytes = written(srs);
+        for k in 1..=srs.k() {
+            let read = read("ours", &bytes, k).expect("a file of ours");
+            assert_eq!((read.origin(), read.is_insecure()), (origin, origin == Origin::Development));
+            assert_eq!((read.identity(), read.g()), (srs.identity(), &srs.g()[..1 << k]));
+            assert_commits_alike(&read);
+        }
+        let again = read("ours", &bytes, srs.k()).expect("a file of ours");
+        assert_eq!((again.lagrange(), written(&again)), (srs.lagrange(), bytes.clone()));
+        assert!(refusal("small", &bytes, srs.k() + 1).contains(&format!("2^{}", srs.k() + 1)));
+    }
+}
+
+#[test]
+fn damage_of_a_file_of_ours_is_refused_wherever_it_is() {
+    let original = written(&seeded(2));
+    // Every byte of the header, and every seventh of the points.
+    for byte in (0..300).chain((300..original.len()).step_by(7)) {
+        let mut changed = original.clone();
+        changed[byte] ^= 4;
+        assert!(checked("changed", &changed, 3).is_err(), "byte {byte}");
+        assert!(read("changed", &changed, 2).is_err(), "byte {byte}");
+    }
+    for len in (0..original.len()).step_by(41) {
+        check_refusal("cut", &original[..len]);
+    }
+    check_refusal("longer", &[&original[..], &[0]].concat());
+}
+
+/// Files whose digests are right and whose content is not.
+#[test]
+fn files_of_ours_with_another_head_or_other_lengths_are_refused() {
+    use zkml_gpu_files::container::Writer;
+
+    let srs = seeded(2);
+    let raw = |points: &[G1Affine]| points.iter().flat_map(SerdeObject::to_raw_bytes).collect::<Vec<u8>>();
+    let g2 = [srs.g2().to_raw_bytes(), srs.s_g2().to_raw_bytes()].concat();
+    let make = |head: &[u32], powers: &[u8], lagrange: &[u8], g2: &[u8], last: &[u8; 8]| {
+        let mut file = Cursor::new(Vec::new());
+        let names = [*b"head\0\0\0\0", *b"powers\0\0", *b"lagrange", *last];
+        let mut writer = Writer::new(&mut file, container::KIND, &names).expect("memory");
+        let head: Vec<u8> = head.iter().flat_map(|word| word.to_le_bytes()).collect();
+        [&head[..], powers, lagrange, g2].into_iter().for_each(|bytes| writer.section(bytes).expect("memory"));
+        writer.finish().expect("memory");
+        file.into_inner()
+    };
+    let (powers, lagrange, name) = (raw(srs.g()), raw(srs.lagrange()), b"g2\0\0\0\0\0\0");
+    assert_eq!(make(&[2, 1], &powers, &lagrange, &g2, name), written(&srs));
+    for head in [&[][..], &[2], &[0, 1], &[3, 1], &[29, 1], &[u32::MAX, 1], &[2, 2], &[2, 3], &[2, 1, 0]] {
+        check_refusal("head", &make(head, &powers, &lagrange, &g2, name));
+    }
+    check_refusal("powers", &make(&[2, 1], &powers[64..], &lagrange, &g2, name));
+    check_refusal("lagrange", &make(&[2, 1], &powers, &[&lagrange[..], &lagrange[..64]].concat(), &g2, name));
+    check_refusal("g2", &make(&[2, 1], &powers, &lagrange, &g2[..128], name));
+    check_refusal("name", &make(&[2, 1], &powers, &lagrange, &g2, b"g3\0\0\0\0\0\0"));
+    assert!(check_refusal("swapped", &make(&[2, 1], &lagrange, &powers, &g2, name)).contains("generators"));
+    let other = Srs::development(2, ChaCha20Rng::seed_from_u64(6)).expect("development");
+    assert!(
+        check_refusal("lagrange", &make(&[2, 1], &powers, &raw(other.lagrange()), &g2, name))
+            .contains("Lagrange points do not belong")
+    );
+}
+
+#[test]
+fn pieces_of_sections_are_checked_across_their_borders() {
+    // More points than a container hands on at a time.
+    let srs = seeded(15);
+    let bytes = written(&srs);
+    assert!(checked("large", &bytes, CHUNK_POINTS).expect("a file of ours").insecure);
+    let first = bytes.len() - (2 * 64 * (1 << 15) + 2 * 128);
+    for point in [16_383, 16_384, 32_767, 32_768, 49_152] {
+        let mut changed = bytes.clone();
+        let offset = first + 64 * point;
+        changed.copy_within(first..first + 64, offset);
+        assert!(checked("large", &changed, CHUNK_POINTS).is_err(), "point {point}");
+    }
+    // A small part of it: the rest is read for the digest only.
+    assert_eq!(read("large", &bytes, 3).expect("a file of ours").g(), &srs.g()[..8]);
+    let mut damaged = bytes.clone();
+    damaged[first + 64 * 30_000] ^= 1;
+    assert!(matches!(read("large", &damaged, 3), Err(SrsError::Damaged { .. })));
+}
+
+#[test]
+fn raw_parameters_of_halo2_lose_the_mark() {
+    let srs = seeded(4);
+    let mut bytes = Vec::new();
+    srs.write_halo2(&mut bytes).expect("write to memory");
+    let mut stock = Vec::new();
+    srs.params().write_custom(&mut stock, SerdeFormat::RawBytes).expect("write to memory");
+    assert_eq!(bytes, stock);
+    let read = read("raw", &bytes, 4).expect("parameters file");
+    assert_eq!((read.origin(), read.identity()), (Origin::File, srs.identity()));
+}
+
+#[test]
+fn parts_are_taken_as_they_are_but_for_their_number() {
+    let srs = seeded(3);
+    let parts = |k, g: &[G1Affine], lagrange: &[G1Affine], insecure| {
+        Srs::from_checked_parts(k, g.to_vec(), lagrange.to_vec(), srs.g2(), srs.s_g2(), insecure)
+    };
+    for (insecure, origin) in [(true, Origin::Development), (false, Origin::File)] {
+        let taken = parts(3, srs.g(), srs.lagrange(), insecure).expect("parts of one string");
+        assert_eq!((taken.origin(), taken.identity(), taken.k()), (origin, srs.identity(), 3));
+        assert_commits_alike(&taken);
+    }
+    assert!(matches!(
+        parts(3, &srs.g()[1..], srs.lagrange(), true),
+        Err(SrsError::Parts { k: 3, powers: 7, lagrange: 8 })
+    ));
+    assert!(matches!(parts(3, srs.g(), &srs.lagrange()[1..], true), Err(SrsError::Parts { .. })));
+    assert!(matches!(parts(2, srs.g(), srs.lagrange(), true), Err(SrsError::Parts { .. })));
+    assert!(matches!(parts(0, srs.g(), srs.lagrange(), true), Err(SrsError::UnsupportedSize { .. })));
 }

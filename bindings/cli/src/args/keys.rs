@@ -57,7 +57,7 @@ pub(crate) struct MachineOptions {
 /// Where keys of models are kept.
 #[derive(Debug, Args)]
 pub(crate) struct CacheOptions {
-    /// Make keys anew and keep none: without it, they are kept in the user's folder for caches
+    /// Make keys and reference strings anew and keep none: without it, they are kept in the user's folder for caches
     #[arg(long, env = "ZKML_GPU_NO_CACHE")]
     pub(crate) no_cache: bool,
     /// Folder for kept keys, instead of the user's
@@ -130,6 +130,8 @@ pub(crate) struct SetupOptions {
     pub(crate) srs: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
     /// Folder for NAME.pk and NAME.vk
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,

@@ -1,7 +1,9 @@
 //! The arguments.
 
 mod bench;
+mod doctor;
 mod keys;
+mod srs;
 mod values;
 
 use std::path::PathBuf;
@@ -12,9 +14,12 @@ use zkml_gpu::WeightMode;
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
+pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use keys::{
-    CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions, SetupOptions,
+    CacheOptions, CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions,
+    SetupOptions,
 };
+pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 #[cfg(feature = "cuda")]
 use values::architecture;
 pub(crate) use values::most_bits;
@@ -66,6 +71,13 @@ pub(crate) enum Command {
     Verify(VerifyOptions),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
+    /// Tell what of this machine proofs can use, and how to install what is missing
+    Doctor(DoctorOptions),
+    /// Make, import, check and tell apart reference strings
+    #[command(subcommand)]
+    Srs(SrsCommand),
+    /// Print a script with which a shell completes this program's arguments
+    Completions(CompletionsOptions),
     /// Compile CUDA kernels beforehand, for a machine without NVRTC
     #[cfg(feature = "cuda")]
     CompileKernels(CompileKernelsOptions),
@@ -96,17 +108,6 @@ pub(crate) struct CompileKernelsOptions {
 #[cfg(feature = "cuda")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Architecture(pub(crate) (i32, i32));
-
-#[cfg(feature = "cuda")]
-fn architecture(text: &str) -> Result<Architecture, String> {
-    let number = text.strip_prefix("sm_").and_then(|digits| digits.parse::<u8>().ok());
-    // The last digit is the minor version.
-    let capability =
-        number.filter(|number| *number >= 10).map(|number| (i32::from(number) / 10, i32::from(number) % 10));
-    capability
-        .map(Architecture)
-        .ok_or_else(|| format!("'{text}' is no architecture\nhint: sm_80, sm_90 or sm_120, for instance"))
-}
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Weights {

@@ -54,7 +54,7 @@ struct Measure<'a> {
     name: String,
     options: &'a BenchOpsOptions,
     record: &'a mut OpsRecord,
-    bar: &'a ProgressBar,
+    bar: &'a Counted,
 }
 
 impl Measure<'_> {
