@@ -90,8 +90,8 @@ impl BackendChoice {
     /// Nothing is opened.
     ///
     /// # Errors
-    /// [`ChoiceError::Missing`] where this build has none, [`ChoiceError::NoDevice`] where the machine has none that can
-    /// be used.
+    /// [`ChoiceError::Missing`] where this build has none, [`ChoiceError::NoDevice`] where the machine has none that
+    /// can be used.
     pub fn resolve(&self) -> Result<Self, ChoiceError> {
         match self {
             Self::Cpu => Ok(Self::Cpu),
