@@ -1,8 +1,8 @@
 //! Whether points are what they claim to be, by random linear combinations that are summed piece by piece.
 //!
-//! The coefficients are the powers of one random `z`, drawn anew for each reading, which no maker of a file knows. A linear relation that is wrong
-//! for some point is then a polynomial in `z` that is not zero, of a degree below 2^29, and holds for at most as many of
-//! the 2^254 values of `z` (the Schwartz–Zippel lemma): an error of 2^-225.
+//! The coefficients are the powers of one random `z`, drawn anew for each reading, which no maker of a file knows. A
+//! linear relation that is wrong for some point is then a polynomial in `z` that is not zero, of a degree below 2^29,
+//! and holds for at most as many of the 2^254 values of `z` (the Schwartz–Zippel lemma): an error of 2^-225.
 //!
 //! With `A_n = Σ_{i<n} z^i·[s^i]G1`:
 //!

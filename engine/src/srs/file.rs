@@ -1,4 +1,5 @@
-//! Files of reference strings: what they say of themselves, whether all of it is true, and the part that is proved with.
+//! Files of reference strings: what they say of themselves, whether all of it is true, and the part that is proved
+//! with.
 
 use std::path::Path;
 

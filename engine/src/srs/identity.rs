@@ -9,7 +9,8 @@ use halo2curves::bn256::G2Affine;
 const PERSONAL: &[u8; 14] = b"zkml-gpu-srs-1";
 
 /// The name of a reference string: the Blake2b-256 digest of the compressed `[s]G2`, personalised by `zkml-gpu-srs-1`;
-/// in words, lower-case hexadecimal. The secret determines every power, so the name is the string's whatever its length.
+/// in words, lower-case hexadecimal. The secret determines every power, so the name is the string's whatever its
+/// length.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Identity([u8; 32]);
 

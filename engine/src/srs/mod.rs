@@ -3,14 +3,14 @@
 //! Three ways to one:
 //!
 //! - [`Srs::read`] takes the output of a public ceremony, as snarkjs (`.ptau`) or Halo2 (raw parameters) write it, or
-//!   what [`Srs::write`] made of it; truncates it to the power that the circuit needs, and checks every point of it that
-//!   is used;
+//!   what [`Srs::write`] made of it; truncates it to the power that the circuit needs, and checks every point of it
+//!   that is used;
 //! - [`Srs::development`] draws a secret and forgets it. Whoever ran it could have kept the secret and forge any
 //!   proof, so it is marked [insecure](Srs::is_insecure), and so is everything made with it;
 //! - [`Srs::from_checked_parts`] trusts its caller.
 //!
-//! Of files that are not proved with, [`inspect`] reads the header and [`check`](check()) everything, in bounded memory.
-//! A string's name is its [`Identity`].
+//! Of files that are not proved with, [`inspect`] reads the header and [`check`](check()) everything, in bounded
+//! memory. A string's name is its [`Identity`].
 //!
 //! The checks (`check.rs`): points are canonical, on the curve and in the group; `g` and `g2` are the standard
 //! generators; consecutive powers have the ratio that `[s]G2` has (one pairing equation over a random linear
@@ -102,9 +102,9 @@ impl Srs {
         Ok(Self::assemble(k, development::points(k, rng), Origin::Development))
     }
 
-    /// Reads a `.ptau` file of snarkjs, a parameters file of Halo2 (`ParamsKZG::write`, or `write_custom` in any format)
-    /// or a file of [`Srs::write`] with at least `2^k` powers, and checks it. Of a larger file only the part that is
-    /// needed is looked at.
+    /// Reads a `.ptau` file of snarkjs, a parameters file of Halo2 (`ParamsKZG::write`, or `write_custom` in any
+    /// format) or a file of [`Srs::write`] with at least `2^k` powers, and checks it. Of a larger file only the part
+    /// that is needed is looked at.
     ///
     /// # Errors
     /// Every [`SrsError`]: the file is never trusted.
@@ -131,13 +131,14 @@ impl Srs {
         inspect(path).map(|info| info.identity)
     }
 
-    /// A reference string of parts that were checked before, by [`Srs::read`] for instance: **nothing but their number is
-    /// checked here**. With points that are not powers of one secret, or Lagrange points that are not theirs, proofs are
-    /// wrong or reveal their witness; and with `insecure` false for a secret that one machine drew, what is made with
-    /// them claims what it must not.
+    /// A reference string of parts that were checked before, by [`Srs::read`] for instance: **nothing but their number
+    /// is checked here**. With points that are not powers of one secret, or Lagrange points that are not theirs, proofs
+    /// are wrong or reveal their witness; and with `insecure` false for a secret that one machine drew, what is made
+    /// with them claims what it must not.
     ///
     /// # Errors
-    /// [`SrsError::UnsupportedSize`] unless `1 <= k <= 28`, [`SrsError::Parts`] unless there are `2^k` points of each kind.
+    /// [`SrsError::UnsupportedSize`] unless `1 <= k <= 28`, [`SrsError::Parts`] unless there are `2^k` points of each
+    /// kind.
     pub fn from_checked_parts(
         k: u32,
         g: Vec<G1Affine>,

@@ -2,10 +2,9 @@
 //!
 //! Magic `ptau`, version 1, number of sections, then sections of (id: u32, size: u64, data), all little-endian. Section
 //! 1 is the header (bytes of a coordinate, the base field's prime, the file's power); section 2 holds `2^(power+1) - 1`
-//! points `[τ^i]G1`; section 3 `2^power` points `[τ^i]G2`; section 7 the number of contributions and then what they are;
-//! section 12, in files prepared for phase 2, the Lagrange points of every domain from size 1 to `2^(power+1)`, one
-//! after the other. Points are uncompressed, coordinates in
-//! Montgomery form.
+//! points `[τ^i]G1`; section 3 `2^power` points `[τ^i]G2`; section 7 the number of contributions and then what they
+//! are; section 12, in files prepared for phase 2, the Lagrange points of every domain from size 1 to `2^(power+1)`,
+//! one after the other. Points are uncompressed, coordinates in Montgomery form.
 //!
 //! snarkjs generates its domains with another root of unity than Halo2. The domain is the same set, so its
 //! Lagrange points are the same in another order.
