@@ -8,8 +8,8 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, Origin, PROVING_KEY,
-    ProverKey, Sample, Srs, VERIFYING_KEY, read_samples,
+    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, Origin,
+    PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
@@ -18,6 +18,9 @@ use crate::args::{CacheOptions, CostsSource, ProveOptions};
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
 
+/// Largest file of bits or prices.
+const MAX_FILE_BYTES: u64 = 1 << 24;
+
 /// What decides about a key besides the programs' versions: two runs with equal ones have one key.
 #[derive(Debug, Serialize)]
 struct Identity<'a> {
@@ -25,7 +28,7 @@ struct Identity<'a> {
     proving_key: u32,
     verifying_key: u32,
     model: &'a str,
-    /// Digest of the calibration's file; none where the first input that is proved calibrates.
+    /// Digest of the calibration's samples; none where the first input that is proved calibrates.
     calibration: Option<String>,
     precision: Option<String>,
     embedded: bool,
@@ -65,21 +68,49 @@ pub(crate) fn magic(path: &Path) -> Result<Option<[u8; 8]>, Error> {
     Ok(File::open(path).and_then(container::magic).map_err(fail)?)
 }
 
-/// The keys that the arguments ask for.
-pub(crate) fn keys(options: &ProveOptions) -> anyhow::Result<Keys> {
-    let other = |what: &str, hint| -> anyhow::Error {
-        let problem = format!("{} is {what}, not a model or a proving key", options.source.display());
-        Error::Arguments { problem, hint }.into()
-    };
-    match magic(&options.source)? {
-        Some(magic) if magic == PROVING_KEY.magic => from_file(options),
-        Some(magic) if magic == COMPILED_MODEL.magic => {
-            Err(other("a compiled model", "zkml-gpu setup NAME.zkml --out DIR makes its proving key"))
+/// What proofs are to be made of: a proving key, or a model whose key is found or made.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Key(Box<Keys>),
+    Model(Box<Prepared>),
+}
+
+impl Source {
+    /// Reads the file that the arguments name.
+    pub(crate) fn read(options: &ProveOptions) -> anyhow::Result<Self> {
+        let other = |what: &str, hint| -> anyhow::Error {
+            let problem = format!("{} is {what}, not a model or a proving key", options.source.display());
+            Error::Arguments { problem, hint }.into()
+        };
+        match magic(&options.source)? {
+            Some(magic) if magic == PROVING_KEY.magic => from_file(options).map(|keys| Self::Key(Box::new(keys))),
+            Some(magic) if magic == COMPILED_MODEL.magic => {
+                Err(other("a compiled model", "zkml-gpu setup NAME.zkml --out DIR makes its proving key"))
+            }
+            Some(magic) if magic == VERIFYING_KEY.magic => {
+                Err(other("a verifying key", "the proving key, NAME.pk, was written beside it and is private"))
+            }
+            Some(_) | None => {
+                let prepared = load(&options.source, &options.circuit, &options.machine)?;
+                Ok(Self::Model(Box::new(prepared)))
+            }
         }
-        Some(magic) if magic == VERIFYING_KEY.magic => {
-            Err(other("a verifying key", "the proving key, NAME.pk, was written beside it and is private"))
+    }
+
+    /// What each input takes.
+    pub(crate) fn inputs(&self) -> Vec<ModelInput<'_>> {
+        match self {
+            Self::Key(keys) => keys.key.model().inputs(),
+            Self::Model(prepared) => prepared.model.inputs(),
         }
-        Some(_) | None => of_model(options),
+    }
+
+    /// The keys. Without samples for calibration those of the first input calibrate.
+    pub(crate) fn keys(self, options: &ProveOptions, first: &[Sample]) -> anyhow::Result<Keys> {
+        match self {
+            Self::Key(keys) => Ok(*keys),
+            Self::Model(prepared) => of_model(options, *prepared, first),
+        }
     }
 }
 
@@ -115,11 +146,13 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
     }
 }
 
-fn of_model(options: &ProveOptions) -> anyhow::Result<Keys> {
-    let prepared = load(&options.source, &options.circuit, &options.machine)?;
-    let identity = identity(options)?;
+fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> anyhow::Result<Keys> {
+    let given = options.circuit.calibration.as_ref();
+    let given = given.map(|path| read_samples(path, &prepared.model.inputs())).transpose()?;
+    let identity = identity(options, prepared.model.digest(), given.as_deref())?;
     let mut times = [0.0; 2];
-    let mut make = || make(options, &prepared, &mut times);
+    let calibration = given.as_deref().unwrap_or(first);
+    let mut make = || make(options, &prepared, calibration, &mut times);
     let cache = if options.cache.no_cache { None } else { cache(&options.cache) };
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
@@ -161,11 +194,15 @@ fn cache(options: &CacheOptions) -> Option<KeyCache> {
 }
 
 /// Calibrates, lays out, and makes keys.
-fn make(options: &ProveOptions, prepared: &Prepared, [srs_ms, setup_ms]: &mut [f64; 2]) -> Result<ProverKey, Error> {
-    let calibration = calibration(options, &prepared.model)?;
+fn make(
+    options: &ProveOptions,
+    prepared: &Prepared,
+    calibration: &[Sample],
+    [srs_ms, setup_ms]: &mut [f64; 2],
+) -> Result<ProverKey, Error> {
     let backend = &options.machine.backend;
     let costs: Costs = costs(&options.circuit, backend, &CostsSource::Measured)?;
-    let compile = || prepared.compile(&calibration, costs);
+    let compile = || prepared.compile(calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     compiled.memory_budget(options.machine.max_memory)?;
     let (srs, ms) = timed(info_span!(target: TARGET, "reference_string"), || {
@@ -175,22 +212,6 @@ fn make(options: &ProveOptions, prepared: &Prepared, [srs_ms, setup_ms]: &mut [f
     let (key, ms) = timed(info_span!(target: TARGET, "keys"), || compiled.setup(&srs, backend, OsRng))?;
     *setup_ms = ms;
     Ok(key)
-}
-
-/// The samples that scales are chosen by: the calibration's, or else the first input's.
-fn calibration(options: &ProveOptions, model: &Model) -> Result<Vec<Sample>, Error> {
-    let inputs = model.inputs();
-    match &options.circuit.calibration {
-        Some(path) => read_samples(path, &inputs),
-        None => {
-            let mut files = crate::batch::files(&options.inputs)?;
-            let first = files.drain(..).next().ok_or_else(|| Error::Arguments {
-                problem: "there is no input".into(),
-                hint: "give an input file, or a folder that has some",
-            })?;
-            read_samples(first, &inputs)
-        }
-    }
 }
 
 /// A reference string of this size: a ceremony's, or one for development. What takes long to prepare, a file without
@@ -227,9 +248,12 @@ fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
     Ok(staged.publish()?)
 }
 
-fn identity(options: &ProveOptions) -> Result<String, Error> {
+fn identity(options: &ProveOptions, model: &str, calibration: Option<&[Sample]>) -> Result<String, Error> {
     let circuit = &options.circuit;
-    let digest_of = |path: &Path| Model::file_digest(path);
+    let digest_of = |path: &Path| -> Result<String, Error> {
+        let bytes = read_bounded(path, MAX_FILE_BYTES)?;
+        Ok(blake2b_simd::Params::new().hash_length(32).hash(&bytes).to_hex().to_string())
+    };
     let source = circuit.costs.as_ref().unwrap_or(&CostsSource::Measured);
     let (costs, prices) = match source {
         CostsSource::Measured => ("measured", None),
@@ -242,8 +266,8 @@ fn identity(options: &ProveOptions) -> Result<String, Error> {
         program: env!("CARGO_PKG_VERSION"),
         proving_key: PROVING_KEY.version,
         verifying_key: VERIFYING_KEY.version,
-        model: &digest_of(&options.source)?,
-        calibration: circuit.calibration.as_deref().map(digest_of).transpose()?,
+        model,
+        calibration: calibration.map(samples_digest),
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
         private: circuit.private,

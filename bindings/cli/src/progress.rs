@@ -12,6 +12,7 @@ use tracing::span::{Attributes, Id};
 use tracing::{Metadata, Subscriber};
 use tracing_chrome::{ChromeLayerBuilder, FlushGuard};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -54,7 +55,9 @@ where
 {
     let fail = |source| FileError::File { path: path.into(), action: "write", source };
     let file = BufWriter::new(File::create(path).map_err(fail)?);
-    Ok(ChromeLayerBuilder::new().writer(file).include_args(true).build())
+    let (layer, guard) = ChromeLayerBuilder::new().writer(file).include_args(true).build();
+    // Libraries tell of themselves, too, with names from models in their words.
+    Ok((layer.with_filter(filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with(TARGET))), guard))
 }
 
 /// Shows each step as it runs; nothing where stderr is no terminal.

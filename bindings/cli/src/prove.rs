@@ -13,7 +13,7 @@ use zkml_gpu::{
 use crate::args::ProveOptions;
 use crate::batch::{self, Done, State, Task};
 use crate::compile::{TARGET, prepare, timed};
-use crate::keys::{Keys, keys};
+use crate::keys::{Keys, Source};
 use crate::report::{self, elapsed_ms, grouped, line, plural};
 use crate::resources::{cpu_ms, peak_rss_bytes};
 use crate::{output, progress};
@@ -127,16 +127,19 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let folder = output_folder(options);
     output::try_folder(&folder)?;
     let files = batch::files(&options.inputs)?;
-    let Keys { key, float, origin, srs_ms, setup_ms } = keys(options)?;
+    let source = Source::read(options)?;
+    let (tasks, unreadable) = batch::tasks(&files, &folder, &source.inputs())?;
+    let first = tasks.first().map(|task| task.input.clone());
+    let of_first = tasks.iter().filter(|task| Some(&task.input) == first.as_ref());
+    let first: Vec<Sample> = of_first.map(|task| task.sample.clone()).collect();
+    let keys = source.keys(options, &first)?;
     let key_file = folder.join("model.vk");
-    check_other_key(&key_file, key.key(), options.replace)?;
-    let (tasks, unreadable) = batch::tasks(&files, &folder, &key.model().inputs())?;
-    let [task] = &tasks[..] else {
-        return prove_batch(options, Keys { key, float, origin, srs_ms, setup_ms }, &tasks, unreadable, key_file);
+    check_other_key(&key_file, keys.key.key(), options.replace)?;
+    let task = match &tasks[..] {
+        [task] if unreadable.is_empty() => task,
+        _ => return prove_batch(options, keys, &tasks, unreadable, key_file),
     };
-    if !unreadable.is_empty() {
-        return prove_batch(options, Keys { key, float, origin, srs_ms, setup_ms }, &tasks, unreadable, key_file);
-    }
+    let Keys { key, float, origin, srs_ms, setup_ms } = keys;
     let saturation = check_saturation(key.model(), &task.sample, options.max_saturation)?;
     let budget = key.model().memory_budget(options.machine.max_memory)?.without_tables();
     let (prover, load_ms) =
@@ -154,8 +157,16 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let artifacts = artifacts(prover.key(), origin, options, Some(task.file.clone()), key_file);
     let report = report(&prover, &proof, compared, saturation, &timings, artifacts);
     let printed = if options.json { report::json(&report)? } else { text(&report, &proof, prover.key()) };
-    proof.write_with_key(prover.key(), &folder)?;
-    report::print(&printed)?;
+    let had_key = report.artifacts.key_file.exists();
+    let [proof_file, key_file] = proof.write_with_key(prover.key(), &folder)?;
+    report::print(&printed).inspect_err(|_| {
+        // The command fails, and leaves nothing that could be taken for its result.
+        let _ = std::fs::remove_file(&proof_file);
+        if !had_key {
+            let _ = std::fs::remove_file(&key_file);
+            let _ = std::fs::remove_dir(&folder);
+        }
+    })?;
     Ok(0)
 }
 

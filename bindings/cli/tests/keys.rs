@@ -411,6 +411,18 @@ fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_result_that_cannot_be_printed_leaves_no_files() {
+    let keys = Keys::make();
+    let out = keys.path("out");
+    let full = std::fs::File::options().write(true).open("/dev/full").expect("a device");
+    let mut command = program();
+    command.args(["prove", &keys.pk(), &gemm("json"), "--out", &out]).stdout(full);
+    assert_eq!(exit_code(&command.output().expect("run")), 2);
+    assert!(!Path::new(&out).exists());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_full_disk_leaves_what_was_there() {
     let keys = Keys::make();
     let [pk, vk] = [keys.pk(), keys.vk()].map(|path| std::fs::read(path).expect("a file"));

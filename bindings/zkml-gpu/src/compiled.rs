@@ -60,7 +60,7 @@ pub struct ModelSource {
     pub program: String,
     /// Name of the model's file, without its folder.
     pub file: String,
-    /// Blake2b-256 of the model's file.
+    /// Blake2b-256 of the model's file and of those that hold its weights.
     pub file_digest: String,
     /// Sizes of symbolic dimensions.
     pub dimensions: Vec<(String, usize)>,

@@ -63,7 +63,7 @@ pub use error::Error;
 pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
-pub use model::{CompileOptions, Model, ModelInput};
+pub use model::{CompileOptions, Model, ModelInput, samples_digest};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use saturation::{Saturation, saturation};

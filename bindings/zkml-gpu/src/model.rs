@@ -12,7 +12,7 @@ use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate, outline,
     quantise, requantise, search,
 };
-use zkml_gpu_verify::{Accuracy, model_name, read_bounded};
+use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
 use crate::memory::check_memory;
@@ -34,8 +34,6 @@ pub struct Model {
     name: String,
     /// Name of the file, without its folder.
     file: String,
-    /// Digest of the file.
-    digest: String,
     dimensions: Vec<(String, usize)>,
     float: FloatModel,
 }
@@ -151,21 +149,12 @@ impl Model {
             source => Error::Model { path: path.into(), source },
         })?;
         let [stem, file] = [path.file_stem(), path.file_name()].map(|name| name.unwrap_or_default().to_string_lossy());
-        Ok(Self {
-            name: model_name(&stem),
-            file: model_name(&file),
-            digest: Self::file_digest(path)?,
-            dimensions: options.symbols.clone(),
-            float,
-        })
+        Ok(Self { name: model_name(&stem), file: model_name(&file), dimensions: options.symbols.clone(), float })
     }
 
-    /// Blake2b-256 of a model's file, lower-case hexadecimal.
-    ///
-    /// # Errors
-    /// [`Error::File`] where it cannot be read.
-    pub fn file_digest(path: impl AsRef<Path>) -> Result<String, Error> {
-        Ok(digest(&read_bounded(path.as_ref(), u64::MAX)?))
+    /// Blake2b-256 of everything that the model was read from, weights in other files included; lower-case hexadecimal.
+    pub fn digest(&self) -> &str {
+        self.float.digest()
     }
 
     /// The model's name.
@@ -327,7 +316,7 @@ impl Model {
         ModelSource {
             program: env!("CARGO_PKG_VERSION").into(),
             file: self.file.clone(),
-            file_digest: self.digest.clone(),
+            file_digest: self.digest().into(),
             dimensions: self.dimensions.clone(),
             samples: samples.len(),
             samples_digest: samples_digest(samples),
@@ -373,13 +362,8 @@ fn accuracy(report: &QuantReport, bound: f32) -> Accuracy {
     Accuracy { max_error: decimal(report.max_error), bound: decimal(bound), samples: report.samples as u64 }
 }
 
-/// Blake2b-256, lower-case hexadecimal.
-pub(crate) fn digest(bytes: &[u8]) -> String {
-    blake2b_simd::Params::new().hash_length(32).hash(bytes).to_hex().to_string()
-}
-
-/// Digest of samples: of their numbers, and of how these are grouped.
-pub(crate) fn samples_digest(samples: &[Sample]) -> String {
+/// Blake2b-256 of samples: of their numbers, and of how these are grouped; lower-case hexadecimal.
+pub fn samples_digest(samples: &[Sample]) -> String {
     let mut state = blake2b_simd::Params::new().hash_length(32).to_state();
     for list in samples.iter().flatten() {
         state.update(&(list.len() as u64).to_le_bytes());

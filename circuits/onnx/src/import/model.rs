@@ -17,6 +17,7 @@ use super::translate::translate;
 /// An imported model: its float graph, and tract's plan of the whole model as the reference.
 pub struct FloatModel {
     graph: FloatGraph,
+    digest: String,
     private: bool,
     plan: Arc<TypedRunnableModel>,
 }
@@ -57,12 +58,17 @@ impl FloatModel {
         let invalid = |cause| ImportError::Invalid { file: name.into(), cause };
         let plan = guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));
         let plan = plan.map_err(invalid)?.map_err(|e| invalid(chain(&e)))?;
-        Ok(Self { graph, private: source.private, plan })
+        Ok(Self { graph, digest: source.digest, private: source.private, plan })
     }
 
     /// The operations to be proved.
     pub fn graph(&self) -> &FloatGraph {
         &self.graph
+    }
+
+    /// Blake2b-256 of everything that the model was read from, weights in other files included; lower-case hexadecimal.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// Whether the file declares its weights private: `zkml-gpu.weights = private` among its `metadata_props`.

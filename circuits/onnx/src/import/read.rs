@@ -83,7 +83,8 @@ pub(super) fn read(
         }
     });
     let learned = Learned::of(&model, changed.ok().flatten().as_ref());
-    Ok(Source { file: file.into(), name, private, model, origins, learned })
+    let digest = weights.digest(bytes);
+    Ok(Source { file: file.into(), digest, name, private, model, origins, learned })
 }
 
 /// What reads an ONNX file, and the files that hold its weights.

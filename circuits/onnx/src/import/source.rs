@@ -8,6 +8,8 @@ use super::learned::Learned;
 pub(super) struct Source {
     /// The file, or the name given with the bytes.
     pub(super) file: String,
+    /// Digest of everything that it was read from.
+    pub(super) digest: String,
     /// Name of the graph.
     pub(super) name: String,
     /// Whether the weights are declared private.
