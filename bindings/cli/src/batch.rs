@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use rand_core::OsRng;
 use serde::Serialize;
-use zkml_gpu::{Error, FileError, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
+use zkml_gpu::{Error, FileError, Model, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
 
 use crate::args::ProveOptions;
-use crate::prove::{check_saturation, own_check};
+use crate::prove::{check_saturation, compare, own_check};
 use crate::report::elapsed_ms;
 use crate::{failure, progress};
 
@@ -41,6 +41,9 @@ pub(crate) struct Done {
     /// Share of an input's values that were clamped to the calibrated range.
     saturated: f64,
     prove_ms: Option<f64>,
+    /// Difference to the float model, as a part of the output's range over the samples of the calibration; null where
+    /// there is no float model.
+    relative_error: Option<f64>,
     /// The proved output as real numbers, one list for each output.
     output: Option<Vec<Vec<f64>>>,
 }
@@ -82,7 +85,7 @@ pub(crate) fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// What `prove` writes into the folder that a user may take inputs from.
-fn is_proof(name: &str) -> bool {
+pub(crate) fn is_proof(name: &str) -> bool {
     name == "proof.json" || name.ends_with(".proof.json")
 }
 
@@ -92,15 +95,10 @@ pub(crate) fn tasks(
     folder: &Path,
     inputs: &[zkml_gpu::ModelInput<'_>],
 ) -> Result<(Vec<Task>, Vec<Done>), Error> {
-    let (mut tasks, mut failed) = (Vec::new(), Vec::new());
-    let mut stems: HashMap<String, &Path> = HashMap::new();
+    let (mut tasks, mut failed): (Vec<Task>, Vec<Done>) = (Vec::new(), Vec::new());
     let several = files.len() > 1;
     for input in files {
         let stem = stem(input);
-        if let Some(other) = stems.insert(stem.clone(), input) {
-            let problem = format!("{} and {} would have one proof's name", other.display(), input.display());
-            return Err(Error::Arguments { problem, hint: "prove them into folders of their own (--out)" });
-        }
         let samples = match read_samples(input, inputs) {
             Ok(samples) => samples,
             Err(error) if several => {
@@ -110,18 +108,42 @@ pub(crate) fn tasks(
             Err(error) => return Err(error),
         };
         let count = samples.len();
-        let digits = count.saturating_sub(1).to_string().len();
         for (i, sample) in samples.into_iter().enumerate() {
             let index = (count > 1).then_some(i);
             let name = match index {
-                Some(i) => format!("{stem}.{i:0digits$}.proof.json"),
+                Some(i) => format!("{stem}.{i}.proof.json"),
                 None if several => format!("{stem}.proof.json"),
                 None => "proof.json".into(),
             };
             tasks.push(Task { input: input.clone(), index, sample, file: folder.join(name) });
         }
     }
+    check_names(files, &tasks)?;
     Ok((tasks, failed))
+}
+
+/// Refuses two proofs of one name, and a proof in the place of an input.
+fn check_names(files: &[PathBuf], tasks: &[Task]) -> Result<(), Error> {
+    let mut names: HashMap<&Path, &Path> = HashMap::new();
+    for task in tasks {
+        if let Some(other) = names.insert(&task.file, &task.input) {
+            let problem = format!("{} and {} would have one proof's name", other.display(), task.input.display());
+            return Err(Error::Arguments { problem, hint: "prove them into folders of their own (--out)" });
+        }
+    }
+    let same = |input: &Path, file: &Path| match (input.canonicalize(), file.canonicalize()) {
+        (Ok(input), Ok(file)) => input == file,
+        // What is not there is no input.
+        _ => false,
+    };
+    let lost = files.iter().find(|input| tasks.iter().any(|task| same(input, &task.file)));
+    match lost {
+        None => Ok(()),
+        Some(input) => Err(Error::Arguments {
+            problem: format!("a proof would take the place of the input {}", input.display()),
+            hint: "write proofs elsewhere (--out), or give the input another name",
+        }),
+    }
 }
 
 fn stem(input: &Path) -> String {
@@ -132,7 +154,13 @@ fn stem(input: &Path) -> String {
 }
 
 /// Proves tasks, so many at a time, each result written as soon as it is there.
-pub(crate) fn prove_all(prover: &ModelProver, tasks: &[Task], options: &ProveOptions, jobs: usize) -> Vec<Done> {
+pub(crate) fn prove_all(
+    prover: &ModelProver,
+    float: Option<&Model>,
+    tasks: &[Task],
+    options: &ProveOptions,
+    jobs: usize,
+) -> Vec<Done> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(tasks.len())));
     let bar = progress::counted(tasks.len() as u64);
     std::thread::scope(|scope| {
@@ -142,7 +170,7 @@ pub(crate) fn prove_all(prover: &ModelProver, tasks: &[Task], options: &ProveOpt
                     let at = next.fetch_add(1, Ordering::Relaxed);
                     tasks.get(at).map(|task| (at, task))
                 } {
-                    let result = attempt(prover, task, options);
+                    let result = attempt(prover, float, task, options);
                     bar.step();
                     done.lock().unwrap_or_else(PoisonError::into_inner).push((at, result));
                 }
@@ -155,9 +183,9 @@ pub(crate) fn prove_all(prover: &ModelProver, tasks: &[Task], options: &ProveOpt
     done.into_iter().map(|(_, done)| done).collect()
 }
 
-fn attempt(prover: &ModelProver, task: &Task, options: &ProveOptions) -> Done {
+fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &ProveOptions) -> Done {
     let saturated = saturation(prover.model(), &task.sample).map_or(0.0, |saturation| saturation.share);
-    let of = |state, bundle: &ProofBundle, prove_ms| Done {
+    let of = |state, bundle: &ProofBundle, prove_ms, relative_error| Done {
         input: task.input.clone(),
         index: task.index,
         file: Some(task.file.clone()),
@@ -165,13 +193,19 @@ fn attempt(prover: &ModelProver, task: &Task, options: &ProveOptions) -> Done {
         error: None,
         saturated,
         prove_ms,
+        relative_error,
         output: Some(bundle.outputs.iter().map(|tensor| tensor.reals()).collect()),
     };
-    if let Some(bundle) = already_proved(prover, task) {
-        return of(State::Skipped, &bundle, None);
-    }
     let prove = || -> anyhow::Result<Done> {
         check_saturation(prover.model(), &task.sample, options.max_saturation)?;
+        let compared = |bundle: &ProofBundle| -> Result<Option<f64>, Error> {
+            let compared = float.map(|model| compare(model, prover, task, bundle, options)).transpose()?;
+            Ok(compared.map(|compared| compared.relative_error))
+        };
+        if let Some(bundle) = already_proved(prover, task) {
+            let error = compared(&bundle)?;
+            return Ok(of(State::Skipped, &bundle, None, error));
+        }
         let start = Instant::now();
         let Proved { bundle, .. } = prover.prove(&task.sample, OsRng)?;
         let prove_ms = elapsed_ms(start);
@@ -200,6 +234,7 @@ impl Done {
             error: Some(error),
             saturated: 0.0,
             prove_ms: None,
+            relative_error: None,
             output: None,
         }
     }
@@ -229,11 +264,21 @@ mod tests {
         assert!(files(&[empty.path().into()]).is_err());
     }
 
+    fn task(input: &Path, file: &Path) -> Task {
+        Task { input: input.into(), index: None, sample: Vec::new(), file: file.into() }
+    }
+
     #[test]
-    fn files_of_one_name_are_refused() {
-        let files = [PathBuf::from("x/a.json"), PathBuf::from("y/a.json")];
-        // Neither is read before the other's name is known.
-        let refused = tasks(&files, Path::new("out"), &[]).unwrap_err().to_string();
+    fn two_proofs_of_one_name_and_a_proof_in_an_inputs_place_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b] = ["a.json", "a.0.json"].map(|name| folder.path().join(name));
+        let out = folder.path().join("a.0.proof.json");
+        let files = [a.clone(), b.clone()];
+        let refused = check_names(&files, &[task(&a, &out), task(&b, &out)]).unwrap_err().to_string();
         assert!(refused.contains("one proof's name"), "{refused}");
+        check_names(&files, &[task(&a, &out)]).unwrap();
+        std::fs::write(&a, "").unwrap();
+        let refused = check_names(&files, &[task(&a, &a)]).unwrap_err().to_string();
+        assert!(refused.contains("the place of the input"), "{refused}");
     }
 }

@@ -54,6 +54,8 @@ pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
     let samples = read_samples(calibration, &prepared.model.inputs())?;
     let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Reference)?;
     let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), || prepared.compile(&samples, costs))?;
+    // A layout that does not say what the graph says is found here, where it is a bug of ours.
+    compiled.check()?;
     compiled.write(&file)?;
     let report = Report {
         about: compiled.about(),

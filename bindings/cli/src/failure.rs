@@ -1,7 +1,7 @@
 //! What the program says and ends with when a command fails.
 
 use zkml_gpu::engine::backend::ChoiceError;
-use zkml_gpu::verify::report;
+use zkml_gpu::verify::{program, report};
 use zkml_gpu::{Error, ErrorClass, FileError};
 
 use crate::args::{BenchCommand, Command};
@@ -38,7 +38,7 @@ impl Command {
 /// ends with.
 pub(crate) fn report(error: &anyhow::Error, json: bool) -> u8 {
     let message = message(error);
-    eprintln!("error: {}", report::terminal_safe(&message));
+    program::tell(&format!("error: {}", report::terminal_safe(&message)));
     if json {
         // Where stdout takes nothing, the code and stderr are left.
         let _ = report::print(&report::error_json(&message, class(error)));

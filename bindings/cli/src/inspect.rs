@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use zkml_gpu::engine::srs::Identity;
 use zkml_gpu::{
     COMPILED_MODEL, CompiledModel, Error, ModelKey, PROVING_KEY, ProofBundle, ProverKey, PublicTensor, VERIFYING_KEY,
+    WeightMode,
 };
 
 use crate::args::InspectOptions;
@@ -139,6 +140,7 @@ pub(crate) fn model_lines(model: &CompiledModel) -> String {
         ),
     );
     text += &line("made from", &source_text(&about.source));
+    text += &line("weights", &format!("{}{}", weights(model), if about.private { ", declared private" } else { "" }));
     let widths = about.quantisation.tensor_bits.len();
     let others = if widths == 0 { String::new() } else { format!(", other widths for {}", plural(widths, "tensor")) };
     text += &line("integers", &format!("activations of {} bits{others}", about.quantisation.activation_bits));
@@ -169,10 +171,19 @@ pub(crate) fn model_lines(model: &CompiledModel) -> String {
     )
 }
 
+/// Where a compiled model's weights will stand.
+fn weights(model: &CompiledModel) -> &'static str {
+    match model.weight_mode() {
+        WeightMode::Committed => "to be committed, hiding",
+        WeightMode::Embedded => "to be embedded, public",
+    }
+}
+
 fn model_json(model: &CompiledModel) -> Value {
     let summary = model.summary();
     json!({
         "about": model.about(),
+        "weights": weights(model),
         "parameters": model.parameters(),
         "macs": model.macs(),
         "k": summary.k,

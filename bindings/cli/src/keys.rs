@@ -6,15 +6,15 @@ use std::path::Path;
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
-use zkml_gpu::engine::srs::{self, FileKind};
+use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, Origin,
-    PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, read_bounded, read_samples, samples_digest,
+    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, ModelKey,
+    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
 
-use crate::args::{CacheOptions, CostsSource, ProveOptions};
+use crate::args::{CacheOptions, CostsSource, ProveOptions, Weights};
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
 
@@ -28,6 +28,7 @@ struct Identity<'a> {
     proving_key: u32,
     verifying_key: u32,
     model: &'a str,
+    name: &'a str,
     /// Digest of the calibration's samples; none where the first input that is proved calibrates.
     calibration: Option<String>,
     precision: Option<String>,
@@ -149,7 +150,7 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
 fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> anyhow::Result<Keys> {
     let given = options.circuit.calibration.as_ref();
     let given = given.map(|path| read_samples(path, &prepared.model.inputs())).transpose()?;
-    let identity = identity(options, prepared.model.digest(), given.as_deref())?;
+    let identity = identity(options, &prepared.model, given.as_deref())?;
     let mut times = [0.0; 2];
     let calibration = given.as_deref().unwrap_or(first);
     let mut make = || make(options, &prepared, calibration, &mut times);
@@ -157,7 +158,8 @@ fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> any
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
         Some(cache) => {
-            let (key, origin) = cache.get_or_make(&identity, make)?;
+            let suits = |key: &ProverKey| suits(key, options, &prepared.model, given.as_deref());
+            let (key, origin) = cache.get_or_make(&identity, suits, make)?;
             let origin = match origin {
                 Origin::Kept => format!("kept in {}", cache.folder().display()),
                 Origin::Remade { problem } => {
@@ -177,6 +179,24 @@ fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> any
     };
     let [srs_ms, setup_ms] = times;
     Ok(Keys { key, float: Some(prepared.model), origin, srs_ms, setup_ms })
+}
+
+/// Whether a key was made with the reference string in a file.
+fn is_of(key: &ModelKey, path: &Path) -> bool {
+    Srs::identify(path).is_ok_and(|identity| identity == Identity::of(key.keys().s_g2()))
+}
+
+/// Whether a kept key is of this model and these choices, whatever its name.
+fn suits(key: &ProverKey, options: &ProveOptions, model: &Model, calibration: Option<&[Sample]>) -> bool {
+    let (about, verifying) = (key.model().about(), key.key());
+    let weights = options.circuit.weights.unwrap_or(Weights::Committed);
+    let source = &about.source;
+    source.file_digest == model.digest()
+        && about.name == model.name()
+        && source.dimensions == options.circuit.dimensions
+        && verifying.weight_mode() == weights.into()
+        && calibration.is_none_or(|samples| source.samples_digest == samples_digest(samples))
+        && options.srs.as_deref().is_none_or(|path| is_of(verifying, path))
 }
 
 fn cache(options: &CacheOptions) -> Option<KeyCache> {
@@ -248,7 +268,7 @@ fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
     Ok(staged.publish()?)
 }
 
-fn identity(options: &ProveOptions, model: &str, calibration: Option<&[Sample]>) -> Result<String, Error> {
+fn identity(options: &ProveOptions, model: &Model, calibration: Option<&[Sample]>) -> Result<String, Error> {
     let circuit = &options.circuit;
     let digest_of = |path: &Path| -> Result<String, Error> {
         let bytes = read_bounded(path, MAX_FILE_BYTES)?;
@@ -266,7 +286,8 @@ fn identity(options: &ProveOptions, model: &str, calibration: Option<&[Sample]>)
         program: env!("CARGO_PKG_VERSION"),
         proving_key: PROVING_KEY.version,
         verifying_key: VERIFYING_KEY.version,
-        model,
+        model: model.digest(),
+        name: model.name(),
         calibration: calibration.map(samples_digest),
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,

@@ -16,6 +16,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use zkml_gpu::verify::program::tell;
 use zkml_gpu::{Error, FileError};
 
 use crate::args::LogOptions;
@@ -75,7 +76,7 @@ pub(crate) fn show_unless(json: bool) {
 /// Says something that is no result: what was not asked for, or not done.
 pub(crate) fn note(text: &str) {
     if !QUIET.load(Ordering::Relaxed) {
-        eprintln!("note: {text}");
+        tell(&format!("note: {text}"));
     }
 }
 
@@ -113,7 +114,7 @@ impl Counted {
         if self.lines && now.saturating_sub(told) >= BATCH_LINES.as_millis() as u64 {
             self.told_ms.store(now, Ordering::Relaxed);
             let left = elapsed.mul_f64((self.total.saturating_sub(done)) as f64 / done as f64);
-            eprintln!("{done} of {} done, about {} s left", self.total, left.as_secs());
+            tell(&format!("{done} of {} done, about {} s left", self.total, left.as_secs()));
         }
     }
 
@@ -157,7 +158,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
         let Some(Timed(start)) = span.extensions_mut().remove::<Timed>() else { return };
         let depth = span.scope().skip(1).count();
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        eprintln!("{:indent$}{:24} {ms:10.1} ms", "", label(span.name()), indent = 2 * depth);
+        tell(&format!("{:indent$}{:24} {ms:10.1} ms", "", label(span.name()), indent = 2 * depth));
     }
 }
 

@@ -7,7 +7,8 @@ use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::{
-    CompiledModel, Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample, Saturation, saturation,
+    CompiledModel, Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample, Saturation,
+    read_bounded, saturation,
 };
 
 use crate::args::ProveOptions;
@@ -21,6 +22,9 @@ use crate::{output, progress};
 /// Proofs from which on tables of multiples of the reference string's points pay: making them takes as long as they
 /// save in about so many.
 const PROOFS_FOR_TABLES: usize = 4;
+
+/// Largest model.vk that a folder of results has.
+const MAX_KEY_BYTES: u64 = 256 << 20;
 
 /// What `--json` prints for one inference. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -178,7 +182,7 @@ fn prove_batch(
     unreadable: Vec<Done>,
     key_file: PathBuf,
 ) -> anyhow::Result<u8> {
-    let Keys { key, origin, setup_ms, .. } = keys;
+    let Keys { key, float, origin, setup_ms, .. } = keys;
     let limit = options.machine.max_memory;
     let budget = key.model().memory_budget(limit)?;
     let budget = if tasks.len() < PROOFS_FOR_TABLES { budget.without_tables() } else { budget };
@@ -187,11 +191,12 @@ fn prove_batch(
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
     std::fs::create_dir_all(output_folder(options))
         .map_err(|source| output::unwritten(&output_folder(options), source))?;
+    drop_other_proofs(&output_folder(options), &key_file, prover.key())?;
     // The key comes first: no proof is without it, also where the command is killed.
     prover.key().write(&key_file)?;
     let start = Instant::now();
     let mut results = unreadable;
-    results.extend(batch::prove_all(&prover, tasks, options, jobs));
+    results.extend(batch::prove_all(&prover, float.as_ref(), tasks, options, jobs));
     let count = |state| results.iter().filter(|done| done.state == state).count();
     let [proved, skipped, failed] = [State::Proved, State::Skipped, State::Failed].map(count);
     let report = BatchReport {
@@ -246,14 +251,15 @@ pub(crate) fn check_saturation(model: &CompiledModel, sample: &Sample, most: f64
 }
 
 /// What the float model gives, and how far the proof is from it.
-struct Compared {
+pub(crate) struct Compared {
     output: Vec<Vec<f32>>,
     max_abs_error: f64,
-    relative_error: f64,
+    /// As a part of the output's range over the samples of the calibration.
+    pub(crate) relative_error: f64,
 }
 
 /// Compares a proof with the float model, and refuses one that is farther from it than was asked for.
-fn compare(
+pub(crate) fn compare(
     model: &Model,
     prover: &ModelProver,
     task: &Task,
@@ -262,7 +268,7 @@ fn compare(
 ) -> Result<Compared, Error> {
     let output = model.run(&task.sample)?;
     let about = prover.model().about();
-    let (mut max_abs_error, mut relative_error) = (0f64, 0f64);
+    let (mut max_abs_error, mut relative_error, mut own_error) = (0f64, 0f64, 0f64);
     for ((tensor, float), known) in proof.outputs.iter().zip(&output).zip(&about.evaluation.outputs) {
         let pairs = tensor.reals().into_iter().zip(float);
         let error = pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max);
@@ -270,6 +276,10 @@ fn compare(
         let extremes = about.calibration.tensors.iter().find(|(name, _)| *name == known.name);
         let extent = extremes.map_or(0.0, |(_, [low, high])| f64::from(high - low));
         relative_error = relative_error.max(if extent > 0.0 { error / extent } else { 0.0 });
+        let (low, high) = float
+            .iter()
+            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(f64::from(*value)), high.max(f64::from(*value))));
+        own_error = own_error.max(if high > low { error / (high - low) } else { 0.0 });
     }
     let bound = about.accuracy.bound;
     if relative_error > bound && !options.circuit.allow_error {
@@ -280,18 +290,45 @@ fn compare(
             layers: Vec::new(),
         });
     }
+    // A calibration on much larger values leaves few integers to this input, and its own range would not show it.
+    if own_error > bound {
+        progress::note(&format!(
+            "the proved output of {} differs from the float model by {:.1} % of its own range, more than the bound of {:.1} % that holds for the range of the calibration",
+            task.input.display(),
+            100.0 * own_error,
+            100.0 * bound
+        ));
+    }
     Ok(Compared { output, max_abs_error, relative_error })
 }
 
 /// A key that others may rely on is not replaced in passing.
 fn check_other_key(path: &Path, key: &ModelKey, replace: bool) -> Result<(), Error> {
-    match std::fs::read(path) {
-        Ok(bytes) if bytes != key.to_bytes() && !replace => Err(Error::Arguments {
+    match read_bounded(path, MAX_KEY_BYTES) {
+        Err(FileError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Ok(bytes) if bytes == key.to_bytes() => Ok(()),
+        _ if replace => Ok(()),
+        _ => Err(Error::Arguments {
             problem: format!("{} is of other keys: proofs made with it would lose it", path.display()),
             hint: "--out DIR writes elsewhere, --replace replaces it",
         }),
-        _ => Ok(()),
     }
+}
+
+/// Where a key is replaced, the proofs for the old one go first: they would be taken for the new one's.
+fn drop_other_proofs(folder: &Path, key_file: &Path, key: &ModelKey) -> Result<(), Error> {
+    if !key_file.exists() || read_bounded(key_file, MAX_KEY_BYTES).is_ok_and(|bytes| bytes == key.to_bytes()) {
+        return Ok(());
+    }
+    let fail = |source| Error::from(FileError::File { path: folder.into(), action: "write", source });
+    for entry in std::fs::read_dir(folder).map_err(fail)? {
+        let path = entry.map_err(fail)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if batch::is_proof(&name) && ProofBundle::read(&path).is_ok() {
+            std::fs::remove_file(&path).map_err(fail)?;
+        }
+    }
+    Ok(())
 }
 
 /// Where the artifacts go.

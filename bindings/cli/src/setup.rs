@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
-use zkml_gpu::{CompileOptions, CompiledModel, Error, ImportOptions, Model, ProverKey, read_samples};
+use zkml_gpu::key::pair;
+use zkml_gpu::{CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, read_samples};
 
 use crate::args::{RetrainOptions, SetupOptions};
 use crate::compile::{TARGET, prepare, timed};
@@ -38,8 +39,14 @@ struct Report {
 pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
-    let name = name(&options.out, &options.model)?;
+    let name = name(&options.out, &options.model, options.replace)?;
     let model = CompiledModel::read(&options.model)?;
+    // The file may be anybody's; what it says is found out before anything is made of it.
+    model.check().map_err(|error| FileError::Artifact {
+        file: options.model.display().to_string(),
+        problem: error.to_string(),
+        hint: "compile the model again, or have it from someone else",
+    })?;
     model.memory_budget(options.machine.max_memory)?;
     let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
@@ -52,7 +59,7 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
 pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
-    let name = name(&options.out, &options.model)?;
+    let name = name(&options.out, &options.model, options.replace)?;
     let old = ProverKey::read(&options.key)?;
     let dimensions = old.model().about().source.dimensions.clone();
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(dimensions))?;
@@ -69,10 +76,20 @@ pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
     print(&report(&key, [0.0, setup_ms], [pk, vk]), &key, options.json)
 }
 
-/// The name of both keys, in a folder that can be written to.
-fn name(folder: &Path, model: &Path) -> Result<String, Error> {
+/// The name of both keys, in a folder that can be written to and has none of that name.
+fn name(folder: &Path, model: &Path, replace: bool) -> Result<String, Error> {
     output::try_folder(folder)?;
-    Ok(model.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+    let name = model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    match pair(folder, &name).into_iter().find(|path| path.exists()) {
+        Some(path) if !replace => Err(Error::Arguments {
+            problem: format!(
+                "{} is there already: without it no proofs are made under a published key",
+                path.display()
+            ),
+            hint: "--out DIR writes elsewhere, --replace replaces both keys",
+        }),
+        _ => Ok(name),
+    }
 }
 
 fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk]: [PathBuf; 2]) -> Report {

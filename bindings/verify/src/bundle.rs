@@ -232,6 +232,19 @@ impl ProofBundle {
 
     /// Checks every field against the key, then the proof.
     pub(crate) fn check(&self, key: &ModelKey) -> Result<(), Rejection> {
+        // Before anything that takes memory by the lengths.
+        let statement = key.keys().statement();
+        for (place, tensors, ports) in
+            [("inputs", &self.inputs, &statement.inputs), ("outputs", &self.outputs, &statement.outputs)]
+        {
+            expect(&format!("{place}.length"), tensors.len(), ports.len())?;
+            for (i, (tensor, port)) in tensors.iter().zip(ports).enumerate() {
+                let (got, expected) = (tensor.values.len(), port.logical_len());
+                if got != expected {
+                    return Err(Rejection::Length { tensor: format!("{place}[{i}]"), got, expected });
+                }
+            }
+        }
         if self.digest() != self.checksum {
             return Err(Rejection::Checksum);
         }
@@ -250,7 +263,6 @@ impl ProofBundle {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
         }
-        let statement = key.keys().statement();
         let inputs = stored("inputs", &self.inputs, &statement.inputs)?;
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
         Ok(verify(key.keys(), &inputs, &outputs, &self.proof_bytes())?)
@@ -265,7 +277,7 @@ impl PublicTensor {
 
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
     pub fn reals(&self) -> Vec<f64> {
-        self.values.iter().map(|value| *value as f64 * 2f64.powi(-self.frac_bits)).collect()
+        self.values.iter().map(|value| *value as f64 * 2f64.powi(self.frac_bits.saturating_neg())).collect()
     }
 
     /// Values in stored order, once every field is the port's.

@@ -61,7 +61,7 @@ impl Accuracy {
     }
 
     /// Whether these can be what was measured: a number that is not negative, a bound, and samples.
-    fn is_sound(&self) -> bool {
+    pub fn is_sound(&self) -> bool {
         self.max_error >= 0.0 && self.max_error.is_finite() && self.bound >= 0.0 && self.bound.is_finite()
     }
 }

@@ -9,11 +9,17 @@
 //! | 4 | would not fit |
 //! | 70 | a bug of ours |
 
+use std::io::Write as _;
 use std::panic::UnwindSafe;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ErrorClass;
+
+/// Writes a line to stderr. Where nobody reads that, nothing can be done, and it is no bug.
+pub fn tell(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Runs a program of this version, to the code that it ends with. A panic that nothing catches is told as a bug.
 pub fn run(name: &str, version: &str, body: impl FnOnce() -> u8 + UnwindSafe) -> ExitCode {
@@ -25,9 +31,9 @@ pub fn run(name: &str, version: &str, body: impl FnOnce() -> u8 + UnwindSafe) ->
         *kept.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
     }));
     let code = std::panic::catch_unwind(body).unwrap_or_else(|_| {
-        let panic = last_panic.lock().unwrap_or_else(PoisonError::into_inner);
-        eprintln!("{name} {version} failed: {panic}");
-        eprintln!("sorry: this is a bug of ours; please report it with these lines and the command that you ran");
+        let panic = last_panic.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tell(&format!("{name} {version} failed: {panic}"));
+        tell("sorry: this is a bug of ours; please report it with these lines and the command that you ran");
         ErrorClass::Bug.exit_code()
     });
     ExitCode::from(code)

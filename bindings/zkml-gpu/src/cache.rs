@@ -69,7 +69,7 @@ impl KeyCache {
         &self.folder
     }
 
-    /// The key of an identity: the kept one, or one that is made and kept. Another process that asks for the same at
+    /// The key of an identity: the kept one, if it `suits` what was asked for, or one that is made and kept. Another process that asks for the same at
     /// the same time waits, and gets the same key.
     ///
     /// # Errors
@@ -77,22 +77,30 @@ impl KeyCache {
     pub fn get_or_make(
         &self,
         identity: &str,
+        suits: impl Fn(&ProverKey) -> bool,
         make: impl FnOnce() -> Result<ProverKey, Error>,
     ) -> Result<(ProverKey, Origin), Error> {
+        let path = self.folder.join(identity).with_extension("pk");
         // The lock goes with the file that it is on, also where the process is killed.
         let _lock = match self.lock(identity) {
             Ok(lock) => lock,
-            Err(error) => return Ok((make()?, self.not_kept(&error.to_string()))),
+            // A folder that cannot be written to may have the key.
+            Err(error) => match self.kept(&path) {
+                Ok(key) if suits(&key) => return Ok((key, Origin::Kept)),
+                _ => return Ok((make()?, self.not_kept(&error.to_string()))),
+            },
         };
-        let path = self.folder.join(identity).with_extension("pk");
-        let damaged = match ProverKey::read(&path) {
-            Ok(key) => {
+        let damaged = match self.kept(&path) {
+            Ok(key) if suits(&key) => {
                 // By this the entry is known to be in use; if it fails, it goes earlier.
                 let _ = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
                 return Ok((key, Origin::Kept));
             }
+            Ok(_) => Some("it is the key of something else".to_owned()),
             Err(Error::File(FileError::File { source, .. })) if source.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(error.to_string()),
+            Err(error @ Error::File(FileError::Artifact { .. })) => Some(error.to_string()),
+            // What the system keeps from us may be whole: it is not replaced.
+            Err(error) => return Ok((make()?, self.not_kept(&error.to_string()))),
         };
         let key = make()?;
         let kept = key.write(&path).and_then(|()| self.evict(&path));
@@ -103,6 +111,19 @@ impl KeyCache {
             (Ok(true), None) => Origin::Made,
         };
         Ok((key, origin))
+    }
+
+    /// An entry that nobody else could have put there.
+    fn kept(&self, path: &Path) -> Result<ProverKey, Error> {
+        for place in [self.folder.as_path(), path] {
+            let fail = |source| Error::from(FileError::File { path: place.into(), action: "read", source });
+            let metadata = fs::metadata(place).map_err(fail)?;
+            if is_writable_by_others(&metadata) {
+                let problem = "others than its owner may write to it, so a key in it could be anybody's";
+                return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, problem)));
+            }
+        }
+        ProverKey::read(path)
     }
 
     fn not_kept(&self, problem: &str) -> Origin {
@@ -145,8 +166,8 @@ impl KeyCache {
                 return Ok(true);
             }
             // A key that a process reads stays open to it.
+            // Its lock stays: a process may hold it, and another one would make the same key beside it.
             if fs::remove_file(&path).is_ok() {
-                let _ = fs::remove_file(path.with_extension("lock"));
                 total -= len;
                 if path == newest {
                     return Ok(false);
@@ -163,6 +184,16 @@ impl KeyCache {
         let sizes = keys.filter_map(|entry| entry.metadata().ok());
         sizes.fold((0, 0), |(bytes, count), metadata| (bytes + metadata.len(), count + 1))
     }
+}
+
+#[cfg(unix)]
+fn is_writable_by_others(metadata: &fs::Metadata) -> bool {
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o022 != 0
+}
+
+#[cfg(not(unix))]
+fn is_writable_by_others(_: &fs::Metadata) -> bool {
+    false
 }
 
 /// Makes a folder that nobody but the user may look into.

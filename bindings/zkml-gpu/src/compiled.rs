@@ -13,14 +13,15 @@ use zkml_gpu_circuit::check::{Checked, check};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::KeyError;
 use zkml_gpu_circuit::layout::{Layout, Plan, Summary};
+use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 use zkml_gpu_files::{Access, Staged, open_regular};
 use zkml_gpu_graph::{Graph, Storage};
 use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions};
-use zkml_gpu_verify::Accuracy;
+use zkml_gpu_verify::{Accuracy, model_name};
 
-use crate::{Error, FileError, ModelInput, encoding};
+use crate::{Error, FileError, ModelInput, available_bytes, encoding};
 
 /// The kind of file that `NAME.zkml` is.
 pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 1, what: "a compiled model" };
@@ -81,13 +82,16 @@ pub struct CompiledModel {
 }
 
 impl CompiledModel {
-    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone where the weights were declared private.
+    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are embedded, which makes
+    /// them public.
     ///
     /// # Errors
     /// [`Error::File`] where the system refuses.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        let access = if self.about.private { Access::Private } else { Access::Public };
+        // It holds the weights: where these are to be hidden, from others on this machine, too.
+        let is_hidden = self.about.private || self.layout.architecture.weights == WeightMode::Committed;
+        let access = if is_hidden { Access::Private } else { Access::Public };
         write_container(path, access, COMPILED_MODEL, &MODEL_SECTIONS, |writer| self.write_sections(writer))
     }
 
@@ -100,9 +104,28 @@ impl CompiledModel {
         let path = path.as_ref();
         let model = read_container(path, COMPILED_MODEL, HINT, Self::read_sections)?;
         let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
-        model.graph.validate().map_err(|error| fail(error.to_string()))?;
-        model.layout.check_numbers(&model.graph).map_err(fail)?;
+        model.check_numbers().map_err(fail)?;
         Ok(model)
+    }
+
+    /// Whether description, graph and layout are well formed.
+    pub(crate) fn check_numbers(&self) -> Result<(), String> {
+        let ModelAbout { name, accuracy, source, .. } = &self.about;
+        let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // A name that would be changed by what makes names is none.
+        if [name, &source.file].into_iter().any(|text| model_name(text) != *text) {
+            return Err("a name in it is not printable text".into());
+        }
+        if !accuracy.is_sound()
+            || ![&source.file_digest, &source.samples_digest].into_iter().all(|text| is_digest(text))
+        {
+            return Err("what it says of itself is no number or digest".into());
+        }
+        if self.about.private && self.layout.architecture.weights == WeightMode::Embedded {
+            return Err("its weights are declared private and embedded, which is public".into());
+        }
+        self.graph.validate().map_err(|error| error.to_string())?;
+        self.layout.check_numbers(&self.graph)
     }
 
     /// Writes the sections of [`MODEL_SECTIONS`].
@@ -120,8 +143,9 @@ impl CompiledModel {
     pub(crate) fn read_sections<R: Read + Seek>(container: &mut Container<R>) -> Result<Self, ContainerError> {
         let about = container.section(MODEL_SECTIONS[0], MAX_ABOUT_BYTES)?;
         let about = serde_json::from_slice(&about).map_err(|error| ContainerError::Damaged(error.to_string()))?;
-        let graph = container.section(MODEL_SECTIONS[1], u64::MAX)?;
-        let layout = container.section(MODEL_SECTIONS[2], u64::MAX)?;
+        let limit = available_bytes().map_or(u64::MAX, |bytes| bytes / encoding::MEMORY_PER_BYTE);
+        let graph = container.section(MODEL_SECTIONS[1], limit)?;
+        let layout = container.section(MODEL_SECTIONS[2], limit)?;
         Ok(Self { about, graph: encoding::read(&graph)?, layout: encoding::read(&layout)? })
     }
 
@@ -143,6 +167,11 @@ impl CompiledModel {
             ModelInput { name: &tensor.name, len: tensor.storage.logical_len(tensor.shape), classes }
         };
         self.graph.inputs.iter().map(input).collect()
+    }
+
+    /// Where its learned values will stand.
+    pub fn weight_mode(&self) -> WeightMode {
+        self.layout.architecture.weights
     }
 
     /// Binary logarithm of the number of rows: the power that the reference string needs.

@@ -13,12 +13,17 @@ use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::available_bytes;
+
 /// Bytes of a point: two coordinates.
 pub(crate) const POINT_BYTES: usize = 64;
 /// Bytes of a field element.
 pub(crate) const ELEMENT_BYTES: usize = 32;
 /// An LZ4 block's bytes expand to no more than 255 each; a frame has little beside its blocks.
 const MOST_EXPANSION: u64 = 255;
+/// Bytes of memory that a byte of a structure may become: a cell of a layout is three bytes or more here and two dozen
+/// there.
+pub(crate) const MEMORY_PER_BYTE: u64 = 24;
 /// Points that are converted at a time before they are written.
 const POINTS_AT_ONCE: usize = 1 << 14;
 
@@ -33,9 +38,13 @@ pub(crate) fn write<T: Serialize>(value: &T, out: &mut dyn Write) -> io::Result<
 
 /// Reads a structure, of which nothing but its own bytes may be there.
 pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    let most = (bytes.len() as u64).saturating_mul(MOST_EXPANSION);
+    let limit = available_bytes().map_or(u64::MAX, |available| available / MEMORY_PER_BYTE);
+    let most = (bytes.len() as u64).saturating_mul(MOST_EXPANSION).min(limit);
     let mut plain = Vec::new();
-    FrameDecoder::new(bytes).take(most).read_to_end(&mut plain)?;
+    FrameDecoder::new(bytes).take(most.saturating_add(1)).read_to_end(&mut plain)?;
+    if plain.len() as u64 > most {
+        return Err(invalid(format!("more than {most} bytes of structure, which memory is not enough for")));
+    }
     match postcard::take_from_bytes(&plain).map_err(invalid)? {
         (value, []) => Ok(value),
         (_, rest) => Err(invalid(format!("{} bytes too many", rest.len()))),

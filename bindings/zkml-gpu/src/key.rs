@@ -9,6 +9,7 @@
 
 use std::path::{Path, PathBuf};
 
+use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
@@ -103,6 +104,11 @@ impl CompiledModel {
     }
 }
 
+/// The files of a pair of keys: `NAME.pk` and `NAME.vk`.
+pub fn pair(folder: impl AsRef<Path>, name: &str) -> [PathBuf; 2] {
+    ["pk", "vk"].map(|kind| folder.as_ref().join(format!("{name}.{kind}")))
+}
+
 impl ProverKey {
     /// Writes `NAME.pk`, whole or not at all, readable by the user alone.
     ///
@@ -122,7 +128,7 @@ impl ProverKey {
     /// [`Error::File`] where the system refuses.
     pub fn write_pair(&self, folder: impl AsRef<Path>, name: &str) -> Result<[PathBuf; 2], Error> {
         let folder = folder.as_ref();
-        let [pk, vk] = ["pk", "vk"].map(|kind| folder.join(format!("{name}.{kind}")));
+        let [pk, vk] = pair(folder, name);
         let made = NewFolder::make(folder).map_err(|source| unwritten(folder, source))?;
         let private = self.stage(&pk)?;
         let public = Staged::new(&vk, self.key.to_bytes(), Access::Public).map_err(|source| unwritten(&vk, source))?;
@@ -182,6 +188,14 @@ impl ProverKey {
             Ok(points)
         };
         let (powers, lagrange) = (points(SECTIONS[6])?, points(SECTIONS[7])?);
+        // Those points hide the weights: they are the verifying key's own.
+        if lagrange[lagrange.len() - rows..] != *verifying.blinding_points() || powers[0] != G1Affine::generator() {
+            return Err(damaged("the reference string is not the verifying key's"));
+        }
+        model.check_numbers().map_err(ContainerError::Damaged)?;
+        if model.k() != verifying.k() || model.layout.architecture != *verifying.architecture() {
+            return Err(damaged("the layout is not the verifying key's"));
+        }
         let bank = Bank::new(&model.layout, &model.graph);
         let keys = ProvingKeys { model: ModelOpening { bank, blinds }, verifying };
         Ok(Self { model, keys, key, powers, lagrange })

@@ -184,6 +184,11 @@ impl VerifyingKeys {
         &self.statement
     }
 
+    /// Shape of the constraint system.
+    pub const fn architecture(&self) -> &Architecture {
+        &self.architecture
+    }
+
     /// log2 of the number of rows.
     pub const fn k(&self) -> u32 {
         self.k
@@ -217,6 +222,11 @@ impl VerifyingKeys {
     /// Rows of the model commitment's columns that hold its blinding; none where the weights are embedded.
     pub fn blinding_rows(&self) -> usize {
         self.blinding_points.len()
+    }
+
+    /// Lagrange points of the rows that hold the model commitment's blinding; none where the weights are embedded.
+    pub fn blinding_points(&self) -> &[G1Affine] {
+        &self.blinding_points
     }
 
     /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
@@ -342,6 +352,10 @@ impl VerifyingKeys {
         }
         if bool::from(self.s_g2.is_identity()) || self.s_g2 == self.g2 {
             return Err(malformed("the reference string's secret is 0 or 1"));
+        }
+        // A secret outside the domain has none that is 0: with such points nothing would be blinded.
+        if self.blinding_points.iter().any(|point| bool::from(point.is_identity())) {
+            return Err(malformed("a Lagrange point of the blinding rows is 0"));
         }
         Ok(())
     }

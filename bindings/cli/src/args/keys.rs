@@ -135,6 +135,9 @@ pub(crate) struct SetupOptions {
     /// Folder for NAME.pk and NAME.vk
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Replace keys of that name that are in the folder: proofs can no longer be made under the old NAME.vk
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -162,6 +165,9 @@ pub(crate) struct RetrainOptions {
     /// Folder for the new NAME.pk and NAME.vk
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Replace keys of that name that are in the folder: proofs can no longer be made under the old NAME.vk
+    #[arg(long)]
+    pub(crate) replace: bool,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

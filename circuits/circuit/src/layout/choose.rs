@@ -298,7 +298,7 @@ fn filling(draft: &Draft<'_>, network: Network) -> Filling {
 }
 
 /// Counts the constraint system's operations.
-fn circuit_size(architecture: &Architecture, k: u32) -> Result<CircuitSize, LayoutError> {
+pub(super) fn circuit_size(architecture: &Architecture, k: u32) -> Result<CircuitSize, LayoutError> {
     let mut meta = ConstraintSystem::default();
     gates::configure(&mut meta, architecture.clone());
     CircuitSize::of(&meta, k).map_err(|error| LayoutError::Malformed(error.to_string()))

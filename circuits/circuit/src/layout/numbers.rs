@@ -2,6 +2,7 @@
 
 use zkml_gpu_graph::{Graph, Op};
 
+use super::choose::circuit_size;
 use super::finished::Layout;
 use crate::gates::unusable_rows;
 use crate::placement::{BankValues, Gathered};
@@ -20,6 +21,9 @@ impl Layout {
         a.check()?;
         if !(1..=MAX_K).contains(&self.k) || self.usable.checked_add(unusable_rows(a)) != Some(1 << self.k) {
             return fail("rows");
+        }
+        if circuit_size(a, self.k).ok() != Some(self.size) {
+            return fail("counts of work");
         }
         self.statement.check(a.instance_columns(), self.usable)?;
         if self.statement.inputs.len() != graph.inputs.len() || self.statement.outputs.len() != graph.outputs.len() {

@@ -49,7 +49,7 @@ fn printed(text: &str, code: u8) -> u8 {
 
 /// Tells a failure, to programs too where they asked; the code.
 fn failed(message: &str, class: ErrorClass, json: bool) -> u8 {
-    eprintln!("error: {}", terminal_safe(message));
+    program::tell(&format!("error: {}", terminal_safe(message)));
     if json {
         // Where stdout takes nothing, the code and stderr are left.
         let _ = print(&error_json(message, class));
