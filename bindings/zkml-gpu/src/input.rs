@@ -214,12 +214,12 @@ mod tests {
     #[test]
     fn numbers_that_json_has_no_words_for_are_named_with_their_place() {
         for (list, word, column) in [
-            ("NaN", "NaN", 17),
-            ("0.5, nan]]", "nan", 22),
-            ("-Infinity, 1", "-Infinity", 17),
-            ("Infinity", "Infinity", 17),
-            ("1, -inf", "-inf", 20),
-            ("+inf", "+inf", 17),
+            ("NaN", "NaN", 18),
+            ("0.5, nan]]", "nan", 23),
+            ("-Infinity, 1", "-Infinity", 18),
+            ("Infinity", "Infinity", 18),
+            ("1, -inf", "-inf", 21),
+            ("+inf", "+inf", 18),
         ] {
             let message = parse_text(&format!("{{\"input_data\": [[{list}]]}}")).expect_err(list);
             let place = format!("{word} at line 1 column {column}");

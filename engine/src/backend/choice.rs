@@ -47,7 +47,7 @@ pub enum ChoiceError {
         name: String,
     },
     /// An environment variable names what is not known.
-    #[error("{problem}")]
+    #[error("{problem}\nhint: the processor's instructions are found out without it")]
     Environment {
         /// The variable and what it may be.
         problem: String,
