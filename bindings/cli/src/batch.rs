@@ -210,8 +210,9 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
         let Proved { bundle, .. } = prover.prove(&task.sample, OsRng)?;
         let prove_ms = elapsed_ms(start);
         own_check(prover, &bundle)?;
+        let error = compared(&bundle)?;
         bundle.write(&task.file)?;
-        Ok(of(State::Proved, &bundle, Some(prove_ms)))
+        Ok(of(State::Proved, &bundle, Some(prove_ms), error))
     };
     prove()
         .unwrap_or_else(|error| Done { saturated, ..Done::failed(&task.input, task.index, failure::message(&error)) })

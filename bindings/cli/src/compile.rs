@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context;
 use serde::Serialize;
 use tracing::{Span, info_span};
 use zkml_gpu::verify::try_place;
 use zkml_gpu::{
-    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ImportOptions, Model, ModelAbout, ModelSource, Sample,
-    read_costs, read_precision, read_samples,
+    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ErrorClass, ImportOptions, Model, ModelAbout,
+    ModelSource, Sample, read_costs, read_precision, read_samples,
 };
 
 use crate::args::{self, CircuitOptions, CostsSource, MachineOptions, Weights};
+use crate::failure::Failed;
 use crate::inspect::model_lines;
 use crate::progress;
 use crate::report::{self, elapsed_ms, line};
@@ -36,6 +36,7 @@ struct Report<'a> {
 }
 
 /// A model in floating point, and the choices that make a circuit of it.
+#[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) model: Model,
     pub(crate) choices: CompileOptions,
@@ -87,7 +88,10 @@ pub(crate) fn prepare(options: &MachineOptions) -> anyhow::Result<()> {
 pub(crate) fn start_threads(threads: Option<u16>) -> anyhow::Result<()> {
     if let Some(threads) = threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.into());
-        pool.build_global().with_context(|| format!("{threads} threads"))?;
+        pool.build_global().map_err(|error| Failed {
+            message: format!("{threads} threads cannot be started: {error}\nhint: ask for fewer (--threads)"),
+            exit_code: ErrorClass::WouldNotFit.exit_code(),
+        })?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ const MAX_FILE_BYTES: u64 = 1 << 24;
 
 /// What decides about a key besides the programs' versions: two runs with equal ones have one key.
 #[derive(Debug, Serialize)]
-struct Identity<'a> {
+struct Choices<'a> {
     program: &'a str,
     proving_key: u32,
     verifying_key: u32,
@@ -282,7 +282,7 @@ fn identity(options: &ProveOptions, model: &Model, calibration: Option<&[Sample]
     };
     let measured_on = |choice: &BackendChoice| Ok::<_, Error>(choice.resolve()?.to_string());
     let choices = crate::compile::choices(circuit)?;
-    let identity = Identity {
+    let identity = Choices {
         program: env!("CARGO_PKG_VERSION"),
         proving_key: PROVING_KEY.version,
         verifying_key: VERIFYING_KEY.version,

@@ -6,6 +6,7 @@ use std::time::Instant;
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::verify::report::number_text;
 use zkml_gpu::{
     CompiledModel, Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample, Saturation,
     read_bounded, saturation,
@@ -96,6 +97,7 @@ struct BatchReport<'a> {
     model: String,
     backend: String,
     device: String,
+    k: u32,
     proved: usize,
     skipped: usize,
     failed: usize,
@@ -203,6 +205,7 @@ fn prove_batch(
         model: prover.model().name().into(),
         backend: prover.backend().into(),
         device: prover.device(),
+        k: prover.model().k(),
         proved,
         skipped,
         failed,
@@ -408,7 +411,8 @@ fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
         text += &report::tensor_line("output", &tensor.name, &tensor.reals());
     }
     if let (Some(error), Some(relative)) = (report.max_abs_error, report.relative_error) {
-        let range = format!("differs by at most {error:.4}, {:.2} % of the output's range", 100.0 * relative);
+        let range =
+            format!("differs by at most {}, {:.2} % of the output's range", number_text(error), 100.0 * relative);
         text += &line("float model", &range);
     }
     text += &line("calibration", &accuracy_text(key));

@@ -122,10 +122,15 @@ fn a_proving_key_is_its_users_alone_and_says_so() {
     let bytes = std::fs::read(keys.pk()).expect("a file");
     let start = String::from_utf8_lossy(&bytes[..1000]).into_owned();
     assert!(start.contains("Private: it holds the model's weights"), "{start}");
-    let shown = keys.ok(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")]);
+    let again = run(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")]);
+    refused(&again, &["is there already", "--replace"]);
+    assert_eq!(std::fs::read(keys.pk()).expect("a file"), bytes);
+    let shown = keys.ok(&["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys"), "--replace"]);
     assert!(shown.contains("private, it holds the weights") && shown.contains("publish"), "{shown}");
-    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--private", "--out", &keys.path("p.zkml")]);
-    assert_eq!(mode(&keys.path("p.zkml")), 0o600, "declared private");
+    assert_eq!(mode(&keys.path("gemm.zkml")), 0o600, "its weights are to be hidden");
+    let embedded = ["--weights", "embedded", "--out", &keys.path("e.zkml")];
+    keys.ok(&[&["compile", &gemm("onnx"), "--calibration", &gemm("json")][..], &embedded].concat());
+    assert_ne!(mode(&keys.path("e.zkml")) & 0o044, 0, "public weights");
 }
 
 #[test]
@@ -229,6 +234,13 @@ fn a_folder_of_inputs_is_proved_with_one_load_and_a_second_run_skips_what_is_the
     assert_ne!(inputs("c.0"), inputs("c.1"));
     let twice = [keys.0.file("a.json", samples(&[1.0])), format!("{}/a.json", keys.path("inputs"))];
     refused(&run(&["prove", &keys.pk(), &twice[0], &twice[1], "--out", &out]), &["one proof's name"]);
+    // What was clamped by permission is not passed over without it, and no older proof stays for what failed.
+    let wild = keys.0.file("wild.json", samples(&[1e6]));
+    let many = ["prove", &keys.pk(), &wild, &twice[0], "--out", &keys.path("wild"), "--json"];
+    assert_eq!(exit_code(&run(&[&many[..], &["--max-saturation", "1"]].concat())), 0);
+    assert!(Path::new(&keys.path("wild/wild.proof.json")).exists());
+    assert_eq!(exit_code(&run(&many)), 2);
+    assert!(!Path::new(&keys.path("wild/wild.proof.json")).exists());
 }
 
 #[test]
@@ -357,6 +369,50 @@ fn a_damaged_entry_is_made_anew_and_said() {
     }
 }
 
+#[test]
+fn an_entry_of_another_model_is_not_taken() {
+    let scratch = Scratch::new();
+    assert!(cached(&scratch, "a", &[]).output().expect("run").status.success());
+    assert!(cached(&scratch, "b", &["--weights", "embedded"]).output().expect("run").status.success());
+    let both = entries(&scratch);
+    // Each in the other's place.
+    let [one, other] = [0, 1].map(|at| std::fs::read(&both[at]).expect("a file"));
+    std::fs::write(&both[0], &other).expect("write");
+    std::fs::write(&both[1], &one).expect("write");
+    let output = cached(&scratch, "c", &["--json"]).output().expect("run");
+    assert!(text(&output.stderr).contains("the key of something else"), "{}", text(&output.stderr));
+    assert_eq!(json(&output)["weights"], "committed, hiding");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_others_may_write_to_holds_no_keys_that_are_taken() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let scratch = Scratch::new();
+    assert!(cached(&scratch, "a", &[]).output().expect("run").status.success());
+    std::fs::set_permissions(scratch.path("cache"), PermissionsExt::from_mode(0o777)).expect("permissions");
+    let output = cached(&scratch, "b", &["--json"]).output().expect("run");
+    assert!(text(&output.stderr).contains("others than its owner may write"), "{}", text(&output.stderr));
+    assert_eq!(json(&output)["keys"], "made for this run");
+}
+
+#[test]
+fn a_closed_stderr_stops_no_program_for_ever() {
+    for arguments in [&["verify", "absent.json", "--vk", "absent.vk"][..], &["setup", "absent.zkml", "--out", "absent"]]
+    {
+        let mut child = program().args(arguments).stderr(Stdio::piped()).spawn().expect("run");
+        // Nobody reads what it says.
+        drop(child.stderr.take());
+        let start = std::time::Instant::now();
+        while child.try_wait().expect("wait").is_none() {
+            assert!(start.elapsed().as_secs() < 60, "{arguments:?} waits");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        assert_eq!(child.wait().expect("wait").code(), Some(2), "{arguments:?}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn keys_that_cannot_be_kept_are_made_for_the_run_and_said() {
@@ -378,7 +434,7 @@ fn a_kill_at_any_moment_leaves_the_old_file_or_the_new_one() {
     let scratch = Scratch::new();
     let (zkml, keys) = (scratch.path("gemm.zkml"), scratch.path("keys"));
     let compile = ["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &zkml];
-    let setup = ["setup", &zkml, "--out", &keys];
+    let setup = ["setup", &zkml, "--out", &keys, "--replace"];
     for arguments in [&compile[..], &setup] {
         let output = run(arguments);
         assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
@@ -427,7 +483,7 @@ fn a_full_disk_leaves_what_was_there() {
     let keys = Keys::make();
     let [pk, vk] = [keys.pk(), keys.vk()].map(|path| std::fs::read(path).expect("a file"));
     let limits = Limits { file_blocks: Some(20), ..Limits::default() };
-    let setup = ["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys")];
+    let setup = ["setup", &keys.path("gemm.zkml"), "--out", &keys.path("keys"), "--replace"];
     let output = run_limited(keys.0.folder(), &setup, &limits);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     assert_eq!([keys.pk(), keys.vk()].map(|path| std::fs::read(path).expect("a file")), [pk, vk]);

@@ -9,7 +9,6 @@
 
 use std::path::{Path, PathBuf};
 
-use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
