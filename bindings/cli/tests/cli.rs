@@ -121,8 +121,9 @@ fn the_default_folder_is_named_after_the_model_and_keeps_other_files() {
     let scratch = Scratch::new();
     std::fs::create_dir(scratch.path("gemm_plain.proof")).expect("folder");
     std::fs::write(scratch.path("gemm_plain.proof/mine.txt"), "mine").expect("file");
+    let (model, input) = (gemm("onnx"), gemm("json"));
     for extra in [&[][..], &["--replace"]] {
-        let arguments = [&["prove", &gemm("onnx"), &gemm("json")], extra].concat();
+        let arguments = [&["prove", &model, &input], extra].concat();
         let output = support::run_in(scratch.folder(), &arguments);
         assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     }

@@ -7,7 +7,7 @@ use std::process::{Output, Stdio};
 
 use prost::Message;
 use serde_json::Value;
-use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 use zkml_gpu::{CompiledModel, ModelKey, ProofBundle, ProverKey};
 
 use support::limited::{Limits, run_limited};
@@ -367,6 +367,50 @@ fn a_damaged_entry_is_made_anew_and_said() {
         let verified = run(&["verify", &scratch.path("b/proof.json"), "--vk", &scratch.path("b/model.vk")]);
         assert_eq!(exit_code(&verified), 0);
     }
+}
+
+#[test]
+fn weights_in_other_files_have_keys_of_their_own() {
+    let scratch = Scratch::new();
+    let mut model = ModelProto::decode(&std::fs::read(gemm("onnx")).expect("the model")[..]).expect("a model");
+    let mut weights = Vec::new();
+    for tensor in &mut model.graph.as_mut().expect("a graph").initializer {
+        let raw = std::mem::take(&mut tensor.raw_data);
+        if raw.is_empty() {
+            continue;
+        }
+        let entries = [
+            ("location", "weights.bin".to_owned()),
+            ("offset", weights.len().to_string()),
+            ("length", raw.len().to_string()),
+        ];
+        let entry = |(key, value): (&str, String)| StringStringEntryProto { key: key.into(), value };
+        tensor.external_data = entries.map(entry).to_vec();
+        // TensorProto.DataLocation: EXTERNAL.
+        tensor.data_location = Some(1);
+        weights.extend(raw);
+    }
+    assert!(!weights.is_empty(), "there is a weight to move");
+    let model = scratch.file("m.onnx", model.encode_to_vec());
+    let proved = |out: &str| {
+        let mut command = program();
+        command.env_remove("ZKML_GPU_NO_CACHE").env("ZKML_GPU_CACHE", scratch.path("cache"));
+        let arguments =
+            ["prove", &model, &gemm("json"), "--calibration", &gemm("json"), "--json", "--out", &scratch.path(out)];
+        json(&command.args(arguments).output().expect("run"))
+    };
+    scratch.file("weights.bin", &weights);
+    let (first, again) = (proved("a"), proved("b"));
+    assert_eq!(first["verifying_key"], again["verifying_key"]);
+    // Other weights, in the file beside the model's.
+    for number in weights.chunks_exact_mut(4) {
+        let value = f32::from_le_bytes(number.try_into().expect("four bytes"));
+        number.copy_from_slice(&(-value).to_le_bytes());
+    }
+    scratch.file("weights.bin", &weights);
+    let other = proved("c");
+    assert_ne!(other["verifying_key"], first["verifying_key"]);
+    assert_ne!(other["output"], first["output"]);
 }
 
 #[test]
