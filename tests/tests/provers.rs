@@ -1,5 +1,6 @@
 //! The drop-in on a back end of the caller's choice, with keys that stay loaded, and with errors in full.
 
+use std::slice;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::thread::{self, ThreadId};
 
@@ -62,7 +63,7 @@ fn kept<C: Specimen + Clone>(
         provers.try_create_proof::<Scheme, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             params,
             pk,
-            &[circuit.clone()],
+            slice::from_ref(circuit),
             instances,
             rng(9),
             transcript,
@@ -162,7 +163,7 @@ fn proofs_are_the_same_by_every_call_and_on_every_back_end() {
         create_proof::<Scheme, ProverSHPLONK<'_, Bn256>, _, _, _, _>(
             params,
             pk,
-            &[circuit.clone()],
+            slice::from_ref(&circuit),
             instances,
             rng(9),
             transcript,
@@ -178,7 +179,7 @@ fn proofs_are_the_same_by_every_call_and_on_every_back_end() {
                 backend,
                 params,
                 pk,
-                &[circuit.clone()],
+                slice::from_ref(&circuit),
                 instances,
                 rng(9),
                 transcript,
@@ -254,7 +255,7 @@ fn openings_have_provers_of_their_own() {
         provers.create_proof::<Scheme, ProverGWC<'_, Bn256>, _, _, _, _>(
             params,
             pk,
-            &[circuit.clone()],
+            slice::from_ref(&circuit),
             instances,
             rng(9),
             transcript,
