@@ -304,8 +304,11 @@ fn check_refusal(name: &str, bytes: &[u8]) -> String {
     message
 }
 
-/// Every kind of file, with the offsets and sizes of all points that a check looks at.
-fn files() -> Vec<(&'static str, Vec<u8>, Vec<(usize, usize)>)> {
+/// A file's name and bytes, and the offsets and sizes of all points that a check looks at.
+type Example = (&'static str, Vec<u8>, Vec<(usize, usize)>);
+
+/// Every kind of file.
+fn files() -> Vec<Example> {
     let run = |start: usize, size: usize, count: usize| (0..count).map(move |i| (start + size * i, size));
     let read = |name| std::fs::read(data(name)).expect("test data");
     let stock = |format| {
