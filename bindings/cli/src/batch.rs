@@ -214,8 +214,13 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
         bundle.write(&task.file)?;
         Ok(of(State::Proved, &bundle, Some(prove_ms), error))
     };
-    prove()
-        .unwrap_or_else(|error| Done { saturated, ..Done::failed(&task.input, task.index, failure::message(&error)) })
+    prove().unwrap_or_else(|error| {
+        // An older proof under this name is of another input, or of one that is not proved any more.
+        if ProofBundle::read(&task.file).is_ok() {
+            let _ = std::fs::remove_file(&task.file);
+        }
+        Done { saturated, ..Done::failed(&task.input, task.index, failure::message(&error)) }
+    })
 }
 
 /// The proof of an earlier run for the same keys and input, whole and accepted.

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 
 /// Runs the command; what it traces is on the disk when it ends.
 fn logged(arguments: &Arguments) -> anyhow::Result<u8> {
-    let _guard = progress::start(&arguments.log)?;
+    let _guard = progress::start(&arguments.log, matches!(arguments.command, Command::Bench(_)))?;
     run(&arguments.command)
 }
 

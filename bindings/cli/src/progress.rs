@@ -38,12 +38,17 @@ pub(crate) struct Guard {
     _trace: Option<FlushGuard>,
 }
 
-/// Installs what the options ask for, before any command runs.
-pub(crate) fn start(options: &LogOptions) -> Result<Guard, Error> {
+/// Installs what the options ask for, before any command runs. A command that `measures` reads the spans itself, unless
+/// the options ask for them.
+pub(crate) fn start(options: &LogOptions, measures: bool) -> Result<Guard, Error> {
     QUIET.store(options.quiet, Ordering::Relaxed);
-    let steps = std::io::stderr().is_terminal().then(|| StepLayer { bars: MultiProgress::new() });
+    let terminal = std::io::stderr().is_terminal() && !measures;
+    let steps = terminal.then(|| StepLayer { bars: MultiProgress::new() });
     let lines = (options.verbose > 0).then_some(LineLayer);
     let (trace, guard) = options.trace.as_deref().map(trace_layer).transpose()?.unzip();
+    if steps.is_none() && lines.is_none() && trace.is_none() {
+        return Ok(Guard { _trace: None });
+    }
     // It fails where a subscriber is installed already: then that one decides what is shown.
     let _ = tracing_subscriber::registry().with(steps).with(lines).with(trace).try_init();
     Ok(Guard { _trace: guard })

@@ -54,8 +54,21 @@ fn what_is_written_is_what_other_commands_take() {
     assert_eq!((&evaluation["outputs"], &evaluation["layers"]), (&report["outputs"], &report["layers"]));
     let plan = taken("plan", &["--costs", "reference", "--calibration", &model("json")]);
     assert_eq!((&plan["k"], &plan["rows"]), (&report["plan"]["k"], &report["plan"]["rows"]));
-    let proof =
-        taken("prove", &["--out", &out, "--backend", "cpu", "--costs", "reference", "--calibration", &model("json")]);
+    let proof = taken(
+        "prove",
+        &[
+            "--out",
+            &out,
+            "--backend",
+            "cpu",
+            "--costs",
+            "reference",
+            "--calibration",
+            &model("json"),
+            "--max-error",
+            "0.05",
+        ],
+    );
     assert_eq!(proof["k"], plan["k"]);
 }
 

@@ -171,11 +171,11 @@ fn a_model_that_needs_more_memory_than_permitted_exits_4() {
         assert_eq!(exit_code(&output), 4, "{limit}: {}", text(&output.stderr));
         assert!(!std::path::Path::new(&out).exists());
         let message = text(&output.stderr);
-        let permitted = if limit == "1MiB" { "1048576" } else { &limit };
-        assert!(message.contains(permitted) && message.contains("hint:"), "{message}");
+        assert!(message.contains("may be used") && message.contains("hint:"), "{message}");
+        assert!(limit != "1MiB" || message.contains("1 MiB"), "{message}");
     }
     let message = text(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", &(needed - 1).to_string()]).stderr);
-    assert!(message.contains(&needed.to_string()) && message.contains("largest layers: "), "{message}");
+    assert!(message.contains("may be used") && message.contains("largest layers: "), "{message}");
     assert_eq!(bytes(&plan(&["--max-memory", &needed.to_string()]), "memory_bytes"), needed);
     assert_eq!(exit_code(&run(&["plan", &gemm("onnx"), &gemm("json"), "--max-memory", "much"])), 2);
 }
@@ -224,6 +224,6 @@ fn a_prover_with_little_memory_takes_less_and_its_proofs_verify() {
     let spent: u64 = budgets.iter().map(|field| bytes(&much, field)).sum();
     let [less, more] = [&little, &much].map(|report| bytes(report, "peak_rss_bytes"));
     // By how much less depends on what the allocator keeps of what it was given back.
-    assert!(spent > 16 << 20 && less < more, "{less} bytes, and {more} with {spent} to spend");
+    assert!(spent > 8 << 20 && less < more, "{less} bytes, and {more} with {spent} to spend");
     assert!(less <= least, "{less} bytes of {least}");
 }

@@ -183,7 +183,10 @@ impl ProverKey {
                 return Err(damaged("the reference string does not fit the circuit"));
             }
             let mut points = Vec::with_capacity(n);
-            container.chunks(name, POINT_BYTES, |bytes| Ok(read_points(bytes, &mut points)))?;
+            container.chunks(name, POINT_BYTES, |bytes| {
+                read_points(bytes, &mut points);
+                Ok(())
+            })?;
             Ok(points)
         };
         let (powers, lagrange) = (points(SECTIONS[6])?, points(SECTIONS[7])?);

@@ -36,7 +36,7 @@ pub struct MemoryBudget {
     /// The same without tables and without kept cosets: less than this is refused.
     pub least_memory_bytes: u64,
     /// Estimate of what each further proof at the same time needs.
-    pub proof_bytes: u64,
+    pub further_proof_bytes: u64,
     /// For tables of multiples of the reference string's points, both bases together.
     pub table_budget_bytes: u64,
     /// For the key's columns on the quotient's cosets: whole cosets.
@@ -56,7 +56,7 @@ impl MemoryBudget {
         Some(Self {
             memory_bytes,
             least_memory_bytes: needs.least_bytes,
-            proof_bytes: needs.proof_bytes,
+            further_proof_bytes: needs.proof_bytes,
             table_budget_bytes,
             coset_budget_bytes,
         })
@@ -65,7 +65,7 @@ impl MemoryBudget {
     /// How many proofs at a time fit `max_memory_bytes`, or what is available: one at least.
     pub fn proofs_at_a_time(&self, max_memory_bytes: Option<u64>) -> u64 {
         let left = limit_bytes(max_memory_bytes).saturating_sub(self.memory_bytes);
-        1 + left / self.proof_bytes.max(1)
+        1 + left / self.further_proof_bytes.max(1)
     }
 
     /// The same without tables, which cost more to make than they save in few proofs.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::FalseyValueParser;
 use zkml_gpu::BackendChoice;
 
 use super::values::{bytes, dimension, max_error};
@@ -58,7 +59,7 @@ pub(crate) struct MachineOptions {
 #[derive(Debug, Args)]
 pub(crate) struct CacheOptions {
     /// Make keys and reference strings anew and keep none: without it, they are kept in the user's folder for caches
-    #[arg(long, env = "ZKML_GPU_NO_CACHE")]
+    #[arg(long, env = "ZKML_GPU_NO_CACHE", value_parser = FalseyValueParser::new())]
     pub(crate) no_cache: bool,
     /// Folder for kept keys, instead of the user's
     #[arg(long, value_name = "DIR", env = "ZKML_GPU_CACHE", conflicts_with = "no_cache")]
