@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
-const PLAN_FIELDS: [&str; 26] = [
+const PLAN_FIELDS: [&str; 27] = [
     "model",
     "parameters",
     "macs",
@@ -17,6 +17,7 @@ const PLAN_FIELDS: [&str; 26] = [
     "rows",
     "soundness_bits",
     "advice_columns",
+    "further_proof_bytes",
     "fixed_columns",
     "instance_columns",
     "weight_columns",
