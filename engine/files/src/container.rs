@@ -462,7 +462,11 @@ mod tests {
         let mut container = Container::open(Cursor::new(&bytes), KIND).unwrap();
         assert!(container.section(NAMES[2], 2).unwrap_err().to_string().contains("'last' has 3 bytes"));
         let mut pieces = Vec::new();
-        container.chunks(NAMES[0], 12, |chunk| Ok(pieces.push(chunk.len()))).unwrap();
+        let take = |chunk: &[u8]| {
+            pieces.push(chunk.len());
+            Ok(())
+        };
+        container.chunks(NAMES[0], 12, take).unwrap();
         assert_eq!(pieces.iter().sum::<usize>(), long.len());
         assert!(pieces.len() > 3 && pieces.iter().all(|len| len % 12 == 0), "{pieces:?}");
     }

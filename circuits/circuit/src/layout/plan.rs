@@ -76,6 +76,8 @@ pub struct LayerPlan {
 
 /// Bytes of a compressed point, and of a scalar.
 const POINT_BYTES: usize = 32;
+/// Bytes of a key file besides: its header with the digests, what is said of the model, and sizes.
+const KEY_FORM_BYTES: usize = 400;
 /// Bytes of a link proof: a point, and a scalar for each blinding row.
 const LINK_BYTES: usize = POINT_BYTES * (1 + BLINDING_ROWS);
 /// Points of the reference string that a verifier needs: one, and two that are twice as long.
@@ -120,7 +122,7 @@ impl Layout {
         let points = self.size.fixed_columns + self.architecture.weight_columns + BLINDING_ROWS + VERIFIER_POINTS;
         // Plain numbers and strings always serialise.
         let description = [serde_json::to_vec(&self.architecture), serde_json::to_vec(&self.statement)];
-        POINT_BYTES * points + description.into_iter().flatten().map(|text| text.len()).sum::<usize>()
+        KEY_FORM_BYTES + POINT_BYTES * points + description.into_iter().flatten().map(|text| text.len()).sum::<usize>()
     }
 
     fn filling(&self, graph: &Graph) -> Filling {
