@@ -7,7 +7,7 @@ use crate::ops::Op;
 impl Graph {
     /// The first difference to another graph that is not one of learned values, in words; none where both are one
     /// architecture. Values that the circuit is sized by, since they are constants of the architecture, count: only
-    /// those of operations that [declare](Linear::width) how wide their accumulators are may differ.
+    /// those of operations that [declare](crate::Linear::width) how wide their accumulators are may differ.
     pub fn difference(&self, other: &Self) -> Option<String> {
         let counts = [self.tensors.len(), self.nodes.len(), self.inputs.len(), self.outputs.len()];
         let others = [other.tensors.len(), other.nodes.len(), other.inputs.len(), other.outputs.len()];
