@@ -184,7 +184,8 @@ pub(crate) fn prove_all(
 }
 
 fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &ProveOptions) -> Done {
-    let saturated = saturation(prover.model(), &task.sample).map_or(0.0, |saturation| saturation.share);
+    let clamped = saturation(prover.model(), &task.sample);
+    let saturated = clamped.as_ref().map_or(0.0, |saturation| saturation.share);
     let of = |state, bundle: &ProofBundle, prove_ms, relative_error| Done {
         input: task.input.clone(),
         index: task.index,
@@ -197,7 +198,7 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
         output: Some(bundle.outputs.iter().map(|tensor| tensor.reals()).collect()),
     };
     let prove = || -> anyhow::Result<Done> {
-        check_saturation(prover.model(), &task.sample, options.max_saturation)?;
+        check_saturation(clamped, options.max_saturation)?;
         let compared = |bundle: &ProofBundle| -> Result<Option<f64>, Error> {
             let compared = float.map(|model| compare(model, prover, task, bundle, options)).transpose()?;
             Ok(compared.map(|compared| compared.relative_error))

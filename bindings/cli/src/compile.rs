@@ -112,7 +112,7 @@ pub(crate) fn load(path: &Path, circuit: &CircuitOptions, machine: &MachineOptio
 }
 
 /// What the arguments choose, but for prices.
-pub(crate) fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
+fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
     let mut choices = CompileOptions::default()
         .with_private(circuit.private)
         .with_max_error(circuit.max_error.unwrap_or(MAX_ERROR))

@@ -15,6 +15,7 @@ use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
 
 use crate::args::{CacheOptions, CostsSource, ProveOptions, Weights};
+use crate::batch::Task;
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
 
@@ -107,10 +108,10 @@ impl Source {
     }
 
     /// The keys. Without samples for calibration those of the first input calibrate.
-    pub(crate) fn keys(self, options: &ProveOptions, first: &[Sample]) -> anyhow::Result<Keys> {
+    pub(crate) fn keys(self, options: &ProveOptions, tasks: &[Task]) -> anyhow::Result<Keys> {
         match self {
             Self::Key(keys) => Ok(*keys),
-            Self::Model(prepared) => of_model(options, *prepared, first),
+            Self::Model(prepared) => of_model(options, *prepared, tasks),
         }
     }
 }
@@ -147,13 +148,15 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
     }
 }
 
-fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> anyhow::Result<Keys> {
+fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyhow::Result<Keys> {
     let given = options.circuit.calibration.as_ref();
     let given = given.map(|path| read_samples(path, &prepared.model.inputs())).transpose()?;
-    let identity = identity(options, &prepared.model, given.as_deref())?;
+    let identity = identity(options, &prepared, given.as_deref())?;
     let mut times = [0.0; 2];
-    let calibration = given.as_deref().unwrap_or(first);
-    let mut make = || make(options, &prepared, calibration, &mut times);
+    let mut make = || match &given {
+        Some(samples) => make(options, &prepared, samples, &mut times),
+        None => make(options, &prepared, &of_first_input(tasks), &mut times),
+    };
     let cache = if options.cache.no_cache { None } else { cache(&options.cache) };
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
@@ -179,6 +182,12 @@ fn of_model(options: &ProveOptions, prepared: Prepared, first: &[Sample]) -> any
     };
     let [srs_ms, setup_ms] = times;
     Ok(Keys { key, float: Some(prepared.model), origin, srs_ms, setup_ms })
+}
+
+/// The samples of the first input's file.
+fn of_first_input(tasks: &[Task]) -> Vec<Sample> {
+    let Some(first) = tasks.first() else { return Vec::new() };
+    tasks.iter().filter(|task| task.input == first.input).map(|task| task.sample.clone()).collect()
 }
 
 /// Whether a key was made with the reference string in a file.
@@ -268,8 +277,8 @@ fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
     Ok(staged.publish()?)
 }
 
-fn identity(options: &ProveOptions, model: &Model, calibration: Option<&[Sample]>) -> Result<String, Error> {
-    let circuit = &options.circuit;
+fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[Sample]>) -> Result<String, Error> {
+    let (circuit, Prepared { model, choices }) = (&options.circuit, prepared);
     let digest_of = |path: &Path| -> Result<String, Error> {
         let bytes = read_bounded(path, MAX_FILE_BYTES)?;
         Ok(blake2b_simd::Params::new().hash_length(32).hash(&bytes).to_hex().to_string())
@@ -281,7 +290,6 @@ fn identity(options: &ProveOptions, model: &Model, calibration: Option<&[Sample]
         CostsSource::File(path) => ("file", Some(digest_of(path)?)),
     };
     let measured_on = |choice: &BackendChoice| Ok::<_, Error>(choice.resolve()?.to_string());
-    let choices = crate::compile::choices(circuit)?;
     let identity = Choices {
         program: env!("CARGO_PKG_VERSION"),
         proving_key: PROVING_KEY.version,

@@ -9,12 +9,8 @@ use zkml_gpu_files::NewFolder;
 /// Refuses a folder that is none, or cannot be made or written to.
 pub(crate) fn try_folder(path: &Path) -> Result<(), Error> {
     if path.exists() && !path.is_dir() {
-        return Err(unwritten(path, std::io::ErrorKind::NotADirectory.into()));
+        return Err(FileError::unwritten(path, std::io::ErrorKind::NotADirectory.into()).into());
     }
-    let _folder = NewFolder::make(path).map_err(|source| unwritten(path, source))?;
+    let _folder = NewFolder::make(path).map_err(|source| FileError::unwritten(path, source))?;
     Ok(try_place(&path.join("proof.json"))?)
-}
-
-pub(crate) fn unwritten(path: &Path, source: std::io::Error) -> Error {
-    FileError::File { path: path.into(), action: "write", source }.into()
 }

@@ -8,8 +8,7 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::report::number_text;
 use zkml_gpu::{
-    CompiledModel, Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Sample, Saturation,
-    read_bounded, saturation,
+    Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Saturation, read_bounded, saturation,
 };
 
 use crate::args::ProveOptions;
@@ -135,10 +134,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let files = batch::files(&options.inputs)?;
     let source = Source::read(options)?;
     let (tasks, unreadable) = batch::tasks(&files, &folder, &source.inputs())?;
-    let first = tasks.first().map(|task| task.input.clone());
-    let of_first = tasks.iter().filter(|task| Some(&task.input) == first.as_ref());
-    let first: Vec<Sample> = of_first.map(|task| task.sample.clone()).collect();
-    let keys = source.keys(options, &first)?;
+    let keys = source.keys(options, &tasks)?;
     let key_file = folder.join("model.vk");
     check_other_key(&key_file, keys.key.key(), options.replace)?;
     let task = match &tasks[..] {
@@ -146,7 +142,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
         _ => return prove_batch(options, keys, &tasks, unreadable, key_file),
     };
     let Keys { key, float, origin, srs_ms, setup_ms } = keys;
-    let saturation = check_saturation(key.model(), &task.sample, options.max_saturation)?;
+    let saturation = check_saturation(saturation(key.model(), &task.sample), options.max_saturation)?;
     let budget = key.model().memory_budget(options.machine.max_memory)?.without_tables();
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
@@ -192,7 +188,7 @@ fn prove_batch(
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
     std::fs::create_dir_all(output_folder(options))
-        .map_err(|source| output::unwritten(&output_folder(options), source))?;
+        .map_err(|source| FileError::unwritten(&output_folder(options), source))?;
     drop_other_proofs(&output_folder(options), &key_file, prover.key())?;
     // The key comes first: no proof is without it, also where the command is killed.
     prover.key().write(&key_file)?;
@@ -240,8 +236,8 @@ pub(crate) fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(),
 }
 
 /// Refuses an input of which too much would be clamped.
-pub(crate) fn check_saturation(model: &CompiledModel, sample: &Sample, most: f64) -> Result<Option<Saturation>, Error> {
-    match saturation(model, sample) {
+pub(crate) fn check_saturation(found: Option<Saturation>, most: f64) -> Result<Option<Saturation>, Error> {
+    match found {
         Some(Saturation { input, share, range: [low, high], farthest, .. }) if share > most => Err(Error::Arguments {
             problem: format!(
                 "{:.1} % of the values of input '{input}' are beyond the range {low} to {high} that it was calibrated for, such as {farthest}: they would be clamped",
@@ -323,7 +319,7 @@ fn drop_other_proofs(folder: &Path, key_file: &Path, key: &ModelKey) -> Result<(
     if !key_file.exists() || read_bounded(key_file, MAX_KEY_BYTES).is_ok_and(|bytes| bytes == key.to_bytes()) {
         return Ok(());
     }
-    let fail = |source| Error::from(FileError::File { path: folder.into(), action: "write", source });
+    let fail = |source| Error::from(FileError::unwritten(folder, source));
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

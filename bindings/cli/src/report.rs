@@ -4,7 +4,7 @@ use anyhow::Context;
 use serde::Serialize;
 use zkml_gpu::verify::report;
 
-pub(crate) use report::{elapsed_ms, guarantee_lines, line, tensor_line, terminal_safe};
+pub(crate) use report::{elapsed_ms, guarantee_lines, line, plural, tensor_line, terminal_safe};
 
 /// Hexadecimal digits of a digest that a person is shown.
 const SHORT_DIGITS: usize = 16;
@@ -24,11 +24,6 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<String> {
 /// Prints text; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     report::print(text).context("stdout")
-}
-
-/// So many of something.
-pub(crate) fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// The beginning of a digest, as many digits as tell files of one user apart.

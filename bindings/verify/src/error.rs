@@ -1,7 +1,7 @@
 //! What can go wrong with a file, sorted by what the user can do about it.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::report::bytes_texts;
 
@@ -42,6 +42,13 @@ pub enum Error {
     /// A promise of this library was broken.
     #[error("internal error: {0}\nhint: this is a bug; please report it with the command that you ran")]
     Internal(String),
+}
+
+impl Error {
+    /// The system does not let a file be written.
+    pub fn unwritten(path: &Path, source: std::io::Error) -> Self {
+        Self::File { path: path.into(), action: "write", source }
+    }
 }
 
 fn too_large(len: u64, limit: u64) -> String {

@@ -17,7 +17,7 @@ const TRIAL_BYTES: usize = 4096;
 pub fn try_place(path: &Path) -> Result<(), Error> {
     // Written through to the disk, because some file systems count blocks only then.
     let trial = Staged::new(path, &[0; TRIAL_BYTES], Access::Private);
-    trial.map(drop).map_err(|source| Error::File { path: path.into(), action: "write", source })
+    trial.map(drop).map_err(|source| Error::unwritten(path, source))
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ pub fn print(text: &str) -> std::io::Result<()> {
     }
 }
 
+/// So many of something.
+pub fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Milliseconds since `start`.
 pub fn elapsed_ms(start: Instant) -> f64 {
     start.elapsed().as_secs_f64() * 1e3

@@ -38,13 +38,14 @@ impl ProofBundle {
         let folder = folder.as_ref();
         let paths = [folder.join("proof.json"), folder.join("model.vk")];
         let text = self.to_json()?;
-        let made = NewFolder::make(folder).map_err(|error| unwritten(folder, error))?;
-        let stage =
-            |path: &Path, bytes| Staged::new(path, bytes, Access::Public).map_err(|error| unwritten(path, error));
+        let made = NewFolder::make(folder).map_err(|error| Error::unwritten(folder, error))?;
+        let stage = |path: &Path, bytes| {
+            Staged::new(path, bytes, Access::Public).map_err(|error| Error::unwritten(path, error))
+        };
         let (proof, vk) = (stage(&paths[0], &text)?, stage(&paths[1], key.to_bytes())?);
         remove_if_there(&paths[0])?;
-        vk.publish().map_err(|error| unwritten(&paths[1], error))?;
-        proof.publish().map_err(|error| unwritten(&paths[0], error))?;
+        vk.publish().map_err(|error| Error::unwritten(&paths[1], error))?;
+        proof.publish().map_err(|error| Error::unwritten(&paths[0], error))?;
         made.keep();
         Ok(paths)
     }
@@ -56,16 +57,12 @@ impl ProofBundle {
 /// # Errors
 /// [`Error::File`] where the system refuses.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    Staged::new(path, bytes, Access::Public).and_then(Staged::publish).map_err(|error| unwritten(path, error))
-}
-
-fn unwritten(path: &Path, source: std::io::Error) -> Error {
-    Error::File { path: path.into(), action: "write", source }
+    Staged::new(path, bytes, Access::Public).and_then(Staged::publish).map_err(|error| Error::unwritten(path, error))
 }
 
 fn remove_if_there(path: &Path) -> Result<(), Error> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != ErrorKind::NotFound => Err(unwritten(path, source)),
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(Error::unwritten(path, source)),
         _ => Ok(()),
     }
 }

@@ -176,14 +176,6 @@ impl KeyCache {
         }
         Ok(total <= self.limit_bytes)
     }
-
-    /// Bytes of all entries, and their number; zero where there is no folder.
-    pub fn usage(&self) -> (u64, usize) {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let keys = entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "pk"));
-        let sizes = keys.filter_map(|entry| entry.metadata().ok());
-        sizes.fold((0, 0), |(bytes, count), metadata| (bytes + metadata.len(), count + 1))
-    }
 }
 
 #[cfg(unix)]

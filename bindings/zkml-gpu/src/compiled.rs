@@ -21,7 +21,7 @@ use zkml_gpu_graph::{Graph, Storage};
 use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions};
 use zkml_gpu_verify::{Accuracy, model_name};
 
-use crate::{Error, FileError, ModelInput, available_bytes, encoding};
+use crate::{Error, FileError, ModelInput, encoding};
 
 /// The kind of file that `NAME.zkml` is.
 pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 1, what: "a compiled model" };
@@ -143,10 +143,10 @@ impl CompiledModel {
     pub(crate) fn read_sections<R: Read + Seek>(container: &mut Container<R>) -> Result<Self, ContainerError> {
         let about = container.section(MODEL_SECTIONS[0], MAX_ABOUT_BYTES)?;
         let about = serde_json::from_slice(&about).map_err(|error| ContainerError::Damaged(error.to_string()))?;
-        let limit = available_bytes().map_or(u64::MAX, |bytes| bytes / encoding::MEMORY_PER_BYTE);
+        let limit = encoding::limit();
         let graph = container.section(MODEL_SECTIONS[1], limit)?;
         let layout = container.section(MODEL_SECTIONS[2], limit)?;
-        Ok(Self { about, graph: encoding::read(&graph)?, layout: encoding::read(&layout)? })
+        Ok(Self { about, graph: encoding::read(&graph, limit)?, layout: encoding::read(&layout, limit)? })
     }
 
     /// What the model is, and what it was made from.
@@ -223,11 +223,8 @@ pub(crate) fn write_container(
     names: &[SectionName],
     write: impl FnOnce(&mut Writer<&mut File>) -> Result<(), ContainerError>,
 ) -> Result<(), Error> {
-    stage_container(path, access, kind, names, write)?.publish().map_err(|source| unwritten(path, source))
-}
-
-pub(crate) fn unwritten(path: &Path, source: std::io::Error) -> Error {
-    FileError::File { path: path.into(), action: "write", source }.into()
+    let staged = stage_container(path, access, kind, names, write)?;
+    Ok(staged.publish().map_err(|source| FileError::unwritten(path, source))?)
 }
 
 /// Writes a file of sections that does not have its name yet.
@@ -238,7 +235,7 @@ pub(crate) fn stage_container(
     names: &[SectionName],
     write: impl FnOnce(&mut Writer<&mut File>) -> Result<(), ContainerError>,
 ) -> Result<Staged, Error> {
-    let fail = |source| unwritten(path, source);
+    let fail = |source| Error::from(FileError::unwritten(path, source));
     let io = |error| match error {
         ContainerError::Io(source) => fail(source),
         error => Error::Internal(format!("{}: {error}", path.display())),

@@ -23,7 +23,7 @@ pub(crate) const ELEMENT_BYTES: usize = 32;
 const MOST_EXPANSION: u64 = 255;
 /// Bytes of memory that a byte of a structure may become: a cell of a layout is three bytes or more here and two dozen
 /// there.
-pub(crate) const MEMORY_PER_BYTE: u64 = 24;
+const MEMORY_PER_BYTE: u64 = 24;
 /// Points that are converted at a time before they are written.
 const POINTS_AT_ONCE: usize = 1 << 14;
 
@@ -36,9 +36,13 @@ pub(crate) fn write<T: Serialize>(value: &T, out: &mut dyn Write) -> io::Result<
     Ok(())
 }
 
-/// Reads a structure, of which nothing but its own bytes may be there.
-pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
-    let limit = available_bytes().map_or(u64::MAX, |available| available / MEMORY_PER_BYTE);
+/// The most bytes of a structure that memory is enough for.
+pub(crate) fn limit() -> u64 {
+    available_bytes().map_or(u64::MAX, |available| available / MEMORY_PER_BYTE)
+}
+
+/// Reads a structure of at most `limit` bytes, of which nothing but its own bytes may be there.
+pub(crate) fn read<T: DeserializeOwned>(bytes: &[u8], limit: u64) -> io::Result<T> {
     let most = (bytes.len() as u64).saturating_mul(MOST_EXPANSION).min(limit);
     let mut plain = Vec::new();
     FrameDecoder::new(bytes).take(most.saturating_add(1)).read_to_end(&mut plain)?;
@@ -98,11 +102,11 @@ mod tests {
         let value = (vec![-1i64, 0, 1 << 40], "x".to_string(), usize::MAX >> 32);
         let mut bytes = Vec::new();
         write(&value, &mut bytes).unwrap();
-        assert_eq!(read::<(Vec<i64>, String, usize)>(&bytes).unwrap(), value);
-        assert!(read::<(Vec<i64>, String)>(&bytes).is_err(), "bytes too many");
+        assert_eq!(read::<(Vec<i64>, String, usize)>(&bytes, u64::MAX).unwrap(), value);
+        assert!(read::<(Vec<i64>, String)>(&bytes, u64::MAX).is_err(), "bytes too many");
         for len in 0..bytes.len() {
             // Where no more than the frame's end mark is missing, all is there.
-            let cut = read::<(Vec<i64>, String, usize)>(&bytes[..len]);
+            let cut = read::<(Vec<i64>, String, usize)>(&bytes[..len], u64::MAX);
             assert!(cut.is_err() || len + END_MARK_BYTES >= bytes.len() && cut.unwrap() == value, "{len} bytes");
         }
     }

@@ -10,7 +10,7 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
-use zkml_gpu_verify::report::bytes_texts;
+use zkml_gpu_verify::report::{bytes_texts, plural};
 use zkml_gpu_verify::{Error as FileError, ErrorClass};
 
 /// A failure of the library. [`Error::class`] says whose move it is.
@@ -103,8 +103,8 @@ pub enum Error {
     },
     /// The quantised model is further from the float one than it may be.
     #[error(
-        "the integers differ from the float model by {:.1} % of the output's range on {samples} sample{}, the bound is {:.1} %{}\nhint: give more samples (--calibration), a greater bound (--max-error), or go on with --allow-error, which writes the error into key and proof",
-        100.0 * error, plural(*samples), 100.0 * bound, worst(layers)
+        "the integers differ from the float model by {:.1} % of the output's range on {}, the bound is {:.1} %{}\nhint: give more samples (--calibration), a greater bound (--max-error), or go on with --allow-error, which writes the error into key and proof",
+        100.0 * error, plural(*samples, "sample"), 100.0 * bound, worst(layers)
     )]
     Inaccurate {
         /// The error, as a part of the output's range.
@@ -182,10 +182,6 @@ fn needs(needed_bytes: u64, available_bytes: u64) -> String {
 fn largest(layers: &[(String, usize)]) -> String {
     let names: Vec<String> = layers.iter().map(|(name, rows)| format!("'{name}' {rows} rows")).collect();
     if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
-}
-
-fn plural(count: usize) -> &'static str {
-    if count == 1 { "" } else { "s" }
 }
 
 fn worst(layers: &[(String, f32, u32)]) -> String {

@@ -9,7 +9,7 @@ use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
-use zkml_gpu_verify::report::bytes_text;
+use zkml_gpu_verify::report::{bytes_text, plural};
 
 use crate::{Error, FileError, ModelInput, read_bounded};
 
@@ -147,11 +147,6 @@ fn in_words(error: &serde_json::Error, bytes: &[u8]) -> String {
         }
         _ => error.to_string(),
     }
-}
-
-/// So many of something.
-fn plural(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 fn split(path: &Path, inputs: &[ModelInput<'_>], lists: &[Vec<f32>]) -> Result<Vec<Sample>, Error> {

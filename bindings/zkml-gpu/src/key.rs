@@ -20,9 +20,9 @@ use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_files::{Access, NewFolder, Staged};
 use zkml_gpu_verify::{About, ModelKey};
 
-use crate::compiled::{MODEL_SECTIONS, read_container, stage_container, unwritten};
+use crate::compiled::{MODEL_SECTIONS, read_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
-use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelProver};
+use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
 pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 1, what: "a proving key" };
@@ -115,7 +115,7 @@ impl ProverKey {
     /// [`Error::File`] where the system refuses.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        self.stage(path)?.publish().map_err(|source| unwritten(path, source))
+        Ok(self.stage(path)?.publish().map_err(|source| FileError::unwritten(path, source))?)
     }
 
     /// Writes `NAME.pk` and, for everybody to read, `NAME.vk` into a folder, which is made where it is missing.
@@ -128,15 +128,18 @@ impl ProverKey {
     pub fn write_pair(&self, folder: impl AsRef<Path>, name: &str) -> Result<[PathBuf; 2], Error> {
         let folder = folder.as_ref();
         let [pk, vk] = pair(folder, name);
-        let made = NewFolder::make(folder).map_err(|source| unwritten(folder, source))?;
+        let made = NewFolder::make(folder).map_err(|source| FileError::unwritten(folder, source))?;
         let private = self.stage(&pk)?;
-        let public = Staged::new(&vk, self.key.to_bytes(), Access::Public).map_err(|source| unwritten(&vk, source))?;
+        let public = Staged::new(&vk, self.key.to_bytes(), Access::Public)
+            .map_err(|source| FileError::unwritten(&vk, source))?;
         match std::fs::remove_file(&vk) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => return Err(unwritten(&vk, source)),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(FileError::unwritten(&vk, source).into());
+            }
             _ => {}
         }
-        private.publish().map_err(|source| unwritten(&pk, source))?;
-        public.publish().map_err(|source| unwritten(&vk, source))?;
+        private.publish().map_err(|source| FileError::unwritten(&pk, source))?;
+        public.publish().map_err(|source| FileError::unwritten(&vk, source))?;
         made.keep();
         Ok([pk, vk])
     }

@@ -30,7 +30,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
     let old = old::<OpsRecord>(&options.output)?;
     if !HAS_ARKWORKS {
-        eprintln!("note: ark-bn254 is not part of this build\nhint: {WITH_ARKWORKS}");
+        progress::note(&format!("ark-bn254 is not part of this build\nhint: {WITH_ARKWORKS}"));
     }
     let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
     let mut record = OpsRecord {
