@@ -250,7 +250,7 @@ pub(crate) fn srs(path: Option<&Path>, k: u32, options: &CacheOptions) -> Result
     let info = srs::inspect(path)?;
     let is_prepared = info.prepared && (info.kind == FileKind::Ptau || info.k == k);
     let folder = if is_prepared || options.no_cache { None } else { cache(options) };
-    let Some(folder) = folder.map(|cache| cache.folder().with_file_name("srs")) else { return Ok(Srs::read(path, k)?) };
+    let Some(folder) = folder.map(|cache| cache.folder().join("srs")) else { return Ok(Srs::read(path, k)?) };
     let kept = folder.join(format!("{}.{k}.srs", info.identity));
     if kept.exists() {
         match Srs::read(&kept, k) {

@@ -143,7 +143,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     };
     let Keys { key, float, origin, srs_ms, setup_ms } = keys;
     let saturation = check_saturation(saturation(key.model(), &task.sample), options.max_saturation)?;
-    let budget = key.model().memory_budget(options.machine.max_memory)?.without_tables();
+    let budget = key.model().memory_budget(options.machine.max_memory)?.for_one_proof();
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
     let setup_ms = setup_ms + load_ms;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::circuit::keys::KeyError;
 use zkml_gpu::key::pair;
 use zkml_gpu::{CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, read_samples};
 
@@ -41,19 +42,25 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
     let model = CompiledModel::read(&options.model)?;
-    // The file may be anybody's; what it says is found out before anything is made of it.
-    model.check().map_err(|error| FileError::Artifact {
-        file: options.model.display().to_string(),
-        problem: error.to_string(),
-        hint: "compile the model again, or have it from someone else",
-    })?;
     model.memory_budget(options.machine.max_memory)?;
     let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let keys = || model.setup(&srs, &options.machine.backend, OsRng);
+    let keys = || model.setup(&srs, &options.machine.backend, OsRng).map_err(|error| refusal(error, &options.model));
     let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
     let [pk, vk] = key.write_pair(&options.out, &name)?;
     print(&report(&key, [srs_ms, setup_ms], [pk, vk]), &key, options.json)
+}
+
+/// A layout that does not say what its graph says is not our fault here: the file may be anybody's.
+fn refusal(error: Error, model: &Path) -> Error {
+    match error {
+        Error::Key(error @ KeyError::Layout(_)) => Error::File(FileError::Artifact {
+            file: model.display().to_string(),
+            problem: error.to_string(),
+            hint: "compile the model again, or have it from someone else",
+        }),
+        error => error,
+    }
 }
 
 pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {

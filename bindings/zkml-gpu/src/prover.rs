@@ -1,5 +1,7 @@
 //! Proofs with a model's keys.
 
+use std::sync::Arc;
+
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
@@ -42,7 +44,7 @@ impl ModelProver {
             .map_err(ProverError::Backend)?;
         drop((powers, lagrange));
         let circuit = NetworkCircuit::keygen(&model.layout, &keys.model.bank);
-        let circuit = CircuitKey::with_vk(committer.backend(), keys.verifying.vk().clone(), &circuit);
+        let circuit = CircuitKey::with_vk(committer.backend(), Arc::clone(keys.verifying.vk()), &circuit);
         let circuit = circuit.map_err(KeyError::from)?;
         let mut options = ProverOptions::default();
         options.coset_budget_bytes = budget.coset_bytes();

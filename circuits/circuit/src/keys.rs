@@ -1,5 +1,7 @@
 //! Keys of a network: made once per architecture and model.
 
+use std::sync::Arc;
+
 use group::GroupEncoding;
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::SerdeFormat;
@@ -61,7 +63,7 @@ pub struct ProvingKeys {
 #[derive(Debug, Clone)]
 pub struct VerifyingKeys {
     pub(crate) architecture: Architecture,
-    pub(crate) vk: VerifyingKey<G1Affine>,
+    pub(crate) vk: Arc<VerifyingKey<G1Affine>>,
     pub(crate) k: u32,
     pub(crate) g: G1Affine,
     pub(crate) g2: G2Affine,
@@ -102,7 +104,7 @@ pub fn setup<B: Backend>(
     }
     let (backend, lagrange) = (committer.backend(), committer.lagrange());
     let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
-    let vk = circuit.vk().clone();
+    let vk = Arc::clone(circuit.vk());
     let blinding_points = linked_points(&layout.architecture, srs, &vk);
     let (model, commitments) = match layout.architecture.weights {
         WeightMode::Committed => {
@@ -194,8 +196,8 @@ impl VerifyingKeys {
         self.k
     }
 
-    /// Halo2's verifying key.
-    pub const fn vk(&self) -> &VerifyingKey<G1Affine> {
+    /// Halo2's verifying key, shared with the prover's circuit key.
+    pub const fn vk(&self) -> &Arc<VerifyingKey<G1Affine>> {
         &self.vk
     }
 
@@ -217,6 +219,13 @@ impl VerifyingKeys {
     /// The model commitment: one point per column of the weight bank; none where the weights are embedded.
     pub fn model_commitment(&self) -> &[G1Affine] {
         &self.model
+    }
+
+    /// The keys with another model commitment: for tests of what is proved of one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_model_commitment(&self, model: Vec<G1Affine>) -> Self {
+        Self { model, ..self.clone() }
     }
 
     /// Rows of the model commitment's columns that hold its blinding; none where the weights are embedded.
@@ -307,7 +316,9 @@ impl VerifyingKeys {
         let header: Header = serde_json::from_slice(header).map_err(|error| KeyError::Malformed(error.to_string()))?;
         header.architecture.check().map_err(KeyError::Malformed)?;
         let vk_bytes = reader.take(header.vk_bytes)?;
-        check_vk_bytes(vk_bytes, &header)?;
+        if !vk_bytes_fit(vk_bytes, header.k, header.architecture.fixed_columns()) {
+            return Err(malformed("the circuit's key disagrees with the header"));
+        }
         let usable =
             (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
         header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
@@ -325,7 +336,7 @@ impl VerifyingKeys {
         let usable = usable.ok_or_else(|| malformed("no usable rows"))?;
         header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
         let keys = Self {
-            vk,
+            vk: Arc::new(vk),
             k: header.k,
             g: reader.g1()?,
             g2: reader.g2()?,
@@ -361,16 +372,14 @@ impl VerifyingKeys {
     }
 }
 
-/// Halo2's key starts with a version, k, and the number of fixed columns: refuse others before it allocates by them.
-fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
+/// Whether bytes can be Halo2's key of a circuit. It starts with a version, k, and the number of fixed columns: others
+/// are refused before it allocates by them.
+pub(crate) fn vk_bytes_fit(bytes: &[u8], k: u32, fixed: usize) -> bool {
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let fixed = header.architecture.fixed_columns();
-    let expected = 10 + fixed * G1_BYTES;
-    let fits = (1..=MAX_K).contains(&header.k)
-        && word(1) == Some(header.k)
+    (1..=MAX_K).contains(&k)
+        && word(1) == Some(k)
         && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
-        && bytes.len() >= expected;
-    if fits { Ok(()) } else { Err(malformed("the circuit's key disagrees with the header")) }
+        && bytes.len() >= 10 + fixed * G1_BYTES
 }
 
 fn malformed(reason: &str) -> KeyError {
