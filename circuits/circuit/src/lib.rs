@@ -22,3 +22,4 @@ pub mod scalar;
 pub mod system;
 pub mod trace;
 pub mod verify;
+pub mod weights;

@@ -8,7 +8,7 @@ use std::io::{self, Cursor};
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
 use group::{Curve, GroupEncoding};
-use halo2_proofs::plonk::{Error, verify_proof};
+use halo2_proofs::plonk::{Error, VerifyingKey, verify_proof};
 use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
@@ -46,12 +46,19 @@ pub enum VerifyError {
 }
 
 type Challenge = Challenge255<G1Affine>;
-type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
+pub(crate) type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
 
 /// A transcript that writes down again what it reads, so that a proof can be compared with its only encoding.
-struct Canonical<T> {
+pub(crate) struct Canonical<T> {
     inner: T,
     bytes: Vec<u8>,
+}
+
+impl<T> Canonical<T> {
+    /// What was read, in its only encoding.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<T: Transcript<G1Affine, Challenge>> Transcript<G1Affine, Challenge> for Canonical<T> {
@@ -82,7 +89,7 @@ impl<T: TranscriptRead<G1Affine, Challenge>> TranscriptRead<G1Affine, Challenge>
     }
 }
 
-fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
+pub(crate) fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
     Canonical { inner: Blake2bRead::init(cursor), bytes: Vec::new() }
 }
 
@@ -138,22 +145,31 @@ fn verify_linked<'p>(
     Ok(transcript.bytes)
 }
 
-/// The stock verifier, on parameters that hold no more than it uses.
+/// The circuit's proof alone.
 fn verify_circuit(
     keys: &VerifyingKeys,
     columns: &[&[Fr]],
     transcript: &mut ReadTranscript<'_, '_>,
 ) -> Result<(), VerifyError> {
+    verify_halo2(keys, &keys.vk, columns, transcript).map_err(VerifyError::Proof)
+}
+
+/// The stock verifier with some circuit's key, on parameters that hold no more of `keys` than it uses.
+pub(crate) fn verify_halo2(
+    keys: &VerifyingKeys,
+    vk: &VerifyingKey<G1Affine>,
+    columns: &[&[Fr]],
+    transcript: &mut ReadTranscript<'_, '_>,
+) -> Result<(), Error> {
     // `from_parts` is a method: the parameters it is called on are not used.
     let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
         &params,
-        &keys.vk,
+        vk,
         SingleStrategy::new(&params),
         &[columns],
         transcript,
     )
-    .map_err(VerifyError::Proof)
 }
 
 /// Reads the proof's start again as the verifier did: the commitment to the folded weights, and the challenge `s`.

@@ -49,6 +49,7 @@ use self::polynomial::Identities;
 use self::tables::CheckedTables;
 use self::values::Values;
 use self::weights::Weights;
+pub(crate) use self::weights::{BankCells, bank_cells};
 use crate::commit::Bank;
 use crate::layout::Layout;
 use crate::system::MAX_K;

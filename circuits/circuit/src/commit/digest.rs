@@ -1,5 +1,7 @@
 //! What a proof is bound to before its first byte: one scalar, absorbed first.
 
+use std::ops::Range;
+
 use ff::FromUniformBytes;
 use group::GroupEncoding;
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
@@ -57,6 +59,45 @@ impl Bound<'_> {
     }
 }
 
+/// Everything that a part of a weights' proof is bound to.
+#[derive(Debug, Clone)]
+pub(crate) struct PartBound<'a> {
+    /// The part's verifying key's own digest.
+    pub(crate) transcript_repr: Fr,
+    /// log2 of the number of rows.
+    pub(crate) k: u32,
+    /// G1 generator.
+    pub(crate) g: G1Affine,
+    /// G2 generator and its multiple by the secret.
+    pub(crate) g2: [G2Affine; 2],
+    /// Lagrange points of the blinding rows.
+    pub(crate) blinding_points: &'a [G1Affine],
+    /// Which columns of the bank the part proves.
+    pub(crate) columns: Range<usize>,
+    /// The whole model commitment.
+    pub(crate) model: &'a [G1Affine],
+}
+
+impl PartBound<'_> {
+    /// The digest as a scalar.
+    pub(crate) fn digest(&self) -> Fr {
+        let mut hasher = blake2b_simd::Params::new().hash_length(64).personal(b"zkml-gpu-parts-1").to_state();
+        hasher.update(&self.transcript_repr.to_raw_bytes());
+        let numbers = [self.blinding_points.len(), self.columns.start, self.columns.end, self.model.len()];
+        numbers.iter().map(|number| *number as u64).chain([u64::from(self.k)]).for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+        hasher.update(self.g.to_bytes().as_ref());
+        self.g2.iter().for_each(|point| {
+            hasher.update(point.to_bytes().as_ref());
+        });
+        for point in self.blinding_points.iter().chain(self.model) {
+            hasher.update(point.to_bytes().as_ref());
+        }
+        Fr::from_uniform_bytes(hasher.finalize().as_array())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,6 +141,35 @@ mod tests {
             others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest())).collect();
         assert_eq!(digests.len(), others.len() + 1);
         assert_eq!(honest.digest(), honest.digest());
+    }
+
+    #[test]
+    fn a_part_is_bound_to_its_key_its_place_and_all_columns() {
+        let points: Vec<G1Affine> =
+            (1..8u64).map(|i| group::Curve::to_affine(&(G1::generator() * Fr::from(i)))).collect();
+        let g2 = [G2Affine::generator(), G2Affine::identity()];
+        let honest = PartBound {
+            transcript_repr: Fr::ONE,
+            k: 8,
+            g: points[0],
+            g2,
+            blinding_points: &points[1..4],
+            columns: 0..2,
+            model: &points[4..],
+        };
+        let others = [
+            PartBound { transcript_repr: Fr::ZERO, ..honest.clone() },
+            PartBound { k: 9, ..honest.clone() },
+            PartBound { g: points[1], ..honest.clone() },
+            PartBound { g2: [g2[1], g2[0]], ..honest.clone() },
+            PartBound { blinding_points: &points[1..5], model: &points[5..], ..honest.clone() },
+            PartBound { columns: 0..3, ..honest.clone() },
+            PartBound { columns: 1..2, ..honest.clone() },
+            PartBound { model: &points[4..6], ..honest.clone() },
+        ];
+        let digests: std::collections::HashSet<[u8; 32]> =
+            others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest())).collect();
+        assert_eq!(digests.len(), others.len() + 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ mod digest;
 mod link;
 
 pub use bank::Bank;
-pub(crate) use digest::Bound;
+pub(crate) use digest::{Bound, PartBound};
 pub use link::{LinkError, LinkStatement, prove_link, verify_link};
 
 use ff::Field;
