@@ -14,6 +14,7 @@ impl Command {
             Self::Compile(options) => options.json,
             Self::Setup(options) => options.json,
             Self::Retrain(options) => options.json,
+            Self::Audit(options) => options.json,
             Self::Inspect(options) => options.json,
             Self::Plan(options) => options.json,
             Self::Evaluate(options) => options.json,

@@ -34,6 +34,7 @@ struct Choices<'a> {
     calibration: Option<String>,
     precision: Option<String>,
     embedded: bool,
+    unproven_weights: bool,
     private: bool,
     max_error: f32,
     allow_error: bool,
@@ -138,6 +139,7 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
         ("--dim", !circuit.dimensions.is_empty()),
         ("--costs", circuit.costs.is_some()),
         ("--srs", options.srs.is_some()),
+        ("--unproven-weights", options.unproven_weights),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
@@ -238,7 +240,10 @@ fn make(
         srs(options.srs.as_deref(), compiled.k(), &options.cache)
     })?;
     *srs_ms = ms;
-    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || compiled.setup(&srs, backend, OsRng))?;
+    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || match options.unproven_weights {
+        true => compiled.setup_unproven(&srs, backend, OsRng),
+        false => compiled.setup(&srs, backend, OsRng),
+    })?;
     *setup_ms = ms;
     Ok(key)
 }
@@ -261,17 +266,18 @@ pub(crate) fn srs(path: Option<&Path>, k: u32, options: &CacheOptions) -> Result
         }
     }
     let srs = Srs::read(path, k)?;
-    if let Err(error) = keep(&srs, &kept) {
+    if let Err(error) = write_srs(&srs, &kept, Access::Private) {
         progress::note(&format!("the prepared reference string could not be kept: {}: {error}", kept.display()));
     }
     Ok(srs)
 }
 
-fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
+/// Writes a reference string, whole or not at all, into a folder that is made where it is missing.
+pub(crate) fn write_srs(srs: &Srs, path: &Path, access: Access) -> Result<(), ContainerError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut staged = Staged::empty(path, Access::Private)?;
+    let mut staged = Staged::empty(path, access)?;
     srs.write(staged.file())?;
     staged.sync()?;
     Ok(staged.publish()?)
@@ -299,6 +305,7 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         calibration: calibration.map(samples_digest),
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
+        unproven_weights: options.unproven_weights,
         private: circuit.private,
         max_error: choices.quantisation.error_target,
         allow_error: circuit.allow_error,

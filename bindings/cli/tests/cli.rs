@@ -103,13 +103,13 @@ fn plain_output_shows_the_result_and_what_is_not_proven() {
     let verified = run(&["verify", &proof, "--vk", &vk]);
     assert_eq!(exit_code(&verified), 0);
     let shown = text(&verified.stdout);
-    for part in ["accepted", "gemm_plain", "output", "insecure", "field-valued, architecture not proven"] {
+    for part in ["accepted", "gemm_plain", "output", "insecure", "exact integers, proven of the model commitment"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let proved = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path("again")]);
     let shown = text(&proved.stdout);
     for part in
-        ["output", "k = ", "bytes", "insecure", "field-valued, architecture not proven", "proof.json", "model.vk"]
+        ["output", "k = ", "bytes", "insecure", "exact integers, proven of the model commitment", "proof.json", "model.vk"]
     {
         assert!(shown.contains(part), "{part}: {shown}");
     }
@@ -303,7 +303,7 @@ fn embedded_weights_are_proved_and_called_public() {
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(!shown.contains("hiding") && !shown.contains("field-valued"), "{shown}");
+        assert!(!shown.contains("hiding") && !shown.contains("proven of"), "{shown}");
     }
     let help = text(&run(&["prove", "--help"]).stdout);
     for part in ["committed", "embedded", "--private", "Public"] {

@@ -21,7 +21,7 @@ use crate::{Error, ModelKey};
 /// Value of [`ProofBundle::format`].
 const FORMAT: &str = "zkml-gpu proof";
 /// Value of [`ProofBundle::version`].
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Largest `proof.json` that is read: millions of public values.
 const MAX_BYTES: u64 = 512 << 20;
 /// Most characters of a value that a message shows.
@@ -42,6 +42,10 @@ pub struct ProofBundle {
     pub verifying_key: String,
     /// Digest of its circuit key: models of one architecture may share it.
     pub circuit_key: String,
+    /// Digest of the model commitment: a retrained model has another one under the same circuit key.
+    pub model_commitment: String,
+    /// Digest of the architecture, as the key's owner says.
+    pub architecture: String,
     /// The back end that proved; for the record only, since all make the same proofs.
     pub backend: String,
     /// How the weights are bound: [`ModelKey::weights`].
@@ -70,10 +74,11 @@ pub(crate) const fn weights(mode: WeightMode) -> &'static str {
     }
 }
 
-/// What the verifier knows of the weights. There is no range proof of committed ones yet, so they are field elements to
-/// the verifier, and weights outside the layout's mask are not ruled out. Embedded ones are fixed cells.
-pub(crate) const fn note(mode: WeightMode) -> &'static str {
+/// What a proof says of the weights. Without a proof of the model commitment they are field elements to the verifier,
+/// and weights outside the layout's mask are not ruled out. Embedded ones are fixed cells.
+pub(crate) const fn note(mode: WeightMode, is_proven: bool) -> &'static str {
     match mode {
+        WeightMode::Committed if is_proven => "exact integers, proven of the model commitment",
         WeightMode::Committed => "field-valued, architecture not proven",
         WeightMode::Embedded => "exact integers, fixed by the verifying key",
     }
@@ -134,6 +139,9 @@ pub enum Rejection {
         /// Number declared.
         expected: usize,
     },
+    /// The key's own proof about the weights does not hold: no proof under this key says anything.
+    #[error("{0}: the verifying key is not to be trusted")]
+    Weights(String),
     /// The proof itself does not hold.
     #[error(transparent)]
     Proof(#[from] VerifyError),
@@ -150,6 +158,8 @@ impl ProofBundle {
             model: key.model().into(),
             verifying_key: key.digest().into(),
             circuit_key: key.circuit_digest().into(),
+            model_commitment: key.model_digest().into(),
+            architecture: key.architecture_digest().into(),
             backend: backend.into(),
             weights: key.weights().into(),
             note: key.note().into(),
@@ -190,8 +200,13 @@ impl ProofBundle {
             let found = format!("format {:?} version {}", bundle.format, bundle.version);
             return Err(fail(format!("{found}, this program reads {FORMAT:?} version {VERSION}")));
         }
-        let digests = [&bundle.verifying_key, &bundle.circuit_key, &bundle.checksum];
-        for (field, text) in ["verifying_key", "circuit_key", "checksum"].into_iter().zip(digests) {
+        for (field, text) in [
+            ("verifying_key", &bundle.verifying_key),
+            ("circuit_key", &bundle.circuit_key),
+            ("model_commitment", &bundle.model_commitment),
+            ("architecture", &bundle.architecture),
+            ("checksum", &bundle.checksum),
+        ] {
             if !is_hex(text) {
                 return Err(fail(format!("field '{field}' is not lower-case hexadecimal")));
             }
@@ -255,6 +270,8 @@ impl ProofBundle {
         if self.verifying_key != key.digest() {
             return Err(Rejection::OtherModel { got: shown(&self.verifying_key), expected: key.digest().into() });
         }
+        expect("model_commitment", &self.model_commitment, key.model_digest())?;
+        expect("architecture", &self.architecture, key.architecture_digest())?;
         expect("weights", &self.weights, key.weights())?;
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
@@ -263,6 +280,7 @@ impl ProofBundle {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
         }
+        key.verify_weights()?;
         let inputs = stored("inputs", &self.inputs, &statement.inputs)?;
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
         Ok(verify(key.keys(), &inputs, &outputs, &self.proof_bytes())?)
@@ -332,6 +350,6 @@ impl std::fmt::Display for Debugged<'_> {
 }
 
 /// Whether a text is lower-case hexadecimal; upper case would be a second text for the same bytes.
-fn is_hex(text: &str) -> bool {
+pub(crate) fn is_hex(text: &str) -> bool {
     hex::decode(text).is_ok() && !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }

@@ -29,8 +29,10 @@
 //! What is proven, with input and output public, depends on where the weights stand ([`WeightMode`]):
 //!
 //! - **Committed**, the default: whoever made the proof knows weights under the commitment in `model.vk` for which the
-//!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. They are
-//!   [field-valued](ModelKey::note): nothing yet proves that they are small, or zero where the layout has none.
+//!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. A proof in
+//!   `model.vk` says that they are integers of their widths, and zero where the architecture has none; keys that were
+//!   made without it ([`CompiledModel::setup_unproven`]) hold [field-valued](ModelKey::note) ones. That `model.vk` is the
+//!   architecture's at all is checked by [`PublicModel::audit`].
 //! - **Embedded** ([`LayoutOptions::weights`]): the quantised network whose integers are fixed cells of the circuit in
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
@@ -49,6 +51,7 @@ mod memory;
 mod model;
 mod precision;
 mod prover;
+pub mod public;
 mod saturation;
 
 pub use available::available_bytes;
@@ -66,6 +69,7 @@ pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput, samples_digest};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
+pub use public::{Audit, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};

@@ -48,6 +48,9 @@ pub enum KeyError {
     /// Bytes that are no verifying keys.
     #[error("verifying keys: {0}")]
     Malformed(String),
+    /// Keys are not those of an architecture.
+    #[error("the key is not this model's: {0}")]
+    Differs(String),
 }
 
 /// What a prover holds beside the circuit's key.
@@ -102,16 +105,44 @@ pub fn setup<B: Backend>(
         let _span = tracing::info_span!(target: "zkml_gpu::keys", "check").entered();
         check(graph, layout, &bank)?;
     }
-    let (backend, lagrange) = (committer.backend(), committer.lagrange());
-    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
-    let vk = Arc::clone(circuit.vk());
-    let blinding_points = linked_points(&layout.architecture, srs, &vk);
+    setup_unchecked(layout, bank, srs, committer, rng)
+}
+
+/// As [`setup`], without the check: for tests of what is made from layouts that it refuses.
+///
+/// # Errors
+/// As [`setup`].
+#[doc(hidden)]
+pub fn setup_unchecked<B: Backend>(
+    layout: &Layout,
+    bank: Bank,
+    srs: &Srs,
+    committer: &Committer<B>,
+    rng: impl RngCore + CryptoRng,
+) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
+    let (circuit, mut verifying) = circuit_keys(layout, &bank, srs, committer)?;
+    let rows = verifying.blinding_rows();
     let (model, commitments) = match layout.architecture.weights {
         WeightMode::Committed => {
-            ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, blinding_points.len(), rng)?
+            ModelOpening::commit(bank, committer.backend(), committer.lagrange(), 1 << layout.k, rows, rng)?
         }
         WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
     };
+    verifying.model = commitments;
+    Ok((circuit, ProvingKeys { model, verifying }))
+}
+
+/// The circuit's key, and what a verifier trusts but for the model commitment.
+fn circuit_keys<B: Backend>(
+    layout: &Layout,
+    bank: &Bank,
+    srs: &Srs,
+    committer: &Committer<B>,
+) -> Result<(CircuitKey<B>, VerifyingKeys), KeyError> {
+    let (backend, lagrange) = (committer.backend(), committer.lagrange());
+    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, bank))?;
+    let vk = Arc::clone(circuit.vk());
+    let blinding_points = linked_points(&layout.architecture, srs, &vk);
     let verifying = VerifyingKeys {
         architecture: layout.architecture.clone(),
         vk,
@@ -120,11 +151,38 @@ pub fn setup<B: Backend>(
         g2: srs.g2(),
         s_g2: srs.s_g2(),
         blinding_points,
-        model: commitments,
+        model: Vec::new(),
         statement: layout.statement.clone(),
         insecure_srs: srs.is_insecure(),
     };
-    Ok((circuit, ProvingKeys { model, verifying }))
+    Ok((circuit, verifying))
+}
+
+/// What a verifier trusts, derived again by whoever has the architecture, and compared bit for bit: the circuit's part
+/// of `keys` must be that of this graph and layout, which [`check`] proves to say the same. The graph's learned values
+/// do not count where they are committed; where they are embedded the keys are those of these values.
+///
+/// # Errors
+/// [`KeyError::Layout`] where the layout is refused, [`KeyError::SrsSize`] where the reference string is of another
+/// size, [`KeyError::Differs`] with the first thing that is another in `keys`.
+pub fn audit<B: Backend>(
+    keys: &VerifyingKeys,
+    graph: &Graph,
+    layout: &Layout,
+    srs: &Srs,
+    committer: &Committer<B>,
+) -> Result<(), KeyError> {
+    if let Some(got) = [srs.k(), committer.k()].into_iter().find(|k| *k != layout.k) {
+        return Err(KeyError::SrsSize { got, expected: layout.k });
+    }
+    let bank = Bank::new(layout, graph);
+    check(graph, layout, &bank)?;
+    let (_, mut derived) = circuit_keys(layout, &bank, srs, committer)?;
+    derived.model.clone_from(&keys.model);
+    match keys.difference(&derived) {
+        Some(difference) => Err(KeyError::Differs(difference)),
+        None => Ok(()),
+    }
 }
 
 /// The keys of a retrained network: of the same graph and layout but for learned values, which are committed. The
@@ -219,6 +277,38 @@ impl VerifyingKeys {
     /// The model commitment: one point per column of the weight bank; none where the weights are embedded.
     pub fn model_commitment(&self) -> &[G1Affine] {
         &self.model
+    }
+
+    /// The first thing that is another in these keys than in derived ones, but for the model commitment.
+    fn difference(&self, derived: &Self) -> Option<String> {
+        if self.to_parts()[0] == derived.to_parts()[0] {
+            return None;
+        }
+        let (own, other) = (&self.architecture, &derived.architecture);
+        if self.k != derived.k {
+            return Some(format!("it has 2^{} rows instead of 2^{}", self.k, derived.k));
+        }
+        if self.s_g2 != derived.s_g2 || self.blinding_points != derived.blinding_points {
+            return Some("its reference string is another".into());
+        }
+        if self.insecure_srs != derived.insecure_srs {
+            let of = |insecure| if insecure { "made on one machine" } else { "a ceremony's" };
+            let [own, other] = [of(self.insecure_srs), of(derived.insecure_srs)];
+            return Some(format!("it calls its reference string {own}, the one given is {other}"));
+        }
+        if own != other {
+            return Some("its constraint system has other columns, roles or gates".into());
+        }
+        if self.statement != derived.statement {
+            return Some("its inputs and outputs have other names, ranges or places".into());
+        }
+        let [a, b] = [self.vk.fixed_commitments(), derived.vk.fixed_commitments()];
+        let column = a.iter().zip(b).position(|(a, b)| a != b);
+        if let Some(column) = column {
+            let role = own.fixed.get(column).map_or("embedded weights".into(), |role| format!("{role:?}"));
+            return Some(format!("fixed column {column} ({role}) holds something else"));
+        }
+        Some("its bytes are others".into())
     }
 
     /// The keys with another model commitment: for tests of what is proved of one.

@@ -41,6 +41,13 @@ impl Graph {
         (self.activations != other.activations).then(|| "an activation function's table is another".into())
     }
 
+    /// The graph with 0 for every learned value of an operation that [declares](crate::Linear::width) how wide its
+    /// accumulators are: equal for all models of one architecture.
+    #[must_use]
+    pub fn without_learned_values(&self) -> Self {
+        Self { nodes: self.nodes.iter().map(without_learned).collect(), ..self.clone() }
+    }
+
     /// Declares accumulators as wide as another graph of the same layers does, so that retrained weights keep their
     /// circuit. Whether they hold this one's learned values is for [`validate`](Self::validate).
     pub fn take_widths(&mut self, other: &Self) {

@@ -87,6 +87,10 @@ pub(crate) struct ProveOptions {
     /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+    /// Do without the proof that the weights are integers and fit the architecture, where keys are made: proofs say that
+    /// they are not
+    #[arg(long)]
+    pub(crate) unproven_weights: bool,
     /// Folder for proofs and model.vk [default: ./MODEL.proof]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -133,12 +137,36 @@ pub(crate) struct SetupOptions {
     pub(crate) machine: MachineOptions,
     #[command(flatten)]
     pub(crate) cache: CacheOptions,
-    /// Folder for NAME.pk and NAME.vk
+    /// Folder for NAME.pk, NAME.vk and NAME.public.zkml
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Do without the proof that the weights are integers and fit the architecture: proofs say that they are not
+    #[arg(long)]
+    pub(crate) unproven_weights: bool,
     /// Replace keys of that name that are in the folder: proofs can no longer be made under the old NAME.vk
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    /// The verifying key
+    #[arg(value_name = "NAME.vk")]
+    pub(crate) key: PathBuf,
+    /// The model that it is said to be of, without its weights, as setup writes it
+    #[arg(long, value_name = "NAME.public.zkml")]
+    pub(crate) model: PathBuf,
+    /// The reference string that the key was made with [default: NAME.srs beside the key, as setup writes it where it
+    /// makes one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -16,8 +16,8 @@ pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use keys::{
-    CacheOptions, CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions,
-    SetupOptions,
+    AuditOptions, CacheOptions, CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions,
+    RetrainOptions, SetupOptions,
 };
 pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 #[cfg(feature = "cuda")]
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Setup(SetupOptions),
     /// Make the keys of a retrained model under the same circuit key
     Retrain(RetrainOptions),
+    /// Check that a verifying key is that of a model, whoever made it, and tell what it proves
+    Audit(AuditOptions),
     /// Tell what a file is: a compiled model, a key or a proof
     Inspect(InspectOptions),
     /// Tell what a proof will cost, in all and by layer, without proving

@@ -38,6 +38,13 @@ pub struct WeightsOpening<'a> {
     pub changed: &'a [(usize, usize, usize, i64)],
 }
 
+impl<'a> WeightsOpening<'a> {
+    /// The opening of the model commitment of `keys`.
+    pub const fn new(graph: &'a Graph, layout: &'a Layout, keys: &'a VerifyingKeys, model: &'a ModelOpening) -> Self {
+        Self { graph, layout, keys, model, changed: &[] }
+    }
+}
+
 /// Proves that a model commitment opens to integers of their widths, 0 where the architecture has none. `committer`
 /// gives one committer for each part, which proves it.
 ///
