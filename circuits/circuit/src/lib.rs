@@ -13,6 +13,7 @@ pub mod check;
 pub mod circuit;
 pub mod commit;
 mod gates;
+pub mod hash;
 pub mod keys;
 pub mod layout;
 pub mod placement;
