@@ -9,6 +9,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::verify::{VerifyError, verify};
 use zkml_gpu_graph::Format;
@@ -270,7 +271,8 @@ impl ProofBundle {
 }
 
 impl PublicTensor {
-    fn new(port: &Port, stored: &[i64]) -> Self {
+    /// The values of a tensor of the statement, which are in the order in which the circuit stores them.
+    pub fn new(port: &Port, stored: &[i64]) -> Self {
         let (values, Format { frac_bits, min, max }) = (to_logical(port, stored), logical_format(port));
         Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, values }
     }
@@ -278,6 +280,15 @@ impl PublicTensor {
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
     pub fn reals(&self) -> Vec<f64> {
         self.values.iter().map(|value| *value as f64 * 2f64.powi(self.frac_bits.saturating_neg())).collect()
+    }
+
+    /// The hash of the values, which whoever has them can compare: [`hash_tensor`].
+    ///
+    /// # Errors
+    /// [`HashError`] where the tensor is empty or a value is outside `min..=max`.
+    pub fn hash(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
+        let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
+        hash_tensor(poseidon, format, &self.values, salt)
     }
 
     /// Values in stored order, once every field is the port's.
