@@ -19,6 +19,7 @@
 
 mod backend_name;
 mod bundle;
+mod commitment;
 mod error;
 mod files;
 mod key;
@@ -34,6 +35,7 @@ mod write;
 
 pub use backend_name::is_backend;
 pub use bundle::{ProofBundle, PublicTensor, Rejection};
+pub use commitment::{TensorCommitment, names, port};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
