@@ -15,6 +15,8 @@ impl Command {
             Self::Setup(options) => options.json,
             Self::Retrain(options) => options.json,
             Self::Inspect(options) => options.json,
+            Self::Commit(options) => options.json,
+            Self::Open(options) => options.json,
             Self::Plan(options) => options.json,
             Self::Evaluate(options) => options.json,
             Self::Calibrate(options) => options.json,

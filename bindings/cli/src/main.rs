@@ -9,6 +9,7 @@ mod args;
 mod batch;
 mod bench;
 mod calibrate;
+mod commit;
 mod compile;
 mod completions;
 mod devices;
@@ -54,6 +55,8 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Setup(options) => setup::setup(options),
         Command::Retrain(options) => setup::retrain(options),
         Command::Inspect(options) => inspect::inspect(options),
+        Command::Commit(options) => commit::commit(options),
+        Command::Open(options) => commit::open(options),
         Command::Plan(options) => plan::plan(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),

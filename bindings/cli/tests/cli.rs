@@ -50,8 +50,20 @@ const PROVE_FIELDS: [&str; 37] = [
     "key_file",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 10] =
-    ["accepted", "reason", "model", "input", "output", "weights", "note", "verifying_key", "insecure_srs", "verify_ms"];
+const VERIFY_FIELDS: [&str; 12] = [
+    "accepted",
+    "reason",
+    "model",
+    "input",
+    "output",
+    "input_visibility",
+    "output_visibility",
+    "weights",
+    "note",
+    "verifying_key",
+    "insecure_srs",
+    "verify_ms",
+];
 
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();

@@ -3,8 +3,9 @@
 use zkml_gpu_circuit::hash::{Poseidon, Salt, TensorHash, hash_tensor};
 use zkml_gpu_graph::Format;
 use zkml_gpu_onnx::quant::Sample;
+use zkml_gpu_verify::hash_stored;
 
-use crate::{CompiledModel, Error, PublicTensor};
+use crate::{CompiledModel, Error};
 
 /// The hashes of a sample's tensors under given formats, without a model: each number is rounded to the nearest integer
 /// of its format, as a prover does it. `salts` has a salt for each tensor, or `None`.
@@ -55,7 +56,7 @@ impl CompiledModel {
         let quantised = self.graph.quantise_inputs(sample);
         let tensors = ports.iter().zip(&quantised).zip(salts).enumerate();
         let hashes = tensors.map(|(input, ((port, stored), salt))| {
-            let hash = PublicTensor::new(port, stored).hash(&poseidon, *salt);
+            let hash = hash_stored(&poseidon, port, stored, *salt);
             hash.map_err(|source| Error::Hash { input, source })
         });
         hashes.collect()

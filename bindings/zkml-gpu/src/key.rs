@@ -25,7 +25,7 @@ use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, wr
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
-pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 1, what: "a proving key" };
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 2, what: "a proving key" };
 /// Its sections, in their order; the first says to whoever looks into the file what it is.
 const SECTIONS: [SectionName; 8] = [
     *b"PRIVATE\0",
@@ -222,6 +222,11 @@ impl ProverKey {
     /// The compiled model.
     pub fn model(&self) -> &CompiledModel {
         &self.model
+    }
+
+    /// The Lagrange points of the reference string: what commitments to tensors are made of.
+    pub fn lagrange(&self) -> &[G1Affine] {
+        &self.lagrange
     }
 }
 

@@ -48,6 +48,7 @@ mod input;
 pub mod key;
 mod memory;
 mod model;
+pub mod opening;
 mod precision;
 mod prover;
 mod saturation;
@@ -66,6 +67,7 @@ pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use saturation::{Saturation, saturation};
@@ -76,11 +78,12 @@ pub use zkml_gpu_circuit::placement::Widths;
 pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
+pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
-    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, VERIFYING_KEY,
-    read_bounded, write_whole,
+    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, TensorCommitment,
+    VERIFYING_KEY, read_bounded, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

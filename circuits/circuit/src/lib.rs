@@ -20,6 +20,7 @@ pub mod placement;
 pub mod prove;
 mod rows;
 pub mod scalar;
+mod secret;
 pub mod system;
 pub mod trace;
 pub mod verify;

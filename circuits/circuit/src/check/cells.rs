@@ -15,7 +15,7 @@ pub(super) struct Cells {
     columns: Vec<Vec<Value>>,
 }
 
-/// The columns, in one order: operands, left operands, instances, activations, copies beside results.
+/// The columns, in one order: operands, left operands, instances, activations, copies beside results, committed tensors.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns<'l>(pub(super) &'l Architecture);
 
@@ -40,8 +40,12 @@ impl Columns<'_> {
         Column(self.activated(self.0.activation_lanes).0 + (group * self.0.activation_lanes + lane) as u32)
     }
 
+    pub(super) const fn committed(self, column: usize) -> Column {
+        Column(self.factor(self.0.auxiliary_groups, 0).0 + column as u32)
+    }
+
     const fn count(self) -> usize {
-        self.factor(self.0.auxiliary_groups, 0).0 as usize
+        self.committed(self.0.committed_columns).0 as usize
     }
 }
 

@@ -197,7 +197,7 @@ fn check_identities(
         }
     }
     for (index, node) in graph.nodes.iter().enumerate() {
-        require(defined[index] == definitions::needs_identity(&node.op), || "no identity defines it".into())
+        require(defined[index] == definitions::needs_identity(graph, node), || "no identity defines it".into())
             .at(graph, index)?;
     }
     Ok(())

@@ -93,7 +93,8 @@ impl Values {
                 | Op::AveragePool { .. }
                 | Op::MatMul(_)
                 | Op::Multiply(_)
-                | Op::ArgMax { .. } => {}
+                | Op::ArgMax { .. }
+                | Op::Enter => {}
             }
         }
         Ok(this)

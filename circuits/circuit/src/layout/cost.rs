@@ -11,7 +11,7 @@
 use zkml_gpu_engine::batch_columns;
 use zkml_gpu_engine::cost::Work;
 use zkml_gpu_engine::prover::{CircuitSize, QuotientSize};
-use zkml_gpu_graph::{Graph, Op};
+use zkml_gpu_graph::{Graph, Op, Visibility};
 
 use crate::system::formulas::{Key, keys};
 use crate::system::{Architecture, BLINDING_ROWS, WeightMode};
@@ -38,8 +38,10 @@ pub(super) struct Network {
     parameters: usize,
     /// Multiplications of an inference.
     macs: usize,
-    /// Public values: inputs and outputs.
+    /// Public values of inputs and outputs.
     public_values: usize,
+    /// Committed values of inputs and outputs.
+    committed_values: usize,
 }
 
 impl Network {
@@ -50,11 +52,18 @@ impl Network {
         };
         let magnitude = |(_, tensor): (usize, &zkml_gpu_graph::Tensor)| tensor.format.max.max(-tensor.format.min);
         let largest = graph.tensors.iter().enumerate().filter(|(id, _)| !raw(*id)).map(magnitude).max().unwrap_or(0);
+        let values = |of: Visibility| {
+            let [inputs, outputs] = [&graph.inputs, &graph.outputs].map(|list| list.iter().enumerate());
+            let inputs = inputs.map(|(i, id)| (graph.visibility.input(i), id));
+            let all = inputs.chain(outputs.map(|(i, id)| (graph.visibility.output(i), id)));
+            all.filter(|(own, _)| *own == of).map(|(_, id)| graph.tensors[*id].shape.len()).sum()
+        };
         Self {
             value_bits: bits(largest.max(0) as usize),
             parameters: graph.weight_cells(),
             macs: graph.macs(),
-            public_values: graph.inputs.iter().chain(&graph.outputs).map(|id| graph.tensors[*id].shape.len()).sum(),
+            public_values: values(Visibility::Public),
+            committed_values: values(Visibility::Committed),
         }
     }
 }
@@ -123,9 +132,15 @@ impl Expense {
         banks[1].columns += full(a.helpers() as f64 * n);
         let blinding = (size.advice_columns * BLINDING_ROWS) as f64;
         let inference = filling.network.macs as f64 * MAC + filling.network.parameters as f64 * PARAMETER;
-        let rest =
-            every * (1.0 / all) + full(n + blinding) + Work { host_multiplications: inference, ..Work::default() };
-        let points = (size.advice_columns + size.fixed_columns + size.pieces()) as f64;
+        // A column of integers, and the accumulator of its digest.
+        let committed = filling.network.committed_values;
+        let committed = small(committed, filling.network.value_bits) + full(committed as f64);
+        let rest = every * (1.0 / all)
+            + full(n + blinding)
+            + committed
+            + Work { host_multiplications: inference, ..Work::default() };
+        // The points of commitments to hidden tensors come with the proof.
+        let points = (size.advice_columns + size.fixed_columns + size.pieces() + a.committed_columns) as f64;
         let public = filling.network.public_values as f64 * PUBLIC_VALUE;
         let host_multiplications = VERIFICATION + VERIFIED_POINT * points + public;
         let verification = Work { host_multiplications, ..Work::default() } + weight_column.0 * a.weight_columns as f64;

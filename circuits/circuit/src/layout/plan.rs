@@ -187,6 +187,7 @@ fn operator(op: &Op) -> &'static str {
         Op::Reshape => "Reshape",
         Op::Rearrange { .. } => "Rearrange",
         Op::ArgMax { .. } => "ArgMax",
+        Op::Enter => "Hidden input",
         Op::MatMul(_) => "MatMul",
         Op::Multiply(_) => "Multiply",
         Op::Softmax(_) => "Softmax",

@@ -98,6 +98,8 @@ pub(crate) struct Planner<'g> {
     /// Coefficients of terms by what they multiply, then by row and identity.
     terms: BTreeMap<(Multiplicand, Factor), BTreeMap<(usize, usize), i64>>,
     pub(crate) identities: usize,
+    /// Columns of committed tensors.
+    pub(crate) committed_columns: usize,
     /// Identities with terms on one row, at most; known once the terms have their columns.
     pub(crate) slots: usize,
 }
@@ -131,6 +133,7 @@ impl<'g> Planner<'g> {
             gathered_by_index: HashSet::new(),
             terms: BTreeMap::new(),
             identities: 0,
+            committed_columns: 0,
             slots: 0,
         }
     }
@@ -150,7 +153,9 @@ impl<'g> Planner<'g> {
             let (sequences, length) = self.geometry(*output).sequences(self.widths.operand_lanes);
             sequences * length / self.widths.operand_lanes
         };
-        let claims = self.graph.outputs.iter().filter(|output| !raw.contains(output)).map(claim).sum();
+        let outputs = self.graph.outputs.iter().enumerate();
+        let public = outputs.filter(|(index, _)| !self.graph.visibility.output(*index).is_hidden());
+        let claims = public.map(|(_, output)| output).filter(|output| !raw.contains(output)).map(claim).sum();
         self.kept = [claims, raw.iter().map(|output| self.graph.tensors[*output].shape.len()).sum()];
         [self.operand_row, self.result_row] = self.kept;
     }
@@ -252,7 +257,7 @@ impl<'g> Planner<'g> {
             return pieces.iter().try_for_each(|piece| self.piece_term((identity, root, channels), piece, value));
         }
         if !self.homes.contains_key(&root) {
-            if !self.graph.inputs.contains(&root) {
+            if !self.is_public_input(root) {
                 return Err(LayoutError::Malformed(format!("tensor {root} is read before it is produced")));
             }
             let place = self.place_instance(root, None);
@@ -306,7 +311,7 @@ impl<'g> Planner<'g> {
     /// is its home; any other is a copy, tied by its digest.
     pub(crate) fn place_operand(&mut self, tensor: TensorId, chain: usize) -> Result<Vec<usize>, LayoutError> {
         let root = self.tensors.root(tensor);
-        let public = self.graph.inputs.contains(&root) && !self.homes.contains_key(&root);
+        let public = self.is_public_input(root) && !self.homes.contains_key(&root);
         let shape = self.graph.tensors[tensor].shape;
         let (ends, place) = if shape.height * shape.width == 1 {
             self.place_single(root, shape.channels, chain, public)
@@ -319,10 +324,10 @@ impl<'g> Planner<'g> {
             self.input_places.insert(root, place);
         } else {
             let len = self.tensors.geometry(root).len();
-            self.operands.extend((0..len).map(|element| {
-                let (lane, row) = place.cell(element);
+            self.operands.extend((0..len).filter_map(|element| {
+                let (lane, row) = place.cell(element)?;
                 let (row, lane) = (row as u32, lane as u32);
-                OperandCell { row, lane, left: false, tensor: root as u32, element: element as u32 }
+                Some(OperandCell { row, lane, left: false, tensor: root as u32, element: element as u32 })
             }));
             let identity = self.identity();
             self.term(identity, Multiplicand::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
@@ -425,6 +430,32 @@ impl<'g> Planner<'g> {
         let identity = self.identity();
         self.term(identity, Multiplicand::Accumulator(Accumulator::LeftDigest), last, Factor::default(), 1);
         self.digest_term(identity, root, -1)
+    }
+
+    /// Whether the caller gives a tensor, and everybody sees it. A hidden input has no cells before lowering.
+    fn is_public_input(&self, tensor: TensorId) -> bool {
+        self.graph.input_visibility(tensor).is_some_and(|visibility| !visibility.is_hidden())
+    }
+
+    /// Ties a committed tensor to columns of its own, one element a row as they are stored: the columns' digests have
+    /// the tensor's exponents, element by element. Rows beyond the tensor have no weight.
+    pub(crate) fn place_committed(&mut self, tensor: TensorId, rows: usize) -> Result<Placement, LayoutError> {
+        let root = self.tensors.root(tensor);
+        let (geometry, first) = (self.tensors.geometry(root), self.committed_columns);
+        let (identity, len) = (self.identity(), self.tensors.geometry(root).len());
+        self.digest_term(identity, root, -1)?;
+        for start in (0..len).step_by(rows) {
+            let accumulator = Accumulator::Committed(self.committed_columns as u32);
+            let last = len.min(start + rows) - 1;
+            for element in start + 1..=last {
+                let distance = geometry.exponent(element - 1) - geometry.exponent(element);
+                self.step(accumulator, element - start, Power::r(distance));
+            }
+            let shift = Factor::r(geometry.exponent(last));
+            self.term(identity, Multiplicand::Accumulator(accumulator), last - start, shift, 1);
+            self.committed_columns += 1;
+        }
+        Ok(Placement::Committed { first, rows })
     }
 
     /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.

@@ -38,6 +38,7 @@ impl Architecture {
             self.slots,
             self.excess_limbs,
             self.spread_limbs,
+            self.committed_columns,
         ];
         // First the weight columns alone, so that the sum cannot overflow.
         let few = self.weight_columns <= MAX_WEIGHT_COLUMNS && self.fixed_columns() <= MAX_FIXED_COLUMNS;

@@ -61,6 +61,8 @@ pub struct Architecture {
     pub slots: usize,
     /// Whether some output is raw, which takes an instance column of its own.
     pub raw_output: bool,
+    /// Columns of committed inputs and outputs.
+    pub committed_columns: usize,
     /// Lookups that share one helper column.
     pub lookup_group: usize,
     /// Where the weight bank stands.
@@ -93,7 +95,7 @@ impl Architecture {
     /// Advice columns of phase 1.
     pub const fn first_phase(&self) -> usize {
         match self.weights {
-            WeightMode::Committed => self.multiplicity() + 1,
+            WeightMode::Committed => self.committed(self.committed_columns),
             WeightMode::Embedded => self.cross_term(self.cross_term_lanes),
         }
     }
@@ -170,23 +172,28 @@ impl Architecture {
         self.product(self.product_columns)
     }
 
+    /// A column of a committed input or output: the column that the link proof ties to the tensor's commitment.
+    pub const fn committed(&self, column: usize) -> usize {
+        self.multiplicity() + 1 + column
+    }
+
     /// Folded weights: the column that the link proof ties to the model commitment. Embedded weights are folded by the
     /// gate that reads them.
     pub const fn folded_weights(&self) -> Option<usize> {
         match self.weights {
-            WeightMode::Committed => Some(self.multiplicity() + 1),
+            WeightMode::Committed => Some(self.committed(self.committed_columns)),
             WeightMode::Embedded => None,
         }
     }
 
     /// Cross term of a product.
     pub const fn cross_term(&self, lane: usize) -> usize {
-        self.multiplicity() + 1 + self.folded_weights().is_some() as usize + lane
+        self.committed(self.committed_columns) + self.folded_weights().is_some() as usize + lane
     }
 
     /// Accumulator column.
     pub const fn accumulator(&self, accumulator: Accumulator) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator as usize)
+        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator.number())
     }
 
     /// Whether the circuit has an accumulator.
@@ -202,27 +209,29 @@ impl Architecture {
             Accumulator::Auxiliary => self.auxiliary_groups > 0,
             Accumulator::CrossTerms => self.cross_term_lanes > 0,
             Accumulator::CrossTermsTotal => self.cross_term_lanes > 0 && matches!(self.weights, WeightMode::Embedded),
+            Accumulator::Committed(column) => (column as usize) < self.committed_columns,
         }
     }
 
     /// The accumulators that the circuit has, in column order.
     pub(crate) fn accumulators(&self) -> impl Iterator<Item = Accumulator> {
-        Accumulator::ALL.into_iter().filter(|accumulator| self.has(*accumulator))
+        let committed = (0..self.committed_columns as u32).map(Accumulator::Committed);
+        Accumulator::SINGLE.into_iter().filter(|accumulator| self.has(*accumulator)).chain(committed)
     }
 
     /// How many accumulators the circuit has of the first `end` of all.
     const fn accumulators_before(&self, end: usize) -> usize {
         let (mut i, mut count) = (0, 0);
-        while i < end {
-            count += self.has(Accumulator::ALL[i]) as usize;
+        while i < end && i < Accumulator::SINGLE.len() {
+            count += self.has(Accumulator::SINGLE[i]) as usize;
             i += 1;
         }
-        count
+        count + end - i
     }
 
     /// Number of accumulators.
     pub(crate) const fn accumulator_count(&self) -> usize {
-        self.accumulators_before(Accumulator::ALL.len())
+        self.accumulators_before(Accumulator::SINGLE.len() + self.committed_columns)
     }
 
     /// The terms of a slot, over `t` plus the number of their identity.

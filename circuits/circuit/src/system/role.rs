@@ -29,11 +29,13 @@ pub enum Accumulator {
     CrossTerms,
     /// The same over all output channels: adds `CrossTerms` where [`FixedRole::AccumulateCrossTerms`] is set.
     CrossTermsTotal,
+    /// Digest of a column of a committed tensor.
+    Committed(u32),
 }
 
 impl Accumulator {
-    /// All, in column order.
-    pub(crate) const ALL: [Self; 10] = [
+    /// Those of which a circuit has one at most, in column order; the columns of committed tensors follow.
+    pub(crate) const SINGLE: [Self; 10] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
@@ -45,6 +47,23 @@ impl Accumulator {
         Self::CrossTerms,
         Self::CrossTermsTotal,
     ];
+
+    /// Its number among all, in column order.
+    pub(crate) const fn number(self) -> usize {
+        match self {
+            Self::Weights => 0,
+            Self::Operand => 1,
+            Self::OperandDigest => 2,
+            Self::Result => 3,
+            Self::ResultTotal => 4,
+            Self::ResultDigest => 5,
+            Self::LeftDigest => 6,
+            Self::Auxiliary => 7,
+            Self::CrossTerms => 8,
+            Self::CrossTermsTotal => 9,
+            Self::Committed(column) => 10 + column as usize,
+        }
+    }
 }
 
 /// What a term of the grand sum multiplies by its coefficient.
@@ -175,5 +194,16 @@ impl FixedRole {
             | Self::Identity(_)
             | Self::Term { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Accumulator;
+
+    #[test]
+    fn accumulators_are_numbered_in_column_order() {
+        let all = Accumulator::SINGLE.into_iter().chain((0..3).map(Accumulator::Committed));
+        assert!(all.map(Accumulator::number).eq(0..13));
     }
 }

@@ -79,6 +79,7 @@ impl FirstPhase {
             result.kind.fill(&mut row, &computed);
         }
         phase.fill_cross_terms(layout, graph, execution);
+        phase.fill_committed(layout, graph, execution);
         phase.fill_products(layout);
         phase.fill_multiplicities(layout);
         phase
@@ -93,6 +94,17 @@ impl FirstPhase {
             for (position, value) in coefficients.into_iter().enumerate() {
                 let row = run.first_row as usize + position / a.cross_term_lanes;
                 self.columns[a.cross_term(position % a.cross_term_lanes)][row] = value;
+            }
+        }
+    }
+
+    /// Committed tensors, in columns of their own.
+    fn fill_committed(&mut self, layout: &Layout, graph: &Graph, execution: &Execution) {
+        let a = &layout.architecture;
+        for (port, tensor) in layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs)) {
+            for (element, value) in execution.values[*tensor].iter().enumerate() {
+                let Some((column, row)) = port.placement.committed_cell(element) else { break };
+                self.columns[a.committed(column)][row] = *value;
             }
         }
     }

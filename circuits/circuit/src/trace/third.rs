@@ -104,6 +104,9 @@ impl<'a> Builder<'a> {
             Accumulator::Auxiliary => self.auxiliary_input(),
             Accumulator::CrossTerms => self.cross_term_input(),
             Accumulator::CrossTermsTotal => self.taken(&FixedRole::AccumulateCrossTerms, Accumulator::CrossTerms),
+            Accumulator::Committed(column) => {
+                (0..self.usable).map(|row| self.small(self.a.committed(column as usize), row)).collect()
+            }
         }
     }
 
