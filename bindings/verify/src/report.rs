@@ -140,6 +140,10 @@ pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
             let points = tensor.commitments.iter().map(|point| terminal_safe(point)).collect::<Vec<_>>().join(", ");
             line(label, &format!("{name} is committed: {points}"))
         }
+        Visibility::Hashed => {
+            let hash = tensor.hash.map(|hash| hash.to_string()).unwrap_or_default();
+            line(label, &format!("{name} is hashed: {hash}"))
+        }
     }
 }
 
