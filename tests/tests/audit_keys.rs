@@ -74,12 +74,12 @@ fn one_fixed_cell_is_found_in_every_column() {
 #[test]
 fn one_gate_is_found() {
     let session = Session::new(grouped(), &LayoutOptions::default(), 1);
-    let step = |role: &FixedRole| matches!(role, FixedRole::Step(_, Power::R(_)));
+    let step = |role: &FixedRole| matches!(role, FixedRole::Step(_, power) if *power == Power::r(1));
     let at = session.layout.architecture.fixed.iter().position(step).expect("a step by r");
     // A step by 1 instead of r: one gate is another, all fixed cells are the same.
     let mut layout = session.layout.clone();
     let FixedRole::Step(accumulator, _) = layout.architecture.fixed[at] else { panic!("a step") };
-    layout.architecture.fixed[at] = FixedRole::Step(accumulator, Power::R(0));
+    layout.architecture.fixed[at] = FixedRole::Step(accumulator, Power::r(0));
     assert!(refusal(&session, &forged(&session, &layout)).contains("roles or gates"));
     // One lookup less, and with it its gate and query.
     let mut layout = session.layout.clone();

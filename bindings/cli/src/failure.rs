@@ -16,6 +16,8 @@ impl Command {
             Self::Retrain(options) => options.json,
             Self::Audit(options) => options.json,
             Self::Inspect(options) => options.json,
+            Self::Commit(options) => options.json,
+            Self::Open(options) => options.json,
             Self::Plan(options) => options.json,
             Self::Evaluate(options) => options.json,
             Self::Calibrate(options) => options.json,

@@ -99,15 +99,14 @@ fn proof(path: &Path) -> anyhow::Result<Found> {
     text += &line("made on", &report::terminal_safe(&proof.backend));
     text += &line("proof", &format!("{} bytes", grouped(proof.proof_bytes().len() as u64)));
     for tensor in &proof.outputs {
-        text += &report::tensor_line("output", &tensor.name, &tensor.reals());
+        text += &report::public_line("output", tensor);
     }
     for tensor in &proof.inputs {
-        text += &report::tensor_line("input", &tensor.name, &tensor.reals());
+        text += &report::public_line("input", tensor);
     }
     text += &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust");
     let tensors = |tensors: &[PublicTensor]| -> Vec<Value> {
-        let tensor =
-            |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals() });
+        let tensor = |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals(), "visibility": tensor.visibility, "commitments": tensor.commitments });
         tensors.iter().map(tensor).collect()
     };
     let json = json!({
@@ -205,9 +204,10 @@ fn key_lines(key: &ModelKey) -> String {
             text += &line(
                 label,
                 &format!(
-                    "{} {:?}, integers {} to {} times 2^{}",
+                    "{} {:?}, {}, integers {} to {} times 2^{}",
                     port.name.escape_debug(),
                     port.logical_shape,
+                    port.visibility().name(),
                     format.min,
                     format.max,
                     -format.frac_bits

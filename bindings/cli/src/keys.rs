@@ -9,12 +9,12 @@ use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
     BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, ModelKey,
-    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, read_bounded, read_samples, samples_digest,
+    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
 
-use crate::args::{CacheOptions, CostsSource, ProveOptions, Weights};
+use crate::args::{CacheOptions, CircuitOptions, CostsSource, ProveOptions, Weights};
 use crate::batch::Task;
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
@@ -36,6 +36,9 @@ struct Choices<'a> {
     embedded: bool,
     unproven_weights: bool,
     private: bool,
+    /// Who sees inputs and outputs, and the least size.
+    visibility: [&'a [(String, Visibility)]; 2],
+    min_k: u32,
     max_error: f32,
     allow_error: bool,
     dimensions: &'a [(String, usize)],
@@ -136,6 +139,9 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
         ("--allow-error", circuit.allow_error),
         ("--weights", circuit.weights.is_some()),
         ("--private", circuit.private),
+        ("--input", !circuit.input_visibility.is_empty()),
+        ("--output", !circuit.output_visibility.is_empty()),
+        ("--min-k", circuit.min_k.is_some()),
         ("--dim", !circuit.dimensions.is_empty()),
         ("--costs", circuit.costs.is_some()),
         ("--srs", options.srs.is_some()),
@@ -151,6 +157,14 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
 }
 
 fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyhow::Result<Keys> {
+    if prepared.choices.hides() && options.circuit.calibration.is_none() {
+        // Scales, which the key shows, would tell of the input, and the kept key would hold its extremes.
+        return Err(Error::Arguments {
+            problem: "the input would calibrate the model, and what is hidden must not show in the key".into(),
+            hint: "--calibration FILE, typical inputs that are no secret",
+        }
+        .into());
+    }
     let given = options.circuit.calibration.as_ref();
     let given = given.map(|path| read_samples(path, &prepared.model.inputs())).transpose()?;
     let identity = identity(options, &prepared, given.as_deref())?;
@@ -206,8 +220,23 @@ fn suits(key: &ProverKey, options: &ProveOptions, model: &Model, calibration: Op
         && about.name == model.name()
         && source.dimensions == options.circuit.dimensions
         && verifying.weight_mode() == weights.into()
+        && is_visible(verifying, &options.circuit)
+        && verifying.keys().k() >= options.circuit.min_k.unwrap_or(0)
         && calibration.is_none_or(|samples| source.samples_digest == samples_digest(samples))
         && options.srs.as_deref().is_none_or(|path| is_of(verifying, path))
+}
+
+/// Whether a key hides what these choices hide, and nothing else.
+fn is_visible(key: &ModelKey, circuit: &CircuitOptions) -> bool {
+    let statement = key.keys().statement();
+    [(&statement.inputs, &circuit.input_visibility), (&statement.outputs, &circuit.output_visibility)].into_iter().all(
+        |(ports, named)| {
+            // Of one tensor named twice the last word counts.
+            let chosen =
+                |name: &str| named.iter().rev().find(|(of, _)| of == name).map_or(Visibility::Public, |(_, v)| *v);
+            ports.iter().all(|port| port.visibility() == chosen(&port.name))
+        },
+    )
 }
 
 fn cache(options: &CacheOptions) -> Option<KeyCache> {
@@ -307,6 +336,8 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
         unproven_weights: options.unproven_weights,
         private: circuit.private,
+        visibility: [&circuit.input_visibility, &circuit.output_visibility],
+        min_k: choices.layout.min_k,
         max_error: choices.quantisation.error_target,
         allow_error: circuit.allow_error,
         dimensions: &circuit.dimensions,

@@ -10,6 +10,7 @@ mod audit;
 mod batch;
 mod bench;
 mod calibrate;
+mod commit;
 mod compile;
 mod completions;
 mod devices;
@@ -56,6 +57,8 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Retrain(options) => setup::retrain(options),
         Command::Audit(options) => audit::audit(options),
         Command::Inspect(options) => inspect::inspect(options),
+        Command::Commit(options) => commit::commit(options),
+        Command::Open(options) => commit::open(options),
         Command::Plan(options) => plan::plan(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),

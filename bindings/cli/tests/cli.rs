@@ -50,8 +50,20 @@ const PROVE_FIELDS: [&str; 37] = [
     "key_file",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 10] =
-    ["accepted", "reason", "model", "input", "output", "weights", "note", "verifying_key", "insecure_srs", "verify_ms"];
+const VERIFY_FIELDS: [&str; 12] = [
+    "accepted",
+    "reason",
+    "model",
+    "input",
+    "output",
+    "input_visibility",
+    "output_visibility",
+    "weights",
+    "note",
+    "verifying_key",
+    "insecure_srs",
+    "verify_ms",
+];
 
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();
@@ -108,9 +120,15 @@ fn plain_output_shows_the_result_and_what_is_not_proven() {
     }
     let proved = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path("again")]);
     let shown = text(&proved.stdout);
-    for part in
-        ["output", "k = ", "bytes", "insecure", "exact integers, proven of the model commitment", "proof.json", "model.vk"]
-    {
+    for part in [
+        "output",
+        "k = ",
+        "bytes",
+        "insecure",
+        "exact integers, proven of the model commitment",
+        "proof.json",
+        "model.vk",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(text(&proved.stderr), "", "no progress where stderr is no terminal");

@@ -8,12 +8,16 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use halo2curves::bn256::G1Affine;
 use serde::{Deserialize, Serialize};
+use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
+use zkml_gpu_circuit::keys::point_to_hex;
 use zkml_gpu_circuit::system::{Port, WeightMode};
-use zkml_gpu_circuit::verify::{VerifyError, verify};
-use zkml_gpu_graph::Format;
+use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
+use zkml_gpu_graph::{Format, Visibility};
 
 use crate::backend_name::is_backend;
+use crate::commitment::{TensorCommitment, points, port};
 use crate::files::read_bounded;
 use crate::order::{logical_format, to_logical, to_stored};
 use crate::{Error, ModelKey};
@@ -98,8 +102,22 @@ pub struct PublicTensor {
     pub min: i64,
     /// Greatest value that the model allows.
     pub max: i64,
-    /// The integers that are proved, flat, in the order of the model's axes.
+    /// The integers that are proved, flat, in the order of the model's axes; none where they are hidden.
     pub values: Vec<i64>,
+    /// Who sees the values.
+    #[serde(default, skip_serializing_if = "is_public")]
+    pub visibility: Visibility,
+    /// Commitments to the values, one a column: compressed points in lower-case hexadecimal, where they are committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<String>,
+    /// The Poseidon hash of the values, where they are hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<TensorHash>,
+}
+
+/// A proof's public tensors are written as they were before tensors could be hidden.
+fn is_public(visibility: &Visibility) -> bool {
+    !visibility.is_hidden()
 }
 
 /// Why a proof was rejected.
@@ -142,6 +160,20 @@ pub enum Rejection {
     /// The key's own proof about the weights does not hold: no proof under this key says anything.
     #[error("{0}: the verifying key is not to be trusted")]
     Weights(String),
+    /// Commitments that are no points in their canonical encoding.
+    #[error("{tensor}: a commitment is no point in its canonical encoding")]
+    Points {
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor is not the one that a commitment is to.
+    #[error("'{tensor}' is not the tensor of the commitment given: {reason}")]
+    OtherCommitment {
+        /// Name of the input or output.
+        tensor: String,
+        /// What is another.
+        reason: String,
+    },
     /// The proof itself does not hold.
     #[error(transparent)]
     Proof(#[from] VerifyError),
@@ -172,6 +204,56 @@ impl ProofBundle {
         };
         bundle.seal();
         bundle
+    }
+
+    /// The bundle with the commitments to its committed tensors, one for each column, inputs first.
+    #[must_use]
+    pub fn with_commitments(mut self, key: &ModelKey, points: &[G1Affine]) -> Self {
+        let mut points = points.iter().map(point_to_hex);
+        for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
+            tensor.commitments = points.by_ref().take(port.committed_columns()).collect();
+        }
+        self.seal();
+        self
+    }
+
+    /// The bundle with the hashes of its hashed tensors, inputs first.
+    #[must_use]
+    pub fn with_hashes(mut self, key: &ModelKey, hashes: &[TensorHash]) -> Self {
+        let mut hashes = hashes.iter().copied();
+        for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
+            tensor.hash = port.hashed().and_then(|_| hashes.next());
+        }
+        self.seal();
+        self
+    }
+
+    /// The commitment to a tensor of this bundle; none where it has none of that name.
+    pub fn commitment(&self, key: &ModelKey, name: &str) -> Option<TensorCommitment> {
+        let tensor = self.inputs.iter().chain(&self.outputs).find(|tensor| tensor.name == name)?;
+        let points = points(&tensor.commitments).filter(|points| !points.is_empty())?;
+        Some(TensorCommitment::new(key.keys(), port(key.keys(), name)?, &points))
+    }
+
+    /// Whether tensors are those of these commitments, by name: for a proof that [holds](ModelKey::verify).
+    ///
+    /// # Errors
+    /// [`Rejection::OtherCommitment`] with the first that is not.
+    pub fn expect_commitments(
+        &self,
+        key: &ModelKey,
+        commitments: &[(String, TensorCommitment)],
+    ) -> Result<(), Rejection> {
+        for (name, expected) in commitments {
+            let other = |reason| Rejection::OtherCommitment { tensor: shown(name), reason };
+            let port =
+                port(key.keys(), name).ok_or_else(|| other("the model has no input or output of this name".into()))?;
+            expected.fits(key.keys(), port).map_err(other)?;
+            if self.commitment(key, name).is_none_or(|own| own.points != expected.points) {
+                return Err(other("its points are others".into()));
+            }
+        }
+        Ok(())
     }
 
     /// The inputs of a bundle for this key, as [`new`](Self::new) has them.
@@ -254,7 +336,8 @@ impl ProofBundle {
         {
             expect(&format!("{place}.length"), tensors.len(), ports.len())?;
             for (i, (tensor, port)) in tensors.iter().zip(ports).enumerate() {
-                let (got, expected) = (tensor.values.len(), port.logical_len());
+                let hidden = port.visibility().is_hidden();
+                let (got, expected) = (tensor.values.len(), if hidden { 0 } else { port.logical_len() });
                 if got != expected {
                     return Err(Rejection::Length { tensor: format!("{place}[{i}]"), got, expected });
                 }
@@ -283,19 +366,34 @@ impl ProofBundle {
         key.verify_weights()?;
         let inputs = stored("inputs", &self.inputs, &statement.inputs)?;
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
-        Ok(verify(key.keys(), &inputs, &outputs, &self.proof_bytes())?)
+        let tensors = committed(self.inputs.iter().chain(&self.outputs), statement.ports())?;
+        let hashes: Vec<_> = self.inputs.iter().chain(&self.outputs).filter_map(|tensor| tensor.hash).collect();
+        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors, hashes: &hashes };
+        Ok(verify_claim(key.keys(), claim, &self.proof_bytes())?)
     }
 }
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
-        let (values, Format { frac_bits, min, max }) = (to_logical(port, stored), logical_format(port));
-        Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, values }
+        let Format { frac_bits, min, max } = logical_format(port);
+        let visibility = port.visibility();
+        let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
+        let (name, shape) = (port.name.clone(), port.logical_shape.clone());
+        Self { name, shape, frac_bits, min, max, values, visibility, commitments: Vec::new(), hash: None }
     }
 
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
     pub fn reals(&self) -> Vec<f64> {
         self.values.iter().map(|value| *value as f64 * 2f64.powi(self.frac_bits.saturating_neg())).collect()
+    }
+
+    /// The hash of the values, which whoever has them can compare: [`hash_tensor`].
+    ///
+    /// # Errors
+    /// [`HashError`] where there are no values, as of a hidden tensor, or one is outside `min..=max`.
+    pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
+        let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
+        hash_tensor(poseidon, format, &self.values, salt)
     }
 
     /// Values in stored order, once every field is the port's.
@@ -307,12 +405,32 @@ impl PublicTensor {
         expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
         expect(&field("min"), self.min, format.min)?;
         expect(&field("max"), self.max, format.max)?;
+        expect(&field("visibility"), self.visibility.name(), port.visibility().name())?;
+        expect(&field("commitments.length"), self.commitments.len(), port.committed_columns())?;
+        let hash = |is_there: bool| if is_there { "a hash" } else { "none" };
+        expect(&field("hash"), hash(self.hash.is_some()), hash(port.hashed().is_some()))?;
+        if port.visibility().is_hidden() {
+            return Ok(Vec::new());
+        }
         Ok(to_stored(port, &self.values).map_err(VerifyError::from)?)
     }
 }
 
 fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
     ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
+}
+
+/// The points of all commitments, whose numbers are checked.
+fn committed<'t>(
+    tensors: impl Iterator<Item = &'t PublicTensor>,
+    ports: impl Iterator<Item = &'t Port>,
+) -> Result<Vec<G1Affine>, Rejection> {
+    let mut all = Vec::new();
+    for (tensor, port) in tensors.zip(ports) {
+        let own = points(&tensor.commitments).ok_or_else(|| Rejection::Points { tensor: shown(&port.name) })?;
+        all.extend(own);
+    }
+    Ok(all)
 }
 
 fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<Vec<i64>>, Rejection> {

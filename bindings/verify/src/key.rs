@@ -44,7 +44,7 @@ pub struct About {
     /// How far the integers that are proved are from the float model.
     pub accuracy: Accuracy,
     /// Digest of the architecture, lower-case hexadecimal: the quantised network without its learned values
-    /// (`docs/protocol.md`, section 13). An audit computes it.
+    /// (`docs/protocol.md`, section 14). An audit computes it.
     pub architecture: String,
 }
 

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use serde::Serialize;
 use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_graph::Visibility;
 
-use crate::{ErrorClass, ModelKey};
+use crate::{ErrorClass, ModelKey, PublicTensor};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
@@ -128,6 +129,24 @@ pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
     line(label, &text)
 }
 
+/// A tensor of a proof: its first values, or that they are hidden.
+pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
+    let name = tensor.name.escape_debug();
+    match tensor.visibility {
+        Visibility::Public => tensor_line(label, &tensor.name, &tensor.reals()),
+        Visibility::Private if label == "input" => line(label, &format!("{name} is private, and in its range")),
+        Visibility::Private => line(label, &format!("{name} is private")),
+        Visibility::Committed => {
+            let points = tensor.commitments.iter().map(|point| terminal_safe(point)).collect::<Vec<_>>().join(", ");
+            line(label, &format!("{name} is committed: {points}"))
+        }
+        Visibility::Hashed => {
+            let hash = tensor.hash.map(|hash| hash.to_string()).unwrap_or_default();
+            line(label, &format!("{name} is hashed: {hash}"))
+        }
+    }
+}
+
 /// What a proof does and does not say.
 pub fn guarantee_lines(key: &ModelKey) -> String {
     let mut text = line("weights", &format!("{}; {}", key.weights(), key.note()));
@@ -136,6 +155,13 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
             "public",
             "whoever has model.vk can check guesses of the weights, and every proof reveals more of them",
         );
+    }
+    for (what, ports) in [("input", &key.keys().statement().inputs), ("output", &key.keys().statement().outputs)] {
+        for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
+            let (name, visibility) = (port.name.escape_debug(), port.visibility().name());
+            text +=
+                &line("hidden", &format!("{what} {name} is {visibility}: the proof shows no more than that it exists"));
+        }
     }
     if key.is_insecure() {
         text += &line(

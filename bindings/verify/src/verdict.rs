@@ -4,9 +4,11 @@ use std::fmt;
 use std::time::Instant;
 
 use serde::Serialize;
+use zkml_gpu_circuit::hash::TensorHash;
+use zkml_gpu_circuit::system::Port;
 
-use crate::report::{elapsed_ms, guarantee_lines, tensor_line};
-use crate::{Error, ModelKey, ProofBundle};
+use crate::report::{elapsed_ms, guarantee_lines, public_line};
+use crate::{Error, ModelKey, ProofBundle, TensorCommitment};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -26,6 +28,14 @@ pub struct Verdict<'a> {
     pub input: Vec<Vec<f64>>,
     /// Likewise.
     pub output: Vec<Vec<f64>>,
+    /// `public`, `private`, `committed` or `hashed`, by the key, for each input: hidden ones have no numbers.
+    pub input_visibility: Vec<&'static str>,
+    /// Likewise.
+    pub output_visibility: Vec<&'static str>,
+    /// The hash of each input that is hashed.
+    pub input_hash: Vec<Option<TensorHash>>,
+    /// Likewise.
+    pub output_hash: Vec<Option<TensorHash>>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
     /// What an accepted proof says of the weights: [`ModelKey::note`].
@@ -45,14 +55,29 @@ pub struct Verdict<'a> {
 impl<'a> Verdict<'a> {
     /// Checks the proof.
     pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
+        Self::with_commitments(key, proof, &[])
+    }
+
+    /// Checks the proof, and that tensors are those of commitments, by name.
+    pub fn with_commitments(
+        key: &'a ModelKey,
+        proof: &'a ProofBundle,
+        commitments: &[(String, TensorCommitment)],
+    ) -> Self {
         let start = Instant::now();
-        let verdict = key.verify(proof);
+        let verdict = key.verify(proof).and_then(|()| proof.expect_commitments(key, commitments));
+        let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();
+        let statement = key.keys().statement();
         Self {
             accepted: verdict.is_ok(),
             reason: verdict.err().map(|rejection| rejection.to_string()),
             model: key.model(),
             input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
             output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
+            input_visibility: visibility(&statement.inputs),
+            output_visibility: visibility(&statement.outputs),
+            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
+            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
             weights: key.weights(),
             note: key.note(),
             verifying_key: key.digest().into(),
@@ -86,10 +111,10 @@ impl fmt::Display for Verdict<'_> {
         }
         writeln!(f, "accepted: {} gave this output ({:.1} ms)", self.model, self.verify_ms)?;
         for tensor in &self.proof.outputs {
-            f.write_str(&tensor_line("output", &tensor.name, &tensor.reals()))?;
+            f.write_str(&public_line("output", tensor))?;
         }
         for tensor in &self.proof.inputs {
-            f.write_str(&tensor_line("input", &tensor.name, &tensor.reals()))?;
+            f.write_str(&public_line("input", tensor))?;
         }
         f.write_str(&guarantee_lines(self.key))
     }

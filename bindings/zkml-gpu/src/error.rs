@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use zkml_gpu_circuit::hash::HashError;
 use zkml_gpu_circuit::keys::KeyError;
 use zkml_gpu_circuit::placement::LayoutError;
 use zkml_gpu_circuit::prove::ProveError;
@@ -173,6 +174,14 @@ pub enum Error {
     /// The back end cannot be loaded.
     #[error(transparent)]
     Prover(#[from] ProverError),
+    /// A tensor has no hash.
+    #[error("input {input}: {source}")]
+    Hash {
+        /// Which input, from 0.
+        input: usize,
+        /// What is wrong.
+        source: HashError,
+    },
     /// The proof cannot be made.
     #[error(transparent)]
     Prove(#[from] ProveError),
@@ -204,6 +213,7 @@ impl Error {
             Self::File(error) => error.class(),
             Self::Arguments { .. }
             | Self::Input { .. }
+            | Self::Hash { .. }
             | Self::UnknownBackend { .. }
             | Self::PrivateWeights { .. }
             | Self::Inaccurate { .. }

@@ -28,7 +28,7 @@ use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
-pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 1, what: "a proving key" };
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 2, what: "a proving key" };
 /// Its sections, in their order; the first says to whoever looks into the file what it is.
 const SECTIONS: [SectionName; 8] = [
     *b"PRIVATE\0",
@@ -274,6 +274,11 @@ impl ProverKey {
     /// The compiled model.
     pub fn model(&self) -> &CompiledModel {
         &self.model
+    }
+
+    /// The Lagrange points of the reference string: what commitments to tensors are made of.
+    pub fn lagrange(&self) -> &[G1Affine] {
+        &self.lagrange
     }
 }
 

@@ -45,10 +45,12 @@ mod costs;
 mod devices;
 mod encoding;
 mod error;
+mod hash;
 mod input;
 pub mod key;
 mod memory;
 mod model;
+pub mod opening;
 mod precision;
 mod prover;
 pub mod public;
@@ -63,25 +65,29 @@ pub use costs::read_costs;
 pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
+pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
 pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
+pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};
 pub use zkml_gpu_circuit::placement::Widths;
 pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
+pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
-    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, VERIFYING_KEY,
-    read_bounded, write_whole,
+    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, TensorCommitment,
+    VERIFYING_KEY, read_bounded, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

@@ -10,14 +10,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{KeyError, audit};
 use zkml_gpu_circuit::layout::Layout;
-use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::weights::weights_keys;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
-use zkml_gpu_graph::{Graph, Op};
+use zkml_gpu_graph::{Format, Graph, Op};
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
@@ -70,7 +70,7 @@ pub struct Audit {
     pub bits: [u32; 2],
     /// Binary logarithm of the number of rows.
     pub k: u32,
-    /// Name, shape and range of each input: all are public.
+    /// Of each input its name, its shape, who sees it, and its range.
     pub inputs: Vec<String>,
     /// Likewise of each output.
     pub outputs: Vec<String>,
@@ -189,12 +189,10 @@ impl PublicModel {
             key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;
         }
         let statement = key.keys().statement();
-        let port = |port: &zkml_gpu_circuit::system::Port| {
-            let format = port.format;
-            format!(
-                "{} {:?}, integers {} to {} times 2^{}",
-                port.name, port.logical_shape, format.min, format.max, -format.frac_bits
-            )
+        let port = |port: &Port| {
+            let Format { frac_bits, min, max } = port.format;
+            let seen = port.visibility().name();
+            format!("{} {:?}, {seen}, integers {min} to {max} times 2^{}", port.name, port.logical_shape, -frac_bits)
         };
         Ok(Audit {
             model: key.model().into(),
@@ -247,5 +245,6 @@ const fn operation(op: &Op) -> &'static str {
         Op::Softmax(_) => "softmax",
         Op::Normalise(_) => "normalisation",
         Op::ArgMax { .. } => "index of maximum",
+        Op::Enter => "hidden input",
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2};
-use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_engine::{BackendError, CircuitKey, Committer, KeygenError};
 use zkml_gpu_graph::Graph;
 
@@ -71,7 +71,7 @@ pub struct VerifyingKeys {
     pub(crate) g: G1Affine,
     pub(crate) g2: G2Affine,
     pub(crate) s_g2: G2Affine,
-    /// Lagrange points of the blinding rows, for the link; none where the weights are embedded.
+    /// Lagrange points of the blinding rows, for the links; none where there are none.
     pub(crate) blinding_points: Vec<G1Affine>,
     /// The model commitment; empty where the weights are embedded.
     pub(crate) model: Vec<G1Affine>,
@@ -219,8 +219,10 @@ fn linked_points(architecture: &Architecture, srs: &Srs, vk: &VerifyingKey<G1Aff
 
 /// Numbers of the blinding rows' points and of the model commitment's.
 fn point_counts(architecture: &Architecture, vk: &VerifyingKey<G1Affine>) -> [usize; 2] {
+    let rows = vk.cs().blinding_factors() + 1;
     match architecture.weights {
-        WeightMode::Committed => [vk.cs().blinding_factors() + 1, architecture.weight_columns],
+        WeightMode::Committed => [rows, architecture.weight_columns],
+        WeightMode::Embedded if architecture.committed_columns > 0 => [rows, 0],
         WeightMode::Embedded => [0, 0],
     }
 }
@@ -262,6 +264,11 @@ impl VerifyingKeys {
     /// `[s]G2` of the reference string, which determines all its points.
     pub const fn s_g2(&self) -> &G2Affine {
         &self.s_g2
+    }
+
+    /// Identity of the reference string, in words.
+    pub fn srs_identity(&self) -> String {
+        Identity::of(&self.s_g2).to_string()
     }
 
     /// Whether the reference string's secret may be known to whoever made it.
@@ -318,21 +325,25 @@ impl VerifyingKeys {
         Self { model, ..self.clone() }
     }
 
-    /// Rows of the model commitment's columns that hold its blinding; none where the weights are embedded.
+    /// Rows of outside commitments' columns that hold their blinding; none where there are no such commitments.
     pub fn blinding_rows(&self) -> usize {
         self.blinding_points.len()
     }
 
-    /// Lagrange points of the rows that hold the model commitment's blinding; none where the weights are embedded.
+    /// Lagrange points of the rows that hold the blinding of outside commitments; none where there are none.
     pub fn blinding_points(&self) -> &[G1Affine] {
         &self.blinding_points
     }
 
-    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
-    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances,
-    /// which it absorbs too, are made by the statement.
-    pub fn digest(&self) -> Option<Fr> {
-        let folded_weights = self.architecture.folded_weights()?;
+    /// The scalar that a proof absorbs first: it binds the keys, the model commitment, the statement and the commitments
+    /// to its hidden tensors. None where the weights are embedded and no tensor is committed: Halo2's key, which every
+    /// Halo2 proof absorbs, then holds the model and what of it is hidden, and the instances, which it absorbs too, are
+    /// made by the statement.
+    pub fn digest(&self, tensors: &[G1Affine]) -> Option<Fr> {
+        let folded_weights = self.architecture.folded_weights();
+        if folded_weights.is_none() && self.architecture.committed_columns == 0 {
+            return None;
+        }
         // A statement of plain numbers and strings always serialises.
         let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
         let bound = Bound {
@@ -344,6 +355,7 @@ impl VerifyingKeys {
             folded_weights,
             model: &self.model,
             statement: &statement,
+            tensors: (self.architecture.committed(0), tensors),
         };
         Some(bound.digest())
     }
@@ -411,7 +423,7 @@ impl VerifyingKeys {
         }
         let usable =
             (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
-        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        header.statement.check(&header.architecture, usable).map_err(KeyError::Malformed)?;
         let vk = VerifyingKey::from_bytes::<NetworkCircuit<'_>>(
             vk_bytes,
             SerdeFormat::Processed,
@@ -424,7 +436,7 @@ impl VerifyingKeys {
         // Embedded keys have no points for the blinding rows, so their number is known by the circuit alone.
         let usable = (1usize << header.k).checked_sub(vk.cs().blinding_factors() + 1);
         let usable = usable.ok_or_else(|| malformed("no usable rows"))?;
-        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        header.statement.check(&header.architecture, usable).map_err(KeyError::Malformed)?;
         let keys = Self {
             vk: Arc::new(vk),
             k: header.k,
@@ -470,6 +482,26 @@ pub(crate) fn vk_bytes_fit(bytes: &[u8], k: u32, fixed: usize) -> bool {
         && word(1) == Some(k)
         && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
         && bytes.len() >= 10 + fixed * G1_BYTES
+}
+
+/// A point's compressed encoding in lower-case hexadecimal.
+pub fn point_to_hex(point: &G1Affine) -> String {
+    point.to_bytes().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The point whose only encoding in lower-case hexadecimal this is.
+pub fn point_from_hex(text: &str) -> Option<G1Affine> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let bytes = text.as_bytes().chunks(2).map(|pair| match *pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
+    decompress_g1(bytes.as_slice().try_into().ok()?).ok()
 }
 
 fn malformed(reason: &str) -> KeyError {

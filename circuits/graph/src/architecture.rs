@@ -38,6 +38,9 @@ impl Graph {
         if (&self.inputs, &self.outputs) != (&other.inputs, &other.outputs) {
             return Some("inputs and outputs are other tensors".into());
         }
+        if self.visibility != other.visibility {
+            return Some("inputs or outputs have another visibility".into());
+        }
         (self.activations != other.activations).then(|| "an activation function's table is another".into())
     }
 
@@ -75,7 +78,8 @@ fn without_learned(node: &Node) -> Node {
         | Op::Multiply(_)
         | Op::Softmax(_)
         | Op::Normalise(_)
-        | Op::ArgMax { .. } => {}
+        | Op::ArgMax { .. }
+        | Op::Enter => {}
     }
     node
 }
@@ -108,7 +112,7 @@ fn what_differs(a: &Node, b: &Node) -> String {
 mod tests {
     use super::*;
     use crate::tensor::{Format, Shape, Storage, Tensor};
-    use crate::{Activation, Linear};
+    use crate::{Activation, Linear, Visibilities, Visibility};
 
     fn graph(weight: i32, width: Option<Width>) -> Graph {
         let tensor = |name: &str| Tensor {
@@ -134,6 +138,7 @@ mod tests {
             }],
             inputs: vec![0],
             outputs: vec![1],
+            visibility: Visibilities::default(),
         }
     }
 
@@ -168,6 +173,7 @@ mod tests {
             (changed(|g| g.nodes[0].name = "b".into()), "'layer' stood there"),
             (changed(|g| g.nodes.clear()), "0 layers instead of 1"),
             (changed(|g| g.outputs = vec![0]), "outputs are other"),
+            (changed(|g| g.visibility.set_output(0, Visibility::Private)), "another visibility"),
             (changed(|g| g.activations = vec![Activation::clamp(0, 1)]), "table"),
         ];
         for (other, expected) in others {

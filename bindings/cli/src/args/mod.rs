@@ -16,14 +16,14 @@ pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use keys::{
-    AuditOptions, CacheOptions, CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions,
-    RetrainOptions, SetupOptions,
+    AuditOptions, CacheOptions, CircuitOptions, CommitOptions, CompileOptions, InspectOptions, MachineOptions,
+    OpenOptions, PointsOptions, ProveOptions, RetrainOptions, SetupOptions,
 };
 pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 #[cfg(feature = "cuda")]
 use values::architecture;
 pub(crate) use values::most_bits;
-use values::{bytes, dimension, max_error};
+use values::{bytes, dimension, max_error, named_file};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -63,6 +63,10 @@ pub(crate) enum Command {
     Audit(AuditOptions),
     /// Tell what a file is: a compiled model, a key or a proof
     Inspect(InspectOptions),
+    /// Commit to a tensor, before proofs that refer to it
+    Commit(CommitOptions),
+    /// Check that an opening is of a commitment
+    Open(OpenOptions),
     /// Tell what a proof will cost, in all and by layer, without proving
     Plan(PlanOptions),
     /// Compare the integers that would be proved with the float model on many samples
@@ -253,6 +257,9 @@ pub(crate) struct VerifyOptions {
     /// The model's verifying key, from someone you trust
     #[arg(long, value_name = "model.vk")]
     pub(crate) vk: PathBuf,
+    /// The commitment that a committed input or output must have; may be repeated
+    #[arg(long = "commitment", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) commitments: Vec<(String, PathBuf)>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

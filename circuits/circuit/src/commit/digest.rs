@@ -20,12 +20,14 @@ pub(crate) struct Bound<'a> {
     pub(crate) g2: [G2Affine; 2],
     /// Lagrange points of the blinding rows.
     pub(crate) blinding_points: &'a [G1Affine],
-    /// Advice column of the folded weights.
-    pub(crate) folded_weights: usize,
+    /// Advice column of the folded weights; none where they are embedded.
+    pub(crate) folded_weights: Option<usize>,
     /// The model commitment; column `c` has exponent `c`.
     pub(crate) model: &'a [G1Affine],
     /// The statement, serialised.
     pub(crate) statement: &'a [u8],
+    /// First advice column of committed tensors, and their commitments, one a column.
+    pub(crate) tensors: (usize, &'a [G1Affine]),
 }
 
 impl Bound<'_> {
@@ -36,7 +38,8 @@ impl Bound<'_> {
         let numbers = [
             u64::from(self.k),
             self.blinding_points.len() as u64,
-            self.folded_weights as u64,
+            // No column has this number.
+            self.folded_weights.map_or(u64::MAX, |column| column as u64),
             self.model.len() as u64,
             self.statement.len() as u64,
         ];
@@ -55,6 +58,16 @@ impl Bound<'_> {
             hasher.update(&exponent.to_le_bytes());
         });
         hasher.update(self.statement);
+        // What is before says how long it is, so that nothing that follows could be a part of it.
+        let (first, tensors) = self.tensors;
+        if !tensors.is_empty() {
+            [first as u64, tensors.len() as u64].iter().for_each(|number| {
+                hasher.update(&number.to_le_bytes());
+            });
+            tensors.iter().for_each(|point| {
+                hasher.update(point.to_bytes().as_ref());
+            });
+        }
         Fr::from_uniform_bytes(hasher.finalize().as_array())
     }
 }
@@ -116,11 +129,13 @@ mod tests {
             g: points[0],
             g2,
             blinding_points: &points[1..4],
-            folded_weights: 5,
+            folded_weights: Some(5),
             model: &points[4..],
             statement: b"statement",
+            tensors: (0, &[]),
         };
         let swapped = [points[5], points[4], points[6]];
+        let reversed = [points[1], points[0]];
         let others = [
             Bound { transcript_repr: Fr::ZERO, ..honest },
             Bound { k: 9, ..honest },
@@ -131,7 +146,13 @@ mod tests {
             // The same points in the same order, one counted to the other list.
             Bound { blinding_points: &points[1..5], model: &points[5..], ..honest },
             Bound { blinding_points: &points[2..5], ..honest },
-            Bound { folded_weights: 6, ..honest },
+            Bound { folded_weights: Some(6), ..honest },
+            Bound { folded_weights: None, ..honest },
+            Bound { tensors: (3, &points[..1]), ..honest },
+            Bound { tensors: (4, &points[..1]), ..honest },
+            Bound { tensors: (3, &points[1..2]), ..honest },
+            Bound { tensors: (3, &points[..2]), ..honest },
+            Bound { tensors: (3, &reversed), ..honest },
             Bound { model: &points[4..6], ..honest },
             Bound { model: &swapped, ..honest },
             Bound { statement: b"statemenu", ..honest },
@@ -181,9 +202,10 @@ mod tests {
             g: G1Affine::generator(),
             g2: [G2Affine::generator(); 2],
             blinding_points: &[],
-            folded_weights: 0,
+            folded_weights: Some(0),
             model,
             statement: b"",
+            tensors: (0, &[]),
         };
         assert_ne!(bound(&identity).digest(), bound(&[]).digest());
     }

@@ -1,5 +1,5 @@
 //! The weights' proof, made once for a model: every value that a model commitment opens to is an integer of its width,
-//! and 0 where the architecture has none (`docs/protocol.md`, section 12).
+//! and 0 where the architecture has none (`docs/protocol.md`, section 13).
 //!
 //! A proof of an inference shows what it shows for whatever field elements the commitment opens to, since of the
 //! weights' columns only their fold is in the circuit. This circuit holds the columns themselves, over the same rows:

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 mod argmax;
 mod average_pool;
 mod combine;
+mod enter;
 mod linear;
 mod matmul;
 mod max_pool;
@@ -24,6 +25,7 @@ use crate::rescale::Rescale;
 use crate::site::{Check, Site};
 use crate::window::Window;
 
+pub(crate) use enter::table as entry_table;
 pub use linear::Linear;
 pub use matmul::MatMul;
 pub use normalise::{Normalise, NormaliseValues};
@@ -84,6 +86,8 @@ pub enum Op {
         /// Whether the last of equal maxima counts; otherwise the first.
         last: bool,
     },
+    /// A hidden input of the graph on cells of its own, inside its range; of indices, one row with a 1 for each.
+    Enter,
 }
 
 impl Op {
@@ -99,7 +103,8 @@ impl Op {
             | Self::Reshape
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => 1,
+            | Self::ArgMax { .. }
+            | Self::Enter => 1,
         }
     }
 
@@ -118,6 +123,7 @@ impl Op {
             Self::Softmax(softmax) => softmax.validate(site),
             Self::Normalise(normalise) => normalise.validate(site),
             Self::ArgMax { starts, stride, count, .. } => argmax::validate(site, starts, *stride, *count),
+            Self::Enter => enter::validate(site),
         }
     }
 
@@ -132,7 +138,9 @@ impl Op {
             Self::Multiply(rescale) => multiply::bounds(site, rescale),
             Self::Softmax(softmax) => softmax.bounds(),
             Self::Normalise(normalise) => normalise.bounds(),
-            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } => Bounds::default(),
+            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } | Self::Enter => {
+                Bounds::default()
+            }
         }
     }
 
@@ -152,6 +160,7 @@ impl Op {
             Self::Softmax(softmax) => softmax.run(value(0)),
             Self::Normalise(normalise) => normalise.run(value(0)),
             Self::ArgMax { starts, stride, count, last } => argmax::run(value(0), starts, *stride, *count, *last),
+            Self::Enter => enter::run(value(0)),
         }
     }
 
@@ -168,7 +177,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => 0,
+            | Self::ArgMax { .. }
+            | Self::Enter => 0,
         }
     }
 
@@ -185,7 +195,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => [0; 2],
+            | Self::ArgMax { .. }
+            | Self::Enter => [0; 2],
         }
     }
 
@@ -203,7 +214,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => None,
+            | Self::ArgMax { .. }
+            | Self::Enter => None,
         }
     }
 
@@ -224,7 +236,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => {}
+            | Self::ArgMax { .. }
+            | Self::Enter => {}
         }
     }
 
@@ -238,7 +251,7 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_) => true,
-            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } => false,
+            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } | Self::Enter => false,
         }
     }
 
@@ -256,7 +269,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => true,
+            | Self::ArgMax { .. }
+            | Self::Enter => true,
         }
     }
 
@@ -273,7 +287,8 @@ impl Op {
             | Self::AveragePool { .. }
             | Self::Reshape
             | Self::Rearrange { .. }
-            | Self::ArgMax { .. } => None,
+            | Self::ArgMax { .. }
+            | Self::Enter => None,
         }
     }
 
