@@ -22,6 +22,9 @@ use crate::layout::Layout;
 use crate::scalar;
 use crate::system::{FixedRole, Port};
 
+/// Roles of rows whose state follows from the row before.
+const WAYS: [HashRole; 4] = [HashRole::Rotation, HashRole::FullMix, HashRole::PartialMix, HashRole::Pair];
+
 /// What hashes are checked with.
 pub(super) struct Hashing<'l> {
     pub(super) graph: &'l Graph,
@@ -63,11 +66,17 @@ pub(super) fn check(hashing: &Hashing<'_>) -> Check<usize> {
         // Row 0 has a blinding row before it.
         require(row > 0 || said.flags.is_empty(), || "a hash on row 0".into())?;
         let run = hashing.run(row, said, &before, (&poseidon, &constants))?;
+        // What ends without a public cell is no tensor's hash, and no hash goes on behind its own.
+        let goes_on = WAYS.iter().any(|way| said.flags.contains(way));
+        let ended = before.state.is_none() || row.checked_sub(1).is_some_and(|row| public.contains_key(&row));
+        require(goes_on != ended, || format!("a hash ends before row {row}, or goes on behind its end"))?;
         if said.flags.contains(&HashRole::Public) {
             public.insert(row, run);
         }
         before = run;
     }
+    let ended = before.state.is_none() || public.keys().next_back() == Some(&(hashing.fixed.usable() - 1));
+    require(ended, || "a hash goes on behind the last row".into())?;
     require(public.len() == ports.len(), || format!("{} public hashes of {} tensors", public.len(), ports.len()))?;
     for ((port, tensor), rows) in ports.iter().zip(&tensors) {
         let run = public.get(&rows.output_row()).copied().unwrap_or_default();
@@ -136,8 +145,7 @@ impl<'l> Hashing<'l> {
             _ => return refuse(format!("row {row} has two digits of a hash")),
         }
         let has = |role: HashRole| said.flags.contains(&role);
-        let ways = [HashRole::Rotation, HashRole::FullMix, HashRole::PartialMix, HashRole::Pair];
-        let ways: Vec<HashRole> = ways.into_iter().filter(|role| has(*role)).collect();
+        let ways: Vec<HashRole> = WAYS.into_iter().filter(|role| has(*role)).collect();
         if !has(HashRole::Row) {
             let alone = ways.is_empty() && said.constant.is_none() && !has(HashRole::Lone) && !has(HashRole::Public);
             require(alone, || format!("row {row} is of no hash, and has a part of one"))?;
