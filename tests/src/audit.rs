@@ -39,6 +39,8 @@ pub enum Cell {
     Left { lane: usize, row: usize },
     /// A cell of a column of a committed tensor.
     Committed { column: usize, row: usize },
+    /// A value of a row of a hash.
+    Hashed { row: usize },
     /// A copy beside a result.
     Factor { group: usize, lane: usize, row: usize },
     /// Whether a member is shown to attain its group's maximum.

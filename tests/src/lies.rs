@@ -127,7 +127,8 @@ impl Case {
     pub fn mock(&self, attempt: &Attempt) -> bool {
         let statement = &self.layout.statement;
         let [inputs, _] = statement.shown(&self.inputs, &[]);
-        let Ok(instances) = statement.instances(&inputs, &attempt.outputs) else { return false };
+        let instances = statement.instances_with(&inputs, &attempt.outputs, &attempt.first.tensor_hashes);
+        let Ok(instances) = instances else { return false };
         let graph = self.made_for(attempt);
         let witness = Witness {
             graph,
@@ -167,8 +168,12 @@ impl Case {
         };
         let [inputs, _] = layout.statement.shown(&self.inputs, &[]);
         let tensors: Vec<G1Affine> = tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
-        verify_claim(&keys.verifying, Claim { inputs: &inputs, outputs: &attempt.outputs, tensors: &tensors }, &proof)
-            .is_ok()
+        verify_claim(
+            &keys.verifying,
+            Claim { inputs: &inputs, outputs: &attempt.outputs, tensors: &tensors, hashes: &first.tensor_hashes },
+            &proof,
+        )
+        .is_ok()
     }
 
     /// Commitments to what the columns of committed tensors hold, be it false: a prover may commit to anything.

@@ -159,6 +159,7 @@ fn is_expanded(role: &FixedRole) -> bool {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber
+        | FixedRole::Hash(_)
         | FixedRole::Kind(_) => false,
     }
 }
@@ -279,7 +280,8 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         | FixedRole::Epsilon
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
-        | FixedRole::CandidateNumber => {
+        | FixedRole::CandidateNumber
+        | FixedRole::Hash(_) => {
             let other = rng.gen_range(0..layout.architecture.fixed.len());
             layout.architecture.fixed.swap(column, other);
         }
@@ -303,6 +305,7 @@ fn another(rng: &mut ChaCha20Rng, accumulator: Accumulator) -> Accumulator {
         Accumulator::CrossTermsTotal,
         Accumulator::Committed(0),
         Accumulator::Committed(1),
+        Accumulator::Hashed,
     ];
     loop {
         let other = all[rng.gen_range(0..all.len())];
@@ -483,6 +486,7 @@ fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
             true => nudge_size(rng, first),
             false => nudge_size(rng, rows),
         },
+        (_, Placement::Hashed { first_row }) => nudge_size(rng, first_row),
         (_, Placement::Column { column, first_row, row_stride }) => match rng.gen_range(0..3) {
             0 => nudge_size(rng, column),
             1 => nudge_size(rng, first_row),
@@ -499,7 +503,11 @@ fn places(port: &Port) -> Vec<Option<(usize, usize)>> {
     if !has_cells(port) {
         return Vec::new();
     }
-    let place = |element| port.placement.cell(element).or_else(|| port.placement.committed_cell(element));
+    let hashed = port.hashed().and_then(Result::ok);
+    let hashed = |element| hashed.as_ref().map(|rows| (0, rows.value_row(element)));
+    let place = |element| {
+        port.placement.cell(element).or_else(|| port.placement.committed_cell(element)).or_else(|| hashed(element))
+    };
     (0..port.len).map(place).collect()
 }
 
@@ -511,6 +519,7 @@ const fn has_cells(port: &Port) -> bool {
             lanes > 0 && channel_pitch > 0
         }
         Placement::Column { .. } | Placement::Private => true,
+        Placement::Hashed { first_row } => first_row > 0,
         Placement::Committed { rows, .. } => rows > 0,
     }
 }

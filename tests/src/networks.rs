@@ -230,7 +230,8 @@ impl Session {
     /// Whether MockProver accepts this first phase for these claims, with cells changed after everything is computed.
     pub fn mock(&self, first: &FirstPhase, outputs: &[Vec<i64>], changed: &[(usize, usize, Fr)]) -> bool {
         let [inputs, outputs] = self.layout.statement.shown(&self.inputs, outputs);
-        let Ok(instances) = self.layout.statement.instances(&inputs, &outputs) else { return false };
+        let instances = self.layout.statement.instances_with(&inputs, &outputs, &first.tensor_hashes);
+        let Ok(instances) = instances else { return false };
         let witness = Witness {
             graph: &self.graph,
             execution: &self.execution,
@@ -273,7 +274,8 @@ impl Session {
     /// Why it is rejected.
     pub fn verify_for(&self, outputs: &[Vec<i64>], tensors: &[G1Affine], proof: &[u8]) -> Result<(), VerifyError> {
         let [inputs, outputs] = self.layout.statement.shown(&self.inputs, outputs);
-        verify_claim(&self.keys.verifying, Claim { inputs: &inputs, outputs: &outputs, tensors }, proof)
+        let hashes = &self.first.tensor_hashes;
+        verify_claim(&self.keys.verifying, Claim { inputs: &inputs, outputs: &outputs, tensors, hashes }, proof)
     }
 
     /// Commitments to the committed tensors.

@@ -11,7 +11,7 @@ use zkml_gpu_circuit::check::check;
 use zkml_gpu_circuit::commit::{Bank, LinkError, TensorOpening};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::lower;
-use zkml_gpu_circuit::prove::{CommittedTensor, Job, ProveError, prove_opened};
+use zkml_gpu_circuit::prove::{CommittedTensor, Job, Openings, ProveError, prove_opened};
 use zkml_gpu_circuit::system::{Placement, RowKind, StatementError};
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
@@ -103,7 +103,7 @@ fn values_of_hidden_tensors_are_no_part_of_a_statement() {
     let s = Session::new(hidden(convolution(), Visibility::Private, Visibility::Public), &embedded(), 1);
     let proof = s.proof(&s.first, &s.outputs, &[]).expect("an honest proof");
     fn claim<'c>(inputs: &'c [Vec<i64>], outputs: &'c [Vec<i64>]) -> Claim<'c> {
-        Claim { inputs, outputs, tensors: &[] }
+        Claim { inputs, outputs, tensors: &[], hashes: &[] }
     }
     let hidden_input = [Vec::new()];
     verify_claim(&s.keys.verifying, claim(&hidden_input, &s.outputs), &proof).expect("an honest claim");
@@ -356,7 +356,9 @@ fn a_committed_output_is_the_input_of_another_model_and_a_third_partys_tensor_is
     let middle = TensorOpening::new(a.outputs[0].clone(), 10, ChaCha20Rng::seed_from_u64(5));
     let prove = |s: &Session, name: String, opening: &TensorOpening, seed: u64| {
         let keys = (&s.keys, &s.layout, &s.graph);
-        prove_opened(&s.prover, keys, &s.inputs, &[(name, opening.clone())], ChaCha20Rng::seed_from_u64(seed))
+        let tensors = [(name, opening.clone())];
+        let openings = Openings { tensors: &tensors, ..Openings::default() };
+        prove_opened(&s.prover, keys, &s.inputs, openings, ChaCha20Rng::seed_from_u64(seed))
     };
     let first = prove(&a, name(&a, a.graph.outputs[0]), &middle, 1).expect("the first model's proof");
     let second = prove(&b, name(&b, b.graph.inputs[0]), &middle, 2).expect("the second model's proof");

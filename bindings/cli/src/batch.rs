@@ -11,7 +11,7 @@ use serde::Serialize;
 use zkml_gpu::{Error, FileError, Model, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
 
 use crate::args::ProveOptions;
-use crate::prove::{check_saturation, compare, own_check, read_openings, write_openings};
+use crate::prove::{check_saturation, compare, own_check, read_openings, read_salts, write_openings};
 use crate::report::elapsed_ms;
 use crate::{failure, progress};
 
@@ -212,7 +212,8 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
         }
         let start = Instant::now();
         let openings = read_openings(options)?;
-        let Proved { bundle, openings: own, .. } = prover.prove_opened(&task.sample, &openings, OsRng)?;
+        let Proved { bundle, openings: own, .. } =
+            prover.prove_opened(&task.sample, &openings, &read_salts(options)?, OsRng)?;
         let prove_ms = elapsed_ms(start);
         own_check(prover, &bundle)?;
         let error = compared(&bundle)?;

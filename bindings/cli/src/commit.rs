@@ -1,11 +1,12 @@
-//! `zkml-gpu commit` and `zkml-gpu open`: commitments to tensors and their openings.
+//! `zkml-gpu commit` and `zkml-gpu open`: commitments to tensors and their openings, hashes of tensors and their salts.
 
 use std::path::{Path, PathBuf};
 
 use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::{
-    Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Srs, TensorCommitment, read_samples, write_whole,
+    Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Salt, Srs, TensorCommitment, hash_numbers,
+    read_samples, write_salt, write_whole,
 };
 
 use crate::args::{CommitOptions, OpenOptions, PointsOptions};
@@ -52,6 +53,11 @@ impl Source {
 pub(crate) fn commit(options: &CommitOptions) -> anyhow::Result<u8> {
     output::try_folder(&options.out)?;
     let key = options.vk.as_ref().map(ModelKey::read).transpose()?;
+    let name = options.input.as_ref().or(options.output.as_ref()).map(String::as_str).unwrap_or_default();
+    // A hash has nothing of a reference string.
+    if let Some(key) = key.as_ref().filter(|key| is_hashed(key, name)) {
+        return hash(options, key, name);
+    }
     // Without a verifying key there is a proving key, which has its own.
     let source = Source::read(&options.points, key.as_ref().map_or(0, |key| key.keys().k()))?;
     let key = match (&key, &source) {
@@ -62,22 +68,15 @@ pub(crate) fn commit(options: &CommitOptions) -> anyhow::Result<u8> {
             return Err(Error::Arguments { problem, hint: "--vk NAME.vk, or --pk NAME.pk" }.into());
         }
     };
-    let name = options.input.as_ref().or(options.output.as_ref()).map(String::as_str).unwrap_or_default();
-    let (len, classes) = match zkml_gpu::verify::port(key.keys(), name) {
-        Some(port) => {
-            let classes = port.classes();
-            (port.logical_len(), (classes > 1).then_some(classes))
-        }
-        // The library names what there is.
-        None => (1, None),
-    };
-    let samples = read_samples(&options.file, &[ModelInput { name, len, classes }])?;
-    let [sample] = &samples[..] else {
-        let problem = format!("{} holds several tensors", options.file.display());
-        return Err(Error::Arguments { problem, hint: "a commitment is to one: give one list of its size" }.into());
-    };
-    let numbers = sample.first().map(Vec::as_slice).unwrap_or_default();
-    let opening = Opening::commit(key, name, numbers, &source.points(), OsRng)?;
+    if is_hashed(key, name) {
+        return hash(options, key, name);
+    }
+    if options.salt {
+        let problem = format!("'{name}' is hashed nowhere in this key, and a commitment hides by itself");
+        return Err(Error::Arguments { problem, hint: "leave --salt out" }.into());
+    }
+    let numbers = numbers(options, key, name)?;
+    let opening = Opening::commit(key, name, &numbers, &source.points(), OsRng)?;
     std::fs::create_dir_all(&options.out).map_err(|source| zkml_gpu::FileError::unwritten(&options.out, source))?;
     let [commitment_file, opening_file] = write(&options.out, &file_stem(name), &opening)?;
     let report = Report { commitment: opening.commitment(), commitment_file, opening_file };
@@ -87,6 +86,55 @@ pub(crate) fn commit(options: &CommitOptions) -> anyhow::Result<u8> {
         let mut text = format!("'{}': committed\n", name.escape_debug());
         text += &line("keep", &format!("{}: private, it holds the tensor", report.opening_file.display()));
         text += &line("publish", &report.commitment_file.display().to_string());
+        report::print(&text)?;
+    }
+    Ok(0)
+}
+
+/// Whether a key hashes the input or output of this name.
+fn is_hashed(key: &ModelKey, name: &str) -> bool {
+    zkml_gpu::verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some())
+}
+
+/// The numbers of one tensor.
+fn numbers(options: &CommitOptions, key: &ModelKey, name: &str) -> Result<Vec<f32>, Error> {
+    let (len, classes) = match zkml_gpu::verify::port(key.keys(), name) {
+        Some(port) => {
+            let classes = port.classes();
+            (port.logical_len(), (classes > 1).then_some(classes))
+        }
+        // The library names what there is.
+        None => (1, None),
+    };
+    let mut samples = read_samples(&options.file, &[ModelInput { name, len, classes }])?.into_iter();
+    match (samples.next(), samples.next()) {
+        (Some(sample), None) => Ok(sample.into_iter().next().unwrap_or_default()),
+        _ => {
+            let problem = format!("{} holds several tensors", options.file.display());
+            Err(Error::Arguments { problem, hint: "a commitment is to one: give one list of its size" })
+        }
+    }
+}
+
+/// Hashes a tensor, with a salt where one is asked for.
+fn hash(options: &CommitOptions, key: &ModelKey, name: &str) -> anyhow::Result<u8> {
+    let numbers = numbers(options, key, name)?;
+    let salt = options.salt.then(|| Salt::random(OsRng));
+    let hash = hash_numbers(key, name, &numbers, salt)?;
+    std::fs::create_dir_all(&options.out).map_err(|source| zkml_gpu::FileError::unwritten(&options.out, source))?;
+    let file = |kind: &str| options.out.join(format!("{}.{kind}", file_stem(name)));
+    let salt_file = salt.map(|salt| write_salt(file("salt"), &salt)).transpose()?;
+    let hash_file = file("hash");
+    write_whole(&hash_file, format!("{hash}\n").as_bytes())?;
+    if options.json {
+        report::print_json(&serde_json::json!({ "hash": hash, "hash_file": hash_file, "salt_file": salt_file }))?;
+    } else {
+        let mut text = format!("'{}': hashed\n", name.escape_debug());
+        text += &line("hash", &hash.to_string());
+        if let Some(salt) = &salt_file {
+            text += &line("keep", &format!("{}: private, it hides the tensor", salt.display()));
+        }
+        text += &line("publish", &hash_file.display().to_string());
         report::print(&text)?;
     }
     Ok(0)

@@ -8,7 +8,8 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::report::number_text;
 use zkml_gpu::{
-    Error, FileError, Model, ModelKey, ModelProver, Opening, ProofBundle, Proved, Saturation, read_bounded, saturation,
+    Error, FileError, Model, ModelKey, ModelProver, Opening, ProofBundle, Proved, Salt, Saturation, read_bounded,
+    read_salt, saturation,
 };
 
 use crate::args::ProveOptions;
@@ -136,8 +137,8 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let source = Source::read(options)?;
     let (tasks, unreadable) = batch::tasks(&files, &folder, &source.inputs())?;
     let keys = source.keys(options, &tasks)?;
-    if !options.openings.is_empty() && tasks.len() > 1 {
-        let problem = "an opening is of one tensor, and several inputs are given".into();
+    if !(options.openings.is_empty() && options.salts.is_empty()) && tasks.len() > 1 {
+        let problem = "an opening or a salt is of one tensor, and several inputs are given".into();
         return Err(Error::Arguments { problem, hint: "prove the input that it is for by itself" }.into());
     }
     let key_file = folder.join("model.vk");
@@ -155,7 +156,8 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let cpu_before = cpu_ms();
     let start = Instant::now();
     let openings = read_openings(options)?;
-    let Proved { bundle: proof, openings: own, witness_ms } = prover.prove_opened(&task.sample, &openings, OsRng)?;
+    let Proved { bundle: proof, openings: own, witness_ms } =
+        prover.prove_opened(&task.sample, &openings, &read_salts(options)?, OsRng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
@@ -183,6 +185,11 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
 /// The openings that the arguments name.
 pub(crate) fn read_openings(options: &ProveOptions) -> Result<Vec<(String, Opening)>, Error> {
     options.openings.iter().map(|(name, path)| Ok((name.clone(), Opening::read(path)?))).collect()
+}
+
+/// The salts that the arguments name.
+pub(crate) fn read_salts(options: &ProveOptions) -> Result<Vec<(String, Salt)>, Error> {
+    options.salts.iter().map(|(name, path)| Ok((name.clone(), read_salt(path)?))).collect()
 }
 
 /// Writes the fresh openings of a proof beside it, with their commitments.

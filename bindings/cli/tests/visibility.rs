@@ -89,9 +89,14 @@ fn integers(vk: &str) -> Vec<i64> {
 #[test]
 fn hidden_inputs_and_outputs_are_accepted_and_shown_as_such() {
     let [x, y] = gemm_names();
-    for (input, output) in
-        [("private", "public"), ("public", "private"), ("private", "private"), ("committed", "committed")]
-    {
+    for (input, output) in [
+        ("private", "public"),
+        ("public", "private"),
+        ("private", "private"),
+        ("committed", "committed"),
+        ("hashed", "hashed"),
+        ("public", "hashed"),
+    ] {
         for weights in ["committed", "embedded"] {
             let scratch = Scratch::new();
             let [input_option, output_option] = [format!("{x}={input}"), format!("{y}={output}")];
@@ -119,6 +124,55 @@ fn hidden_inputs_and_outputs_are_accepted_and_shown_as_such() {
             let other = scratch.file("other.json", bundle.to_string());
             assert_eq!(exit_code(&run(&["verify", &other, "--vk", &vk])), 1);
         }
+    }
+}
+
+#[test]
+fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
+    let scratch = Scratch::new();
+    let [x, _] = gemm_names();
+    let [pk, vk] = keys(&scratch, "gemm", &["--input", &format!("{x}=hashed")]);
+    let input = secret(&scratch);
+    let hash = |out: &str, extra: &[&str]| {
+        let arguments = ["commit", &input, "--vk", &vk, "--input", &x, "--out", &scratch.path(out), "--json"];
+        json(&run(&[&arguments[..], extra].concat()))
+    };
+    let (plain, salted) = (hash("plain", &[]), hash("salted", &["--salt"]));
+    assert!(plain["hash"] != salted["hash"] && plain["salt_file"].is_null());
+    let salt = salted["salt_file"].as_str().expect("a file").to_owned();
+    let prove = |out: &str, extra: &[&str]| {
+        let out = scratch.path(out);
+        ok(&[&["prove", &pk, &input, "--out", &out], extra].concat());
+        let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &vk, "--json"]));
+        assert_eq!(verdict["accepted"], true);
+        verdict["input_hash"][0].clone()
+    };
+    let named = format!("{x}={salt}");
+    assert_eq!(prove("one", &[]), plain["hash"]);
+    assert_eq!(prove("other", &["--salt", &named]), salted["hash"]);
+    // The proof is for its hash alone.
+    let proof = std::fs::read(scratch.path("one/proof.json")).expect("the proof");
+    let mut bundle: Value = serde_json::from_slice(&proof).expect("JSON");
+    for hash in [salted["hash"].clone(), Value::Null, "0".into(), "f".repeat(64).into()] {
+        bundle["inputs"][0]["hash"] = hash;
+        let other = scratch.file("other.json", bundle.to_string());
+        assert_ne!(exit_code(&run(&["verify", &other, "--vk", &vk])), 0);
+    }
+    // A salt is written once, for what is hashed, and read from a file that holds one.
+    refused(
+        &run(&["commit", &input, "--vk", &vk, "--input", &x, "--out", &scratch.path("salted"), "--salt"]),
+        &["there already"],
+    );
+    let wrong = scratch.file("wrong.salt", "0");
+    let out = scratch.path("out");
+    for (name, file, said) in [(&x, &wrong, "no salt"), (&"nothing".to_owned(), &salt, "no hashed input")] {
+        refused(&run(&["prove", &pk, &input, "--out", &out, "--salt", &format!("{name}={file}")]), &[said]);
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&salt).expect("the salt").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read the salt");
     }
 }
 

@@ -105,6 +105,9 @@ pub struct PublicTensor {
     /// Commitments to the values, one a column: compressed points in lower-case hexadecimal, where they are committed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub commitments: Vec<String>,
+    /// The Poseidon hash of the values, where they are hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<TensorHash>,
 }
 
 /// A proof's public tensors are written as they were before tensors could be hidden.
@@ -199,6 +202,17 @@ impl ProofBundle {
         let mut points = points.iter().map(point_to_hex);
         for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
             tensor.commitments = points.by_ref().take(port.committed_columns()).collect();
+        }
+        self.seal();
+        self
+    }
+
+    /// The bundle with the hashes of its hashed tensors, inputs first.
+    #[must_use]
+    pub fn with_hashes(mut self, key: &ModelKey, hashes: &[TensorHash]) -> Self {
+        let mut hashes = hashes.iter().copied();
+        for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
+            tensor.hash = port.hashed().and_then(|_| hashes.next());
         }
         self.seal();
         self
@@ -335,7 +349,8 @@ impl ProofBundle {
         let inputs = stored("inputs", &self.inputs, &statement.inputs)?;
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
         let tensors = committed(self.inputs.iter().chain(&self.outputs), statement.ports())?;
-        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors };
+        let hashes: Vec<_> = self.inputs.iter().chain(&self.outputs).filter_map(|tensor| tensor.hash).collect();
+        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors, hashes: &hashes };
         Ok(verify_claim(key.keys(), claim, &self.proof_bytes())?)
     }
 }
@@ -346,7 +361,7 @@ impl PublicTensor {
         let visibility = port.visibility();
         let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
         let (name, shape) = (port.name.clone(), port.logical_shape.clone());
-        Self { name, shape, frac_bits, min, max, values, visibility, commitments: Vec::new() }
+        Self { name, shape, frac_bits, min, max, values, visibility, commitments: Vec::new(), hash: None }
     }
 
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
@@ -358,7 +373,7 @@ impl PublicTensor {
     ///
     /// # Errors
     /// [`HashError`] where there are no values, as of a hidden tensor, or one is outside `min..=max`.
-    pub fn hash(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
+    pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
         let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
         hash_tensor(poseidon, format, &self.values, salt)
     }
@@ -374,6 +389,8 @@ impl PublicTensor {
         expect(&field("max"), self.max, format.max)?;
         expect(&field("visibility"), self.visibility.name(), port.visibility().name())?;
         expect(&field("commitments.length"), self.commitments.len(), port.committed_columns())?;
+        let hash = |is_there: bool| if is_there { "a hash" } else { "none" };
+        expect(&field("hash"), hash(self.hash.is_some()), hash(port.hashed().is_some()))?;
         if port.visibility().is_hidden() {
             return Ok(Vec::new());
         }

@@ -121,7 +121,7 @@ impl TensorCommitment {
         };
         match port.placement {
             Placement::Committed { .. } => {}
-            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private => {
+            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Hashed { .. } => {
                 return Err(format!("'{}' is {}, not committed", port.name, port.visibility().name()));
             }
         }

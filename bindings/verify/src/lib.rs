@@ -39,7 +39,7 @@ pub use commitment::{TensorCommitment, names, port};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
-pub use order::hash_stored;
+pub use order::{hash_stored, logical_format};
 #[cfg(feature = "write")]
 pub use place::try_place;
 pub use verdict::Verdict;

@@ -5,7 +5,7 @@ use zkml_gpu_circuit::system::{Port, StatementError};
 use zkml_gpu_graph::{Format, Storage};
 
 /// Meaning and range of the elements in the model's order.
-pub(crate) fn logical_format(port: &Port) -> Format {
+pub fn logical_format(port: &Port) -> Format {
     match port.storage {
         Storage::Plain | Storage::Transposed => port.format,
         Storage::OneHot => Format { frac_bits: 0, min: 0, max: i64::try_from(port.classes() - 1).unwrap_or(i64::MAX) },

@@ -140,6 +140,10 @@ pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
             let points = tensor.commitments.iter().map(|point| terminal_safe(point)).collect::<Vec<_>>().join(", ");
             line(label, &format!("{name} is committed: {points}"))
         }
+        Visibility::Hashed => {
+            let hash = tensor.hash.map(|hash| hash.to_string()).unwrap_or_default();
+            line(label, &format!("{name} is hashed: {hash}"))
+        }
     }
 }
 
@@ -155,8 +159,9 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
     for (what, ports) in [("input", &key.keys().statement().inputs), ("output", &key.keys().statement().outputs)] {
         for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
             let (name, visibility) = (port.name.escape_debug(), port.visibility().name());
-            text +=
-                &line("hidden", &format!("{what} {name} is {visibility}: the proof shows no more than that it exists"));
+            let shown = if port.hashed().is_some() { "its hash, and " } else { "" };
+            let text_of = format!("{what} {name} is {visibility}: the proof shows {shown}no more than that it exists");
+            text += &line("hidden", &text_of);
         }
     }
     if key.is_insecure() {

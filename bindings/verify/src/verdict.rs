@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Instant;
 
 use serde::Serialize;
+use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 
 use crate::report::{elapsed_ms, guarantee_lines, public_line};
@@ -27,10 +28,14 @@ pub struct Verdict<'a> {
     pub input: Vec<Vec<f64>>,
     /// Likewise.
     pub output: Vec<Vec<f64>>,
-    /// `public`, `private` or `committed`, by the key, for each input: hidden ones have no numbers.
+    /// `public`, `private`, `committed` or `hashed`, by the key, for each input: hidden ones have no numbers.
     pub input_visibility: Vec<&'static str>,
     /// Likewise.
     pub output_visibility: Vec<&'static str>,
+    /// The hash of each input that is hashed.
+    pub input_hash: Vec<Option<TensorHash>>,
+    /// Likewise.
+    pub output_hash: Vec<Option<TensorHash>>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
     /// What an accepted proof says of the weights: [`ModelKey::note`].
@@ -71,6 +76,8 @@ impl<'a> Verdict<'a> {
             output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             input_visibility: visibility(&statement.inputs),
             output_visibility: visibility(&statement.outputs),
+            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
+            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
             weights: key.weights(),
             note: key.note(),
             verifying_key: key.digest().into(),

@@ -1,11 +1,18 @@
 //! Hashes of inputs, as whoever has the data makes them: from the numbers of an input file.
 
-use zkml_gpu_circuit::hash::{Poseidon, Salt, TensorHash, hash_tensor};
-use zkml_gpu_graph::Format;
-use zkml_gpu_onnx::quant::Sample;
-use zkml_gpu_verify::hash_stored;
+use std::path::{Path, PathBuf};
 
-use crate::{CompiledModel, Error};
+use zkml_gpu_circuit::hash::{Poseidon, Salt, TensorHash, hash_tensor};
+use zkml_gpu_files::{Access, Staged};
+use zkml_gpu_graph::{Format, Storage};
+use zkml_gpu_onnx::quant::Sample;
+use zkml_gpu_verify::{hash_stored, logical_format};
+
+use crate::{CompiledModel, Error, FileError, ModelKey, read_bounded};
+
+/// Largest file of a salt that is read.
+const MAX_SALT_BYTES: u64 = 1 << 10;
+const HINT: &str = "salts are written by `zkml-gpu commit --salt`; copy the file again";
 
 /// The hashes of a sample's tensors under given formats, without a model: each number is rounded to the nearest integer
 /// of its format, as a prover does it. `salts` has a salt for each tensor, or `None`.
@@ -63,6 +70,57 @@ impl CompiledModel {
     }
 }
 
+/// The hash of numbers, in the model's order, as an input or output of a model has them: before any proof.
+///
+/// # Errors
+/// [`Error::Arguments`] where the model has no such tensor, or another number of elements; [`Error::Hash`] where the
+/// numbers are none of it, such as an index beyond the classes.
+pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<Salt>) -> Result<TensorHash, Error> {
+    let Some(port) = zkml_gpu_verify::port(key.keys(), name) else {
+        let problem = format!("the model has no input or output '{name}'");
+        return Err(Error::Arguments { problem, hint: "zkml-gpu inspect NAME.vk lists them" });
+    };
+    expect_each(&format!("numbers of '{name}'"), numbers.len(), port.logical_len())?;
+    let is_index = |number: &f32| zkml_gpu_graph::index(*number, port.classes()).is_some();
+    if port.storage == Storage::OneHot && !numbers.iter().all(is_index) {
+        let problem = format!("'{name}' takes whole numbers from 0 to {}", port.classes().saturating_sub(1));
+        return Err(Error::Arguments { problem, hint: "give one list of indices" });
+    }
+    let format = logical_format(port);
+    let values: Vec<i64> = numbers.iter().map(|number| format.quantise(*number)).collect();
+    hash_tensor(&Poseidon::new(), format, &values, salt).map_err(|source| Error::Hash { input: 0, source })
+}
+
+/// Writes a salt as its text, whole or not at all, readable by the user alone, under a name that is free: a salt that
+/// is lost opens no hash. Returns the path.
+///
+/// # Errors
+/// [`Error::File`] where the system refuses, [`Error::Arguments`] where there is a file of this name.
+pub fn write_salt(path: impl AsRef<Path>, salt: &Salt) -> Result<PathBuf, Error> {
+    let path = path.as_ref();
+    let text = format!("{}\n", salt.reveal());
+    let placed = Staged::new(path, text.as_bytes(), Access::Private).and_then(Staged::publish_new);
+    if placed.map_err(|source| FileError::unwritten(path, source))? {
+        return Ok(path.into());
+    }
+    let problem = format!("{} is there already", path.display());
+    Err(Error::Arguments { problem, hint: "a salt that is lost opens no hash: give another folder" })
+}
+
+/// Reads a salt.
+///
+/// # Errors
+/// [`Error::File`] where it cannot be read or is none.
+pub fn read_salt(path: impl AsRef<Path>) -> Result<Salt, Error> {
+    let path = path.as_ref();
+    let bytes = read_bounded(path, MAX_SALT_BYTES)?;
+    let salt = std::str::from_utf8(&bytes).ok().and_then(|text| text.trim_end().parse().ok());
+    salt.ok_or_else(|| {
+        let problem = "it holds no salt, which is 64 hexadecimal digits below the order of the field".into();
+        FileError::Artifact { file: path.display().to_string(), problem, hint: HINT }.into()
+    })
+}
+
 fn expect_each(what: &str, got: usize, expected: usize) -> Result<(), Error> {
     if got == expected {
         return Ok(());
@@ -73,10 +131,7 @@ fn expect_each(what: &str, got: usize, expected: usize) -> Result<(), Error> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use rand_core::OsRng;
-    use zkml_gpu_graph::Storage;
     use zkml_gpu_onnx::import::ImportOptions;
 
     use super::*;

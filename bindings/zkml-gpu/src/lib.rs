@@ -62,7 +62,7 @@ pub use costs::read_costs;
 pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
-pub use hash::hash_sample;
+pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
 pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;

@@ -2,8 +2,9 @@
 
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
+use zkml_gpu_circuit::hash::Salt;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
-use zkml_gpu_circuit::prove::{CommittedTensor, prove_opened};
+use zkml_gpu_circuit::prove::{CommittedTensor, Openings, prove_opened};
 use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
@@ -66,10 +67,11 @@ impl ModelProver {
     /// # Errors
     /// [`Error::Prove`] where the device fails or a value has no place in the circuit's tables.
     pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
-        self.prove_opened(sample, &[], rng)
+        self.prove_opened(sample, &[], &[], rng)
     }
 
-    /// As [`prove`](Self::prove), with openings of committed tensors, by their names, whose commitments the proof has.
+    /// As [`prove`](Self::prove), with salts of hashed tensors and openings of committed ones, by their names, whose
+    /// commitments the proof has.
     /// A committed input is what its opening holds, whatever the sample has in its place.
     ///
     /// # Errors
@@ -79,9 +81,15 @@ impl ModelProver {
         &self,
         sample: &Sample,
         openings: &[(String, Opening)],
+        salts: &[(String, Salt)],
         rng: R,
     ) -> Result<Proved, Error> {
         let (graph, statement) = (&self.model.graph, self.key.keys().statement());
+        if let Some((name, _)) = salts.iter().find(|(name, _)| !is_hashed(&self.key, name)) {
+            let problem = format!("the salt for '{name}' is of no hashed input or output of the model");
+            let hint = "compile the model with --input NAME=hashed or --output NAME=hashed";
+            return Err(Error::Arguments { problem, hint });
+        }
         let mut inputs = graph.quantise_inputs(sample);
         for (name, opening) in openings {
             let port = zkml_gpu_verify::port(self.key.keys(), name).ok_or_else(|| unknown(&self.key, name))?;
@@ -95,10 +103,11 @@ impl ModelProver {
         }
         let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
         let keys = (&self.keys, &self.model.layout, graph);
-        let proof = prove_opened(&self.engine, keys, &inputs, &given, rng)?;
+        let given = Openings { tensors: &given, salts };
+        let proof = prove_opened(&self.engine, keys, &inputs, given, rng)?;
         let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
-        let bundle = bundle.with_commitments(&self.key, &points);
+        let bundle = bundle.with_commitments(&self.key, &points).with_hashes(&self.key, &proof.hashes);
         inputs.iter_mut().for_each(|values| wipe_integers(values));
         let committed = statement.ports().filter(|port| port.committed_columns() > 0);
         let opening = |(port, tensor): (&Port, CommittedTensor)| {
@@ -149,4 +158,9 @@ impl ModelProver {
     pub fn backend(&self) -> &str {
         &self.backend
     }
+}
+
+/// Whether a key hashes an input or output of this name.
+fn is_hashed(key: &ModelKey, name: &str) -> bool {
+    zkml_gpu_verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some())
 }

@@ -10,10 +10,11 @@ use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
 use zkml_gpu_engine::secret::wipe_elements;
-use zkml_gpu_graph::{ExecuteError, Execution, Graph};
+use zkml_gpu_graph::{ExecuteError, Execution, Graph, Visibility};
 
 use crate::circuit::{NetworkCircuit, Witness};
 use crate::commit::{LinkStatement, TensorOpening, batch_powers, prove_link};
+use crate::hash::{HashError, Salt, TensorHash};
 use crate::keys::ProvingKeys;
 use crate::layout::Layout;
 use crate::secret::Cleared;
@@ -38,6 +39,9 @@ pub enum ProveError {
         /// Name of the input or output.
         name: String,
     },
+    /// A hash does not fit its rows.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// The prover fails.
     #[error(transparent)]
     Prover(#[from] ProverError),
@@ -55,6 +59,8 @@ pub struct Proof {
     pub outputs: Vec<Vec<i64>>,
     /// The committed tensors, inputs first. Their openings are secret.
     pub tensors: Vec<CommittedTensor>,
+    /// The hashes of the hashed tensors, inputs first.
+    pub hashes: Vec<TensorHash>,
     /// Wall time of the witness's first phase and the integer inference, in milliseconds.
     pub witness_ms: f64,
 }
@@ -93,11 +99,19 @@ pub fn prove<B: Backend>(
     inputs: &[Vec<i64>],
     rng: impl RngCore + CryptoRng,
 ) -> Result<Proof, ProveError> {
-    prove_opened(prover, (keys, layout, graph), inputs, &[], rng)
+    prove_opened(prover, (keys, layout, graph), inputs, Openings::default(), rng)
 }
 
-/// As [`prove`], with openings of the committed tensors, by their names: commitments that are there already. Fresh ones
-/// are made of those that have none.
+/// What a prover keeps of hidden tensors, by their names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Openings<'o> {
+    /// Of committed ones, which have their commitments already. Fresh ones are made of those that are not listed.
+    pub tensors: &'o [(String, TensorOpening)],
+    /// Salts of hashed ones. Those that are not listed are hashed without.
+    pub salts: &'o [(String, Salt)],
+}
+
+/// As [`prove`], with what there is already of committed and hashed tensors.
 ///
 /// # Errors
 /// As [`prove`]; [`ProveError::OtherTensor`] where an opening is not of this inference's tensor.
@@ -105,20 +119,27 @@ pub fn prove_opened<B: Backend>(
     prover: &Prover<B>,
     (keys, layout, graph): (&ProvingKeys, &Layout, &Graph),
     inputs: &[Vec<i64>],
-    openings: &[(String, TensorOpening)],
+    openings: Openings<'_>,
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<Proof, ProveError> {
     let start = std::time::Instant::now();
     let execution = &Cleared(graph.run(inputs)?);
-    let first = &Cleared(FirstPhase::new(layout, graph, &execution.0));
+    let first = FirstPhase::salted(layout, graph, &execution.0, &salts(layout, openings.salts))?;
+    let first = &Cleared(first);
     let (execution, first) = (&execution.0, &first.0);
     let witness_ms = start.elapsed().as_secs_f64() * 1e3;
-    let tensors = committed(prover, layout, graph, execution, openings, &mut rng)?;
+    let tensors = committed(prover, layout, graph, execution, openings.tensors, &mut rng)?;
     let outputs = Cleared(graph.outputs.iter().map(|t| execution.values[*t].clone()).collect::<Vec<_>>());
     let job = Job { keys, layout, graph, execution, first, tensors: &tensors };
     let bytes = job.prove(prover, inputs, &outputs.0, rng, |circuit| circuit)?;
     let [_, outputs] = layout.statement.shown(&[], &outputs.0);
-    Ok(Proof { bytes, outputs, tensors, witness_ms })
+    Ok(Proof { bytes, outputs, tensors, hashes: first.tensor_hashes.clone(), witness_ms })
+}
+
+/// The salts of the hashed tensors, inputs first.
+fn salts(layout: &Layout, salts: &[(String, Salt)]) -> Vec<Option<Salt>> {
+    let hashed = layout.statement.ports().filter(|port| port.visibility() == Visibility::Hashed);
+    hashed.map(|port| salts.iter().find(|(name, _)| *name == port.name).map(|(_, salt)| *salt)).collect()
 }
 
 /// The committed tensors of an inference.
@@ -187,7 +208,7 @@ impl<'a> Job<'a> {
     ) -> Result<Vec<u8>, ProveError> {
         let verifying = &self.keys.verifying;
         let [inputs, outputs] = verifying.statement.shown(inputs, outputs);
-        let instances = verifying.statement.instances(&inputs, &outputs)?;
+        let instances = verifying.statement.instances_with(&inputs, &outputs, &self.first.tensor_hashes)?;
         let commitments: Vec<G1Affine> = self.tensors.iter().flat_map(|t| t.commitments.iter().copied()).collect();
         let witness = Witness {
             graph: self.graph,

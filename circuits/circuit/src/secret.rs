@@ -34,7 +34,7 @@ impl Clear for Vec<Vec<i64>> {
 impl Clear for FirstPhase {
     fn clear(&mut self) {
         self.columns.iter_mut().for_each(|column| wipe_integers(column));
-        self.products.iter_mut().for_each(|column| wipe_elements(column));
+        self.products.iter_mut().chain(&mut self.hashes).for_each(|column| wipe_elements(column));
     }
 }
 

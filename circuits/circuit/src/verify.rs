@@ -18,6 +18,7 @@ use halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
 use thiserror::Error;
 
 use crate::commit::{LinkError, LinkStatement, batch_powers, verify_link};
+use crate::hash::TensorHash;
 use crate::keys::VerifyingKeys;
 use crate::system::StatementError;
 
@@ -95,6 +96,8 @@ pub struct Claim<'c> {
     pub outputs: &'c [Vec<i64>],
     /// Commitments to the committed tensors, inputs first, one for each column.
     pub tensors: &'c [G1Affine],
+    /// Hashes of the hashed tensors, inputs first.
+    pub hashes: &'c [TensorHash],
 }
 
 /// Verifies that the keys' model maps `inputs` to `outputs` (storage order), where no tensor is committed.
@@ -107,7 +110,7 @@ pub fn verify(
     outputs: &[Vec<i64>],
     proof: &[u8],
 ) -> Result<(), VerifyError> {
-    verify_claim(keys, Claim { inputs, outputs, tensors: &[] }, proof)
+    verify_claim(keys, Claim { inputs, outputs, tensors: &[], hashes: &[] }, proof)
 }
 
 /// Verifies that the keys' model maps the claim's inputs to its outputs, for hidden inputs in range that the prover
@@ -116,7 +119,7 @@ pub fn verify(
 /// # Errors
 /// [`VerifyError`] where anything does not hold.
 pub fn verify_claim(keys: &VerifyingKeys, claim: Claim<'_>, proof: &[u8]) -> Result<(), VerifyError> {
-    let instances = keys.statement.instances(claim.inputs, claim.outputs)?;
+    let instances = keys.statement.instances_with(claim.inputs, claim.outputs, claim.hashes)?;
     let (got, expected) = (claim.tensors.len(), keys.architecture.committed_columns);
     if got != expected {
         return Err(StatementError::Commitments { got, expected }.into());

@@ -13,11 +13,13 @@ pub enum Visibility {
     Private,
     /// The prover alone; the statement has a hiding commitment to it, which other proofs may share.
     Committed,
+    /// The prover alone; the statement has a Poseidon hash of it, which circuits of others may share.
+    Hashed,
 }
 
 impl Visibility {
     /// All, in the order in which they are named.
-    pub const ALL: [Self; 3] = [Self::Public, Self::Private, Self::Committed];
+    pub const ALL: [Self; 4] = [Self::Public, Self::Private, Self::Committed, Self::Hashed];
 
     /// Its name, as in keys.
     pub const fn name(self) -> &'static str {
@@ -25,6 +27,7 @@ impl Visibility {
             Self::Public => "public",
             Self::Private => "private",
             Self::Committed => "committed",
+            Self::Hashed => "hashed",
         }
     }
 
@@ -32,7 +35,7 @@ impl Visibility {
     pub const fn is_hidden(self) -> bool {
         match self {
             Self::Public => false,
-            Self::Private | Self::Committed => true,
+            Self::Private | Self::Committed | Self::Hashed => true,
         }
     }
 }

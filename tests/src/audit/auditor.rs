@@ -90,7 +90,7 @@ impl<'l> Auditor<'l> {
         Ok(auditor)
     }
 
-    /// Columns of committed tensors claim to hold them: of an input, what its cells hold.
+    /// Columns of committed tensors, and rows of hashes, claim to hold them: of an input, what its cells hold.
     fn committed(&mut self) -> Audit<()> {
         let (graph, statement) = (self.graph, &self.layout.statement);
         let entered = |input: &TensorId| {
@@ -99,6 +99,15 @@ impl<'l> Auditor<'l> {
         };
         let tensors = graph.inputs.iter().map(entered).chain(graph.outputs.iter().copied());
         for (port, tensor) in statement.ports().zip(tensors) {
+            if let Some(rows) = port.hashed() {
+                let rows = rows.map_err(|error| error.to_string())?;
+                for element in 0..port.len {
+                    let cell = Cell::Hashed { row: rows.value_row(element) };
+                    if self.claims.insert(cell, origin(graph, tensor, element)).is_some() {
+                        return Err(format!("two values of hashes at {cell:?}"));
+                    }
+                }
+            }
             for element in 0..port.len {
                 let Some((column, row)) = port.placement.committed_cell(element) else { break };
                 let value = origin(graph, tensor, element);

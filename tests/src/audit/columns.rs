@@ -116,6 +116,13 @@ impl<'l> Columns<'l> {
             Accumulator::Committed(column) => {
                 add(&mut input, (0, 0), one(Cell::Committed { column: column as usize, row }), 1);
             }
+            Accumulator::Hashed => {
+                for (role, cells) in &self.cells {
+                    let FixedRole::Hash(role) = role else { continue };
+                    let selector = cells.get(&row).filter(|_| role.has_value());
+                    selector.into_iter().for_each(|value| add(&mut input, (0, 0), one(Cell::Hashed { row }), *value));
+                }
+            }
             Accumulator::CrossTerms => {
                 for lane in 0..a.cross_term_lanes {
                     let mask = self.at(&FixedRole::CrossTermMask(lane), row);

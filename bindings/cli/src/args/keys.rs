@@ -31,7 +31,7 @@ pub(crate) struct CircuitOptions {
     /// its metadata
     #[arg(long)]
     pub(crate) private: bool,
-    /// Who sees an input: public, private, or committed; may be repeated [default: public]
+    /// Who sees an input: public, private, committed or hashed; may be repeated [default: public]
     #[arg(long = "input", value_name = "NAME=VISIBILITY", value_parser = visibility)]
     pub(crate) input_visibility: Vec<(String, Visibility)>,
     /// Who sees an output, likewise
@@ -112,14 +112,17 @@ pub(crate) struct ProveOptions {
     /// fresh commitment is made, and its opening written beside the proof
     #[arg(long = "opening", value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) openings: Vec<(String, PathBuf)>,
+    /// Salt of a hashed input or output, as `commit --salt` writes it; may be repeated. Without it the hash has none
+    #[arg(long = "salt", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) salts: Vec<(String, PathBuf)>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// Where the points of a reference string are.
+/// Where the points of a reference string are. A hash takes none.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(crate) struct PointsOptions {
     /// A proving key that was made with the reference string
     #[arg(long, value_name = "NAME.pk")]
@@ -139,13 +142,16 @@ pub(crate) struct CommitOptions {
     pub(crate) vk: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) points: PointsOptions,
-    /// The committed input that the numbers are of
+    /// The committed or hashed input that the numbers are of
     #[arg(long, value_name = "NAME", conflicts_with = "output", required_unless_present = "output")]
     pub(crate) input: Option<String>,
-    /// The committed output that the numbers are of
+    /// The committed or hashed output that the numbers are of
     #[arg(long, value_name = "NAME")]
     pub(crate) output: Option<String>,
-    /// Folder for NAME.commitment.json to publish and NAME.opening to keep
+    /// Draw a salt, which hides a hashed tensor that could be guessed; a commitment hides without
+    #[arg(long)]
+    pub(crate) salt: bool,
+    /// Folder for NAME.commitment.json to publish and NAME.opening to keep; of a hashed tensor NAME.hash and NAME.salt
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Print one JSON object

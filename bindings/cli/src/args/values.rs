@@ -32,7 +32,7 @@ pub(super) fn dimension(text: &str) -> Result<(String, usize), String> {
 
 /// Who sees an input or output. The name is all before the last sign of equality.
 pub(super) fn visibility(text: &str) -> Result<(String, Visibility), String> {
-    let expected = || "expected NAME=public, NAME=private or NAME=committed".to_owned();
+    let expected = || "expected NAME=public, NAME=private, NAME=committed or NAME=hashed".to_owned();
     let (name, word) = text.rsplit_once('=').ok_or_else(expected)?;
     let visibility = Visibility::ALL.into_iter().find(|visibility| visibility.name() == word);
     visibility.filter(|_| !name.is_empty()).map(|visibility| (name.into(), visibility)).ok_or_else(expected)

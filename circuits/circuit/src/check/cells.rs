@@ -15,7 +15,8 @@ pub(super) struct Cells {
     columns: Vec<Vec<Value>>,
 }
 
-/// The columns, in one order: operands, left operands, instances, activations, copies beside results, committed tensors.
+/// The columns, in one order: operands, left operands, instances, activations, copies beside results, committed
+/// tensors, values of hashes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns<'l>(pub(super) &'l Architecture);
 
@@ -44,8 +45,12 @@ impl Columns<'_> {
         Column(self.factor(self.0.auxiliary_groups, 0).0 + column as u32)
     }
 
+    pub(super) const fn hashed(self) -> Column {
+        self.committed(self.0.committed_columns)
+    }
+
     const fn count(self) -> usize {
-        self.committed(self.0.committed_columns).0 as usize
+        self.hashed().0 as usize + 1
     }
 }
 

@@ -226,6 +226,7 @@ impl Definition<'_, '_> {
                 | Symbol::Instance(_)
                 | Symbol::Activated(_)
                 | Symbol::Committed(_)
+                | Symbol::Hashed
                 | Symbol::Copy(..)
                 | Symbol::Left(_) => match (self.value(item)?, element) {
                     (Value::ZERO, _) => {}
@@ -448,6 +449,7 @@ impl<'d, 'l> Product<'d, 'l> {
                 | Symbol::Instance(_)
                 | Symbol::Activated(_)
                 | Symbol::Committed(_)
+                | Symbol::Hashed
                 | Symbol::Copy(..)
                 | Symbol::Square(..)
                 | Symbol::Mark(_)

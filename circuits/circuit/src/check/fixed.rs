@@ -97,7 +97,8 @@ impl<'l> Fixed<'l> {
             | FixedRole::CandidateStride
             | FixedRole::CandidateNumber
             | FixedRole::Identity(_)
-            | FixedRole::Term { .. } => return Ok(()),
+            | FixedRole::Term { .. }
+            | FixedRole::Hash(_) => return Ok(()),
         };
         for (row, value) in cells {
             let slot = &mut target[*row as usize];

@@ -31,6 +31,8 @@ pub(super) enum Symbol {
     Activated(usize),
     /// Cell of a column of a committed tensor.
     Committed(usize),
+    /// Value of a row of a hash.
+    Hashed,
     /// Copy beside a result: group and lane.
     Copy(usize, usize),
     /// Square of a copy beside a result.
@@ -84,6 +86,7 @@ impl Identity {
             | Symbol::Instance(_)
             | Symbol::Activated(_)
             | Symbol::Committed(_)
+            | Symbol::Hashed
             | Symbol::Copy(..)
             | Symbol::Slot(_)
             | Symbol::Free(_)
@@ -123,6 +126,8 @@ struct Inputs {
     free_take: Vec<bool>,
     free: Vec<Vec<bool>>,
     epsilon: Vec<i64>,
+    /// Rows of hashes that have a value.
+    hashed: Vec<bool>,
 }
 
 impl Inputs {
@@ -135,7 +140,18 @@ impl Inputs {
                 require(*value == 1 && first, || format!("row {row} reads left lanes {value} times, or twice"))?;
             }
         }
+        let mut hashed = vec![false; fixed.usable()];
+        for (role, cells) in fixed.roles() {
+            let FixedRole::Hash(role) = role else { continue };
+            for (row, value) in cells.iter().filter(|_| role.has_value()) {
+                let again = std::mem::replace(&mut hashed[*row as usize], true);
+                require(*value == 1 && !again, || {
+                    format!("row {row} has the value of a hash {value} times, or twice")
+                })?;
+            }
+        }
         let this = Self {
+            hashed,
             operand_packed: fixed.selector(&FixedRole::OperandPacked)?,
             operand_single: fixed.selector(&FixedRole::OperandSingle)?,
             instance_packed: fixed.selector(&FixedRole::InstancePacked)?,
@@ -222,7 +238,8 @@ impl<'l> Identities<'l> {
                 | Accumulator::LeftDigest
                 | Accumulator::ResultDigest
                 | Accumulator::Auxiliary
-                | Accumulator::Committed(_),
+                | Accumulator::Committed(_)
+                | Accumulator::Hashed,
             ) => true,
             Multiplicand::Accumulator(
                 Accumulator::Weights
@@ -376,6 +393,8 @@ impl<'l> Identities<'l> {
             }
             Accumulator::ResultTotal | Accumulator::CrossTermsTotal => Ok(()),
             Accumulator::Committed(column) => add(0, 0, Symbol::Committed(column as usize), 1),
+            Accumulator::Hashed if inputs.hashed[row] => add(0, 0, Symbol::Hashed, 1),
+            Accumulator::Hashed => Ok(()),
         }
     }
 
@@ -421,6 +440,7 @@ impl<'l> Identities<'l> {
         match accumulator {
             Accumulator::Weights => Some(0),
             Accumulator::Committed(_) => Some(0),
+            Accumulator::Hashed => inputs.hashed[row].then_some(0),
             Accumulator::LeftDigest => self.left(row).map(|(lanes, _)| lanes - 1),
             Accumulator::Operand | Accumulator::OperandDigest => {
                 let packed = inputs.operand_packed[row] || inputs.instance_packed[row];

@@ -54,7 +54,9 @@ fn check_port(graph: &Graph, port: &Port, tensor: TensorId) -> Check {
 fn check_visibility(layout: &Layout, port: &Port, visibility: Visibility) -> Check {
     let rows = match port.placement {
         Placement::Committed { rows, .. } => rows,
-        Placement::Packed { .. } | Placement::Column { .. } | Placement::Private => layout.usable_rows(),
+        Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Hashed { .. } => {
+            layout.usable_rows()
+        }
     };
     require(port.visibility() == visibility && rows == layout.usable_rows(), || {
         format!(

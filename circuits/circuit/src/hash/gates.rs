@@ -27,7 +27,6 @@ use halo2curves::bn256::Fr;
 
 use super::place::HashRole;
 use super::poseidon::{Poseidon, WIDTH};
-use crate::system::{constant, total};
 
 /// The columns of a circuit's hashes, which other rows may use otherwise.
 #[derive(Clone, Debug)]
@@ -46,6 +45,11 @@ pub struct HashColumns {
     pub public: Column<Instance>,
     /// A fixed column for each role that some row has.
     pub fixed: Vec<(HashRole, Column<Fixed>)>,
+}
+
+impl HashColumns {
+    /// Advice columns of field elements: state, square, word, held, in this order; the values are one more.
+    pub const ELEMENTS: usize = WIDTH + 3;
 }
 
 /// Creates the gates.
@@ -74,7 +78,8 @@ fn state(row: &mut Row<'_, '_>, poseidon: &Poseidon) -> Vec<Expression<Fr>> {
     let full = [second.clone(), third.clone(), powered.clone()];
     let partial = [powered.clone(), second.clone(), third.clone()];
     let mixed = |state: &[Expression<Fr>; WIDTH], lane: usize| {
-        total(state.iter().zip(poseidon.matrix[lane]).map(|(element, m)| element.clone() * m))
+        let products = state.iter().zip(poseidon.matrix[lane]).map(|(element, m)| element.clone() * m);
+        products.fold(zero(), |sum, product| sum + product)
     };
     let roles = [HashRole::Row, HashRole::Rotation, HashRole::FullMix, HashRole::PartialMix, HashRole::Pair];
     let [any, rotation, full_mix, partial_mix, pair] = roles.map(|role| row.fixed(role));
@@ -113,13 +118,13 @@ fn words(row: &mut Row<'_, '_>) -> Vec<Expression<Fr>> {
         let digit = value.clone() + Expression::Constant(packing.offset());
         let (higher, held_before) = match before {
             Some(base) => (word_before.clone() * base, held_before.clone()),
-            None => (constant(0), word_before.clone()),
+            None => (zero(), word_before.clone()),
         };
         words.push(selector.clone() * (word.clone() - digit - higher));
         helds.push(selector * (held.clone() - held_before));
     }
     // A row has one of these roles at most.
-    vec![total(words), total(helds)]
+    [words, helds].map(|terms| terms.into_iter().fold(zero(), |sum, term| sum + term)).into()
 }
 
 /// The cells of a row, and of the row before.
@@ -144,6 +149,10 @@ impl Row<'_, '_> {
     /// 0 for a role that no row has.
     fn fixed(&mut self, role: HashRole) -> Expression<Fr> {
         let column = self.columns.fixed.iter().find(|(of, _)| *of == role);
-        column.map_or(constant(0), |(_, column)| self.cells.query_fixed(*column, Rotation::cur()))
+        column.map_or(zero(), |(_, column)| self.cells.query_fixed(*column, Rotation::cur()))
     }
+}
+
+fn zero() -> Expression<Fr> {
+    Expression::Constant(Fr::zero())
 }

@@ -28,6 +28,7 @@ mod text;
 mod witness;
 
 pub use gates::{HashColumns, configure};
+pub(crate) use packing::hash_elements;
 pub use packing::{HashError, Packing, hash_tensor};
 pub use place::{HashRole, HashedTensor, PERMUTATION_ROWS, RowConstants};
 pub use poseidon::Poseidon;

@@ -120,11 +120,10 @@ impl Packing {
         scalar::from_i64(value) + self.offset()
     }
 
-    /// The words of a tensor.
-    pub fn words(&self, values: &[i64]) -> Vec<Fr> {
+    /// The words of a tensor's values.
+    pub fn words(&self, values: &[Fr]) -> Vec<Fr> {
         let [base, offset] = [self.base(), self.offset()];
-        let word =
-            |values: &[i64]| values.iter().fold(Fr::zero(), |word, v| word * base + scalar::from_i64(*v) + offset);
+        let word = |values: &[Fr]| values.iter().fold(Fr::zero(), |word, value| word * base + value + offset);
         values.chunks(self.word_values()).map(word).collect()
     }
 
@@ -163,21 +162,27 @@ pub fn hash_tensor(
     values: &[i64],
     salt: Option<Salt>,
 ) -> Result<TensorHash, HashError> {
-    let Format { frac_bits, min, max } = format;
+    let Format { min, max, .. } = format;
     if values.is_empty() {
         return Err(HashError::Empty);
     }
     if let Some(index) = values.iter().position(|v| !(min..=max).contains(v)) {
         return Err(HashError::Range { index, value: values[index], min, max });
     }
+    let elements: Vec<Fr> = values.iter().map(|value| scalar::from_i64(*value)).collect();
+    Ok(hash_elements(poseidon, format, &elements, salt.map_or(Fr::zero(), |salt| salt.element())).into())
+}
+
+/// The hash of elements of the field as if they were a tensor's values: what a circuit says of its cells before their
+/// range is known.
+pub(crate) fn hash_elements(poseidon: &Poseidon, format: Format, values: &[Fr], salt: Fr) -> Fr {
     let packing = Packing::new(format);
     let words = packing.words(values);
     let filler = words.len().is_multiple_of(2).then_some(Fr::zero());
-    let salt = salt.map_or(Fr::zero(), |salt| salt.element());
     let absorbed: Vec<Fr> = std::iter::once(salt).chain(filler).chain(words).collect();
     let (pairs, _) = absorbed.as_chunks();
-    let domain = packing.domain(frac_bits, values.len());
-    Ok(pairs.iter().fold(domain, |capacity, pair| poseidon.absorb(capacity, *pair)).into())
+    let domain = packing.domain(format.frac_bits, values.len());
+    pairs.iter().fold(domain, |capacity, pair| poseidon.absorb(capacity, *pair))
 }
 
 #[cfg(test)]
@@ -223,7 +228,7 @@ mod tests {
     fn words_are_the_digits_in_their_base_the_first_in_front() {
         let packing = Packing::new(format(-128, 127));
         let values: Vec<i64> = (0..33).map(|i| i - 100).collect();
-        let words = packing.words(&values);
+        let words = packing.words(&values.iter().map(|value| scalar::from_i64(*value)).collect::<Vec<_>>());
         assert_eq!(words.len(), 2);
         let bytes: Vec<u8> = values[..31].iter().rev().map(|v| (v + 128) as u8).chain([0]).collect();
         assert_eq!(words[0].to_bytes().to_vec(), bytes);

@@ -56,6 +56,38 @@ pub enum HashRole {
     Public,
 }
 
+impl HashRole {
+    /// Whether a row with this role has a value.
+    pub const fn has_value(self) -> bool {
+        match self {
+            Self::First(_) | Self::Next(_) => true,
+            Self::Row
+            | Self::Constant
+            | Self::Rotation
+            | Self::FullMix
+            | Self::PartialMix
+            | Self::Pair
+            | Self::Lone
+            | Self::Public => false,
+        }
+    }
+
+    /// Whether the numbers, which may be from a file, are some format's.
+    pub fn is_sound(self) -> bool {
+        match self {
+            Self::First(packing) | Self::Next(packing) => packing.is_sound(),
+            Self::Row
+            | Self::Constant
+            | Self::Rotation
+            | Self::FullMix
+            | Self::PartialMix
+            | Self::Pair
+            | Self::Lone
+            | Self::Public => true,
+        }
+    }
+}
+
 /// Where a tensor's hash stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashedTensor {
@@ -81,6 +113,11 @@ impl HashedTensor {
     /// How the values become words.
     pub const fn packing(&self) -> Packing {
         self.packing
+    }
+
+    /// First row.
+    pub const fn first_row(&self) -> usize {
+        self.first_row
     }
 
     /// Number of values.

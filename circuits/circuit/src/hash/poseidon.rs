@@ -56,7 +56,7 @@ impl Poseidon {
     }
 
     /// The matrix times a state.
-    pub(super) fn mix(&self, state: [Fr; WIDTH]) -> [Fr; WIDTH] {
+    pub(crate) fn mix(&self, state: [Fr; WIDTH]) -> [Fr; WIDTH] {
         self.matrix.map(|row| row.iter().zip(&state).map(|(m, element)| m * element).sum())
     }
 }

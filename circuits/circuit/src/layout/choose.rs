@@ -125,7 +125,7 @@ fn bound(
 ) -> Bound {
     let a = count.architecture(shift, limbs, widths, weights);
     let [operand, result, cross_terms] = count.rows();
-    let rows = [operand, result, cross_terms, table_rows];
+    let rows = [operand, result, cross_terms, table_rows, 0];
     let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
     let size = least_size(&a, rows_log2(&rows).max(least_k), count.fixed_columns() + a.embedded_columns());
     Bound {

@@ -19,8 +19,8 @@ use crate::system::{Architecture, BLINDING_ROWS, WeightMode};
 /// What the cells hold, as far as the cost depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
-    /// Rows in use: operand, result and cross-term bank, table.
-    pub(super) rows: [usize; 4],
+    /// Rows in use: operand, result and cross-term bank, table, hashes.
+    pub(super) rows: [usize; 5],
     /// Copied elements of operands.
     pub(super) operand_cells: usize,
     /// Gathered copies.
@@ -85,6 +85,8 @@ impl WeightColumn {
 
 /// Host work for each cell of an advice column: computed, assigned, copied.
 const CELL: f64 = 4.0;
+/// Elements of a row of a hash: the state and its square; a word, the word before, and a digest on most rows.
+const HASH_CELLS: f64 = 6.0;
 /// Host work for each lookup: its table row found and its reciprocal summed up.
 const LOOKUP: f64 = 2.0;
 /// Host work for each multiplication of the inference in integers.
@@ -138,6 +140,7 @@ impl Expense {
         let rest = every * (1.0 / all)
             + full(n + blinding)
             + committed
+            + full(filling.rows[4] as f64 * HASH_CELLS)
             + Work { host_multiplications: inference, ..Work::default() };
         // The points of commitments to hidden tensors come with the proof.
         let points = (size.advice_columns + size.fixed_columns + size.pieces() + a.committed_columns) as f64;
@@ -184,7 +187,7 @@ fn bank_columns(a: &Architecture) -> [usize; 4] {
 
 /// Commitments to the rows in use, bank by bank.
 fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
-    let [operand, result, cross_terms, table] = filling.rows;
+    let [operand, result, cross_terms, table, _] = filling.rows;
     let value = filling.network.value_bits;
     let accumulators = 3.0;
     let product_bits = (a.degree() as u32 * a.shift * a.spread_limbs.max(1) as u32).min(SMALL_BITS);

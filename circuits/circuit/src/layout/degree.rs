@@ -77,7 +77,8 @@ fn column(
         | Accumulator::LeftDigest
         | Accumulator::Auxiliary
         | Accumulator::CrossTerms
-        | Accumulator::Committed(_) => None,
+        | Accumulator::Committed(_)
+        | Accumulator::Hashed => None,
     };
     // Whatever a committed bank holds: one value for each power of s, so many as it has columns.
     let bank = Degree { s: architecture.weight_columns.saturating_sub(1), r: 0 };
@@ -93,7 +94,8 @@ fn column(
         | Accumulator::LeftDigest
         | Accumulator::Auxiliary
         | Accumulator::CrossTerms
-        | Accumulator::CrossTermsTotal => None,
+        | Accumulator::CrossTermsTotal
+        | Accumulator::Hashed => None,
     };
     let (mut degrees, mut steps) = (vec![everywhere; usable], vec![None; usable]);
     for (role, cells) in fixed {
@@ -135,6 +137,7 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
             along(a.cross_term_lanes - 1 - lane)
         }
         FixedRole::Kind(kind) => of_kind(*kind, accumulator),
+        FixedRole::Hash(role) if accumulator == Accumulator::Hashed && role.has_value() => along(0),
         FixedRole::Epsilon if accumulator == Accumulator::Result => Some(Degree { s: 1, r: 0 }),
         FixedRole::Usable
         | FixedRole::SumStep
@@ -161,7 +164,8 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         | FixedRole::CandidateNumber
         | FixedRole::Step(..)
         | FixedRole::Identity(_)
-        | FixedRole::Term { .. } => None,
+        | FixedRole::Term { .. }
+        | FixedRole::Hash(_) => None,
     }
 }
 
@@ -180,6 +184,7 @@ fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<Degree> {
         | Accumulator::LeftDigest
         | Accumulator::CrossTerms
         | Accumulator::CrossTermsTotal
-        | Accumulator::Committed(_) => None,
+        | Accumulator::Committed(_)
+        | Accumulator::Hashed => None,
     }
 }

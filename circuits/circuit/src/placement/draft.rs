@@ -84,7 +84,7 @@ fn place_ports(planner: &mut Planner<'_>, least_k: u32) -> Result<Statement, Lay
     let mut statement = Statement::default();
     for (index, &tensor) in graph.outputs.iter().enumerate() {
         let placement = match (graph.visibility.output(index), planner.raw_places.get(&tensor)) {
-            (Visibility::Private | Visibility::Committed, _) => Placement::Private,
+            (Visibility::Private | Visibility::Committed | Visibility::Hashed, _) => Placement::Private,
             (Visibility::Public, Some(placement)) => *placement,
             (Visibility::Public, None) => {
                 let root = planner.tensors.root(tensor);
@@ -97,14 +97,37 @@ fn place_ports(planner: &mut Planner<'_>, least_k: u32) -> Result<Statement, Lay
     }
     for (index, &tensor) in graph.inputs.iter().enumerate() {
         let placement = match (graph.visibility.input(index), planner.input_places.get(&tensor)) {
-            (Visibility::Private | Visibility::Committed, _) => Placement::Private,
+            (Visibility::Private | Visibility::Committed | Visibility::Hashed, _) => Placement::Private,
             (Visibility::Public, Some(placement)) => *placement,
             (Visibility::Public, None) => planner.place_instance(tensor, None),
         };
         statement.inputs.push(port(graph, tensor, placement));
     }
+    place_hashed(planner, &mut statement)?;
     place_committed(planner, &mut statement, least_k)?;
     Ok(statement)
+}
+
+/// Places the hashes of tensors, inputs first, each behind the one before.
+fn place_hashed(planner: &mut Planner<'_>, statement: &mut Statement) -> Result<(), LayoutError> {
+    let graph = planner.graph;
+    for (index, &input) in graph.inputs.iter().enumerate() {
+        if graph.visibility.input(index) == Visibility::Hashed {
+            statement.inputs[index].placement = planner.place_hashed(entered(graph, input)?)?;
+        }
+    }
+    for (index, &output) in graph.outputs.iter().enumerate() {
+        if graph.visibility.output(index) == Visibility::Hashed {
+            statement.outputs[index].placement = planner.place_hashed(output)?;
+        }
+    }
+    Ok(())
+}
+
+/// The cells of a hidden input.
+fn entered(graph: &Graph, input: TensorId) -> Result<TensorId, LayoutError> {
+    let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Enter) && node.inputs == [input]);
+    node.map(|node| node.output).ok_or_else(|| LayoutError::Malformed(format!("input {input} has no cells")))
 }
 
 /// Places committed tensors, inputs first. They take no row that anything else would: all else is placed, so the number
@@ -115,9 +138,7 @@ fn place_committed(planner: &mut Planner<'_>, statement: &mut Statement, least_k
     let usable = rows.next_power_of_two().max(1 << least_k) - BLINDING_ROWS;
     for (index, &input) in graph.inputs.iter().enumerate() {
         if graph.visibility.input(index) == Visibility::Committed {
-            let entered = graph.nodes.iter().find(|node| matches!(node.op, Op::Enter) && node.inputs == [input]);
-            let entered = entered.ok_or_else(|| LayoutError::Malformed(format!("input {input} has no cells")))?;
-            statement.inputs[index].placement = planner.place_committed(entered.output, usable)?;
+            statement.inputs[index].placement = planner.place_committed(entered(graph, input)?, usable)?;
         }
     }
     for (index, &output) in graph.outputs.iter().enumerate() {

@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use zkml_gpu_graph::{Graph, TensorId};
+use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
 use super::error::LayoutError;
 use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
+use crate::hash::{HashError, HashedTensor};
 use crate::system::{
     Accumulator, Factor, FixedRole, Geometry, Multiplicand, Placement, Power, RowKind, Tables, WeightMode,
 };
@@ -100,6 +101,9 @@ pub(crate) struct Planner<'g> {
     pub(crate) identities: usize,
     /// Columns of committed tensors.
     pub(crate) committed_columns: usize,
+    /// Rows up to the last hash, and the number of hashed tensors.
+    hash_rows: usize,
+    hashed: usize,
     /// Identities with terms on one row, at most; known once the terms have their columns.
     pub(crate) slots: usize,
 }
@@ -134,14 +138,17 @@ impl<'g> Planner<'g> {
             terms: BTreeMap::new(),
             identities: 0,
             committed_columns: 0,
+            hash_rows: 0,
+            hashed: 0,
             slots: 0,
         }
     }
 
-    /// Rows in use: operand, result and cross-term bank, table.
-    pub(crate) fn rows(&self) -> [usize; 4] {
+    /// Rows in use: operand, result and cross-term bank, table, hashes.
+    pub(crate) fn rows(&self) -> [usize; 5] {
         let unused = |bank: usize| self.kept[bank] - self.next_kept[bank];
-        [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row, self.tables.rows.len()]
+        let banks = [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row];
+        [banks[0], banks[1], banks[2], self.tables.rows.len(), self.hash_rows]
     }
 
     /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw
@@ -456,6 +463,37 @@ impl<'g> Planner<'g> {
             self.committed_columns += 1;
         }
         Ok(Placement::Committed { first, rows })
+    }
+
+    /// Ties a tensor's values to the rows of its hash, one value a row in the tensor's order, and their digest to the
+    /// tensor's. Between two values the digest is kept.
+    pub(crate) fn place_hashed(&mut self, tensor: TensorId) -> Result<Placement, LayoutError> {
+        let about = &self.graph.tensors[tensor];
+        if about.storage != Storage::Plain {
+            let reason = "its elements are stored in another order than the model's, which a hash is of".into();
+            return Err(LayoutError::Unsupported { node: about.name.clone(), reason });
+        }
+        let root = self.tensors.root(tensor);
+        let (geometry, first_row) = (self.tensors.geometry(root), self.hash_rows.max(1));
+        let malformed = |error: HashError| LayoutError::Malformed(error.to_string());
+        let hashed = HashedTensor::new(about.format, geometry.len(), first_row).map_err(malformed)?;
+        for (role, row, value) in hashed.fixed_cells(self.hashed) {
+            self.set(FixedRole::Hash(role), row, value);
+        }
+        let identity = self.identity();
+        self.digest_term(identity, root, -1)?;
+        let mut before = hashed.value_row(0);
+        for element in 1..geometry.len() {
+            let row = hashed.value_row(element);
+            (before + 1..row).for_each(|row| self.step(Accumulator::Hashed, row, Power::KEEP));
+            let distance = geometry.exponent(element - 1) - geometry.exponent(element);
+            self.step(Accumulator::Hashed, row, Power::r(distance));
+            before = row;
+        }
+        let shift = Factor::r(geometry.exponent(geometry.len() - 1));
+        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), before, shift, 1);
+        (self.hash_rows, self.hashed) = (hashed.end(), self.hashed + 1);
+        Ok(Placement::Hashed { first_row })
     }
 
     /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.

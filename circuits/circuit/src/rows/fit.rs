@@ -102,6 +102,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber => true,
+        FixedRole::Hash(role) => role.is_sound(),
     }
 }
 
@@ -162,6 +163,7 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber
+        | FixedRole::Hash(_)
         | FixedRole::Identity(_) => 0,
     }
 }

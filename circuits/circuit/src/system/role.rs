@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::challenge::{Factor, Power};
 use super::kind::RowKind;
+use crate::hash::HashRole;
 
 /// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -31,11 +32,13 @@ pub enum Accumulator {
     CrossTermsTotal,
     /// Digest of a column of a committed tensor.
     Committed(u32),
+    /// Digest of the values of a hashed tensor.
+    Hashed,
 }
 
 impl Accumulator {
     /// Those of which a circuit has one at most, in column order; the columns of committed tensors follow.
-    pub(crate) const SINGLE: [Self; 10] = [
+    pub(crate) const SINGLE: [Self; 11] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
@@ -46,6 +49,7 @@ impl Accumulator {
         Self::Auxiliary,
         Self::CrossTerms,
         Self::CrossTermsTotal,
+        Self::Hashed,
     ];
 
     /// Its number among all, in column order.
@@ -61,7 +65,8 @@ impl Accumulator {
             Self::Auxiliary => 7,
             Self::CrossTerms => 8,
             Self::CrossTermsTotal => 9,
-            Self::Committed(column) => 10 + column as usize,
+            Self::Hashed => 10,
+            Self::Committed(column) => 11 + column as usize,
         }
     }
 }
@@ -140,6 +145,8 @@ pub enum FixedRole {
         /// By what polynomial in the challenges.
         factor: Factor,
     },
+    /// What a row of a hash is. Constants are numbers of [`RowConstants`](crate::hash::RowConstants).
+    Hash(HashRole),
 }
 
 /// Which cells of the operand bank a row with a role reads.
@@ -192,7 +199,8 @@ impl FixedRole {
             | Self::Step(..)
             | Self::Kind(_)
             | Self::Identity(_)
-            | Self::Term { .. } => None,
+            | Self::Term { .. }
+            | Self::Hash(_) => None,
         }
     }
 }
@@ -204,6 +212,6 @@ mod tests {
     #[test]
     fn accumulators_are_numbered_in_column_order() {
         let all = Accumulator::SINGLE.into_iter().chain((0..3).map(Accumulator::Committed));
-        assert!(all.map(Accumulator::number).eq(0..13));
+        assert!(all.map(Accumulator::number).eq(0..14));
     }
 }

@@ -11,6 +11,7 @@ use zkml_gpu_graph::{Format, Storage, Visibility};
 
 use super::architecture::Architecture;
 use super::geometry::Geometry;
+use crate::hash::{HashError, HashedTensor, TensorHash};
 use crate::scalar;
 
 /// Most cells of all instance columns: a verifier holds and hashes every one, 128 MiB in all.
@@ -52,6 +53,11 @@ pub enum Placement {
         /// Rows of a column that may hold elements: all usable ones.
         rows: usize,
     },
+    /// Behind a hash, which is public: in the rows of [`HashedTensor`] from `first_row` on.
+    Hashed {
+        /// First row.
+        first_row: usize,
+    },
 }
 
 impl Placement {
@@ -75,6 +81,7 @@ impl Placement {
             }
             Self::Column { first_row, row_stride, .. } => first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT,
             Self::Private => len <= LIMIT,
+            Self::Hashed { first_row } => (1..=LIMIT).contains(&first_row) && len <= LIMIT,
             Self::Committed { first, rows } => first <= LIMIT && (1..=LIMIT).contains(&rows) && len <= LIMIT,
         }
     }
@@ -92,7 +99,7 @@ impl Placement {
                 (position % lanes, first_row + sequence * row_stride + position / lanes)
             }
             Self::Column { column, first_row, row_stride } => (column, first_row + element * row_stride),
-            Self::Private | Self::Committed { .. } => return None,
+            Self::Private | Self::Committed { .. } | Self::Hashed { .. } => return None,
         })
     }
 
@@ -100,7 +107,7 @@ impl Placement {
     pub fn committed_cell(&self, element: usize) -> Option<(usize, usize)> {
         match *self {
             Self::Committed { first, rows } => Some((first + element / rows, element % rows)),
-            Self::Packed { .. } | Self::Column { .. } | Self::Private => None,
+            Self::Packed { .. } | Self::Column { .. } | Self::Private | Self::Hashed { .. } => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Placement {
             Self::Packed { .. } | Self::Column { .. } => Visibility::Public,
             Self::Private => Visibility::Private,
             Self::Committed { .. } => Visibility::Committed,
+            Self::Hashed { .. } => Visibility::Hashed,
         }
     }
 }
@@ -175,6 +183,14 @@ pub enum StatementError {
         /// Tensor.
         name: String,
     },
+    /// A wrong number of hashes.
+    #[error("got {got} hashes of hidden tensors, expected {expected}")]
+    Hashes {
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
     /// A wrong number of commitments.
     #[error("got {got} commitments to hidden tensors, expected {expected}")]
     Commitments {
@@ -215,12 +231,25 @@ impl Statement {
                 lengths[column] = lengths[column].max(row + 1);
             }
         }
+        // The hashes' column is the last.
+        let hashes = self.hashed().unwrap_or_default().iter().map(HashedTensor::end).max();
+        if let (Some(length), Some(end)) = (lengths.last_mut(), hashes) {
+            *length = end;
+        }
         self.lengths = lengths;
     }
 
     /// Inputs, then outputs.
     pub fn ports(&self) -> impl Iterator<Item = &Port> {
         self.inputs.iter().chain(&self.outputs)
+    }
+
+    /// The rows of the hashed tensors, inputs first.
+    ///
+    /// # Errors
+    /// [`HashError`] for a place that no hash has.
+    pub fn hashed(&self) -> Result<Vec<HashedTensor>, HashError> {
+        self.ports().filter_map(Port::hashed).collect()
     }
 
     /// Columns of committed tensors.
@@ -262,7 +291,7 @@ impl Statement {
             let room = match port.placement {
                 Placement::Packed { .. } | Placement::Column { .. } => self.cells(),
                 // Nothing is held for what is hidden.
-                Placement::Private => usize::MAX,
+                Placement::Private | Placement::Hashed { .. } => usize::MAX,
                 Placement::Committed { first, rows } => {
                     if first != committed || rows > usable {
                         return Err(format!("tensor '{}' leaves the committed columns", port.name));
@@ -281,6 +310,7 @@ impl Statement {
                 }
             }
         }
+        self.check_hashes(architecture)?;
         if committed == architecture.committed_columns {
             Ok(())
         } else {
@@ -288,13 +318,62 @@ impl Statement {
         }
     }
 
+    /// Checks that there are hashes where the circuit has them, and that each comes out on a row of its own, inside of
+    /// their instance column.
+    fn check_hashes(&self, architecture: &Architecture) -> Result<(), String> {
+        let hashed = self.hashed().map_err(|error| error.to_string())?;
+        if hashed.is_empty() == architecture.has_hashes() {
+            return Err("hashes disagree with the circuit".into());
+        }
+        // Stored in another order, values would stand on the rows of others.
+        if self.ports().any(|port| port.hashed().is_some() && port.storage != Storage::Plain) {
+            return Err("a hash of a tensor in another order than the model's".into());
+        }
+        let length = self.lengths.get(architecture.hash_instance()).copied().unwrap_or(0);
+        let mut end = 1;
+        for tensor in &hashed {
+            if tensor.first_row() < end || tensor.end() > length {
+                return Err("a hash leaves its rows".into());
+            }
+            end = tensor.end();
+        }
+        Ok(())
+    }
+
+    /// As [`instances`](Self::instances), with the hashes of hashed tensors, inputs first.
+    ///
+    /// # Errors
+    /// As there, and [`StatementError::Hashes`] for a wrong number.
+    pub fn instances_with(
+        &self,
+        inputs: &[Vec<i64>],
+        outputs: &[Vec<i64>],
+        hashes: &[TensorHash],
+    ) -> Result<Vec<Vec<Fr>>, StatementError> {
+        let hashed = self.hashed().unwrap_or_default();
+        if hashed.len() != hashes.len() {
+            return Err(StatementError::Hashes { got: hashes.len(), expected: hashed.len() });
+        }
+        let mut columns = self.tensor_instances(inputs, outputs)?;
+        for (tensor, hash) in hashed.iter().zip(hashes) {
+            if let Some(cell) = columns.last_mut().and_then(|column| column.get_mut(tensor.output_row())) {
+                *cell = hash.element();
+            }
+        }
+        Ok(columns)
+    }
+
     /// The instance columns for claimed tensors (storage order; hidden ones are empty): exact lengths, zero where no
     /// tensor stands.
     ///
     /// # Errors
-    /// [`StatementError`] for a wrong number of tensors or values, a value outside its declared range, or any value of a
-    /// hidden tensor.
+    /// [`StatementError`] for a wrong number of tensors or values, a value outside its declared range, any value of a
+    /// hidden tensor, or where a tensor is hashed.
     pub fn instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
+        self.instances_with(inputs, outputs, &[])
+    }
+
+    fn tensor_instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
         let mut columns: Vec<Vec<Fr>> = self.lengths.iter().map(|len| vec![Fr::zero(); *len]).collect();
         for (kind, ports, values) in [("inputs", &self.inputs, inputs), ("outputs", &self.outputs, outputs)] {
             if ports.len() != values.len() {
@@ -339,11 +418,21 @@ impl Port {
         (0..self.len).map_while(cell)
     }
 
+    /// The rows of its hash, where it has one.
+    pub fn hashed(&self) -> Option<Result<HashedTensor, HashError>> {
+        match self.placement {
+            Placement::Hashed { first_row } => Some(HashedTensor::new(self.format, self.len, first_row)),
+            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Committed { .. } => {
+                None
+            }
+        }
+    }
+
     /// Number of committed columns that the tensor has.
     pub const fn committed_columns(&self) -> usize {
         match self.placement {
             Placement::Committed { rows, .. } => self.len.div_ceil(if rows == 0 { 1 } else { rows }),
-            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private => 0,
+            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Hashed { .. } => 0,
         }
     }
 
