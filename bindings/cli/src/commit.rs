@@ -27,14 +27,14 @@ struct Report<'a> {
 /// A reference string, and where its points are.
 enum Source {
     Key(Box<ProverKey>),
-    String(Srs),
+    String(Box<Srs>),
 }
 
 impl Source {
     fn read(options: &PointsOptions, k: u32) -> Result<Self, Error> {
         match (&options.pk, &options.srs) {
             (Some(path), _) => Ok(Self::Key(Box::new(ProverKey::read(path)?))),
-            (None, Some(path)) => Ok(Self::String(Srs::read(path, k)?)),
+            (None, Some(path)) => Ok(Self::String(Box::new(Srs::read(path, k)?))),
             (None, None) => Err(Error::Arguments {
                 problem: "the points of the reference string are missing".into(),
                 hint: "--pk NAME.pk or --srs FILE",

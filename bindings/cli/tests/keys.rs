@@ -165,7 +165,7 @@ fn a_key_that_was_cut_or_changed_in_any_part_is_refused_and_nothing_is_written()
         let newer = keys.0.file("newer", &newer);
         let message = ProverKey::read(&newer).map(|_| ()).unwrap_err().to_string();
         let other = CompiledModel::read(&newer).map(|_| ()).unwrap_err().to_string();
-        assert!((message + &other).contains("version 2 of "), "{other}");
+        assert!((message + &other).contains("version 3 of "), "{other}");
     }
 }
 

@@ -158,10 +158,13 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
     }
     for (what, ports) in [("input", &key.keys().statement().inputs), ("output", &key.keys().statement().outputs)] {
         for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
+            let shows = match port.visibility() {
+                Visibility::Committed => "a commitment, which hides it",
+                Visibility::Hashed => "its hash",
+                Visibility::Private | Visibility::Public => "no value of it",
+            };
             let (name, visibility) = (port.name.escape_debug(), port.visibility().name());
-            let shown = if port.hashed().is_some() { "its hash, and " } else { "" };
-            let text_of = format!("{what} {name} is {visibility}: the proof shows {shown}no more than that it exists");
-            text += &line("hidden", &text_of);
+            text += &line("hidden", &format!("{what} {name} is {visibility}: proofs show {shows}"));
         }
     }
     if key.is_insecure() {

@@ -146,11 +146,19 @@ fn in_words(error: &serde_json::Error, bytes: &[u8]) -> String {
             let (line, column) = (error.line(), start + 1);
             format!("{word} at line {line} column {column} is no finite number")
         }
-        // The reader's own words quote a text that stands where a number should.
-        _ if error.to_string().contains("string \"") => {
-            format!("a text in the place of a number at line {} column {}", error.line(), error.column())
+        _ => unquoted(&error.to_string()),
+    }
+}
+
+/// The reader's words without the value that they quote: the input may be hidden.
+fn unquoted(message: &str) -> String {
+    let rest = message.strip_prefix("invalid type: ").or_else(|| message.strip_prefix("invalid value: "));
+    match (rest, message.rsplit_once(", expected ")) {
+        (Some(rest), Some((_, expected))) => {
+            let kind = rest.split(['`', '"', ',']).next().unwrap_or_default().trim_end();
+            format!("{kind} in the place of {expected}")
         }
-        _ => error.to_string(),
+        _ => message.into(),
     }
 }
 
@@ -229,6 +237,14 @@ mod tests {
         assert!(message.contains("NaN at line 3 column 3"), "{message}");
         let message = parse_text(r#"{"input_data": [[nano]]}"#).expect_err("a word");
         assert!(!message.contains("finite number is") && message.contains("line 1"), "{message}");
+    }
+
+    #[test]
+    fn values_of_a_file_are_not_quoted() {
+        for list in ["[[1, \"98765, expected 98765\"]]", "98765", "[98765.5]", "[[98765e400]]", "[[true]]"] {
+            let message = parse_text(&format!("{{\"input_data\": {list}}}")).expect_err(list);
+            assert!(!message.contains("98765") && message.contains("line 1"), "{message}");
+        }
     }
 
     #[test]

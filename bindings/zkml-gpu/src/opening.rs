@@ -142,6 +142,9 @@ impl Opening {
         let file = path.display().to_string();
         read_container(path, OPENING, HINT, |container| {
             let damaged = |problem: &str| ContainerError::Damaged(problem.into());
+            if container.section(SECTIONS[0], NOTICE.len() as u64)? != NOTICE {
+                return Err(damaged("its notice is another"));
+            }
             let commitment = container.section(SECTIONS[1], MAX_COMMITMENT_BYTES)?;
             let commitment = TensorCommitment::from_json(&commitment, &file).map_err(|e| damaged(&e.to_string()))?;
             let values = container.section(SECTIONS[2], MAX_VALUES * 8)?;
