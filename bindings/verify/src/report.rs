@@ -160,6 +160,7 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
         for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
             let shows = match port.visibility() {
                 Visibility::Committed => "a commitment, which hides it",
+                Visibility::Hashed => "its hash",
                 Visibility::Private | Visibility::Public => "no value of it",
             };
             let (name, visibility) = (port.name.escape_debug(), port.visibility().name());
