@@ -40,9 +40,9 @@ fn refusal(session: &Session, keys: &VerifyingKeys) -> String {
 fn keys_of_every_network_are_derived_without_its_weights() {
     for (name, graph) in zoo() {
         let session = Session::new(graph, &LayoutOptions::default(), 1);
-        let public = session.graph.without_learned_values();
+        let public = session.graph.architecture();
         audited(&session, &session.keys.verifying, &public).expect(name);
-        assert_eq!(session.graph.difference(&public), None, "{name}");
+        assert_eq!(session.graph.difference(&session.graph.without_learned_values()), None, "{name}");
     }
 }
 
@@ -68,6 +68,23 @@ fn one_fixed_cell_is_found_in_every_column() {
         let role = format!("{:?}", layout.architecture.fixed[column]);
         let difference = refusal(&session, &forged(&session, &layout));
         assert!(difference.contains(&format!("fixed column {column} ({role})")), "{difference}");
+    }
+}
+
+#[test]
+fn a_bias_with_two_cells_is_refused() {
+    // Two cells of one bias could hold two numbers, of which an audit sees neither.
+    let session = Session::new(dense(), &LayoutOptions::default(), 1);
+    let mut layout = session.layout.clone();
+    let bias = *layout.bank.iter().find(|row| matches!(row.values, BankValues::Bias)).expect("a bias");
+    let holds = |row: &u32| layout.bank.iter().any(|of| of.row == *row);
+    let free = (0..layout.usable_rows() as u32).rev().find(|row| !holds(row)).expect("a row without weights");
+    layout.bank.push(zkml_gpu_circuit::placement::BankRow { row: free, ..bias });
+    let keys = forged(&session, &layout);
+    let graph = session.graph.architecture();
+    match audit(&keys, &graph, &layout, &session.srs, &committer(&session)) {
+        Err(KeyError::Layout(error)) => assert!(error.reason.contains("that another row holds"), "{error}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -27,7 +27,15 @@ pub(crate) fn audit(options: &AuditOptions) -> anyhow::Result<u8> {
     }
     let string = || srs(Some(Path::new(&path)), model.k(), &options.cache);
     let (srs, _) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let look = || model.audit(&key, &srs, &options.machine.backend);
+    // Whoever could know its secret made the key. A ceremony's is the auditor's own choice.
+    if options.srs.is_none() && !srs.is_insecure() {
+        return Err(Error::Arguments {
+            problem: format!("{} calls itself a ceremony's, and comes with the key", path.display()),
+            hint: "--srs FILE names a ceremony's file that you have from somewhere else",
+        }
+        .into());
+    }
+    let look = || model.audit(&key, &srs, &options.machine.backend, options.allow_unproven_weights);
     let (audit, _) = timed(info_span!(target: TARGET, "audit"), look)?;
     if options.json {
         report::print_json(&audit)?;

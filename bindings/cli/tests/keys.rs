@@ -316,7 +316,9 @@ fn whoever_has_the_public_model_checks_a_key_and_learns_nothing_of_the_weights()
     let plain = keys.path("plain");
     keys.ok(&["setup", &keys.path("gemm.zkml"), "--unproven-weights", "--out", &plain]);
     refused(&audit(&format!("{plain}/gemm.vk"), &public("keys"), &srs), &["its reference string is another"]);
-    let shown = keys.ok(&["audit", &format!("{plain}/gemm.vk"), "--model", &public("keys")]);
+    let unproven = ["audit", &format!("{plain}/gemm.vk"), "--model", &public("keys")];
+    refused(&run(&unproven), &["nothing proves that its weights are integers"]);
+    let shown = keys.ok(&[&unproven[..], &["--allow-unproven-weights"]].concat());
     assert!(shown.contains("field-valued, architecture not proven"), "{shown}");
     let other = Keys(Scratch::new());
     let (onnx, input) =
@@ -326,6 +328,11 @@ fn whoever_has_the_public_model_checks_a_key_and_learns_nothing_of_the_weights()
     other.ok(&["setup", &zkml, "--out", &other.path("keys")]);
     let message = refused(&audit(&keys.vk(), &other.path("keys/gemm.public.zkml"), &srs), &["not this model's"]);
     assert!(message.contains("do not trust"), "{message}");
+    // A string that comes with the key and calls itself a ceremony's is not believed.
+    let disguised = keys.path("keys/gemm.halo2");
+    keys.ok(&["srs", "import", &srs, "--out", &disguised, "--format", "halo2"]);
+    std::fs::rename(&disguised, &srs).expect("rename");
+    refused(&run(&["audit", &keys.vk(), "--model", &public("keys")]), &["calls itself a ceremony's"]);
     std::fs::remove_file(&srs).expect("remove");
     refused(&run(&["audit", &keys.vk(), "--model", &public("keys")]), &["no reference string is given"]);
 }

@@ -1,15 +1,16 @@
 //! `NAME.public.zkml`: a compiled model without its learned values, by which anybody checks a verifying key.
 //!
 //! A [container](zkml_gpu_files::container) of three sections: `about` (JSON), `graph` and `layout`. Of a model whose
-//! weights are committed the graph has 0 for every learned value, and nothing of the calibration but what every verifying
-//! key holds too: scales, shifts, ranges, and the declared widths of accumulators (`docs/protocol.md`, section 11). Of a
-//! model whose weights are embedded they are there, since they are public.
+//! weights are committed the graph has 0 for every learned value, no names but those of inputs and outputs, and nothing
+//! of the calibration but what every verifying key holds too: scales, shifts, ranges, and the declared widths of
+//! accumulators (`docs/protocol.md`, section 11). Of a model whose weights are embedded they are there, since they are
+//! public.
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{KeyError, audit};
-use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::layout::{Choice, Layout};
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::weights::weights_keys;
 use zkml_gpu_engine::Committer;
@@ -82,10 +83,10 @@ pub struct Audit {
     pub soundness_bits: f64,
 }
 
-/// Digest of an architecture: Blake2b-256, personalised `zkml-gpu arch-1`, of the postcard encoding of the graph without
-/// learned values; lower-case hexadecimal.
+/// Digest of an architecture: Blake2b-256, personalised `zkml-gpu arch-1`, of the postcard encoding of
+/// [`Graph::architecture`]; lower-case hexadecimal.
 pub(crate) fn architecture_digest(graph: &Graph) -> Result<String, Error> {
-    let bytes = postcard::to_allocvec(&graph.without_learned_values())
+    let bytes = postcard::to_allocvec(&graph.architecture())
         .map_err(|error| Error::Internal(format!("an architecture's digest: {error}")))?;
     let hash = blake2b_simd::Params::new().hash_length(32).personal(b"zkml-gpu arch-1").hash(&bytes);
     Ok(hash.to_hex().to_string())
@@ -95,10 +96,13 @@ impl CompiledModel {
     /// The model without its learned values, where they are committed: to be published beside its key.
     pub fn public(&self) -> PublicModel {
         let graph = match self.layout.architecture.weights {
-            WeightMode::Committed => self.graph.without_learned_values(),
+            WeightMode::Committed => self.graph.architecture(),
             WeightMode::Embedded => self.graph.clone(),
         };
-        PublicModel { about: PublicAbout { name: self.name().into() }, graph, layout: self.layout.clone() }
+        let mut layout = self.layout.clone();
+        // How it was chosen tells of this machine.
+        layout.choice = Choice::default();
+        PublicModel { about: PublicAbout { name: self.name().into() }, graph, layout }
     }
 }
 
@@ -165,12 +169,20 @@ impl PublicModel {
     /// Checks that a key is this model's, whoever made it: proves that the layout says what the graph says, derives the
     /// circuit's key with the reference string and compares it bit for bit, derives the masks of the weights' proof and
     /// verifies it. Of the key nothing is taken on trust but the model commitment and what its owner says of name and
-    /// error.
+    /// error. The reference string is the auditor's: its secret must be nobody's.
+    ///
+    /// A key whose committed weights are not proved is refused unless `allow_unproven_weights`.
     ///
     /// # Errors
     /// [`Error::Key`] and [`Error::Audit`] where the key is another's, [`Error::MissingBackend`] and [`Error::Prover`]
     /// where a device fails.
-    pub fn audit(&self, key: &ModelKey, srs: &Srs, backend: &BackendChoice) -> Result<Audit, Error> {
+    pub fn audit(
+        &self,
+        key: &ModelKey,
+        srs: &Srs,
+        backend: &BackendChoice,
+        allow_unproven_weights: bool,
+    ) -> Result<Audit, Error> {
         let backend = backend.resolve()?.open()?;
         let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
         let circuit = audit(key.keys(), &self.graph, &self.layout, srs, &committer);
@@ -182,17 +194,25 @@ impl PublicModel {
         if architecture != key.architecture_digest() {
             return Err(Error::Audit("it names another architecture's digest".into()));
         }
-        if let Some(proof) = key.weights_proof() {
-            if proof.keys()? != weights_keys(&self.graph, &self.layout, &committer)? {
-                return Err(Error::Audit("the weights' proof has other masks".into()));
+        match key.weights_proof() {
+            Some(proof) => {
+                if proof.keys()? != weights_keys(&self.graph, &self.layout, &committer)? {
+                    return Err(Error::Audit("the weights' proof has other masks".into()));
+                }
+                key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;
             }
-            key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;
+            None if key.weight_mode() == WeightMode::Committed && !allow_unproven_weights => {
+                return Err(Error::Audit(
+                    "nothing proves that its weights are integers that fit the architecture".into(),
+                ));
+            }
+            None => {}
         }
         let statement = key.keys().statement();
         let port = |port: &Port| {
             let Format { frac_bits, min, max } = port.format;
-            let seen = port.visibility().name();
-            format!("{} {:?}, {seen}, integers {min} to {max} times 2^{}", port.name, port.logical_shape, -frac_bits)
+            let (name, seen) = (port.name.escape_debug(), port.visibility().name());
+            format!("{name} {:?}, {seen}, integers {min} to {max} times 2^{}", port.logical_shape, -frac_bits)
         };
         Ok(Audit {
             model: key.model().into(),

@@ -1,8 +1,11 @@
 //! Whether two graphs are one architecture: equal in everything but learned values.
 
+use std::collections::HashSet;
+
 use crate::bounds::Width;
 use crate::graph::{Graph, Node};
 use crate::ops::Op;
+use crate::tensor::TensorId;
 
 impl Graph {
     /// The first difference to another graph that is not one of learned values, in words; none where both are one
@@ -42,6 +45,19 @@ impl Graph {
             return Some("inputs or outputs have another visibility".into());
         }
         (self.activations != other.activations).then(|| "an activation function's table is another".into())
+    }
+
+    /// What all models of one architecture have alike, and nothing else: the graph with 0 for every
+    /// [learned value](Self::without_learned_values), and no names but those of inputs and outputs.
+    #[must_use]
+    pub fn architecture(&self) -> Self {
+        let mut graph = self.without_learned_values();
+        graph.name.clear();
+        let ends: HashSet<TensorId> = graph.inputs.iter().chain(&graph.outputs).copied().collect();
+        let inner = graph.tensors.iter_mut().enumerate().filter(|(id, _)| !ends.contains(id));
+        inner.for_each(|(id, tensor)| tensor.name = format!("tensor {id}"));
+        graph.nodes.iter_mut().enumerate().for_each(|(index, node)| node.name = format!("layer {index}"));
+        graph
     }
 
     /// The graph with 0 for every learned value of an operation that [declares](crate::Linear::width) how wide its

@@ -229,10 +229,13 @@ pub(crate) struct AuditOptions {
     /// The model that it is said to be of, without its weights, as setup writes it
     #[arg(long, value_name = "NAME.public.zkml")]
     pub(crate) model: PathBuf,
-    /// The reference string that the key was made with [default: NAME.srs beside the key, as setup writes it where it
-    /// makes one]
+    /// The reference string that the key was made with, from where you trust it: a ceremony's. Without it, NAME.srs beside
+    /// the key is taken if it says of itself that it was made on one machine, whose owner could forge proofs
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+    /// Go on where nothing proves that the committed weights are integers that fit the architecture
+    #[arg(long)]
+    pub(crate) allow_unproven_weights: bool,
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
     #[command(flatten)]

@@ -2,22 +2,23 @@
 //!
 //! On each row the fixed cells say how its cells follow from those of the row before, or from nothing: by the gates of
 //! `hash`, and by those alone. So the first lane of a row with a public hash is a polynomial in the row's salt and in
-//! the values that digests tie to elements. Here every element is a number of its own, as is each salt; the rows are
-//! gone through, and what comes out must be the hash, by its definition over words, of the tensor that the statement
+//! the values that digests tie to elements. Here every element is a random number of its own, as is each salt; the rows
+//! are gone through, and what comes out must be the hash, by its definition over words, of the tensor that the statement
 //! names. A polynomial of the same form with another row, constant, digit or value in it comes out otherwise. The rows
-//! are run as they stand in the fixed columns: where the layout compiler meant them to be is not asked.
+//! are run as they stand in the fixed columns, and must be those of the tensors' own places.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use rand_core::{OsRng, RngCore};
 use zkml_gpu_graph::{Graph, Op, TensorId};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
 use super::values::{Value, Values};
 use super::{Check, refuse, require};
-use crate::hash::{HashRole, Packing, Poseidon, RowConstants, hash_elements};
+use crate::hash::{HashRole, HashedTensor, Packing, Poseidon, RowConstants, hash_elements};
 use crate::layout::Layout;
 use crate::scalar;
 use crate::system::{FixedRole, Port};
@@ -60,12 +61,14 @@ pub(super) fn check(hashing: &Hashing<'_>) -> Check<usize> {
     let mut public: BTreeMap<usize, Run> = BTreeMap::new();
     let mut before = Run::default();
     let said = hashing.said()?;
+    hashing.is_placed(&ports, &tensors)?;
+    let elements = Elements::random();
     for row in 0..hashing.fixed.usable() {
         let nothing = Said::default();
         let said = said.get(&row).unwrap_or(&nothing);
         // Row 0 has a blinding row before it.
         require(row > 0 || said.flags.is_empty(), || "a hash on row 0".into())?;
-        let run = hashing.run(row, said, &before, (&poseidon, &constants))?;
+        let run = hashing.run(row, said, &before, (&poseidon, &constants, &elements))?;
         // What ends without a public cell is no tensor's hash, and no hash goes on behind its own.
         let goes_on = WAYS.iter().any(|way| said.flags.contains(way));
         let ended = before.state.is_none() || row.checked_sub(1).is_some_and(|row| public.contains_key(&row));
@@ -80,7 +83,8 @@ pub(super) fn check(hashing: &Hashing<'_>) -> Check<usize> {
     require(public.len() == ports.len(), || format!("{} public hashes of {} tensors", public.len(), ports.len()))?;
     for ((port, tensor), rows) in ports.iter().zip(&tensors) {
         let run = public.get(&rows.output_row()).copied().unwrap_or_default();
-        let values: Vec<Fr> = (0..port.len).map(|element| number(hashing.values.element(*tensor, element))).collect();
+        let values: Vec<Fr> =
+            (0..port.len).map(|element| elements.value(hashing.values.element(*tensor, element))).collect();
         let hash = run.salt.map(|salt| hash_elements(&poseidon, port.format, &values, salt));
         let holds = hash.is_some() && run.state.and_then(|[first, ..]| first) == hash;
         require(holds, || format!("the public hash of '{}' is not bound to it", port.name))?;
@@ -106,6 +110,25 @@ impl<'l> Hashing<'l> {
         Ok(ports)
     }
 
+    /// The fixed cells of hashes are those of the tensors' own places, which say how many digits a word has.
+    fn is_placed(&self, ports: &[(&Port, TensorId)], tensors: &[HashedTensor]) -> Check {
+        require(ports.len() == tensors.len(), || "hashes of other tensors".into())?;
+        let mut expected = BTreeSet::new();
+        for (number, ((port, _), tensor)) in ports.iter().zip(tensors).enumerate() {
+            let own = HashedTensor::new(port.format, port.len, tensor.first_row());
+            require(own.as_ref() == Ok(tensor), || format!("the hash of '{}' is of another format", port.name))?;
+            expected.extend(tensor.fixed_cells(number));
+        }
+        let mut found = BTreeSet::new();
+        for (role, cells) in self.fixed.roles() {
+            if let FixedRole::Hash(role) = role {
+                found.extend(cells.iter().map(|(row, value)| (*role, *row as usize, *value)));
+            }
+        }
+        let other = expected.symmetric_difference(&found).next();
+        require(other.is_none(), || format!("a cell of a hash is there or missing: {other:?}"))
+    }
+
     fn said(&self) -> Check<BTreeMap<usize, Said>> {
         let mut rows: BTreeMap<usize, Said> = BTreeMap::new();
         for (role, cells) in self.fixed.roles() {
@@ -129,7 +152,7 @@ impl<'l> Hashing<'l> {
         row: usize,
         said: &Said,
         before: &Run,
-        (poseidon, constants): (&Poseidon, &RowConstants),
+        (poseidon, constants, elements): (&Poseidon, &RowConstants, &Elements),
     ) -> Check<Run> {
         let mut run = Run { salt: before.salt, ..Run::default() };
         let digits: Vec<(Packing, bool)> = said.flags.iter().filter_map(digit).collect();
@@ -139,7 +162,7 @@ impl<'l> Hashing<'l> {
                 let value = self.cells.get(Columns(&self.layout.architecture).hashed(), row);
                 require(value != Value::UNKNOWN, || format!("the hash on row {row} has the value of no element"))?;
                 let higher = if first { Some(Fr::ZERO) } else { before.word.map(|word| word * packing.base()) };
-                run.word = higher.map(|higher| higher + number(value) + packing.offset());
+                run.word = higher.map(|higher| higher + elements.value(value) + packing.offset());
                 run.held = if first { before.word } else { before.held };
             }
             _ => return refuse(format!("row {row} has two digits of a hash")),
@@ -158,7 +181,7 @@ impl<'l> Hashing<'l> {
         };
         let lanes = match (&ways[..], before.after()) {
             ([], _) => {
-                let salt = salt(row);
+                let salt = elements.salt(row);
                 run.salt = Some(salt);
                 [Some(Fr::ZERO), Some(salt), if has(HashRole::Lone) { run.word } else { Some(Fr::ZERO) }]
             }
@@ -207,23 +230,31 @@ const fn digit(role: &HashRole) -> Option<(Packing, bool)> {
     }
 }
 
-/// The number that stands for a value: 0 for 0, for others one that no other has.
-fn number(value: Value) -> Fr {
-    if value == Value::ZERO { Fr::ZERO } else { arbitrary(b"value", value.number().into()) }
-}
+/// What stands for values and salts. An owner chooses the layout, so it must not know them: with numbers that it knows it
+/// could look for sums of other elements that are equal to a word.
+struct Elements([u8; 64]);
 
-/// The number that stands for the salt of a hash that begins on this row.
-fn salt(row: usize) -> Fr {
-    arbitrary(b"salt", row as u64)
-}
+impl Elements {
+    fn random() -> Self {
+        let mut seed = [0; 64];
+        OsRng.fill_bytes(&mut seed);
+        Self(seed)
+    }
 
-/// A number of 254 bits that follows from nothing else in a circuit.
-fn arbitrary(what: &[u8], number: u64) -> Fr {
-    let hash = blake2b_simd::Params::new()
-        .personal(b"zkml-gpu check")
-        .to_state()
-        .update(what)
-        .update(&number.to_le_bytes())
-        .finalize();
-    scalar::from_wide(hash.as_array())
+    /// The number that stands for a value: 0 for 0, for others one that no other has.
+    fn value(&self, value: Value) -> Fr {
+        if value == Value::ZERO { Fr::ZERO } else { self.element(b"value", value.number().into()) }
+    }
+
+    /// The number that stands for the salt of a hash that begins on this row.
+    fn salt(&self, row: usize) -> Fr {
+        self.element(b"salt", row as u64)
+    }
+
+    /// An element that follows from nothing in a circuit.
+    fn element(&self, what: &[u8], number: u64) -> Fr {
+        let mut state = blake2b_simd::Params::new().personal(b"zkml-gpu check").key(&self.0).to_state();
+        let hash = state.update(what).update(&number.to_le_bytes()).finalize();
+        scalar::from_wide(hash.as_array())
+    }
 }

@@ -1,5 +1,6 @@
 //! The weight bank: which learned value stands in each of its cells.
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use zkml_gpu_graph::{Graph, Op};
@@ -59,8 +60,14 @@ impl<'l> Weights<'l> {
     fn of(graph: &Graph, layout: &'l Layout) -> Check<Self> {
         let columns = layout.architecture.weight_columns;
         let mut this = Self { rows: vec![None; layout.usable_rows()], columns };
+        let mut places = HashSet::new();
         for row in &layout.bank {
             require((row.node as usize) < graph.nodes.len(), || "weights of no node".into())?;
+            // A learned value with two cells would be two values, of which a commitment may hold any.
+            require(places.insert((row.node, row.block, row.values)), || {
+                format!("row {} holds learned values that another row holds", row.row)
+            })
+            .at(graph, row.node as usize)?;
             match this.rows.get_mut(row.row as usize) {
                 Some(place @ None) => *place = Some(row),
                 _ => return refuse(format!("row {} holds weights twice, or is not usable", row.row)),

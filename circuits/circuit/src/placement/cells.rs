@@ -73,7 +73,7 @@ pub struct BankRow {
 }
 
 /// The values that a row of the weight bank takes from each output channel.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum BankValues {
     /// The weight at this index of `[in][kernel height][kernel width]`.
     Weight(u32),

@@ -258,13 +258,13 @@ impl Config {
             let step = row.fixed(columns.bank_stay) + row.fixed(columns.bank_step) * row.challenge(2);
             let (sum, before) = (row.advice(shape.biases_by_bank()), row.previous(shape.biases_by_bank()));
             let beta = row.challenge(1);
-            // Horner's rule over the columns, from the last.
-            let mut added = constant(0);
-            for column in (0..shape.columns()).rev() {
-                let class = shape.class_of[column];
+            let mut biases = Vec::with_capacity(shape.columns());
+            for column in 0..shape.columns() {
                 let offset = Expression::Constant(scalar::power_of_two(BIAS_BITS - 1));
-                added = added * beta.clone() + row.bias_mask(class) * (row.advice(shape.weight(column)) + offset);
+                let bias = row.advice(shape.weight(column)) + offset;
+                biases.push(row.bias_mask(shape.class_of[column]) * bias);
             }
+            let added = folded(&biases, &beta);
             vec![row.usable() * sum - step * before - added]
         });
         meta.create_gate("both are equal", |cells| {
@@ -272,6 +272,27 @@ impl Config {
             let difference = row.advice(shape.biases_by_limbs()) - row.advice(shape.biases_by_bank());
             vec![row.fixed(self.fixed.end) * difference]
         });
+    }
+}
+
+/// `Σ_i base^i · terms_i`, by halves: expressions are walked by recursion, and a chain as long as a bank is wide would be
+/// as deep.
+fn folded(terms: &[Expression<Fr>], base: &Expression<Fr>) -> Expression<Fr> {
+    match terms {
+        [] => constant(0),
+        [term] => term.clone(),
+        _ => {
+            let (low, high) = terms.split_at(terms.len() / 2);
+            folded(low, base) + raised(base, low.len()) * folded(high, base)
+        }
+    }
+}
+
+/// `base^exponent` for an exponent of 1 or more, by halves.
+fn raised(base: &Expression<Fr>, exponent: usize) -> Expression<Fr> {
+    match exponent {
+        ..=1 => base.clone(),
+        _ => raised(base, exponent / 2) * raised(base, exponent - exponent / 2),
     }
 }
 

@@ -19,8 +19,8 @@ const GROUP: usize = 3;
 const PART_BYTES: usize = 1 << 30;
 /// Forms of a column that are in memory at a time.
 const FORMS: usize = 3;
-/// Most columns of a weight bank.
-const MAX_COLUMNS: usize = 1 << 16;
+/// Most columns of one part: gates, and what a verifier makes of a file, stay small.
+const MAX_COLUMNS: usize = 512;
 
 /// Shape of one part's constraint system.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,29 +76,32 @@ impl Group {
 
 /// Advice columns by phase; the order of the methods is that of the columns.
 impl Shape {
-    /// The shape for some masks over so many usable rows, with the cheapest limbs.
+    /// The shape for some masks over so many usable rows.
     pub(super) fn new(masks: &Masks, usable: usize) -> Self {
-        let shape = |limb_bits: u32| Self {
-            class_of: masks.class_of.clone(),
-            classes: masks.classes.len(),
-            limb_bits,
-            table_lanes: (1usize << limb_bits).div_ceil(usable),
-            has_biases: !masks.biases.is_empty(),
-        };
-        // Two columns for a table's lane, its multiplicities and its helper, and as many as the keys need.
-        let shapes = LIMB_BITS.map(shape);
-        shapes.into_iter().min_by_key(Self::advice_columns).unwrap_or_default()
+        Self::cheapest(masks.class_of.clone(), masks.classes.len(), !masks.biases.is_empty(), usable)
     }
 
-    /// Whether a file's numbers can be a shape for so many columns of a bank.
+    /// The shape with the limbs that take the fewest columns: one for each multiplicity and helper of a lane of the
+    /// table, and as many as the keys need.
+    fn cheapest(class_of: Vec<usize>, classes: usize, has_biases: bool, usable: usize) -> Self {
+        let shape = |limb_bits: u32| Self {
+            class_of: class_of.clone(),
+            classes,
+            limb_bits,
+            table_lanes: (1usize << limb_bits).div_ceil(usable),
+            has_biases,
+        };
+        LIMB_BITS.map(shape).into_iter().min_by_key(Self::advice_columns).unwrap_or_default()
+    }
+
+    /// Whether a file's numbers are a shape for so many columns of a bank: the only one for its masks.
     pub(super) fn is_sound(&self, columns: usize, usable: usize) -> bool {
         self.class_of.len() == columns
             && columns <= MAX_COLUMNS
             && self.classes <= columns
             && self.class_of.iter().all(|class| *class < self.classes)
-            && LIMB_BITS.contains(&self.limb_bits)
             && usable > 0
-            && self.table_lanes == (1usize << self.limb_bits).div_ceil(usable)
+            && *self == Self::cheapest(self.class_of.clone(), self.classes, self.has_biases, usable)
     }
 
     /// Columns of the bank.
@@ -196,7 +199,8 @@ impl Shape {
 pub(super) fn parts(columns: usize, rows: usize) -> Vec<Range<usize>> {
     // A weight, and its share of a helper or limb.
     const COLUMNS_OF_WEIGHT: usize = 2;
-    let most = (PART_BYTES / (rows * size_of::<halo2curves::bn256::Fr>() * FORMS * COLUMNS_OF_WEIGHT)).max(1);
+    let most =
+        (PART_BYTES / (rows * size_of::<halo2curves::bn256::Fr>() * FORMS * COLUMNS_OF_WEIGHT)).clamp(1, MAX_COLUMNS);
     let count = columns.div_ceil(most);
     (0..count).map(|part| columns * part / count..columns * (part + 1) / count).collect()
 }
