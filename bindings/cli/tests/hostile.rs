@@ -274,7 +274,8 @@ impl Artifacts {
 
     /// `model.vk` with other keys inside, lengths and digests made right.
     fn sealed(&self, body: &[u8]) -> Vec<u8> {
-        let about = About { model: self.key.model().into(), accuracy: *self.key.accuracy() };
+        let accuracy = *self.key.accuracy();
+        let about = About { model: self.key.model().into(), inferences: self.key.inferences() as u64, accuracy };
         let about = serde_json::to_vec(&about).expect("JSON");
         let commitment = self.key.keys().to_parts()[1].len();
         let (circuit, model) = body.split_at(body.len().saturating_sub(commitment));

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
-use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::system::{Statement, WeightMode};
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 
 use crate::files::read_bounded;
@@ -38,8 +38,22 @@ const HINT: &str =
 pub struct About {
     /// The model's name, one of [`model_name`]'s.
     pub model: String,
+    /// Inferences in each proof: the first axis of every public tensor counts them, where they are several. This alone
+    /// follows from the statement.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub inferences: u64,
     /// How far the integers that are proved are from the float model.
     pub accuracy: Accuracy,
+}
+
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+/// Whether a file is of one inference, which needs no word.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+pub(crate) const fn is_one(inferences: &u64) -> bool {
+    *inferences == 1
 }
 
 /// The error of a quantised model against the float model.
@@ -113,6 +127,9 @@ impl ModelKey {
             return Err(fail("the error that it tells is no number".into()));
         }
         let keys = VerifyingKeys::from_parts(&circuit, &model).map_err(|error| fail(error.to_string()))?;
+        if !are_inferences(about.inferences, keys.statement()) {
+            return Err(fail("its public tensors are not of as many inferences as it tells".into()));
+        }
         // One key, one file: JSON has several texts for one value.
         if encode(&about, &[circuit, model])? != bytes {
             return Err(fail("the key is not in its canonical form".into()));
@@ -144,6 +161,11 @@ impl ModelKey {
     /// The model's name.
     pub fn model(&self) -> &str {
         &self.about.model
+    }
+
+    /// Inferences in each proof.
+    pub fn inferences(&self) -> usize {
+        usize::try_from(self.about.inferences).unwrap_or(usize::MAX)
     }
 
     /// What the key's owner says of the model's error.
@@ -193,6 +215,12 @@ impl ModelKey {
     pub fn keys(&self) -> &VerifyingKeys {
         &self.keys
     }
+}
+
+/// Whether the first axis of every public tensor counts so many inferences; one needs no axis.
+fn are_inferences(inferences: u64, statement: &Statement) -> bool {
+    let mut ports = statement.inputs.iter().chain(&statement.outputs);
+    inferences == 1 || ports.all(|port| port.logical_shape.first().is_some_and(|axis| *axis as u64 == inferences))
 }
 
 /// A name that `model.vk` takes, of any text: printable, and not too long.
@@ -255,7 +283,7 @@ mod tests {
     fn names_that_could_move_the_cursor_are_refused() {
         let accuracy = Accuracy { max_error: 0.0, bound: 0.0, samples: 1 };
         for name in ["", "a\x1b[2J", "a\nb", &"n".repeat(256)] {
-            let about = About { model: name.into(), accuracy };
+            let about = About { model: name.into(), inferences: 1, accuracy };
             let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("not printable"), "{name:?}: {problem}");
@@ -265,7 +293,8 @@ mod tests {
     #[test]
     fn an_error_that_is_no_number_is_refused() {
         for [max_error, bound] in [[-1.0, 0.0], [0.0, -1.0]] {
-            let about = About { model: "a".into(), accuracy: Accuracy { max_error, bound, samples: 1 } };
+            let accuracy = Accuracy { max_error, bound, samples: 1 };
+            let about = About { model: "a".into(), inferences: 1, accuracy };
             let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("no number"), "{problem}");

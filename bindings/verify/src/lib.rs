@@ -33,7 +33,7 @@ mod verdict;
 mod write;
 
 pub use backend_name::is_backend;
-pub use bundle::{ProofBundle, PublicTensor, Rejection};
+pub use bundle::{Pair, ProofBundle, PublicTensor, Rejection};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};

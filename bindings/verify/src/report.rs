@@ -7,10 +7,12 @@ use std::time::Instant;
 use serde::Serialize;
 use zkml_gpu_circuit::system::WeightMode;
 
-use crate::{ErrorClass, ModelKey};
+use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
+/// Pairs shown of a proof of many inferences.
+const SHOWN_PAIRS: usize = 32;
 
 /// Significant digits of a number: as many as integers of 16 bits carry.
 const DIGITS: usize = 5;
@@ -122,10 +124,29 @@ pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
         let _ = write!(text, ", ... {} values", values.len());
     }
     text.push(']');
-    if let Some(index) = greatest(values).filter(|_| values.len() > 1 && label == "output") {
+    if let Some(index) = greatest(values).filter(|_| values.len() > 1 && label.starts_with("output")) {
         let _ = write!(text, ", greatest at {index}");
     }
     line(label, &text)
+}
+
+/// What a proof is of: its outputs and inputs, those of several inferences pair by pair.
+pub fn proof_lines(proof: &ProofBundle) -> String {
+    let lines = |label: &str, tensors: &[PublicTensor], numbers: &[Vec<f64>]| -> String {
+        tensors.iter().zip(numbers).map(|(tensor, reals)| tensor_line(label, &tensor.name, reals)).collect()
+    };
+    let pairs = proof.pairs();
+    let count = pairs.len();
+    let mut text = String::new();
+    for (at, Pair { input, output }) in pairs.iter().enumerate().take(SHOWN_PAIRS) {
+        let number = if count > 1 { format!(" {at}") } else { String::new() };
+        text += &lines(&format!("output{number}"), &proof.outputs, output);
+        text += &lines(&format!("input{number}"), &proof.inputs, input);
+    }
+    if count > SHOWN_PAIRS {
+        text += &line("", &format!("... {count} pairs, --json tells all"));
+    }
+    text
 }
 
 /// What a proof does and does not say.

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::report::{elapsed_ms, guarantee_lines, tensor_line};
-use crate::{Error, ModelKey, ProofBundle};
+use crate::report::{elapsed_ms, guarantee_lines, proof_lines};
+use crate::{Error, ModelKey, Pair, ProofBundle};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -26,6 +26,11 @@ pub struct Verdict<'a> {
     pub input: Vec<Vec<f64>>,
     /// Likewise.
     pub output: Vec<Vec<f64>>,
+    /// Inferences that the proof is of: each of those lists holds one after the other.
+    pub inferences: u64,
+    /// The inferences apart; none where there is one, or the proof does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
     /// What an accepted proof says of the weights: [`ModelKey::note`].
@@ -47,7 +52,11 @@ impl<'a> Verdict<'a> {
     pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
         let start = Instant::now();
         let verdict = key.verify(proof);
+        let verify_ms = elapsed_ms(start);
+        let several = verdict.is_ok() && proof.inferences > 1;
         Self {
+            inferences: proof.inferences,
+            pairs: if several { proof.pairs() } else { Vec::new() },
             accepted: verdict.is_ok(),
             reason: verdict.err().map(|rejection| rejection.to_string()),
             model: key.model(),
@@ -57,7 +66,7 @@ impl<'a> Verdict<'a> {
             note: key.note(),
             verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
-            verify_ms: elapsed_ms(start),
+            verify_ms,
             key,
             proof,
         }
@@ -84,13 +93,9 @@ impl fmt::Display for Verdict<'_> {
         if let Some(reason) = &self.reason {
             return writeln!(f, "rejected: {reason}");
         }
-        writeln!(f, "accepted: {} gave this output ({:.1} ms)", self.model, self.verify_ms)?;
-        for tensor in &self.proof.outputs {
-            f.write_str(&tensor_line("output", &tensor.name, &tensor.reals()))?;
-        }
-        for tensor in &self.proof.inputs {
-            f.write_str(&tensor_line("input", &tensor.name, &tensor.reals()))?;
-        }
+        let gave = if self.proof.inferences > 1 { "these outputs" } else { "this output" };
+        writeln!(f, "accepted: {} gave {gave} ({:.1} ms)", self.model, self.verify_ms)?;
+        f.write_str(&proof_lines(self.proof))?;
         f.write_str(&guarantee_lines(self.key))
     }
 }

@@ -18,14 +18,14 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_files::{Access, NewFolder, Staged};
-use zkml_gpu_verify::{About, ModelKey};
+use zkml_gpu_verify::ModelKey;
 
 use crate::compiled::{MODEL_SECTIONS, read_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
-pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 1, what: "a proving key" };
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 2, what: "a proving key" };
 /// Its sections, in their order; the first says to whoever looks into the file what it is.
 const SECTIONS: [SectionName; 8] = [
     *b"PRIVATE\0",
@@ -67,7 +67,7 @@ impl CompiledModel {
         // Tables of multiples pay over many proofs: keys are made once.
         let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
         let (_, keys) = setup(&self.graph, &self.layout, srs, &committer, rng)?;
-        let about = About { model: self.about.name.clone(), accuracy: self.about.accuracy };
+        let about = self.about.published();
         let key = ModelKey::new(about, keys.verifying.clone())?;
         let (powers, lagrange) = (srs.g().to_vec(), srs.lagrange().to_vec());
         Ok(ProverKey { model: self, keys, key, powers, lagrange })
@@ -252,7 +252,7 @@ impl ProverKey {
         let committer =
             Committer::from_points(backend, &self.powers, &self.lagrange, 0).map_err(ProverError::Backend)?;
         let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, rng)?;
-        let about = About { model: model.about.name.clone(), accuracy: model.about.accuracy };
+        let about = model.about.published();
         let key = ModelKey::new(about, keys.verifying.clone())?;
         Ok(ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() })
     }

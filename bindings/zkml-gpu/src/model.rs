@@ -73,13 +73,22 @@ pub struct CompileOptions {
     pub search: bool,
     /// Goes on where the error on the samples is above `quantisation.error_target`. It is written into the key.
     pub allow_error: bool,
+    /// Inferences in each proof. Samples, scales and the error are those of one.
+    pub inferences: usize,
 }
 
 impl Default for CompileOptions {
     fn default() -> Self {
         let quantisation =
             QuantOptions::default().with_activation_bits(FEWEST_BITS).with_max_activation_bits(MOST_BITS);
-        Self { quantisation, layout: LayoutOptions::default(), private: false, search: true, allow_error: false }
+        Self {
+            quantisation,
+            layout: LayoutOptions::default(),
+            private: false,
+            search: true,
+            allow_error: false,
+            inferences: 1,
+        }
     }
 }
 
@@ -113,6 +122,12 @@ impl CompileOptions {
     #[must_use]
     pub fn with_one_width(self) -> Self {
         Self { quantisation: QuantOptions::default(), search: false, allow_error: true, ..self }
+    }
+
+    /// These, with so many inferences in each proof.
+    #[must_use]
+    pub fn with_inferences(self, inferences: usize) -> Self {
+        Self { inferences, ..self }
     }
 
     /// These, with another quantisation.
@@ -200,8 +215,8 @@ impl Model {
 
     /// What every layout needs, where it can be told ahead.
     fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
-        let outline = outline(self.float.graph(), &options.quantisation).map(lower);
-        Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
+        let Some(outline) = outline(self.float.graph(), &options.quantisation) else { return Ok(None) };
+        Ok(Some(needs(&lower(outline.joint(options.inferences)?), &options.layout)?))
     }
 
     /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.
@@ -238,7 +253,7 @@ impl Model {
     /// # Errors
     /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable
     /// samples or weights, [`Error::Inaccurate`] where the error on the samples is above the bound,
-    /// [`Error::Layout`] for a model without a circuit.
+    /// [`Error::Joint`] where it cannot be one of several inferences, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
@@ -250,12 +265,13 @@ impl Model {
         };
         let evaluation = evaluate(float, &quantised, samples)?;
         check_error(&quantised, &evaluation, options)?;
-        let graph = lower(quantised.graph);
+        let graph = lower(quantised.graph.joint(options.inferences)?);
         let layout = Layout::compile(&graph, &options.layout)?;
         let source = self.source(samples, &options.layout.costs);
         let about = ModelAbout {
             name: self.name.clone(),
             private: options.private || self.is_declared_private(),
+            inferences: options.inferences,
             accuracy: accuracy(&quantised.report, given.error_target),
             source,
             quantisation: quantised.options,
@@ -292,7 +308,7 @@ impl Model {
         }
         let name = self.name.clone();
         let other = |difference: String| Error::OtherArchitecture { model: name.clone(), difference };
-        let mut graph = lower(quantised.graph);
+        let mut graph = lower(quantised.graph.joint(about.inferences)?);
         graph.name.clone_from(&old.graph.name);
         graph.take_widths(&old.graph);
         if let Some(difference) = old.graph.difference(&graph) {
@@ -303,6 +319,7 @@ impl Model {
             // Proofs name the model: it is the same one, with other weights.
             name: about.name.clone(),
             private: about.private || self.is_declared_private(),
+            inferences: about.inferences,
             accuracy: accuracy(&quantised.report, quantisation.error_target),
             source: self.source(samples, &about.source.costs),
             quantisation: about.quantisation.clone(),

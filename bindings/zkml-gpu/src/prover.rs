@@ -53,7 +53,8 @@ impl ModelProver {
         Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
     }
 
-    /// Proves one inference; input and output become public. Inputs beyond the calibrated range saturate.
+    /// Proves one inference, or several whose inputs follow each other ([`CompiledModel::together`]); input and output
+    /// become public. Inputs beyond the calibrated range saturate.
     ///
     /// `rng` makes the proof zero knowledge: it must be cryptographically secure and never repeat.
     ///
@@ -65,6 +66,16 @@ impl ModelProver {
         let proof = prove(&self.engine, &self.keys, &self.model.layout, graph, &inputs, rng)?;
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
         Ok(Proved { bundle, witness_ms: proof.witness_ms })
+    }
+
+    /// Proves inferences together, as many as a proof of this key is of; all pairs of input and output become public.
+    ///
+    /// `rng` as for [`prove`](Self::prove).
+    ///
+    /// # Errors
+    /// [`Error::Inferences`] where they are more or fewer, and those of [`prove`](Self::prove).
+    pub fn prove_joint<R: RngCore + CryptoRng>(&self, samples: &[Sample], rng: R) -> Result<Proved, Error> {
+        self.prove(&self.model.together(samples)?, rng)
     }
 
     /// What a proof of this sample has as inputs.
