@@ -712,7 +712,7 @@ def batches():
     m = Model("batch_concat_pad", 2, 2, 4, 4)
     x = m.op("Concat", "input", m.conv("input", 2, 3, [1, 1]), axis=1)
     x = m.op("Pad", x, m.ints(0, 0, 1, 0, 0, 0, 0, 2))
-    m.save(m.conv(x, 5, 2, [2, 2], strides=[1, 2]))
+    m.save(m.conv(x, 5, 2, [3, 3], strides=[1, 2]))
     m = Model("batch_channels_last", 2, 5, 4, 3)
     x = m.op("Transpose", "input", perm=[0, 3, 1, 2])
     m.save(m.op("Transpose", m.op("Relu", m.conv(x, 3, 2, [2, 2])), perm=[0, 2, 3, 1]))

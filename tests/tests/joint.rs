@@ -125,9 +125,9 @@ fn learned_values_of_a_joint_graph_stand_in_the_weight_bank_once() {
 /// A convolution with stride and padding, a pool of its own, and a dense layer.
 fn network() -> Graph {
     let window = Window { kernel: [3, 3], stride: [1, 2], pad_before: [1, 1], pad_after: [1, 1], ..Window::UNIT };
-    let mut b = Builder::new(41, 6, image(1, 4, 5), (-16, 15));
-    let x = b.linear(0, 2, window, [2, 1], 40, (0, 31));
-    let flat = Shape::vector(2 * 2 * 3);
+    let mut b = Builder::new(41, 6, image(1, 4, 7), (-16, 15));
+    let x = b.linear(0, 2, window, [2, 2], 40, (0, 31));
+    let flat = Shape::vector(2 * 2 * 2);
     let flat = b.node(Op::Reshape, &[x], flat, (0, 31));
     let y = b.linear(flat, 3, Window::UNIT, [1, 1], 40, (-32, 31));
     b.finish(&[y])

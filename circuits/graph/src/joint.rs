@@ -22,7 +22,7 @@ use crate::window::Window;
 pub enum JointError {
     /// It is one of several inferences already.
     #[error(
-        "node '{node}' is for several inferences already\nhint: export the model with batch size 1, or prove it as it is"
+        "node '{node}' is for several inferences already\nhint: export the model with batch size 1, or prove it alone"
     )]
     Several {
         /// The node, or the tensor.

@@ -47,8 +47,8 @@ impl Window {
         self.pad_before != [0, 0] || self.pad_after != [0, 0]
     }
 
-    /// Output extent (height, width) over an input of `height × width`, the columns of all images together; `None` where
-    /// the window does not fit, or the images have not equally many columns.
+    /// Output extent (height, width) over an input of `height × width`, the columns of all images together; `None`
+    /// where the window does not fit, or the images have not equally many columns.
     pub fn output(&self, height: usize, width: usize) -> Option<[usize; 2]> {
         let axis = |a: usize, size: usize| {
             (self.stride[a] > 0 && self.kernel[a] > 0).then_some(())?;

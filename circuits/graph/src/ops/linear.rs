@@ -30,8 +30,8 @@ pub struct Linear {
     /// Biases in the accumulator's scale, one per output channel; all zero where the layer has none.
     pub bias: Vec<i64>,
     /// Maximum pooling of the outputs over disjoint `[height, width]` windows (stride = kernel, no padding);
-    /// `[1, 1]` for none. Rows and columns that fill no window are dropped. Each of the window's images is pooled on its
-    /// own.
+    /// `[1, 1]` for none. Rows and columns that fill no window are dropped. Each of the window's images is pooled on
+    /// its own.
     pub pool: [usize; 2],
     /// Whether the output is the accumulator itself, without requantisation; only for outputs of the graph that
     /// no other node reads, without pooling.

@@ -1,5 +1,5 @@
-//! How a model's inputs are stored: images channels first, in whatever order the model has them, those of a batch column
-//! beside column, and matrices with one channel a feature.
+//! How a model's inputs are stored: images channels first, in whatever order the model has them, those of a batch
+//! column beside column, and matrices with one channel a feature.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::axes::Axis;

@@ -1,5 +1,6 @@
 //! Convolutions, transposed convolutions and pools. No image is unrolled for a matrix product (im2col): a convolution
-//! stays one. The images of a batch are stored column beside column, so that one window with one kernel slides over all.
+//! stays one. The images of a batch are stored column beside column, so that one window with one kernel slides over
+//! all of them.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::deconv::Deconv;

@@ -5,7 +5,8 @@
 //! `R_b = Σ_j r^(n-1-j)·right(h, k, j)`; they end on one row, where their product is a term, for each head under its
 //! own power of `s`. With `H` heads between neighbouring rows `i`, the exponents `H·(m-1-i) + (H-1-h)` of `s` are
 //! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Inferences side by side
-//! count as heads. Both operands are copies, tied by digests in `r` that count the idle lanes. As integers `|acc| <= 2^61` (graph validation), far below p/2.
+//! count as heads. Both operands are copies, tied by digests in `r` that count the idle lanes. As integers
+//! `|acc| <= 2^61` (graph validation), far below p/2.
 
 use zkml_gpu_graph::MatMul;
 
