@@ -70,7 +70,7 @@ fn one_proof_is_of_all_pairs_and_each_is_as_if_proved_alone() {
     let pairs = verdict["pairs"].as_array().expect("pairs");
     assert_eq!(pairs.len(), 3);
     for (at, (pair, sample)) in pairs.iter().zip(&joint.samples).enumerate() {
-        let input = joint.scratch.file("one.json", input_file(&[sample.clone()]));
+        let input = joint.scratch.file("one.json", input_file(std::slice::from_ref(sample)));
         let out = joint.path(&format!("alone{at}"));
         // Scales are those of the single model on the same samples.
         let calibration = joint.path("three.json");
@@ -103,7 +103,8 @@ fn no_output_of_a_pair_can_be_changed_and_no_two_pairs_swapped() {
         let len = tensor.values.len() / 3;
         (0..len).for_each(|i| tensor.values.swap(i, 2 * len + i));
     };
-    let changes: [(&str, &dyn Fn(&mut ProofBundle)); 5] = [
+    type Change<'a> = (&'a str, &'a dyn Fn(&mut ProofBundle));
+    let changes: [Change<'_>; 5] = [
         ("an output of pair 1", &|proof| nudge(&mut proof.outputs[0], len)),
         ("an input of pair 2", &|proof| {
             let at = proof.inputs[0].values.len() - 1;

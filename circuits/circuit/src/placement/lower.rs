@@ -291,10 +291,8 @@ mod tests {
         graph.tensors[1].shape = Shape { channels: 1, height, width };
         graph.tensors[1].logical_shape = vec![height * width];
         let lowered = same(graph);
-        let dilations = lowered.nodes.iter().filter_map(|node| match &node.op {
-            Op::Linear(linear) => Some(linear.input_dilation),
-            _ => None,
-        });
+        let dilation = |node: &Node| if let Op::Linear(linear) = &node.op { Some(linear.input_dilation) } else { None };
+        let dilations = lowered.nodes.iter().filter_map(dilation);
         assert_eq!(dilations.collect::<Vec<_>>(), [[2, 1]]);
     }
 
