@@ -49,6 +49,7 @@ fn dense_layer([inputs, outputs]: [usize; 2]) -> (Graph, Layout) {
         nodes: vec![node],
         inputs: vec![0],
         outputs: vec![1],
+        visibility: Default::default(),
     };
     let mut widths = Widths::default();
     (widths.weight_columns, widths.activation_lanes) = (outputs, 1);

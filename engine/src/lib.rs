@@ -12,6 +12,7 @@ pub mod encoding;
 pub mod error;
 pub mod keygen;
 pub mod prover;
+pub mod secret;
 mod spans;
 pub mod srs;
 pub mod transcript;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::system::{Factor, Power, Variable};
-use zkml_gpu_graph::{Graph, Op, Shape, TensorId};
+use zkml_gpu_graph::{Graph, Node, Op, Shape, Storage, TensorId};
 
 pub use auditor::Auditor;
 pub use columns::Columns;
@@ -37,6 +37,10 @@ pub enum Cell {
     CrossTerms { lane: usize, row: usize },
     /// A cell of a left operand.
     Left { lane: usize, row: usize },
+    /// A cell of a column of a committed tensor.
+    Committed { column: usize, row: usize },
+    /// A value of a row of a hash.
+    Hashed { row: usize },
     /// A copy beside a result.
     Factor { group: usize, lane: usize, row: usize },
     /// Whether a member is shown to attain its group's maximum.
@@ -146,7 +150,9 @@ fn groups(op: &Op) -> usize {
 /// Whether an identity is one of sums over groups.
 fn adds_up(identity: &Poly) -> bool {
     let summed = |cells: &Vec<Cell>| {
-        cells.iter().any(|cell| matches!(cell, Cell::Mark { .. }))
+        // The number 1 stands in sums alone.
+        cells.is_empty()
+            || cells.iter().any(|cell| matches!(cell, Cell::Mark { .. }))
             || matches!(cells[..], [Cell::Factor { .. }, Cell::Factor { .. }])
     };
     identity.values().flat_map(BTreeMap::keys).any(summed)
@@ -182,7 +188,11 @@ pub fn audit(graph: &Graph, layout: &Layout) -> Audit<Seen> {
     auditor.copies()?;
     auditor.all_claims()?;
     let defined = |op: &Op| matches!(op, Op::Linear(_) | Op::Combine { .. } | Op::MatMul(_));
-    let grouped = graph.nodes.iter().filter(|node| matches!(node.op, Op::Softmax(_) | Op::Normalise(_))).count();
+    let has_sums = |node: &&Node| match node.op {
+        Op::Enter => graph.tensors[node.output].storage == Storage::OneHot,
+        _ => matches!(node.op, Op::Softmax(_) | Op::Normalise(_)),
+    };
+    let grouped = graph.nodes.iter().filter(has_sums).count();
     if seen.sums != grouped {
         return Err(format!("{seen:?}, but {grouped} nodes have groups"));
     }

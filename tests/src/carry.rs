@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use zkml_gpu_graph::{ExecuteError, Execution, Graph, Linear, Node, Op, TensorId, requantise};
+use zkml_gpu_graph::{
+    ExecuteError, Execution, Graph, Linear, Node, Op, TensorId, Visibilities, Visibility, requantise,
+};
 
 /// Accumulators and output of one node, from the values of all tensors.
 ///
@@ -15,6 +17,10 @@ pub fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i64>]) -> Result<(Vec<
     let place = |tensor: &TensorId| operands.binary_search(tensor).expect("an operand of the node");
     let tensors = operands.iter().chain([&node.output]).map(|tensor| graph.tensors[*tensor].clone()).collect();
     let alone = Node { inputs: node.inputs.iter().map(place).collect(), output: operands.len(), ..node.clone() };
+    let mut visibility = Visibilities::default();
+    if matches!(node.op, Op::Enter) {
+        visibility.set_input(0, Visibility::Private);
+    }
     let cut = Graph {
         name: graph.name.clone(),
         shift: graph.shift,
@@ -23,6 +29,7 @@ pub fn evaluate(graph: &Graph, node: &Node, values: &[Vec<i64>]) -> Result<(Vec<
         nodes: vec![alone],
         inputs: (0..operands.len()).collect(),
         outputs: vec![operands.len()],
+        visibility,
     };
     let inputs: Vec<Vec<i64>> = operands.iter().map(|tensor| values[*tensor].clone()).collect();
     let mut run = cut.run(&inputs)?;

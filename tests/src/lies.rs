@@ -9,16 +9,17 @@ mod reader;
 mod tell;
 
 use halo2_proofs::dev::MockProver;
+use halo2curves::bn256::G1Affine;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
-use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::commit::{Bank, TensorOpening};
 use zkml_gpu_circuit::keys::ProvingKeys;
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{LayoutError, lower};
-use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::prove::{CommittedTensor, Job};
 use zkml_gpu_circuit::trace::FirstPhase;
-use zkml_gpu_circuit::verify;
+use zkml_gpu_circuit::verify::{Claim, verify_claim};
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::prover::Prover;
 use zkml_gpu_engine::srs::Srs;
@@ -99,9 +100,16 @@ impl Case {
 
     /// What a prover shows that claims the outputs of an execution.
     pub fn attempt(&self, kind: Kind, what: String, execution: Execution) -> Attempt {
-        let outputs = self.graph.outputs.iter().map(|output| execution.values[*output].clone()).collect();
+        let outputs = self.shown(&execution);
         let first = FirstPhase::new(&self.layout, &self.graph, &execution);
         Attempt { what, kind, outputs, execution, first, made_for: None }
+    }
+
+    /// The outputs of an execution that a verifier sees.
+    fn shown(&self, execution: &Execution) -> Vec<Vec<i64>> {
+        let outputs: Vec<_> = self.graph.outputs.iter().map(|output| execution.values[*output].clone()).collect();
+        let [_, outputs] = self.layout.statement.shown(&[], &outputs);
+        outputs
     }
 
     /// The graph that an attempt's witness is made for.
@@ -117,7 +125,10 @@ impl Case {
 
     /// Whether MockProver accepts an attempt.
     pub fn mock(&self, attempt: &Attempt) -> bool {
-        let Ok(instances) = self.layout.statement.instances(&self.inputs, &attempt.outputs) else { return false };
+        let statement = &self.layout.statement;
+        let [inputs, _] = statement.shown(&self.inputs, &[]);
+        let instances = statement.instances_with(&inputs, &attempt.outputs, &attempt.first.tensor_hashes);
+        let Ok(instances) = instances else { return false };
         let graph = self.made_for(attempt);
         let witness = Witness {
             graph,
@@ -148,9 +159,34 @@ impl Case {
     /// Whether a real proof of an attempt is made and accepted.
     pub fn real(&self, Keys { prover, keys }: &Keys, attempt: &Attempt) -> bool {
         let graph = self.made_for(attempt);
-        let job = Job { keys, layout: &self.layout, graph, execution: &attempt.execution, first: &attempt.first };
+        let tensors = &self.committed(prover, &attempt.first);
+        let (layout, execution, first) = (&self.layout, &attempt.execution, &attempt.first);
+        let job = Job { keys, layout, graph, execution, first, tensors };
         let rng = ChaCha20Rng::seed_from_u64(99);
-        let proof = job.prove(prover, &self.inputs, &attempt.outputs, rng, |circuit| circuit);
-        proof.is_ok_and(|proof| verify::verify(&keys.verifying, &self.inputs, &attempt.outputs, &proof).is_ok())
+        let Ok(proof) = job.prove(prover, &self.inputs, &attempt.outputs, rng, |circuit| circuit) else {
+            return false;
+        };
+        let [inputs, _] = layout.statement.shown(&self.inputs, &[]);
+        let tensors: Vec<G1Affine> = tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
+        verify_claim(
+            &keys.verifying,
+            Claim { inputs: &inputs, outputs: &attempt.outputs, tensors: &tensors, hashes: &first.tensor_hashes },
+            &proof,
+        )
+        .is_ok()
+    }
+
+    /// Commitments to what the columns of committed tensors hold, be it false: a prover may commit to anything.
+    fn committed(&self, prover: &Prover<Cpu>, first: &FirstPhase) -> Vec<CommittedTensor> {
+        let (a, k) = (&self.layout.architecture, self.layout.k);
+        let ports = self.layout.statement.ports().filter(|port| port.committed_columns() > 0);
+        ports
+            .map(|port| {
+                let cells = (0..port.len).filter_map(|element| port.placement.committed_cell(element));
+                let values = cells.map(|(column, row)| first.columns[a.committed(column)][row]).collect();
+                let opening = TensorOpening::new(values, k, ChaCha20Rng::seed_from_u64(98));
+                CommittedTensor::new(prover, opening, k).expect("commitments")
+            })
+            .collect()
     }
 }

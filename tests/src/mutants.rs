@@ -99,8 +99,7 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
     }
     cells.retain(|_, cells| !cells.is_empty());
     let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);
-    let places: Vec<_> =
-        ports.map(|p| (p.format, (0..p.len).map(|e| p.placement.cell(e)).collect::<Vec<_>>())).collect();
+    let places: Vec<_> = ports.map(|p| (p.format, p.visibility(), places(p))).collect();
     // More limbs than are needed say the same, as long as no sum of them wraps: an integer that is not negative.
     let numbers = Architecture {
         spread_limbs: 0,
@@ -160,6 +159,7 @@ fn is_expanded(role: &FixedRole) -> bool {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber
+        | FixedRole::Hash(_)
         | FixedRole::Kind(_) => false,
     }
 }
@@ -280,7 +280,8 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         | FixedRole::Epsilon
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
-        | FixedRole::CandidateNumber => {
+        | FixedRole::CandidateNumber
+        | FixedRole::Hash(_) => {
             let other = rng.gen_range(0..layout.architecture.fixed.len());
             layout.architecture.fixed.swap(column, other);
         }
@@ -302,6 +303,9 @@ fn another(rng: &mut ChaCha20Rng, accumulator: Accumulator) -> Accumulator {
         Accumulator::Auxiliary,
         Accumulator::CrossTerms,
         Accumulator::CrossTermsTotal,
+        Accumulator::Committed(0),
+        Accumulator::Committed(1),
+        Accumulator::Hashed,
     ];
     loop {
         let other = all[rng.gen_range(0..all.len())];
@@ -378,6 +382,15 @@ fn change_kind(rng: &mut ChaCha20Rng, kind: &mut RowKind) {
             true => nudge_size(rng, count),
             false => *last = !*last,
         },
+        RowKind::Entry(kind::Entry { lanes }) => match rng.gen_bool(0.5) {
+            true => nudge_size(rng, lanes),
+            false => *kind = RowKind::OneHot(kind::OneHot { lanes: *lanes, less: 0 }),
+        },
+        RowKind::OneHot(kind::OneHot { lanes, less }) => match rng.gen_range(0..3) {
+            0 => nudge_size(rng, lanes),
+            1 => *less = nudge(rng, *less),
+            _ => *kind = RowKind::Entry(kind::Entry { lanes: *lanes }),
+        },
         RowKind::Raw => *kind = RowKind::Index,
         RowKind::Index => *kind = RowKind::Raw,
         RowKind::GatheredSum => *kind = RowKind::GatheredMaximum(kind::GatheredMaximum { window: 1 }),
@@ -445,12 +458,12 @@ fn bank(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
 
 /// Where a public tensor stands.
 fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
+    let usable = layout.usable_rows();
     let statement = &mut layout.statement;
     let inputs = statement.inputs.len();
     let port = rng.gen_range(0..inputs + statement.outputs.len());
     let port = if port < inputs { &mut statement.inputs[port] } else { &mut statement.outputs[port - inputs] };
-    let cells = |port: &Port| (0..port.len).map(|e| port.placement.cell(e)).collect::<Vec<_>>();
-    let (before, format, was) = (cells(port), port.format, format!("{port:?}"));
+    let (before, format, was) = ((port.visibility(), places(port)), port.format, format!("{port:?}"));
     match (rng.gen_range(0..4), &mut port.placement) {
         (0, _) => port.format.max += 1,
         (1, _) => port.format.min -= 1,
@@ -467,6 +480,13 @@ fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
                 },
             },
         },
+        (2, placement) if rng.gen_bool(0.1) => *placement = Placement::Private,
+        (_, placement @ Placement::Private) => *placement = Placement::Committed { first: 0, rows: usable },
+        (_, Placement::Committed { first, rows }) => match rng.gen_bool(0.5) {
+            true => nudge_size(rng, first),
+            false => nudge_size(rng, rows),
+        },
+        (_, Placement::Hashed { first_row }) => nudge_size(rng, first_row),
         (_, Placement::Column { column, first_row, row_stride }) => match rng.gen_range(0..3) {
             0 => nudge_size(rng, column),
             1 => nudge_size(rng, first_row),
@@ -474,8 +494,21 @@ fn statement(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         },
     }
     // The same cells by other numbers are the same place.
-    let same = has_cells(port) && port.format == format && cells(port) == before;
+    let same = has_cells(port) && port.format == format && (port.visibility(), places(port)) == before;
     (!same).then(|| format!("{port:?} instead of {was}"))
+}
+
+/// Where a port's elements stand, among instances or committed columns.
+fn places(port: &Port) -> Vec<Option<(usize, usize)>> {
+    if !has_cells(port) {
+        return Vec::new();
+    }
+    let hashed = port.hashed().and_then(Result::ok);
+    let hashed = |element| hashed.as_ref().map(|rows| (0, rows.value_row(element)));
+    let place = |element| {
+        port.placement.cell(element).or_else(|| port.placement.committed_cell(element)).or_else(|| hashed(element))
+    };
+    (0..port.len).map(place).collect()
 }
 
 /// Whether a port's elements have cells at all.
@@ -485,7 +518,9 @@ const fn has_cells(port: &Port) -> bool {
         Placement::Packed { lanes, geometry: Geometry::Image { channel_pitch, .. }, .. } => {
             lanes > 0 && channel_pitch > 0
         }
-        Placement::Column { .. } => true,
+        Placement::Column { .. } | Placement::Private => true,
+        Placement::Hashed { first_row } => first_row > 0,
+        Placement::Committed { rows, .. } => rows > 0,
     }
 }
 

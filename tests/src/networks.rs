@@ -1,24 +1,24 @@
 //! Small random networks, one for each layer family, and everything needed to prove them and to try to cheat.
 
 use halo2_proofs::dev::MockProver;
-use halo2curves::bn256::Fr;
+use halo2curves::bn256::{Fr, G1Affine};
 use rand::{CryptoRng, Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
 use zkml_gpu_circuit::keys::{self, KeyError, ProvingKeys};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::lower;
-use zkml_gpu_circuit::prove::Job;
+use zkml_gpu_circuit::prove::{CommittedTensor, Job, committed};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_circuit::trace::FirstPhase;
-use zkml_gpu_circuit::verify::{self, VerifyError};
+use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{
     Activation, Execution, Format, Graph, Interleaving, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape,
-    Softmax, Storage, Tensor, Window,
+    Softmax, Storage, Tensor, Visibilities, Visibility, Window,
 };
 
 /// Range of 8-bit values after a rectifier.
@@ -46,6 +46,7 @@ impl Builder {
             nodes: Vec::new(),
             inputs: vec![0],
             outputs: Vec::new(),
+            visibility: Visibilities::default(),
         };
         let mut builder = Self { rng: ChaCha20Rng::seed_from_u64(seed), graph };
         builder.tensor(input, range);
@@ -201,6 +202,8 @@ pub struct Session {
     pub execution: Execution,
     /// Phase 1 of its witness.
     pub first: FirstPhase,
+    /// Its committed tensors.
+    pub tensors: Vec<CommittedTensor>,
 }
 
 impl Session {
@@ -220,12 +223,15 @@ impl Session {
         let execution = graph.run(&inputs).expect("the graph runs");
         let outputs = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
         let first = FirstPhase::new(&layout, &graph, &execution);
-        Self { graph, layout, keys, prover, srs, inputs, outputs, execution, first }
+        let tensors = committed(&prover, &layout, &graph, &execution, &[], &mut rng).expect("commitments");
+        Self { graph, layout, keys, prover, srs, inputs, outputs, execution, first, tensors }
     }
 
     /// Whether MockProver accepts this first phase for these claims, with cells changed after everything is computed.
     pub fn mock(&self, first: &FirstPhase, outputs: &[Vec<i64>], changed: &[(usize, usize, Fr)]) -> bool {
-        let Ok(instances) = self.layout.statement.instances(&self.inputs, outputs) else { return false };
+        let [inputs, outputs] = self.layout.statement.shown(&self.inputs, outputs);
+        let instances = self.layout.statement.instances_with(&inputs, &outputs, &first.tensor_hashes);
+        let Ok(instances) = instances else { return false };
         let witness = Witness {
             graph: &self.graph,
             execution: &self.execution,
@@ -248,17 +254,33 @@ impl Session {
 
     /// A real proof, if the prover makes one.
     pub fn proof(&self, first: &FirstPhase, outputs: &[Vec<i64>], changed: &[(usize, usize, Fr)]) -> Option<Vec<u8>> {
-        let job = Job { keys: &self.keys, layout: &self.layout, graph: &self.graph, execution: &self.execution, first };
+        let Self { keys, layout, graph, execution, tensors, .. } = self;
+        let job = Job { keys, layout, graph, execution, first, tensors };
         let rng = ChaCha20Rng::seed_from_u64(99);
         job.prove(&self.prover, &self.inputs, outputs, rng, |circuit| change(circuit, changed)).ok()
     }
 
-    /// Verifies a proof for the session's inputs.
+    /// Verifies a proof for the session's inputs and commitments, of which a verifier sees what is not hidden.
     ///
     /// # Errors
     /// Why it is rejected.
     pub fn verify(&self, outputs: &[Vec<i64>], proof: &[u8]) -> Result<(), VerifyError> {
-        verify::verify(&self.keys.verifying, &self.inputs, outputs, proof)
+        self.verify_for(outputs, &self.commitments(), proof)
+    }
+
+    /// The same for other commitments.
+    ///
+    /// # Errors
+    /// Why it is rejected.
+    pub fn verify_for(&self, outputs: &[Vec<i64>], tensors: &[G1Affine], proof: &[u8]) -> Result<(), VerifyError> {
+        let [inputs, outputs] = self.layout.statement.shown(&self.inputs, outputs);
+        let hashes = &self.first.tensor_hashes;
+        verify_claim(&self.keys.verifying, Claim { inputs: &inputs, outputs: &outputs, tensors, hashes }, proof)
+    }
+
+    /// Commitments to the committed tensors.
+    pub fn commitments(&self) -> Vec<G1Affine> {
+        self.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect()
     }
 }
 
@@ -272,6 +294,15 @@ pub fn joint(graph: &Graph, inferences: usize) -> Graph {
     let joint = graph.joint(inferences).expect("the graph is of one inference");
     joint.validate().expect("the joint graph is valid");
     joint
+}
+
+/// A graph with inputs and outputs like these; accumulators that are claimed as they are stay public.
+pub fn hidden(mut graph: Graph, inputs: Visibility, outputs: Visibility) -> Graph {
+    (0..graph.inputs.len()).for_each(|index| graph.visibility.set_input(index, inputs));
+    let raw = |tensor: usize| graph.nodes.iter().any(|node| node.output == tensor && node.is_raw());
+    let free: Vec<usize> = (0..graph.outputs.len()).filter(|index| !raw(graph.outputs[*index])).collect();
+    free.into_iter().for_each(|index| graph.visibility.set_output(index, outputs));
+    graph
 }
 
 /// One network per layer family and form, small enough for MockProver.

@@ -14,7 +14,7 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::LayoutOptions;
 use zkml_gpu_circuit::placement::Widths;
 use zkml_gpu_circuit::system::WeightMode;
-use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId};
+use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, Visibilities, Visibility};
 
 use crate::carry::evaluate;
 use crate::networks::{image, random_inputs};
@@ -78,6 +78,7 @@ impl Grower {
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            visibility: Visibilities::default(),
         };
         let mut grower = Self { rng, graph, samples: Vec::new(), readable: Vec::new() };
         for _ in 0..[1, 1, 1, 2, 2, 3][grower.rng.gen_range(0..6)] {
@@ -265,8 +266,23 @@ impl Grower {
             outputs.extend(again);
         }
         self.graph.outputs = outputs;
+        if self.rng.gen_bool(0.5) {
+            self.hide();
+        }
         self.graph.validate().unwrap_or_else(|error| panic!("{}: {error}\n{:#?}", self.graph.name, self.graph));
         self.graph
+    }
+
+    /// Hides some inputs and outputs; accumulators that are claimed as they are cannot be.
+    fn hide(&mut self) {
+        for index in 0..self.graph.inputs.len() {
+            self.graph.visibility.set_input(index, Visibility::ALL[self.rng.gen_range(0..Visibility::ALL.len())]);
+        }
+        for index in 0..self.graph.outputs.len() {
+            if self.readable.contains(&self.graph.outputs[index]) {
+                self.graph.visibility.set_output(index, Visibility::ALL[self.rng.gen_range(0..Visibility::ALL.len())]);
+            }
+        }
     }
 
     fn claim(&mut self, tensor: TensorId) -> TensorId {

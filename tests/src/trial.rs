@@ -247,5 +247,6 @@ pub const fn operation(op: &Op) -> &'static str {
         Op::Softmax(_) => "softmax",
         Op::Normalise(_) => "normalisation",
         Op::ArgMax { .. } => "index of a maximum",
+        Op::Enter => "hidden input",
     }
 }

@@ -11,7 +11,7 @@ use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, Row
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::srs::Srs;
-use zkml_gpu_graph::{Graph, Interleaving, MatMul, Normalise, Op, Origin, Rescale, Shape, Window};
+use zkml_gpu_graph::{Graph, Interleaving, MatMul, Normalise, Op, Origin, Rescale, Shape, Visibility, Window};
 use zkml_gpu_tests::mutants::{mutate, sayings};
 use zkml_gpu_tests::networks::{self, Builder, WIDE, embedded, image, narrow, square, zoo};
 
@@ -38,13 +38,28 @@ fn mutants() -> u64 {
 
 #[test]
 fn no_mutant_of_a_layout_is_accepted_but_one_that_says_the_same() {
+    no_mutant(&zoo(), mutants());
+}
+
+#[test]
+fn no_mutant_of_a_layout_with_hidden_tensors_is_accepted_but_one_that_says_the_same() {
+    let hidden = |(i, (name, graph)): (usize, (&'static str, Graph))| {
+        let [inputs, outputs] = [i, i / 2].map(|i| Visibility::ALL[1 + i % 2]);
+        (name, networks::hidden(graph, inputs, outputs))
+    };
+    // A third as many: what is new is in every mutant's reach.
+    no_mutant(&zoo().into_iter().enumerate().map(hidden).collect::<Vec<_>>(), mutants().div_ceil(3));
+}
+
+/// Changes each network's layouts; every change is refused, or says the same.
+fn no_mutant(networks: &[(&str, Graph)], mutants: u64) {
     let (mut refused, mut same) = (0, 0);
     for (mode, options) in [("committed", LayoutOptions::default()), ("narrow", narrow()), ("embedded", embedded())] {
-        for (name, graph) in zoo() {
-            let graph = lower(graph);
+        for (name, graph) in networks {
+            let graph = lower(graph.clone());
             let layout = Layout::compile(&graph, &options).expect("the graph has a layout");
             let said = sayings(&graph, &layout).unwrap_or_else(|| panic!("{name} is not expanded"));
-            for seed in 0..mutants() {
+            for seed in 0..mutants {
                 let rng = &mut ChaCha20Rng::seed_from_u64(seed);
                 let mut mutant = layout.clone();
                 let change = mutate(rng, &graph, &mut mutant);

@@ -28,7 +28,7 @@ fn deriving(session: &Session) -> Prover<Cpu> {
 /// As [`Session::proof`], by another prover.
 fn proof(session: &Session, prover: &Prover<Cpu>, first: &FirstPhase) -> Vec<u8> {
     let Session { keys, layout, graph, execution, .. } = session;
-    let job = Job { keys, layout, graph, execution, first };
+    let job = Job { keys, layout, graph, execution, first, tensors: &[] };
     let rng = ChaCha20Rng::seed_from_u64(99);
     job.prove(prover, &session.inputs, &session.outputs, rng, |circuit| circuit).expect("a proof")
 }

@@ -251,7 +251,8 @@ fn foreign_proof(
     let execution = graph.run(&session.inputs).expect("the graph runs");
     let first = FirstPhase::new(&session.layout, graph, &execution);
     let outputs: Vec<Vec<i64>> = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
-    let job = Job { keys, layout: &session.layout, graph, execution: &execution, first: &first };
+    let layout = &session.layout;
+    let job = Job { keys, layout, graph, execution: &execution, first: &first, tensors: &[] };
     let rng = ChaCha20Rng::seed_from_u64(25);
     let proof = job.prove(prover, &session.inputs, &outputs, rng, |circuit| circuit).expect("a proof");
     (outputs, proof)
@@ -308,7 +309,7 @@ fn the_key_commits_to_the_weights_without_blinding_so_anyone_can_make_it_again()
         let commitment = halo2_proofs::arithmetic::best_multiexp(&values, session.srs.lagrange()).to_affine();
         assert_eq!(vk.fixed_commitments()[a.fixed.len() + column], commitment, "column {column}");
     }
-    assert_eq!(session.keys.verifying.digest(), None);
+    assert_eq!(session.keys.verifying.digest(&[]), None);
     assert!(session.keys.verifying.model_commitment().is_empty());
     assert!(session.keys.model.blinds.is_empty());
 }

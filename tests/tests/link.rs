@@ -96,7 +96,7 @@ impl<'a> Forgery<'a> {
             bank: &session.keys.model.bank,
             inputs: &session.inputs,
             outputs: session.outputs.clone(),
-            digest: session.keys.verifying.digest(),
+            digest: session.keys.verifying.digest(&[]),
             changed: Vec::new(),
             link: honest_link,
             seed: 5,
@@ -399,11 +399,11 @@ fn swapped_commitments_are_rejected_whichever_digest_the_prover_absorbs() {
     let (first, second) = bytes[model..].split_at_mut(POINT);
     first.swap_with_slice(&mut second[..POINT]);
     let swapped = VerifyingKeys::from_bytes(&bytes).unwrap();
-    assert_ne!(swapped.digest(), session.keys.verifying.digest());
+    assert_ne!(swapped.digest(&[]), session.keys.verifying.digest(&[]));
     let honest = verify::verify(&swapped, &session.inputs, &session.outputs, &proof(&session));
     assert!(matches!(honest, Err(VerifyError::Proof(_))), "{honest:?}");
     let mut forgery = Forgery::honest(&session);
-    forgery.digest = swapped.digest();
+    forgery.digest = swapped.digest(&[]);
     let result = verify::verify(&swapped, &session.inputs, &session.outputs, &forgery.prove().0);
     assert!(is_unlinked(&result), "{result:?}");
 }
@@ -411,7 +411,7 @@ fn swapped_commitments_are_rejected_whichever_digest_the_prover_absorbs() {
 #[test]
 fn a_proof_that_absorbs_no_digest_or_another_is_rejected() {
     let session = session();
-    let other = session.keys.verifying.digest().map(|digest| digest + Fr::ONE);
+    let other = session.keys.verifying.digest(&[]).map(|digest| digest + Fr::ONE);
     for digest in [None, Some(Fr::ZERO), other] {
         let mut forgery = Forgery::honest(&session);
         forgery.digest = digest;
@@ -431,7 +431,7 @@ fn forged_lagrange_points_change_the_digest_and_reject_the_proof() {
     let usable = session.srs.lagrange()[session.layout.usable_rows() - 1];
     bytes[points..points + POINT].copy_from_slice(group::GroupEncoding::to_bytes(&usable).as_ref());
     let forged = VerifyingKeys::from_bytes(&bytes).unwrap();
-    assert_ne!(forged.digest(), keys.digest());
+    assert_ne!(forged.digest(&[]), keys.digest(&[]));
     let result = verify::verify(&forged, &session.inputs, &session.outputs, &proof(&session));
     assert!(matches!(result, Err(VerifyError::Proof(_))), "{result:?}");
     // Points that the prover made up, for keys that it did not.
@@ -531,7 +531,7 @@ fn a_retrained_model_keeps_the_circuit_and_rejects_the_old_models_proofs() {
     assert!(matches!(result, Err(VerifyError::Proof(_))), "{result:?}");
     // A prover of the old model that absorbs the new model's digest.
     let mut forgery = Forgery::honest(&old);
-    forgery.digest = new.verifying.digest();
+    forgery.digest = new.verifying.digest(&[]);
     let result = verify::verify(&new.verifying, &old.inputs, &old.outputs, &forgery.prove().0);
     assert!(is_unlinked(&result), "{result:?}");
 }
@@ -554,7 +554,7 @@ fn keys_survive_their_bytes() {
         let bytes = session.keys.verifying.to_bytes();
         let read = VerifyingKeys::from_bytes(&bytes).unwrap();
         assert_eq!(read.to_bytes(), bytes);
-        assert_eq!(read.digest(), session.keys.verifying.digest());
+        assert_eq!(read.digest(&[]), session.keys.verifying.digest(&[]));
         verify::verify(&read, &session.inputs, &session.outputs, &proof(&session)).unwrap();
     }
 }

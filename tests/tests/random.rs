@@ -82,7 +82,7 @@ fn lies_are_accepted_where_an_identity_is_missing() {
         .map(|seed| {
             let Ok(case) = Case::new(random_graph(seed), &random_options(seed), seed) else { return (0, 0) };
             let rng = &mut ChaCha20Rng::seed_from_u64(seed);
-            let told: Vec<_> = lies(&case, rng, 12).into_iter().filter(|lie| !case.is_void(lie)).collect();
+            let told: Vec<_> = lies(&case, rng, 16).into_iter().filter(|lie| !case.is_void(lie)).collect();
             let believed = |identity: &usize| {
                 let changed = without_identity(&case, *identity);
                 assert!(changed.mock(&case.honest()), "seed {seed}: honest, without identity {identity}");

@@ -11,7 +11,7 @@ use serde::Serialize;
 use zkml_gpu::{Error, FileError, Model, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
 
 use crate::args::ProveOptions;
-use crate::prove::{check_saturation, compare, own_check};
+use crate::prove::{check_saturation, compare, own_check, read_openings, read_salts, write_openings};
 use crate::report::elapsed_ms;
 use crate::{failure, progress};
 
@@ -70,7 +70,10 @@ pub(crate) fn files(inputs: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
         for entry in std::fs::read_dir(input).map_err(fail)? {
             let path = entry.map_err(fail)?.path();
             let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            let is_input = name.ends_with(".json") && !is_proof(&name) && !name.starts_with('.');
+            let is_input = name.ends_with(".json")
+                && !is_proof(&name)
+                && !name.ends_with(".commitment.json")
+                && !name.starts_with('.');
             if is_input && path.is_file() {
                 found.push(path);
             }
@@ -218,10 +221,13 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
             return Ok(of(State::Skipped, &bundle, None, error));
         }
         let start = Instant::now();
-        let Proved { bundle, .. } = prover.prove_joint(&task.samples, OsRng)?;
+        let (openings, salts) = (read_openings(options)?, read_salts(options)?);
+        let sample = prover.model().together(&task.samples)?;
+        let Proved { bundle, openings: own, .. } = prover.prove_opened(&sample, &openings, &salts, OsRng)?;
         let prove_ms = elapsed_ms(start);
         own_check(prover, &bundle)?;
         let error = compared(&bundle)?;
+        write_openings(&task.file, &own, options)?;
         bundle.write(&task.file)?;
         Ok(of(State::Proved, &bundle, Some(prove_ms), error))
     };
@@ -236,6 +242,10 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
 
 /// The proof of an earlier run for the same keys and input, whole and accepted.
 fn already_proved(prover: &ModelProver, task: &Task) -> Option<ProofBundle> {
+    // Of a hidden input nothing is in a proof: whether it is this one's cannot be told.
+    if prover.key().keys().statement().inputs.iter().any(|port| port.visibility().is_hidden()) {
+        return None;
+    }
     let bundle = ProofBundle::read(&task.file).ok()?;
     let inputs = prover.public_inputs(&prover.model().together(&task.samples).ok()?);
     (bundle.inputs == inputs && prover.key().verify(&bundle).is_ok()).then_some(bundle)

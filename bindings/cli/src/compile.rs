@@ -117,7 +117,10 @@ fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
     let mut choices = CompileOptions::default()
         .with_private(circuit.private)
         .with_max_error(circuit.max_error.unwrap_or(MAX_ERROR))
-        .with_allow_error(circuit.allow_error);
+        .with_allow_error(circuit.allow_error)
+        .with_visibility(circuit.input_visibility.clone(), circuit.output_visibility.clone());
+    choices.layout.min_k = circuit.min_k.unwrap_or(0);
+    choices.layout.max_k = choices.layout.max_k.max(choices.layout.min_k);
     choices.layout.weights = circuit.weights.unwrap_or(Weights::Committed).into();
     Ok(match &circuit.precision {
         Some(path) => choices.with_precision(&read_precision(path)?),

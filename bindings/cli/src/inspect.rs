@@ -101,8 +101,7 @@ fn proof(path: &Path) -> anyhow::Result<Found> {
     text += &report::proof_lines(&proof);
     text += &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust");
     let tensors = |tensors: &[PublicTensor]| -> Vec<Value> {
-        let tensor =
-            |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals() });
+        let tensor = |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals(), "visibility": tensor.visibility, "commitments": tensor.commitments });
         tensors.iter().map(tensor).collect()
     };
     let json = json!({
@@ -204,9 +203,10 @@ fn key_lines(key: &ModelKey) -> String {
             text += &line(
                 label,
                 &format!(
-                    "{} {:?}, integers {} to {} times 2^{}",
+                    "{} {:?}, {}, integers {} to {} times 2^{}",
                     port.name.escape_debug(),
                     port.logical_shape,
+                    port.visibility().name(),
                     format.min,
                     format.max,
                     -format.frac_bits

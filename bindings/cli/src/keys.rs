@@ -9,12 +9,12 @@ use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
     BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, ModelKey,
-    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, read_bounded, read_samples, samples_digest,
+    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
 
-use crate::args::{CacheOptions, CostsSource, ProveOptions, Weights};
+use crate::args::{CacheOptions, CircuitOptions, CostsSource, ProveOptions, Weights};
 use crate::batch::Task;
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
@@ -36,7 +36,11 @@ struct Choices<'a> {
     embedded: bool,
     /// Inputs of each proof.
     inferences: usize,
+    unproven_weights: bool,
     private: bool,
+    /// Who sees inputs and outputs, and the least size.
+    visibility: [&'a [(String, Visibility)]; 2],
+    min_k: u32,
     max_error: f32,
     allow_error: bool,
     dimensions: &'a [(String, usize)],
@@ -151,9 +155,13 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
         ("--allow-error", circuit.allow_error),
         ("--weights", circuit.weights.is_some()),
         ("--private", circuit.private),
+        ("--input", !circuit.input_visibility.is_empty()),
+        ("--output", !circuit.output_visibility.is_empty()),
+        ("--min-k", circuit.min_k.is_some()),
         ("--dim", !circuit.dimensions.is_empty()),
         ("--costs", circuit.costs.is_some()),
         ("--srs", options.srs.is_some()),
+        ("--unproven-weights", options.unproven_weights),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         None => Ok(()),
@@ -165,6 +173,14 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
 }
 
 fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyhow::Result<Keys> {
+    if prepared.choices.hides() && options.circuit.calibration.is_none() {
+        // Scales, which the key shows, would tell of the input, and the kept key would hold its extremes.
+        return Err(Error::Arguments {
+            problem: "the input would calibrate the model, and what is hidden must not show in the key".into(),
+            hint: "--calibration FILE, typical inputs that are no secret",
+        }
+        .into());
+    }
     let given = options.circuit.calibration.as_ref();
     let given = given.map(|path| read_samples(path, &prepared.model.inputs())).transpose()?;
     let identity = identity(options, &prepared, given.as_deref())?;
@@ -222,8 +238,23 @@ fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibrati
         && about.inferences == choices.inferences
         && source.dimensions == options.circuit.dimensions
         && verifying.weight_mode() == weights.into()
+        && is_visible(verifying, &options.circuit)
+        && verifying.keys().k() >= options.circuit.min_k.unwrap_or(0)
         && calibration.is_none_or(|samples| source.samples_digest == samples_digest(samples))
         && options.srs.as_deref().is_none_or(|path| is_of(verifying, path))
+}
+
+/// Whether a key hides what these choices hide, and nothing else.
+fn is_visible(key: &ModelKey, circuit: &CircuitOptions) -> bool {
+    let statement = key.keys().statement();
+    [(&statement.inputs, &circuit.input_visibility), (&statement.outputs, &circuit.output_visibility)].into_iter().all(
+        |(ports, named)| {
+            // Of one tensor named twice the last word counts.
+            let chosen =
+                |name: &str| named.iter().rev().find(|(of, _)| of == name).map_or(Visibility::Public, |(_, v)| *v);
+            ports.iter().all(|port| port.visibility() == chosen(&port.name))
+        },
+    )
 }
 
 fn cache(options: &CacheOptions) -> Option<KeyCache> {
@@ -256,7 +287,10 @@ fn make(
         srs(options.srs.as_deref(), compiled.k(), &options.cache)
     })?;
     *srs_ms = ms;
-    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || compiled.setup(&srs, backend, OsRng))?;
+    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || match options.unproven_weights {
+        true => compiled.setup_unproven(&srs, backend, OsRng),
+        false => compiled.setup(&srs, backend, OsRng),
+    })?;
     *setup_ms = ms;
     Ok(key)
 }
@@ -268,7 +302,7 @@ pub(crate) fn srs(path: Option<&Path>, k: u32, options: &CacheOptions) -> Result
     let info = srs::inspect(path)?;
     let is_prepared = info.prepared && (info.kind == FileKind::Ptau || info.k == k);
     let folder = if is_prepared || options.no_cache { None } else { cache(options) };
-    let Some(folder) = folder.map(|cache| cache.folder().with_file_name("srs")) else { return Ok(Srs::read(path, k)?) };
+    let Some(folder) = folder.map(|cache| cache.folder().join("srs")) else { return Ok(Srs::read(path, k)?) };
     let kept = folder.join(format!("{}.{k}.srs", info.identity));
     if kept.exists() {
         match Srs::read(&kept, k) {
@@ -279,17 +313,18 @@ pub(crate) fn srs(path: Option<&Path>, k: u32, options: &CacheOptions) -> Result
         }
     }
     let srs = Srs::read(path, k)?;
-    if let Err(error) = keep(&srs, &kept) {
+    if let Err(error) = write_srs(&srs, &kept, Access::Private) {
         progress::note(&format!("the prepared reference string could not be kept: {}: {error}", kept.display()));
     }
     Ok(srs)
 }
 
-fn keep(srs: &Srs, path: &Path) -> Result<(), ContainerError> {
+/// Writes a reference string, whole or not at all, into a folder that is made where it is missing.
+pub(crate) fn write_srs(srs: &Srs, path: &Path, access: Access) -> Result<(), ContainerError> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let mut staged = Staged::empty(path, Access::Private)?;
+    let mut staged = Staged::empty(path, access)?;
     srs.write(staged.file())?;
     staged.sync()?;
     Ok(staged.publish()?)
@@ -318,7 +353,10 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
         inferences: choices.inferences,
+        unproven_weights: options.unproven_weights,
         private: circuit.private,
+        visibility: [&circuit.input_visibility, &circuit.output_visibility],
+        min_k: choices.layout.min_k,
         max_error: choices.quantisation.error_target,
         allow_error: circuit.allow_error,
         dimensions: &circuit.dimensions,

@@ -1,14 +1,16 @@
 //! The command line. In one step: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu verify PROOF.json --vk model.vk`.
-//! In several: `compile MODEL.onnx`, `setup NAME.zkml`, `prove NAME.pk INPUT.json`. Besides: `plan`, `calibrate`,
+//! In several: `compile MODEL.onnx`, `setup NAME.zkml`, `prove NAME.pk INPUT.json`, `audit NAME.vk`. Besides: `plan`, `calibrate`,
 //! `evaluate`, `inspect`, `devices`, `bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr.
 //! [`zkml_gpu::verify::program`] lists the exit codes.
 
 mod args;
+mod audit;
 mod batch;
 mod bench;
 mod calibrate;
+mod commit;
 mod compile;
 mod completions;
 mod devices;
@@ -53,7 +55,10 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Compile(options) => compile::compile(options),
         Command::Setup(options) => setup::setup(options),
         Command::Retrain(options) => setup::retrain(options),
+        Command::Audit(options) => audit::audit(options),
         Command::Inspect(options) => inspect::inspect(options),
+        Command::Commit(options) => commit::commit(options),
+        Command::Open(options) => commit::open(options),
         Command::Plan(options) => plan::plan(options),
         Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),

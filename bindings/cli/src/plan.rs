@@ -66,7 +66,8 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
 fn text(report: &Report<'_>) -> String {
     let plan = report.plan;
     let [first, second, third] = plan.advice_columns;
-    let [operand, result, cross_terms, table] = plan.rows.map(|rows| grouped(rows as u64));
+    let [operand, result, cross_terms, table, hashes] = plan.rows.map(|rows| grouped(rows as u64));
+    let hashes = if plan.rows[4] > 0 { format!(", {hashes} hash") } else { String::new() };
     let mut text = format!("{}: {} learned values", report.model, grouped(report.parameters as u64));
     text += &if report.inferences > 1 { format!(", {} inputs in a proof\n", report.inferences) } else { "\n".into() };
     text += &table_text(&plan.layers, plan.unused_share);
@@ -86,7 +87,7 @@ fn text(report: &Report<'_>) -> String {
         (
             "rows",
             format!(
-                "{operand} operand, {result} result, {cross_terms} cross-term, {table} table of {}",
+                "{operand} operand, {result} result, {cross_terms} cross-term, {table} table{hashes} of {}",
                 grouped(1 << plan.k)
             ),
         ),

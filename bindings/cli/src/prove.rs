@@ -8,11 +8,13 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::report::number_text;
 use zkml_gpu::{
-    Error, FileError, Model, ModelKey, ModelProver, ProofBundle, Proved, Saturation, read_bounded, saturation,
+    Error, FileError, Model, ModelKey, ModelProver, Opening, ProofBundle, Proved, Salt, Saturation, read_bounded,
+    read_salt, saturation,
 };
 
 use crate::args::ProveOptions;
 use crate::batch::{self, Done, State, Task};
+use crate::commit::{self, file_stem};
 use crate::compile::{TARGET, prepare, timed};
 use crate::keys::{Keys, Source};
 use crate::report::{self, elapsed_ms, grouped, line, plural};
@@ -142,6 +144,10 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     };
     let source = source.together(tasks.first().map_or(1, |task| task.samples.len()), options)?;
     let keys = source.keys(options, &tasks)?;
+    if !(options.openings.is_empty() && options.salts.is_empty()) && tasks.len() > 1 {
+        let problem = "an opening or a salt is of one tensor, and several inputs are given".into();
+        return Err(Error::Arguments { problem, hint: "prove the input that it is for by itself" }.into());
+    }
     let key_file = folder.join("model.vk");
     check_other_key(&key_file, keys.key.key(), options.replace)?;
     let task = match &tasks[..] {
@@ -151,13 +157,15 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let Keys { key, float, origin, srs_ms, setup_ms } = keys;
     let sample = key.model().together(&task.samples)?;
     let saturation = check_saturation(saturation(key.model(), &sample), options.max_saturation)?;
-    let budget = key.model().memory_budget(options.machine.max_memory)?.without_tables();
+    let budget = key.model().memory_budget(options.machine.max_memory)?.for_one_proof();
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
     let setup_ms = setup_ms + load_ms;
     let cpu_before = cpu_ms();
     let start = Instant::now();
-    let Proved { bundle: proof, witness_ms } = prover.prove(&sample, OsRng)?;
+    let openings = read_openings(options)?;
+    let Proved { bundle: proof, openings: own, witness_ms } =
+        prover.prove_opened(&sample, &openings, &read_salts(options)?, OsRng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
@@ -168,6 +176,8 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let report = report(&prover, &proof, compared, saturation, &timings, artifacts);
     let printed = if options.json { report::json(&report)? } else { text(&report, &proof, prover.key()) };
     let had_key = report.artifacts.key_file.exists();
+    // Openings come first: without them nobody could use the commitments of a proof again.
+    write_openings(&task.file, &own, options)?;
     let [proof_file, key_file] = proof.write_with_key(prover.key(), &folder)?;
     report::print(&printed).inspect_err(|_| {
         // The command fails, and leaves nothing that could be taken for its result.
@@ -178,6 +188,41 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
         }
     })?;
     Ok(0)
+}
+
+/// The openings that the arguments name.
+pub(crate) fn read_openings(options: &ProveOptions) -> Result<Vec<(String, Opening)>, Error> {
+    options.openings.iter().map(|(name, path)| Ok((name.clone(), Opening::read(path)?))).collect()
+}
+
+/// The salts that the arguments name.
+pub(crate) fn read_salts(options: &ProveOptions) -> Result<Vec<(String, Salt)>, Error> {
+    options.salts.iter().map(|(name, path)| Ok((name.clone(), read_salt(path)?))).collect()
+}
+
+/// Writes the fresh openings of a proof beside it, with their commitments.
+pub(crate) fn write_openings(
+    proof: &Path,
+    openings: &[(String, Opening)],
+    options: &ProveOptions,
+) -> Result<(), Error> {
+    let given = |name: &str| options.openings.iter().any(|(of, _)| of == name);
+    let folder = proof.parent().unwrap_or_else(|| Path::new("."));
+    let file = proof.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stem = file.strip_suffix("proof.json").unwrap_or_default();
+    let fresh = openings.iter().filter(|(name, _)| !given(name));
+    for (place, (name, opening)) in fresh.enumerate() {
+        if place == 0 {
+            std::fs::create_dir_all(folder).map_err(|source| FileError::unwritten(folder, source))?;
+        }
+        let mut own = format!("{stem}{}", file_stem(name));
+        // Two names may be one as files.
+        if openings.iter().filter(|(other, _)| file_stem(other) == file_stem(name)).count() > 1 {
+            own += &format!(".{place}");
+        }
+        commit::write(folder, &own, opening)?;
+    }
+    Ok(())
 }
 
 /// All inputs with one load; ends with the code of bad input where one of them failed.
@@ -248,8 +293,9 @@ pub(crate) fn check_saturation(found: Option<Saturation>, most: f64) -> Result<O
     match found {
         Some(Saturation { input, share, range: [low, high], farthest, .. }) if share > most => Err(Error::Arguments {
             problem: format!(
-                "{:.1} % of the values of input '{input}' are beyond the range {low} to {high} that it was calibrated for, such as {farthest}: they would be clamped",
-                100.0 * share
+                "{:.1} % of the values of input '{input}' are beyond the range {low} to {high} that it was calibrated for{}: they would be clamped",
+                100.0 * share,
+                farthest.map(|value| format!(", such as {value}")).unwrap_or_default()
             ),
             hint: "calibrate on samples like this input (--calibration), or scale it as the samples were; --max-saturation SHARE allows more",
         }),
@@ -402,7 +448,7 @@ fn report(
         coset_budget_bytes: prover.budget().coset_budget_bytes,
         inferences: proof.inferences,
         output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
-        output_float: compared.map(|compared| compared.output),
+        output_float: compared.map(|compared| shown(compared.output, prover.key())),
         max_abs_error,
         relative_error,
         max_error: prover.key().accuracy().max_error,
@@ -445,8 +491,7 @@ fn outputs_text(proof: &ProofBundle) -> String {
     if proof.inferences > 1 {
         return report::proof_lines(proof);
     }
-    let tensors = proof.outputs.iter();
-    tensors.map(|tensor| report::tensor_line("output", &tensor.name, &tensor.reals())).collect()
+    proof.outputs.iter().map(|tensor| report::public_line("output", tensor)).collect()
 }
 
 fn prove_text(report: &Report) -> String {
@@ -455,6 +500,13 @@ fn prove_text(report: &Report) -> String {
         1 => text,
         count => format!("{text}, {:.1} ms of CPU time for each input", report.prove_cpu_ms / count as f64),
     }
+}
+
+/// What the float model gives of outputs that are public.
+fn shown(mut output: Vec<Vec<f32>>, key: &ModelKey) -> Vec<Vec<f32>> {
+    let ports = &key.keys().statement().outputs;
+    output.iter_mut().zip(ports).filter(|(_, port)| port.visibility().is_hidden()).for_each(|(list, _)| list.clear());
+    output
 }
 
 /// The error on the samples, as the key tells it.

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::circuit::keys::KeyError;
 use zkml_gpu::key::pair;
 use zkml_gpu::{CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, read_samples};
+use zkml_gpu_files::Access;
+use zkml_gpu_files::container::ContainerError;
 
 use crate::args::{RetrainOptions, SetupOptions};
 use crate::compile::{TARGET, prepare, timed};
-use crate::keys::srs;
+use crate::keys::{srs, write_srs};
 use crate::output;
 use crate::progress;
 use crate::prove::accuracy_text;
@@ -34,6 +37,9 @@ struct Report {
     /// The private key, and the one to publish.
     proving_key_file: PathBuf,
     verifying_key_file: PathBuf,
+    /// The model without its weights, by which others check the key, and the digest of its architecture.
+    public_model_file: PathBuf,
+    architecture: String,
 }
 
 pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
@@ -41,19 +47,47 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
     let model = CompiledModel::read(&options.model)?;
-    // The file may be anybody's; what it says is found out before anything is made of it.
-    model.check().map_err(|error| FileError::Artifact {
-        file: options.model.display().to_string(),
-        problem: error.to_string(),
-        hint: "compile the model again, or have it from someone else",
-    })?;
     model.memory_budget(options.machine.max_memory)?;
     let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let keys = || model.setup(&srs, &options.machine.backend, OsRng);
+    let keys = || {
+        let keys = match options.unproven_weights {
+            true => model.setup_unproven(&srs, &options.machine.backend, OsRng),
+            false => model.setup(&srs, &options.machine.backend, OsRng),
+        };
+        keys.map_err(|error| refusal(error, &options.model))
+    };
     let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
     let [pk, vk] = key.write_pair(&options.out, &name)?;
-    print(&report(&key, [srs_ms, setup_ms], [pk, vk]), &key, options.json)
+    let public = write_public(&key, &options.out, &name)?;
+    if options.srs.is_none() {
+        // Nobody else has the string, and without it nobody can check the key.
+        let path = options.out.join(format!("{name}.srs"));
+        write_srs(&srs, &path, Access::Public).map_err(|error| match error {
+            ContainerError::Io(source) => Error::from(FileError::unwritten(&path, source)),
+            error => Error::Internal(format!("{}: {error}", path.display())),
+        })?;
+    }
+    print(&report(&key, [srs_ms, setup_ms], [pk, vk, public]), &key, options.json)
+}
+
+/// Writes the model without its weights, by which others check the key.
+fn write_public(key: &ProverKey, folder: &Path, name: &str) -> Result<PathBuf, Error> {
+    let path = folder.join(format!("{name}.public.zkml"));
+    key.model().public().write(&path)?;
+    Ok(path)
+}
+
+/// A layout that does not say what its graph says is not our fault here: the file may be anybody's.
+fn refusal(error: Error, model: &Path) -> Error {
+    match error {
+        Error::Key(error @ KeyError::Layout(_)) => Error::File(FileError::Artifact {
+            file: model.display().to_string(),
+            problem: error.to_string(),
+            hint: "compile the model again, or have it from someone else",
+        }),
+        error => error,
+    }
 }
 
 pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
@@ -73,7 +107,8 @@ pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
         return Err(Error::Internal("the retrained model has another circuit key".into()).into());
     }
     let [pk, vk] = key.write_pair(&options.out, &name)?;
-    print(&report(&key, [0.0, setup_ms], [pk, vk]), &key, options.json)
+    let public = write_public(&key, &options.out, &name)?;
+    print(&report(&key, [0.0, setup_ms], [pk, vk, public]), &key, options.json)
 }
 
 /// The name of both keys, in a folder that can be written to and has none of that name.
@@ -92,7 +127,7 @@ fn name(folder: &Path, model: &Path, replace: bool) -> Result<String, Error> {
     }
 }
 
-fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk]: [PathBuf; 2]) -> Report {
+fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk, public]: [PathBuf; 3]) -> Report {
     let verifying = key.key();
     Report {
         model: verifying.model().into(),
@@ -108,6 +143,8 @@ fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk]: [PathBuf; 2])
         setup_ms,
         proving_key_file: pk,
         verifying_key_file: vk,
+        public_model_file: public,
+        architecture: verifying.architecture_digest().into(),
     }
 }
 
@@ -123,6 +160,7 @@ fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
     text += &report::guarantee_lines(key.key());
     text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
     text += &line("publish", &report.verifying_key_file.display().to_string());
+    text += &line("publish", &format!("{}: for audits, without weights", report.public_model_file.display()));
     report::print(&text)?;
     Ok(0)
 }

@@ -68,7 +68,10 @@ fn a_proof_names_its_model_key_backend_and_quantisation() {
     assert_eq!(verifying_key, artifacts.key.digest());
     assert_eq!(artifacts.proof.circuit_key, artifacts.key.circuit_digest());
     assert_eq!(artifacts.proof.max_error, artifacts.key.accuracy().max_error);
-    assert_eq!((weights.as_str(), note.as_str()), ("committed, hiding", "field-valued, architecture not proven"));
+    assert_eq!(
+        (weights.as_str(), note.as_str()),
+        ("committed, hiding", "exact integers, proven of the model commitment")
+    );
     assert!(insecure_srs & artifacts.key.is_insecure());
     for tensor in inputs.iter().chain(outputs) {
         assert_eq!(tensor.values.len(), tensor.shape.iter().product::<usize>());

@@ -50,8 +50,20 @@ const PROVE_FIELDS: [&str; 37] = [
     "key_file",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 10] =
-    ["accepted", "reason", "model", "input", "output", "weights", "note", "verifying_key", "insecure_srs", "verify_ms"];
+const VERIFY_FIELDS: [&str; 12] = [
+    "accepted",
+    "reason",
+    "model",
+    "input",
+    "output",
+    "input_visibility",
+    "output_visibility",
+    "weights",
+    "note",
+    "verifying_key",
+    "insecure_srs",
+    "verify_ms",
+];
 
 fn assert_fields(object: &Value, fields: &[&str]) {
     let mut expected: Vec<&str> = fields.to_vec();
@@ -103,14 +115,20 @@ fn plain_output_shows_the_result_and_what_is_not_proven() {
     let verified = run(&["verify", &proof, "--vk", &vk]);
     assert_eq!(exit_code(&verified), 0);
     let shown = text(&verified.stdout);
-    for part in ["accepted", "gemm_plain", "output", "insecure", "field-valued, architecture not proven"] {
+    for part in ["accepted", "gemm_plain", "output", "insecure", "exact integers, proven of the model commitment"] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     let proved = run(&["prove", &gemm("onnx"), &gemm("json"), "--out", &scratch.path("again")]);
     let shown = text(&proved.stdout);
-    for part in
-        ["output", "k = ", "bytes", "insecure", "field-valued, architecture not proven", "proof.json", "model.vk"]
-    {
+    for part in [
+        "output",
+        "k = ",
+        "bytes",
+        "insecure",
+        "exact integers, proven of the model commitment",
+        "proof.json",
+        "model.vk",
+    ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert_eq!(text(&proved.stderr), "", "no progress where stderr is no terminal");
@@ -303,7 +321,7 @@ fn embedded_weights_are_proved_and_called_public() {
         {
             assert!(shown.contains(part), "{part}: {shown}");
         }
-        assert!(!shown.contains("hiding") && !shown.contains("field-valued"), "{shown}");
+        assert!(!shown.contains("hiding") && !shown.contains("proven of"), "{shown}");
     }
     let help = text(&run(&["prove", "--help"]).stdout);
     for part in ["committed", "embedded", "--private", "Public"] {

@@ -274,15 +274,20 @@ impl Artifacts {
 
     /// `model.vk` with other keys inside, lengths and digests made right.
     fn sealed(&self, body: &[u8]) -> Vec<u8> {
-        let accuracy = *self.key.accuracy();
-        let about = About { model: self.key.model().into(), inferences: self.key.inferences() as u64, accuracy };
+        let about = About {
+            model: self.key.model().into(),
+            inferences: self.key.inferences() as u64,
+            accuracy: *self.key.accuracy(),
+            architecture: self.key.architecture_digest().into(),
+        };
         let about = serde_json::to_vec(&about).expect("JSON");
         let commitment = self.key.keys().to_parts()[1].len();
         let (circuit, model) = body.split_at(body.len().saturating_sub(commitment));
-        let names = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0"];
+        let names = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0", *b"weights\0"];
+        let weights = self.key.weights_proof().map(|proof| proof.to_bytes()).unwrap_or_default();
         let mut file = Cursor::new(Vec::new());
         let mut writer = Writer::new(&mut file, VERIFYING_KEY, &names).expect("a file");
-        for section in [&about[..], circuit, model] {
+        for section in [&about[..], circuit, model, &weights] {
             writer.section(section).expect("a section");
         }
         writer.finish().expect("a header");

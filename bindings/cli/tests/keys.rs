@@ -8,7 +8,8 @@ use std::process::{Output, Stdio};
 use prost::Message;
 use serde_json::Value;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
-use zkml_gpu::{CompiledModel, ModelKey, PROVING_KEY, ProofBundle, ProverKey};
+use zkml_gpu::circuit::weights::WeightsProof;
+use zkml_gpu::{About, CompiledModel, ModelKey, PROVING_KEY, ProofBundle, ProverKey, Rejection};
 
 use support::limited::{Limits, run_limited};
 use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
@@ -70,12 +71,13 @@ fn retrained(scratch: &Scratch, name: &str, change: impl Fn(f32) -> f32) -> Stri
     scratch.file(name, model.encode_to_vec())
 }
 
-fn refused(output: &Output, parts: &[&str]) {
+fn refused(output: &Output, parts: &[&str]) -> String {
     let message = text(&output.stderr);
     assert_eq!(exit_code(output), 2, "{message}");
     for part in parts.iter().chain(&["\nhint: "]) {
         assert!(message.contains(part), "{part}: {message}");
     }
+    message
 }
 
 #[test]
@@ -287,11 +289,83 @@ fn a_retrained_model_keeps_the_circuit_key_and_has_another_commitment() {
 }
 
 #[test]
+fn whoever_has_the_public_model_checks_a_key_and_learns_nothing_of_the_weights() {
+    let keys = Keys::make();
+    let public = |folder: &str| keys.path(&format!("{folder}/gemm.public.zkml"));
+    let audit = |vk: &str, model: &str, srs: &str| run(&["audit", vk, "--model", model, "--srs", srs]);
+    let srs = keys.path("keys/gemm.srs");
+    let shown = keys.ok(&["audit", &keys.vk(), "--model", &public("keys")]);
+    for part in ["the key is this model's", "1 × linear", "exact integers", "28 learned values", "made on one machine"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let report = json(&run(&["audit", &keys.vk(), "--model", &public("keys"), "--json"]));
+    let key = ModelKey::read(keys.vk()).expect("a key");
+    assert_eq!(report["architecture"], key.architecture_digest());
+    assert_eq!(report["model_commitment"], key.model_digest());
+
+    // A retrained model has the same public model, byte for byte, and the same architecture.
+    let model = retrained(&keys.0, "gemm.onnx", |weight| 0.9 * weight);
+    keys.ok(&["retrain", &keys.pk(), &model, "--calibration", &gemm("json"), "--out", &keys.path("new")]);
+    let bytes = |path: String| std::fs::read(path).expect("a file");
+    assert_eq!(bytes(public("keys")), bytes(public("new")));
+    let new = keys.path("new/gemm.vk");
+    assert_eq!(exit_code(&audit(&new, &public("keys"), &srs)), 0);
+    assert_eq!(ModelKey::read(&new).expect("a key").architecture_digest(), key.architecture_digest());
+
+    // Another reference string, another model, a key without a proof of its weights, no reference string at all.
+    let plain = keys.path("plain");
+    keys.ok(&["setup", &keys.path("gemm.zkml"), "--unproven-weights", "--out", &plain]);
+    refused(&audit(&format!("{plain}/gemm.vk"), &public("keys"), &srs), &["its reference string is another"]);
+    let shown = keys.ok(&["audit", &format!("{plain}/gemm.vk"), "--model", &public("keys")]);
+    assert!(shown.contains("field-valued, architecture not proven"), "{shown}");
+    let other = Keys(Scratch::new());
+    let (onnx, input) =
+        (repository("tests/models/ops/gemm_no_bias.onnx"), repository("tests/models/ops/gemm_no_bias.json"));
+    let zkml = other.path("gemm.zkml");
+    other.ok(&["compile", &onnx, "--calibration", &input, "--out", &zkml, "--allow-error"]);
+    other.ok(&["setup", &zkml, "--out", &other.path("keys")]);
+    let message = refused(&audit(&keys.vk(), &other.path("keys/gemm.public.zkml"), &srs), &["not this model's"]);
+    assert!(message.contains("do not trust"), "{message}");
+    std::fs::remove_file(&srs).expect("remove");
+    refused(&run(&["audit", &keys.vk(), "--model", &public("keys")]), &["no reference string is given"]);
+}
+
+#[test]
+fn a_key_whose_weights_proof_does_not_hold_has_no_valid_proofs() {
+    let keys = Keys::make();
+    keys.ok(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("out")]);
+    let key = ModelKey::read(keys.vk()).expect("a key");
+    let proof = ProofBundle::read(keys.path("out/proof.json")).expect("a proof");
+    assert!(key.verify(&proof).is_ok() && proof.note.starts_with("exact integers"));
+    // Its last byte is of the link's last scalar.
+    let mut bytes = key.weights_proof().expect("a proof of the weights").to_bytes();
+    let last = bytes.len() - 30;
+    bytes[last] ^= 1;
+    let about =
+        About { model: key.model().into(), accuracy: *key.accuracy(), architecture: key.architecture_digest().into() };
+    let changed = WeightsProof::from_bytes(&bytes).expect("well formed");
+    let forged = ModelKey::new(about.clone(), key.keys().clone(), Some(changed)).expect("a key");
+    let mut renamed = proof.clone();
+    renamed.verifying_key = forged.digest().into();
+    renamed.seal();
+    assert!(matches!(forged.verify(&renamed), Err(Rejection::Weights(_))), "{:?}", forged.verify(&renamed));
+    // Without the proof the key is another, and says so.
+    let plain = ModelKey::new(about, key.keys().clone(), None).expect("a key");
+    renamed.verifying_key = plain.digest().into();
+    renamed.seal();
+    assert!(matches!(plain.verify(&renamed), Err(Rejection::Field { ref field, .. }) if field == "note"));
+}
+
+#[test]
 fn embedded_weights_are_set_up_and_cannot_be_retrained() {
     let keys = Keys(Scratch::new());
     let zkml = keys.path("gemm.zkml");
     keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--weights", "embedded", "--out", &zkml]);
     keys.ok(&["setup", &zkml, "--out", &keys.path("keys")]);
+    let public = keys.path("keys/gemm.public.zkml");
+    let shown = keys.ok(&["audit", &keys.vk(), "--model", &public]);
+    assert!(shown.contains("exact integers, fixed by the verifying key"), "{shown}");
     keys.ok(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("out")]);
     assert_eq!(keys.verify(&keys.path("out/proof.json"), &keys.vk()), 0);
     let model = retrained(&keys.0, "new.onnx", |weight| 0.9 * weight);

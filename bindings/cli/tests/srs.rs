@@ -8,9 +8,9 @@ use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use serde_json::{Value, json as object};
-use zkml_gpu::available_bytes;
+use zkml_gpu::{ModelKey, available_bytes};
 
-use support::{Scratch, exit_code, gemm, json, repository, run, text};
+use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
 
 /// Fields of every verb's `--json`.
 const FIELDS: [&str; 9] =
@@ -104,6 +104,59 @@ fn parameters_of_halo2_are_written_and_the_loss_of_the_mark_is_told() {
     );
     let output = run(&["srs", "import", &ceremony("prepared"), "--power", "4", "--out", &out, "--format", "halo2"]);
     assert!(exit_code(&output) == 0 && !text(&output.stdout).contains("lost"), "nothing to lose: {output:?}");
+}
+
+#[test]
+fn a_string_of_another_size_is_prepared_once_and_kept() {
+    let scratch = Scratch::new();
+    let plan = json(&run(&["plan", &gemm("onnx"), &gemm("json"), "--json"]));
+    let power = plan["k"].as_u64().expect("a power");
+    let file = |name: &str| {
+        let path = scratch.path(name);
+        told(&["new", "--power", &(power + 1).to_string(), "--out", &path]);
+        path
+    };
+    let [srs, other] = [file("string"), file("other")];
+    let prove = |srs: &str, out: &str| {
+        let mut command = program();
+        command.env_remove("ZKML_GPU_NO_CACHE").env("ZKML_GPU_CACHE", scratch.path("cache"));
+        let output = command.args(["prove", &gemm("onnx"), &gemm("json"), "--srs", srs, "--out", &scratch.path(out)]);
+        let output = output.output().expect("run");
+        assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
+        let key = ModelKey::read(scratch.path(&format!("{out}/model.vk"))).expect("a key");
+        (text(&output.stderr), *key.keys().s_g2())
+    };
+    // Keys are kept, too: only without them is the string asked for again.
+    let forget_keys = || {
+        let entries = std::fs::read_dir(scratch.path("cache")).expect("list").map(|entry| entry.expect("entry").path());
+        entries.filter(|path| path.is_file()).for_each(|path| std::fs::remove_file(path).expect("remove"));
+    };
+    let kept = scratch.folder().join("cache/srs");
+    let (notes, secret) = prove(&srs, "first");
+    assert!(!notes.contains("reference string"), "{notes}");
+    let first = names(&kept);
+    assert_eq!(first.len(), 1);
+    let made = |name: &str| std::fs::metadata(kept.join(name)).and_then(|data| data.modified()).expect("a time");
+    let before = made(&first[0]);
+    forget_keys();
+    assert_eq!(prove(&srs, "again").1, secret);
+    assert_eq!((names(&kept), made(&first[0])), (first.clone(), before), "it is read, and not made again");
+
+    // Another string has a file of its own; one that is put in its place, or is damaged, is not taken for it.
+    let (_, other_secret) = prove(&other, "other");
+    assert_ne!(other_secret, secret);
+    let second = names(&kept).into_iter().find(|name| *name != first[0]).expect("a second file");
+    std::fs::copy(kept.join(&second), kept.join(&first[0])).expect("copy");
+    forget_keys();
+    let (notes, found) = prove(&srs, "exchanged");
+    assert!(notes.contains("another one, and is prepared anew") && found == secret, "{notes}");
+    let mut bytes = std::fs::read(kept.join(&first[0])).expect("read");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(kept.join(&first[0]), bytes).expect("write");
+    forget_keys();
+    let (notes, found) = prove(&srs, "damaged");
+    assert!(notes.contains("is prepared anew") && found == secret, "{notes}");
 }
 
 #[test]

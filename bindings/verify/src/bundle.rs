@@ -8,12 +8,16 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use halo2curves::bn256::G1Affine;
 use serde::{Deserialize, Serialize};
+use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
+use zkml_gpu_circuit::keys::point_to_hex;
 use zkml_gpu_circuit::system::{Port, WeightMode};
-use zkml_gpu_circuit::verify::{VerifyError, verify};
-use zkml_gpu_graph::Format;
+use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
+use zkml_gpu_graph::{Format, Visibility};
 
 use crate::backend_name::is_backend;
+use crate::commitment::{TensorCommitment, points, port};
 use crate::files::read_bounded;
 use crate::key::{is_one, one};
 use crate::order::{logical_format, to_logical, to_stored};
@@ -22,7 +26,7 @@ use crate::{Error, ModelKey};
 /// Value of [`ProofBundle::format`].
 const FORMAT: &str = "zkml-gpu proof";
 /// Value of [`ProofBundle::version`].
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Largest `proof.json` that is read: millions of public values.
 const MAX_BYTES: u64 = 512 << 20;
 /// Most characters of a value that a message shows.
@@ -43,6 +47,10 @@ pub struct ProofBundle {
     pub verifying_key: String,
     /// Digest of its circuit key: models of one architecture may share it.
     pub circuit_key: String,
+    /// Digest of the model commitment: a retrained model has another one under the same circuit key.
+    pub model_commitment: String,
+    /// Digest of the architecture, as the key's owner says.
+    pub architecture: String,
     /// The back end that proved; for the record only, since all make the same proofs.
     pub backend: String,
     /// How the weights are bound: [`ModelKey::weights`].
@@ -74,10 +82,11 @@ pub(crate) const fn weights(mode: WeightMode) -> &'static str {
     }
 }
 
-/// What the verifier knows of the weights. There is no range proof of committed ones yet, so they are field elements to
-/// the verifier, and weights outside the layout's mask are not ruled out. Embedded ones are fixed cells.
-pub(crate) const fn note(mode: WeightMode) -> &'static str {
+/// What a proof says of the weights. Without a proof of the model commitment they are field elements to the verifier,
+/// and weights outside the layout's mask are not ruled out. Embedded ones are fixed cells.
+pub(crate) const fn note(mode: WeightMode, is_proven: bool) -> &'static str {
     match mode {
+        WeightMode::Committed if is_proven => "exact integers, proven of the model commitment",
         WeightMode::Committed => "field-valued, architecture not proven",
         WeightMode::Embedded => "exact integers, fixed by the verifying key",
     }
@@ -97,8 +106,22 @@ pub struct PublicTensor {
     pub min: i64,
     /// Greatest value that the model allows.
     pub max: i64,
-    /// The integers that are proved, flat, in the order of the model's axes.
+    /// The integers that are proved, flat, in the order of the model's axes; none where they are hidden.
     pub values: Vec<i64>,
+    /// Who sees the values.
+    #[serde(default, skip_serializing_if = "is_public")]
+    pub visibility: Visibility,
+    /// Commitments to the values, one a column: compressed points in lower-case hexadecimal, where they are committed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commitments: Vec<String>,
+    /// The Poseidon hash of the values, where they are hashed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hash: Option<TensorHash>,
+}
+
+/// A proof's public tensors are written as they were before tensors could be hidden.
+fn is_public(visibility: &Visibility) -> bool {
+    !visibility.is_hidden()
 }
 
 /// An inference: what went in and what came out, as real numbers, one list for each tensor.
@@ -148,6 +171,23 @@ pub enum Rejection {
         /// Number declared.
         expected: usize,
     },
+    /// The key's own proof about the weights does not hold: no proof under this key says anything.
+    #[error("{0}: the verifying key is not to be trusted")]
+    Weights(String),
+    /// Commitments that are no points in their canonical encoding.
+    #[error("{tensor}: a commitment is no point in its canonical encoding")]
+    Points {
+        /// The tensor.
+        tensor: String,
+    },
+    /// A tensor is not the one that a commitment is to.
+    #[error("'{tensor}' is not the tensor of the commitment given: {reason}")]
+    OtherCommitment {
+        /// Name of the input or output.
+        tensor: String,
+        /// What is another.
+        reason: String,
+    },
     /// The proof itself does not hold.
     #[error(transparent)]
     Proof(#[from] VerifyError),
@@ -164,6 +204,8 @@ impl ProofBundle {
             model: key.model().into(),
             verifying_key: key.digest().into(),
             circuit_key: key.circuit_digest().into(),
+            model_commitment: key.model_digest().into(),
+            architecture: key.architecture_digest().into(),
             backend: backend.into(),
             weights: key.weights().into(),
             note: key.note().into(),
@@ -177,6 +219,56 @@ impl ProofBundle {
         };
         bundle.seal();
         bundle
+    }
+
+    /// The bundle with the commitments to its committed tensors, one for each column, inputs first.
+    #[must_use]
+    pub fn with_commitments(mut self, key: &ModelKey, points: &[G1Affine]) -> Self {
+        let mut points = points.iter().map(point_to_hex);
+        for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
+            tensor.commitments = points.by_ref().take(port.committed_columns()).collect();
+        }
+        self.seal();
+        self
+    }
+
+    /// The bundle with the hashes of its hashed tensors, inputs first.
+    #[must_use]
+    pub fn with_hashes(mut self, key: &ModelKey, hashes: &[TensorHash]) -> Self {
+        let mut hashes = hashes.iter().copied();
+        for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
+            tensor.hash = port.hashed().and_then(|_| hashes.next());
+        }
+        self.seal();
+        self
+    }
+
+    /// The commitment to a tensor of this bundle; none where it has none of that name.
+    pub fn commitment(&self, key: &ModelKey, name: &str) -> Option<TensorCommitment> {
+        let tensor = self.inputs.iter().chain(&self.outputs).find(|tensor| tensor.name == name)?;
+        let points = points(&tensor.commitments).filter(|points| !points.is_empty())?;
+        Some(TensorCommitment::new(key.keys(), port(key.keys(), name)?, &points))
+    }
+
+    /// Whether tensors are those of these commitments, by name: for a proof that [holds](ModelKey::verify).
+    ///
+    /// # Errors
+    /// [`Rejection::OtherCommitment`] with the first that is not.
+    pub fn expect_commitments(
+        &self,
+        key: &ModelKey,
+        commitments: &[(String, TensorCommitment)],
+    ) -> Result<(), Rejection> {
+        for (name, expected) in commitments {
+            let other = |reason| Rejection::OtherCommitment { tensor: shown(name), reason };
+            let port =
+                port(key.keys(), name).ok_or_else(|| other("the model has no input or output of this name".into()))?;
+            expected.fits(key.keys(), port).map_err(other)?;
+            if self.commitment(key, name).is_none_or(|own| own.points != expected.points) {
+                return Err(other("its points are others".into()));
+            }
+        }
+        Ok(())
     }
 
     /// The inputs of a bundle for this key, as [`new`](Self::new) has them.
@@ -205,8 +297,13 @@ impl ProofBundle {
             let found = format!("format {:?} version {}", bundle.format, bundle.version);
             return Err(fail(format!("{found}, this program reads {FORMAT:?} version {VERSION}")));
         }
-        let digests = [&bundle.verifying_key, &bundle.circuit_key, &bundle.checksum];
-        for (field, text) in ["verifying_key", "circuit_key", "checksum"].into_iter().zip(digests) {
+        for (field, text) in [
+            ("verifying_key", &bundle.verifying_key),
+            ("circuit_key", &bundle.circuit_key),
+            ("model_commitment", &bundle.model_commitment),
+            ("architecture", &bundle.architecture),
+            ("checksum", &bundle.checksum),
+        ] {
             if !is_hex(text) {
                 return Err(fail(format!("field '{field}' is not lower-case hexadecimal")));
             }
@@ -232,13 +329,15 @@ impl ProofBundle {
         STANDARD.decode(&self.proof).unwrap_or_default()
     }
 
-    /// The pairs that are proved: inputs and outputs of each inference as real numbers, one list for each tensor. None
-    /// where the tensors are not those of as many inferences as it tells, which no accepted proof's are.
+    /// The pairs that are proved: inputs and outputs of each inference as real numbers, one list for each tensor, which
+    /// is empty where the tensor is hidden. None where all are hidden, or where they are not those of as many inferences
+    /// as it tells, which no accepted proof's are.
     pub fn pairs(&self) -> Vec<Pair> {
         let count = usize::try_from(self.inferences).unwrap_or(usize::MAX).max(1);
-        // Whoever wrote the file may tell any number.
+        // Whoever wrote the file may tell any number: what is there bounds it.
         let whole = |tensor: &PublicTensor| tensor.values.len() >= count && tensor.values.len().is_multiple_of(count);
-        if !self.inputs.iter().chain(&self.outputs).all(whole) || self.outputs.is_empty() {
+        let mut shown = self.inputs.iter().chain(&self.outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
+        if shown.peek().is_none() || !shown.all(whole) {
             return Vec::new();
         }
         let part = |tensors: &[PublicTensor], at: usize| tensors.iter().map(|tensor| tensor.part(at, count)).collect();
@@ -267,7 +366,8 @@ impl ProofBundle {
         {
             expect(&format!("{place}.length"), tensors.len(), ports.len())?;
             for (i, (tensor, port)) in tensors.iter().zip(ports).enumerate() {
-                let (got, expected) = (tensor.values.len(), port.logical_len());
+                let hidden = port.visibility().is_hidden();
+                let (got, expected) = (tensor.values.len(), if hidden { 0 } else { port.logical_len() });
                 if got != expected {
                     return Err(Rejection::Length { tensor: format!("{place}[{i}]"), got, expected });
                 }
@@ -283,6 +383,8 @@ impl ProofBundle {
         if self.verifying_key != key.digest() {
             return Err(Rejection::OtherModel { got: shown(&self.verifying_key), expected: key.digest().into() });
         }
+        expect("model_commitment", &self.model_commitment, key.model_digest())?;
+        expect("architecture", &self.architecture, key.architecture_digest())?;
         expect("weights", &self.weights, key.weights())?;
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
@@ -292,16 +394,23 @@ impl ProofBundle {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
         }
+        key.verify_weights()?;
         let inputs = stored("inputs", &self.inputs, &statement.inputs)?;
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
-        Ok(verify(key.keys(), &inputs, &outputs, &self.proof_bytes())?)
+        let tensors = committed(self.inputs.iter().chain(&self.outputs), statement.ports())?;
+        let hashes: Vec<_> = self.inputs.iter().chain(&self.outputs).filter_map(|tensor| tensor.hash).collect();
+        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors, hashes: &hashes };
+        Ok(verify_claim(key.keys(), claim, &self.proof_bytes())?)
     }
 }
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
-        let (values, Format { frac_bits, min, max }) = (to_logical(port, stored), logical_format(port));
-        Self { name: port.name.clone(), shape: port.logical_shape.clone(), frac_bits, min, max, values }
+        let Format { frac_bits, min, max } = logical_format(port);
+        let visibility = port.visibility();
+        let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
+        let (name, shape) = (port.name.clone(), port.logical_shape.clone());
+        Self { name, shape, frac_bits, min, max, values, visibility, commitments: Vec::new(), hash: None }
     }
 
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
@@ -311,9 +420,19 @@ impl PublicTensor {
 
     /// The numbers of one of so many inferences.
     fn part(&self, inference: usize, count: usize) -> Vec<f64> {
-        let reals = self.reals();
+        // A file may have numbers of what it calls hidden.
+        let reals = if self.visibility.is_hidden() { Vec::new() } else { self.reals() };
         let len = reals.len() / count.max(1);
         reals.into_iter().skip(inference.saturating_mul(len)).take(len).collect()
+    }
+
+    /// The hash of the values, which whoever has them can compare: [`hash_tensor`].
+    ///
+    /// # Errors
+    /// [`HashError`] where there are no values, as of a hidden tensor, or one is outside `min..=max`.
+    pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
+        let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
+        hash_tensor(poseidon, format, &self.values, salt)
     }
 
     /// Values in stored order, once every field is the port's.
@@ -325,12 +444,32 @@ impl PublicTensor {
         expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
         expect(&field("min"), self.min, format.min)?;
         expect(&field("max"), self.max, format.max)?;
+        expect(&field("visibility"), self.visibility.name(), port.visibility().name())?;
+        expect(&field("commitments.length"), self.commitments.len(), port.committed_columns())?;
+        let hash = |is_there: bool| if is_there { "a hash" } else { "none" };
+        expect(&field("hash"), hash(self.hash.is_some()), hash(port.hashed().is_some()))?;
+        if port.visibility().is_hidden() {
+            return Ok(Vec::new());
+        }
         Ok(to_stored(port, &self.values).map_err(VerifyError::from)?)
     }
 }
 
 fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
     ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
+}
+
+/// The points of all commitments, whose numbers are checked.
+fn committed<'t>(
+    tensors: impl Iterator<Item = &'t PublicTensor>,
+    ports: impl Iterator<Item = &'t Port>,
+) -> Result<Vec<G1Affine>, Rejection> {
+    let mut all = Vec::new();
+    for (tensor, port) in tensors.zip(ports) {
+        let own = points(&tensor.commitments).ok_or_else(|| Rejection::Points { tensor: shown(&port.name) })?;
+        all.extend(own);
+    }
+    Ok(all)
 }
 
 fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<Vec<i64>>, Rejection> {
@@ -368,6 +507,6 @@ impl std::fmt::Display for Debugged<'_> {
 }
 
 /// Whether a text is lower-case hexadecimal; upper case would be a second text for the same bytes.
-fn is_hex(text: &str) -> bool {
+pub(crate) fn is_hex(text: &str) -> bool {
     hex::decode(text).is_ok() && !text.bytes().any(|byte| byte.is_ascii_uppercase())
 }

@@ -1,18 +1,21 @@
 //! `model.vk`: everything that a verifier trusts about a model, in one file.
 //!
-//! A [container](zkml_gpu_files::container) of three sections: `about`, what the key's owner says of the model;
+//! A [container](zkml_gpu_files::container) of four sections: `about`, what the key's owner says of the model;
 //! `circuit`, the circuit's key with the statement and the verifier's part of the reference string; `model`, the model
-//! commitment. The container's digest is the key's, by which a proof names it. A retrained model has another `model`
-//! section beside the same `circuit` section, which their digests show.
+//! commitment; `weights`, the proof that the commitment opens to integers, empty where there is none. The container's
+//! digest is the key's, by which a proof names it. A retrained model has other `model` and `weights` sections beside the
+//! same `circuit` section, which their digests show.
 //!
 //! Digests guard against damage, not against fraud: get `model.vk` from someone you trust.
 
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::{Statement, WeightMode};
+use zkml_gpu_circuit::weights::{WeightsProof, verify_weights};
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 
 use crate::files::read_bounded;
@@ -20,9 +23,9 @@ use crate::text::{is_printable, printable};
 use crate::{Error, ProofBundle, Rejection, bundle};
 
 /// The kind of file that `model.vk` is.
-pub const VERIFYING_KEY: Kind = Kind { magic: *b"zkmlgpuV", version: 5, what: "a model.vk" };
+pub const VERIFYING_KEY: Kind = Kind { magic: *b"zkmlgpuV", version: 6, what: "a model.vk" };
 /// Its sections, in their order.
-const SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0"];
+const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0", *b"weights\0"];
 /// The last version whose keys may belong to a circuit that proves something else than its model (`SECURITY.md`).
 const LAST_UNCHECKED: u32 = 3;
 /// Longest name of a model in bytes.
@@ -44,6 +47,9 @@ pub struct About {
     pub inferences: u64,
     /// How far the integers that are proved are from the float model.
     pub accuracy: Accuracy,
+    /// Digest of the architecture, lower-case hexadecimal: the quantised network without its learned values
+    /// (`docs/protocol.md`, section 14). An audit computes it.
+    pub architecture: String,
 }
 
 pub(crate) const fn one() -> u64 {
@@ -86,6 +92,9 @@ impl Accuracy {
 pub struct ModelKey {
     about: About,
     keys: VerifyingKeys,
+    weights: Option<WeightsProof>,
+    /// Whether the weights' proof holds, once it was looked at.
+    weights_hold: OnceLock<Result<(), String>>,
     bytes: Vec<u8>,
     digest: String,
     circuit_digest: String,
@@ -93,14 +102,16 @@ pub struct ModelKey {
 }
 
 impl ModelKey {
-    /// The key of a model, for whoever makes keys.
+    /// The key of a model, for whoever makes keys; with the proof that its weights are integers, where there is one.
     ///
     /// # Errors
     /// [`Error::Internal`], should a key that fits into memory not be written there.
-    pub fn new(about: About, keys: VerifyingKeys) -> Result<Self, Error> {
-        let bytes = encode(&about, &keys.to_parts())?;
+    pub fn new(about: About, keys: VerifyingKeys, weights: Option<WeightsProof>) -> Result<Self, Error> {
+        let proof = weights.as_ref().map(WeightsProof::to_bytes).unwrap_or_default();
+        let [circuit, model] = keys.to_parts();
+        let bytes = encode(&about, &[circuit, model, proof])?;
         let internal = |error: ContainerError| Error::Internal(format!("model.vk: {error}"));
-        Self::with_digests(about, keys, bytes).map_err(internal)
+        Self::with_digests(about, keys, weights, bytes).map_err(internal)
     }
 
     /// Reads `model.vk`.
@@ -118,10 +129,13 @@ impl ModelKey {
     /// As [`ModelKey::read`].
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
         let fail = |problem: String| Error::Artifact { file: file.into(), problem, hint: HINT };
-        let [about, circuit, model] = decode(bytes).map_err(|error| fail(refusal(&error)))?;
+        let [about, circuit, model, weights] = decode(bytes).map_err(|error| fail(refusal(&error)))?;
         let about: About = serde_json::from_slice(&about).map_err(|error| fail(error.to_string()))?;
         if !is_printable(&about.model) || about.model.len() > MAX_NAME_BYTES {
             return Err(fail("the model's name is not printable text".into()));
+        }
+        if !bundle::is_hex(&about.architecture) {
+            return Err(fail("the architecture's digest is none".into()));
         }
         if !about.accuracy.is_sound() {
             return Err(fail("the error that it tells is no number".into()));
@@ -130,19 +144,32 @@ impl ModelKey {
         if !are_inferences(about.inferences, keys.statement()) {
             return Err(fail("its public tensors are not of as many inferences as it tells".into()));
         }
+        let proof = match &weights[..] {
+            [] => None,
+            _ if keys.weights() == WeightMode::Embedded => {
+                return Err(fail("embedded weights have no proof of their own".into()));
+            }
+            bytes => Some(WeightsProof::from_bytes(bytes).map_err(|error| fail(error.to_string()))?),
+        };
         // One key, one file: JSON has several texts for one value.
-        if encode(&about, &[circuit, model])? != bytes {
+        if encode(&about, &[circuit, model, weights])? != bytes {
             return Err(fail("the key is not in its canonical form".into()));
         }
-        Self::with_digests(about, keys, bytes.to_vec()).map_err(|error| fail(error.to_string()))
+        Self::with_digests(about, keys, proof, bytes.to_vec()).map_err(|error| fail(error.to_string()))
     }
 
-    fn with_digests(about: About, keys: VerifyingKeys, bytes: Vec<u8>) -> Result<Self, ContainerError> {
+    fn with_digests(
+        about: About,
+        keys: VerifyingKeys,
+        weights: Option<WeightsProof>,
+        bytes: Vec<u8>,
+    ) -> Result<Self, ContainerError> {
         let container = Container::open(Cursor::new(&bytes), VERIFYING_KEY)?;
         let [digest, circuit_digest, model_digest] =
             [container.digest(), container.section_digest(SECTIONS[1])?, container.section_digest(SECTIONS[2])?]
                 .map(hex::encode);
-        Ok(Self { about, keys, bytes, digest, circuit_digest, model_digest })
+        let weights_hold = OnceLock::new();
+        Ok(Self { about, keys, weights, weights_hold, bytes, digest, circuit_digest, model_digest })
     }
 
     /// The file's bytes.
@@ -168,6 +195,11 @@ impl ModelKey {
         usize::try_from(self.about.inferences).unwrap_or(usize::MAX)
     }
 
+    /// Digest of the architecture, as the key's owner says: an audit compares it.
+    pub fn architecture_digest(&self) -> &str {
+        &self.about.architecture
+    }
+
     /// What the key's owner says of the model's error.
     pub fn accuracy(&self) -> &Accuracy {
         &self.about.accuracy
@@ -189,10 +221,35 @@ impl ModelKey {
         bundle::weights(self.weight_mode())
     }
 
-    /// What the verifier knows of the weights: `field-valued, architecture not proven` of committed ones,
-    /// `exact integers, fixed by the verifying key` of embedded ones.
+    /// What a proof says of the weights: `exact integers, proven of the model commitment` of committed ones with a proof,
+    /// without which they are `field-valued, architecture not proven`; `exact integers, fixed by the verifying key` of
+    /// embedded ones.
     pub fn note(&self) -> &'static str {
-        bundle::note(self.weight_mode())
+        bundle::note(self.weight_mode(), self.weights.is_some())
+    }
+
+    /// The proof that the model commitment opens to integers, 0 where the architecture has no weight; none where the
+    /// weights are embedded, or were not proved.
+    pub fn weights_proof(&self) -> Option<&WeightsProof> {
+        self.weights.as_ref()
+    }
+
+    /// Verifies the weights' proof, once: every proof of an inference relies on it. There is nothing to verify where the
+    /// key has none.
+    ///
+    /// # Errors
+    /// [`Rejection::Weights`] where it does not hold.
+    pub fn verify_weights(&self) -> Result<(), Rejection> {
+        let Some(proof) = &self.weights else { return Ok(()) };
+        let holds =
+            self.weights_hold.get_or_init(|| verify_weights(&self.keys, proof).map_err(|error| error.to_string()));
+        holds.clone().map_err(Rejection::Weights)
+    }
+
+    /// Takes the weights' proof to hold, for whoever made it and has kept it to itself ever since.
+    #[must_use]
+    pub fn with_own_weights_proof(self) -> Self {
+        Self { weights_hold: Ok(()).into(), ..self }
     }
 
     /// Digest of the whole key, lower-case hexadecimal like all digests: proofs name their key by it.
@@ -232,12 +289,12 @@ pub fn model_name(text: &str) -> String {
     if name.is_empty() { "model".into() } else { name }
 }
 
-fn encode(about: &About, [circuit, model]: &[Vec<u8>; 2]) -> Result<Vec<u8>, Error> {
+fn encode(about: &About, [circuit, model, weights]: &[Vec<u8>; 3]) -> Result<Vec<u8>, Error> {
     let internal = |error: ContainerError| Error::Internal(format!("model.vk: {error}"));
     let about = serde_json::to_vec(about).map_err(|error| Error::Internal(format!("model.vk: {error}")))?;
     let mut file = Cursor::new(Vec::new());
     let mut writer = Writer::new(&mut file, VERIFYING_KEY, &SECTIONS).map_err(internal)?;
-    for section in [&about, circuit, model] {
+    for section in [&about, circuit, model, weights] {
         writer.section(&section[..]).map_err(internal)?;
     }
     writer.finish().map_err(internal)?;
@@ -245,11 +302,10 @@ fn encode(about: &About, [circuit, model]: &[Vec<u8>; 2]) -> Result<Vec<u8>, Err
 }
 
 /// The sections; every length is checked against the file's.
-fn decode(bytes: &[u8]) -> Result<[Vec<u8>; 3], ContainerError> {
+fn decode(bytes: &[u8]) -> Result<[Vec<u8>; 4], ContainerError> {
     let mut container = Container::open(Cursor::new(bytes), VERIFYING_KEY)?;
     let mut section = |name| container.section(name, MAX_BYTES);
-    let sections = [section(SECTIONS[0])?, section(SECTIONS[1])?, section(SECTIONS[2])?];
-    Ok(sections)
+    Ok([section(SECTIONS[0])?, section(SECTIONS[1])?, section(SECTIONS[2])?, section(SECTIONS[3])?])
 }
 
 fn refusal(error: &ContainerError) -> String {
@@ -269,12 +325,12 @@ mod tests {
 
     #[test]
     fn keys_from_before_layouts_were_checked_are_refused_by_name() {
-        for version in 0..=LAST_UNCHECKED + 1 {
+        for version in 0..=LAST_UNCHECKED + 2 {
             let mut bytes = b"zkmlgpuV".to_vec();
             bytes.extend(version.to_le_bytes());
             bytes.extend([0; 100]);
             let problem = ModelKey::from_bytes(&bytes, "old.vk").unwrap_err().to_string();
-            assert!(problem.contains(&format!("version {version} ")) && problem.contains("version 5"), "{problem}");
+            assert!(problem.contains(&format!("version {version} ")) && problem.contains("version 6"), "{problem}");
             assert_eq!(problem.contains("SECURITY.md"), version <= LAST_UNCHECKED, "{problem}");
         }
     }
@@ -283,8 +339,8 @@ mod tests {
     fn names_that_could_move_the_cursor_are_refused() {
         let accuracy = Accuracy { max_error: 0.0, bound: 0.0, samples: 1 };
         for name in ["", "a\x1b[2J", "a\nb", &"n".repeat(256)] {
-            let about = About { model: name.into(), inferences: 1, accuracy };
-            let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
+            let about = About { model: name.into(), inferences: 1, accuracy, architecture: "0".repeat(64) };
+            let bytes = encode(&about, &[Vec::new(), Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("not printable"), "{name:?}: {problem}");
         }
@@ -293,9 +349,13 @@ mod tests {
     #[test]
     fn an_error_that_is_no_number_is_refused() {
         for [max_error, bound] in [[-1.0, 0.0], [0.0, -1.0]] {
-            let accuracy = Accuracy { max_error, bound, samples: 1 };
-            let about = About { model: "a".into(), inferences: 1, accuracy };
-            let bytes = encode(&about, &[Vec::new(), Vec::new()]).unwrap();
+            let about = About {
+                model: "a".into(),
+                inferences: 1,
+                accuracy: Accuracy { max_error, bound, samples: 1 },
+                architecture: "0".repeat(64),
+            };
+            let bytes = encode(&about, &[Vec::new(), Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("no number"), "{problem}");
         }

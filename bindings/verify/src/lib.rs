@@ -19,6 +19,7 @@
 
 mod backend_name;
 mod bundle;
+mod commitment;
 mod error;
 mod files;
 mod key;
@@ -34,9 +35,11 @@ mod write;
 
 pub use backend_name::is_backend;
 pub use bundle::{Pair, ProofBundle, PublicTensor, Rejection};
+pub use commitment::{TensorCommitment, names, port};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
+pub use order::{hash_stored, logical_format};
 #[cfg(feature = "write")]
 pub use place::try_place;
 pub use verdict::Verdict;

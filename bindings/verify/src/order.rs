@@ -1,14 +1,28 @@
 //! Public tensors between the model's order of axes and the order in which the circuit stores them.
 
+use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 use zkml_gpu_circuit::system::{Port, StatementError};
 use zkml_gpu_graph::{Format, Storage};
 
 /// Meaning and range of the elements in the model's order.
-pub(crate) fn logical_format(port: &Port) -> Format {
+pub fn logical_format(port: &Port) -> Format {
     match port.storage {
         Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => port.format,
         Storage::OneHot => Format { frac_bits: 0, min: 0, max: i64::try_from(port.classes() - 1).unwrap_or(i64::MAX) },
     }
+}
+
+/// The hash of a tensor that the circuit stores like this: of its elements in the model's order.
+///
+/// # Errors
+/// [`HashError`] where the tensor is empty or an element is outside its range.
+pub fn hash_stored(
+    poseidon: &Poseidon,
+    port: &Port,
+    stored: &[i64],
+    salt: Option<Salt>,
+) -> Result<TensorHash, HashError> {
+    hash_tensor(poseidon, logical_format(port), &to_logical(port, stored), salt)
 }
 
 /// Elements in the model's order.

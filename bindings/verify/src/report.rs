@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_graph::Visibility;
 
 use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor};
 
@@ -130,23 +131,47 @@ pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
     line(label, &text)
 }
 
-/// What a proof is of: its outputs and inputs, those of several inferences pair by pair.
+/// What a proof is of: its outputs and inputs, those of several inferences pair by pair, and then what of them is hidden.
 pub fn proof_lines(proof: &ProofBundle) -> String {
-    let lines = |label: &str, tensors: &[PublicTensor], numbers: &[Vec<f64>]| -> String {
-        tensors.iter().zip(numbers).map(|(tensor, reals)| tensor_line(label, &tensor.name, reals)).collect()
+    let all = || [("output", &proof.outputs), ("input", &proof.inputs)].into_iter();
+    let whole = |tensors: &[PublicTensor], label: &str, hidden_alone: bool| -> String {
+        let shown = tensors.iter().filter(|tensor| !hidden_alone || tensor.visibility.is_hidden());
+        shown.map(|tensor| public_line(label, tensor)).collect()
     };
     let pairs = proof.pairs();
     let count = pairs.len();
+    if count <= 1 {
+        return all().map(|(label, tensors)| whole(tensors, label, false)).collect();
+    }
     let mut text = String::new();
     for (at, Pair { input, output }) in pairs.iter().enumerate().take(SHOWN_PAIRS) {
-        let number = if count > 1 { format!(" {at}") } else { String::new() };
-        text += &lines(&format!("output{number}"), &proof.outputs, output);
-        text += &lines(&format!("input{number}"), &proof.inputs, input);
+        for ((label, tensors), numbers) in all().zip([output, input]) {
+            let shown = tensors.iter().zip(numbers).filter(|(tensor, _)| !tensor.visibility.is_hidden());
+            shown.for_each(|(tensor, reals)| text += &tensor_line(&format!("{label} {at}"), &tensor.name, reals));
+        }
     }
     if count > SHOWN_PAIRS {
         text += &line("", &format!("... {count} pairs, --json tells all"));
     }
-    text
+    text + &all().map(|(label, tensors)| whole(tensors, label, true)).collect::<String>()
+}
+
+/// A tensor of a proof: its first values, or that they are hidden.
+pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
+    let name = tensor.name.escape_debug();
+    match tensor.visibility {
+        Visibility::Public => tensor_line(label, &tensor.name, &tensor.reals()),
+        Visibility::Private if label == "input" => line(label, &format!("{name} is private, and in its range")),
+        Visibility::Private => line(label, &format!("{name} is private")),
+        Visibility::Committed => {
+            let points = tensor.commitments.iter().map(|point| terminal_safe(point)).collect::<Vec<_>>().join(", ");
+            line(label, &format!("{name} is committed: {points}"))
+        }
+        Visibility::Hashed => {
+            let hash = tensor.hash.map(|hash| hash.to_string()).unwrap_or_default();
+            line(label, &format!("{name} is hashed: {hash}"))
+        }
+    }
 }
 
 /// What a proof does and does not say.
@@ -157,6 +182,13 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
             "public",
             "whoever has model.vk can check guesses of the weights, and every proof reveals more of them",
         );
+    }
+    for (what, ports) in [("input", &key.keys().statement().inputs), ("output", &key.keys().statement().outputs)] {
+        for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
+            let (name, visibility) = (port.name.escape_debug(), port.visibility().name());
+            text +=
+                &line("hidden", &format!("{what} {name} is {visibility}: the proof shows no more than that it exists"));
+        }
     }
     if key.is_insecure() {
         text += &line(

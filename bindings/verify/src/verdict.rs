@@ -4,9 +4,11 @@ use std::fmt;
 use std::time::Instant;
 
 use serde::Serialize;
+use zkml_gpu_circuit::hash::TensorHash;
+use zkml_gpu_circuit::system::Port;
 
 use crate::report::{elapsed_ms, guarantee_lines, proof_lines};
-use crate::{Error, ModelKey, Pair, ProofBundle};
+use crate::{Error, ModelKey, Pair, ProofBundle, TensorCommitment};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -31,6 +33,14 @@ pub struct Verdict<'a> {
     /// The inferences apart; none where there is one, or the proof does not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pairs: Vec<Pair>,
+    /// `public`, `private`, `committed` or `hashed`, by the key, for each input: hidden ones have no numbers.
+    pub input_visibility: Vec<&'static str>,
+    /// Likewise.
+    pub output_visibility: Vec<&'static str>,
+    /// The hash of each input that is hashed.
+    pub input_hash: Vec<Option<TensorHash>>,
+    /// Likewise.
+    pub output_hash: Vec<Option<TensorHash>>,
     /// How the weights are bound, as in `proof.json`.
     pub weights: &'static str,
     /// What an accepted proof says of the weights: [`ModelKey::note`].
@@ -50,10 +60,20 @@ pub struct Verdict<'a> {
 impl<'a> Verdict<'a> {
     /// Checks the proof.
     pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
+        Self::with_commitments(key, proof, &[])
+    }
+
+    /// Checks the proof, and that tensors are those of commitments, by name.
+    pub fn with_commitments(
+        key: &'a ModelKey,
+        proof: &'a ProofBundle,
+        commitments: &[(String, TensorCommitment)],
+    ) -> Self {
         let start = Instant::now();
-        let verdict = key.verify(proof);
-        let verify_ms = elapsed_ms(start);
+        let verdict = key.verify(proof).and_then(|()| proof.expect_commitments(key, commitments));
         let several = verdict.is_ok() && proof.inferences > 1;
+        let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();
+        let statement = key.keys().statement();
         Self {
             inferences: proof.inferences,
             pairs: if several { proof.pairs() } else { Vec::new() },
@@ -62,6 +82,10 @@ impl<'a> Verdict<'a> {
             model: key.model(),
             input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
             output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
+            input_visibility: visibility(&statement.inputs),
+            output_visibility: visibility(&statement.outputs),
+            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
+            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
             weights: key.weights(),
             note: key.note(),
             verifying_key: key.digest().into(),

@@ -55,13 +55,6 @@ pub struct ModelAbout {
     pub calibration: Calibration,
 }
 
-impl ModelAbout {
-    /// What its verifying key says of it.
-    pub(crate) fn published(&self) -> About {
-        About { model: self.name.clone(), inferences: self.inferences as u64, accuracy: self.accuracy }
-    }
-}
-
 const fn one() -> usize {
     1
 }

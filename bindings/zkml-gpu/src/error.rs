@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use zkml_gpu_circuit::hash::HashError;
 use zkml_gpu_circuit::keys::KeyError;
 use zkml_gpu_circuit::placement::LayoutError;
 use zkml_gpu_circuit::prove::ProveError;
+use zkml_gpu_circuit::weights::WeightsError;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
@@ -181,9 +183,23 @@ pub enum Error {
     /// Keys cannot be made or read.
     #[error(transparent)]
     Key(#[from] KeyError),
+    /// The weights cannot be proved to be integers.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// A key is not that of a model.
+    #[error("the key is not this model's: {0}\nhint: do not trust proofs under this key")]
+    Audit(String),
     /// The back end cannot be loaded.
     #[error(transparent)]
     Prover(#[from] ProverError),
+    /// A tensor has no hash.
+    #[error("input {input}: {source}")]
+    Hash {
+        /// Which input, from 0.
+        input: usize,
+        /// What is wrong.
+        source: HashError,
+    },
     /// The proof cannot be made.
     #[error(transparent)]
     Prove(#[from] ProveError),
@@ -222,6 +238,7 @@ impl Error {
             Self::File(error) => error.class(),
             Self::Arguments { .. }
             | Self::Input { .. }
+            | Self::Hash { .. }
             | Self::UnknownBackend { .. }
             | Self::PrivateWeights { .. }
             | Self::Inaccurate { .. }
@@ -236,7 +253,9 @@ impl Error {
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),
             Self::Quantise(error) => quantise_class(error),
             Self::Prover(error) | Self::Prove(ProveError::Prover(error)) => prover_class(error),
-            Self::Key(KeyError::Malformed(_)) => ErrorClass::BadInput,
+            Self::Key(KeyError::Malformed(_) | KeyError::Differs(_)) | Self::Audit(_) => ErrorClass::BadInput,
+            Self::Weights(WeightsError::TooMany { .. }) => ErrorClass::WouldNotFit,
+            Self::Weights(WeightsError::Prover(error)) => prover_class(error),
             Self::Layout(
                 LayoutError::WouldNotFit { .. } | LayoutError::PublicValues { .. } | LayoutError::Bounds(_),
             ) => ErrorClass::WouldNotFit,
@@ -245,7 +264,7 @@ impl Error {
             }
             Self::Joint(JointError::Empty) => ErrorClass::BadInput,
             Self::Joint(_) => ErrorClass::WouldNotFit,
-            Self::Layout(_) | Self::Key(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,
+            Self::Layout(_) | Self::Key(_) | Self::Weights(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,
         }
     }
 }

@@ -124,7 +124,8 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
         if narrow.is_finite() {
             Ok(narrow)
         } else {
-            Err(fail(format!("input_data[{list}][{index}]: {value:e} is beyond a 32-bit float")))
+            // Not which: an input may be hidden.
+            Err(fail(format!("input_data[{list}][{index}] is beyond a 32-bit float")))
         }
     };
     let lists = file.input_data.iter().enumerate();
@@ -144,6 +145,10 @@ fn in_words(error: &serde_json::Error, bytes: &[u8]) -> String {
         "nan" | "inf" | "infinity" => {
             let (line, column) = (error.line(), start + 1);
             format!("{word} at line {line} column {column} is no finite number")
+        }
+        // The reader's own words quote a text that stands where a number should.
+        _ if error.to_string().contains("string \"") => {
+            format!("a text in the place of a number at line {} column {}", error.line(), error.column())
         }
         _ => error.to_string(),
     }
@@ -165,8 +170,8 @@ fn split(path: &Path, inputs: &[ModelInput<'_>], lists: &[Vec<f32>]) -> Result<V
         let is_wrong = |value: &f32| classes.is_some_and(|classes| index(*value, classes).is_none());
         if let Some(place) = values.iter().position(is_wrong) {
             let most = classes.unwrap_or_default() - 1;
-            let problem = format!("{} is no whole number from 0 to {most}, as input '{name}' takes", values[place]);
-            return fail(format!("input_data[{list}][{place}]: {problem}"));
+            let problem = format!("is no whole number from 0 to {most}, as input '{name}' takes");
+            return fail(format!("input_data[{list}][{place}] {problem}"));
         }
         if count > MAX_SAMPLES {
             return fail(format!("input_data[{list}]: {count} samples, at most {MAX_SAMPLES} are read"));

@@ -13,6 +13,8 @@ use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
 use zkml_gpu_circuit::keys::{ProvingKeys, recommit, setup};
+use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
@@ -22,6 +24,7 @@ use zkml_gpu_verify::ModelKey;
 
 use crate::compiled::{MODEL_SECTIONS, read_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
+use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
@@ -55,26 +58,53 @@ pub struct ProverKey {
 
 impl CompiledModel {
     /// Makes the model's keys on a back end: proves that the layout says what the graph says, commits to the circuit's
-    /// columns, and to the weights where they are not embedded.
+    /// columns, and, where they are not embedded, to the weights, of which it proves that they are integers of their
+    /// widths and 0 where the architecture has none.
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///
     /// # Errors
     /// [`Error::MissingBackend`], [`Error::Key`] where the reference string does not fit or keys cannot be made,
-    /// [`Error::Prover`] where the device fails.
-    pub fn setup<R: RngCore + CryptoRng>(self, srs: &Srs, backend: &BackendChoice, rng: R) -> Result<ProverKey, Error> {
+    /// [`Error::Weights`] where the weights cannot be proved, [`Error::Prover`] where the device fails.
+    pub fn setup<R: RngCore + CryptoRng>(
+        self,
+        srs: &Srs,
+        backend: &BackendChoice,
+        mut rng: R,
+    ) -> Result<ProverKey, Error> {
+        self.setup_unproven(srs, backend, &mut rng)?.with_proven_weights(backend, rng)
+    }
+
+    /// As [`setup`](Self::setup), without a proof about the weights: to those who verify they are field elements
+    /// ([`ModelKey::note`]).
+    ///
+    /// # Errors
+    /// As [`setup`](Self::setup).
+    pub fn setup_unproven<R: RngCore + CryptoRng>(
+        self,
+        srs: &Srs,
+        backend: &BackendChoice,
+        rng: R,
+    ) -> Result<ProverKey, Error> {
         let backend = backend.resolve()?.open()?;
         // Tables of multiples pay over many proofs: keys are made once.
         let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
         let (_, keys) = setup(&self.graph, &self.layout, srs, &committer, rng)?;
-        let about = self.about.published();
-        let key = ModelKey::new(about, keys.verifying.clone())?;
+        let about = self.key_about()?;
+        let key = ModelKey::new(about, keys.verifying.clone(), None)?;
         let (powers, lagrange) = (srs.g().to_vec(), srs.lagrange().to_vec());
         Ok(ProverKey { model: self, keys, key, powers, lagrange })
     }
 
-    /// Makes the keys and loads them, for proofs of this process alone. It spends what memory is available, by the rule
-    /// of [`memory_budget`](Self::memory_budget).
+    /// What its key says of it.
+    fn key_about(&self) -> Result<About, Error> {
+        let architecture = architecture_digest(&self.graph)?;
+        let ModelAbout { name, inferences, accuracy, .. } = &self.about;
+        Ok(About { model: name.clone(), inferences: *inferences as u64, accuracy: *accuracy, architecture })
+    }
+
+    /// Makes keys without a proof about the weights and loads them, for proofs of this process alone. It spends what
+    /// memory is available, by the rule of [`memory_budget`](Self::memory_budget).
     ///
     /// # Errors
     /// [`Error::WouldNotFit`], and those of [`setup`](Self::setup) and [`ProverKey::prover`].
@@ -99,7 +129,7 @@ impl CompiledModel {
         backend: &BackendChoice,
         rng: R,
     ) -> Result<ModelProver, Error> {
-        self.setup(srs, backend, rng)?.prover(backend, budget)
+        self.setup_unproven(srs, backend, rng)?.prover(backend, budget)
     }
 }
 
@@ -109,6 +139,27 @@ pub fn pair(folder: impl AsRef<Path>, name: &str) -> [PathBuf; 2] {
 }
 
 impl ProverKey {
+    /// The keys with a proof that the weights are integers of their widths, and 0 where the architecture has none; as
+    /// they are where the weights are embedded. The verifying key is another one then: proofs name it by its digest.
+    ///
+    /// # Errors
+    /// [`Error::MissingBackend`], [`Error::Weights`] where the weights cannot be proved.
+    pub fn with_proven_weights<R: RngCore + CryptoRng>(self, backend: &BackendChoice, rng: R) -> Result<Self, Error> {
+        let Self { model, keys, key, powers, lagrange } = self;
+        if keys.verifying.weights() == WeightMode::Embedded {
+            return Ok(Self { model, keys, key, powers, lagrange });
+        }
+        let backend = backend.resolve()?.open()?;
+        let opening = WeightsOpening::new(&model.graph, &model.layout, &keys.verifying, &keys.model);
+        let committer = || Committer::from_points(backend.clone(), &powers, &lagrange, 0);
+        let proof = prove_weights(opening, committer, rng)?;
+        let about = model.key_about()?;
+        let key = ModelKey::new(about, keys.verifying.clone(), Some(proof))?;
+        // What leaves is verified.
+        key.verify_weights().map_err(|rejection| Error::Internal(rejection.to_string()))?;
+        Ok(Self { model, keys, key, powers, lagrange })
+    }
+
     /// Writes `NAME.pk`, whole or not at all, readable by the user alone.
     ///
     /// # Errors
@@ -173,6 +224,8 @@ impl ProverKey {
         let model = CompiledModel::read_sections(container)?;
         let key = container.section(SECTIONS[4], MAX_KEY_BYTES)?;
         let key = ModelKey::from_bytes(&key, file).map_err(|error| ContainerError::Damaged(error.to_string()))?;
+        // The file is trusted: what made it has verified the proof.
+        let key = key.with_own_weights_proof();
         let verifying = key.keys().clone();
         let rows = verifying.blinding_rows();
         let columns = verifying.model_commitment().len();
@@ -223,11 +276,16 @@ impl ProverKey {
     pub fn model(&self) -> &CompiledModel {
         &self.model
     }
+
+    /// The Lagrange points of the reference string: what commitments to tensors are made of.
+    pub fn lagrange(&self) -> &[G1Affine] {
+        &self.lagrange
+    }
 }
 
 impl ProverKey {
     /// Makes keys for a retrained model under this key's circuit: the reference string and the circuit's key are the
-    /// same, the model commitment is another. `model` is one of [`Model::compile_like`](crate::Model::compile_like)'s.
+    /// same, the model commitment is another, and its weights are proved where this key's are. `model` is one of [`Model::compile_like`](crate::Model::compile_like)'s.
     ///
     /// `rng` blinds the weights' commitments: it must be cryptographically secure.
     ///
@@ -237,8 +295,8 @@ impl ProverKey {
     pub fn retrain<R: RngCore + CryptoRng>(
         &self,
         model: CompiledModel,
-        backend: &BackendChoice,
-        rng: R,
+        choice: &BackendChoice,
+        mut rng: R,
     ) -> Result<ProverKey, Error> {
         if let Some(difference) = self.model.graph.difference(&model.graph) {
             return Err(Error::OtherArchitecture { model: model.name().into(), difference });
@@ -248,12 +306,13 @@ impl ProverKey {
         }
         // The layout is this key's, whatever came with the model: the circuit's key is that of this layout.
         let model = CompiledModel { layout: self.model.layout.clone(), ..model };
-        let backend = backend.resolve()?.open()?;
+        let backend = choice.resolve()?.open()?;
         let committer =
             Committer::from_points(backend, &self.powers, &self.lagrange, 0).map_err(ProverError::Backend)?;
-        let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, rng)?;
-        let about = model.about.published();
-        let key = ModelKey::new(about, keys.verifying.clone())?;
-        Ok(ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() })
+        let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, &mut rng)?;
+        let about = model.key_about()?;
+        let key = ModelKey::new(about, keys.verifying.clone(), None)?;
+        let new = ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() };
+        if self.key.weights_proof().is_some() { new.with_proven_weights(choice, rng) } else { Ok(new) }
     }
 }

@@ -29,8 +29,10 @@
 //! What is proven, with input and output public, depends on where the weights stand ([`WeightMode`]):
 //!
 //! - **Committed**, the default: whoever made the proof knows weights under the commitment in `model.vk` for which the
-//!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. They are
-//!   [field-valued](ModelKey::note): nothing yet proves that they are small, or zero where the layout has none.
+//!   quantised network, laid out as in `model.vk`, maps the input to the output. The weights stay hidden. A proof in
+//!   `model.vk` says that they are integers of their widths, and zero where the architecture has none; keys that were
+//!   made without it ([`CompiledModel::setup_unproven`]) hold [field-valued](ModelKey::note) ones. That `model.vk` is the
+//!   architecture's at all is checked by [`PublicModel::audit`].
 //! - **Embedded** ([`LayoutOptions::weights`]): the quantised network whose integers are fixed cells of the circuit in
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
@@ -43,12 +45,15 @@ mod costs;
 mod devices;
 mod encoding;
 mod error;
+mod hash;
 mod input;
 pub mod key;
 mod memory;
 mod model;
+pub mod opening;
 mod precision;
 mod prover;
+pub mod public;
 mod saturation;
 
 pub use available::available_bytes;
@@ -60,23 +65,29 @@ pub use costs::read_costs;
 pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
+pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
 pub use input::read_samples;
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
+pub use public::{Audit, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
+pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};
 pub use zkml_gpu_circuit::placement::Widths;
 pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
+pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
     About, Accuracy, Error as FileError, ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
+    TensorCommitment,
     VERIFYING_KEY, read_bounded, write_whole,
 };
 

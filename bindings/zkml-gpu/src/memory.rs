@@ -75,6 +75,13 @@ impl MemoryBudget {
         Self { memory_bytes, table_budget_bytes: 0, ..self }
     }
 
+    /// The same with nothing that is kept from one proof to the next: neither tables nor cosets.
+    #[must_use]
+    pub fn for_one_proof(self) -> Self {
+        let memory_bytes = self.least_memory_bytes;
+        Self { memory_bytes, table_budget_bytes: 0, coset_budget_bytes: 0, ..self }
+    }
+
     /// The tables' budget for one basis.
     pub(crate) fn table_bytes_per_basis(&self) -> usize {
         saturated(self.table_budget_bytes / BASES)

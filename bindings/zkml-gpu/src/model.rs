@@ -6,7 +6,7 @@ use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, needs};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
-use zkml_gpu_graph::Storage;
+use zkml_gpu_graph::{Graph, Storage, Visibilities, Visibility};
 use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate, outline,
@@ -71,6 +71,10 @@ pub struct CompileOptions {
     /// `quantisation.max_activation_bits`, that keep the error on the samples under `quantisation.error_target`;
     /// otherwise one width does for all tensors that are not named.
     pub search: bool,
+    /// Who sees inputs, by their names; what is not named is public.
+    pub inputs: Vec<(String, Visibility)>,
+    /// Who sees outputs, likewise.
+    pub outputs: Vec<(String, Visibility)>,
     /// Goes on where the error on the samples is above `quantisation.error_target`. It is written into the key.
     pub allow_error: bool,
     /// Inferences in each proof. Samples, scales and the error are those of one.
@@ -86,6 +90,8 @@ impl Default for CompileOptions {
             layout: LayoutOptions::default(),
             private: false,
             search: true,
+            inputs: Vec::new(),
+            outputs: Vec::new(),
             allow_error: false,
             inferences: 1,
         }
@@ -128,6 +134,17 @@ impl CompileOptions {
     #[must_use]
     pub fn with_inferences(self, inferences: usize) -> Self {
         Self { inferences, ..self }
+    }
+
+    /// These, with inputs and outputs that are not public, by their names.
+    #[must_use]
+    pub fn with_visibility(self, inputs: Vec<(String, Visibility)>, outputs: Vec<(String, Visibility)>) -> Self {
+        Self { inputs, outputs, ..self }
+    }
+
+    /// Whether something is hidden.
+    pub fn hides(&self) -> bool {
+        self.inputs.iter().chain(&self.outputs).any(|(_, visibility)| visibility.is_hidden())
     }
 
     /// These, with another quantisation.
@@ -215,8 +232,11 @@ impl Model {
 
     /// What every layout needs, where it can be told ahead.
     fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
-        let Some(outline) = outline(self.float.graph(), &options.quantisation) else { return Ok(None) };
-        Ok(Some(needs(&lower(outline.joint(options.inferences)?), &options.layout)?))
+        let visibility = self.visibility(options)?;
+        let quantisation = self.quantisation(options, &visibility);
+        let Some(outline) = outline(self.float.graph(), &quantisation) else { return Ok(None) };
+        let joint = Graph { visibility, ..outline }.joint(options.inferences)?;
+        Ok(Some(needs(&lower(joint), &options.layout)?))
     }
 
     /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.
@@ -257,7 +277,8 @@ impl Model {
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
-        let (float, given) = (self.float.graph(), &options.quantisation);
+        let visibility = self.visibility(options)?;
+        let (float, given) = (self.float.graph(), &self.quantisation(options, &visibility));
         let quantised = if options.search {
             search(float, samples, given, Target::Speed)?.1
         } else {
@@ -265,7 +286,7 @@ impl Model {
         };
         let evaluation = evaluate(float, &quantised, samples)?;
         check_error(&quantised, &evaluation, options)?;
-        let graph = lower(quantised.graph.joint(options.inferences)?);
+        let graph = lower(Graph { visibility, ..quantised.graph }.joint(options.inferences)?);
         let layout = Layout::compile(&graph, &options.layout)?;
         let source = self.source(samples, &options.layout.costs);
         let about = ModelAbout {
@@ -308,7 +329,9 @@ impl Model {
         }
         let name = self.name.clone();
         let other = |difference: String| Error::OtherArchitecture { model: name.clone(), difference };
-        let mut graph = lower(quantised.graph.joint(about.inferences)?);
+        // The circuit's inputs and outputs are those of the old one, and as visible.
+        let visibility = old.graph.visibility.clone();
+        let mut graph = lower(Graph { visibility, ..quantised.graph }.joint(about.inferences)?);
         graph.name.clone_from(&old.graph.name);
         graph.take_widths(&old.graph);
         if let Some(difference) = old.graph.difference(&graph) {
@@ -339,6 +362,43 @@ impl Model {
             samples_digest: samples_digest(samples),
             costs: costs.clone(),
         }
+    }
+
+    /// What is visible of this model's inputs and outputs.
+    fn visibility(&self, options: &CompileOptions) -> Result<Visibilities, Error> {
+        let graph = self.float.graph();
+        let mut all = Visibilities::default();
+        for (what, named, tensors) in
+            [("input", &options.inputs, &graph.inputs), ("output", &options.outputs, &graph.outputs)]
+        {
+            for (name, visibility) in named {
+                let places: Vec<usize> =
+                    (0..tensors.len()).filter(|index| graph.tensors[tensors[*index]].name == *name).collect();
+                if places.is_empty() {
+                    let names: Vec<String> =
+                        tensors.iter().map(|id| format!("'{}'", graph.tensors[*id].name.escape_debug())).collect();
+                    let problem =
+                        format!("the model has no {what} '{}': it has {}", name.escape_debug(), names.join(", "));
+                    return Err(Error::Arguments { problem, hint: "take one of these names" });
+                }
+                for index in places {
+                    match what {
+                        "input" => all.set_input(index, *visibility),
+                        _ => all.set_output(index, *visibility),
+                    }
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    /// The quantisation of what is visible like this.
+    fn quantisation(&self, options: &CompileOptions, visibility: &Visibilities) -> QuantOptions {
+        let graph = self.float.graph();
+        let outputs = graph.outputs.iter().enumerate();
+        let hidden = outputs.filter(|(index, _)| visibility.output(*index).is_hidden());
+        let hidden = hidden.map(|(_, id)| graph.tensors[*id].name.clone()).collect();
+        options.quantisation.clone().with_hidden_outputs(hidden)
     }
 
     /// Embedded weights are public.

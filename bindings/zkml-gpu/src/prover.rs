@@ -1,14 +1,20 @@
 //! Proofs with a model's keys.
 
+use std::sync::Arc;
+
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
+use zkml_gpu_circuit::hash::Salt;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
-use zkml_gpu_circuit::prove::prove;
+use zkml_gpu_circuit::prove::{CommittedTensor, Openings, prove_opened};
+use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
+use zkml_gpu_engine::secret::wipe_integers;
 use zkml_gpu_engine::{CircuitKey, Committer};
 use zkml_gpu_onnx::quant::Sample;
 
+use crate::opening::{Opening, unknown};
 use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle, ProverKey, PublicTensor};
 
 /// A model ready to prove: points and key resident on the back end. It proves from several threads at once.
@@ -28,6 +34,8 @@ pub struct ModelProver {
 pub struct Proved {
     /// The proof with its public values.
     pub bundle: ProofBundle,
+    /// Openings of the committed tensors, by their names: those given, and fresh ones. Secret, and the only ones.
+    pub openings: Vec<(String, Opening)>,
     /// Wall time of the inference in integers and of the witness, in milliseconds.
     pub witness_ms: f64,
 }
@@ -42,7 +50,7 @@ impl ModelProver {
             .map_err(ProverError::Backend)?;
         drop((powers, lagrange));
         let circuit = NetworkCircuit::keygen(&model.layout, &keys.model.bank);
-        let circuit = CircuitKey::with_vk(committer.backend(), keys.verifying.vk().clone(), &circuit);
+        let circuit = CircuitKey::with_vk(committer.backend(), Arc::clone(keys.verifying.vk()), &circuit);
         let circuit = circuit.map_err(KeyError::from)?;
         let mut options = ProverOptions::default();
         options.coset_budget_bytes = budget.coset_bytes();
@@ -53,22 +61,67 @@ impl ModelProver {
         Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
     }
 
-    /// Proves one inference, or several whose inputs follow each other ([`CompiledModel::together`]); input and output
-    /// become public. Inputs beyond the calibrated range saturate.
+    /// Proves one inference, or several whose inputs follow each other ([`CompiledModel::together`]); what of input and
+    /// output is public becomes known, and committed tensors get fresh commitments. Inputs beyond the calibrated range
+    /// saturate.
     ///
     /// `rng` makes the proof zero knowledge: it must be cryptographically secure and never repeat.
     ///
     /// # Errors
     /// [`Error::Prove`] where the device fails or a value has no place in the circuit's tables.
     pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
-        let graph = &self.model.graph;
-        let inputs = graph.quantise_inputs(sample);
-        let proof = prove(&self.engine, &self.keys, &self.model.layout, graph, &inputs, rng)?;
-        let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
-        Ok(Proved { bundle, witness_ms: proof.witness_ms })
+        self.prove_opened(sample, &[], &[], rng)
     }
 
-    /// Proves inferences together, as many as a proof of this key is of; all pairs of input and output become public.
+    /// As [`prove`](Self::prove), with salts of hashed tensors and openings of committed ones, by their names, whose
+    /// commitments the proof has.
+    /// A committed input is what its opening holds, whatever the sample has in its place.
+    ///
+    /// # Errors
+    /// As [`prove`](Self::prove); [`Error::Arguments`] where an opening does not fit the key, [`Error::Prove`] where it
+    /// is not of this inference's tensor.
+    pub fn prove_opened<R: RngCore + CryptoRng>(
+        &self,
+        sample: &Sample,
+        openings: &[(String, Opening)],
+        salts: &[(String, Salt)],
+        rng: R,
+    ) -> Result<Proved, Error> {
+        let (graph, statement) = (&self.model.graph, self.key.keys().statement());
+        if let Some((name, _)) = salts.iter().find(|(name, _)| !is_hashed(&self.key, name)) {
+            let problem = format!("the salt for '{name}' is of no hashed input or output of the model");
+            let hint = "compile the model with --input NAME=hashed or --output NAME=hashed";
+            return Err(Error::Arguments { problem, hint });
+        }
+        let mut inputs = graph.quantise_inputs(sample);
+        for (name, opening) in openings {
+            let port = zkml_gpu_verify::port(self.key.keys(), name).ok_or_else(|| unknown(&self.key, name))?;
+            opening.commitment().fits(self.key.keys(), port).map_err(|problem| Error::Arguments {
+                problem,
+                hint: "chained models share k, reference string, shape and scale: compile with --min-k",
+            })?;
+            if let Some(index) = statement.inputs.iter().position(|port| port.name == *name) {
+                inputs[index] = opening.tensor().values().to_vec();
+            }
+        }
+        let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
+        let keys = (&self.keys, &self.model.layout, graph);
+        let given = Openings { tensors: &given, salts };
+        let proof = prove_opened(&self.engine, keys, &inputs, given, rng)?;
+        let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
+        let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
+        let bundle = bundle.with_commitments(&self.key, &points).with_hashes(&self.key, &proof.hashes);
+        inputs.iter_mut().for_each(|values| wipe_integers(values));
+        let committed = statement.ports().filter(|port| port.committed_columns() > 0);
+        let opening = |(port, tensor): (&Port, CommittedTensor)| {
+            (port.name.clone(), Opening::of(&self.key, port, tensor.opening, &tensor.commitments))
+        };
+        let openings = committed.zip(proof.tensors).map(opening).collect();
+        Ok(Proved { bundle, openings, witness_ms: proof.witness_ms })
+    }
+
+    /// Proves inferences together, as many as a proof of this key is of; what of all their inputs and outputs is public
+    /// becomes known.
     ///
     /// `rng` as for [`prove`](Self::prove).
     ///
@@ -119,4 +172,9 @@ impl ModelProver {
     pub fn backend(&self) -> &str {
         &self.backend
     }
+}
+
+/// Whether a key hashes an input or output of this name.
+fn is_hashed(key: &ModelKey, name: &str) -> bool {
+    zkml_gpu_verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some())
 }

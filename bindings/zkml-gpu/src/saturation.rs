@@ -16,16 +16,17 @@ pub struct Saturation {
     pub share: f64,
     /// The real numbers that the input's integers reach.
     pub range: [f64; 2],
-    /// The value that lies farthest beyond.
-    pub farthest: f64,
+    /// The value that lies farthest beyond; none where the input is hidden.
+    pub farthest: Option<f64>,
 }
 
 /// The input with the greatest share of values that lie a step or more beyond its range; `None` where none do.
 pub fn saturation(model: &CompiledModel, sample: &Sample) -> Option<Saturation> {
     let graph = model.graph();
-    let inputs = graph.inputs.iter().map(|id| &graph.tensors[*id]).zip(sample);
-    let numbers = inputs.filter(|(tensor, _)| tensor.storage != Storage::OneHot);
-    let clamped = numbers.filter_map(|(tensor, values)| {
+    let tensor = |(index, id): (usize, &usize)| (&graph.tensors[*id], graph.visibility.input(index).is_hidden());
+    let inputs = graph.inputs.iter().enumerate().map(tensor).zip(sample);
+    let numbers = inputs.filter(|((tensor, _), _)| tensor.storage != Storage::OneHot);
+    let clamped = numbers.filter_map(|((tensor, hidden), values)| {
         let format = tensor.format;
         let [low, high] = [format.min, format.max].map(|value| f64::from(format.dequantise(value)));
         let step = f64::from(format.dequantise(1));
@@ -37,7 +38,7 @@ pub fn saturation(model: &CompiledModel, sample: &Sample) -> Option<Saturation> 
             input: tensor.name.clone(),
             share: count as f64 / values.len().max(1) as f64,
             range: [low, high],
-            farthest: f64::from(*farthest),
+            farthest: (!hidden).then(|| f64::from(*farthest)),
         })
     });
     clamped.max_by(|a, b| a.share.total_cmp(&b.share))

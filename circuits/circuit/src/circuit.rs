@@ -10,8 +10,9 @@ use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{AdviceColumn, ColumnWitness, Derived, Rule};
 
 use crate::commit::Bank;
+use crate::hash::{HashColumns, HashRole, Poseidon, RowConstants};
 use crate::layout::Layout;
-use crate::system::{Architecture, Challenges, NetworkConfig};
+use crate::system::{Architecture, Challenges, FixedRole, NetworkConfig};
 use crate::trace::{self, Before, SecondPhase};
 use crate::{gates, scalar};
 
@@ -93,7 +94,7 @@ impl Circuit<Fr> for NetworkCircuit<'_> {
 
 impl NetworkCircuit<'_> {
     fn assign(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) -> Result<(), Error> {
-        self.assign_fixed(config, layout, region);
+        self.assign_fixed(config, layout, region)?;
         let Some(mut columns) = self.columns() else { return Ok(()) };
         let Challenges { s, r, t, alpha, theta } = config.challenges;
         for phase in 0..=columns.last_phase() {
@@ -123,10 +124,17 @@ impl NetworkCircuit<'_> {
         Ok(())
     }
 
-    fn assign_fixed(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) {
-        for (column, cells) in config.fixed.iter().zip(&layout.fixed) {
+    fn assign_fixed(&self, config: &NetworkConfig, layout: &Layout, region: &mut Region<'_, Fr>) -> Result<(), Error> {
+        let roles = layout.architecture.fixed.iter();
+        for ((role, column), cells) in roles.zip(&config.fixed).zip(&layout.fixed) {
+            let is_constant = *role == FixedRole::Hash(HashRole::Constant);
+            let constants = if is_constant { Some(hash_constants(layout)?) } else { None };
             for (row, value) in cells {
-                region.assign_fixed(*column, *row as usize, scalar::from_i64(*value));
+                let element = match &constants {
+                    Some(constants) => constants.element(*value).ok_or(Error::Synthesis)?,
+                    None => scalar::from_i64(*value),
+                };
+                region.assign_fixed(*column, *row as usize, element);
             }
         }
         for (index, column) in config.weights.iter().enumerate() {
@@ -134,7 +142,14 @@ impl NetworkCircuit<'_> {
                 region.assign_fixed(*column, row, scalar::from_i64(value));
             }
         }
+        Ok(())
     }
+}
+
+/// The elements of the hashes' constants.
+fn hash_constants(layout: &Layout) -> Result<RowConstants, Error> {
+    let tensors = layout.statement.hashed().map_err(|_| Error::Synthesis)?;
+    Ok(RowConstants::new(&Poseidon::new(), &tensors))
 }
 
 fn assign_column(column: Column<Advice>, values: impl Iterator<Item = Fr>, region: &mut Region<'_, Fr>) {
@@ -174,9 +189,15 @@ impl NetworkColumns<'_> {
     fn first_columns(&self) -> Vec<(usize, AdviceColumn<'_>)> {
         let (a, first) = (&self.layout.architecture, self.witness.first);
         let products = a.product(0)..a.product(a.product_columns);
-        let column = |index: usize| match products.contains(&index) {
-            true => AdviceColumn::Elements(Cow::Borrowed(&first.products[index - products.start])),
-            false => AdviceColumn::Integers(Cow::Borrowed(&first.columns[index])),
+        let hashes = a.hash(0)..a.hash(a.hash_columns().min(HashColumns::ELEMENTS));
+        let column = |index: usize| {
+            if products.contains(&index) {
+                AdviceColumn::Elements(Cow::Borrowed(&*first.products[index - products.start]))
+            } else if hashes.contains(&index) {
+                AdviceColumn::Elements(Cow::Borrowed(&*first.hashes[index - hashes.start]))
+            } else {
+                AdviceColumn::Integers(Cow::Borrowed(&*first.columns[index]))
+            }
         };
         (0..a.first_phase()).map(|index| (index, column(index))).collect()
     }

@@ -1,5 +1,7 @@
 //! Keys of a network: made once per architecture and model.
 
+use std::sync::Arc;
+
 use group::GroupEncoding;
 use group::prime::PrimeCurveAffine;
 use halo2_proofs::SerdeFormat;
@@ -10,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::encoding::{G1_BYTES, G2_BYTES, decompress_g1, decompress_g2};
-use zkml_gpu_engine::srs::Srs;
+use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_engine::{BackendError, CircuitKey, Committer, KeygenError};
 use zkml_gpu_graph::Graph;
 
@@ -46,6 +48,9 @@ pub enum KeyError {
     /// Bytes that are no verifying keys.
     #[error("verifying keys: {0}")]
     Malformed(String),
+    /// Keys are not those of an architecture.
+    #[error("the key is not this model's: {0}")]
+    Differs(String),
 }
 
 /// What a prover holds beside the circuit's key.
@@ -61,12 +66,12 @@ pub struct ProvingKeys {
 #[derive(Debug, Clone)]
 pub struct VerifyingKeys {
     pub(crate) architecture: Architecture,
-    pub(crate) vk: VerifyingKey<G1Affine>,
+    pub(crate) vk: Arc<VerifyingKey<G1Affine>>,
     pub(crate) k: u32,
     pub(crate) g: G1Affine,
     pub(crate) g2: G2Affine,
     pub(crate) s_g2: G2Affine,
-    /// Lagrange points of the blinding rows, for the link; none where the weights are embedded.
+    /// Lagrange points of the blinding rows, for the links; none where there are none.
     pub(crate) blinding_points: Vec<G1Affine>,
     /// The model commitment; empty where the weights are embedded.
     pub(crate) model: Vec<G1Affine>,
@@ -100,16 +105,44 @@ pub fn setup<B: Backend>(
         let _span = tracing::info_span!(target: "zkml_gpu::keys", "check").entered();
         check(graph, layout, &bank)?;
     }
-    let (backend, lagrange) = (committer.backend(), committer.lagrange());
-    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, &bank))?;
-    let vk = circuit.vk().clone();
-    let blinding_points = linked_points(&layout.architecture, srs, &vk);
+    setup_unchecked(layout, bank, srs, committer, rng)
+}
+
+/// As [`setup`], without the check: for tests of what is made from layouts that it refuses.
+///
+/// # Errors
+/// As [`setup`].
+#[doc(hidden)]
+pub fn setup_unchecked<B: Backend>(
+    layout: &Layout,
+    bank: Bank,
+    srs: &Srs,
+    committer: &Committer<B>,
+    rng: impl RngCore + CryptoRng,
+) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
+    let (circuit, mut verifying) = circuit_keys(layout, &bank, srs, committer)?;
+    let rows = verifying.blinding_rows();
     let (model, commitments) = match layout.architecture.weights {
         WeightMode::Committed => {
-            ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, blinding_points.len(), rng)?
+            ModelOpening::commit(bank, committer.backend(), committer.lagrange(), 1 << layout.k, rows, rng)?
         }
         WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
     };
+    verifying.model = commitments;
+    Ok((circuit, ProvingKeys { model, verifying }))
+}
+
+/// The circuit's key, and what a verifier trusts but for the model commitment.
+fn circuit_keys<B: Backend>(
+    layout: &Layout,
+    bank: &Bank,
+    srs: &Srs,
+    committer: &Committer<B>,
+) -> Result<(CircuitKey<B>, VerifyingKeys), KeyError> {
+    let (backend, lagrange) = (committer.backend(), committer.lagrange());
+    let circuit = CircuitKey::new(backend, lagrange, layout.k, &NetworkCircuit::keygen(layout, bank))?;
+    let vk = Arc::clone(circuit.vk());
+    let blinding_points = linked_points(&layout.architecture, srs, &vk);
     let verifying = VerifyingKeys {
         architecture: layout.architecture.clone(),
         vk,
@@ -118,11 +151,38 @@ pub fn setup<B: Backend>(
         g2: srs.g2(),
         s_g2: srs.s_g2(),
         blinding_points,
-        model: commitments,
+        model: Vec::new(),
         statement: layout.statement.clone(),
         insecure_srs: srs.is_insecure(),
     };
-    Ok((circuit, ProvingKeys { model, verifying }))
+    Ok((circuit, verifying))
+}
+
+/// What a verifier trusts, derived again by whoever has the architecture, and compared bit for bit: the circuit's part
+/// of `keys` must be that of this graph and layout, which [`check`] proves to say the same. The graph's learned values
+/// do not count where they are committed; where they are embedded the keys are those of these values.
+///
+/// # Errors
+/// [`KeyError::Layout`] where the layout is refused, [`KeyError::SrsSize`] where the reference string is of another
+/// size, [`KeyError::Differs`] with the first thing that is another in `keys`.
+pub fn audit<B: Backend>(
+    keys: &VerifyingKeys,
+    graph: &Graph,
+    layout: &Layout,
+    srs: &Srs,
+    committer: &Committer<B>,
+) -> Result<(), KeyError> {
+    if let Some(got) = [srs.k(), committer.k()].into_iter().find(|k| *k != layout.k) {
+        return Err(KeyError::SrsSize { got, expected: layout.k });
+    }
+    let bank = Bank::new(layout, graph);
+    check(graph, layout, &bank)?;
+    let (_, mut derived) = circuit_keys(layout, &bank, srs, committer)?;
+    derived.model.clone_from(&keys.model);
+    match keys.difference(&derived) {
+        Some(difference) => Err(KeyError::Differs(difference)),
+        None => Ok(()),
+    }
 }
 
 /// The keys of a retrained network: of the same graph and layout but for learned values, which are committed. The
@@ -159,8 +219,10 @@ fn linked_points(architecture: &Architecture, srs: &Srs, vk: &VerifyingKey<G1Aff
 
 /// Numbers of the blinding rows' points and of the model commitment's.
 fn point_counts(architecture: &Architecture, vk: &VerifyingKey<G1Affine>) -> [usize; 2] {
+    let rows = vk.cs().blinding_factors() + 1;
     match architecture.weights {
-        WeightMode::Committed => [vk.cs().blinding_factors() + 1, architecture.weight_columns],
+        WeightMode::Committed => [rows, architecture.weight_columns],
+        WeightMode::Embedded if architecture.committed_columns > 0 => [rows, 0],
         WeightMode::Embedded => [0, 0],
     }
 }
@@ -194,14 +256,19 @@ impl VerifyingKeys {
         self.k
     }
 
-    /// Halo2's verifying key.
-    pub const fn vk(&self) -> &VerifyingKey<G1Affine> {
+    /// Halo2's verifying key, shared with the prover's circuit key.
+    pub const fn vk(&self) -> &Arc<VerifyingKey<G1Affine>> {
         &self.vk
     }
 
     /// `[s]G2` of the reference string, which determines all its points.
     pub const fn s_g2(&self) -> &G2Affine {
         &self.s_g2
+    }
+
+    /// Identity of the reference string, in words.
+    pub fn srs_identity(&self) -> String {
+        Identity::of(&self.s_g2).to_string()
     }
 
     /// Whether the reference string's secret may be known to whoever made it.
@@ -219,21 +286,64 @@ impl VerifyingKeys {
         &self.model
     }
 
-    /// Rows of the model commitment's columns that hold its blinding; none where the weights are embedded.
+    /// The first thing that is another in these keys than in derived ones, but for the model commitment.
+    fn difference(&self, derived: &Self) -> Option<String> {
+        if self.to_parts()[0] == derived.to_parts()[0] {
+            return None;
+        }
+        let (own, other) = (&self.architecture, &derived.architecture);
+        if self.k != derived.k {
+            return Some(format!("it has 2^{} rows instead of 2^{}", self.k, derived.k));
+        }
+        if self.s_g2 != derived.s_g2 || self.blinding_points != derived.blinding_points {
+            return Some("its reference string is another".into());
+        }
+        if self.insecure_srs != derived.insecure_srs {
+            let of = |insecure| if insecure { "made on one machine" } else { "a ceremony's" };
+            let [own, other] = [of(self.insecure_srs), of(derived.insecure_srs)];
+            return Some(format!("it calls its reference string {own}, the one given is {other}"));
+        }
+        if own != other {
+            return Some("its constraint system has other columns, roles or gates".into());
+        }
+        if self.statement != derived.statement {
+            return Some("its inputs and outputs have other names, ranges or places".into());
+        }
+        let [a, b] = [self.vk.fixed_commitments(), derived.vk.fixed_commitments()];
+        let column = a.iter().zip(b).position(|(a, b)| a != b);
+        if let Some(column) = column {
+            let role = own.fixed.get(column).map_or("embedded weights".into(), |role| format!("{role:?}"));
+            return Some(format!("fixed column {column} ({role}) holds something else"));
+        }
+        Some("its bytes are others".into())
+    }
+
+    /// The keys with another model commitment: for tests of what is proved of one.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_model_commitment(&self, model: Vec<G1Affine>) -> Self {
+        Self { model, ..self.clone() }
+    }
+
+    /// Rows of outside commitments' columns that hold their blinding; none where there are no such commitments.
     pub fn blinding_rows(&self) -> usize {
         self.blinding_points.len()
     }
 
-    /// Lagrange points of the rows that hold the model commitment's blinding; none where the weights are embedded.
+    /// Lagrange points of the rows that hold the blinding of outside commitments; none where there are none.
     pub fn blinding_points(&self) -> &[G1Affine] {
         &self.blinding_points
     }
 
-    /// The scalar that a proof absorbs first: it binds the keys, the model commitment and the statement. None where the
-    /// weights are embedded: Halo2's key, which every Halo2 proof absorbs, then holds the model, and the instances,
-    /// which it absorbs too, are made by the statement.
-    pub fn digest(&self) -> Option<Fr> {
-        let folded_weights = self.architecture.folded_weights()?;
+    /// The scalar that a proof absorbs first: it binds the keys, the model commitment, the statement and the commitments
+    /// to its hidden tensors. None where the weights are embedded and no tensor is committed: Halo2's key, which every
+    /// Halo2 proof absorbs, then holds the model and what of it is hidden, and the instances, which it absorbs too, are
+    /// made by the statement.
+    pub fn digest(&self, tensors: &[G1Affine]) -> Option<Fr> {
+        let folded_weights = self.architecture.folded_weights();
+        if folded_weights.is_none() && self.architecture.committed_columns == 0 {
+            return None;
+        }
         // A statement of plain numbers and strings always serialises.
         let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
         let bound = Bound {
@@ -245,6 +355,7 @@ impl VerifyingKeys {
             folded_weights,
             model: &self.model,
             statement: &statement,
+            tensors: (self.architecture.committed(0), tensors),
         };
         Some(bound.digest())
     }
@@ -307,10 +418,12 @@ impl VerifyingKeys {
         let header: Header = serde_json::from_slice(header).map_err(|error| KeyError::Malformed(error.to_string()))?;
         header.architecture.check().map_err(KeyError::Malformed)?;
         let vk_bytes = reader.take(header.vk_bytes)?;
-        check_vk_bytes(vk_bytes, &header)?;
+        if !vk_bytes_fit(vk_bytes, header.k, header.architecture.fixed_columns()) {
+            return Err(malformed("the circuit's key disagrees with the header"));
+        }
         let usable =
             (1usize << header.k).checked_sub(header.blinding_points).ok_or_else(|| malformed("no usable rows"))?;
-        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        header.statement.check(&header.architecture, usable).map_err(KeyError::Malformed)?;
         let vk = VerifyingKey::from_bytes::<NetworkCircuit<'_>>(
             vk_bytes,
             SerdeFormat::Processed,
@@ -323,9 +436,9 @@ impl VerifyingKeys {
         // Embedded keys have no points for the blinding rows, so their number is known by the circuit alone.
         let usable = (1usize << header.k).checked_sub(vk.cs().blinding_factors() + 1);
         let usable = usable.ok_or_else(|| malformed("no usable rows"))?;
-        header.statement.check(header.architecture.instance_columns(), usable).map_err(KeyError::Malformed)?;
+        header.statement.check(&header.architecture, usable).map_err(KeyError::Malformed)?;
         let keys = Self {
-            vk,
+            vk: Arc::new(vk),
             k: header.k,
             g: reader.g1()?,
             g2: reader.g2()?,
@@ -361,16 +474,34 @@ impl VerifyingKeys {
     }
 }
 
-/// Halo2's key starts with a version, k, and the number of fixed columns: refuse others before it allocates by them.
-fn check_vk_bytes(bytes: &[u8], header: &Header) -> Result<(), KeyError> {
+/// Whether bytes can be Halo2's key of a circuit. It starts with a version, k, and the number of fixed columns: others
+/// are refused before it allocates by them.
+pub(crate) fn vk_bytes_fit(bytes: &[u8], k: u32, fixed: usize) -> bool {
     let word = |at: usize| Some(u32::from_le_bytes(bytes.get(at..at + 4)?.try_into().ok()?));
-    let fixed = header.architecture.fixed_columns();
-    let expected = 10 + fixed * G1_BYTES;
-    let fits = (1..=MAX_K).contains(&header.k)
-        && word(1) == Some(header.k)
+    (1..=MAX_K).contains(&k)
+        && word(1) == Some(k)
         && word(6).and_then(|columns| usize::try_from(columns).ok()) == Some(fixed)
-        && bytes.len() >= expected;
-    if fits { Ok(()) } else { Err(malformed("the circuit's key disagrees with the header")) }
+        && bytes.len() >= 10 + fixed * G1_BYTES
+}
+
+/// A point's compressed encoding in lower-case hexadecimal.
+pub fn point_to_hex(point: &G1Affine) -> String {
+    point.to_bytes().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The point whose only encoding in lower-case hexadecimal this is.
+pub fn point_from_hex(text: &str) -> Option<G1Affine> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let bytes = text.as_bytes().chunks(2).map(|pair| match *pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    });
+    let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
+    decompress_g1(bytes.as_slice().try_into().ok()?).ok()
 }
 
 fn malformed(reason: &str) -> KeyError {

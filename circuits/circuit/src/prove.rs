@@ -1,4 +1,5 @@
-//! Proving an inference: the Halo2 proof; then, where the weights are committed, the link proof in the same transcript.
+//! Proving an inference: the Halo2 proof; then, where weights or tensors are committed, the link proof in the same
+//! transcript.
 
 use ff::Field;
 use group::Curve;
@@ -8,13 +9,16 @@ use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
-use zkml_gpu_graph::{ExecuteError, Execution, Graph};
+use zkml_gpu_engine::secret::wipe_elements;
+use zkml_gpu_graph::{ExecuteError, Execution, Graph, Visibility};
 
 use crate::circuit::{NetworkCircuit, Witness};
-use crate::commit::{LinkStatement, prove_link};
+use crate::commit::{LinkStatement, TensorOpening, batch_powers, prove_link};
+use crate::hash::{HashError, Salt, TensorHash};
 use crate::keys::ProvingKeys;
 use crate::layout::Layout;
-use crate::system::StatementError;
+use crate::secret::Cleared;
+use crate::system::{Port, StatementError};
 use crate::trace::FirstPhase;
 
 /// Why an inference cannot be proved.
@@ -27,6 +31,17 @@ pub enum ProveError {
     /// The public tensors do not fit the statement.
     #[error(transparent)]
     Statement(#[from] StatementError),
+    /// A committed tensor of this inference is not the one that its opening holds.
+    #[error(
+        "the opening of '{name}' holds another tensor than this inference has, or is for circuits of another size\nhint: give the opening of this tensor, or none, and a fresh commitment is made"
+    )]
+    OtherTensor {
+        /// Name of the input or output.
+        name: String,
+    },
+    /// A hash does not fit its rows.
+    #[error(transparent)]
+    Hash(#[from] HashError),
     /// The prover fails.
     #[error(transparent)]
     Prover(#[from] ProverError),
@@ -38,15 +53,41 @@ pub enum ProveError {
 /// A proof and what it proves.
 #[derive(Debug, Clone)]
 pub struct Proof {
-    /// The Halo2 proof, then the link proof where the weights are committed.
+    /// The Halo2 proof, then the link proof where weights or tensors are committed.
     pub bytes: Vec<u8>,
-    /// The outputs, in the graph's order and storage order.
+    /// The outputs, in the graph's order and storage order; hidden ones are empty.
     pub outputs: Vec<Vec<i64>>,
+    /// The committed tensors, inputs first. Their openings are secret.
+    pub tensors: Vec<CommittedTensor>,
+    /// The hashes of the hashed tensors, inputs first.
+    pub hashes: Vec<TensorHash>,
     /// Wall time of the witness's first phase and the integer inference, in milliseconds.
     pub witness_ms: f64,
 }
 
-/// Runs the graph on quantised inputs and proves it.
+/// A tensor with a commitment that the statement has.
+#[derive(Debug, Clone)]
+pub struct CommittedTensor {
+    /// What its owner keeps: secret.
+    pub opening: TensorOpening,
+    /// The commitments, one a column.
+    pub commitments: Vec<G1Affine>,
+}
+
+impl CommittedTensor {
+    /// Commits to a tensor by a prover's points.
+    ///
+    /// # Errors
+    /// Failures of the back end.
+    pub fn new<B: Backend>(prover: &Prover<B>, opening: TensorOpening, k: u32) -> Result<Self, ProverError> {
+        let mut columns = opening.columns(k);
+        let commitments = prover.commit(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        columns.iter_mut().for_each(|column| wipe_elements(column));
+        Ok(Self { opening, commitments: commitments? })
+    }
+}
+
+/// Runs the graph on quantised inputs and proves it, with fresh commitments to what is committed.
 ///
 /// # Errors
 /// [`ProveError`] where the inputs do not fit the graph or the prover fails.
@@ -58,14 +99,81 @@ pub fn prove<B: Backend>(
     inputs: &[Vec<i64>],
     rng: impl RngCore + CryptoRng,
 ) -> Result<Proof, ProveError> {
+    prove_opened(prover, (keys, layout, graph), inputs, Openings::default(), rng)
+}
+
+/// What a prover keeps of hidden tensors, by their names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Openings<'o> {
+    /// Of committed ones, which have their commitments already. Fresh ones are made of those that are not listed.
+    pub tensors: &'o [(String, TensorOpening)],
+    /// Salts of hashed ones. Those that are not listed are hashed without.
+    pub salts: &'o [(String, Salt)],
+}
+
+/// As [`prove`], with what there is already of committed and hashed tensors.
+///
+/// # Errors
+/// As [`prove`]; [`ProveError::OtherTensor`] where an opening is not of this inference's tensor.
+pub fn prove_opened<B: Backend>(
+    prover: &Prover<B>,
+    (keys, layout, graph): (&ProvingKeys, &Layout, &Graph),
+    inputs: &[Vec<i64>],
+    openings: Openings<'_>,
+    mut rng: impl RngCore + CryptoRng,
+) -> Result<Proof, ProveError> {
     let start = std::time::Instant::now();
-    let execution = graph.run(inputs)?;
-    let first = FirstPhase::new(layout, graph, &execution);
+    let execution = &Cleared(graph.run(inputs)?);
+    let first = FirstPhase::salted(layout, graph, &execution.0, &salts(layout, openings.salts))?;
+    let first = &Cleared(first);
+    let (execution, first) = (&execution.0, &first.0);
     let witness_ms = start.elapsed().as_secs_f64() * 1e3;
-    let outputs: Vec<Vec<i64>> = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
-    let job = Job { keys, layout, graph, execution: &execution, first: &first };
-    let bytes = job.prove(prover, inputs, &outputs, rng, |circuit| circuit)?;
-    Ok(Proof { bytes, outputs, witness_ms })
+    let tensors = committed(prover, layout, graph, execution, openings.tensors, &mut rng)?;
+    let outputs = Cleared(graph.outputs.iter().map(|t| execution.values[*t].clone()).collect::<Vec<_>>());
+    let job = Job { keys, layout, graph, execution, first, tensors: &tensors };
+    let bytes = job.prove(prover, inputs, &outputs.0, rng, |circuit| circuit)?;
+    let [_, outputs] = layout.statement.shown(&[], &outputs.0);
+    Ok(Proof { bytes, outputs, tensors, hashes: first.tensor_hashes.clone(), witness_ms })
+}
+
+/// The salts of the hashed tensors, inputs first.
+fn salts(layout: &Layout, salts: &[(String, Salt)]) -> Vec<Option<Salt>> {
+    let hashed = layout.statement.ports().filter(|port| port.visibility() == Visibility::Hashed);
+    hashed.map(|port| salts.iter().find(|(name, _)| *name == port.name).map(|(_, salt)| *salt)).collect()
+}
+
+/// The committed tensors of an inference.
+///
+/// # Errors
+/// [`ProveError::OtherTensor`], and failures of the back end.
+pub fn committed<B: Backend>(
+    prover: &Prover<B>,
+    layout: &Layout,
+    graph: &Graph,
+    execution: &Execution,
+    openings: &[(String, TensorOpening)],
+    mut rng: impl RngCore + CryptoRng,
+) -> Result<Vec<CommittedTensor>, ProveError> {
+    let tensors = layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs));
+    let mut all = Vec::new();
+    for (port, tensor) in tensors.filter(|(port, _)| port.committed_columns() > 0) {
+        let values = &execution.values[*tensor];
+        let opening = match openings.iter().find(|(name, _)| *name == port.name) {
+            Some((_, opening)) => own(port, opening, values)?.clone(),
+            None => TensorOpening::new(values.clone(), layout.k, &mut rng),
+        };
+        all.push(CommittedTensor::new(prover, opening, layout.k)?);
+    }
+    Ok(all)
+}
+
+/// An opening that is of these values, in as many columns as the circuit has for them.
+fn own<'o>(port: &Port, opening: &'o TensorOpening, values: &[i64]) -> Result<&'o TensorOpening, ProveError> {
+    if opening.values() == values && opening.blinds().len() == port.committed_columns() {
+        Ok(opening)
+    } else {
+        Err(ProveError::OtherTensor { name: port.name.clone() })
+    }
 }
 
 /// Everything of a proof but its instances and randomness.
@@ -81,10 +189,12 @@ pub struct Job<'a> {
     pub execution: &'a Execution,
     /// Its witness's first phase.
     pub first: &'a FirstPhase,
+    /// Its committed tensors, as [`committed`] has them.
+    pub tensors: &'a [CommittedTensor],
 }
 
 impl<'a> Job<'a> {
-    /// Proves for these claimed tensors. `change` may alter the circuit: for tests of soundness.
+    /// Proves for these claimed tensors, hidden ones included. `change` may alter the circuit: for tests of soundness.
     ///
     /// # Errors
     /// [`ProveError`] as for [`prove`].
@@ -97,7 +207,9 @@ impl<'a> Job<'a> {
         change: impl FnOnce(NetworkCircuit<'_>) -> NetworkCircuit<'_>,
     ) -> Result<Vec<u8>, ProveError> {
         let verifying = &self.keys.verifying;
-        let instances = verifying.statement.instances(inputs, outputs)?;
+        let [inputs, outputs] = verifying.statement.shown(inputs, outputs);
+        let instances = verifying.statement.instances_with(&inputs, &outputs, &self.first.tensor_hashes)?;
+        let commitments: Vec<G1Affine> = self.tensors.iter().flat_map(|t| t.commitments.iter().copied()).collect();
         let witness = Witness {
             graph: self.graph,
             execution: self.execution,
@@ -109,16 +221,17 @@ impl<'a> Job<'a> {
         let circuit = change(NetworkCircuit::proving(self.layout, witness));
         let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         // Nothing is absorbed besides what Halo2 itself absorbs where there is no link: such a proof is a plain one.
-        if let Some(digest) = verifying.digest() {
+        let digest = verifying.digest(&commitments);
+        if let Some(digest) = digest {
             transcript.common_scalar(digest)?;
         }
         let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
         // There is a witness: the circuit is one for proving.
         let mut witness = circuit.columns().ok_or(ProverError::NoCircuits)?;
         let output = prover.create_proof_from_columns(&mut witness, &columns, &mut rng, &mut transcript)?;
-        if let Some(folded) = verifying.architecture.folded_weights() {
+        if digest.is_some() {
             let _span = tracing::info_span!(target: "zkml_gpu::prover", "link").entered();
-            self.link(folded, &output, &mut rng, &mut transcript)?;
+            self.link(&output, &mut rng, &mut transcript)?;
         }
         Ok(transcript.finalize())
     }
@@ -130,10 +243,9 @@ impl<'a> Job<'a> {
         folded && prover.derives(architecture.sum())
     }
 
-    /// Ties the folded weights, an advice column, to the model commitment.
+    /// Ties the folded weights to the model commitment, and columns of committed tensors to theirs, in one proof.
     fn link(
         &self,
-        folded: usize,
         output: &ProofOutput,
         rng: impl RngCore + CryptoRng,
         transcript: &mut Blake2bWrite<Vec<u8>, G1Affine, Challenge255<G1Affine>>,
@@ -142,12 +254,22 @@ impl<'a> Job<'a> {
         // Challenge 0 of the circuit is s (`chips::configure`).
         let s = output.challenges.circuit.first().copied().unwrap_or(Fr::ZERO);
         let context = output.challenges.circuit.get(1).copied().unwrap_or(Fr::ZERO);
-        let blinding = &output.advice_blinding[folded];
-        let secrets: Vec<Fr> =
-            blinding.iter().zip(self.keys.model.fold_blinds(s)).map(|(own, folded)| own - folded).collect();
+        let a = &verifying.architecture;
+        let weights = a.folded_weights().map(|folded| (folded, self.keys.model.fold_blinds(s)));
+        let tensors = self.tensors.iter().flat_map(|tensor| tensor.opening.blinds().iter().cloned());
+        let links: Vec<(usize, Vec<Fr>)> =
+            weights.into_iter().chain(tensors.enumerate().map(|(i, blinds)| (a.committed(i), blinds))).collect();
+        let powers = batch_powers(links.len(), transcript);
+        let mut secrets = vec![Fr::ZERO; verifying.blinding_points.len()];
+        for ((column, outside), power) in links.iter().zip(powers) {
+            let blinding = output.advice_blinding[*column].iter().zip(outside);
+            secrets.iter_mut().zip(blinding).for_each(|(sum, (own, outside))| *sum += power * (own - outside));
+        }
         let difference: G1 = secrets.iter().zip(&verifying.blinding_points).map(|(d, point)| point * d).sum();
         let statement =
             LinkStatement { difference: difference.to_affine(), blinding_points: &verifying.blinding_points };
-        Ok(prove_link(statement, &secrets, context, rng, transcript)?)
+        let proved = prove_link(statement, &secrets, context, rng, transcript);
+        wipe_elements(&mut secrets);
+        Ok(proved?)
     }
 }

@@ -1,6 +1,6 @@
 //! Integers as elements of the scalar field.
 
-use ff::Field;
+use ff::{Field, FromUniformBytes};
 use halo2curves::bn256::Fr;
 
 /// The residue of a signed integer.
@@ -12,4 +12,9 @@ pub fn from_i64(v: i64) -> Fr {
 /// `2^exponent`.
 pub fn power_of_two(exponent: u32) -> Fr {
     Fr::from(2).pow([u64::from(exponent)])
+}
+
+/// The residue of 512 bits, little-endian.
+pub(crate) fn from_wide(bytes: &[u8; 64]) -> Fr {
+    Fr::from_uniform_bytes(bytes)
 }

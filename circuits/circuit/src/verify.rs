@@ -1,5 +1,5 @@
-//! Verifying an inference: the stock Halo2 verifier, then the link where the weights are committed. Where they are
-//! embedded, the stock verifier is all: the circuit's key holds the weights.
+//! Verifying an inference: the stock Halo2 verifier, then the links of weights and tensors that are committed. Where
+//! nothing is, the stock verifier is all: the circuit's key holds the weights.
 //!
 //! Trusted are the keys alone. The claimed tensors and the proof are not: the instance columns are built here.
 
@@ -8,16 +8,17 @@ use std::io::{self, Cursor};
 use ff::{Field, PrimeField};
 use group::prime::PrimeCurveAffine;
 use group::{Curve, GroupEncoding};
-use halo2_proofs::plonk::{Error, verify_proof};
+use halo2_proofs::plonk::{Error, VerifyingKey, verify_proof};
 use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
 use halo2_proofs::transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer};
-use halo2curves::bn256::{Bn256, Fr, G1Affine};
+use halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
 use thiserror::Error;
 
-use crate::commit::{LinkError, LinkStatement, verify_link};
+use crate::commit::{LinkError, LinkStatement, batch_powers, verify_link};
+use crate::hash::TensorHash;
 use crate::keys::VerifyingKeys;
 use crate::system::StatementError;
 
@@ -46,12 +47,19 @@ pub enum VerifyError {
 }
 
 type Challenge = Challenge255<G1Affine>;
-type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
+pub(crate) type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
 
 /// A transcript that writes down again what it reads, so that a proof can be compared with its only encoding.
-struct Canonical<T> {
+pub(crate) struct Canonical<T> {
     inner: T,
     bytes: Vec<u8>,
+}
+
+impl<T> Canonical<T> {
+    /// What was read, in its only encoding.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl<T: Transcript<G1Affine, Challenge>> Transcript<G1Affine, Challenge> for Canonical<T> {
@@ -82,11 +90,24 @@ impl<T: TranscriptRead<G1Affine, Challenge>> TranscriptRead<G1Affine, Challenge>
     }
 }
 
-fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
+pub(crate) fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
     Canonical { inner: Blake2bRead::init(cursor), bytes: Vec::new() }
 }
 
-/// Verifies that the keys' model maps `inputs` to `outputs` (storage order).
+/// What is claimed of an inference. Whoever claims may claim anything.
+#[derive(Clone, Copy, Debug)]
+pub struct Claim<'c> {
+    /// Inputs, in storage order; hidden ones are empty.
+    pub inputs: &'c [Vec<i64>],
+    /// Outputs, in storage order; hidden ones are empty.
+    pub outputs: &'c [Vec<i64>],
+    /// Commitments to the committed tensors, inputs first, one for each column.
+    pub tensors: &'c [G1Affine],
+    /// Hashes of the hashed tensors, inputs first.
+    pub hashes: &'c [TensorHash],
+}
+
+/// Verifies that the keys' model maps `inputs` to `outputs` (storage order), where no tensor is committed.
 ///
 /// # Errors
 /// [`VerifyError`] where anything does not hold.
@@ -96,11 +117,24 @@ pub fn verify(
     outputs: &[Vec<i64>],
     proof: &[u8],
 ) -> Result<(), VerifyError> {
-    let instances = keys.statement.instances(inputs, outputs)?;
+    verify_claim(keys, Claim { inputs, outputs, tensors: &[], hashes: &[] }, proof)
+}
+
+/// Verifies that the keys' model maps the claim's inputs to its outputs, for hidden inputs in range that the prover
+/// knows, and openings of the commitments that it knows.
+///
+/// # Errors
+/// [`VerifyError`] where anything does not hold.
+pub fn verify_claim(keys: &VerifyingKeys, claim: Claim<'_>, proof: &[u8]) -> Result<(), VerifyError> {
+    let instances = keys.statement.instances_with(claim.inputs, claim.outputs, claim.hashes)?;
+    let (got, expected) = (claim.tensors.len(), keys.architecture.committed_columns);
+    if got != expected {
+        return Err(StatementError::Commitments { got, expected }.into());
+    }
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let mut cursor = Cursor::new(proof);
-    let read = match keys.digest() {
-        Some(digest) => verify_linked(keys, digest, &columns, proof, &mut cursor)?,
+    let read = match keys.digest(claim.tensors) {
+        Some(digest) => verify_linked(keys, (digest, claim.tensors), &columns, proof, &mut cursor)?,
         None => {
             let mut transcript = transcript(&mut cursor);
             verify_circuit(keys, &columns, &mut transcript)?;
@@ -114,50 +148,76 @@ pub fn verify(
     }
 }
 
-/// The circuit's proof and the link to the model commitment.
+/// The circuit's proof and the links to the model commitment and to those of tensors.
 fn verify_linked<'p>(
     keys: &VerifyingKeys,
-    digest: Fr,
+    (digest, tensors): (Fr, &[G1Affine]),
     columns: &[&[Fr]],
     proof: &'p [u8],
     cursor: &mut Cursor<&'p [u8]>,
 ) -> Result<Vec<u8>, VerifyError> {
     let blinding_rows = keys.vk.cs().blinding_factors() + 1;
-    if keys.blinding_points.len() != blinding_rows || keys.model.len() != keys.architecture.weight_columns {
+    let has_weights = keys.architecture.folded_weights().is_some();
+    let model = if has_weights { keys.architecture.weight_columns } else { 0 };
+    if keys.blinding_points.len() != blinding_rows || keys.model.len() != model {
         return Err(VerifyError::Link(LinkError::Rejected));
     }
-    let (folded, s) = replay(keys, digest, columns, proof)?;
-    let powers: Vec<Fr> =
-        std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
-    let fold = halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model);
-    let difference = (folded.to_curve() - fold).to_affine();
+    let Replayed { committed, folded, s } = replay(keys, digest, columns, proof)?;
+    let weights = folded.map(|folded| {
+        let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(model).collect();
+        folded.to_curve() - halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model)
+    });
+    let tensors = committed.iter().zip(tensors).map(|(own, outside)| own.to_curve() - outside);
+    let differences: Vec<G1> = weights.into_iter().chain(tensors).collect();
     let mut transcript = transcript(cursor);
     transcript.common_scalar(digest)?;
     verify_circuit(keys, columns, &mut transcript)?;
+    let powers = batch_powers::<Challenge, _>(differences.len(), &mut transcript);
+    let difference: G1 = differences.iter().zip(powers).map(|(link, power)| link * power).sum();
+    let difference = difference.to_affine();
     verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
     Ok(transcript.bytes)
 }
 
-/// The stock verifier, on parameters that hold no more than it uses.
+/// The circuit's proof alone.
 fn verify_circuit(
     keys: &VerifyingKeys,
     columns: &[&[Fr]],
     transcript: &mut ReadTranscript<'_, '_>,
 ) -> Result<(), VerifyError> {
+    verify_halo2(keys, &keys.vk, columns, transcript).map_err(VerifyError::Proof)
+}
+
+/// The stock verifier with some circuit's key, on parameters that hold no more of `keys` than it uses.
+pub(crate) fn verify_halo2(
+    keys: &VerifyingKeys,
+    vk: &VerifyingKey<G1Affine>,
+    columns: &[&[Fr]],
+    transcript: &mut ReadTranscript<'_, '_>,
+) -> Result<(), Error> {
     // `from_parts` is a method: the parameters it is called on are not used.
     let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
         &params,
-        &keys.vk,
+        vk,
         SingleStrategy::new(&params),
         &[columns],
         transcript,
     )
-    .map_err(VerifyError::Proof)
 }
 
-/// Reads the proof's start again as the verifier did: the commitment to the folded weights, and the challenge `s`.
-fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> Result<(G1Affine, Fr), VerifyError> {
+/// The proof's own commitments to what is committed outside.
+struct Replayed {
+    /// The columns of committed tensors.
+    committed: Vec<G1Affine>,
+    /// The folded weights; none where they are embedded.
+    folded: Option<G1Affine>,
+    /// The challenge by which they are folded.
+    s: Fr,
+}
+
+/// Reads the proof's start again as the verifier did.
+fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> Result<Replayed, VerifyError> {
     let mut cursor = Cursor::new(proof);
     let mut transcript = transcript(&mut cursor);
     transcript.common_scalar(digest)?;
@@ -166,11 +226,10 @@ fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> 
         transcript.common_scalar(*value)?;
     }
     let a = &keys.architecture;
-    for _ in 0..a.first_phase() {
-        transcript.read_point()?;
-    }
+    let first = (0..a.first_phase()).map(|_| transcript.read_point()).collect::<io::Result<Vec<_>>>()?;
     let s = *transcript.squeeze_challenge_scalar::<()>();
     // The folded weights are the first column of phase 2.
-    let folded = transcript.read_point()?;
-    Ok((folded, s))
+    let folded = a.folded_weights().map(|_| transcript.read_point()).transpose()?;
+    let committed = first[a.committed(0)..a.committed(a.committed_columns)].to_vec();
+    Ok(Replayed { committed, folded, s })
 }

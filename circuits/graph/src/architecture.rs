@@ -38,7 +38,17 @@ impl Graph {
         if (&self.inputs, &self.outputs) != (&other.inputs, &other.outputs) {
             return Some("inputs and outputs are other tensors".into());
         }
+        if self.visibility != other.visibility {
+            return Some("inputs or outputs have another visibility".into());
+        }
         (self.activations != other.activations).then(|| "an activation function's table is another".into())
+    }
+
+    /// The graph with 0 for every learned value of an operation that [declares](crate::Linear::width) how wide its
+    /// accumulators are: equal for all models of one architecture.
+    #[must_use]
+    pub fn without_learned_values(&self) -> Self {
+        Self { nodes: self.nodes.iter().map(without_learned).collect(), ..self.clone() }
     }
 
     /// Declares accumulators as wide as another graph of the same layers does, so that retrained weights keep their
@@ -68,7 +78,8 @@ fn without_learned(node: &Node) -> Node {
         | Op::Multiply(_)
         | Op::Softmax(_)
         | Op::Normalise(_)
-        | Op::ArgMax { .. } => {}
+        | Op::ArgMax { .. }
+        | Op::Enter => {}
     }
     node
 }
@@ -101,7 +112,7 @@ fn what_differs(a: &Node, b: &Node) -> String {
 mod tests {
     use super::*;
     use crate::tensor::{Format, Shape, Storage, Tensor};
-    use crate::{Activation, Linear};
+    use crate::{Activation, Linear, Visibilities, Visibility};
 
     fn graph(weight: i32, width: Option<Width>) -> Graph {
         let tensor = |name: &str| Tensor {
@@ -127,6 +138,7 @@ mod tests {
             }],
             inputs: vec![0],
             outputs: vec![1],
+            visibility: Visibilities::default(),
         }
     }
 
@@ -161,6 +173,7 @@ mod tests {
             (changed(|g| g.nodes[0].name = "b".into()), "'layer' stood there"),
             (changed(|g| g.nodes.clear()), "0 layers instead of 1"),
             (changed(|g| g.outputs = vec![0]), "outputs are other"),
+            (changed(|g| g.visibility.set_output(0, Visibility::Private)), "another visibility"),
             (changed(|g| g.activations = vec![Activation::clamp(0, 1)]), "table"),
         ];
         for (other, expected) in others {

@@ -65,6 +65,16 @@ pub enum ValidateError {
         /// What is allowed.
         expected: String,
     },
+    /// More inputs or outputs have a visibility than there are.
+    #[error(
+        "graph '{graph}': visibility of {got}, which it does not have\nhint: this is a bug in the importer; please report it with the model"
+    )]
+    Visibility {
+        /// Name of the graph.
+        graph: String,
+        /// What has one.
+        got: String,
+    },
 }
 
 /// Why an inference could not run.
@@ -107,6 +117,18 @@ pub enum ExecuteError {
         index: usize,
         /// The value.
         got: i64,
+        /// Least value allowed.
+        min: i64,
+        /// Greatest value allowed.
+        max: i64,
+    },
+    /// A value of a hidden input outside its format's range, which is not told.
+    #[error(
+        "the hidden input '{tensor}' holds a value outside {min}..={max}\nhint: quantise inputs with the tensor's format, which saturates"
+    )]
+    HiddenRange {
+        /// Name of the input.
+        tensor: String,
         /// Least value allowed.
         min: i64,
         /// Greatest value allowed.

@@ -43,7 +43,8 @@ impl Graph {
         if inputs.len() != self.inputs.len() {
             return Err(ExecuteError::InputCount { expected: self.inputs.len(), got: inputs.len() });
         }
-        for (&id, input) in self.inputs.iter().zip(inputs) {
+        for (index, (&id, input)) in self.inputs.iter().zip(inputs).enumerate() {
+            let hidden = self.visibility.input(index).is_hidden();
             let tensor = &self.tensors[id];
             let (expected, got) = (tensor.shape.len(), input.len());
             if expected != got {
@@ -51,6 +52,9 @@ impl Graph {
             }
             let Format { min, max, .. } = tensor.format;
             if let Some((index, &got)) = input.iter().enumerate().find(|(_, v)| **v < min || **v > max) {
+                if hidden {
+                    return Err(ExecuteError::HiddenRange { tensor: tensor.name.clone(), min, max });
+                }
                 return Err(ExecuteError::InputRange { tensor: tensor.name.clone(), index, got, min, max });
             }
             values[id].clone_from(input);
@@ -96,6 +100,7 @@ mod tests {
     use crate::bounds::Bounds;
     use crate::ops::{Linear, Op, Origin};
     use crate::tensor::{Shape, Storage, Tensor};
+    use crate::visibility::{Visibilities, Visibility};
     use crate::window::Window;
 
     use super::*;
@@ -119,6 +124,7 @@ mod tests {
             nodes: vec![Node { name: "node".into(), op, inputs: vec![0], output: 1, activation: None }],
             inputs: vec![0],
             outputs: vec![1],
+            visibility: Visibilities::default(),
         }
     }
 
@@ -221,6 +227,7 @@ mod tests {
             }],
             inputs: vec![0],
             outputs: vec![1],
+            visibility: Visibilities::default(),
         };
         let [bounds] = graph.accumulator_bounds()[..] else { unreachable!() };
         let mut seen = Bounds { min: i64::MAX, max: i64::MIN };
@@ -241,5 +248,23 @@ mod tests {
         let error = graph.run(&[vec![1, 10]]).unwrap_err();
         assert!(matches!(error, ExecuteError::InputRange { index: 1, got: 10, .. }));
         assert!(error.to_string().contains("'x'"));
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_hidden_input_is_not_told() {
+        let mut graph = one_node(Op::Reshape, tensor("x", 1, 1, 2, 0, 9), tensor("y", 2, 1, 1, 0, 9));
+        graph.visibility.set_input(0, Visibility::Private);
+        let message = graph.run(&[vec![1, 1234]]).unwrap_err().to_string();
+        assert!(message.contains("'x'") && !message.contains("1234") && message.contains("hint:"), "{message}");
+    }
+
+    #[test]
+    fn a_hidden_input_enters_as_it_is() {
+        let mut graph = one_node(Op::Enter, tensor("x", 1, 1, 2, 0, 9), tensor("y", 1, 1, 2, 0, 9));
+        assert!(graph.run(&[vec![1, 7]]).is_err(), "nothing is hidden");
+        graph.visibility.set_input(0, Visibility::Private);
+        assert_eq!(graph.run(&[vec![1, 7]]).unwrap().values[1], [1, 7]);
+        graph.tensors[1].format.max = 8;
+        assert!(graph.run(&[vec![1, 7]]).is_err(), "another range");
     }
 }

@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::Activation;
 use crate::bounds::{Bounds, Width};
-use crate::ops::{Linear, Op};
+use crate::ops::{Linear, Op, entry_table};
 use crate::site::Site;
 use crate::tensor::{Format, Tensor, TensorId};
+use crate::visibility::{Visibilities, Visibility};
 
 /// A node of the graph.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +49,8 @@ pub struct Graph {
     pub inputs: Vec<TensorId>,
     /// Tensors that the caller gets.
     pub outputs: Vec<TensorId>,
+    /// Who sees what the caller gives and gets.
+    pub visibility: Visibilities,
 }
 
 impl Graph {
@@ -67,11 +70,19 @@ impl Graph {
         self.nodes.iter().map(|node| node.op.parameters()[1]).sum()
     }
 
+    /// Who sees a tensor that the caller gives; none where it is no input.
+    pub fn input_visibility(&self, tensor: TensorId) -> Option<Visibility> {
+        self.inputs.iter().position(|input| *input == tensor).map(|index| self.visibility.input(index))
+    }
+
     /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range.
     /// `None` for outputs that are looked up in no table: raw ones, whose range may be too wide for one, and reshapes.
     pub fn activation(&self, node: &Node) -> Option<Activation> {
         if !node.op.is_looked_up() {
             return None;
+        }
+        if matches!(node.op, Op::Enter) {
+            return Some(entry_table(&self.tensors[node.output]));
         }
         let Format { min, max, .. } = self.tensors[node.output].format;
         Some(node.activation.map_or_else(|| Activation::clamp(min, max), |index| self.activations[index].clone()))

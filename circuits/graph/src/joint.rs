@@ -14,6 +14,7 @@ use crate::graph::{Graph, Node};
 use crate::interleaving::Interleaving;
 use crate::ops::{Linear, MatMul, Op, Origin};
 use crate::tensor::{Shape, Storage, Tensor, TensorId};
+use crate::visibility::Visibility;
 use crate::window::Window;
 
 /// Why a graph has no joint one.
@@ -80,7 +81,8 @@ impl Graph {
                 | Op::Multiply(_)
                 | Op::Softmax(_)
                 | Op::Normalise(_)
-                | Op::ArgMax { .. } => true,
+                | Op::ArgMax { .. }
+                | Op::Enter => true,
             };
             if !single {
                 return several(&node.name);
@@ -130,19 +132,20 @@ impl<'g> Joiner<'g> {
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            visibility: single.visibility.clone(),
         };
         Self { single, inferences, graph, variants: vec![Vec::new(); single.tensors.len()], wanted: wanted(single) }
     }
 
     fn join(mut self) -> Graph {
-        for &input in &self.single.inputs {
-            self.input(input);
+        for (index, &input) in self.single.inputs.iter().enumerate() {
+            self.input(input, self.single.visibility.input(index));
         }
         for node in &self.single.nodes {
             self.node(node);
         }
-        for &output in &self.single.outputs {
-            self.output(output);
+        for (index, &output) in self.single.outputs.iter().enumerate() {
+            self.output(output, self.single.visibility.output(index));
         }
         self.graph
     }
@@ -220,13 +223,15 @@ impl<'g> Joiner<'g> {
         output
     }
 
-    /// An input: one by one, but whole channels of each inference where that is how they are given, or asked for.
-    fn input(&mut self, input: TensorId) {
+    /// An input: one by one, but whole channels of each inference where that is how they are given, or asked for, and
+    /// whole inferences where a hash is of them in the model's order.
+    fn input(&mut self, input: TensorId, visibility: Visibility) {
         let tensor = &self.single.tensors[input];
         let (whole, count) = (area(tensor.shape), self.inferences as u32);
         let (run, storage) = match tensor.storage {
             // One class is a channel: of the indices of all inferences.
             Storage::OneHot => (whole, Storage::OneHot),
+            Storage::Plain if visibility == Visibility::Hashed => (tensor.shape.len(), Storage::Plain),
             Storage::Transposed if self.wanted[input] == Some(whole) => (whole, Storage::Transposed),
             Storage::Transposed => (1, Storage::Interleaved { inferences: count, transposed: true }),
             Storage::Plain | Storage::Interleaved { .. } => {
@@ -238,12 +243,13 @@ impl<'g> Joiner<'g> {
         self.graph.inputs.push(id);
     }
 
-    fn output(&mut self, output: TensorId) {
+    fn output(&mut self, output: TensorId, visibility: Visibility) {
         let tensor = &self.single.tensors[output];
         let (whole, count) = (area(tensor.shape), self.inferences as u32);
         let has = |run: usize| self.variants[output].iter().any(|(of, _)| *of == run);
         let (run, storage) = match tensor.storage {
             Storage::OneHot => (whole, Storage::OneHot),
+            Storage::Plain if visibility == Visibility::Hashed => (tensor.shape.len(), Storage::Plain),
             Storage::Transposed if has(whole) => (whole, Storage::Transposed),
             Storage::Transposed => (1, Storage::Interleaved { inferences: count, transposed: true }),
             Storage::Plain | Storage::Interleaved { .. } => {
@@ -318,7 +324,18 @@ impl<'g> Joiner<'g> {
                 let operand = self.variant(node, input, run);
                 self.computed(node, op, vec![operand], 1);
             }
+            Op::Enter => self.enter(node),
         }
+    }
+
+    /// The cells of a hidden input, which are as the input is.
+    fn enter(&mut self, node: &Node) {
+        let (run, input) = self.variants[node.inputs[0]][0];
+        self.computed(node, Op::Enter, vec![input], run);
+        let output = self.graph.tensors.len() - 1;
+        let Tensor { logical_shape, storage, .. } = self.graph.tensors[input].clone();
+        let cells = &mut self.graph.tensors[output];
+        (cells.logical_shape, cells.storage) = (logical_shape, storage);
     }
 
     /// A node whose operands and result are all in turns of `run`.
@@ -413,7 +430,7 @@ fn wanted(graph: &Graph) -> Vec<Option<usize>> {
                 Op::Linear(_) => result.filter(|run| whole.is_multiple_of(*run)),
                 Op::Softmax(softmax) => result.filter(|run| softmax.groups.is_multiple_of(*run)),
                 Op::Normalise(normalise) => result.filter(|run| normalise.groups.is_multiple_of(*run)),
-                Op::Combine { .. } | Op::Multiply(_) | Op::Reshape => result,
+                Op::Combine { .. } | Op::Multiply(_) | Op::Reshape | Op::Enter => result,
                 Op::Rearrange { .. } | Op::ArgMax { .. } => None,
             };
             wanted[input] = wanted[input].or(run);

@@ -41,6 +41,7 @@ mod rescale;
 mod site;
 mod tensor;
 mod validate;
+mod visibility;
 pub mod window;
 
 pub use activation::Activation;
@@ -57,4 +58,5 @@ pub use limits::{
 pub use ops::{Linear, MatMul, Normalise, NormaliseValues, Op, Origin, Softmax, SoftmaxValues};
 pub use rescale::{Rescale, requantise};
 pub use tensor::{Format, Shape, Storage, Tensor, TensorId, index, transpose};
+pub use visibility::{Visibilities, Visibility};
 pub use window::Window;

@@ -4,8 +4,10 @@ use crate::activation::Activation;
 use crate::error::ValidateError;
 use crate::graph::{Graph, Node};
 use crate::limits::{ACTIVATION_LIMIT, FRAC_BITS_LIMIT, MAX_SHIFT};
+use crate::ops::Op;
 use crate::site::{Check, Site};
 use crate::tensor::{Format, Shape, Storage, Tensor, TensorId};
+use crate::visibility::{Visibilities, Visibility};
 
 impl Graph {
     /// Checks every structural invariant: indices, order of evaluation, shapes, formats, and the bounds on weights,
@@ -24,7 +26,28 @@ impl Graph {
             let limit = if raw.contains(&id) { i64::MAX / 2 } else { ACTIVATION_LIMIT };
             check_tensor(tensor, limit)?;
         }
+        self.check_visibility(&raw)?;
         self.nodes.iter().try_for_each(|node| self.check_node(node))
+    }
+
+    /// Visibilities are of inputs and outputs that there are. Accumulators that are given out as they are have no cells
+    /// but the public ones.
+    fn check_visibility(&self, raw: &[TensorId]) -> Check {
+        let Visibilities { inputs, outputs } = &self.visibility;
+        if inputs.len() > self.inputs.len() || outputs.len() > self.outputs.len() {
+            let got = format!("{} inputs and {} outputs", inputs.len(), outputs.len());
+            return Err(ValidateError::Visibility { graph: self.name.clone(), got });
+        }
+        let hidden = self.outputs.iter().enumerate().filter(|(i, _)| self.visibility.output(*i).is_hidden());
+        match hidden.map(|(_, id)| *id).find(|id| raw.contains(id)) {
+            Some(id) => Err(ValidateError::Tensor {
+                tensor: self.tensors[id].name.clone(),
+                what: "visibility",
+                got: "hidden accumulators".into(),
+                expected: "requantised values where they are hidden".into(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn check_order(&self) -> Check {
@@ -73,6 +96,11 @@ impl Graph {
         let site = self.site(node);
         site.expect("number of operands", node.inputs.len(), node.op.operands(node.inputs.len()))?;
         self.check_activation(node, &site)?;
+        if matches!(node.op, Op::Enter) {
+            // What nothing computes is the prover's choice: only an input may be.
+            let hidden = self.input_visibility(node.inputs[0]).is_some_and(Visibility::is_hidden);
+            site.expect("a hidden input as operand", hidden, true)?;
+        }
         node.op.validate(&site, || self.uses(node.output))
     }
 
@@ -153,7 +181,16 @@ mod tests {
         let op = Op::Linear(Linear::dense(2, vec![1; 6], vec![0; 2]));
         let nodes = vec![Node { name: "fc".into(), op, inputs: vec![0], output: 1, activation: None }];
         let tensors = vec![tensor("x", 3), tensor("y", 2)];
-        Graph { name: "g".into(), shift: 11, tensors, activations: vec![], nodes, inputs: vec![0], outputs: vec![1] }
+        Graph {
+            name: "g".into(),
+            shift: 11,
+            tensors,
+            activations: vec![],
+            nodes,
+            inputs: vec![0],
+            outputs: vec![1],
+            visibility: Visibilities::default(),
+        }
     }
 
     fn linear(graph: &mut Graph) -> &mut Linear {

@@ -14,6 +14,8 @@ mod error;
 
 pub use error::KeygenError;
 
+use std::sync::Arc;
+
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::{Circuit, ConstraintSystem, ProvingKey, VerifyingKey, permutation};
 use halo2_proofs::poly::commitment::Params;
@@ -34,7 +36,7 @@ const BATCH: usize = 64;
 /// A circuit's keys on a back end: the verifying key, and the columns that proofs share.
 #[derive(Debug)]
 pub struct CircuitKey<B: Backend> {
-    pub(crate) vk: VerifyingKey<G1Affine>,
+    pub(crate) vk: Arc<VerifyingKey<G1Affine>>,
     /// Fixed columns, those of selectors included, as values on H.
     pub(crate) fixed: Vec<B::Scalars>,
     /// The permutation argument's columns as values on H.
@@ -104,12 +106,13 @@ impl<B: Backend> CircuitKey<B> {
     /// fails, [`KeygenError::Backend`] where the device does.
     pub fn new<C: Circuit<Fr>>(backend: &B, lagrange: &B::Bases, k: u32, circuit: &C) -> Result<Self, KeygenError> {
         let _span = info_span!(target: TRACING_TARGET, "keygen", k, backend = backend.name()).entered();
-        let Columns { cs, domain, fixed, sigmas } = Columns::of(circuit, k)?;
+        let Columns { cs, degree, fixed, sigmas } = Columns::of(circuit, k)?;
+        let domain = EvaluationDomain::new(degree, k);
         let (fixed, commitments) = commit(backend, lagrange, fixed)?;
         let (sigmas, permuted) = commit(backend, lagrange, sigmas)?;
         let permutation = permutation::VerifyingKey::from_commitments(permuted);
         let vk = VerifyingKey::from_parts(domain, commitments, permutation, cs, Vec::new(), false);
-        Ok(Self { vk, fixed, sigmas })
+        Ok(Self { vk: Arc::new(vk), fixed, sigmas })
     }
 
     /// Runs the circuit again for a verifying key that it has already, which saves all commitments. Whether the key is
@@ -117,7 +120,11 @@ impl<B: Backend> CircuitKey<B> {
     ///
     /// # Errors
     /// As [`new`](Self::new), and [`KeygenError::OtherKey`] where the numbers of columns differ.
-    pub fn with_vk<C: Circuit<Fr>>(backend: &B, vk: VerifyingKey<G1Affine>, circuit: &C) -> Result<Self, KeygenError> {
+    pub fn with_vk<C: Circuit<Fr>>(
+        backend: &B,
+        vk: Arc<VerifyingKey<G1Affine>>,
+        circuit: &C,
+    ) -> Result<Self, KeygenError> {
         let k = vk.get_domain().k();
         let _span = info_span!(target: TRACING_TARGET, "key_columns", k, backend = backend.name()).entered();
         let Columns { fixed, sigmas, .. } = Columns::of(circuit, k)?;
@@ -126,18 +133,11 @@ impl<B: Backend> CircuitKey<B> {
         if expected != got || permuted != sigmas.len() {
             return Err(KeygenError::OtherKey { expected: [expected, permuted], got: [got, sigmas.len()] });
         }
-        let upload = |columns: &[Vec<Fr>]| -> Result<Vec<B::Scalars>, BackendError> {
-            let mut resident = Vec::with_capacity(columns.len());
-            for batch in columns.chunks(BATCH) {
-                resident.extend(backend.upload_columns(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>())?);
-            }
-            Ok(resident)
-        };
-        Ok(Self { vk, fixed: upload(&fixed)?, sigmas: upload(&sigmas)? })
+        Ok(Self { vk, fixed: upload(backend, fixed)?, sigmas: upload(backend, sigmas)? })
     }
 
-    /// The verifying key.
-    pub fn vk(&self) -> &VerifyingKey<G1Affine> {
+    /// The verifying key, which whoever verifies may share.
+    pub fn vk(&self) -> &Arc<VerifyingKey<G1Affine>> {
         &self.vk
     }
 
@@ -152,14 +152,23 @@ impl<B: Backend> CircuitKey<B> {
         let (fixed, fixed_polys) = both_forms(backend, self.fixed)?;
         let (sigmas, sigma_polys) = both_forms(backend, self.sigmas)?;
         let permutation = permutation::ProvingKey::from_parts(sigmas, sigma_polys);
-        Ok(ProvingKey::from_parts(self.vk, l_first, l_last, l_active, fixed, fixed_polys, permutation))
+        Ok(ProvingKey::from_parts(
+            Arc::unwrap_or_clone(self.vk),
+            l_first,
+            l_last,
+            l_active,
+            fixed,
+            fixed_polys,
+            permutation,
+        ))
     }
 }
 
 /// A circuit's columns, and the constraint system in which selectors are columns.
 struct Columns {
     cs: ConstraintSystem<Fr>,
-    domain: EvaluationDomain<Fr>,
+    /// The circuit's degree, for which there is a domain of so many rows.
+    degree: u32,
     /// Fixed columns, those of selectors included.
     fixed: Vec<Vec<Fr>>,
     /// The permutation argument's.
@@ -171,26 +180,36 @@ impl Columns {
     fn of<C: Circuit<Fr>>(circuit: &C, k: u32) -> Result<Self, KeygenError> {
         let mut cs = ConstraintSystem::default();
         let config = C::configure_with_params(&mut cs, circuit.params());
-        let domain = domain(&cs, k)?;
+        let degree = checked_degree(&cs, k)?;
         let mut cells = Cells::new(&cs, k)?;
         cells.run(circuit, config, &cs)?;
         let (mut fixed, selectors, copies) = cells.finish();
         let (cs, selectors) = cs.directly_convert_selectors_to_fixed(selectors);
         fixed.extend(selectors);
-        let sigmas = copies.columns(domain.get_omega());
-        Ok(Self { cs, domain, fixed, sigmas })
+        let omega = Fr::ROOT_OF_UNITY.pow_vartime([1 << (Fr::S - k)]);
+        Ok(Self { cs, degree, fixed, sigmas: copies.columns(omega) })
     }
 }
 
-/// The domain of `2^k` rows for a circuit's degree, which must exist.
-fn domain(cs: &ConstraintSystem<Fr>, k: u32) -> Result<EvaluationDomain<Fr>, KeygenError> {
+/// The degree of a circuit for which there is a domain of `2^k` rows.
+fn checked_degree(cs: &ConstraintSystem<Fr>, k: u32) -> Result<u32, KeygenError> {
     let degree = cs.degree();
     // Halo2's domain holds a root of unity for all values of the quotient.
     let pieces = degree.saturating_sub(1).max(1).next_power_of_two().ilog2();
     match u32::try_from(degree) {
-        Ok(degree) if k.saturating_add(pieces) <= Fr::S => Ok(EvaluationDomain::new(degree, k)),
+        Ok(degree) if k.saturating_add(pieces) <= Fr::S => Ok(degree),
         _ => Err(KeygenError::TooManyRows { k, degree }),
     }
+}
+
+/// Uploads columns, each batch gone from the host before the next.
+fn upload<B: Backend>(backend: &B, columns: Vec<Vec<Fr>>) -> Result<Vec<B::Scalars>, BackendError> {
+    let mut resident = Vec::with_capacity(columns.len());
+    in_batches(columns, |batch| {
+        resident.extend(backend.upload_columns(batch)?);
+        Ok(())
+    })?;
+    Ok(resident)
 }
 
 /// Uploads columns and commits to them.
@@ -200,15 +219,27 @@ fn commit<B: Backend>(
     columns: Vec<Vec<Fr>>,
 ) -> Result<(Vec<B::Scalars>, Vec<G1Affine>), BackendError> {
     let (mut resident, mut commitments) = (Vec::with_capacity(columns.len()), Vec::with_capacity(columns.len()));
+    in_batches(columns, |batch| {
+        let batch = backend.upload_columns(batch)?;
+        commitments.extend(backend.msm(lagrange, &batch.iter().collect::<Vec<_>>())?);
+        resident.extend(batch);
+        Ok(())
+    })?;
+    Ok((resident, commitments))
+}
+
+/// Does something with [`BATCH`] columns at a time, which are freed after it.
+fn in_batches(
+    columns: Vec<Vec<Fr>>,
+    mut each: impl FnMut(&[&[Fr]]) -> Result<(), BackendError>,
+) -> Result<(), BackendError> {
     let mut columns = columns.into_iter();
     loop {
         let batch: Vec<Vec<Fr>> = columns.by_ref().take(BATCH).collect();
         if batch.is_empty() {
-            return Ok((resident, commitments));
+            return Ok(());
         }
-        let batch = backend.upload_columns(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
-        commitments.extend(backend.msm(lagrange, &batch.iter().collect::<Vec<_>>())?);
-        resident.extend(batch);
+        each(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     }
 }
 

@@ -18,6 +18,7 @@ use super::proof::CircuitColumns;
 use super::witness::{Layout, synthesize};
 use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError};
 use crate::backend::Backend;
+use crate::secret::wipe_elements;
 use crate::spans::TRACING_TARGET;
 
 impl<B: Backend> Proof<'_, B> {
@@ -87,9 +88,10 @@ impl<B: Backend> Proof<'_, B> {
                 host.push((given, &advice_blinding[column]));
             }
             let rows = |(given, blinding): (AdviceColumn<'_>, &Vec<Fr>)| given.into_rows(shape.usable_rows, blinding);
-            let host: Vec<Vec<Fr>> = host.into_par_iter().map(rows).collect();
-            let host: Vec<&[Fr]> = host.iter().map(Vec::as_slice).collect();
-            values.extend(batch.iter().map(|index| Poly::Advice(*index)), backend.upload_columns(&host)?);
+            let mut host: Vec<Vec<Fr>> = host.into_par_iter().map(rows).collect();
+            let uploaded = backend.upload_columns(&host.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            host.iter_mut().for_each(|column| wipe_elements(column));
+            values.extend(batch.iter().map(|index| Poly::Advice(*index)), uploaded?);
         }
         Ok(())
     }

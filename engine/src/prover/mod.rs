@@ -74,6 +74,7 @@ use tracing::info_span;
 use crate::Committer;
 use crate::backend::Backend;
 use crate::keygen::{CircuitKey, row_indicators};
+use crate::secret::wipe_elements;
 use channel::{Channel, TranscriptChannel};
 use derived::DerivedColumns;
 use lookup::LookupPrograms;
@@ -269,6 +270,15 @@ impl<B: Backend> Prover<B> {
     /// The back end.
     pub fn backend(&self) -> &B {
         &self.backend
+    }
+
+    /// Commitments to columns over all rows, which are values on H: of what stands beside a proof and is tied to it.
+    ///
+    /// # Errors
+    /// [`ProverError::Backend`] when the device fails.
+    pub fn commit(&self, columns: &[&[Fr]]) -> Result<Vec<G1Affine>, ProverError> {
+        let resident = self.backend.upload_columns(columns)?;
+        Ok(self.backend.msm(&self.lagrange, &resident.iter().collect::<Vec<_>>())?)
     }
 
     /// Whether the back end computes this advice column, so that a circuit need not assign it: see
@@ -503,7 +513,8 @@ pub struct Challenges {
     pub x: Fr,
 }
 
-/// What a proof leaves behind for the proofs that link to it. Secret: keep it as close as the witness.
+/// What a proof leaves behind for the proofs that link to it. Secret: keep it as close as the witness. It is cleared
+/// when it is dropped.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct ProofOutput {
@@ -511,6 +522,12 @@ pub struct ProofOutput {
     pub challenges: Challenges,
     /// Per advice column, the random values of the rows from `n - blinding_factors - 1` to `n - 1`.
     pub advice_blinding: Vec<Vec<Fr>>,
+}
+
+impl Drop for ProofOutput {
+    fn drop(&mut self) {
+        self.advice_blinding.iter_mut().for_each(|rows| wipe_elements(rows));
+    }
 }
 
 impl std::fmt::Debug for ProofOutput {

@@ -26,6 +26,12 @@ pub(super) fn origin(graph: &Graph, tensor: TensorId, element: usize) -> Option<
     }
 }
 
+/// Indices of a hidden input in one-hot form.
+fn indices(graph: &Graph, node: usize) -> usize {
+    let shape = graph.tensors[graph.nodes[node].output].shape;
+    shape.height * shape.width
+}
+
 /// What is known of cells: the element that each equals, `None` for zero.
 #[derive(Debug)]
 pub struct Auditor<'l> {
@@ -66,8 +72,7 @@ impl<'l> Auditor<'l> {
             [(&statement.inputs, &graph.inputs, true), (&statement.outputs, &graph.outputs, false)]
         {
             for (port, tensor) in ports.iter().zip(tensors) {
-                for element in 0..port.len {
-                    let (column, row) = port.placement.cell(element);
+                for (element, (column, row)) in port.cells().enumerate() {
                     let (cell, value) = (Cell::Instance { column, row }, origin(graph, *tensor, element));
                     let taken = auditor.known.contains_key(&cell) || auditor.claims.contains_key(&cell);
                     if taken || row >= layout.usable_rows() {
@@ -81,7 +86,37 @@ impl<'l> Auditor<'l> {
                 }
             }
         }
+        auditor.committed()?;
         Ok(auditor)
+    }
+
+    /// Columns of committed tensors, and rows of hashes, claim to hold them: of an input, what its cells hold.
+    fn committed(&mut self) -> Audit<()> {
+        let (graph, statement) = (self.graph, &self.layout.statement);
+        let entered = |input: &TensorId| {
+            let node = graph.nodes.iter().find(|node| node.inputs == [*input] && matches!(node.op, Op::Enter));
+            node.map_or(*input, |node| node.output)
+        };
+        let tensors = graph.inputs.iter().map(entered).chain(graph.outputs.iter().copied());
+        for (port, tensor) in statement.ports().zip(tensors) {
+            if let Some(rows) = port.hashed() {
+                let rows = rows.map_err(|error| error.to_string())?;
+                for element in 0..port.len {
+                    let cell = Cell::Hashed { row: rows.value_row(element) };
+                    if self.claims.insert(cell, origin(graph, tensor, element)).is_some() {
+                        return Err(format!("two values of hashes at {cell:?}"));
+                    }
+                }
+            }
+            for element in 0..port.len {
+                let Some((column, row)) = port.placement.committed_cell(element) else { break };
+                let value = origin(graph, tensor, element);
+                if self.claims.insert(Cell::Committed { column, row }, value).is_some() {
+                    return Err(format!("two tensors in committed column {column}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     fn is_claim(&self, cell: Cell) -> bool {
@@ -194,6 +229,11 @@ impl<'l> Auditor<'l> {
                     *resolved.entry(cells).or_default() += coefficient;
                 }
             }
+            if let Some((node, index)) = self.one_hot(&resolved)? {
+                found.insert((node, 0, index));
+                expected.insert(node);
+                continue;
+            }
             let group = resolved.keys().flatten().find_map(|cell| match *cell {
                 Cell::Group { node, group, .. } => Some((node, group)),
                 Cell::Mark { lane, row } => {
@@ -213,11 +253,38 @@ impl<'l> Auditor<'l> {
         }
         let [node] = expected.into_iter().collect::<Vec<_>>()[..] else { return Err("sums of several nodes".into()) };
         let op = &self.graph.nodes[node].op;
-        if found.len() != identity.len() || found.len() != 2 * groups(op) {
+        let sums = match op {
+            Op::Enter => indices(self.graph, node),
+            op => 2 * groups(op),
+        };
+        if found.len() != identity.len() || found.len() != sums {
             return Err(format!("{} sums of node {node}", found.len()));
         }
         seen.sums += 1;
         Ok(())
+    }
+
+    /// The node and the index that a sum over the channels of a hidden input of indices is of: none for other sums.
+    fn one_hot(&self, sum: &Form) -> Audit<Option<(usize, usize)>> {
+        let of = |cell: &Cell| match *cell {
+            Cell::Element { tensor, element } => {
+                let node = self.graph.nodes.iter().position(|node| node.output == tensor)?;
+                matches!(self.graph.nodes[node].op, Op::Enter).then_some((node, element))
+            }
+            _ => None,
+        };
+        // Sums of a normalisation's elements are beside its group's own values.
+        let groups = sum.keys().flatten().any(|cell| matches!(cell, Cell::Group { .. }));
+        let Some((node, element)) = sum.keys().flatten().find_map(of).filter(|_| !groups) else { return Ok(None) };
+        let tensor = self.graph.nodes[node].output;
+        let (all, indices) = (self.graph.tensors[tensor].shape.len(), indices(self.graph, node));
+        let index = element % indices;
+        let members = (index..all).step_by(indices).map(|element| (vec![Cell::Element { tensor, element }], 1));
+        let definition: Form = members.chain([(Vec::new(), -self.graph.tensors[tensor].format.max)]).collect();
+        if *sum == definition {
+            return Ok(Some((node, index)));
+        }
+        Err(format!("index {index} of node {node} is {sum:?}, not {definition:?}"))
     }
 
     /// What the identity of sums says of a group, by power of `s`.
@@ -468,7 +535,11 @@ impl<'l> Auditor<'l> {
     /// Raw outputs are claimed where their accumulators are read, and every other claim is tied to its element.
     pub(super) fn all_claims(&self) -> Audit<()> {
         for (cell, element) in &self.claims {
-            let Cell::Instance { column, row } = *cell else { continue };
+            let (column, row) = match *cell {
+                Cell::Instance { column, row } => (column, row),
+                _ if self.known.get(cell) == Some(element) => continue,
+                _ => return Err(format!("{cell:?} is {:?}, not {element:?}", self.known.get(cell))),
+            };
             let raw = self.layout.results.iter().find(|result| {
                 column == self.layout.architecture.operand_lanes
                     && result.row as usize == row

@@ -113,6 +113,16 @@ impl<'l> Columns<'l> {
                     });
                 }
             }
+            Accumulator::Committed(column) => {
+                add(&mut input, (0, 0), one(Cell::Committed { column: column as usize, row }), 1);
+            }
+            Accumulator::Hashed => {
+                for (role, cells) in &self.cells {
+                    let FixedRole::Hash(role) = role else { continue };
+                    let selector = cells.get(&row).filter(|_| role.has_value());
+                    selector.into_iter().for_each(|value| add(&mut input, (0, 0), one(Cell::Hashed { row }), *value));
+                }
+            }
             Accumulator::CrossTerms => {
                 for lane in 0..a.cross_term_lanes {
                     let mask = self.at(&FixedRole::CrossTermMask(lane), row);
@@ -247,6 +257,8 @@ pub(super) fn digest_lanes(kind: RowKind) -> usize {
         | RowKind::Copies(kind::Copies { lanes })
         | RowKind::Multiply(kind::Multiply { lanes, .. })
         | RowKind::Exponential(kind::Exponential { lanes })
+        | RowKind::Entry(kind::Entry { lanes })
+        | RowKind::OneHot(kind::OneHot { lanes, .. })
         | RowKind::Normalise(kind::Normalise { lanes, .. }) => lanes,
         RowKind::Raw | RowKind::Candidate(_) | RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => 0,
         _ => 1,
@@ -274,6 +286,12 @@ fn sums(kind: RowKind, row: usize) -> Vec<(Monomial, Vec<Cell>, i64)> {
             .flat_map(|lane| {
                 let e = lanes - 1 - lane;
                 [((0, e), vec![Cell::Activated { lane, row }], 1), ((1, e), vec![Cell::Mark { lane, row }], 1)]
+            })
+            .collect(),
+        RowKind::OneHot(kind::OneHot { lanes, less }) => (0..lanes)
+            .flat_map(|lane| {
+                let at = (0, lanes - 1 - lane);
+                [(at, vec![Cell::Activated { lane, row }], 1), (at, Vec::new(), -less)]
             })
             .collect(),
         RowKind::Reciprocal(_) => vec![((0, 0), vec![factor(0, 0)], 1), ((1, 0), Vec::new(), 1)],

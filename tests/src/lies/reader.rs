@@ -14,8 +14,9 @@ use crate::carry::{Change, Written, carried};
 
 /// A random lie of one reader.
 pub(super) fn lie(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
-    let reads =
-        case.graph.nodes.iter().enumerate().filter(|(_, node)| !matches!(node.op, Op::Reshape | Op::Rearrange { .. }));
+    // What a hidden input's cells hold is the prover's to say.
+    let of_cells = |op: &Op| matches!(op, Op::Reshape | Op::Rearrange { .. } | Op::Enter);
+    let reads = case.graph.nodes.iter().enumerate().filter(|(_, node)| !of_cells(&node.op));
     let readers: Vec<(usize, usize)> =
         reads.flat_map(|(index, node)| (0..node.inputs.len()).map(move |operand| (index, operand))).collect();
     let reader = *readers.choose(rng)?;
@@ -39,7 +40,7 @@ fn read(case: &Case, (index, operand): (usize, usize), changes: &[Change]) -> Op
     let moved: Vec<Change> = changes.iter().map(|change| Change { tensor: own, ..*change }).collect();
     let execution = carried(&graph, &honest, &moved)?;
     let layout = redirected(case, (index, operand), own, changes);
-    let outputs = graph.outputs.iter().map(|output| execution.values[*output].clone()).collect();
+    let outputs = case.shown(&execution);
     let first = FirstPhase::new(&layout, &graph, &execution);
     let what = format!("operand {operand} of node {index}: {changes:?}");
     Some(Attempt { what, kind: Kind::Reader, outputs, execution, first, made_for: Some(graph) })

@@ -3,7 +3,7 @@
 use rand::Rng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_graph::{Op, TensorId};
+use zkml_gpu_graph::{Op, Storage, TensorId, Visibility};
 
 use super::{Attempt, Case, group, reader};
 use crate::carry::{Change, Written, carried};
@@ -31,11 +31,15 @@ pub enum Kind {
     Group,
     /// Two tensors are changed so that a combination of them stays as it is.
     Cancelling,
+    /// A column of a committed tensor holds another tensor than the cells that it is the commitment of.
+    Committed,
+    /// A hidden index in one-hot form has no 1, or another one.
+    Index,
 }
 
 impl Kind {
     /// All lies.
-    pub const LIES: [Self; 9] = [
+    pub const LIES: [Self; 11] = [
         Self::Claim,
         Self::ClaimedPair,
         Self::Result,
@@ -45,6 +49,8 @@ impl Kind {
         Self::Reader,
         Self::Group,
         Self::Cancelling,
+        Self::Committed,
+        Self::Index,
     ];
 }
 
@@ -62,24 +68,26 @@ fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
     match kind {
         Kind::Honest => None,
         Kind::Claim => {
-            let (port, element) = claim(case, rng);
+            let (port, element) = claim(case, rng)?;
             let delta = if rng.gen_bool(0.5) { 1 } else { -1 };
             claimed(case, kind, port, &[(element, delta)])
         }
         Kind::ClaimedPair => {
-            let port = claim(case, rng).0;
+            let port = claim(case, rng)?.0;
             let tensor = case.graph.outputs[port];
             claimed(case, kind, port, &pair(case, rng, tensor)?)
         }
         Kind::Result | Kind::ResultPair => {
-            let tensor = producer(case, rng, |op| !matches!(op, Op::Reshape | Op::Rearrange { .. }))?;
+            let tensor = producer(case, rng, |op| !matches!(op, Op::Reshape | Op::Rearrange { .. } | Op::Enter))?;
             let deltas = deltas(case, rng, tensor, kind == Kind::ResultPair)?;
             changed(case, kind, &changes(case, tensor, &deltas, Written::Result))
         }
         Kind::Copy | Kind::CopyPair => {
             let rearranged = producer(case, rng, |op| matches!(op, Op::Rearrange { .. }));
             let any = producer(case, rng, |op| !matches!(op, Op::Reshape));
-            let input = case.graph.inputs.choose(rng).copied();
+            let visible = |input: &&TensorId| !case.graph.input_visibility(**input).is_some_and(Visibility::is_hidden);
+            let inputs: Vec<TensorId> = case.graph.inputs.iter().filter(visible).copied().collect();
+            let input = inputs.choose(rng).copied();
             let tensor = [rearranged, rearranged, any, any, input].into_iter().flatten().collect::<Vec<_>>();
             let tensor = *tensor.choose(rng)?;
             let deltas = deltas(case, rng, tensor, kind == Kind::CopyPair)?;
@@ -88,6 +96,8 @@ fn lie(case: &Case, rng: &mut ChaCha20Rng, kind: Kind) -> Option<Attempt> {
         Kind::Reader => reader::lie(case, rng),
         Kind::Group => group::lie(case, rng),
         Kind::Cancelling => cancelling(case, rng),
+        Kind::Committed => committed(case, rng),
+        Kind::Index => index(case, rng),
     }
 }
 
@@ -112,10 +122,37 @@ pub fn copied_pairs(case: &Case, tensor: TensorId) -> Vec<Attempt> {
     pairs(case, tensor).into_iter().filter_map(attempt).collect()
 }
 
-/// An output and one of its elements.
-fn claim(case: &Case, rng: &mut ChaCha20Rng) -> (usize, usize) {
-    let port = rng.gen_range(0..case.graph.outputs.len());
-    (port, rng.gen_range(0..case.graph.tensors[case.graph.outputs[port]].shape.len()))
+/// A public output and one of its elements.
+fn claim(case: &Case, rng: &mut ChaCha20Rng) -> Option<(usize, usize)> {
+    let is_public = |port: &usize| !case.graph.visibility.output(*port).is_hidden();
+    let ports: Vec<usize> = (0..case.graph.outputs.len()).filter(is_public).collect();
+    let port = *ports.choose(rng)?;
+    Some((port, rng.gen_range(0..case.graph.tensors[case.graph.outputs[port]].shape.len())))
+}
+
+/// Another value in a column of a committed tensor, which the prover commits to as well.
+fn committed(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
+    let ports: Vec<_> = case.layout.statement.ports().filter(|port| port.committed_columns() > 0).collect();
+    let port = ports.choose(rng)?;
+    let element = rng.gen_range(0..port.len);
+    let (column, row) = port.placement.committed_cell(element)?;
+    let delta = [1, -1, 100][rng.gen_range(0..3)];
+    let what = format!("element {element} of the committed '{}': {delta}", port.name);
+    let mut attempt = case.attempt(Kind::Committed, what, case.execution.clone());
+    attempt.first.columns[case.layout.architecture.committed(column)][row] += delta;
+    Some(attempt)
+}
+
+/// One element of a hidden one-hot form becomes 1 or 0, and all that reads it follows.
+fn index(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
+    let is_one_hot = |tensor: &TensorId| case.graph.tensors[*tensor].storage == Storage::OneHot;
+    let entered = case.graph.nodes.iter().filter(|node| matches!(node.op, Op::Enter)).map(|node| node.output);
+    let tensors: Vec<TensorId> = entered.filter(is_one_hot).collect();
+    let tensor = *tensors.choose(rng)?;
+    let element = rng.gen_range(0..case.graph.tensors[tensor].shape.len());
+    let (one, value) = (case.graph.tensors[tensor].format.max, case.execution.values[tensor][element]);
+    let delta = if value == 0 { one } else { -value };
+    changed(case, Kind::Index, &changes(case, tensor, &[(element, delta)], Written::Result))
 }
 
 /// The result of some node of a kind.
@@ -212,6 +249,14 @@ fn cancelling(case: &Case, rng: &mut ChaCha20Rng) -> Option<Attempt> {
         let written = if graph.inputs.contains(&tensor) { Written::Copies } else { Written::Result };
         changes(case, tensor, &[(element, delta)], written)
     };
+    // Hidden inputs that are others are no lie.
+    let entered = |operand: usize| {
+        let tensor = root(case, node.inputs[operand]);
+        graph.nodes.iter().any(|node| node.output == tensor && matches!(node.op, Op::Enter))
+    };
+    if entered(first) || entered(second) {
+        return None;
+    }
     let both = [change(first, sign * b / divisor), change(second, -sign * a / divisor)].concat();
     if both[0].tensor == both[1].tensor {
         return None;

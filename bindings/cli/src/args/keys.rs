@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use zkml_gpu::BackendChoice;
+use zkml_gpu::{BackendChoice, Visibility};
 
-use super::values::{MOST_JOINT, bytes, dimension, max_error};
+use super::values::{MOST_JOINT, bytes, dimension, max_error, named_file, visibility};
 use super::{CostsSource, Weights};
 
 /// How a model becomes a circuit.
@@ -31,6 +31,15 @@ pub(crate) struct CircuitOptions {
     /// its metadata
     #[arg(long)]
     pub(crate) private: bool,
+    /// Who sees an input: public, private, committed or hashed; may be repeated [default: public]
+    #[arg(long = "input", value_name = "NAME=VISIBILITY", value_parser = visibility)]
+    pub(crate) input_visibility: Vec<(String, Visibility)>,
+    /// Who sees an output, likewise
+    #[arg(long = "output", value_name = "NAME=VISIBILITY", value_parser = visibility)]
+    pub(crate) output_visibility: Vec<(String, Visibility)>,
+    /// Least size of the circuit, as log2 of its rows: models that share commitments to tensors have one size
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=22))]
+    pub(crate) min_k: Option<u32>,
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
@@ -90,6 +99,10 @@ pub(crate) struct ProveOptions {
     /// Structured reference string of a ceremony (.ptau, or Halo2 parameters); without it, an insecure one is made
     #[arg(long, value_name = "FILE")]
     pub(crate) srs: Option<PathBuf>,
+    /// Do without the proof that the weights are integers and fit the architecture, where keys are made: proofs say that
+    /// they are not
+    #[arg(long)]
+    pub(crate) unproven_weights: bool,
     /// Folder for proofs and model.vk [default: ./MODEL.proof]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
@@ -102,6 +115,67 @@ pub(crate) struct ProveOptions {
     /// Share of an input's values that may lie beyond the calibrated range, where they are clamped
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     pub(crate) max_saturation: f64,
+    /// Opening of a committed input or output, whose commitment the proof shall have; may be repeated. Without it a
+    /// fresh commitment is made, and its opening written beside the proof
+    #[arg(long = "opening", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) openings: Vec<(String, PathBuf)>,
+    /// Salt of a hashed input or output, as `commit --salt` writes it; may be repeated. Without it the hash has none
+    #[arg(long = "salt", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) salts: Vec<(String, PathBuf)>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Where the points of a reference string are. A hash takes none.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct PointsOptions {
+    /// A proving key that was made with the reference string
+    #[arg(long, value_name = "NAME.pk")]
+    pub(crate) pk: Option<PathBuf>,
+    /// The reference string's file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CommitOptions {
+    /// The numbers, {"input_data": [[...]]}: one flat list
+    #[arg(value_name = "FILE.json")]
+    pub(crate) file: PathBuf,
+    /// The verifying key of a model that has the tensor; a proving key has its own
+    #[arg(long, value_name = "NAME.vk", conflicts_with = "pk", required_unless_present = "pk")]
+    pub(crate) vk: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) points: PointsOptions,
+    /// The committed or hashed input that the numbers are of
+    #[arg(long, value_name = "NAME", conflicts_with = "output", required_unless_present = "output")]
+    pub(crate) input: Option<String>,
+    /// The committed or hashed output that the numbers are of
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// Draw a salt, which hides a hashed tensor that could be guessed; a commitment hides without
+    #[arg(long)]
+    pub(crate) salt: bool,
+    /// Folder for NAME.commitment.json to publish and NAME.opening to keep; of a hashed tensor NAME.hash and NAME.salt
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OpenOptions {
+    /// The commitment
+    #[arg(value_name = "NAME.commitment.json")]
+    pub(crate) commitment: PathBuf,
+    /// Its opening
+    #[arg(value_name = "NAME.opening")]
+    pub(crate) opening: PathBuf,
+    #[command(flatten)]
+    pub(crate) points: PointsOptions,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -139,12 +213,36 @@ pub(crate) struct SetupOptions {
     pub(crate) machine: MachineOptions,
     #[command(flatten)]
     pub(crate) cache: CacheOptions,
-    /// Folder for NAME.pk and NAME.vk
+    /// Folder for NAME.pk, NAME.vk and NAME.public.zkml
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Do without the proof that the weights are integers and fit the architecture: proofs say that they are not
+    #[arg(long)]
+    pub(crate) unproven_weights: bool,
     /// Replace keys of that name that are in the folder: proofs can no longer be made under the old NAME.vk
     #[arg(long)]
     pub(crate) replace: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuditOptions {
+    /// The verifying key
+    #[arg(value_name = "NAME.vk")]
+    pub(crate) key: PathBuf,
+    /// The model that it is said to be of, without its weights, as setup writes it
+    #[arg(long, value_name = "NAME.public.zkml")]
+    pub(crate) model: PathBuf,
+    /// The reference string that the key was made with [default: NAME.srs beside the key, as setup writes it where it
+    /// makes one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) srs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) machine: MachineOptions,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

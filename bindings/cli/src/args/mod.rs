@@ -16,14 +16,14 @@ pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
 pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use keys::{
-    CacheOptions, CircuitOptions, CompileOptions, InspectOptions, MachineOptions, ProveOptions, RetrainOptions,
-    SetupOptions,
+    AuditOptions, CacheOptions, CircuitOptions, CommitOptions, CompileOptions, InspectOptions, MachineOptions,
+    OpenOptions, PointsOptions, ProveOptions, RetrainOptions, SetupOptions,
 };
 pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 #[cfg(feature = "cuda")]
 use values::architecture;
 pub(crate) use values::most_bits;
-use values::{MOST_JOINT, bytes, dimension, max_error};
+use values::{MOST_JOINT, bytes, dimension, max_error, named_file};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -59,8 +59,14 @@ pub(crate) enum Command {
     Setup(SetupOptions),
     /// Make the keys of a retrained model under the same circuit key
     Retrain(RetrainOptions),
+    /// Check that a verifying key is that of a model, whoever made it, and tell what it proves
+    Audit(AuditOptions),
     /// Tell what a file is: a compiled model, a key or a proof
     Inspect(InspectOptions),
+    /// Commit to a tensor, before proofs that refer to it
+    Commit(CommitOptions),
+    /// Check that an opening is of a commitment
+    Open(OpenOptions),
     /// Tell what a proof will cost, in all and by layer, without proving
     Plan(PlanOptions),
     /// Compare the integers that would be proved with the float model on many samples
@@ -254,6 +260,9 @@ pub(crate) struct VerifyOptions {
     /// The model's verifying key, from someone you trust
     #[arg(long, value_name = "model.vk")]
     pub(crate) vk: PathBuf,
+    /// The commitment that a committed input or output must have; may be repeated
+    #[arg(long = "commitment", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) commitments: Vec<(String, PathBuf)>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

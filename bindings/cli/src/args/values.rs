@@ -1,6 +1,8 @@
 //! Values of options, from text; and those that only go together.
 
-use zkml_gpu::FileError;
+use std::path::PathBuf;
+
+use zkml_gpu::{FileError, Visibility};
 
 #[cfg(feature = "cuda")]
 use super::Architecture;
@@ -27,6 +29,22 @@ pub(super) fn dimension(text: &str) -> Result<(String, usize), String> {
     match size.parse() {
         Ok(size) if size > 0 && !name.is_empty() => Ok((name.into(), size)),
         _ => Err("expected NAME=SIZE with a positive size".into()),
+    }
+}
+
+/// Who sees an input or output. The name is all before the last sign of equality.
+pub(super) fn visibility(text: &str) -> Result<(String, Visibility), String> {
+    let expected = || "expected NAME=public, NAME=private, NAME=committed or NAME=hashed".to_owned();
+    let (name, word) = text.rsplit_once('=').ok_or_else(expected)?;
+    let visibility = Visibility::ALL.into_iter().find(|visibility| visibility.name() == word);
+    visibility.filter(|_| !name.is_empty()).map(|visibility| (name.into(), visibility)).ok_or_else(expected)
+}
+
+/// A tensor's name and a file; the name is all before the first sign of equality.
+pub(super) fn named_file(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.into(), file.into())),
+        _ => Err("expected NAME=FILE".into()),
     }
 }
 

@@ -132,7 +132,7 @@ impl Subject {
 fn prove(prover: &ModelProver, sample: &Sample, rng: ChaCha20Rng, steps: &Steps) -> anyhow::Result<Proven> {
     steps.clear();
     let (cpu_before, start) = (cpu_ms(), Instant::now());
-    let Proved { bundle, witness_ms } = prover.prove(sample, rng)?;
+    let Proved { bundle, witness_ms, .. } = prover.prove(sample, rng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let steps = steps.of_proof(prove_ms, witness_ms);
     let verify_ms = verify(prover.key(), &bundle)?;

@@ -57,7 +57,9 @@ const fn quotients(result: &ResultRow) -> [usize; 2] {
         | RowKind::GatheredSum
         | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate(_) => [0, 0],
+        | RowKind::Candidate(_)
+        | RowKind::Entry(_)
+        | RowKind::OneHot(_) => [0, 0],
     }
 }
 
@@ -104,7 +106,7 @@ fn accumulators(graph: &Graph, node: &Node) -> Option<[i128; 2]> {
             let root = normalise.len.isqrt() as i128 + 1;
             magnitude((root << normalise.bits) * i128::from(normalise.rescale.multiplier))
         }
-        Op::MaxPool(_) | Op::Reshape | Op::Rearrange { .. } | Op::ArgMax { .. } => None,
+        Op::MaxPool(_) | Op::Reshape | Op::Rearrange { .. } | Op::ArgMax { .. } | Op::Enter => None,
     }
 }
 
@@ -179,7 +181,9 @@ fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Chec
             | RowKind::Raw
             | RowKind::GatheredSum
             | RowKind::Copies(_)
-            | RowKind::Index,
+            | RowKind::Index
+            | RowKind::Entry(_)
+            | RowKind::OneHot(_),
             _,
         ) => Ok(()),
     }

@@ -15,7 +15,8 @@ pub(super) struct Cells {
     columns: Vec<Vec<Value>>,
 }
 
-/// The columns, in one order: operands, left operands, instances, activations, copies beside results.
+/// The columns, in one order: operands, left operands, instances, activations, copies beside results, committed
+/// tensors, values of hashes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Columns<'l>(pub(super) &'l Architecture);
 
@@ -40,8 +41,16 @@ impl Columns<'_> {
         Column(self.activated(self.0.activation_lanes).0 + (group * self.0.activation_lanes + lane) as u32)
     }
 
+    pub(super) const fn committed(self, column: usize) -> Column {
+        Column(self.factor(self.0.auxiliary_groups, 0).0 + column as u32)
+    }
+
+    pub(super) const fn hashed(self) -> Column {
+        self.committed(self.0.committed_columns)
+    }
+
     const fn count(self) -> usize {
-        self.factor(self.0.auxiliary_groups, 0).0 as usize
+        self.hashed().0 as usize + 1
     }
 }
 

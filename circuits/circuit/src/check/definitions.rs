@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Interleaving, Linear, MatMul, Node, Op, Shape};
+use zkml_gpu_graph::{Graph, Interleaving, Linear, MatMul, Node, Op, Shape, Storage};
 
 use super::cells::Cells;
 use super::polynomial::{Dot, Identities, Identity, Item, Symbol};
@@ -22,8 +22,9 @@ use super::{Check, Reading, refuse, require, ties};
 use crate::system::{RowKind, WeightMode};
 
 /// Whether an identity defines a node's accumulators, or its sums.
-pub(super) const fn needs_identity(op: &Op) -> bool {
-    match op {
+pub(super) fn needs_identity(graph: &Graph, node: &Node) -> bool {
+    match &node.op {
+        Op::Enter => graph.tensors[node.output].storage == Storage::OneHot,
         Op::Linear(_) | Op::Combine { .. } | Op::MatMul(_) | Op::Softmax(_) | Op::Normalise(_) => true,
         Op::MaxPool(_)
         | Op::AveragePool { .. }
@@ -63,7 +64,8 @@ pub(super) fn check(
         | Op::Multiply(_)
         | Op::Softmax(_)
         | Op::Normalise(_)
-        | Op::ArgMax { .. } => refuse("its accumulators are defined by its rows"),
+        | Op::ArgMax { .. }
+        | Op::Enter => refuse("its accumulators are defined by its rows"),
     }
 }
 
@@ -157,7 +159,9 @@ impl Definition<'_, '_> {
             | RowKind::GatheredSum
             | RowKind::Copies(_)
             | RowKind::Index
-            | RowKind::Candidate(_) => (element + slot, 0),
+            | RowKind::Candidate(_)
+            | RowKind::Entry(_)
+            | RowKind::OneHot(_) => (element + slot, 0),
         })
     }
 
@@ -225,6 +229,8 @@ impl Definition<'_, '_> {
                 Symbol::Operand(_)
                 | Symbol::Instance(_)
                 | Symbol::Activated(_)
+                | Symbol::Committed(_)
+                | Symbol::Hashed
                 | Symbol::Copy(..)
                 | Symbol::Left(_) => match (self.value(item)?, element) {
                     (Value::ZERO, _) => {}
@@ -456,6 +462,8 @@ impl<'d, 'l> Product<'d, 'l> {
                 | Symbol::Left(_)
                 | Symbol::Instance(_)
                 | Symbol::Activated(_)
+                | Symbol::Committed(_)
+                | Symbol::Hashed
                 | Symbol::Copy(..)
                 | Symbol::Square(..)
                 | Symbol::Mark(_)

@@ -19,7 +19,7 @@ pub(super) struct Fixed<'l> {
     kind_at: Vec<u16>,
     powers: Vec<Power>,
     /// Number of the step's power, from 1, for each accumulator by row; empty for one that never steps.
-    steps: [Vec<u16>; Accumulator::ALL.len()],
+    steps: Vec<Vec<u16>>,
 }
 
 impl<'l> Fixed<'l> {
@@ -39,7 +39,7 @@ impl<'l> Fixed<'l> {
             kinds: Vec::new(),
             kind_at: vec![NONE; usable],
             powers: Vec::new(),
-            steps: Default::default(),
+            steps: vec![Vec::new(); Accumulator::SINGLE.len() + a.committed_columns],
         };
         for (role, cells) in a.fixed.iter().zip(&layout.fixed) {
             require(this.columns.insert(role, cells).is_none(), || format!("two columns of {role:?}"))?;
@@ -66,7 +66,9 @@ impl<'l> Fixed<'l> {
             FixedRole::Step(accumulator, power) => {
                 require(cells.iter().all(|(row, _)| *row > 0), || "row 0 reads a blinding row".into())?;
                 self.powers.push(*power);
-                let steps = &mut self.steps[*accumulator as usize];
+                let Some(steps) = self.steps.get_mut(accumulator.number()) else {
+                    return refuse("steps of a column that is not there");
+                };
                 steps.resize(usable, NONE);
                 (steps, self.powers.len())
             }
@@ -95,7 +97,8 @@ impl<'l> Fixed<'l> {
             | FixedRole::CandidateStride
             | FixedRole::CandidateNumber
             | FixedRole::Identity(_)
-            | FixedRole::Term { .. } => return Ok(()),
+            | FixedRole::Term { .. }
+            | FixedRole::Hash(_) => return Ok(()),
         };
         for (row, value) in cells {
             let slot = &mut target[*row as usize];
@@ -163,7 +166,7 @@ impl<'l> Fixed<'l> {
 
     /// The step of an accumulator on a row; none where it starts anew.
     pub(super) fn step(&self, accumulator: Accumulator, row: usize) -> Option<Power> {
-        match *self.steps[accumulator as usize].get(row)? {
+        match *self.steps.get(accumulator.number())?.get(row)? {
             NONE => None,
             number => Some(self.powers[usize::from(number) - 1]),
         }

@@ -173,6 +173,8 @@ const fn copies(kind: RowKind, columns: usize) -> usize {
         | RowKind::InverseRoot(_)
         | RowKind::MaximumOfWindow(_)
         | RowKind::Raw
-        | RowKind::Index => 0,
+        | RowKind::Index
+        | RowKind::Entry(_)
+        | RowKind::OneHot(_) => 0,
     }
 }

@@ -16,7 +16,8 @@
 //!    (`definitions.rs`, `sums.rs`).
 //! 5. What a row computes with is what its node reads (`rows.rs`), and each public cell is the element that the
 //!    statement says (`ports.rs`).
-//! 6. As integers all of this stays far below p/2, so that equality modulo p is equality (`bounds.rs`).
+//! 6. Each row of a hash follows from the one before as the hash of its tensor does (`hashes.rs`).
+//! 7. As integers all of this stays far below p/2, so that equality modulo p is equality (`bounds.rs`).
 //!
 //! Where the layout lists rows, operands or weights for the prover's witness, the check takes the lists as claims to be
 //! proved from the fixed columns. A cell is a variable, also one that an honest prover leaves zero: padding of
@@ -28,6 +29,7 @@ mod cells;
 mod definitions;
 mod fixed;
 mod gathers;
+mod hashes;
 mod places;
 mod polynomial;
 mod ports;
@@ -44,11 +46,13 @@ use zkml_gpu_graph::Graph;
 use self::cells::Cells;
 use self::fixed::Fixed;
 use self::gathers::Gathers;
+use self::hashes::Hashing;
 use self::places::Rows;
 use self::polynomial::Identities;
 use self::tables::CheckedTables;
 use self::values::Values;
 use self::weights::Weights;
+pub(crate) use self::weights::{BankCells, bank_cells};
 use crate::commit::Bank;
 use crate::layout::Layout;
 use crate::system::MAX_K;
@@ -109,6 +113,8 @@ pub struct Checked {
     pub table_rows: usize,
     /// Public cells.
     pub public: usize,
+    /// Hashes of tensors.
+    pub hashes: usize,
 }
 
 /// Proves that a layout says what its graph says.
@@ -148,6 +154,7 @@ pub fn check(graph: &Graph, layout: &Layout, bank: &Bank) -> Result<Checked, Che
         &mut seen,
     )?;
     rows.check_factors(&cells, &values)?;
+    seen.hashes = hashes::check(&Hashing { graph, layout, fixed: &fixed, values: &values, cells: &cells })?;
     seen.public = ports::outputs(graph, layout, &rows, &values, &cells)?;
     bounds::check(graph, layout)?;
     Ok(seen)
@@ -197,7 +204,7 @@ fn check_identities(
         }
     }
     for (index, node) in graph.nodes.iter().enumerate() {
-        require(defined[index] == definitions::needs_identity(&node.op), || "no identity defines it".into())
+        require(defined[index] == definitions::needs_identity(graph, node), || "no identity defines it".into())
             .at(graph, index)?;
     }
     Ok(())

@@ -29,6 +29,10 @@ pub(super) enum Symbol {
     Instance(usize),
     /// Result of an activation lane.
     Activated(usize),
+    /// Cell of a column of a committed tensor.
+    Committed(usize),
+    /// Value of a row of a hash.
+    Hashed,
     /// Copy beside a result: group and lane.
     Copy(usize, usize),
     /// Square of a copy beside a result.
@@ -81,6 +85,8 @@ impl Identity {
             | Symbol::Left(_)
             | Symbol::Instance(_)
             | Symbol::Activated(_)
+            | Symbol::Committed(_)
+            | Symbol::Hashed
             | Symbol::Copy(..)
             | Symbol::Slot(_)
             | Symbol::Free(_)
@@ -120,6 +126,8 @@ struct Inputs {
     free_take: Vec<bool>,
     free: Vec<Vec<bool>>,
     epsilon: Vec<i64>,
+    /// Rows of hashes that have a value.
+    hashed: Vec<bool>,
 }
 
 impl Inputs {
@@ -132,7 +140,18 @@ impl Inputs {
                 require(*value == 1 && first, || format!("row {row} reads left lanes {value} times, or twice"))?;
             }
         }
+        let mut hashed = vec![false; fixed.usable()];
+        for (role, cells) in fixed.roles() {
+            let FixedRole::Hash(role) = role else { continue };
+            for (row, value) in cells.iter().filter(|_| role.has_value()) {
+                let again = std::mem::replace(&mut hashed[*row as usize], true);
+                require(*value == 1 && !again, || {
+                    format!("row {row} has the value of a hash {value} times, or twice")
+                })?;
+            }
+        }
         let this = Self {
+            hashed,
             operand_packed: fixed.selector(&FixedRole::OperandPacked)?,
             operand_single: fixed.selector(&FixedRole::OperandSingle)?,
             instance_packed: fixed.selector(&FixedRole::InstancePacked)?,
@@ -158,7 +177,7 @@ pub(super) struct Identities<'l> {
     fixed: &'l Fixed<'l>,
     inputs: Inputs,
     terms: Vec<Vec<Term<'l>>>,
-    degrees: [Vec<Option<usize>>; Accumulator::ALL.len()],
+    degrees: Vec<Vec<Option<usize>>>,
     /// Most items of an identity: a layout repeats none of its cells more often.
     limit: usize,
 }
@@ -193,9 +212,11 @@ impl<'l> Identities<'l> {
         let limit =
             64 * (fixed.usable() + 1).saturating_mul(architecture.advice_columns() + architecture.weight_columns);
         let inputs = Inputs::new(architecture, fixed)?;
-        let mut this = Self { architecture, fixed, inputs, terms, degrees: Default::default(), limit };
-        for accumulator in Accumulator::ALL {
-            this.degrees[accumulator as usize] = this.degrees_of(accumulator);
+        let mut this = Self { architecture, fixed, inputs, terms, degrees: Vec::new(), limit };
+        let committed = (0..architecture.committed_columns as u32).map(Accumulator::Committed);
+        for accumulator in Accumulator::SINGLE.into_iter().chain(committed) {
+            let degrees = this.degrees_of(accumulator);
+            this.degrees.push(degrees);
         }
         let degree = this.terms.iter().flatten().map(|term| this.term_degree(term)).max().unwrap_or(0);
         let declared = layout.max_degree;
@@ -216,7 +237,9 @@ impl<'l> Identities<'l> {
                 | Accumulator::OperandDigest
                 | Accumulator::LeftDigest
                 | Accumulator::ResultDigest
-                | Accumulator::Auxiliary,
+                | Accumulator::Auxiliary
+                | Accumulator::Committed(_)
+                | Accumulator::Hashed,
             ) => true,
             Multiplicand::Accumulator(
                 Accumulator::Weights
@@ -369,6 +392,9 @@ impl<'l> Identities<'l> {
                 self.accumulate(Accumulator::CrossTerms, vec![(row, walker)], items)
             }
             Accumulator::ResultTotal | Accumulator::CrossTermsTotal => Ok(()),
+            Accumulator::Committed(column) => add(0, 0, Symbol::Committed(column as usize), 1),
+            Accumulator::Hashed if inputs.hashed[row] => add(0, 0, Symbol::Hashed, 1),
+            Accumulator::Hashed => Ok(()),
         }
     }
 
@@ -383,7 +409,7 @@ impl<'l> Identities<'l> {
     /// The degree in `r` of a term, of all cells that it reads: those that cancel among terms included.
     fn term_degree(&self, Term { multiplicand, row, factor, .. }: &Term<'_>) -> usize {
         let reach: usize = factor.runs.iter().map(|(step, count)| step * count.saturating_sub(1)).sum();
-        let degree = |accumulator: Accumulator| self.degrees[accumulator as usize][*row];
+        let degree = |accumulator: Accumulator| self.degrees.get(accumulator.number()).and_then(|rows| rows[*row]);
         let read = match *multiplicand {
             Multiplicand::Dot => {
                 degree(Accumulator::Operand).zip(degree(Accumulator::Weights)).map_or(0, |(a, b)| a + b)
@@ -413,6 +439,8 @@ impl<'l> Identities<'l> {
         let kind = self.fixed.kind(row);
         match accumulator {
             Accumulator::Weights => Some(0),
+            Accumulator::Committed(_) => Some(0),
+            Accumulator::Hashed => inputs.hashed[row].then_some(0),
             Accumulator::LeftDigest => self.left(row).map(|(lanes, _)| lanes - 1),
             Accumulator::Operand | Accumulator::OperandDigest => {
                 let packed = inputs.operand_packed[row] || inputs.instance_packed[row];
@@ -428,9 +456,9 @@ impl<'l> Identities<'l> {
             Accumulator::CrossTerms => {
                 (0..a.cross_term_lanes).find(|lane| inputs.free[*lane][row]).map(|lane| a.cross_term_lanes - 1 - lane)
             }
-            Accumulator::ResultTotal => self.degrees[Accumulator::Result as usize][row].filter(|_| inputs.take[row]),
+            Accumulator::ResultTotal => self.degrees[Accumulator::Result.number()][row].filter(|_| inputs.take[row]),
             Accumulator::CrossTermsTotal => {
-                self.degrees[Accumulator::CrossTerms as usize][row].filter(|_| inputs.free_take[row])
+                self.degrees[Accumulator::CrossTerms.number()][row].filter(|_| inputs.free_take[row])
             }
         }
     }
@@ -499,6 +527,13 @@ fn result(kind: RowKind) -> Vec<(usize, usize, Symbol, i64)> {
                 [(0, e, Symbol::Activated(lane), 1), (1, e, Symbol::Mark(lane), 1)]
             })
             .collect(),
+        RowKind::OneHot(kind::OneHot { lanes, less }) => (0..lanes)
+            .flat_map(|lane| {
+                let e = lanes - 1 - lane;
+                let one = (less != 0).then_some((0, e, Symbol::One, -less));
+                [(0, e, Symbol::Activated(lane), 1)].into_iter().chain(one)
+            })
+            .collect(),
         RowKind::Reciprocal(_) => vec![(0, 0, Symbol::Copy(0, 0), 1), (1, 0, Symbol::One, 1)],
         RowKind::Normalise(kind::Normalise { lanes, len, centred, .. }) => (0..lanes)
             .flat_map(|lane| {
@@ -515,7 +550,8 @@ fn result(kind: RowKind) -> Vec<(usize, usize, Symbol, i64)> {
         | RowKind::GatheredSum
         | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate(_) => Vec::new(),
+        | RowKind::Candidate(_)
+        | RowKind::Entry(_) => Vec::new(),
     }
 }
 
@@ -526,7 +562,9 @@ pub(super) const fn digest_lanes(kind: RowKind) -> usize {
         | RowKind::Multiply(kind::Multiply { lanes, .. })
         | RowKind::Exponential(kind::Exponential { lanes })
         | RowKind::Normalise(kind::Normalise { lanes, .. })
-        | RowKind::Copies(kind::Copies { lanes }) => lanes,
+        | RowKind::Copies(kind::Copies { lanes })
+        | RowKind::Entry(kind::Entry { lanes })
+        | RowKind::OneHot(kind::OneHot { lanes, .. }) => lanes,
         RowKind::MaximumOfWindow(_) | RowKind::GatheredMaximum(_) | RowKind::GatheredSum | RowKind::Index => 1,
         RowKind::Raw | RowKind::Candidate(_) | RowKind::Reciprocal(_) | RowKind::InverseRoot(_) => 0,
     }
@@ -548,6 +586,8 @@ fn copies(kind: RowKind) -> Vec<(usize, usize, usize)> {
         | RowKind::GatheredSum
         | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate(_) => Vec::new(),
+        | RowKind::Candidate(_)
+        | RowKind::Entry(_)
+        | RowKind::OneHot(_) => Vec::new(),
     }
 }

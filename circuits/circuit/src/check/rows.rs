@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Node, Op, Window};
+use zkml_gpu_graph::{Node, Op, Storage, Window};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
@@ -63,11 +63,18 @@ impl<'l> Rows<'l> {
                 | RowKind::GatheredMaximum(_)
                 | RowKind::Copies(_)
                 | RowKind::Index => true,
+                RowKind::Entry(_) => self.storage(result) != Storage::OneHot,
+                RowKind::OneHot(_) => self.storage(result) == Storage::OneHot,
             };
             require(numbers_agree, || format!("row {row} has another constant"))
                 .at(self.graph, result.node as usize)?;
         }
         Ok(())
+    }
+
+    /// How the elements that a row computes are stored.
+    fn storage(&self, result: &ResultRow) -> Storage {
+        self.graph.tensors[self.node(result).output].storage
     }
 
     /// Every row looks its activation lanes up in the table of its node's function; a row that computes none, among
@@ -161,7 +168,9 @@ impl<'l> Rows<'l> {
                 | RowKind::GatheredMaximum(_)
                 | RowKind::GatheredSum
                 | RowKind::Copies(_)
-                | RowKind::Index => {
+                | RowKind::Index
+                | RowKind::Entry(_)
+                | RowKind::OneHot(_) => {
                     for lane in 0..digest_lanes(result.kind) {
                         name(&mut outputs, first + lane)?;
                         cells.set(columns.activated(lane), row, values.element(node.output, first + lane))?;
@@ -266,7 +275,9 @@ impl<'l> Rows<'l> {
             | RowKind::InverseRoot(_)
             | RowKind::MaximumOfWindow(_)
             | RowKind::Raw
-            | RowKind::Index => Ok(()),
+            | RowKind::Index
+            | RowKind::Entry(_)
+            | RowKind::OneHot(_) => Ok(()),
         }
     }
 
@@ -297,7 +308,9 @@ impl<'l> Rows<'l> {
                     | RowKind::GatheredSum
                     | RowKind::Copies(_)
                     | RowKind::Index
-                    | RowKind::Candidate(_) => &[],
+                    | RowKind::Candidate(_)
+                    | RowKind::Entry(_)
+                    | RowKind::OneHot(_) => &[],
                 };
                 for (sort, copy) in copies.iter().enumerate() {
                     let holds = cells.get(columns.factor(sort, lane), row) == *copy;
@@ -323,7 +336,8 @@ pub(super) const fn groups(op: &Op) -> usize {
         | Op::Rearrange { .. }
         | Op::MatMul(_)
         | Op::Multiply(_)
-        | Op::ArgMax { .. } => 1,
+        | Op::ArgMax { .. }
+        | Op::Enter => 1,
     }
 }
 
@@ -340,7 +354,8 @@ fn between(op: &Op) -> usize {
         | Op::Reshape
         | Op::Rearrange { .. }
         | Op::MatMul(_)
-        | Op::Multiply(_) => 0,
+        | Op::Multiply(_)
+        | Op::Enter => 0,
     }
 }
 
@@ -359,7 +374,9 @@ const fn looks_up_exponentials(kind: RowKind) -> bool {
         | RowKind::GatheredSum
         | RowKind::Copies(_)
         | RowKind::Index
-        | RowKind::Candidate(_) => false,
+        | RowKind::Candidate(_)
+        | RowKind::Entry(_)
+        | RowKind::OneHot(_) => false,
     }
 }
 
@@ -379,7 +396,9 @@ fn computes(node: &Node, kind: RowKind) -> bool {
         | (Op::AveragePool { .. }, RowKind::GatheredSum)
         | (Op::Rearrange { .. }, RowKind::Copies(_))
         | (Op::Softmax(_), RowKind::Exponential(_))
-        | (Op::ArgMax { .. }, RowKind::Index) => true,
+        | (Op::ArgMax { .. }, RowKind::Index)
+        // Which of the two is the tensor's own: `check_kinds`.
+        | (Op::Enter, RowKind::Entry(_) | RowKind::OneHot(_)) => true,
         (Op::Multiply(rescale), RowKind::Multiply(kind::Multiply { limbs, multiplier, .. })) => {
             [limbs.into(), multiplier] == [rescale.limbs.into(), rescale.multiplier]
         }
@@ -406,7 +425,8 @@ fn computes(node: &Node, kind: RowKind) -> bool {
             | Op::Multiply(_)
             | Op::Softmax(_)
             | Op::Normalise(_)
-            | Op::ArgMax { .. },
+            | Op::ArgMax { .. }
+            | Op::Enter,
             RowKind::Requantise(_)
             | RowKind::Multiply(_)
             | RowKind::Exponential(_)
@@ -419,7 +439,9 @@ fn computes(node: &Node, kind: RowKind) -> bool {
             | RowKind::GatheredSum
             | RowKind::Copies(_)
             | RowKind::Index
-            | RowKind::Candidate(_),
+            | RowKind::Candidate(_)
+            | RowKind::Entry(_)
+            | RowKind::OneHot(_),
         ) => false,
     }
 }

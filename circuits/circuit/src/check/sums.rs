@@ -6,6 +6,9 @@
 //! | softmax | 1 | marks of the member that attains the maximum | 1 |
 //! | normalisation | 0 | elements, where the mean is taken off | their sum |
 //! | normalisation | 1 | `n · x²` | `V + sum² - ε` |
+//!
+//! Hidden indices in one-hot form have sums, too: over the channels of each index, less what stands for 1, on the rows
+//! of the elements themselves.
 
 use zkml_gpu_graph::Op;
 
@@ -28,6 +31,9 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize) -> 
     let op = &reading.graph.nodes[node].op;
     let mut items: Vec<&Item> = identity.items.iter().collect();
     items.sort_unstable_by_key(|item| (item.s, item.r));
+    if matches!(op, Op::Enter) {
+        return check_one_hot(reading, &items, node);
+    }
     let mut seen = vec![false; 2 * groups(op)];
     for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
         let (s, group) = (coefficient[0].s, group(reading, coefficient, node)?);
@@ -38,6 +44,40 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize) -> 
     }
     require(seen.iter().all(|seen| *seen), || "not every group has its sums".into())?;
     Ok(seen.len())
+}
+
+/// At each power stands the sum over the channels of one index, each once, less what stands for 1; returns the number
+/// of indices.
+fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize) -> Check<usize> {
+    let tensor = &reading.graph.tensors[reading.graph.nodes[node].output];
+    let indices = tensor.shape.height * tensor.shape.width;
+    let mut seen = vec![false; indices];
+    for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
+        let (mut members, mut less) = (Vec::with_capacity(tensor.shape.channels), 0i128);
+        for item in coefficient {
+            let result = reading.rows.at(item.row).filter(|result| result.node as usize == node);
+            match (result, item.symbol) {
+                (Some(result), Symbol::Activated(lane)) => {
+                    require(item.coefficient == 1, || format!("an element counts {} times", item.coefficient))?;
+                    members.push(result.element as usize + lane);
+                }
+                (Some(_), Symbol::One) => less += i128::from(item.coefficient),
+                _ => return refuse(format!("{:?} in a sum over channels", item.symbol)),
+            }
+        }
+        members.sort_unstable();
+        let Some(index) = members.first().copied().filter(|index| *index < indices) else {
+            return refuse("a sum without the first channel");
+        };
+        require(members.into_iter().eq((0..tensor.shape.channels).map(|c| c * indices + index)), || {
+            format!("the sum of index {index} is not over its channels")
+        })?;
+        require(less == -i128::from(tensor.format.max), || format!("index {index} counts {less} less"))?;
+        let again = std::mem::replace(&mut seen[index], true);
+        require(!again, || format!("index {index} has two sums"))?;
+    }
+    require(seen.into_iter().all(|seen| seen), || "not every index has its sum".into())?;
+    Ok(indices)
 }
 
 /// The group that a coefficient is about: that of its one row that is a group's.
@@ -99,7 +139,9 @@ fn check_group(reading: &Reading<'_>, items: &[&Item], node: usize, group: usize
             | RowKind::GatheredSum
             | RowKind::Copies(_)
             | RowKind::Index
-            | RowKind::Candidate(_) => None,
+            | RowKind::Candidate(_)
+            | RowKind::Entry(_)
+            | RowKind::OneHot(_) => None,
         };
         let Some(lane) = lane else {
             return refuse(format!("a sum over {:?} on a row of {:?}", item.symbol, result.kind));

@@ -19,6 +19,8 @@ pub(super) fn column(a: &Architecture, symbol: Symbol) -> Option<Column> {
         Symbol::Instance(column) => Some(columns.instance(column)),
         Symbol::Activated(lane) => Some(columns.activated(lane)),
         Symbol::Copy(group, lane) => Some(columns.factor(group, lane)),
+        Symbol::Committed(column) => Some(columns.committed(column)),
+        Symbol::Hashed => Some(columns.hashed()),
         Symbol::Square(..) | Symbol::Mark(_) | Symbol::Slot(_) | Symbol::Free(_) | Symbol::Weight(_) | Symbol::One => {
             None
         }

@@ -15,6 +15,11 @@ impl Value {
     pub(super) const UNKNOWN: Self = Self(0);
     /// The constant 0.
     pub(super) const ZERO: Self = Self(1);
+    /// Its number among all.
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+
     /// What the graph does not have: no cell ever equals it.
     const NOTHING: Self = Self(u32::MAX);
 }
@@ -93,7 +98,8 @@ impl Values {
                 | Op::AveragePool { .. }
                 | Op::MatMul(_)
                 | Op::Multiply(_)
-                | Op::ArgMax { .. } => {}
+                | Op::ArgMax { .. }
+                | Op::Enter => {}
             }
         }
         Ok(this)

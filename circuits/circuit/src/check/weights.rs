@@ -1,5 +1,7 @@
 //! The weight bank: which learned value stands in each of its cells.
 
+use std::ops::Range;
+
 use zkml_gpu_graph::{Graph, Op};
 
 use super::{AtNode, Check, refuse, require};
@@ -34,15 +36,8 @@ impl<'l> Weights<'l> {
     /// where there is none. Of embedded weights the bank is the circuit's fixed columns; of committed ones it is what
     /// an honest owner commits to.
     pub(super) fn new(graph: &Graph, layout: &'l Layout, bank: &Bank) -> Check<Self> {
-        let columns = layout.architecture.weight_columns;
-        let mut this = Self { rows: vec![None; layout.usable_rows()], columns };
-        for row in &layout.bank {
-            require((row.node as usize) < graph.nodes.len(), || "weights of no node".into())?;
-            match this.rows.get_mut(row.row as usize) {
-                Some(place @ None) => *place = Some(row),
-                _ => return refuse(format!("row {} holds weights twice, or is not usable", row.row)),
-            }
-        }
+        let this = Self::of(graph, layout)?;
+        let columns = this.columns;
         let mut held = 0;
         for (row, values) in bank.rows() {
             let Some(node) = this.rows.get(row).copied().flatten().map(|row| row.node as usize) else {
@@ -57,6 +52,20 @@ impl<'l> Weights<'l> {
             }
         }
         require(held == layout.bank.len() && bank.columns() == columns, || "the bank has another extent".into())?;
+        Ok(this)
+    }
+
+    /// Reads the layout's list.
+    fn of(graph: &Graph, layout: &'l Layout) -> Check<Self> {
+        let columns = layout.architecture.weight_columns;
+        let mut this = Self { rows: vec![None; layout.usable_rows()], columns };
+        for row in &layout.bank {
+            require((row.node as usize) < graph.nodes.len(), || "weights of no node".into())?;
+            match this.rows.get_mut(row.row as usize) {
+                Some(place @ None) => *place = Some(row),
+                _ => return refuse(format!("row {} holds weights twice, or is not usable", row.row)),
+            }
+        }
         Ok(this)
     }
 
@@ -85,6 +94,58 @@ impl<'l> Weights<'l> {
             _ => None,
         };
         learned.map(|learned| (node, learned))
+    }
+}
+
+/// A row of the weight bank, and which of its cells may hold something else than 0.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BankCells {
+    /// The row.
+    pub(crate) row: u32,
+    /// Columns with a learned value.
+    pub(crate) columns: Range<usize>,
+    /// Whether they are weights, of 16 bits; biases and summands are wider.
+    pub(crate) are_weights: bool,
+}
+
+/// The cells of the weight bank that may hold learned values, in the order of rows: from the graph's architecture and the
+/// layout's list alone, whatever the values are.
+///
+/// # Errors
+/// [`CheckError`](super::CheckError) where the list is not one of this graph's, or a row's values do not stand side by
+/// side.
+pub(crate) fn bank_cells(graph: &Graph, layout: &Layout) -> Check<Vec<BankCells>> {
+    let weights = Weights::of(graph, layout)?;
+    let mut cells = Vec::with_capacity(layout.bank.len());
+    for row in &layout.bank {
+        let there = |column: &usize| {
+            let learned = weights.learned(graph, row.row as usize, *column);
+            learned.is_some_and(|(node, learned)| has(graph, node, learned))
+        };
+        let Some(first) = (0..weights.columns).find(there) else { continue };
+        let len = (first..weights.columns).take_while(there).count();
+        let beyond = (first + len..weights.columns).find(there);
+        require(beyond.is_none(), || format!("row {} of the bank has values apart", row.row))?;
+        let are_weights = matches!(row.values, BankValues::Weight(_));
+        cells.push(BankCells { row: row.row, columns: first..first + len, are_weights });
+    }
+    cells.sort_unstable_by_key(|cells| cells.row);
+    Ok(cells)
+}
+
+/// Whether a node has a learned value.
+fn has(graph: &Graph, node: usize, learned: Learned) -> bool {
+    let node = &graph.nodes[node];
+    match (&node.op, learned) {
+        (Op::Linear(linear), Learned::Weight { output, tap }) => {
+            let input = graph.tensors[node.inputs[0]].shape;
+            let taps = linear.window.taps();
+            let (channel, tap) = (tap / taps, tap % taps);
+            channel < input.channels && linear.weight_index(input, output, channel, tap).is_some()
+        }
+        (Op::Linear(linear), Learned::Bias(output)) => output < linear.bias.len(),
+        (Op::Combine { offset, .. }, Learned::Offset(element)) => element < offset.len(),
+        _ => false,
     }
 }
 

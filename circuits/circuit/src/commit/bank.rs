@@ -123,6 +123,16 @@ impl Bank {
         folded
     }
 
+    /// Puts any number in a cell of a row that holds values: for tests that weights beyond their width or outside their
+    /// mask are rejected.
+    #[doc(hidden)]
+    pub fn set(&mut self, index: usize, column: usize, value: i64) {
+        let row = &mut self.rows[index];
+        let mut values: Vec<i64> = (0..self.columns).map(|column| row.get(column)).collect();
+        values[column] = value;
+        *row = Row { row: row.row, first: 0, values: Values::Wide(values.into()) };
+    }
+
     /// Adds `delta` to one value: for tests that a changed model is rejected.
     #[doc(hidden)]
     pub fn change(&mut self, index: usize, column: usize, delta: i16) {

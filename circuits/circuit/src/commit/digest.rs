@@ -1,5 +1,7 @@
 //! What a proof is bound to before its first byte: one scalar, absorbed first.
 
+use std::ops::Range;
+
 use ff::FromUniformBytes;
 use group::GroupEncoding;
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
@@ -18,12 +20,14 @@ pub(crate) struct Bound<'a> {
     pub(crate) g2: [G2Affine; 2],
     /// Lagrange points of the blinding rows.
     pub(crate) blinding_points: &'a [G1Affine],
-    /// Advice column of the folded weights.
-    pub(crate) folded_weights: usize,
+    /// Advice column of the folded weights; none where they are embedded.
+    pub(crate) folded_weights: Option<usize>,
     /// The model commitment; column `c` has exponent `c`.
     pub(crate) model: &'a [G1Affine],
     /// The statement, serialised.
     pub(crate) statement: &'a [u8],
+    /// First advice column of committed tensors, and their commitments, one a column.
+    pub(crate) tensors: (usize, &'a [G1Affine]),
 }
 
 impl Bound<'_> {
@@ -34,7 +38,8 @@ impl Bound<'_> {
         let numbers = [
             u64::from(self.k),
             self.blinding_points.len() as u64,
-            self.folded_weights as u64,
+            // No column has this number.
+            self.folded_weights.map_or(u64::MAX, |column| column as u64),
             self.model.len() as u64,
             self.statement.len() as u64,
         ];
@@ -53,6 +58,55 @@ impl Bound<'_> {
             hasher.update(&exponent.to_le_bytes());
         });
         hasher.update(self.statement);
+        // What is before says how long it is, so that nothing that follows could be a part of it.
+        let (first, tensors) = self.tensors;
+        if !tensors.is_empty() {
+            [first as u64, tensors.len() as u64].iter().for_each(|number| {
+                hasher.update(&number.to_le_bytes());
+            });
+            tensors.iter().for_each(|point| {
+                hasher.update(point.to_bytes().as_ref());
+            });
+        }
+        Fr::from_uniform_bytes(hasher.finalize().as_array())
+    }
+}
+
+/// Everything that a part of a weights' proof is bound to.
+#[derive(Debug, Clone)]
+pub(crate) struct PartBound<'a> {
+    /// The part's verifying key's own digest.
+    pub(crate) transcript_repr: Fr,
+    /// log2 of the number of rows.
+    pub(crate) k: u32,
+    /// G1 generator.
+    pub(crate) g: G1Affine,
+    /// G2 generator and its multiple by the secret.
+    pub(crate) g2: [G2Affine; 2],
+    /// Lagrange points of the blinding rows.
+    pub(crate) blinding_points: &'a [G1Affine],
+    /// Which columns of the bank the part proves.
+    pub(crate) columns: Range<usize>,
+    /// The whole model commitment.
+    pub(crate) model: &'a [G1Affine],
+}
+
+impl PartBound<'_> {
+    /// The digest as a scalar.
+    pub(crate) fn digest(&self) -> Fr {
+        let mut hasher = blake2b_simd::Params::new().hash_length(64).personal(b"zkml-gpu-parts-1").to_state();
+        hasher.update(&self.transcript_repr.to_raw_bytes());
+        let numbers = [self.blinding_points.len(), self.columns.start, self.columns.end, self.model.len()];
+        numbers.iter().map(|number| *number as u64).chain([u64::from(self.k)]).for_each(|number| {
+            hasher.update(&number.to_le_bytes());
+        });
+        hasher.update(self.g.to_bytes().as_ref());
+        self.g2.iter().for_each(|point| {
+            hasher.update(point.to_bytes().as_ref());
+        });
+        for point in self.blinding_points.iter().chain(self.model) {
+            hasher.update(point.to_bytes().as_ref());
+        }
         Fr::from_uniform_bytes(hasher.finalize().as_array())
     }
 }
@@ -75,11 +129,13 @@ mod tests {
             g: points[0],
             g2,
             blinding_points: &points[1..4],
-            folded_weights: 5,
+            folded_weights: Some(5),
             model: &points[4..],
             statement: b"statement",
+            tensors: (0, &[]),
         };
         let swapped = [points[5], points[4], points[6]];
+        let reversed = [points[1], points[0]];
         let others = [
             Bound { transcript_repr: Fr::ZERO, ..honest },
             Bound { k: 9, ..honest },
@@ -90,7 +146,13 @@ mod tests {
             // The same points in the same order, one counted to the other list.
             Bound { blinding_points: &points[1..5], model: &points[5..], ..honest },
             Bound { blinding_points: &points[2..5], ..honest },
-            Bound { folded_weights: 6, ..honest },
+            Bound { folded_weights: Some(6), ..honest },
+            Bound { folded_weights: None, ..honest },
+            Bound { tensors: (3, &points[..1]), ..honest },
+            Bound { tensors: (4, &points[..1]), ..honest },
+            Bound { tensors: (3, &points[1..2]), ..honest },
+            Bound { tensors: (3, &points[..2]), ..honest },
+            Bound { tensors: (3, &reversed), ..honest },
             Bound { model: &points[4..6], ..honest },
             Bound { model: &swapped, ..honest },
             Bound { statement: b"statemenu", ..honest },
@@ -103,6 +165,35 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_bound_to_its_key_its_place_and_all_columns() {
+        let points: Vec<G1Affine> =
+            (1..8u64).map(|i| group::Curve::to_affine(&(G1::generator() * Fr::from(i)))).collect();
+        let g2 = [G2Affine::generator(), G2Affine::identity()];
+        let honest = PartBound {
+            transcript_repr: Fr::ONE,
+            k: 8,
+            g: points[0],
+            g2,
+            blinding_points: &points[1..4],
+            columns: 0..2,
+            model: &points[4..],
+        };
+        let others = [
+            PartBound { transcript_repr: Fr::ZERO, ..honest.clone() },
+            PartBound { k: 9, ..honest.clone() },
+            PartBound { g: points[1], ..honest.clone() },
+            PartBound { g2: [g2[1], g2[0]], ..honest.clone() },
+            PartBound { blinding_points: &points[1..5], model: &points[5..], ..honest.clone() },
+            PartBound { columns: 0..3, ..honest.clone() },
+            PartBound { columns: 1..2, ..honest.clone() },
+            PartBound { model: &points[4..6], ..honest.clone() },
+        ];
+        let digests: std::collections::HashSet<[u8; 32]> =
+            others.iter().chain([&honest]).map(|bound| ff::PrimeField::to_repr(&bound.digest())).collect();
+        assert_eq!(digests.len(), others.len() + 1);
+    }
+
+    #[test]
     fn a_commitment_to_a_column_of_zeros_has_a_digest() {
         let identity = [G1Affine::identity()];
         let bound = |model| Bound {
@@ -111,9 +202,10 @@ mod tests {
             g: G1Affine::generator(),
             g2: [G2Affine::generator(); 2],
             blinding_points: &[],
-            folded_weights: 0,
+            folded_weights: Some(0),
             model,
             statement: b"",
+            tensors: (0, &[]),
         };
         assert_ne!(bound(&identity).digest(), bound(&[]).digest());
     }

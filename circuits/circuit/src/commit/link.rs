@@ -3,10 +3,13 @@
 //! Okamoto's protocol, made non-interactive by the transcript of the proof that it continues:
 //! `R = Σ k_i·[L_i]`, `e` squeezed, `z_i = k_i + e·d_i`; accepted when `Σ z_i·[L_i] = R + e·P`. The `d_i` are never
 //! revealed: the blinding rows of `F` are uniform and fresh, and so hide the fold of the weights' own.
+//!
+//! Several links `P_j` are one, for `P = Σ η^j·P_j`, where `η` is squeezed after all commitments: if some `P_j` is no
+//! combination of the blinding rows' points, `P` is one for fewer `η` than there are links.
 
-use ff::{FromUniformBytes, PrimeField};
+use ff::{Field, FromUniformBytes, PrimeField};
 use group::{Curve, GroupEncoding};
-use halo2_proofs::transcript::{EncodedChallenge, TranscriptRead, TranscriptWrite};
+use halo2_proofs::transcript::{EncodedChallenge, Transcript, TranscriptRead, TranscriptWrite};
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
@@ -27,9 +30,22 @@ pub enum LinkError {
     /// The proof ends early or holds something that is no point or scalar.
     #[error("the link proof cannot be read: {0}")]
     Read(#[from] std::io::Error),
-    /// The equation fails: the folded weights are not the fold of the model commitment.
-    #[error("the folded weights are not those of the model commitment")]
+    /// The equation fails: the folded weights are not the fold of the model commitment, or a committed tensor is another.
+    #[error("the weights, or a committed tensor, are not those of their commitments")]
     Rejected,
+}
+
+/// The factors of so many links in their combination: powers of a challenge, which is squeezed where there are several.
+pub fn batch_powers<E, T>(links: usize, transcript: &mut T) -> Vec<Fr>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: Transcript<G1Affine, E>,
+{
+    if links < 2 {
+        return vec![Fr::ONE; links];
+    }
+    let eta: Fr = *transcript.squeeze_challenge_scalar::<()>();
+    std::iter::successors(Some(Fr::ONE), |power| Some(power * eta)).take(links).collect()
 }
 
 /// Proves a link, appending to the transcript.

@@ -5,14 +5,19 @@
 //! KZG is homomorphic, so `[F] - Σ_c s^c·[W_c]` commits to the difference of the two; they must agree on every row but
 //! the blinding rows `B`, which the link proof shows by a proof of knowledge of the difference as a combination of the
 //! Lagrange points of `B`.
+//!
+//! Committed inputs and outputs ([`TensorOpening`]) are linked alike, column by column; all links of a proof are shown
+//! as one, by a random combination.
 
 mod bank;
 mod digest;
 mod link;
+mod tensor;
 
 pub use bank::Bank;
-pub(crate) use digest::Bound;
-pub use link::{LinkError, LinkStatement, prove_link, verify_link};
+pub(crate) use digest::{Bound, PartBound};
+pub use link::{LinkError, LinkStatement, batch_powers, prove_link, verify_link};
+pub use tensor::TensorOpening;
 
 use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};

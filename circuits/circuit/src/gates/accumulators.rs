@@ -13,11 +13,14 @@
 //! | Auxiliary | auxiliary operands, under the row's kind | 2 |
 //! | CrossTerms | cross terms, under their masks | 2 |
 //! | CrossTermsTotal | CrossTerms, where taken | 2 |
+//! | Committed | a column of a committed tensor | 2 |
+//! | Hashed | the values of hashed tensors, on their rows | 2 |
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::prover::{Derived, Rule};
 
+use super::hashes;
 use crate::rows::kinds;
 use crate::system::formulas::horner;
 use crate::system::{Accumulator, FixedRole, Lanes, NetworkConfig, Read, Ring, RowCells, RowKind, constant, total};
@@ -41,6 +44,9 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
                 Accumulator::CrossTermsTotal => {
                     taken(&mut row, &FixedRole::AccumulateCrossTerms, Accumulator::CrossTerms)
                 }
+                // Rows beyond the tensor add up behind its last row, where nothing is read.
+                Accumulator::Committed(column) => row.usable() * row.advice(a.committed(column as usize)),
+                Accumulator::Hashed => hashes::value(&mut row),
             };
             let step = step(&mut row, accumulator);
             let index = a.accumulator(accumulator);
@@ -64,6 +70,8 @@ const fn name(accumulator: Accumulator) -> &'static str {
         Accumulator::Auxiliary => "auxiliary operands",
         Accumulator::CrossTerms => "cross terms",
         Accumulator::CrossTermsTotal => "total of cross terms",
+        Accumulator::Committed(_) => "committed tensor",
+        Accumulator::Hashed => "hashed tensor",
     }
 }
 

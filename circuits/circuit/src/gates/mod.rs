@@ -5,6 +5,7 @@
 //! there, so no gate with a nonzero coefficient reads a blinding row.
 
 mod accumulators;
+mod hashes;
 mod lookup;
 mod sum;
 
@@ -45,6 +46,7 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, architecture: Architect
     let mut config = NetworkConfig { architecture, advice, fixed, weights, instance, challenges, derived: Vec::new() };
     let accumulators = accumulators::configure(meta, &config);
     rows::configure(meta, &config);
+    hashes::configure(meta, &config);
     let helpers = lookup::configure(meta, &config);
     let [weighted, sum] = sum::configure(meta, &config);
     config.derived = [accumulators, weighted, helpers, sum].concat();

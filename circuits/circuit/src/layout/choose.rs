@@ -80,6 +80,7 @@ struct Bound {
 /// All combinations that may fit, the cheapest first.
 fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usize) -> Result<Vec<Bound>, LayoutError> {
     let (network, costs) = (Network::of(graph), options.costs.rounded());
+    let least_k = least_k(options);
     let limit = (1usize << options.max_k.min(MAX_K)).saturating_sub(BLINDING_ROWS);
     let mut by_lanes = HashMap::new();
     let mut counts: HashMap<Widths, Count> = HashMap::new();
@@ -101,7 +102,8 @@ fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usi
         }
         let widths = count.used(widths);
         if !bounds.iter().any(|bound| bound.widths == widths) {
-            bounds.push(bound(count, (widths, options.weights), table_rows, network, &costs, (graph.shift, limbs)));
+            let about = (table_rows, least_k);
+            bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, limbs)));
         }
     }
     match least {
@@ -116,22 +118,27 @@ fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usi
 fn bound(
     count: &Count,
     (widths, weights): (Widths, WeightMode),
-    table_rows: usize,
+    (table_rows, least_k): (usize, u32),
     network: Network,
     costs: &Costs,
     (shift, limbs): (u32, &Limbs),
 ) -> Bound {
     let a = count.architecture(shift, limbs, widths, weights);
     let [operand, result, cross_terms] = count.rows();
-    let rows = [operand, result, cross_terms, table_rows];
+    let rows = [operand, result, cross_terms, table_rows, 0];
     let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
-    let size = least_size(&a, rows_log2(&rows), count.fixed_columns() + a.embedded_columns());
+    let size = least_size(&a, rows_log2(&rows).max(least_k), count.fixed_columns() + a.embedded_columns());
     Bound {
         widths,
         size,
         cost_ms: cost_ms(&a, &size, &filling, costs),
         bytes: MemoryNeeds::new(&a, &size, &filling).least_bytes,
     }
+}
+
+/// The smallest size that the caller permits.
+fn least_k(options: &LayoutOptions) -> u32 {
+    options.min_k.min(options.max_k).min(MAX_K)
 }
 
 /// log2 of the rows that hold this many, and the unusable ones.
@@ -212,9 +219,10 @@ impl<'g> Search<'g> {
             return Ok(());
         }
         self.tried.push(placed);
-        let draft = Draft::place(self.graph, widths, options.weights)?;
+        let least_k = least_k(options);
+        let draft = Draft::place(self.graph, widths, options.weights, least_k)?;
         let (rows, filling) = (draft.planner.rows(), filling(&draft, Network::of(self.graph)));
-        let k = rows_log2(&rows);
+        let k = rows_log2(&rows).max(least_k);
         if k > options.max_k.min(MAX_K) {
             let rows = rows.into_iter().fold(0, usize::max);
             self.too_many = Some(self.too_many.map_or(rows, |least| least.min(rows)));
@@ -343,6 +351,7 @@ mod tests {
             ],
             inputs: vec![0],
             outputs: vec![3],
+            visibility: zkml_gpu_graph::Visibilities::default(),
         }
     }
 

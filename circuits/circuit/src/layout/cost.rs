@@ -11,7 +11,7 @@
 use zkml_gpu_engine::batch_columns;
 use zkml_gpu_engine::cost::Work;
 use zkml_gpu_engine::prover::{CircuitSize, QuotientSize};
-use zkml_gpu_graph::{Graph, Op};
+use zkml_gpu_graph::{Graph, Op, Visibility};
 
 use crate::system::formulas::{Key, keys};
 use crate::system::{Architecture, BLINDING_ROWS, WeightMode};
@@ -19,8 +19,8 @@ use crate::system::{Architecture, BLINDING_ROWS, WeightMode};
 /// What the cells hold, as far as the cost depends on it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Filling {
-    /// Rows in use: operand, result and cross-term bank, table.
-    pub(super) rows: [usize; 4],
+    /// Rows in use: operand, result and cross-term bank, table, hashes.
+    pub(super) rows: [usize; 5],
     /// Copied elements of operands.
     pub(super) operand_cells: usize,
     /// Gathered copies.
@@ -38,8 +38,10 @@ pub(super) struct Network {
     parameters: usize,
     /// Multiplications of an inference.
     macs: usize,
-    /// Public values: inputs and outputs.
+    /// Public values of inputs and outputs.
     public_values: usize,
+    /// Committed values of inputs and outputs.
+    committed_values: usize,
 }
 
 impl Network {
@@ -50,11 +52,18 @@ impl Network {
         };
         let magnitude = |(_, tensor): (usize, &zkml_gpu_graph::Tensor)| tensor.format.max.max(-tensor.format.min);
         let largest = graph.tensors.iter().enumerate().filter(|(id, _)| !raw(*id)).map(magnitude).max().unwrap_or(0);
+        let values = |of: Visibility| {
+            let [inputs, outputs] = [&graph.inputs, &graph.outputs].map(|list| list.iter().enumerate());
+            let inputs = inputs.map(|(i, id)| (graph.visibility.input(i), id));
+            let all = inputs.chain(outputs.map(|(i, id)| (graph.visibility.output(i), id)));
+            all.filter(|(own, _)| *own == of).map(|(_, id)| graph.tensors[*id].shape.len()).sum()
+        };
         Self {
             value_bits: bits(largest.max(0) as usize),
             parameters: graph.weight_cells(),
             macs: graph.macs(),
-            public_values: graph.inputs.iter().chain(&graph.outputs).map(|id| graph.tensors[*id].shape.len()).sum(),
+            public_values: values(Visibility::Public),
+            committed_values: values(Visibility::Committed),
         }
     }
 }
@@ -76,6 +85,8 @@ impl WeightColumn {
 
 /// Host work for each cell of an advice column: computed, assigned, copied.
 const CELL: f64 = 4.0;
+/// Elements of a row of a hash: the state and its square; a word, the word before, and a digest on most rows.
+const HASH_CELLS: f64 = 6.0;
 /// Host work for each lookup: its table row found and its reciprocal summed up.
 const LOOKUP: f64 = 2.0;
 /// Host work for each multiplication of the inference in integers.
@@ -123,9 +134,16 @@ impl Expense {
         banks[1].columns += full(a.helpers() as f64 * n);
         let blinding = (size.advice_columns * BLINDING_ROWS) as f64;
         let inference = filling.network.macs as f64 * MAC + filling.network.parameters as f64 * PARAMETER;
-        let rest =
-            every * (1.0 / all) + full(n + blinding) + Work { host_multiplications: inference, ..Work::default() };
-        let points = (size.advice_columns + size.fixed_columns + size.pieces()) as f64;
+        // A column of integers, and the accumulator of its digest.
+        let committed = filling.network.committed_values;
+        let committed = small(committed, filling.network.value_bits) + full(committed as f64);
+        let rest = every * (1.0 / all)
+            + full(n + blinding)
+            + committed
+            + full(filling.rows[4] as f64 * HASH_CELLS)
+            + Work { host_multiplications: inference, ..Work::default() };
+        // The points of commitments to hidden tensors come with the proof.
+        let points = (size.advice_columns + size.fixed_columns + size.pieces() + a.committed_columns) as f64;
         let public = filling.network.public_values as f64 * PUBLIC_VALUE;
         let host_multiplications = VERIFICATION + VERIFIED_POINT * points + public;
         let verification = Work { host_multiplications, ..Work::default() } + weight_column.0 * a.weight_columns as f64;
@@ -169,7 +187,7 @@ fn bank_columns(a: &Architecture) -> [usize; 4] {
 
 /// Commitments to the rows in use, bank by bank.
 fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
-    let [operand, result, cross_terms, table] = filling.rows;
+    let [operand, result, cross_terms, table, _] = filling.rows;
     let value = filling.network.value_bits;
     let accumulators = 3.0;
     let product_bits = (a.degree() as u32 * a.shift * a.spread_limbs.max(1) as u32).min(SMALL_BITS);

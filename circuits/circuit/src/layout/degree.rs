@@ -10,7 +10,7 @@ use crate::system::{Accumulator, Architecture, Factor, FixedRole, Multiplicand, 
 /// Nonzero cells of the fixed columns, by role.
 type Columns = [(FixedRole, Vec<(u32, i64)>)];
 /// Degrees of the accumulators by row.
-type Degrees = [Vec<Option<Degree>>; Accumulator::ALL.len()];
+type Degrees = Vec<Vec<Option<Degree>>>;
 
 impl Degree {
     const fn of_power(power: Power) -> Self {
@@ -36,9 +36,10 @@ fn greatest(one: Option<Degree>, other: Option<Degree>) -> Option<Degree> {
 
 /// The degrees in both challenges of all identities over `usable` rows.
 pub(super) fn max_degree(architecture: &Architecture, fixed: &Columns, usable: usize) -> Degree {
-    let mut degrees = Degrees::default();
+    let all = Accumulator::SINGLE.len() + architecture.committed_columns;
+    let mut degrees: Degrees = vec![Vec::new(); all];
     for accumulator in architecture.accumulators() {
-        degrees[accumulator as usize] = column(architecture, fixed, usable, accumulator, &degrees);
+        degrees[accumulator.number()] = column(architecture, fixed, usable, accumulator, &degrees);
     }
     let mut most = Degree::default();
     for (role, cells) in fixed {
@@ -49,7 +50,7 @@ pub(super) fn max_degree(architecture: &Architecture, fixed: &Columns, usable: u
         };
         let factor = Degree::of_factor(factor);
         for (row, _) in cells {
-            let mut of_row = operands.iter().map(|operand| degrees[*operand as usize][*row as usize]);
+            let mut of_row = operands.iter().map(|operand| degrees[operand.number()][*row as usize]);
             let product = of_row.try_fold(Degree::default(), |product, degree| Some(product.plus(degree?)));
             most = most.max(product.unwrap_or_default().plus(factor));
         }
@@ -63,7 +64,7 @@ fn column(
     fixed: &Columns,
     usable: usize,
     accumulator: Accumulator,
-    before: &Degrees,
+    before: &[Vec<Option<Degree>>],
 ) -> Vec<Option<Degree>> {
     let inner = match accumulator {
         Accumulator::ResultTotal => Some((Accumulator::Result, FixedRole::Accumulate)),
@@ -75,11 +76,27 @@ fn column(
         | Accumulator::ResultDigest
         | Accumulator::LeftDigest
         | Accumulator::Auxiliary
-        | Accumulator::CrossTerms => None,
+        | Accumulator::CrossTerms
+        | Accumulator::Committed(_)
+        | Accumulator::Hashed => None,
     };
     // Whatever a committed bank holds: one value for each power of s, so many as it has columns.
     let bank = Degree { s: architecture.weight_columns.saturating_sub(1), r: 0 };
-    let everywhere = (accumulator == Accumulator::Weights).then_some(bank);
+    let everywhere = match accumulator {
+        Accumulator::Weights => Some(bank),
+        // Whatever stands beyond the tensor.
+        Accumulator::Committed(_) => Some(Degree::default()),
+        Accumulator::Operand
+        | Accumulator::OperandDigest
+        | Accumulator::Result
+        | Accumulator::ResultTotal
+        | Accumulator::ResultDigest
+        | Accumulator::LeftDigest
+        | Accumulator::Auxiliary
+        | Accumulator::CrossTerms
+        | Accumulator::CrossTermsTotal
+        | Accumulator::Hashed => None,
+    };
     let (mut degrees, mut steps) = (vec![everywhere; usable], vec![None; usable]);
     for (role, cells) in fixed {
         let rows = cells.iter().map(|(row, _)| *row as usize);
@@ -89,7 +106,7 @@ fn column(
                 rows.for_each(|row| steps[row] = Some(step));
             }
             (role, Some((of, take))) if role == take => {
-                rows.for_each(|row| degrees[row] = greatest(degrees[row], before[*of as usize][row]));
+                rows.for_each(|row| degrees[row] = greatest(degrees[row], before[of.number()][row]));
             }
             (role, _) => {
                 let Some(added) = added(architecture, role, accumulator) else { continue };
@@ -120,6 +137,7 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
             along(a.cross_term_lanes - 1 - lane)
         }
         FixedRole::Kind(kind) => of_kind(*kind, accumulator),
+        FixedRole::Hash(role) if accumulator == Accumulator::Hashed && role.has_value() => along(0),
         FixedRole::Epsilon if accumulator == Accumulator::Result => Some(Degree { s: 1, r: 0 }),
         FixedRole::Usable
         | FixedRole::SumStep
@@ -146,7 +164,8 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         | FixedRole::CandidateNumber
         | FixedRole::Step(..)
         | FixedRole::Identity(_)
-        | FixedRole::Term { .. } => None,
+        | FixedRole::Term { .. }
+        | FixedRole::Hash(_) => None,
     }
 }
 
@@ -164,6 +183,8 @@ fn of_kind(kind: RowKind, accumulator: Accumulator) -> Option<Degree> {
         | Accumulator::ResultTotal
         | Accumulator::LeftDigest
         | Accumulator::CrossTerms
-        | Accumulator::CrossTermsTotal => None,
+        | Accumulator::CrossTermsTotal
+        | Accumulator::Committed(_)
+        | Accumulator::Hashed => None,
     }
 }

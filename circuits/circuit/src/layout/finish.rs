@@ -33,7 +33,7 @@ pub(super) fn finish(
     if statement.cells() > MAX_INSTANCE_CELLS {
         return Err(LayoutError::PublicValues { cells: statement.cells(), limit: MAX_INSTANCE_CELLS });
     }
-    statement.check(architecture.instance_columns(), usable).map_err(LayoutError::Malformed)?;
+    statement.check(&architecture, usable).map_err(LayoutError::Malformed)?;
     check_cells(&planner)?;
     let degree = max_degree(&architecture, &planner.fixed, usable);
     Ok(Layout {

@@ -39,8 +39,8 @@ pub struct Layout {
     pub max_degree: usize,
     /// Greatest exponent of `s` in an identity, which is the degree in the statistical error of that challenge.
     pub max_channel_degree: usize,
-    /// Rows in use: operand, result and cross-term bank, table.
-    pub rows: [usize; 4],
+    /// Rows in use: operand, result and cross-term bank, table, hashes.
+    pub rows: [usize; 5],
     /// Rows that each node takes of the three banks, then those of public tensors that no node reads.
     pub layers: Vec<[usize; 3]>,
     /// What the circuit asks of the prover.

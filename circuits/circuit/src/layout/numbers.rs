@@ -25,7 +25,7 @@ impl Layout {
         if circuit_size(a, self.k).ok() != Some(self.size) {
             return fail("counts of work");
         }
-        self.statement.check(a.instance_columns(), self.usable)?;
+        self.statement.check(a, self.usable)?;
         if self.statement.inputs.len() != graph.inputs.len() || self.statement.outputs.len() != graph.outputs.len() {
             return fail("public tensors");
         }

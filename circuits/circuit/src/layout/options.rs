@@ -11,6 +11,8 @@ use crate::system::WeightMode;
 pub struct LayoutOptions {
     /// Largest circuit size to consider, at most [`MAX_K`](crate::system::MAX_K).
     pub max_k: u32,
+    /// Smallest circuit size: circuits that share commitments to hidden tensors have one size.
+    pub min_k: u32,
     /// Where the learned values stand.
     pub weights: WeightMode,
     /// Most columns of the weight bank: each costs the verifying key 32 bytes and the verifier one scalar
@@ -30,6 +32,7 @@ impl Default for LayoutOptions {
     fn default() -> Self {
         Self {
             max_k: 20,
+            min_k: 0,
             weights: WeightMode::default(),
             max_weight_columns: 1024,
             lookup_group: None,

@@ -16,7 +16,7 @@ pub struct Plan {
     /// log2 of the number of rows.
     pub k: u32,
     /// Rows in use: operand, result and cross-term bank, lookup tables.
-    pub rows: [usize; 4],
+    pub rows: [usize; 5],
     /// Advice columns of each phase.
     pub advice_columns: [usize; 3],
     /// Fixed columns.
@@ -187,6 +187,7 @@ fn operator(op: &Op) -> &'static str {
         Op::Reshape => "Reshape",
         Op::Rearrange { .. } => "Rearrange",
         Op::ArgMax { .. } => "ArgMax",
+        Op::Enter => "Hidden input",
         Op::MatMul(_) => "MatMul",
         Op::Multiply(_) => "Multiply",
         Op::Softmax(_) => "Softmax",

@@ -63,7 +63,7 @@ mod tests {
     use rand_chacha::ChaCha20Rng;
     use zkml_gpu_graph::{
         Activation, Format, Interleaving, Linear, MatMul, Node, Normalise, Origin, Rescale, Shape, Softmax, Storage,
-        Tensor, TensorId, Window,
+        Tensor, TensorId, Visibilities, Visibility, Window,
     };
 
     use super::*;
@@ -133,6 +133,7 @@ mod tests {
             nodes: Vec::new(),
             inputs: vec![0],
             outputs: Vec::new(),
+            visibility: Visibilities::default(),
         };
         let shape = Shape { channels: rng.gen_range(1..5), height: rng.gen_range(1..7), width: rng.gen_range(1..7) };
         let mut x = tensor(&mut graph, shape);
@@ -201,7 +202,22 @@ mod tests {
         let raw = rng.gen_bool(0.5);
         let last = product(&mut graph, rng, x, raw);
         graph.outputs.push(last);
+        hide(&mut graph, rng, raw.then_some(last));
         lower(graph)
+    }
+
+    /// Hides some inputs, indices among them, and outputs, but for accumulators that are claimed as they are.
+    fn hide(graph: &mut Graph, rng: &mut ChaCha20Rng, raw: Option<TensorId>) {
+        let any = |rng: &mut ChaCha20Rng| Visibility::ALL[rng.gen_range(0..Visibility::ALL.len())];
+        let visibility = any(rng);
+        graph.visibility.set_input(0, visibility);
+        if visibility.is_hidden() && rng.gen_bool(0.3) {
+            graph.tensors[0].storage = Storage::OneHot;
+        }
+        for index in (0..graph.outputs.len()).filter(|index| Some(graph.outputs[*index]) != raw).collect::<Vec<_>>() {
+            let visibility = any(rng);
+            graph.visibility.set_output(index, visibility);
+        }
     }
 
     #[test]
@@ -211,6 +227,7 @@ mod tests {
         let mut options = LayoutOptions::default();
         let (mut cross_terms, mut gathers, mut blocks, mut indices) = (0, 0, 0, 0);
         let (mut left, mut groups) = (0, 0);
+        let (mut committed, mut entered) = (0, 0);
         for seed in 0..300 {
             let graph = random_graph(seed);
             options.max_weight_columns = [19, 1024][seed as usize % 2];
@@ -222,7 +239,7 @@ mod tests {
                 let weights = [WeightMode::Committed, WeightMode::Embedded][rng.gen_range(0..2)];
                 let count = Count::new(&graph, &tensors, widths, weights);
                 let widths = count.used(widths);
-                let draft = Draft::place(&graph, widths, weights).unwrap();
+                let draft = Draft::place(&graph, widths, weights, 0).unwrap();
                 let layers: Vec<[usize; 3]> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");
                 let placed = draft.architecture(widths.lookup_group, &limbs);
@@ -239,9 +256,11 @@ mod tests {
                 blocks += usize::from(widths.weight_columns < 10);
                 left += usize::from(columns.left_lanes > 1);
                 groups += usize::from(columns.auxiliary_groups > 2);
+                committed += usize::from(columns.committed_columns > 0);
+                entered += usize::from(graph.visibility.input(0).is_hidden());
             }
         }
-        let counts = [cross_terms, gathers, blocks, indices, left, groups];
+        let counts = [cross_terms, gathers, blocks, indices, left, groups, committed, entered];
         assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId};
+use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
 
 use super::limbs::Limbs;
 use super::tensors::Tensors;
@@ -54,6 +54,8 @@ pub(crate) struct Count {
     pub(super) operands: [bool; 2],
     /// Whether some output is raw.
     pub(super) raw: bool,
+    /// Columns of committed tensors, at least: one each.
+    pub(super) committed: usize,
     /// What identities have terms of, at least: each takes a fixed column.
     pub(super) multiplicands: BTreeSet<Multiplicand>,
 }
@@ -111,6 +113,7 @@ impl Count {
             weights,
             slots: 1,
             raw_output: self.raw,
+            committed_columns: self.committed,
             lookup_group: widths.lookup_group,
             weight_columns: widths.weight_columns,
             ..Architecture::default()
@@ -241,13 +244,23 @@ impl<'a> Counter<'a> {
             let producer = self.graph.nodes.iter().find(|node| node.output == tensor);
             producer.is_some_and(Node::is_raw)
         };
-        let claimed: Vec<TensorId> = self.graph.outputs.iter().copied().filter(|tensor| !raw(*tensor)).collect();
+        let (graph, visibility) = (self.graph, &self.graph.visibility);
+        let shown = graph.outputs.iter().enumerate().filter(|(index, _)| !visibility.output(*index).is_hidden());
+        let claimed: Vec<TensorId> = shown.map(|(_, tensor)| *tensor).filter(|tensor| !raw(*tensor)).collect();
         for tensor in claimed {
             let root = self.tensors.root(tensor);
             self.count.statement[0] += self.digest(root) + self.packed(root, 0);
         }
-        for &tensor in &self.graph.inputs {
-            self.count.statement[0] += self.digest(tensor);
+        for (index, &tensor) in graph.inputs.iter().enumerate() {
+            if !visibility.input(index).is_hidden() {
+                self.count.statement[0] += self.digest(tensor);
+            }
+        }
+        let inputs = (0..graph.inputs.len()).map(|index| visibility.input(index));
+        let all = inputs.chain((0..graph.outputs.len()).map(|index| visibility.output(index)));
+        self.count.committed = all.filter(|own| *own == Visibility::Committed).count();
+        for column in 0..self.count.committed as u32 {
+            self.adds(&[Accumulator::Committed(column)]);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A whole network: counted, or placed.
 
-use zkml_gpu_graph::{Graph, TensorId};
+use zkml_gpu_graph::{Graph, Op, TensorId, Visibility};
 
 use super::counter::{Count, Counter, Rows};
 use super::error::LayoutError;
@@ -11,7 +11,7 @@ use super::tables::{activations, exponentials, tensors};
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::rows::{Facts, kinds, partial_products};
-use crate::system::{Architecture, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode};
+use crate::system::{Architecture, BLINDING_ROWS, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode};
 
 impl Count {
     /// Counts a graph that went through [`lower`](super::lower::lower).
@@ -38,7 +38,13 @@ pub(crate) struct Draft<'g> {
 
 impl<'g> Draft<'g> {
     /// Places every node and the public tensors.
-    pub(crate) fn place(graph: &'g Graph, widths: Widths, weights: WeightMode) -> Result<Self, LayoutError> {
+    /// The circuit has `2^least_k` rows at least.
+    pub(crate) fn place(
+        graph: &'g Graph,
+        widths: Widths,
+        weights: WeightMode,
+        least_k: u32,
+    ) -> Result<Self, LayoutError> {
         let tensors = tensors(graph, widths.operand_lanes)?;
         let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph), &exponentials(graph));
         let mut planner = Planner::new(graph, widths, weights, tensors, tables);
@@ -60,7 +66,7 @@ impl<'g> Draft<'g> {
             layers::place(&mut planner, index)?;
             taken(&planner);
         }
-        let statement = place_ports(&mut planner)?;
+        let statement = place_ports(&mut planner, least_k)?;
         taken(&planner);
         planner.finish_gathers();
         planner.finish_terms();
@@ -73,13 +79,14 @@ impl<'g> Draft<'g> {
     }
 }
 
-fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
+fn place_ports(planner: &mut Planner<'_>, least_k: u32) -> Result<Statement, LayoutError> {
     let graph = planner.graph;
     let mut statement = Statement::default();
-    for &tensor in &graph.outputs {
-        let placement = match planner.raw_places.get(&tensor) {
-            Some(placement) => *placement,
-            None => {
+    for (index, &tensor) in graph.outputs.iter().enumerate() {
+        let placement = match (graph.visibility.output(index), planner.raw_places.get(&tensor)) {
+            (Visibility::Private | Visibility::Committed | Visibility::Hashed, _) => Placement::Private,
+            (Visibility::Public, Some(placement)) => *placement,
+            (Visibility::Public, None) => {
                 let root = planner.tensors.root(tensor);
                 let identity = planner.identity();
                 planner.digest_term(identity, root, -1)?;
@@ -88,14 +95,58 @@ fn place_ports(planner: &mut Planner<'_>) -> Result<Statement, LayoutError> {
         };
         statement.outputs.push(port(graph, tensor, placement));
     }
-    for &tensor in &graph.inputs {
-        let placement = match planner.input_places.get(&tensor) {
-            Some(placement) => *placement,
-            None => planner.place_instance(tensor, None),
+    for (index, &tensor) in graph.inputs.iter().enumerate() {
+        let placement = match (graph.visibility.input(index), planner.input_places.get(&tensor)) {
+            (Visibility::Private | Visibility::Committed | Visibility::Hashed, _) => Placement::Private,
+            (Visibility::Public, Some(placement)) => *placement,
+            (Visibility::Public, None) => planner.place_instance(tensor, None),
         };
         statement.inputs.push(port(graph, tensor, placement));
     }
+    place_hashed(planner, &mut statement)?;
+    place_committed(planner, &mut statement, least_k)?;
     Ok(statement)
+}
+
+/// Places the hashes of tensors, inputs first, each behind the one before.
+fn place_hashed(planner: &mut Planner<'_>, statement: &mut Statement) -> Result<(), LayoutError> {
+    let graph = planner.graph;
+    for (index, &input) in graph.inputs.iter().enumerate() {
+        if graph.visibility.input(index) == Visibility::Hashed {
+            statement.inputs[index].placement = planner.place_hashed(entered(graph, input)?)?;
+        }
+    }
+    for (index, &output) in graph.outputs.iter().enumerate() {
+        if graph.visibility.output(index) == Visibility::Hashed {
+            statement.outputs[index].placement = planner.place_hashed(output)?;
+        }
+    }
+    Ok(())
+}
+
+/// The cells of a hidden input.
+fn entered(graph: &Graph, input: TensorId) -> Result<TensorId, LayoutError> {
+    let node = graph.nodes.iter().find(|node| matches!(node.op, Op::Enter) && node.inputs == [input]);
+    node.map(|node| node.output).ok_or_else(|| LayoutError::Malformed(format!("input {input} has no cells")))
+}
+
+/// Places committed tensors, inputs first. They take no row that anything else would: all else is placed, so the number
+/// of rows is known, and with it how many elements a column holds.
+fn place_committed(planner: &mut Planner<'_>, statement: &mut Statement, least_k: u32) -> Result<(), LayoutError> {
+    let graph = planner.graph;
+    let rows = planner.rows().into_iter().fold(0, usize::max) + BLINDING_ROWS;
+    let usable = rows.next_power_of_two().max(1 << least_k) - BLINDING_ROWS;
+    for (index, &input) in graph.inputs.iter().enumerate() {
+        if graph.visibility.input(index) == Visibility::Committed {
+            statement.inputs[index].placement = planner.place_committed(entered(graph, input)?, usable)?;
+        }
+    }
+    for (index, &output) in graph.outputs.iter().enumerate() {
+        if graph.visibility.output(index) == Visibility::Committed {
+            statement.outputs[index].placement = planner.place_committed(output, usable)?;
+        }
+    }
+    Ok(())
 }
 
 fn port(graph: &Graph, tensor: TensorId, placement: Placement) -> Port {
@@ -138,6 +189,7 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         gather_by_index: planner.has(&FixedRole::CandidateStride),
         slots: planner.slots,
         raw_output: !planner.raw_places.is_empty(),
+        committed_columns: planner.committed_columns,
         lookup_group,
         weights: planner.weights,
         weight_columns: planner.widths.weight_columns,

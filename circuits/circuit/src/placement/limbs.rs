@@ -30,7 +30,8 @@ impl Limbs {
                 | Op::MatMul(_)
                 | Op::Multiply(_)
                 | Op::Softmax(_)
-                | Op::Normalise(_) => 0,
+                | Op::Normalise(_)
+                | Op::Enter => 0,
             };
             result.spread = result.spread.max(limbs(spread));
             if let Some(activation) = graph.activation(node).filter(|_| node.op.requantises()) {

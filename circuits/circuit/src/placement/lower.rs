@@ -21,8 +21,10 @@ const MAX_SUMS: i64 = 1 << 13;
 /// - a transposed convolution over several images side by side gets the zeros between their columns as elements, since
 ///   columns of an image that alternate with others' have no equal distances;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
-///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`.
+///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`;
+/// - a hidden input gets cells, which all that read it read instead.
 pub fn lower(mut graph: Graph) -> Graph {
+    enter_hidden(&mut graph);
     let mut index = 0;
     while index < graph.nodes.len() {
         // A part of a split window may be split again.
@@ -33,6 +35,23 @@ pub fn lower(mut graph: Graph) -> Graph {
     copy_conflicts(&mut graph);
     copy_gathered(&mut graph);
     graph
+}
+
+/// Gives hidden inputs cells. A graph that has them already is left as it is.
+fn enter_hidden(graph: &mut Graph) {
+    for index in (0..graph.inputs.len()).rev() {
+        let input = graph.inputs[index];
+        let entered = graph.nodes.iter().any(|node| matches!(node.op, Op::Enter) && node.inputs == [input]);
+        if entered || !graph.visibility.input(index).is_hidden() {
+            continue;
+        }
+        let tensor = graph.tensors[input].clone();
+        let cells = add_tensor(graph, tensor);
+        let readers = graph.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut graph.outputs);
+        readers.filter(|tensor| **tensor == input).for_each(|tensor| *tensor = cells);
+        let name = format!("{} ({})", graph.tensors[input].name, graph.visibility.input(index).name());
+        graph.nodes.insert(0, Node { name, op: Op::Enter, inputs: vec![input], output: cells, activation: None });
+    }
 }
 
 fn copy_conflicts(graph: &mut Graph) {
@@ -210,6 +229,7 @@ mod tests {
     use zkml_gpu_graph::Linear;
 
     use super::*;
+    use zkml_gpu_graph::Visibilities;
 
     fn pooled(shape: Shape, op: impl Fn(Window) -> Op, window: Window) -> Graph {
         let [height, width] = window.output(shape.height, shape.width).unwrap();
@@ -228,6 +248,7 @@ mod tests {
             nodes: vec![Node { name: "pool".into(), op: op(window), inputs: vec![0], output: 1, activation: None }],
             inputs: vec![0],
             outputs: vec![1],
+            visibility: Visibilities::default(),
         }
     }
 

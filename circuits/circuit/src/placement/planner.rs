@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use zkml_gpu_graph::{Graph, TensorId};
+use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
 use super::error::LayoutError;
 use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
+use crate::hash::{HashError, HashedTensor};
 use crate::system::{
     Accumulator, Factor, FixedRole, Geometry, Multiplicand, Placement, Power, RowKind, Tables, WeightMode,
 };
@@ -98,6 +99,11 @@ pub(crate) struct Planner<'g> {
     /// Coefficients of terms by what they multiply, then by row and identity.
     terms: BTreeMap<(Multiplicand, Factor), BTreeMap<(usize, usize), i64>>,
     pub(crate) identities: usize,
+    /// Columns of committed tensors.
+    pub(crate) committed_columns: usize,
+    /// Rows up to the last hash, and the number of hashed tensors.
+    hash_rows: usize,
+    hashed: usize,
     /// Identities with terms on one row, at most; known once the terms have their columns.
     pub(crate) slots: usize,
 }
@@ -131,14 +137,18 @@ impl<'g> Planner<'g> {
             gathered_by_index: HashSet::new(),
             terms: BTreeMap::new(),
             identities: 0,
+            committed_columns: 0,
+            hash_rows: 0,
+            hashed: 0,
             slots: 0,
         }
     }
 
-    /// Rows in use: operand, result and cross-term bank, table.
-    pub(crate) fn rows(&self) -> [usize; 4] {
+    /// Rows in use: operand, result and cross-term bank, table, hashes.
+    pub(crate) fn rows(&self) -> [usize; 5] {
         let unused = |bank: usize| self.kept[bank] - self.next_kept[bank];
-        [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row, self.tables.rows.len()]
+        let banks = [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row];
+        [banks[0], banks[1], banks[2], self.tables.rows.len(), self.hash_rows]
     }
 
     /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw
@@ -150,7 +160,9 @@ impl<'g> Planner<'g> {
             let (sequences, length) = self.geometry(*output).sequences(self.widths.operand_lanes);
             sequences * length / self.widths.operand_lanes
         };
-        let claims = self.graph.outputs.iter().filter(|output| !raw.contains(output)).map(claim).sum();
+        let outputs = self.graph.outputs.iter().enumerate();
+        let public = outputs.filter(|(index, _)| !self.graph.visibility.output(*index).is_hidden());
+        let claims = public.map(|(_, output)| output).filter(|output| !raw.contains(output)).map(claim).sum();
         self.kept = [claims, raw.iter().map(|output| self.graph.tensors[*output].shape.len()).sum()];
         [self.operand_row, self.result_row] = self.kept;
     }
@@ -252,7 +264,7 @@ impl<'g> Planner<'g> {
             return pieces.iter().try_for_each(|piece| self.piece_term((identity, root, channels), piece, value));
         }
         if !self.homes.contains_key(&root) {
-            if !self.graph.inputs.contains(&root) {
+            if !self.is_public_input(root) {
                 return Err(LayoutError::Malformed(format!("tensor {root} is read before it is produced")));
             }
             let place = self.place_instance(root, None);
@@ -306,7 +318,7 @@ impl<'g> Planner<'g> {
     /// is its home; any other is a copy, tied by its digest.
     pub(crate) fn place_operand(&mut self, tensor: TensorId, chain: usize) -> Result<Vec<usize>, LayoutError> {
         let root = self.tensors.root(tensor);
-        let public = self.graph.inputs.contains(&root) && !self.homes.contains_key(&root);
+        let public = self.is_public_input(root) && !self.homes.contains_key(&root);
         let shape = self.graph.tensors[tensor].shape;
         let (ends, place) = if shape.height * shape.width == 1 {
             self.place_single(root, shape.channels, chain, public)
@@ -319,10 +331,10 @@ impl<'g> Planner<'g> {
             self.input_places.insert(root, place);
         } else {
             let len = self.tensors.geometry(root).len();
-            self.operands.extend((0..len).map(|element| {
-                let (lane, row) = place.cell(element);
+            self.operands.extend((0..len).filter_map(|element| {
+                let (lane, row) = place.cell(element)?;
                 let (row, lane) = (row as u32, lane as u32);
-                OperandCell { row, lane, left: false, tensor: root as u32, element: element as u32 }
+                Some(OperandCell { row, lane, left: false, tensor: root as u32, element: element as u32 })
             }));
             let identity = self.identity();
             self.term(identity, Multiplicand::Accumulator(Accumulator::OperandDigest), last, Factor::default(), 1);
@@ -425,6 +437,63 @@ impl<'g> Planner<'g> {
         let identity = self.identity();
         self.term(identity, Multiplicand::Accumulator(Accumulator::LeftDigest), last, Factor::default(), 1);
         self.digest_term(identity, root, -1)
+    }
+
+    /// Whether the caller gives a tensor, and everybody sees it. A hidden input has no cells before lowering.
+    fn is_public_input(&self, tensor: TensorId) -> bool {
+        self.graph.input_visibility(tensor).is_some_and(|visibility| !visibility.is_hidden())
+    }
+
+    /// Ties a committed tensor to columns of its own, one element a row as they are stored: the columns' digests have
+    /// the tensor's exponents, element by element. Rows beyond the tensor have no weight.
+    pub(crate) fn place_committed(&mut self, tensor: TensorId, rows: usize) -> Result<Placement, LayoutError> {
+        let root = self.tensors.root(tensor);
+        let (geometry, first) = (self.tensors.geometry(root), self.committed_columns);
+        let (identity, len) = (self.identity(), self.tensors.geometry(root).len());
+        self.digest_term(identity, root, -1)?;
+        for start in (0..len).step_by(rows) {
+            let accumulator = Accumulator::Committed(self.committed_columns as u32);
+            let last = len.min(start + rows) - 1;
+            for element in start + 1..=last {
+                let distance = geometry.exponent(element - 1) - geometry.exponent(element);
+                self.step(accumulator, element - start, Power::r(distance));
+            }
+            let shift = Factor::r(geometry.exponent(last));
+            self.term(identity, Multiplicand::Accumulator(accumulator), last - start, shift, 1);
+            self.committed_columns += 1;
+        }
+        Ok(Placement::Committed { first, rows })
+    }
+
+    /// Ties a tensor's values to the rows of its hash, one value a row in the tensor's order, and their digest to the
+    /// tensor's. Between two values the digest is kept.
+    pub(crate) fn place_hashed(&mut self, tensor: TensorId) -> Result<Placement, LayoutError> {
+        let about = &self.graph.tensors[tensor];
+        if about.storage != Storage::Plain {
+            let reason = "its elements are stored in another order than the model's, which a hash is of".into();
+            return Err(LayoutError::Unsupported { node: about.name.clone(), reason });
+        }
+        let root = self.tensors.root(tensor);
+        let (geometry, first_row) = (self.tensors.geometry(root), self.hash_rows.max(1));
+        let malformed = |error: HashError| LayoutError::Malformed(error.to_string());
+        let hashed = HashedTensor::new(about.format, geometry.len(), first_row).map_err(malformed)?;
+        for (role, row, value) in hashed.fixed_cells(self.hashed) {
+            self.set(FixedRole::Hash(role), row, value);
+        }
+        let identity = self.identity();
+        self.digest_term(identity, root, -1)?;
+        let mut before = hashed.value_row(0);
+        for element in 1..geometry.len() {
+            let row = hashed.value_row(element);
+            (before + 1..row).for_each(|row| self.step(Accumulator::Hashed, row, Power::KEEP));
+            let distance = geometry.exponent(element - 1) - geometry.exponent(element);
+            self.step(Accumulator::Hashed, row, Power::r(distance));
+            before = row;
+        }
+        let shift = Factor::r(geometry.exponent(geometry.len() - 1));
+        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), before, shift, 1);
+        (self.hash_rows, self.hashed) = (hashed.end(), self.hashed + 1);
+        Ok(Placement::Hashed { first_row })
     }
 
     /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.

@@ -164,7 +164,8 @@ impl Tensors {
                 | Op::MatMul(_)
                 | Op::Multiply(_)
                 | Op::Softmax(_)
-                | Op::Normalise(_) => continue,
+                | Op::Normalise(_)
+                | Op::Enter => continue,
             };
             match self.rearranged.get(&gathered) {
                 None => {
@@ -306,7 +307,8 @@ impl Wanted {
             | Op::Multiply(_)
             | Op::Softmax(_)
             | Op::Normalise(_)
-            | Op::ArgMax { .. } => return None,
+            | Op::ArgMax { .. }
+            | Op::Enter => return None,
         };
         Some(Self { height, width, dilation, pitch: [row * dilation[0], dilation[1]] })
     }

@@ -38,6 +38,7 @@ impl Architecture {
             self.slots,
             self.excess_limbs,
             self.spread_limbs,
+            self.committed_columns,
         ];
         // First the weight columns alone, so that the sum cannot overflow.
         let few = self.weight_columns <= MAX_WEIGHT_COLUMNS && self.fixed_columns() <= MAX_FIXED_COLUMNS;
@@ -101,6 +102,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber => true,
+        FixedRole::Hash(role) => role.is_sound(),
     }
 }
 
@@ -161,6 +163,7 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
         | FixedRole::SumFactor
         | FixedRole::CandidateStride
         | FixedRole::CandidateNumber
+        | FixedRole::Hash(_)
         | FixedRole::Identity(_) => 0,
     }
 }

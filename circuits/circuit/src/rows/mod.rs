@@ -8,6 +8,7 @@
 mod attained;
 mod candidate;
 mod copies;
+mod entry;
 mod exponential;
 mod fit;
 mod gathered_maximum;
@@ -16,6 +17,7 @@ mod index;
 mod inverse_root;
 mod multiply;
 mod normalise;
+mod one_hot;
 mod raw;
 mod reciprocal;
 mod requantise;
@@ -162,6 +164,8 @@ macro_rules! each {
                 $body
             }
             RowKind::Candidate($row) => $body,
+            RowKind::Entry($row) => $body,
+            RowKind::OneHot($row) => $body,
         }
     };
 }

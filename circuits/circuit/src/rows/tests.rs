@@ -7,8 +7,8 @@ use std::ops::{Add, Mul, Sub};
 use super::{Copied, Degree, fit};
 use crate::system::formulas::Cell;
 use crate::system::kind::{
-    Candidate, Copies, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, Reciprocal,
-    Requantise,
+    Candidate, Copies, Entry, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, OneHot,
+    Reciprocal, Requantise,
 };
 use crate::system::{Architecture, Power, Ring, RowKind};
 
@@ -68,6 +68,9 @@ fn kinds() -> Vec<RowKind> {
         RowKind::Copies(Copies { lanes: 4 }),
         RowKind::Index,
         RowKind::Candidate(Candidate { count: 9, last: true }),
+        RowKind::Entry(Entry { lanes: 3 }),
+        RowKind::OneHot(OneHot { lanes: 4, less: 0 }),
+        RowKind::OneHot(OneHot { lanes: 2, less: 16 }),
     ]
 }
 

@@ -65,7 +65,8 @@ impl Intermediate {
             | Op::Rearrange { .. }
             | Op::MatMul(_)
             | Op::Multiply(_)
-            | Op::ArgMax { .. } => Self::Nothing,
+            | Op::ArgMax { .. }
+            | Op::Enter => Self::Nothing,
         }
     }
 }

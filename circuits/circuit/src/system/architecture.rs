@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::role::{Accumulator, FixedRole};
+use crate::hash::HashColumns;
 
 /// Where the learned values stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -61,6 +62,8 @@ pub struct Architecture {
     pub slots: usize,
     /// Whether some output is raw, which takes an instance column of its own.
     pub raw_output: bool,
+    /// Columns of committed inputs and outputs.
+    pub committed_columns: usize,
     /// Lookups that share one helper column.
     pub lookup_group: usize,
     /// Where the weight bank stands.
@@ -76,7 +79,7 @@ impl Architecture {
     /// Degree to which the gates keep: one helper times its group's keys under a selector, at least a product of two
     /// advice cells under a selector, or of three where there are roots.
     pub const fn degree(&self) -> usize {
-        let least = if self.inverse_roots { 4 } else { 3 };
+        let least = if self.inverse_roots || self.has_hashes() { 4 } else { 3 };
         if self.lookup_group + 2 > least { self.lookup_group + 2 } else { least }
     }
 
@@ -93,7 +96,7 @@ impl Architecture {
     /// Advice columns of phase 1.
     pub const fn first_phase(&self) -> usize {
         match self.weights {
-            WeightMode::Committed => self.multiplicity() + 1,
+            WeightMode::Committed => self.hash(self.hash_columns()),
             WeightMode::Embedded => self.cross_term(self.cross_term_lanes),
         }
     }
@@ -170,23 +173,55 @@ impl Architecture {
         self.product(self.product_columns)
     }
 
+    /// A column of a committed input or output: the column that the link proof ties to the tensor's commitment.
+    pub const fn committed(&self, column: usize) -> usize {
+        self.multiplicity() + 1 + column
+    }
+
+    /// A column of the hashes of tensors, in the order of [`HashColumns`]: those of elements, then the values.
+    pub const fn hash(&self, column: usize) -> usize {
+        self.committed(self.committed_columns) + column
+    }
+
+    /// Whether some tensor is hashed: some fixed column says so.
+    pub const fn has_hashes(&self) -> bool {
+        let (roles, mut i) = (self.fixed.as_slice(), 0);
+        while i < roles.len() {
+            if matches!(roles[i], FixedRole::Hash(_)) {
+                return true;
+            }
+            i += 1;
+        }
+        false
+    }
+
+    /// Advice columns of the hashes of tensors.
+    pub const fn hash_columns(&self) -> usize {
+        if self.has_hashes() { HashColumns::ELEMENTS + 1 } else { 0 }
+    }
+
+    /// The values of hashed tensors.
+    pub const fn hashed_values(&self) -> usize {
+        self.hash(HashColumns::ELEMENTS)
+    }
+
     /// Folded weights: the column that the link proof ties to the model commitment. Embedded weights are folded by the
     /// gate that reads them.
     pub const fn folded_weights(&self) -> Option<usize> {
         match self.weights {
-            WeightMode::Committed => Some(self.multiplicity() + 1),
+            WeightMode::Committed => Some(self.hash(self.hash_columns())),
             WeightMode::Embedded => None,
         }
     }
 
     /// Cross term of a product.
     pub const fn cross_term(&self, lane: usize) -> usize {
-        self.multiplicity() + 1 + self.folded_weights().is_some() as usize + lane
+        self.hash(self.hash_columns()) + self.folded_weights().is_some() as usize + lane
     }
 
     /// Accumulator column.
     pub const fn accumulator(&self, accumulator: Accumulator) -> usize {
-        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator as usize)
+        self.first_phase() + self.second_phase() + self.accumulators_before(accumulator.number())
     }
 
     /// Whether the circuit has an accumulator.
@@ -202,27 +237,30 @@ impl Architecture {
             Accumulator::Auxiliary => self.auxiliary_groups > 0,
             Accumulator::CrossTerms => self.cross_term_lanes > 0,
             Accumulator::CrossTermsTotal => self.cross_term_lanes > 0 && matches!(self.weights, WeightMode::Embedded),
+            Accumulator::Committed(column) => (column as usize) < self.committed_columns,
+            Accumulator::Hashed => self.has_hashes(),
         }
     }
 
     /// The accumulators that the circuit has, in column order.
     pub(crate) fn accumulators(&self) -> impl Iterator<Item = Accumulator> {
-        Accumulator::ALL.into_iter().filter(|accumulator| self.has(*accumulator))
+        let committed = (0..self.committed_columns as u32).map(Accumulator::Committed);
+        Accumulator::SINGLE.into_iter().filter(|accumulator| self.has(*accumulator)).chain(committed)
     }
 
     /// How many accumulators the circuit has of the first `end` of all.
     const fn accumulators_before(&self, end: usize) -> usize {
         let (mut i, mut count) = (0, 0);
-        while i < end {
-            count += self.has(Accumulator::ALL[i]) as usize;
+        while i < end && i < Accumulator::SINGLE.len() {
+            count += self.has(Accumulator::SINGLE[i]) as usize;
             i += 1;
         }
-        count
+        count + end - i
     }
 
     /// Number of accumulators.
     pub(crate) const fn accumulator_count(&self) -> usize {
-        self.accumulators_before(Accumulator::ALL.len())
+        self.accumulators_before(Accumulator::SINGLE.len() + self.committed_columns)
     }
 
     /// The terms of a slot, over `t` plus the number of their identity.
@@ -273,8 +311,13 @@ impl Architecture {
         self.fixed.len() + self.embedded_columns()
     }
 
-    /// Instance columns: operand lanes, then the raw outputs.
+    /// Instance columns: operand lanes, then the raw outputs, then the hashes.
     pub const fn instance_columns(&self) -> usize {
+        self.hash_instance() + self.has_hashes() as usize
+    }
+
+    /// Instance column of the hashes.
+    pub const fn hash_instance(&self) -> usize {
         self.operand_lanes + self.raw_output as usize
     }
 

@@ -39,6 +39,10 @@ pub enum RowKind {
     /// One candidate of a maximum whose index is given: it is not greater than the element at that index, nor as great
     /// and preferred.
     Candidate(Candidate),
+    /// Elements of a hidden input, in its range.
+    Entry(Entry),
+    /// Elements of a hidden input of indices: each 0 or what stands for 1, and one of them for each index.
+    OneHot(OneHot),
 }
 
 /// `lanes` requantised values; lane `l`'s accumulator has the weight `spacing^(lanes-1-l)`.
@@ -128,6 +132,23 @@ pub struct GatheredMaximum {
 pub struct Copies {
     /// Number of copies.
     pub lanes: usize,
+}
+
+/// `lanes` elements of a hidden input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Entry {
+    /// Number of elements.
+    pub lanes: usize,
+}
+
+/// `lanes` elements of one channel of a hidden input of indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OneHot {
+    /// Number of elements.
+    pub lanes: usize,
+    /// What each element counts less in the sum over the channels: on one channel's rows what stands for 1, which the
+    /// sum must be, 0 on the others'.
+    pub less: i64,
 }
 
 /// A candidate of a maximum.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::challenge::{Factor, Power};
 use super::kind::RowKind;
+use crate::hash::HashRole;
 
 /// A column that accumulates by Horner's rule: `acc = step · acc_prev + input`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -29,11 +30,15 @@ pub enum Accumulator {
     CrossTerms,
     /// The same over all output channels: adds `CrossTerms` where [`FixedRole::AccumulateCrossTerms`] is set.
     CrossTermsTotal,
+    /// Digest of a column of a committed tensor.
+    Committed(u32),
+    /// Digest of the values of a hashed tensor.
+    Hashed,
 }
 
 impl Accumulator {
-    /// All, in column order.
-    pub(crate) const ALL: [Self; 10] = [
+    /// Those of which a circuit has one at most, in column order; the columns of committed tensors follow.
+    pub(crate) const SINGLE: [Self; 11] = [
         Self::Weights,
         Self::Operand,
         Self::OperandDigest,
@@ -44,7 +49,26 @@ impl Accumulator {
         Self::Auxiliary,
         Self::CrossTerms,
         Self::CrossTermsTotal,
+        Self::Hashed,
     ];
+
+    /// Its number among all, in column order.
+    pub(crate) const fn number(self) -> usize {
+        match self {
+            Self::Weights => 0,
+            Self::Operand => 1,
+            Self::OperandDigest => 2,
+            Self::Result => 3,
+            Self::ResultTotal => 4,
+            Self::ResultDigest => 5,
+            Self::LeftDigest => 6,
+            Self::Auxiliary => 7,
+            Self::CrossTerms => 8,
+            Self::CrossTermsTotal => 9,
+            Self::Hashed => 10,
+            Self::Committed(column) => 11 + column as usize,
+        }
+    }
 }
 
 /// What a term of the grand sum multiplies by its coefficient.
@@ -121,6 +145,8 @@ pub enum FixedRole {
         /// By what polynomial in the challenges.
         factor: Factor,
     },
+    /// What a row of a hash is. Constants are numbers of [`RowConstants`](crate::hash::RowConstants).
+    Hash(HashRole),
 }
 
 /// Which cells of the operand bank a row with a role reads.
@@ -173,7 +199,19 @@ impl FixedRole {
             | Self::Step(..)
             | Self::Kind(_)
             | Self::Identity(_)
-            | Self::Term { .. } => None,
+            | Self::Term { .. }
+            | Self::Hash(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Accumulator;
+
+    #[test]
+    fn accumulators_are_numbered_in_column_order() {
+        let all = Accumulator::SINGLE.into_iter().chain((0..3).map(Accumulator::Committed));
+        assert!(all.map(Accumulator::number).eq(0..14));
     }
 }

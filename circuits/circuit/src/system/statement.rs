@@ -1,13 +1,17 @@
-//! The public statement: which tensors are given and claimed, and where they stand in the instance columns.
+//! The statement: which tensors are given and claimed, who sees them, and where the public ones stand in the instance
+//! columns.
 //!
-//! The verifier builds the instance columns from the claimed tensors by this map alone; a proof brings none.
+//! The verifier builds the instance columns from the claimed tensors by this map alone; a proof brings none. A hidden
+//! tensor has no cell there. Of a committed one the verifier has commitments to columns that hold nothing else.
 
 use halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zkml_gpu_graph::{Format, Storage};
+use zkml_gpu_graph::{Format, Storage, Visibility};
 
+use super::architecture::Architecture;
 use super::geometry::Geometry;
+use crate::hash::{HashError, HashedTensor, TensorHash};
 use crate::scalar;
 
 /// Most cells of all instance columns: a verifier holds and hashes every one, 128 MiB in all.
@@ -39,6 +43,21 @@ pub enum Placement {
         /// Rows from one element to the next.
         row_stride: usize,
     },
+    /// Nowhere: the values are the prover's alone.
+    Private,
+    /// In columns of its own, which are committed, and nowhere else: element `i`, as stored, in row `i % rows` of
+    /// committed column `first + i / rows`. The order is the tensor's own, whatever the layout.
+    Committed {
+        /// First of its columns among those of all committed tensors.
+        first: usize,
+        /// Rows of a column that may hold elements: all usable ones.
+        rows: usize,
+    },
+    /// Behind a hash, which is public: in the rows of [`HashedTensor`] from `first_row` on.
+    Hashed {
+        /// First row.
+        first_row: usize,
+    },
 }
 
 impl Placement {
@@ -61,12 +80,15 @@ impl Placement {
                 numbers && lanes > 0 && first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT
             }
             Self::Column { first_row, row_stride, .. } => first_row <= LIMIT && row_stride <= LIMIT && len <= LIMIT,
+            Self::Private => len <= LIMIT,
+            Self::Hashed { first_row } => (1..=LIMIT).contains(&first_row) && len <= LIMIT,
+            Self::Committed { first, rows } => first <= LIMIT && (1..=LIMIT).contains(&rows) && len <= LIMIT,
         }
     }
 
-    /// Instance column and row of an element.
-    pub fn cell(&self, element: usize) -> (usize, usize) {
-        match *self {
+    /// Instance column and row of an element; none where it is hidden.
+    pub fn cell(&self, element: usize) -> Option<(usize, usize)> {
+        Some(match *self {
             Self::Packed { first_row, row_stride, lanes, geometry } => {
                 let (_, length) = geometry.sequences(lanes);
                 let sequence = match geometry {
@@ -77,11 +99,30 @@ impl Placement {
                 (position % lanes, first_row + sequence * row_stride + position / lanes)
             }
             Self::Column { column, first_row, row_stride } => (column, first_row + element * row_stride),
+            Self::Private | Self::Committed { .. } | Self::Hashed { .. } => return None,
+        })
+    }
+
+    /// Committed column and row of an element; none where it is not committed.
+    pub fn committed_cell(&self, element: usize) -> Option<(usize, usize)> {
+        match *self {
+            Self::Committed { first, rows } => Some((first + element / rows, element % rows)),
+            Self::Packed { .. } | Self::Column { .. } | Self::Private | Self::Hashed { .. } => None,
+        }
+    }
+
+    /// Who sees the values.
+    pub const fn visibility(&self) -> Visibility {
+        match self {
+            Self::Packed { .. } | Self::Column { .. } => Visibility::Public,
+            Self::Private => Visibility::Private,
+            Self::Committed { .. } => Visibility::Committed,
+            Self::Hashed { .. } => Visibility::Hashed,
         }
     }
 }
 
-/// A public tensor.
+/// A tensor of the statement.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Name in the model.
@@ -136,6 +177,28 @@ pub enum StatementError {
         /// Greatest value.
         max: i64,
     },
+    /// Values of a tensor that is hidden.
+    #[error("tensor '{name}': values of a hidden tensor, which no statement has")]
+    Hidden {
+        /// Tensor.
+        name: String,
+    },
+    /// A wrong number of hashes.
+    #[error("got {got} hashes of hidden tensors, expected {expected}")]
+    Hashes {
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
+    /// A wrong number of commitments.
+    #[error("got {got} commitments to hidden tensors, expected {expected}")]
+    Commitments {
+        /// Given.
+        got: usize,
+        /// Declared.
+        expected: usize,
+    },
     /// A row of an input of indices that is no one-hot form of an index.
     #[error("tensor '{name}': row {row} is no index: it must hold {one} once and 0 elsewhere")]
     OneHot {
@@ -148,7 +211,7 @@ pub enum StatementError {
     },
 }
 
-/// All public tensors and the exact lengths of the instance columns.
+/// All tensors that are given or claimed, and the exact lengths of the instance columns.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Statement {
     /// Inputs, in the model's order.
@@ -163,12 +226,44 @@ impl Statement {
     /// Sets each column's length to its last cell in use.
     pub(crate) fn set_lengths(&mut self, columns: usize) {
         let mut lengths = vec![0; columns];
-        for port in self.inputs.iter().chain(&self.outputs) {
-            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+        for port in self.ports() {
+            for (column, row) in port.cells() {
                 lengths[column] = lengths[column].max(row + 1);
             }
         }
+        // The hashes' column is the last.
+        let hashes = self.hashed().unwrap_or_default().iter().map(HashedTensor::end).max();
+        if let (Some(length), Some(end)) = (lengths.last_mut(), hashes) {
+            *length = end;
+        }
         self.lengths = lengths;
+    }
+
+    /// Inputs, then outputs.
+    pub fn ports(&self) -> impl Iterator<Item = &Port> {
+        self.inputs.iter().chain(&self.outputs)
+    }
+
+    /// The rows of the hashed tensors, inputs first.
+    ///
+    /// # Errors
+    /// [`HashError`] for a place that no hash has.
+    pub fn hashed(&self) -> Result<Vec<HashedTensor>, HashError> {
+        self.ports().filter_map(Port::hashed).collect()
+    }
+
+    /// Columns of committed tensors.
+    pub fn committed_columns(&self) -> usize {
+        self.ports().map(Port::committed_columns).fold(0, usize::saturating_add)
+    }
+
+    /// The claimed tensors of a prover as a verifier sees them: hidden ones are empty.
+    pub fn shown(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> [Vec<Vec<i64>>; 2] {
+        [(&self.inputs, inputs), (&self.outputs, outputs)].map(|(ports, values)| {
+            // What has no port is refused with the numbers of tensors.
+            let is_hidden = |i: usize| ports.get(i).is_some_and(|port| port.visibility().is_hidden());
+            values.iter().enumerate().map(|(i, v)| if is_hidden(i) { Vec::new() } else { v.clone() }).collect()
+        })
     }
 
     /// Cells of the instance columns.
@@ -176,12 +271,14 @@ impl Statement {
         self.lengths.iter().fold(0, |sum, len| sum.saturating_add(*len))
     }
 
-    /// Checks that every cell lies in its column's declared length and belongs to one tensor, and that a verifier can
-    /// work with the numbers: for statements read from a file.
+    /// Checks that every cell lies in its column's declared length and belongs to one tensor, that the committed columns
+    /// are those of the committed tensors in their order, and that a verifier can work with the numbers: for statements
+    /// read from a file.
     ///
     /// # Errors
     /// What does not fit.
-    pub fn check(&self, columns: usize, usable: usize) -> Result<(), String> {
+    pub fn check(&self, architecture: &Architecture, usable: usize) -> Result<(), String> {
+        let columns = architecture.instance_columns();
         if self.lengths.len() != columns || self.lengths.iter().any(|len| *len > usable) {
             return Err("instance columns disagree with the circuit".into());
         }
@@ -189,25 +286,94 @@ impl Statement {
             return Err("instance columns are too long".into());
         }
         let mut taken: Vec<Vec<bool>> = self.lengths.iter().map(|len| vec![false; *len]).collect();
-        for port in self.inputs.iter().chain(&self.outputs) {
-            if !port.is_sound() || port.len > self.cells() {
+        let mut committed = 0;
+        for port in self.ports() {
+            let room = match port.placement {
+                Placement::Packed { .. } | Placement::Column { .. } => self.cells(),
+                // Nothing is held for what is hidden.
+                Placement::Private | Placement::Hashed { .. } => usize::MAX,
+                Placement::Committed { first, rows } => {
+                    if first != committed || rows > usable {
+                        return Err(format!("tensor '{}' leaves the committed columns", port.name));
+                    }
+                    architecture.committed_columns.saturating_mul(usable)
+                }
+            };
+            if !port.is_sound() || port.len > room {
                 return Err(format!("tensor '{}' does not fit", port.name));
             }
-            for (column, row) in (0..port.len).map(|element| port.placement.cell(element)) {
+            committed += port.committed_columns();
+            for (column, row) in port.cells() {
                 match taken.get_mut(column).and_then(|column| column.get_mut(row)) {
                     Some(cell) if !*cell => *cell = true,
                     _ => return Err(format!("tensor '{}' leaves the instance columns", port.name)),
                 }
             }
         }
+        self.check_hashes(architecture)?;
+        if committed == architecture.committed_columns {
+            Ok(())
+        } else {
+            Err("committed columns disagree with the circuit".into())
+        }
+    }
+
+    /// Checks that there are hashes where the circuit has them, and that each comes out on a row of its own, inside of
+    /// their instance column.
+    fn check_hashes(&self, architecture: &Architecture) -> Result<(), String> {
+        let hashed = self.hashed().map_err(|error| error.to_string())?;
+        if hashed.is_empty() == architecture.has_hashes() {
+            return Err("hashes disagree with the circuit".into());
+        }
+        // Stored in another order, values would stand on the rows of others.
+        if self.ports().any(|port| port.hashed().is_some() && port.storage != Storage::Plain) {
+            return Err("a hash of a tensor in another order than the model's".into());
+        }
+        let length = self.lengths.get(architecture.hash_instance()).copied().unwrap_or(0);
+        let mut end = 1;
+        for tensor in &hashed {
+            if tensor.first_row() < end || tensor.end() > length {
+                return Err("a hash leaves its rows".into());
+            }
+            end = tensor.end();
+        }
         Ok(())
     }
 
-    /// The instance columns for claimed tensors (storage order): exact lengths, zero where no tensor stands.
+    /// As [`instances`](Self::instances), with the hashes of hashed tensors, inputs first.
     ///
     /// # Errors
-    /// [`StatementError`] for a wrong number of tensors or values, or a value outside its declared range.
+    /// As there, and [`StatementError::Hashes`] for a wrong number.
+    pub fn instances_with(
+        &self,
+        inputs: &[Vec<i64>],
+        outputs: &[Vec<i64>],
+        hashes: &[TensorHash],
+    ) -> Result<Vec<Vec<Fr>>, StatementError> {
+        let hashed = self.hashed().unwrap_or_default();
+        if hashed.len() != hashes.len() {
+            return Err(StatementError::Hashes { got: hashes.len(), expected: hashed.len() });
+        }
+        let mut columns = self.tensor_instances(inputs, outputs)?;
+        for (tensor, hash) in hashed.iter().zip(hashes) {
+            if let Some(cell) = columns.last_mut().and_then(|column| column.get_mut(tensor.output_row())) {
+                *cell = hash.element();
+            }
+        }
+        Ok(columns)
+    }
+
+    /// The instance columns for claimed tensors (storage order; hidden ones are empty): exact lengths, zero where no
+    /// tensor stands.
+    ///
+    /// # Errors
+    /// [`StatementError`] for a wrong number of tensors or values, a value outside its declared range, any value of a
+    /// hidden tensor, or where a tensor is hashed.
     pub fn instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
+        self.instances_with(inputs, outputs, &[])
+    }
+
+    fn tensor_instances(&self, inputs: &[Vec<i64>], outputs: &[Vec<i64>]) -> Result<Vec<Vec<Fr>>, StatementError> {
         let mut columns: Vec<Vec<Fr>> = self.lengths.iter().map(|len| vec![Fr::zero(); *len]).collect();
         for (kind, ports, values) in [("inputs", &self.inputs, inputs), ("outputs", &self.outputs, outputs)] {
             if ports.len() != values.len() {
@@ -215,8 +381,7 @@ impl Statement {
             }
             for (port, values) in ports.iter().zip(values) {
                 port.check(values)?;
-                for (element, value) in values.iter().enumerate() {
-                    let (column, row) = port.placement.cell(element);
+                for ((column, row), value) in port.cells().zip(values) {
                     columns[column][row] = scalar::from_i64(*value);
                 }
             }
@@ -245,7 +410,41 @@ impl Port {
             && self.placement.is_sound(self.len)
     }
 
+    /// Who sees the values.
+    pub const fn visibility(&self) -> Visibility {
+        self.placement.visibility()
+    }
+
+    /// Instance column and row of each element; nothing where they are hidden.
+    pub fn cells(&self) -> impl Iterator<Item = (usize, usize)> {
+        let cell = |element| self.placement.cell(element);
+        (0..self.len).map_while(cell)
+    }
+
+    /// The rows of its hash, where it has one.
+    pub fn hashed(&self) -> Option<Result<HashedTensor, HashError>> {
+        match self.placement {
+            Placement::Hashed { first_row } => Some(HashedTensor::new(self.format, self.len, first_row)),
+            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Committed { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Number of committed columns that the tensor has.
+    pub const fn committed_columns(&self) -> usize {
+        match self.placement {
+            Placement::Committed { rows, .. } => self.len.div_ceil(if rows == 0 { 1 } else { rows }),
+            Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Hashed { .. } => 0,
+        }
+    }
+
     fn check(&self, values: &[i64]) -> Result<(), StatementError> {
+        if self.visibility().is_hidden() {
+            // A verifier that took them would make a claim of them that nobody proves.
+            let hidden = || StatementError::Hidden { name: self.name.clone() };
+            return if values.is_empty() { Ok(()) } else { Err(hidden()) };
+        }
         if values.len() != self.len {
             return Err(StatementError::Length { name: self.name.clone(), got: values.len(), expected: self.len });
         }

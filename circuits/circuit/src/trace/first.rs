@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use zkml_gpu_graph::{Activation, Execution, Graph};
+use zkml_gpu_graph::{Activation, Execution, Graph, Visibility};
 
 use super::cross_terms;
 use super::dense::dense;
+use crate::hash::{HashColumns, HashError, HashTrace, Poseidon, RowConstants, Salt, TensorHash};
 use crate::layout::Layout;
 use crate::placement::{GatherCell, Gathered};
 use crate::rows::{Computed, Intermediate, RowWitness, chain};
@@ -24,6 +25,10 @@ pub struct FirstPhase {
     pub columns: Vec<Vec<i64>>,
     /// Partial products, which may exceed 64 bits.
     pub products: Vec<Vec<Fr>>,
+    /// Columns of elements of the hashes, whose columns among the others are empty here.
+    pub hashes: Vec<Vec<Fr>>,
+    /// The hashes of the hashed tensors, inputs first.
+    pub tensor_hashes: Vec<TensorHash>,
 }
 
 impl std::fmt::Debug for FirstPhase {
@@ -34,13 +39,37 @@ impl std::fmt::Debug for FirstPhase {
 }
 
 impl FirstPhase {
-    /// The phase-1 columns of an execution of the graph that the layout was made for.
+    /// The phase-1 columns of an execution of the graph that the layout was made for, with hashes without salts.
     pub fn new(layout: &Layout, graph: &Graph, execution: &Execution) -> Self {
+        let mut phase = Self::columns(layout, graph, execution);
+        // Where a hash does not fit its rows, which no check accepts, they stay 0, and the proof will fail.
+        phase.fill_hashes(layout, graph, execution, &[]).unwrap_or_default();
+        phase
+    }
+
+    /// The phase-1 columns, with salts of the hashed tensors, inputs first; those that have none are not salted.
+    ///
+    /// # Errors
+    /// [`HashError`] where a hash does not fit its rows, which no layout does that the check accepts.
+    pub fn salted(
+        layout: &Layout,
+        graph: &Graph,
+        execution: &Execution,
+        salts: &[Option<Salt>],
+    ) -> Result<Self, HashError> {
+        let mut phase = Self::columns(layout, graph, execution);
+        phase.fill_hashes(layout, graph, execution, salts)?;
+        Ok(phase)
+    }
+
+    fn columns(layout: &Layout, graph: &Graph, execution: &Execution) -> Self {
         let a = &layout.architecture;
         let usable = layout.usable_rows();
         let mut phase = Self {
             columns: vec![vec![0; usable]; a.first_phase()],
             products: vec![vec![Fr::ZERO; usable]; a.product_columns],
+            hashes: vec![vec![Fr::ZERO; usable]; a.hash_columns().min(HashColumns::ELEMENTS)],
+            tensor_hashes: Vec::new(),
         };
         for cell in &layout.operands {
             let value = execution.values[cell.tensor as usize][cell.element as usize];
@@ -79,9 +108,37 @@ impl FirstPhase {
             result.kind.fill(&mut row, &computed);
         }
         phase.fill_cross_terms(layout, graph, execution);
+        phase.fill_committed(layout, graph, execution);
         phase.fill_products(layout);
         phase.fill_multiplicities(layout);
         phase
+    }
+
+    /// The rows of hashes.
+    fn fill_hashes(
+        &mut self,
+        layout: &Layout,
+        graph: &Graph,
+        execution: &Execution,
+        salts: &[Option<Salt>],
+    ) -> Result<(), HashError> {
+        let a = &layout.architecture;
+        if !a.has_hashes() {
+            return Ok(());
+        }
+        let (poseidon, tensors) = (Poseidon::new(), layout.statement.hashed()?);
+        let constants = RowConstants::new(&poseidon, &tensors);
+        let mut trace = HashTrace::new(layout.usable_rows());
+        let ports = layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs));
+        let hashed = ports.filter(|(port, _)| port.placement.visibility() == Visibility::Hashed);
+        let salts = salts.iter().copied().chain(std::iter::repeat(None));
+        for (((_, tensor), rows), salt) in hashed.zip(&tensors).zip(salts) {
+            self.tensor_hashes.push(trace.fill(&poseidon, &constants, rows, &execution.values[*tensor], salt)?);
+        }
+        let HashTrace { state: [first, second, third], square, word, held, value } = trace;
+        self.hashes = vec![first, second, third, square, word, held];
+        self.columns[a.hashed_values()] = value;
+        Ok(())
     }
 
     /// Free coefficients of single channels; folded ones are in phase 2.
@@ -93,6 +150,17 @@ impl FirstPhase {
             for (position, value) in coefficients.into_iter().enumerate() {
                 let row = run.first_row as usize + position / a.cross_term_lanes;
                 self.columns[a.cross_term(position % a.cross_term_lanes)][row] = value;
+            }
+        }
+    }
+
+    /// Committed tensors, in columns of their own.
+    fn fill_committed(&mut self, layout: &Layout, graph: &Graph, execution: &Execution) {
+        let a = &layout.architecture;
+        for (port, tensor) in layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs)) {
+            for (element, value) in execution.values[*tensor].iter().enumerate() {
+                let Some((column, row)) = port.placement.committed_cell(element) else { break };
+                self.columns[a.committed(column)][row] = *value;
             }
         }
     }

@@ -104,7 +104,24 @@ impl<'a> Builder<'a> {
             Accumulator::Auxiliary => self.auxiliary_input(),
             Accumulator::CrossTerms => self.cross_term_input(),
             Accumulator::CrossTermsTotal => self.taken(&FixedRole::AccumulateCrossTerms, Accumulator::CrossTerms),
+            Accumulator::Hashed => self.hashed_input(),
+            Accumulator::Committed(column) => {
+                (0..self.usable).map(|row| self.small(self.a.committed(column as usize), row)).collect()
+            }
         }
+    }
+
+    /// The values of hashes, on their rows.
+    fn hashed_input(&self) -> Vec<Fr> {
+        let mut input = vec![Fr::ZERO; self.usable];
+        for (role, cells) in self.a.fixed.iter().zip(&self.before.layout.fixed) {
+            if matches!(role, FixedRole::Hash(role) if role.has_value()) {
+                cells
+                    .iter()
+                    .for_each(|(row, _)| input[*row as usize] = self.small(self.a.hashed_values(), *row as usize));
+            }
+        }
+        input
     }
 
     /// An accumulator on the rows where it is taken.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 mod argmax;
 mod average_pool;
 mod combine;
+mod enter;
 mod linear;
 mod matmul;
 mod max_pool;
@@ -26,6 +27,7 @@ use crate::site::{Check, Site};
 use crate::window::Window;
 
 use combine::Combination;
+pub(crate) use enter::table as entry_table;
 pub use linear::Linear;
 pub use matmul::MatMul;
 pub use normalise::{Normalise, NormaliseValues};
@@ -88,6 +90,8 @@ pub enum Op {
         /// Whether the last of equal maxima counts; otherwise the first.
         last: bool,
     },
+    /// A hidden input of the graph on cells of its own, inside its range; of indices, one row with a 1 for each.
+    Enter,
 }
 
 impl Op {
@@ -103,7 +107,8 @@ impl Op {
             | Self::Reshape
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => 1,
+            | Self::ArgMax { .. }
+            | Self::Enter => 1,
         }
     }
 
@@ -124,6 +129,7 @@ impl Op {
             Self::Softmax(softmax) => softmax.validate(site),
             Self::Normalise(normalise) => normalise.validate(site),
             Self::ArgMax { starts, stride, count, .. } => argmax::validate(site, starts, *stride, *count),
+            Self::Enter => enter::validate(site),
         }
     }
 
@@ -140,7 +146,9 @@ impl Op {
             Self::Multiply(rescale) => multiply::bounds(site, rescale),
             Self::Softmax(softmax) => softmax.bounds(),
             Self::Normalise(normalise) => normalise.bounds(),
-            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } => Bounds::default(),
+            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } | Self::Enter => {
+                Bounds::default()
+            }
         }
     }
 
@@ -162,6 +170,7 @@ impl Op {
             Self::Softmax(softmax) => softmax.run(value(0)),
             Self::Normalise(normalise) => normalise.run(value(0)),
             Self::ArgMax { starts, stride, count, last } => argmax::run(value(0), starts, *stride, *count, *last),
+            Self::Enter => enter::run(value(0)),
         }
     }
 
@@ -178,7 +187,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => 0,
+            | Self::ArgMax { .. }
+            | Self::Enter => 0,
         }
     }
 
@@ -195,7 +205,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => [0; 2],
+            | Self::ArgMax { .. }
+            | Self::Enter => [0; 2],
         }
     }
 
@@ -213,7 +224,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => None,
+            | Self::ArgMax { .. }
+            | Self::Enter => None,
         }
     }
 
@@ -234,7 +246,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => {}
+            | Self::ArgMax { .. }
+            | Self::Enter => {}
         }
     }
 
@@ -248,7 +261,7 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_) => true,
-            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } => false,
+            Self::MaxPool(_) | Self::Reshape | Self::Rearrange { .. } | Self::ArgMax { .. } | Self::Enter => false,
         }
     }
 
@@ -266,7 +279,8 @@ impl Op {
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
-            | Self::ArgMax { .. } => true,
+            | Self::ArgMax { .. }
+            | Self::Enter => true,
         }
     }
 
@@ -283,7 +297,8 @@ impl Op {
             | Self::AveragePool { .. }
             | Self::Reshape
             | Self::Rearrange { .. }
-            | Self::ArgMax { .. } => None,
+            | Self::ArgMax { .. }
+            | Self::Enter => None,
         }
     }
 

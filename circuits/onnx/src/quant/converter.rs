@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Tensor, TensorId};
+use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Tensor, TensorId, Visibilities};
 
 use super::context::{Context, Scales};
 use crate::import::FloatNode;
@@ -62,6 +62,7 @@ impl<'a> Converter<'a> {
             nodes: Vec::new(),
             inputs: Vec::new(),
             outputs: Vec::new(),
+            visibility: Visibilities::default(),
         };
         Self { context, scales, graph, ids: HashMap::new(), gains: HashMap::new() }
     }

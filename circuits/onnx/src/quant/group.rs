@@ -1,5 +1,7 @@
 //! Which float nodes become one quantised node: an operation with the function or clamp and the pooling that follow it.
 
+use std::collections::BTreeSet;
+
 use zkml_gpu_graph::{TensorId, Window};
 
 use crate::import::{FloatGraph, FloatOp, Function};
@@ -24,13 +26,14 @@ pub(super) struct Group {
     pub(super) raw: bool,
 }
 
-/// Groups all nodes, in an order of evaluation.
-pub(super) fn group(graph: &FloatGraph) -> Vec<Group> {
+/// Groups all nodes, in an order of evaluation. Of the outputs with these names no accumulator is the result.
+pub(super) fn group(graph: &FloatGraph, hidden: &BTreeSet<String>) -> Vec<Group> {
     let mut taken = vec![false; graph.nodes.len()];
     let mut groups = Vec::new();
     for head in 0..graph.nodes.len() {
         if !taken[head] {
-            let group = grow(graph, head, &mut taken);
+            let mut group = grow(graph, head, &mut taken);
+            group.raw &= !hidden.contains(&graph.tensors[group.output].name);
             groups.push(group);
         }
     }

@@ -1,6 +1,6 @@
 //! How to quantise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,10 @@ pub struct QuantOptions {
     pub shift: u32,
     /// Factor by which activations may exceed those of the samples before they saturate, 1 to 16.
     pub headroom: f32,
+    /// Outputs, by name, that are not public. They are requantised as what other layers read is, since accumulators as
+    /// they are have no cells but public ones.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub hidden_outputs: BTreeSet<String>,
     /// Error on the samples, as a part of the output's range, above which activations get more bits.
     pub error_target: f32,
 }
@@ -49,6 +53,7 @@ impl Default for QuantOptions {
             precision_file: None,
             shift: 11,
             headroom: 1.25,
+            hidden_outputs: BTreeSet::new(),
             error_target: 0.016,
         }
     }
@@ -76,6 +81,12 @@ impl QuantOptions {
     #[must_use]
     pub fn with_tensor_bits(self, tensor_bits: BTreeMap<String, u32>) -> Self {
         Self { tensor_bits, ..self }
+    }
+
+    /// The options with these [`hidden_outputs`](Self::hidden_outputs).
+    #[must_use]
+    pub fn with_hidden_outputs(self, hidden_outputs: BTreeSet<String>) -> Self {
+        Self { hidden_outputs, ..self }
     }
 
     /// The options with this [`shift`](Self::shift).

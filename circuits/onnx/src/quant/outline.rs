@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Format, Graph, Node, Tensor, TensorId};
+use zkml_gpu_graph::{Format, Graph, Node, Tensor, TensorId, Visibilities};
 
 use super::group::{Group, group};
 use super::ops;
@@ -21,13 +21,14 @@ pub fn outline(source: &FloatGraph, options: &QuantOptions) -> Option<Graph> {
         nodes: Vec::new(),
         inputs: Vec::new(),
         outputs: Vec::new(),
+        visibility: Visibilities::default(),
     };
     let mut outline = Outline { source, graph, ids: HashMap::new() };
     for &input in &source.inputs {
         let id = outline.tensor(input);
         outline.graph.inputs.push(id);
     }
-    for group in group(source) {
+    for group in group(source, &options.hidden_outputs) {
         let node = outline.node(&group)?;
         outline.graph.nodes.push(node);
     }

@@ -51,7 +51,7 @@ pub struct Quantised {
 pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<Quantised, QuantError> {
     check(graph, samples, options)?;
     let observations = Observations::collect(graph, samples)?;
-    let groups = group(graph);
+    let groups = group(graph, &options.hidden_outputs);
     let mut best: Option<Quantised> = None;
     for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
         let found = match quantise_to(graph, &groups, &observations, samples, options, bits) {
@@ -87,7 +87,8 @@ pub fn requantise(
 ) -> Result<Quantised, QuantError> {
     check(graph, samples, options)?;
     let observations = Observations::collect(graph, samples)?.recall(graph, calibration, options.headroom)?;
-    quantise_to(graph, &group(graph), &observations, samples, options, options.activation_bits)
+    let groups = group(graph, &options.hidden_outputs);
+    quantise_to(graph, &groups, &observations, samples, options, options.activation_bits)
 }
 
 /// Quantises with a fixed number of bits.

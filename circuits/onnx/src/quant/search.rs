@@ -75,7 +75,8 @@ pub fn search(
 ) -> Result<(Precision, Quantised), QuantError> {
     check(source, samples, options)?;
     let observations = Observations::collect(source, samples)?;
-    let search = Search { source, samples, options, observations, groups: group(source) };
+    let groups = group(source, &options.hidden_outputs);
+    let search = Search { source, samples, options, observations, groups };
     let uniform = search.uniform(target)?;
     let error = |found: &Found| found.quantised.report.max_error;
     let least = uniform.iter().map(error).fold(f32::INFINITY, f32::min);

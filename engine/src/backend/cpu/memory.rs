@@ -10,6 +10,7 @@ use halo2curves::bn256::Fr;
 use super::pages;
 use crate::backend::operands::check_range;
 use crate::backend::{MemoryOps, Result};
+use crate::secret::{wipe_elements, wipe_integers};
 #[cfg(feature = "icicle")]
 use halo2curves::bn256::G1Affine;
 use std::borrow::Cow;
@@ -27,6 +28,19 @@ pub struct CpuScalars(Storage);
 enum Storage {
     Elements(Vec<Fr>),
     Integers(Integers),
+}
+
+impl Drop for CpuScalars {
+    /// Columns of a witness and all that follows from them are cleared; what is public, too, for it is not told apart.
+    fn drop(&mut self) {
+        match &mut self.0 {
+            Storage::Elements(elements) => wipe_elements(elements),
+            Storage::Integers(Integers { values, rest }) => {
+                wipe_integers(values);
+                wipe_elements(rest);
+            }
+        }
+    }
 }
 
 impl From<Vec<Fr>> for CpuScalars {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// How the program is called, for hints.
-pub(crate) const USAGE: &str = "zkml-gpu-verify PROOF.json --vk model.vk [--json]";
+pub(crate) const USAGE: &str = "zkml-gpu-verify PROOF.json --vk model.vk [--commitment NAME=FILE]... [--json]";
 
 /// What `--help` prints beneath the usage.
 pub(crate) const HELP: &str = "
@@ -14,6 +14,8 @@ Arguments:
 
 Options:
       --vk model.vk  The model's verifying key, from someone you trust
+      --commitment NAME=FILE
+                     The commitment that a committed input or output must have; may be repeated
       --json         Print one JSON object
   -h, --help         Print help
   -V, --version      Print version
@@ -37,6 +39,8 @@ pub(crate) enum Request {
 pub(crate) struct Verification {
     pub(crate) proof: PathBuf,
     pub(crate) vk: PathBuf,
+    /// Names of tensors and files of the commitments that they must have.
+    pub(crate) commitments: Vec<(String, PathBuf)>,
     /// Print one JSON object instead of text.
     pub(crate) json: bool,
 }
@@ -48,6 +52,7 @@ pub(crate) struct Verification {
 /// The first argument that is wrong, or the first one missing, in words.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let (mut proof, mut vk, mut json) = (None, None, false);
+    let mut commitments = Vec::new();
     let mut only_paths = false;
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -62,6 +67,11 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                 set(&mut vk, "--vk", value.ok_or("--vk has no value")?)?;
             }
             Some(text) if text.starts_with("--vk=") => set(&mut vk, "--vk", text["--vk=".len()..].into())?,
+            Some("--commitment") => {
+                let value = arguments.next().and_then(|value| value.into_string().ok());
+                commitments.push(named(value.as_deref().unwrap_or_default())?);
+            }
+            Some(text) if text.starts_with("--commitment=") => commitments.push(named(&text["--commitment=".len()..])?),
             Some("--json") => return Err("--json is given twice".into()),
             Some(text) if text.starts_with('-') && text != "-" => return Err(format!("unexpected argument '{text}'")),
             _ => set(&mut proof, "PROOF.json", argument)?,
@@ -69,7 +79,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     }
     let proof = proof.ok_or("PROOF.json is missing")?;
     let vk = vk.ok_or("--vk model.vk is missing")?;
-    Ok(Request::Verify(Verification { proof, vk, json }))
+    Ok(Request::Verify(Verification { proof, vk, commitments, json }))
+}
+
+/// A tensor's name and a file.
+fn named(text: &str) -> Result<(String, PathBuf), String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.into(), file.into())),
+        _ => Err("--commitment takes NAME=FILE".into()),
+    }
 }
 
 /// Takes a path, which there is one of.
@@ -93,14 +111,29 @@ mod tests {
 
     #[test]
     fn options_stand_in_any_place() {
-        let expected =
-            |json| Ok(Request::Verify(Verification { proof: "proof.json".into(), vk: "model.vk".into(), json }));
+        let expected = |json| {
+            Ok(Request::Verify(Verification {
+                proof: "proof.json".into(),
+                vk: "model.vk".into(),
+                commitments: Vec::new(),
+                json,
+            }))
+        };
         for arguments in [&["proof.json", "--vk", "model.vk"][..], &["--vk=model.vk", "--", "proof.json"]] {
             assert_eq!(parsed(arguments), expected(false), "{arguments:?}");
         }
         assert_eq!(parsed(&["--json", "--vk", "model.vk", "proof.json"]), expected(true));
-        let strange = Verification { proof: "--json".into(), vk: "--vk".into(), json: false };
+        let strange = Verification { proof: "--json".into(), vk: "--vk".into(), commitments: Vec::new(), json: false };
         assert_eq!(parsed(&["--vk", "--vk", "--", "--json"]), Ok(Request::Verify(strange)));
+    }
+
+    #[test]
+    fn commitments_are_named_and_may_be_several() {
+        let files = [("x".to_owned(), PathBuf::from("a=b")), ("y".to_owned(), PathBuf::from("c"))];
+        let (proof, vk) = ("proof.json".into(), "model.vk".into());
+        let expected = Verification { proof, vk, commitments: files.to_vec(), json: false };
+        let arguments = ["--commitment", "x=a=b", "proof.json", "--commitment=y=c", "--vk", "model.vk"];
+        assert_eq!(parsed(&arguments), Ok(Request::Verify(expected)));
     }
 
     #[test]
@@ -123,6 +156,9 @@ mod tests {
             (&["proof.json"], "--vk"),
             (&["--vk", "model.vk"], "PROOF.json"),
             (&["proof.json", "--vk"], "--vk"),
+            (&["proof.json", "--vk", "a", "--commitment"], "NAME=FILE"),
+            (&["proof.json", "--vk", "a", "--commitment", "=b"], "NAME=FILE"),
+            (&["proof.json", "--vk", "a", "--commitment=b"], "NAME=FILE"),
             (&["proof.json", "--vk="], "--vk"),
             (&["proof.json", "--vk", "a", "--vk", "b"], "--vk"),
             (&["proof.json", "other.json", "--vk", "model.vk"], "PROOF.json"),

@@ -5,10 +5,11 @@
 
 mod arguments;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use zkml_gpu_verify::report::{error_json, print, terminal_safe};
-use zkml_gpu_verify::{Error, ErrorClass, ModelKey, ProofBundle, Verdict, program};
+use zkml_gpu_verify::{Error, ErrorClass, ModelKey, ProofBundle, TensorCommitment, Verdict, program};
 
 use arguments::{HELP, Request, USAGE, Verification};
 
@@ -31,10 +32,12 @@ fn main() -> ExitCode {
 }
 
 /// What is printed, and the exit code.
-fn verify(Verification { proof, vk, json }: &Verification) -> Result<(String, u8), Error> {
+fn verify(Verification { proof, vk, commitments, json }: &Verification) -> Result<(String, u8), Error> {
     let key = ModelKey::read(vk)?;
     let proof = ProofBundle::read(proof)?;
-    let verdict = Verdict::new(&key, &proof);
+    let read = |(name, path): &(String, PathBuf)| Ok((name.clone(), TensorCommitment::read(path)?));
+    let commitments = commitments.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    let verdict = Verdict::with_commitments(&key, &proof, &commitments);
     let text = if *json { verdict.to_json()? } else { verdict.to_string() };
     Ok((text, verdict.exit_code()))
 }

@@ -6,6 +6,7 @@
 
 mod argmax;
 mod combine;
+mod enter;
 mod groups;
 mod linear;
 mod matmul;
@@ -36,6 +37,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize) -> Rows {
         Op::Reshape => [0; 3],
         Op::Rearrange { .. } => rearrange::count(counter, index),
         Op::ArgMax { starts, count, .. } => argmax::count(counter, starts.len(), *count),
+        Op::Enter => enter::count(counter, index),
     }
 }
 
@@ -60,5 +62,6 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
             let candidates = argmax::Candidates { starts, stride: *stride, count: *count, last: *last };
             argmax::place(planner, index, candidates)
         }
+        Op::Enter => enter::place(planner, index),
     }
 }

@@ -1,0 +1,259 @@
+//! `NAME.public.zkml`: a compiled model without its learned values, by which anybody checks a verifying key.
+//!
+//! A [container](zkml_gpu_files::container) of three sections: `about` (JSON), `graph` and `layout`. Of a model whose
+//! weights are committed the graph has 0 for every learned value, and nothing of the calibration but what every verifying
+//! key holds too: scales, shifts, ranges, and the declared widths of accumulators (`docs/protocol.md`, section 11). Of a
+//! model whose weights are embedded they are there, since they are public.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use zkml_gpu_circuit::keys::{KeyError, audit};
+use zkml_gpu_circuit::layout::Layout;
+use zkml_gpu_circuit::system::{Port, WeightMode};
+use zkml_gpu_circuit::weights::weights_keys;
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::prover::ProverError;
+use zkml_gpu_engine::srs::{Identity, Srs};
+use zkml_gpu_files::Access;
+use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
+use zkml_gpu_graph::{Format, Graph, Op};
+use zkml_gpu_verify::{ModelKey, model_name};
+
+use crate::compiled::{read_container, write_container};
+use crate::{BackendChoice, CompiledModel, Error, FileError, encoding};
+
+/// The kind of file that `NAME.public.zkml` is.
+pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 1, what: "a public model" };
+/// Its sections, in their order.
+const SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0"];
+/// Largest description that is read.
+const MAX_ABOUT_BYTES: u64 = 1 << 20;
+const HINT: &str = "NAME.public.zkml is written by `zkml-gpu setup`; fetch it again from whoever published the key";
+
+/// What a public model says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PublicAbout {
+    /// The model's name.
+    name: String,
+    /// Inferences in each proof.
+    inferences: u64,
+}
+
+/// A compiled model without its learned values, where they are committed.
+#[derive(Clone, Debug)]
+pub struct PublicModel {
+    about: PublicAbout,
+    graph: Graph,
+    layout: Layout,
+}
+
+/// What an audit found a key to prove.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Audit {
+    /// The model's name.
+    pub model: String,
+    /// Digest of the architecture.
+    pub architecture: String,
+    /// Digest of the circuit's part of the key, which was derived again bit for bit.
+    pub circuit_key: String,
+    /// Digest of the model commitment.
+    pub model_commitment: String,
+    /// What is known of the weights: [`ModelKey::note`]. A proof of them was verified against masks that were derived
+    /// again.
+    pub weights: String,
+    /// Inferences in each proof, as the first axis of every input and output counts them: key and model agree on it.
+    pub inferences: u64,
+    /// Number of learned values.
+    pub parameters: usize,
+    /// Layers by operation: how many of each, in the order of their names.
+    pub layers: Vec<(String, usize)>,
+    /// Least and most bits of a tensor's range.
+    pub bits: [u32; 2],
+    /// Binary logarithm of the number of rows.
+    pub k: u32,
+    /// Of each input its name, its shape, who sees it, and its range.
+    pub inputs: Vec<String>,
+    /// Likewise of each output.
+    pub outputs: Vec<String>,
+    /// The reference string's identity.
+    pub reference_string: String,
+    /// Whether it was made on one machine, whose owner could forge proofs.
+    pub insecure_srs: bool,
+    /// Bits of the statistical error of the circuit's identities and lookups.
+    pub soundness_bits: f64,
+}
+
+/// Digest of an architecture: Blake2b-256, personalised `zkml-gpu arch-1`, of the postcard encoding of the graph without
+/// learned values; lower-case hexadecimal.
+pub(crate) fn architecture_digest(graph: &Graph) -> Result<String, Error> {
+    let bytes = postcard::to_allocvec(&graph.without_learned_values())
+        .map_err(|error| Error::Internal(format!("an architecture's digest: {error}")))?;
+    let hash = blake2b_simd::Params::new().hash_length(32).personal(b"zkml-gpu arch-1").hash(&bytes);
+    Ok(hash.to_hex().to_string())
+}
+
+impl CompiledModel {
+    /// The model without its learned values, where they are committed: to be published beside its key.
+    pub fn public(&self) -> PublicModel {
+        let graph = match self.layout.architecture.weights {
+            WeightMode::Committed => self.graph.without_learned_values(),
+            WeightMode::Embedded => self.graph.clone(),
+        };
+        PublicModel { about: PublicAbout { name: self.name().into(), inferences: self.about.inferences as u64 }, graph, layout: self.layout.clone() }
+    }
+}
+
+impl PublicModel {
+    /// Writes `NAME.public.zkml`, whole or not at all, for everybody to read.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_container(path.as_ref(), Access::Public, PUBLIC_MODEL, &SECTIONS, |writer| {
+            let about = serde_json::to_vec(&self.about).map_err(std::io::Error::from)?;
+            writer.section(&about[..])?;
+            writer.section_with(|out| encoding::write(&self.graph, out))?;
+            writer.section_with(|out| encoding::write(&self.layout, out))
+        })
+    }
+
+    /// Reads `NAME.public.zkml`, from whoever: nothing in it is believed but what [`audit`](Self::audit) finds.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let model = read_container(path, PUBLIC_MODEL, HINT, |container| {
+            let about = container.section(SECTIONS[0], MAX_ABOUT_BYTES)?;
+            let about = serde_json::from_slice(&about).map_err(|error| ContainerError::Damaged(error.to_string()))?;
+            let limit = encoding::limit();
+            let graph = container.section(SECTIONS[1], limit)?;
+            let layout = container.section(SECTIONS[2], limit)?;
+            Ok(Self { about, graph: encoding::read(&graph, limit)?, layout: encoding::read(&layout, limit)? })
+        })?;
+        let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
+        if model_name(&model.about.name) != model.about.name {
+            return Err(fail("a name in it is not printable text".into()).into());
+        }
+        model.graph.validate().map_err(|error| fail(error.to_string()))?;
+        model.layout.check_numbers(&model.graph).map_err(fail)?;
+        Ok(model)
+    }
+
+    /// The model's name, as whoever wrote the file says.
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// Binary logarithm of the number of rows: the power that the reference string needs.
+    pub fn k(&self) -> u32 {
+        self.layout.k()
+    }
+
+    /// The quantised network without learned values, where these are committed.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// Digest of the architecture, by which keys and proofs name it.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], if the graph has no bytes after all.
+    pub fn architecture_digest(&self) -> Result<String, Error> {
+        architecture_digest(&self.graph)
+    }
+
+    /// Checks that a key is this model's, whoever made it: proves that the layout says what the graph says, derives the
+    /// circuit's key with the reference string and compares it bit for bit, derives the masks of the weights' proof and
+    /// verifies it. Of the key nothing is taken on trust but the model commitment and what its owner says of name and
+    /// error.
+    ///
+    /// # Errors
+    /// [`Error::Key`] and [`Error::Audit`] where the key is another's, [`Error::MissingBackend`] and [`Error::Prover`]
+    /// where a device fails.
+    pub fn audit(&self, key: &ModelKey, srs: &Srs, backend: &BackendChoice) -> Result<Audit, Error> {
+        let backend = backend.resolve()?.open()?;
+        let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
+        let circuit = audit(key.keys(), &self.graph, &self.layout, srs, &committer);
+        circuit.map_err(|error| match error {
+            KeyError::Differs(difference) => Error::Audit(difference),
+            error => error.into(),
+        })?;
+        let architecture = self.architecture_digest()?;
+        if architecture != key.architecture_digest() {
+            return Err(Error::Audit("it names another architecture's digest".into()));
+        }
+        let (model, claimed) = (self.about.inferences, key.inferences() as u64);
+        if model != claimed {
+            return Err(Error::Audit(format!("its proofs are of {claimed} inferences, the model's of {model}")));
+        }
+        if let Some(proof) = key.weights_proof() {
+            if proof.keys()? != weights_keys(&self.graph, &self.layout, &committer)? {
+                return Err(Error::Audit("the weights' proof has other masks".into()));
+            }
+            key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;
+        }
+        let statement = key.keys().statement();
+        let port = |port: &Port| {
+            let Format { frac_bits, min, max } = port.format;
+            let seen = port.visibility().name();
+            format!("{} {:?}, {seen}, integers {min} to {max} times 2^{}", port.name, port.logical_shape, -frac_bits)
+        };
+        Ok(Audit {
+            model: key.model().into(),
+            architecture,
+            circuit_key: key.circuit_digest().into(),
+            model_commitment: key.model_digest().into(),
+            weights: key.note().into(),
+            inferences: self.about.inferences,
+            parameters: self.graph.parameters(),
+            layers: self.layers(),
+            bits: self.bits(),
+            k: self.k(),
+            inputs: statement.inputs.iter().map(port).collect(),
+            outputs: statement.outputs.iter().map(port).collect(),
+            reference_string: Identity::of(key.keys().s_g2()).to_string(),
+            insecure_srs: key.is_insecure(),
+            soundness_bits: self.layout.soundness_bits(),
+        })
+    }
+
+    fn layers(&self) -> Vec<(String, usize)> {
+        let mut layers = std::collections::BTreeMap::new();
+        for node in &self.graph.nodes {
+            *layers.entry(operation(&node.op).to_string()).or_insert(0) += 1;
+        }
+        layers.into_iter().collect()
+    }
+
+    /// Least and most bits that a tensor's range takes.
+    fn bits(&self) -> [u32; 2] {
+        let bits = self
+            .graph
+            .tensors
+            .iter()
+            .map(|tensor| u64::BITS - tensor.format.max.abs_diff(tensor.format.min).leading_zeros());
+        bits.fold([u32::MAX, 0], |[least, most], bits| [least.min(bits), most.max(bits)])
+    }
+}
+
+/// What an operation is called.
+const fn operation(op: &Op) -> &'static str {
+    match op {
+        Op::Linear(_) => "linear",
+        Op::Combine { .. } => "combination",
+        Op::MaxPool(_) => "maximum pooling",
+        Op::AveragePool { .. } => "average pooling",
+        Op::Reshape => "reshape",
+        Op::Rearrange { .. } => "rearrangement",
+        Op::MatMul(_) => "matrix product",
+        Op::Multiply(_) => "product",
+        Op::Softmax(_) => "softmax",
+        Op::Normalise(_) => "normalisation",
+        Op::ArgMax { .. } => "index of maximum",
+        Op::Enter => "hidden input",
+    }
+}

@@ -1,0 +1,221 @@
+//! Hashes of tensors: the rows are run.
+//!
+//! On each row the fixed cells say how its cells follow from those of the row before, or from nothing: by the gates of
+//! `hash`, and by those alone. So the first lane of a row with a public hash is a polynomial in the row's salt and in
+//! the values that digests tie to elements. Here every element is a number of its own, as is each salt; the rows are
+//! gone through, and what comes out must be the hash, by its definition over words, of the tensor that the statement
+//! names. A polynomial of the same form with another row, constant, digit or value in it comes out otherwise. The rows
+//! are run as they stand in the fixed columns: where the layout compiler meant them to be is not asked.
+
+use std::collections::{BTreeMap, HashSet};
+
+use ff::Field;
+use halo2curves::bn256::Fr;
+use zkml_gpu_graph::{Graph, Op, TensorId};
+
+use super::cells::{Cells, Columns};
+use super::fixed::Fixed;
+use super::values::{Value, Values};
+use super::{Check, refuse, require};
+use crate::hash::{HashRole, Packing, Poseidon, RowConstants, hash_elements};
+use crate::layout::Layout;
+use crate::scalar;
+use crate::system::{FixedRole, Port};
+
+/// What hashes are checked with.
+pub(super) struct Hashing<'l> {
+    pub(super) graph: &'l Graph,
+    pub(super) layout: &'l Layout,
+    pub(super) fixed: &'l Fixed<'l>,
+    pub(super) values: &'l Values,
+    pub(super) cells: &'l Cells,
+}
+
+/// What the fixed cells say of a row.
+#[derive(Default)]
+struct Said {
+    flags: HashSet<HashRole>,
+    constant: Option<i64>,
+}
+
+/// The cells of a row as numbers; none of one that nothing determines.
+#[derive(Clone, Copy, Default)]
+struct Run {
+    state: Option<[Option<Fr>; 3]>,
+    word: Option<Fr>,
+    held: Option<Fr>,
+    /// The salt of the hash that the row belongs to.
+    salt: Option<Fr>,
+}
+
+/// Each hashed tensor has its hash in the public cell that the statement says; returns their number.
+pub(super) fn check(hashing: &Hashing<'_>) -> Check<usize> {
+    let ports = hashing.ports()?;
+    let tensors = hashing.layout.statement.hashed().or_else(|error| refuse(error.to_string()))?;
+    let poseidon = Poseidon::new();
+    let constants = RowConstants::new(&poseidon, &tensors);
+    let mut public: BTreeMap<usize, Run> = BTreeMap::new();
+    let mut before = Run::default();
+    let said = hashing.said()?;
+    for row in 0..hashing.fixed.usable() {
+        let nothing = Said::default();
+        let said = said.get(&row).unwrap_or(&nothing);
+        // Row 0 has a blinding row before it.
+        require(row > 0 || said.flags.is_empty(), || "a hash on row 0".into())?;
+        let run = hashing.run(row, said, &before, (&poseidon, &constants))?;
+        if said.flags.contains(&HashRole::Public) {
+            public.insert(row, run);
+        }
+        before = run;
+    }
+    require(public.len() == ports.len(), || format!("{} public hashes of {} tensors", public.len(), ports.len()))?;
+    for ((port, tensor), rows) in ports.iter().zip(&tensors) {
+        let run = public.get(&rows.output_row()).copied().unwrap_or_default();
+        let values: Vec<Fr> = (0..port.len).map(|element| number(hashing.values.element(*tensor, element))).collect();
+        let hash = run.salt.map(|salt| hash_elements(&poseidon, port.format, &values, salt));
+        let holds = hash.is_some() && run.state.and_then(|[first, ..]| first) == hash;
+        require(holds, || format!("the public hash of '{}' is not bound to it", port.name))?;
+    }
+    Ok(ports.len())
+}
+
+impl<'l> Hashing<'l> {
+    /// The hashed tensors with the cells that they are hashed from, inputs first.
+    fn ports(&self) -> Check<Vec<(&'l Port, TensorId)>> {
+        let statement = &self.layout.statement;
+        let mut ports = Vec::new();
+        for (port, &input) in statement.inputs.iter().zip(&self.graph.inputs).filter(|(port, _)| is_hashed(port)) {
+            let enters = |op: &Op| matches!(op, Op::Enter);
+            let entered = self.graph.nodes.iter().find(|node| node.inputs == [input] && enters(&node.op));
+            match entered {
+                Some(entered) => ports.push((port, entered.output)),
+                None => return refuse(format!("the hashed input '{}' has no cells", port.name)),
+            }
+        }
+        let outputs = statement.outputs.iter().zip(&self.graph.outputs).filter(|(port, _)| is_hashed(port));
+        ports.extend(outputs.map(|(port, output)| (port, *output)));
+        Ok(ports)
+    }
+
+    fn said(&self) -> Check<BTreeMap<usize, Said>> {
+        let mut rows: BTreeMap<usize, Said> = BTreeMap::new();
+        for (role, cells) in self.fixed.roles() {
+            let FixedRole::Hash(role) = role else { continue };
+            for (row, value) in cells {
+                let said = rows.entry(*row as usize).or_default();
+                if *role == HashRole::Constant {
+                    said.constant = Some(*value);
+                } else {
+                    require(*value == 1, || format!("{role:?} is {value} on row {row}"))?;
+                    said.flags.insert(*role);
+                }
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The cells of a row, given those of the row before.
+    fn run(
+        &self,
+        row: usize,
+        said: &Said,
+        before: &Run,
+        (poseidon, constants): (&Poseidon, &RowConstants),
+    ) -> Check<Run> {
+        let mut run = Run { salt: before.salt, ..Run::default() };
+        let digits: Vec<(Packing, bool)> = said.flags.iter().filter_map(digit).collect();
+        match digits[..] {
+            [] => {}
+            [(packing, first)] => {
+                let value = self.cells.get(Columns(&self.layout.architecture).hashed(), row);
+                require(value != Value::UNKNOWN, || format!("the hash on row {row} has the value of no element"))?;
+                let higher = if first { Some(Fr::ZERO) } else { before.word.map(|word| word * packing.base()) };
+                run.word = higher.map(|higher| higher + number(value) + packing.offset());
+                run.held = if first { before.word } else { before.held };
+            }
+            _ => return refuse(format!("row {row} has two digits of a hash")),
+        }
+        let has = |role: HashRole| said.flags.contains(&role);
+        let ways = [HashRole::Rotation, HashRole::FullMix, HashRole::PartialMix, HashRole::Pair];
+        let ways: Vec<HashRole> = ways.into_iter().filter(|role| has(*role)).collect();
+        if !has(HashRole::Row) {
+            let alone = ways.is_empty() && said.constant.is_none() && !has(HashRole::Lone) && !has(HashRole::Public);
+            require(alone, || format!("row {row} is of no hash, and has a part of one"))?;
+            return Ok(run);
+        }
+        let constant = match said.constant.map(|number| constants.element(number)) {
+            None => Fr::ZERO,
+            Some(Some(constant)) => constant,
+            Some(None) => return refuse(format!("row {row} has a constant that no hash has")),
+        };
+        let lanes = match (&ways[..], before.after()) {
+            ([], _) => {
+                let salt = salt(row);
+                run.salt = Some(salt);
+                [Some(Fr::ZERO), Some(salt), if has(HashRole::Lone) { run.word } else { Some(Fr::ZERO) }]
+            }
+            (_, None) => return refuse(format!("row {row} goes on with a hash that has no row before")),
+            ([HashRole::Rotation], Some([powered, second, third])) => [second, third, powered].map(Some),
+            ([HashRole::PartialMix], Some(state)) => poseidon.mix(state).map(Some),
+            ([HashRole::FullMix], Some([powered, second, third])) => poseidon.mix([second, third, powered]).map(Some),
+            ([HashRole::Pair], Some([powered, second, third])) => {
+                [Some(poseidon.mix([second, third, powered])[0]), run.held, run.word]
+            }
+            _ => return refuse(format!("row {row} follows from the row before in two ways")),
+        };
+        require(ways.is_empty() || !has(HashRole::Lone), || format!("row {row} adds a word to a mixed state"))?;
+        let [first, second, third] = lanes;
+        run.state = Some([first.map(|first| first + constant), second, third]);
+        Ok(run)
+    }
+}
+
+impl Run {
+    /// The S-box of the first lane, and the other two; none where a lane is free.
+    fn after(&self) -> Option<[Fr; 3]> {
+        let [first, second, third] = self.state?;
+        let first = first?;
+        Some([first.square().square() * first, second?, third?])
+    }
+}
+
+fn is_hashed(port: &Port) -> bool {
+    port.hashed().is_some()
+}
+
+/// Packing of a digit, and whether it is a word's first.
+const fn digit(role: &HashRole) -> Option<(Packing, bool)> {
+    match *role {
+        HashRole::First(packing) => Some((packing, true)),
+        HashRole::Next(packing) => Some((packing, false)),
+        HashRole::Row
+        | HashRole::Constant
+        | HashRole::Rotation
+        | HashRole::FullMix
+        | HashRole::PartialMix
+        | HashRole::Pair
+        | HashRole::Lone
+        | HashRole::Public => None,
+    }
+}
+
+/// The number that stands for a value: 0 for 0, for others one that no other has.
+fn number(value: Value) -> Fr {
+    if value == Value::ZERO { Fr::ZERO } else { arbitrary(b"value", value.number().into()) }
+}
+
+/// The number that stands for the salt of a hash that begins on this row.
+fn salt(row: usize) -> Fr {
+    arbitrary(b"salt", row as u64)
+}
+
+/// A number of 254 bits that follows from nothing else in a circuit.
+fn arbitrary(what: &[u8], number: u64) -> Fr {
+    let hash = blake2b_simd::Params::new()
+        .personal(b"zkml-gpu check")
+        .to_state()
+        .update(what)
+        .update(&number.to_le_bytes())
+        .finalize();
+    scalar::from_wide(hash.as_array())
+}

@@ -1,0 +1,65 @@
+//! Elements of a hidden input (`docs/protocol.md`, section 6). Nothing computes them: they are what the prover says, and
+//! the lookup among `(v, v, c)` for `v` in the input's range says no more than that they are in range. The saturation
+//! `c` is the table's, so that no cell of the row is free beside the element itself.
+//!
+//! Integers below `2^17` (graph validation), far below p/2.
+
+use halo2_proofs::plonk::Expression;
+use halo2curves::bn256::Fr;
+
+use super::{Computed, Copied, Facts, Kind, RowWitness};
+use crate::system::formulas::Cell;
+use crate::system::kind::Entry;
+use crate::system::{Architecture, Ring, RowCells};
+
+impl Kind for Entry {
+    fn facts(&self) -> Facts {
+        Facts {
+            gate: None,
+            lanes: Some(self.lanes),
+            auxiliary: 0,
+            remainder_limbs: 1,
+            requantised: 0,
+            differences: 0,
+            attained: false,
+            quotient_limbs: 0,
+            copies: Copied::First(0),
+            exponents: 0,
+            result_degree: None,
+            auxiliary_power: 0,
+        }
+    }
+
+    fn fits(&self, _a: &Architecture) -> bool {
+        true
+    }
+
+    fn result<T: Cell>(
+        &self,
+        _a: &Architecture,
+        _ring: &Ring<T>,
+        _advice: &mut impl FnMut(usize) -> T,
+        _raw: impl FnOnce() -> T,
+    ) -> Option<T> {
+        None
+    }
+
+    fn auxiliary<T: Cell>(
+        &self,
+        _a: &Architecture,
+        _ring: &Ring<T>,
+        _advice: &mut impl FnMut(usize) -> T,
+    ) -> Option<T> {
+        None
+    }
+
+    fn gates(&self, _row: &mut RowCells<'_, '_>, _selector: &Expression<Fr>) -> Vec<Expression<Fr>> {
+        Vec::new()
+    }
+
+    fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
+        for lane in 0..self.lanes {
+            row.saturate(lane, computed.values[computed.element + lane], computed.activation);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Hashed inputs and outputs: real proofs, cells and claims that are changed, and layouts that say something else.
+
+use halo2curves::bn256::Fr;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha20Rng;
+use zkml_gpu_circuit::check::{CheckError, Checked, check};
+use zkml_gpu_circuit::commit::Bank;
+use zkml_gpu_circuit::hash::{HashColumns, HashRole, Poseidon, Salt, TensorHash, hash_tensor};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
+use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::prove::{Openings, prove_opened};
+use zkml_gpu_circuit::system::{Accumulator, FixedRole};
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
+use zkml_gpu_graph::{Graph, Storage, Visibility};
+use zkml_gpu_tests::networks::{Builder, SIGNED, Session, UNSIGNED, embedded, image, square};
+
+/// A convolution of an image, whose input and output are hashed.
+fn hashed() -> Graph {
+    let mut b = Builder::new(61, 6, image(2, 5, 5), SIGNED);
+    let y = b.linear(0, 3, square(3, 1, 1), [1, 1], 20, UNSIGNED);
+    let z = b.linear(y, 4, square(5, 1, 0), [1, 1], 20, UNSIGNED);
+    let mut graph = b.finish(&[z, y]);
+    graph.visibility.set_input(0, Visibility::Hashed);
+    graph.visibility.set_output(1, Visibility::Hashed);
+    graph
+}
+
+fn options() -> [LayoutOptions; 2] {
+    [LayoutOptions::default(), embedded()]
+}
+
+/// The hashes of a session's input and second output, by those who have them.
+fn hashes(session: &Session, salts: [Option<Salt>; 2]) -> Vec<TensorHash> {
+    let poseidon = Poseidon::new();
+    let tensors = [(session.graph.inputs[0], &session.inputs[0]), (session.graph.outputs[1], &session.outputs[1])];
+    let hash = |((id, values), salt): ((usize, &Vec<i64>), Option<Salt>)| {
+        hash_tensor(&poseidon, session.graph.tensors[id].format, values, salt).expect("values in range")
+    };
+    tensors.into_iter().zip(salts).map(hash).collect()
+}
+
+#[test]
+fn a_proof_has_the_hashes_that_whoever_has_the_tensors_computes() {
+    for options in options() {
+        let session = Session::new(hashed(), &options, 3);
+        assert_eq!(session.first.tensor_hashes, hashes(&session, [None; 2]));
+        assert!(session.mock(&session.first, &session.outputs, &[]));
+        let proof = session.proof(&session.first, &session.outputs, &[]).expect("a proof");
+        session.verify(&session.outputs, &proof).expect("it is accepted");
+
+        let verifying = &session.keys.verifying;
+        let [inputs, outputs] = session.layout.statement.shown(&session.inputs, &session.outputs);
+        assert!(inputs[0].is_empty() && outputs[1].is_empty() && !outputs[0].is_empty());
+        let verify = |hashes: &[TensorHash]| {
+            let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &[], hashes };
+            verify_claim(verifying, claim, &proof)
+        };
+        let own = &session.first.tensor_hashes;
+        verify(own).expect("the hashes");
+        let other = |index: usize| {
+            let mut other = own.clone();
+            other[index] = (own[index].element() + Fr::one()).into();
+            other
+        };
+        for wrong in [other(0), other(1), vec![own[1], own[0]], vec![own[0]; 2]] {
+            assert!(matches!(verify(&wrong), Err(VerifyError::Proof(_) | VerifyError::Link(_))));
+        }
+        for wrong in [&own[..1], &[], &[own[0], own[1], own[1]]] {
+            assert!(matches!(verify(wrong), Err(VerifyError::Statement(_))));
+        }
+    }
+}
+
+#[test]
+fn salts_are_the_provers_and_hide_behind_other_hashes() {
+    let session = Session::new(hashed(), &LayoutOptions::default(), 4);
+    let mut rng = ChaCha20Rng::seed_from_u64(5);
+    let salt = Salt::random(&mut rng);
+    let name = session.graph.tensors[session.graph.inputs[0]].name.clone();
+    let about = (&session.keys, &session.layout, &session.graph);
+    let salts = [(name, salt)];
+    let openings = Openings { salts: &salts, ..Openings::default() };
+    let proof = prove_opened(&session.prover, about, &session.inputs, openings, &mut rng).expect("a proof");
+    assert_eq!(proof.hashes, hashes(&session, [Some(salt), None]));
+    assert_ne!(proof.hashes[0], hashes(&session, [None; 2])[0]);
+    let [inputs, _] = session.layout.statement.shown(&session.inputs, &[]);
+    let verify = |hashes: &[TensorHash]| {
+        let claim = Claim { inputs: &inputs, outputs: &proof.outputs, tensors: &[], hashes };
+        verify_claim(&session.keys.verifying, claim, &proof.bytes).is_ok()
+    };
+    assert!(verify(&proof.hashes));
+    assert!(!verify(&hashes(&session, [None; 2])));
+}
+
+/// A cell of each column of a hash for each role that its row may have.
+fn cells(layout: &Layout) -> Vec<(String, usize, usize)> {
+    let a = &layout.architecture;
+    let mut cells = Vec::new();
+    for (role, own) in a.fixed.iter().zip(&layout.fixed) {
+        let FixedRole::Hash(role) = role else { continue };
+        let row = own[own.len() / 2].0 as usize;
+        let columns = if role.has_value() { 4..HashColumns::ELEMENTS + 1 } else { 0..4 };
+        cells.extend(columns.map(|column| (format!("column {column}, {role:?}"), a.hash(column), row)));
+    }
+    let digest = a.accumulator(Accumulator::Hashed);
+    cells.extend([1, 90].map(|row| (format!("digest at row {row}"), digest, row)));
+    cells
+}
+
+#[test]
+fn a_change_of_a_cell_of_a_hash_is_rejected() {
+    for options in options() {
+        let session = Session::new(hashed(), &options, 6);
+        let mut rng = ChaCha20Rng::seed_from_u64(7);
+        let cells = cells(&session.layout);
+        assert!(cells.len() > 30);
+        for (name, column, row) in cells {
+            let changed = [(column, row, Fr::from(rng.gen_range(1..1000)))];
+            assert!(!session.mock(&session.first, &session.outputs, &changed), "{name}");
+            assert!(!session.real(&session.first, &session.outputs, &changed), "{name}");
+        }
+    }
+}
+
+/// All of a witness but the tensor is another's: its hash is that other's, and the digest says so.
+#[test]
+fn the_hash_of_another_tensor_is_rejected() {
+    for options in options() {
+        let session = Session::new(hashed(), &options, 8);
+        let mut execution = session.execution.clone();
+        let input = session.graph.inputs[0];
+        execution.values[input][7] = if execution.values[input][7] == 5 { 6 } else { 5 };
+        let other = FirstPhase::new(&session.layout, &session.graph, &execution);
+        assert_ne!(other.tensor_hashes[0], session.first.tensor_hashes[0]);
+        let mut lie = session.first.clone();
+        (lie.hashes, lie.tensor_hashes) = (other.hashes, other.tensor_hashes);
+        let values = session.layout.architecture.hashed_values();
+        lie.columns[values].clone_from(&other.columns[values]);
+        assert!(!session.mock(&lie, &session.outputs, &[]));
+        assert!(!session.real(&lie, &session.outputs, &[]));
+    }
+}
+
+fn verdict(graph: &Graph, layout: &Layout) -> Result<Checked, CheckError> {
+    check(graph, layout, &Bank::new(layout, graph))
+}
+
+#[test]
+fn the_check_proves_that_hashes_are_their_tensors() {
+    for options in options() {
+        let graph = lower(hashed());
+        let layout = Layout::compile(&graph, &options).expect("a layout");
+        assert_eq!(verdict(&graph, &layout).expect("it says what the graph says").hashes, 2);
+    }
+}
+
+/// Every fixed cell of the hashes lost, every constant another, every cell on the next row.
+#[test]
+fn the_check_refuses_a_hash_with_any_cell_changed() {
+    let graph = lower(hashed());
+    let layout = Layout::compile(&graph, &LayoutOptions::default()).expect("a layout");
+    let mut refused = 0;
+    for (column, role) in layout.architecture.fixed.iter().enumerate() {
+        let FixedRole::Hash(role) = role else { continue };
+        let count = layout.fixed[column].len();
+        // All of those that are few; of the others some, the last among them.
+        for index in (0..count).step_by(1 + count / 12).chain([count - 1]) {
+            let mut changes: Vec<Box<dyn Fn(&mut Vec<(u32, i64)>)>> = vec![
+                Box::new(move |cells| {
+                    cells.remove(index);
+                }),
+                Box::new(move |cells| cells[index].1 += 1),
+            ];
+            let next = layout.fixed[column][index].0 + 1;
+            if layout.fixed[column].iter().all(|(row, _)| *row != next) {
+                changes.push(Box::new(move |cells| cells[index].0 = next));
+                changes.push(Box::new(move |cells| cells.push((next, 1))));
+            }
+            for (number, change) in changes.iter().enumerate() {
+                let mut changed = layout.clone();
+                change(&mut changed.fixed[column]);
+                assert!(verdict(&graph, &changed).is_err(), "{role:?} {index}, change {number}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 200, "{refused}");
+}
+
+#[test]
+fn the_check_refuses_a_hash_of_other_values() {
+    let graph = lower(hashed());
+    let layout = Layout::compile(&graph, &LayoutOptions::default()).expect("a layout");
+    // The tensors exchanged; another scale, which the graph has not.
+    let mut changed = layout.clone();
+    let [input, output] = [changed.statement.inputs[0].placement, changed.statement.outputs[1].placement];
+    (changed.statement.inputs[0].placement, changed.statement.outputs[1].placement) = (output, input);
+    assert!(verdict(&graph, &changed).is_err());
+    // A step of the digest: two values exchange their powers.
+    for (column, role) in layout.architecture.fixed.iter().enumerate() {
+        let FixedRole::Step(Accumulator::Hashed, _) = role else { continue };
+        for index in [0, layout.fixed[column].len() / 2] {
+            let mut changed = layout.clone();
+            changed.fixed[column].remove(index);
+            assert!(verdict(&graph, &changed).is_err(), "{role:?} {index}");
+        }
+    }
+    // A graph that shows what the layout hashes, and one that hashes what the layout hides.
+    for visibility in [Visibility::Public, Visibility::Private, Visibility::Committed] {
+        let mut other = graph.clone();
+        other.visibility.set_output(1, visibility);
+        assert!(verdict(&other, &layout).is_err(), "{visibility:?}");
+    }
+    let constant = layout.architecture.fixed.iter().position(|role| *role == FixedRole::Hash(HashRole::Constant));
+    let mut changed = layout.clone();
+    let cells = &mut changed.fixed[constant.expect("constants")];
+    let of = |value: i64| cells.iter().position(|(_, v)| *v == value).expect("a first row");
+    let [first, second] = [of(-1), of(-2)];
+    (cells[first].1, cells[second].1) = (-2, -1);
+    assert!(verdict(&graph, &changed).is_err(), "domains exchanged");
+}
+
+#[test]
+fn a_tensor_in_another_order_than_the_models_is_refused_by_name() {
+    let mut graph = hashed();
+    graph.tensors[0].storage = Storage::Transposed;
+    let error = Layout::compile(&lower(graph), &LayoutOptions::default()).expect_err("no layout");
+    assert!(error.to_string().contains("'t0'"), "{error}");
+}
