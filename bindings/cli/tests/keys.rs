@@ -342,8 +342,12 @@ fn a_key_whose_weights_proof_does_not_hold_has_no_valid_proofs() {
     let mut bytes = key.weights_proof().expect("a proof of the weights").to_bytes();
     let last = bytes.len() - 30;
     bytes[last] ^= 1;
-    let about =
-        About { model: key.model().into(), accuracy: *key.accuracy(), architecture: key.architecture_digest().into() };
+    let about = About {
+        model: key.model().into(),
+        inferences: 1,
+        accuracy: *key.accuracy(),
+        architecture: key.architecture_digest().into(),
+    };
     let changed = WeightsProof::from_bytes(&bytes).expect("well formed");
     let forged = ModelKey::new(about.clone(), key.keys().clone(), Some(changed)).expect("a key");
     let mut renamed = proof.clone();

@@ -336,7 +336,8 @@ impl ProofBundle {
         let count = usize::try_from(self.inferences).unwrap_or(usize::MAX).max(1);
         // Whoever wrote the file may tell any number: what is there bounds it.
         let whole = |tensor: &PublicTensor| tensor.values.len() >= count && tensor.values.len().is_multiple_of(count);
-        let mut shown = self.inputs.iter().chain(&self.outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
+        let mut shown =
+            self.inputs.iter().chain(&self.outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
         if shown.peek().is_none() || !shown.all(whole) {
             return Vec::new();
         }

@@ -71,6 +71,7 @@ impl<'a> Verdict<'a> {
     ) -> Self {
         let start = Instant::now();
         let verdict = key.verify(proof).and_then(|()| proof.expect_commitments(key, commitments));
+        let verify_ms = elapsed_ms(start);
         let several = verdict.is_ok() && proof.inferences > 1;
         let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();
         let statement = key.keys().statement();

@@ -19,7 +19,7 @@ use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Wr
 use zkml_gpu_files::{Access, Staged, open_regular};
 use zkml_gpu_graph::{Graph, Storage};
 use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions, Sample};
-use zkml_gpu_verify::{About, Accuracy, model_name};
+use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::{Error, FileError, ModelInput, encoding};
 

@@ -20,9 +20,9 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_files::{Access, NewFolder, Staged};
-use zkml_gpu_verify::ModelKey;
+use zkml_gpu_verify::{About, ModelKey};
 
-use crate::compiled::{MODEL_SECTIONS, read_container, stage_container};
+use crate::compiled::{MODEL_SECTIONS, ModelAbout, read_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
 use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};

@@ -102,7 +102,11 @@ impl CompiledModel {
             WeightMode::Committed => self.graph.without_learned_values(),
             WeightMode::Embedded => self.graph.clone(),
         };
-        PublicModel { about: PublicAbout { name: self.name().into(), inferences: self.about.inferences as u64 }, graph, layout: self.layout.clone() }
+        PublicModel {
+            about: PublicAbout { name: self.name().into(), inferences: self.about.inferences as u64 },
+            graph,
+            layout: self.layout.clone(),
+        }
     }
 }
 
