@@ -1,11 +1,15 @@
 //! Several inferences in one proof: what they compute, that learned values are there once, and what a layout says.
 
+use halo2curves::bn256::Fr;
 use rayon::prelude::*;
+use zkml_gpu_circuit::hash::{Poseidon, hash_tensor};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{LayoutError, Widths, lower};
-use zkml_gpu_graph::{Graph, JointError, Linear, Op, Shape, TensorId, Window};
+use zkml_gpu_circuit::system::RowKind;
+use zkml_gpu_circuit::trace::FirstPhase;
+use zkml_gpu_graph::{Graph, Interleaving, JointError, Linear, Op, Shape, Storage, TensorId, Visibility, Window};
 use zkml_gpu_tests::lies::{Attempt, Case, Kind};
-use zkml_gpu_tests::networks::{Builder, image, random_inputs, zoo};
+use zkml_gpu_tests::networks::{Builder, SIGNED, Session, embedded, hidden, image, random_inputs, zoo};
 use zkml_gpu_tests::random::{random_graph, random_options};
 use zkml_gpu_tests::trial::verdict;
 
@@ -186,4 +190,166 @@ fn graphs_of_several_inferences_or_of_none_have_no_joint_one() {
     let y = b.product(0, Linear { window, ..Linear::dense(1, Vec::new(), Vec::new()) }, 20, (-16, 15));
     let refused = b.finish(&[y]).joint(2).expect_err("of two images").to_string();
     assert!(refused.contains("node 'n") && refused.contains("hint:"), "{refused}");
+}
+
+fn accepts(s: &Session) -> bool {
+    s.mock(&s.first, &s.outputs, &[]) && s.real(&s.first, &s.outputs, &[])
+}
+
+#[test]
+fn inferences_are_hidden_together() {
+    for (i, (name, graph)) in zoo().into_iter().enumerate() {
+        if graph.joint(2).is_err() {
+            continue;
+        }
+        let options = if i % 2 == 0 { LayoutOptions::default() } else { embedded() };
+        for visibility in [Visibility::Private, Visibility::Committed, Visibility::Hashed] {
+            let graph = hidden(graph.clone(), visibility, visibility);
+            let joint = graph.joint(2).expect("of one inference");
+            assert_eq!(joint.visibility, graph.visibility);
+            expect_alike(&graph, &joint, 2, 11);
+            let joint = lower(joint);
+            let layout = match Layout::compile(&joint, &options) {
+                Ok(layout) => layout,
+                // Indices in one-hot form have no hash, alone or together.
+                Err(LayoutError::Unsupported { .. }) if visibility == Visibility::Hashed => {
+                    assert!(Layout::compile(&lower(graph), &options).is_err(), "{name} is hashed alone");
+                    continue;
+                }
+                Err(error) => panic!("{name}, {visibility:?}: {error}"),
+            };
+            verdict(&joint, &layout).unwrap_or_else(|error| panic!("{name}, {visibility:?}: {error}"));
+            if i % 6 == 0 {
+                assert!(accepts(&Session::new(joint, &options, 3)), "{name}, {visibility:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hidden_input_may_have_its_cells_before_inferences_are_joined() {
+    let single = lower(hidden(network(), Visibility::Private, Visibility::Private));
+    assert!(matches!(single.nodes[0].op, Op::Enter));
+    let joint = single.joint(3).expect("of one inference");
+    joint.validate().expect("a valid graph");
+    expect_alike(&single, &joint, 3, 2);
+    assert!(accepts(&Session::new(lower(joint), &LayoutOptions::default(), 3)));
+}
+
+#[test]
+fn every_element_of_a_private_joint_input_is_looked_up() {
+    let graph = hidden(network(), Visibility::Private, Visibility::Private).joint(2).expect("of one inference");
+    let s = Session::new(graph, &LayoutOptions::default(), 2);
+    assert!(accepts(&s));
+    let a = &s.layout.architecture;
+    let rows = s.layout.results.iter().filter_map(|result| match result.kind {
+        RowKind::Entry(kind) => Some((result.row as usize, result.element, kind.lanes)),
+        _ => None,
+    });
+    let mut seen = vec![false; s.inputs[0].len()];
+    for (row, element, lanes) in rows {
+        for lane in 0..lanes {
+            seen[element as usize + lane] = true;
+            // The table has no 16, by whatever name.
+            for column in [a.rounded(lane), a.activated(lane), a.saturation(lane)] {
+                let changed = [(column, row, Fr::from(16))];
+                assert!(!s.mock(&s.first, &s.outputs, &changed), "element {element}, lane {lane}");
+            }
+            if element % 7 == 0 && lane == 0 {
+                assert!(!s.real(&s.first, &s.outputs, &[(a.activated(lane), row, Fr::from(16))]), "element {element}");
+            }
+        }
+    }
+    assert!(seen.into_iter().all(|seen| seen), "an element of an inference without a row");
+}
+
+/// Rows of a table at two indices, which are one-hot, beside another input.
+fn indices() -> Graph {
+    let mut b = Builder::new(72, 6, image(4, 1, 2), (0, 64));
+    let other = b.input(image(2, 1, 2), SIGNED);
+    let x = b.linear(0, 2, Window::UNIT, [1, 1], 60, SIGNED);
+    let (multipliers, shared) = (vec![64, 64], Interleaving::NONE);
+    let combine = Op::Combine { multipliers, offset: Vec::new(), shared, width: None };
+    let y = b.node(combine, &[x, other], image(2, 1, 2), SIGNED);
+    let mut graph = b.finish(&[y]);
+    graph.tensors[0].storage = Storage::OneHot;
+    graph.tensors[0].logical_shape = vec![1, 2];
+    graph
+}
+
+#[test]
+fn every_private_index_of_every_inference_is_one() {
+    for options in [LayoutOptions::default(), embedded()] {
+        let graph = hidden(indices(), Visibility::Private, Visibility::Private).joint(3).expect("of one inference");
+        let s = Session::new(graph, &options, 4);
+        assert!(accepts(&s));
+        let a = s.layout.architecture.clone();
+        let node = s.graph.nodes.iter().position(|node| node.inputs == [s.graph.inputs[0]]).expect("cells");
+        let tensor = s.graph.nodes[node].output;
+        let set = |first: &mut FirstPhase, element: usize, [rounded, value, saturation]: [i64; 3]| {
+            for result in s.layout.results.iter().filter(|result| result.node as usize == node) {
+                let RowKind::OneHot(kind) = result.kind else { panic!("{:?}", result.kind) };
+                let lane = element.wrapping_sub(result.element as usize);
+                if lane < kind.lanes {
+                    let cells = [a.rounded(lane), a.activated(lane), a.saturation(lane)];
+                    let values = cells.into_iter().zip([rounded, value, saturation]);
+                    values.for_each(|(column, value)| first.columns[column][result.row as usize] = value);
+                }
+            }
+            let operands = s.layout.operands.iter();
+            let copies = operands.filter(|cell| (cell.tensor as usize, cell.element as usize) == (tensor, element));
+            copies.for_each(|cell| first.columns[a.operand(cell.lane as usize)][cell.row as usize] = value);
+        };
+        let rejects = |what: &str, real: bool, lie: &dyn Fn(&mut FirstPhase)| {
+            let mut first = s.first.clone();
+            lie(&mut first);
+            first.fill_products(&s.layout);
+            first.fill_multiplicities(&s.layout);
+            assert_ne!(first.columns, s.first.columns, "{what}: nothing changed");
+            assert!(!s.mock(&first, &s.outputs, &[]), "{what}: MockProver");
+            assert!(!real || !s.real(&first, &s.outputs, &[]), "{what}: real proof");
+        };
+        let one = s.graph.tensors[tensor].format.max;
+        // Two indices of each of three inferences, one after the other.
+        let count = 6;
+        let channel = |index: usize| (0..4).find(|c| s.inputs[0][c * count + index] == one).expect("an index");
+        for index in 0..count {
+            let at = channel(index);
+            rejects(&format!("no index {index}"), true, &|first| set(first, at * count + index, [0, 0, -1]));
+            let two = (at + 1) % 4 * count + index;
+            rejects(&format!("two of index {index}"), true, &|first| set(first, two, [1, one, 1]));
+            // A one too many here, and one too few for an index of another inference.
+            let other = (index + 2) % count;
+            rejects(&format!("the one of index {other} at {index}"), index == 0, &|first| {
+                set(first, two, [1, one, 1]);
+                set(first, channel(other) * count + other, [0, 0, -1]);
+            });
+        }
+    }
+}
+
+#[test]
+fn the_hash_of_a_joint_tensor_is_that_of_its_inferences_one_after_the_other() {
+    let single = hidden(network(), Visibility::Hashed, Visibility::Hashed);
+    let alone: Vec<Vec<Vec<i64>>> = (0..3).map(|b| random_inputs(&single, 20 + b)).collect();
+    let joint = lower(single.joint(3).expect("of one inference"));
+    let poseidon = Poseidon::new();
+    let hash = |tensor: &zkml_gpu_graph::Tensor, values: &[i64]| {
+        hash_tensor(&poseidon, tensor.format, values, None).expect("values in range")
+    };
+    let outputs: Vec<i64> = alone
+        .iter()
+        .flat_map(|inputs| single.run(inputs).expect("it runs").values[single.outputs[0]].clone())
+        .collect();
+    let inputs: Vec<i64> = alone.iter().flat_map(|inputs| inputs[0].clone()).collect();
+    let expected =
+        vec![hash(&single.tensors[single.inputs[0]], &inputs), hash(&single.tensors[single.outputs[0]], &outputs)];
+    for options in [LayoutOptions::default(), embedded()] {
+        let s = Session::with_inputs(joint.clone(), &options, 3, vec![inputs.clone()]);
+        assert_eq!(s.first.tensor_hashes, expected);
+        assert!(accepts(&s));
+    }
+    // Inferences in another order are another tensor.
+    let swapped: Vec<i64> = alone.iter().rev().flat_map(|inputs| inputs[0].clone()).collect();
+    assert_ne!(hash(&single.tensors[single.inputs[0]], &swapped), expected[0]);
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use zkml_gpu::{FileError, ModelKey, ProofBundle, Rejection};
+use zkml_gpu::{About, FileError, ModelKey, ProofBundle, Rejection};
 
 use support::{Scratch, exit_code, json, program, repository, run, text};
 
@@ -217,4 +217,144 @@ fn a_model_of_a_batch_is_proved_as_it_is_and_not_together_with_others() {
     let message = text(&output.stderr);
     assert_eq!(exit_code(&output), 3, "{message}");
     assert!(message.contains("several inferences already") && message.contains("hint: export"), "{message}");
+}
+
+fn ok(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    assert_eq!(exit_code(&output), 0, "{arguments:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// Names of the model's input and output.
+fn names() -> [String; 2] {
+    let scratch = Scratch::new();
+    let calibration = scratch.file("calibration.json", input_file(&samples(MODEL, 3)));
+    ok(&["compile", &model(), "--calibration", &calibration, "--out", &scratch.path("m.zkml")]);
+    ok(&["setup", &scratch.path("m.zkml"), "--out", &scratch.path("keys")]);
+    let key = json(&run(&["inspect", &scratch.path("keys/m.vk"), "--json"]));
+    ["inputs", "outputs"].map(|ports| key["statement"][ports][0]["name"].as_str().expect("a name").to_owned())
+}
+
+/// A file of three inputs, and the keys of a model for three whose input and output are seen like this.
+fn joint_keys(scratch: &Scratch, [input, output]: [&str; 2]) -> (String, [String; 2]) {
+    let [x, y] = names();
+    let file = scratch.file("three.json", input_file(&samples(MODEL, 3)));
+    let (zkml, keys) = (scratch.path("m.zkml"), scratch.path("keys"));
+    let [input, output] = [format!("{x}={input}"), format!("{y}={output}")];
+    let choices = ["--joint", "3", "--calibration", &file, "--input", &input, "--output", &output, "--out", &zkml];
+    ok(&[&["compile", &model()], &choices[..]].concat());
+    ok(&["setup", &zkml, "--out", &keys]);
+    (file, ["pk", "vk"].map(|kind| format!("{keys}/m.{kind}")))
+}
+
+#[test]
+fn a_private_joint_input_is_shown_nowhere_and_outputs_pair_by_pair() {
+    let [x, _] = names();
+    let scratch = Scratch::new();
+    let (file, [pk, vk]) = joint_keys(&scratch, ["private", "public"]);
+    let out = scratch.path("out");
+    let proved = ok(&["prove", &pk, "--joint", &file, "--out", &out]);
+    let proof = format!("{out}/proof.json");
+    let told = ok(&["verify", &proof, "--vk", &vk]);
+    let inspected = ok(&["inspect", &proof]);
+    for text in [&proved, &told, &inspected] {
+        for part in ["output 0 ", "output 2 ", &format!("{x} is private")] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert!(!text.contains("input 0"), "{text}");
+    }
+    let verdict = json(&run(&["verify", &proof, "--vk", &vk, "--json"]));
+    let pairs = verdict["pairs"].as_array().expect("pairs");
+    assert!(pairs.len() == 3 && pairs.iter().all(|pair| pair["input"] == json!([[]])), "{pairs:?}");
+    let flat: Vec<Value> =
+        pairs.iter().flat_map(|pair| pair["output"][0].as_array().expect("numbers").clone()).collect();
+    assert_eq!(verdict["output"][0].as_array(), Some(&flat));
+    // Whoever writes a file may tell any number of pairs of what is hidden, and hide all.
+    let mut bundle: Value = serde_json::from_slice(&std::fs::read(&proof).expect("the proof")).expect("JSON");
+    bundle["inferences"] = json!(u64::MAX);
+    bundle["outputs"][0]["visibility"] = "private".into();
+    let many = scratch.file("many.json", bundle.to_string());
+    assert_eq!(exit_code(&run(&["inspect", &many])), 0);
+    assert_eq!(exit_code(&run(&["verify", &many, "--vk", &vk])), 1);
+}
+
+#[test]
+fn a_hash_or_commitment_of_joint_inputs_is_made_of_the_file_that_is_proved() {
+    let [x, _] = names();
+    for visibility in ["hashed", "committed"] {
+        let scratch = Scratch::new();
+        let (file, [pk, vk]) = joint_keys(&scratch, [visibility, visibility]);
+        let (own, out) = (scratch.path("own"), scratch.path("out"));
+        let made = json(&run(&["commit", &file, "--pk", &pk, "--input", &x, "--out", &own, "--json"]));
+        let opening = format!("{x}={own}/{x}.opening");
+        let given: &[&str] = if visibility == "committed" { &["--opening", &opening] } else { &[] };
+        ok(&[&["prove", &pk, "--joint", &file, "--out", &out], given].concat());
+        let proof = format!("{out}/proof.json");
+        let bundle: Value = serde_json::from_slice(&std::fs::read(&proof).expect("the proof")).expect("JSON");
+        match visibility {
+            "hashed" => assert_eq!(bundle["inputs"][0]["hash"], made["hash"]),
+            _ => {
+                assert_eq!(bundle["inputs"][0]["commitments"], made["commitment"]["points"]);
+                assert_eq!(made["commitment"]["order"], json!("interleaved-3"));
+                let commitment = format!("{x}={own}/{x}.commitment.json");
+                ok(&["verify", &proof, "--vk", &vk, "--commitment", &commitment]);
+            }
+        }
+        // With nothing to show there are no pairs.
+        let verdict = json(&run(&["verify", &proof, "--vk", &vk, "--json"]));
+        assert!(verdict["accepted"] == json!(true) && verdict.get("pairs").is_none(), "{verdict}");
+        // As many inputs as the key is for.
+        let two = scratch.file("two.json", input_file(&samples(MODEL, 2)));
+        let refused = run(&["commit", &two, "--pk", &pk, "--input", &x, "--out", &own]);
+        let message = text(&refused.stderr);
+        assert!(exit_code(&refused) == 2 && message.contains("holds 2 tensors, not 3"), "{message}");
+    }
+}
+
+#[test]
+fn an_audit_tells_how_many_inputs_a_proof_is_of_and_refuses_a_key_that_tells_otherwise() {
+    let scratch = Scratch::new();
+    let (_, [_, vk]) = joint_keys(&scratch, ["private", "public"]);
+    let public = scratch.path("keys/m.public.zkml");
+    let shown = ok(&["audit", &vk, "--model", &public]);
+    for part in ["the key is this model's", "3 in a proof", "1 × hidden input", "exact integers, proven"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert_eq!(json(&run(&["audit", &vk, "--model", &public, "--json"]))["inferences"], json!(3));
+    let key = ModelKey::read(&vk).expect("a key");
+    let about = About {
+        model: key.model().into(),
+        inferences: 1,
+        accuracy: *key.accuracy(),
+        architecture: key.architecture_digest().into(),
+    };
+    let forged = ModelKey::new(about, key.keys().clone(), key.weights_proof().cloned()).expect("a key");
+    let forged_file = scratch.path("forged.vk");
+    forged.write(&forged_file).expect("written");
+    let srs = scratch.path("keys/m.srs");
+    let refused = run(&["audit", &forged_file, "--model", &public, "--srs", &srs]);
+    let message = text(&refused.stderr);
+    assert!(exit_code(&refused) == 2 && message.contains("of 1 inferences, the model's of 3"), "{message}");
+}
+
+#[test]
+fn keys_with_and_without_a_proof_of_the_weights_are_kept_apart_for_each_number_of_inputs() {
+    let scratch = Scratch::new();
+    let cache = scratch.path("cache");
+    let calibration = scratch.file("calibration.json", input_file(&samples(MODEL, 3)));
+    let mut found = Vec::new();
+    for (step, (count, extra)) in
+        [(2, None), (2, Some("--unproven-weights")), (1, Some("--unproven-weights")), (2, None)].into_iter().enumerate()
+    {
+        let file = scratch.file(&format!("{count}.json"), input_file(&samples(MODEL, count)));
+        let out = scratch.path(&format!("out{step}"));
+        let arguments = ["prove", &model(), "--joint", &file, "--calibration", &calibration, "--out", &out, "--json"];
+        let mut program = program();
+        program.args(arguments).args(extra).env_remove("ZKML_GPU_NO_CACHE").args(["--cache", &cache]);
+        let report = json(&program.output().expect("run zkml-gpu"));
+        let is_proven = report["note"].as_str().expect("text").starts_with("exact integers");
+        assert_eq!(is_proven, extra.is_none(), "{report}");
+        found.push(report["keys"].as_str().expect("text").starts_with("kept"));
+    }
+    assert_eq!(found, [false, false, false, true]);
 }
