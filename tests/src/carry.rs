@@ -120,6 +120,9 @@ fn members(graph: &Graph, node: &Node, element: usize) -> Vec<usize> {
     }
     let [height, width] = linear.output(graph.tensors[node.inputs[0]].shape).expect("the window fits");
     let (channel, i, j) = graph.tensors[node.output].shape.position(element);
-    let member = |a: usize, b: usize| (channel * height + i * linear.pool[0] + a) * width + j * linear.pool[1] + b;
+    // Columns of several images alternate.
+    let images = linear.window.images;
+    let column = |b: usize| (j / images * linear.pool[1] + b) * images + j % images;
+    let member = |a: usize, b: usize| (channel * height + i * linear.pool[0] + a) * width + column(b);
     (0..linear.pool[0]).flat_map(|a| (0..linear.pool[1]).map(move |b| member(a, b))).collect()
 }

@@ -17,8 +17,8 @@ use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{
-    Activation, Execution, Format, Graph, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape, Softmax,
-    Storage, Tensor, Visibilities, Visibility, Window,
+    Activation, Execution, Format, Graph, Interleaving, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape,
+    Softmax, Storage, Tensor, Visibilities, Visibility, Window,
 };
 
 /// Range of 8-bit values after a rectifier.
@@ -94,10 +94,10 @@ impl Builder {
         let len = form.out_channels * x.channels / form.groups * form.window.taps();
         let weights = (0..len).map(|_| self.rng.gen_range(-amplitude..=amplitude)).collect();
         let bias = (0..form.out_channels).map(|_| self.rng.gen_range(-3000..3000)).collect();
-        let [height, width] = form.output(x).expect("the window fits");
+        let [height, width] = form.pooled(x).expect("the window fits");
         let shape = match form.transposed {
             true => Shape { channels: width, height: 1, width: form.out_channels },
-            false => Shape { channels: form.out_channels, height: height / form.pool[0], width: width / form.pool[1] },
+            false => Shape { channels: form.out_channels, height, width },
         };
         let linear = Linear { weights, bias, raw: range == WIDE, ..form };
         self.node(Op::Linear(linear), &[input], shape, range)
@@ -289,6 +289,13 @@ pub fn change<'a>(circuit: NetworkCircuit<'a>, changed: &[(usize, usize, Fr)]) -
     changed.iter().fold(circuit, |circuit, (column, row, delta)| circuit.with_changed_cell(*column, *row, *delta))
 }
 
+/// Several inferences of a network as one graph.
+pub fn joint(graph: &Graph, inferences: usize) -> Graph {
+    let joint = graph.joint(inferences).expect("the graph is of one inference");
+    joint.validate().expect("the joint graph is valid");
+    joint
+}
+
 /// A graph with inputs and outputs like these; accumulators that are claimed as they are stay public.
 pub fn hidden(mut graph: Graph, inputs: Visibility, outputs: Visibility) -> Graph {
     (0..graph.inputs.len()).for_each(|index| graph.visibility.set_input(index, inputs));
@@ -322,6 +329,10 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("normalisation", normalised()),
         ("attention", attention()),
         ("rows of a table at public indices", embedded_rows()),
+        ("three inferences of a pooled convolution", joint(&pooled(), 3)),
+        ("two inferences of a convolution with padding and stride", joint(&strided(), 2)),
+        ("two inferences with learned summands", joint(&activated(), 2)),
+        ("two inferences of attention", joint(&attention(), 2)),
     ]
 }
 
@@ -337,6 +348,7 @@ pub fn multiplied() -> Graph {
         rows: 3,
         columns: 3,
         head_minor: false,
+        inferences: 1,
         rescale: Rescale { multiplier: 5, limbs: 1 },
     };
     let product = b.node(Op::MatMul(major), &[x, y], image(6, 1, 3), (-16, 15));
@@ -344,7 +356,7 @@ pub fn multiplied() -> Graph {
     let minor = MatMul { head_minor: true, rescale, ..major };
     let again = b.node(Op::MatMul(minor), &[product, y], image(6, 1, 3), (-16, 15));
     let squares = b.node(Op::Multiply(rescale), &[again, x], image(6, 1, 3), (-16, 15));
-    let one = MatMul { heads: 1, inner: 6, rows: 3, columns: 1, head_minor: false, rescale };
+    let one = MatMul { heads: 1, inner: 6, rows: 3, columns: 1, head_minor: false, inferences: 1, rescale };
     let single = b.linear(squares, 6, Window { kernel: [1, 3], ..Window::UNIT }, [1, 1], 20, (-16, 15));
     let sums = b.node(Op::MatMul(one), &[x, single], image(3, 1, 1), (-16, 15));
     b.finish(&[squares, sums])
@@ -399,6 +411,7 @@ pub fn attention() -> Graph {
         rows: 3,
         columns: 3,
         head_minor: false,
+        inferences: 1,
         rescale: Rescale { multiplier: 9, limbs: 1 },
     };
     let scores = b.node(Op::MatMul(scores), &[key, query], image(6, 1, 3), (-16, 15));
@@ -414,11 +427,16 @@ pub fn attention() -> Graph {
     };
     let shares = b.node(Op::Softmax(softmax), &[scores], image(6, 1, 3), (0, 63));
     let blocks = b.node(Op::Reshape, &[value], image(6, 1, 2), (-16, 15));
-    let mix = MatMul { heads: 2, inner: 3, rows: 2, columns: 3, head_minor: true, rescale: Rescale::UNIT };
+    let mix =
+        MatMul { heads: 2, inner: 3, rows: 2, columns: 3, head_minor: true, inferences: 1, rescale: Rescale::UNIT };
     let mixed = b.node(Op::MatMul(mix), &[blocks, shares], shape, (-16, 15));
     let out = b.linear(mixed, 4, Window::UNIT, [1, 1], 60, (-16, 15));
-    let sum =
-        b.node(Op::Combine { multipliers: vec![64, 64], offset: vec![], width: None }, &[out, 0], shape, (-32, 31));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![64, 64], offset: vec![], shared: Interleaving::NONE, width: None },
+        &[out, 0],
+        shape,
+        (-32, 31),
+    );
     b.finish(&[sum])
 }
 
@@ -452,7 +470,12 @@ pub fn activated() -> Graph {
     let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     b.activate(-30, (-30..=30).map(|q: i64| if q < 0 { q / 4 } else { q / 2 }));
     let offset = (0..shape.len() as i64).map(|i| i * 37 % 900 - 400).collect();
-    let sum = b.node(Op::Combine { multipliers: vec![64, -32], offset, width: None }, &[x, 0], shape, (0, 31));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![64, -32], offset, shared: Interleaving::NONE, width: None },
+        &[x, 0],
+        shape,
+        (0, 31),
+    );
     b.activate(-9, (-9..=9).map(|q: i64| q * q / 3));
     let y = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
     b.finish(&[y, sum])
@@ -470,7 +493,7 @@ pub fn pieces() -> Graph {
     let z = b.linear(joined, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     let slice = b.rearranged(&[joined], image(2, 4, 3), (0, 31), (12..36).map(|e| element(0, e)));
     let sum = b.node(
-        Op::Combine { multipliers: vec![32, 32], offset: vec![], width: None },
+        Op::Combine { multipliers: vec![32, 32], offset: vec![], shared: Interleaving::NONE, width: None },
         &[slice, z],
         image(2, 4, 3),
         (0, 31),
@@ -529,7 +552,7 @@ pub fn two_inputs() -> Graph {
     let x = b.linear(0, 2, square(3, 1, 0), [2, 2], 20, (-16, 15));
     let y = b.linear(side, 2, Window::UNIT, [1, 1], 60, (-16, 15));
     let sum = b.node(
-        Op::Combine { multipliers: vec![64, 64], offset: vec![], width: None },
+        Op::Combine { multipliers: vec![64, 64], offset: vec![], shared: Interleaving::NONE, width: None },
         &[x, y],
         Shape::vector(2),
         (-16, 15),
@@ -595,7 +618,12 @@ pub fn residual() -> Graph {
     let shape = image(2, 4, 4);
     let mut b = Builder::new(6, 6, shape, (-16, 15));
     let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
-    let sum = b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![], width: None }, &[x, 0], shape, (0, 15));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![64, 32], offset: vec![], shared: Interleaving::NONE, width: None },
+        &[x, 0],
+        shape,
+        (0, 15),
+    );
     let y = b.linear(sum, 2, square(3, 1, 1), [1, 1], 20, (-16, 15));
     b.finish(&[y, sum])
 }

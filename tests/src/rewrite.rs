@@ -3,7 +3,7 @@
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
-use zkml_gpu_graph::{Format, Graph, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
+use zkml_gpu_graph::{Format, Graph, Interleaving, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
 
 use crate::networks::image;
 
@@ -126,7 +126,12 @@ impl Rewriter {
 
     fn copied_as_a_sum(&mut self, at: usize, source: TensorId) -> TensorId {
         let (shape, format) = self.tensor(source);
-        let op = Op::Combine { multipliers: vec![1 << self.graph.shift], offset: Vec::new(), width: None };
+        let op = Op::Combine {
+            multipliers: vec![1 << self.graph.shift],
+            offset: Vec::new(),
+            shared: Interleaving::NONE,
+            width: None,
+        };
         self.insert(at, op, &[source], shape, format)
     }
 
@@ -150,12 +155,15 @@ impl Rewriter {
         })?;
         let source = self.graph.nodes[at].inputs[0];
         let (x, format) = self.tensor(source);
-        let Window { pad_before, pad_after, .. } = self.linear(at).window;
-        let [height, width] = [(0, x.height), (1, x.width)].map(|(a, size)| pad_before[a] + size + pad_after[a]);
+        let Window { pad_before, pad_after, images, .. } = self.linear(at).window;
+        // As many columns of each image, which alternate.
+        let pads = |a: usize| if a == 1 { images } else { 1 };
+        let [height, width] =
+            [(0, x.height), (1, x.width)].map(|(a, size)| (pad_before[a] + pad_after[a]) * pads(a) + size);
         let y = image(x.channels, height, width);
         let origin = |e: usize| {
             let (c, i, j) = y.position(e);
-            match (i.checked_sub(pad_before[0]), j.checked_sub(pad_before[1])) {
+            match (i.checked_sub(pad_before[0]), j.checked_sub(pad_before[1] * images)) {
                 (Some(i), Some(j)) if i < x.height && j < x.width => element(0, x.index(c, i, j)),
                 _ => Origin::Constant(0),
             }
@@ -178,8 +186,9 @@ impl Rewriter {
         let (source, output) = (self.graph.nodes[at].inputs[0], self.graph.nodes[at].output);
         let ((x, _), (y, format)) = (self.tensor(source), self.tensor(output));
         let pool = std::mem::replace(&mut self.linear(at).pool, [1, 1]);
+        let images = self.linear(at).window.images;
         let [height, width] = self.linear(at).output(x)?;
-        let window = Window { kernel: pool, stride: pool, ..Window::UNIT };
+        let window = Window { kernel: pool, stride: pool, images, ..Window::UNIT };
         let op = std::mem::replace(&mut self.graph.nodes[at].op, Op::MaxPool(window));
         let unpooled = self.insert(at, op, &[source], image(y.channels, height, width), format);
         self.graph.nodes[at + 1].inputs = vec![unpooled];

@@ -55,6 +55,8 @@ pub struct Tally {
     pub unproven: usize,
     /// Other ways to write a graph, by name.
     pub rewritten: BTreeMap<&'static str, usize>,
+    /// Graphs of several inferences.
+    pub joint: usize,
     /// Nodes, by operation.
     pub operations: BTreeMap<&'static str, usize>,
 }
@@ -72,6 +74,7 @@ impl Tally {
         self.honest += other.honest;
         self.void += other.void;
         self.unproven += other.unproven;
+        self.joint += other.joint;
         merge(&mut self.refused, other.refused);
         merge(&mut self.lies, other.lies);
         merge(&mut self.proofs, other.proofs);
@@ -98,13 +101,27 @@ pub fn verdict(graph: &Graph, layout: &Layout) -> Result<(), String> {
     }
 }
 
+/// Most elements of a graph of several inferences.
+const MOST_JOINT: usize = 400;
+
+/// The graph of a seed; for every third one several inferences of it, where it is one of one alone and small.
+pub fn graph_of(seed: u64) -> (Graph, usize) {
+    let graph = random_graph(seed);
+    let elements: usize = graph.tensors.iter().map(|tensor| tensor.shape.len()).sum();
+    let inferences = if seed % 3 == 2 { (2..=4).rev().find(|n| n * elements <= MOST_JOINT).unwrap_or(1) } else { 1 };
+    match graph.joint(inferences) {
+        Ok(joint) => (joint, inferences),
+        Err(_) => (graph, 1),
+    }
+}
+
 /// Tries the graph of a seed.
 ///
 /// # Errors
 /// What went wrong, with the graph.
 pub fn trial(seed: u64, effort: Effort) -> Result<Tally, String> {
-    let (graph, options) = (random_graph(seed), random_options(seed));
-    let mut tally = Tally { graphs: 1, ..Tally::default() };
+    let ((graph, inferences), options) = (graph_of(seed), random_options(seed));
+    let mut tally = Tally { graphs: 1, joint: usize::from(inferences > 1), ..Tally::default() };
     graph.nodes.iter().for_each(|node| *tally.operations.entry(operation(&node.op)).or_default() += 1);
     let report = |problem: String| {
         let lowered = lower(graph.clone());

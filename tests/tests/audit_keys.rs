@@ -47,6 +47,25 @@ fn keys_of_every_network_are_derived_without_its_weights() {
 }
 
 #[test]
+fn keys_of_joint_inferences_are_derived_and_are_those_of_their_number() {
+    for (name, graph) in zoo() {
+        let Ok(joint) = graph.joint(2) else { continue };
+        let session = Session::new(joint, &LayoutOptions::default(), 1);
+        audited(&session, &session.keys.verifying, &session.graph.without_learned_values()).expect(name);
+    }
+    let sessions: Vec<Session> = (1..=3)
+        .map(|count| Session::new(grouped().joint(count).expect("of one inference"), &LayoutOptions::default(), 1))
+        .collect();
+    for (i, session) in sessions.iter().enumerate() {
+        for (j, other) in sessions.iter().enumerate().filter(|(j, _)| *j != i) {
+            let audited = audited(session, &other.keys.verifying, &session.graph.without_learned_values());
+            assert!(audited.is_err(), "a key of {} inferences is taken for one of {}", j + 1, i + 1);
+            assert!(session.graph.difference(&other.graph).is_some());
+        }
+    }
+}
+
+#[test]
 fn keys_with_embedded_weights_are_derived_with_them_alone() {
     let session = Session::new(dense(), &embedded(), 1);
     audited(&session, &session.keys.verifying, &session.graph).expect("its own weights");

@@ -11,7 +11,7 @@ use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, Row
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::srs::Srs;
-use zkml_gpu_graph::{Graph, MatMul, Normalise, Op, Origin, Rescale, Shape, Visibility, Window};
+use zkml_gpu_graph::{Graph, Interleaving, MatMul, Normalise, Op, Origin, Rescale, Shape, Visibility, Window};
 use zkml_gpu_tests::mutants::{mutate, sayings};
 use zkml_gpu_tests::networks::{self, Builder, WIDE, embedded, image, narrow, square, zoo};
 
@@ -112,7 +112,7 @@ fn weights_beside_a_left_operand_are_refused() {
     let mut b = Builder::new(3, 6, image(1, 1, 1), (-16, 15));
     let other = b.input(image(1, 1, 1), (-16, 15));
     let rescale = Rescale { multiplier: 9, limbs: 1 };
-    let product = MatMul { heads: 1, inner: 1, rows: 1, columns: 1, head_minor: false, rescale };
+    let product = MatMul { heads: 1, inner: 1, rows: 1, columns: 1, head_minor: false, inferences: 1, rescale };
     let y = b.node(Op::MatMul(product), &[0, other], image(1, 1, 1), (-16, 15));
     let z = b.linear(0, 1, Window::UNIT, [1, 1], 60, (-16, 15));
     let graph = b.finish(&[y, z]);
@@ -234,7 +234,12 @@ fn unusual() -> Vec<(&'static str, Graph)> {
     let mut b = vector();
     let x = b.linear(0, 3, Window::UNIT, [1, 1], 40, range);
     let mut combine = |multipliers: Vec<i64>, offset: Vec<i64>, inputs: &[usize]| {
-        b.node(Op::Combine { multipliers, offset, width: None }, inputs, image(3, 1, 1), range)
+        b.node(
+            Op::Combine { multipliers, offset, shared: Interleaving::NONE, width: None },
+            inputs,
+            image(3, 1, 1),
+            range,
+        )
     };
     let y = combine(vec![64, -64], Vec::new(), &[x, x]);
     let z = combine(vec![0], vec![1, 2, 3], &[x]);
@@ -255,7 +260,7 @@ fn unusual() -> Vec<(&'static str, Graph)> {
             .collect();
         let x = b.rearranged(&[a], image(4, 1, 3), range, origins);
         let rescale = Rescale { multiplier: 9, limbs: 1 };
-        let product = MatMul { heads: 2, inner: 2, rows: 3, columns: 3, head_minor: true, rescale };
+        let product = MatMul { heads: 2, inner: 2, rows: 3, columns: 3, head_minor: true, inferences: 1, rescale };
         let y = b.node(Op::MatMul(product), &[x, x], image(6, 1, 3), range);
         let m = b.node(Op::Multiply(rescale), &[x, a], image(4, 1, 3), range);
         let argmax = Op::ArgMax { starts: vec![0, 1, 2, 0], stride: 3, count: 4, last: constant == 0 };

@@ -5,7 +5,7 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{Widths, lower};
 use zkml_gpu_circuit::system::{FixedRole, WeightMode};
-use zkml_gpu_graph::{Graph, Linear, Op, Shape, Window};
+use zkml_gpu_graph::{Graph, Interleaving, Linear, Op, Shape, Window};
 use zkml_gpu_tests::audit::{Columns, Poly, Seen, audit, degree, tied};
 use zkml_gpu_tests::networks::{Builder, WIDE, embedded, image, narrow, pooled, residual, strided, zoo};
 
@@ -19,7 +19,9 @@ fn random_window(rng: &mut ChaCha20Rng, shape: Shape) -> Window {
         let [pad_before, pad_after] = [kernel; 2].map(|kernel| kernel.map(|k| rng.gen_range(0..k + 1)));
         let stride = [0; 2].map(|_| rng.gen_range(1..=3));
         let dilation = [0; 2].map(|_| if rng.gen_bool(0.3) { 2 } else { 1 });
-        let window = Window { kernel, stride, dilation, pad_before, pad_after };
+        let images: Vec<usize> = (1..=4).filter(|n| shape.width.is_multiple_of(*n)).collect();
+        let images = if rng.gen_bool(0.4) { images[rng.gen_range(0..images.len())] } else { 1 };
+        let window = Window { kernel, stride, dilation, pad_before, pad_after, images };
         if window.output(shape.height, shape.width).is_some() {
             return window;
         }
@@ -46,7 +48,8 @@ fn random_product(
     let window = if pointwise { Window::UNIT } else { random_window(rng, shape) };
     let channels = if window == Window::UNIT { rng.gen_range(1..40) } else { rng.gen_range(1..5) };
     let [height, width] = window.output(shape.height, shape.width).unwrap();
-    let pool = if range == WIDE { [1, 1] } else { [height, width].map(|size| rng.gen_range(1..=size.min(3))) };
+    let columns = width / window.images;
+    let pool = if range == WIDE { [1, 1] } else { [height, columns].map(|size| rng.gen_range(1..=size.min(3))) };
     let mut form = Linear { window, pool, ..Linear::dense(channels, vec![], vec![]) };
     if rng.gen_bool(0.4) && (window == Window::UNIT || shape.channels < 3) {
         // As many groups as there are input channels, each with one or two outputs.
@@ -57,8 +60,8 @@ fn random_product(
         form.input_dilation = [0; 2].map(|_| rng.gen_range(1..=3));
         form.pool = [1, 1];
     }
-    let [height, width] = form.output(shape).unwrap();
-    let output = image(form.out_channels, height / form.pool[0], width / form.pool[1]);
+    let [height, width] = form.pooled(shape).unwrap();
+    let output = image(form.out_channels, height, width);
     (b.product(input, form, 20, range), output)
 }
 
@@ -88,7 +91,7 @@ fn random_graph(seed: u64) -> Graph {
             let channels = shape.channels;
             let side = b.linear(tensor, channels, Window::UNIT, [1, 1], 20, range);
             tensor = b.node(
-                Op::Combine { multipliers: vec![64, -32], offset: vec![], width: None },
+                Op::Combine { multipliers: vec![64, -32], offset: vec![], shared: Interleaving::NONE, width: None },
                 &[side, tensor],
                 shape,
                 range,
@@ -132,7 +135,7 @@ fn random_widths(seed: u64, weight_columns: usize) -> Widths {
 fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alone() {
     let mut total = Seen::default();
     let (mut strides, mut uneven, mut pools, mut batches, mut blocks, mut lanes) = (0, 0, 0, 0, 0, 0);
-    let (mut groups, mut dilations, mut transposed, mut wide) = (0, 0, 0, 0);
+    let (mut groups, mut dilations, mut transposed, mut wide, mut images) = (0, 0, 0, 0, 0);
     for seed in 0..200 {
         let graph = lower(random_graph(seed));
         let mut options = LayoutOptions::default();
@@ -157,6 +160,7 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
             dilations += usize::from((0..2).any(|axis| window.extent(axis) > window.kernel[axis]));
             transposed += usize::from(linear.input_dilation != [1, 1] && input.len() > input.channels);
             wide += usize::from((0..2).any(|axis| window.pad_after[axis] >= window.extent(axis)));
+            images += usize::from(window.images > 1);
         }
         total.products += seen.products;
         total.combinations += seen.combinations;
@@ -167,7 +171,7 @@ fn every_output_of_random_networks_has_a_monomial_that_holds_its_definition_alon
         lanes += usize::from(layout.architecture.cross_term_lanes > 1);
     }
     // The random networks do exercise what the audit is for.
-    let counts = [strides, uneven, pools, batches, blocks, lanes, groups, dilations, transposed, wide];
+    let counts = [strides, uneven, pools, batches, blocks, lanes, groups, dilations, transposed, wide, images];
     assert!(counts.iter().all(|count| *count >= 10), "{counts:?}");
     assert!(total.masked > 0 && total.padding > 0 && total.cross_terms > 0 && total.combinations > 10, "{total:?}");
 }
@@ -241,8 +245,12 @@ fn a_tensor_added_to_itself_counts_twice() {
     let mut b = Builder::new(1, 6, shape, (0, 31));
     let x = b.linear(0, 2, Window::UNIT, [1, 1], 40, (0, 31));
     let again = b.node(Op::Reshape, &[x], shape, (0, 31));
-    let sum =
-        b.node(Op::Combine { multipliers: vec![64, 32], offset: vec![], width: None }, &[x, again], shape, (0, 31));
+    let sum = b.node(
+        Op::Combine { multipliers: vec![64, 32], offset: vec![], shared: Interleaving::NONE, width: None },
+        &[x, again],
+        shape,
+        (0, 31),
+    );
     let graph = b.finish(&[sum]);
     let graph = lower(graph);
     // To refuse it is sound as well.

@@ -6,7 +6,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::LayoutOptions;
 use zkml_gpu_circuit::system::WeightMode;
-use zkml_gpu_graph::{Activation, Graph, Linear, Normalise, Op, Rescale, Shape, Softmax, Window};
+use zkml_gpu_graph::{Activation, Graph, Interleaving, Linear, Normalise, Op, Rescale, Shape, Softmax, Window};
 use zkml_gpu_tests::lies::{Case, Kind, lies};
 use zkml_gpu_tests::networks::{Builder, image, square};
 
@@ -132,7 +132,7 @@ fn ties_and_ends_of_an_index_of_a_maximum_are_proved() {
     for last in [false, true] {
         let mut b = Builder::new(55, 6, Shape::vector(5), (-16, 15));
         let x = b.linear(0, 5, Window::UNIT, [1, 1], 0, (-16, 15));
-        let sum = Op::Combine { multipliers: vec![64, 0], offset: Vec::new(), width: None };
+        let sum = Op::Combine { multipliers: vec![64, 0], offset: Vec::new(), shared: Interleaving::NONE, width: None };
         let x = b.node(sum, &[0, x], Shape::vector(5), (-16, 15));
         let op = Op::ArgMax { starts: vec![0], stride: 1, count: 5, last };
         let y = b.node(op, &[x], Shape::vector(1), (0, 4));

@@ -168,6 +168,31 @@ fn linears(model: &FloatModel) -> Vec<&FloatLinear> {
 }
 
 #[test]
+fn images_of_a_batch_lie_column_beside_column_and_share_their_weights() {
+    let model = load("batch_network");
+    let graph = model.graph();
+    let [input, output] = [graph.inputs[0], graph.outputs[0]].map(|id| &graph.tensors[id]);
+    assert_eq!(input.shape, Shape { channels: 1, height: 8, width: 3 * 8 });
+    assert_eq!(
+        (&input.logical_shape[..], input.storage),
+        (&[3, 1, 8, 8][..], { Storage::Interleaved { inferences: 3, transposed: false } })
+    );
+    assert_eq!((&output.logical_shape[..], output.storage), (&[3, 5][..], Storage::Transposed));
+    // Nothing is moved, and no weight is repeated.
+    assert_eq!(kinds(&model), ["linear", "clamp", "max", "linear", "clamp", "average", "linear"]);
+    let images: Vec<(usize, usize)> = linears(&model).iter().map(|l| (l.window.images, l.weights.len())).collect();
+    assert_eq!(images, [(3, 4 * 9), (3, 6 * 4 * 9), (1, 5 * 6)]);
+    let image = load("batch_conv");
+    let output = &image.graph().tensors[image.graph().outputs[0]];
+    assert_eq!(output.storage, Storage::Interleaved { inferences: 3, transposed: false });
+    assert_eq!(kinds(&image), ["linear"]);
+    // Channels last: each image is given as its transpose.
+    let last = load("batch_channels_last");
+    let input = &last.graph().tensors[last.graph().inputs[0]];
+    assert_eq!(input.storage, Storage::Interleaved { inferences: 2, transposed: true });
+}
+
+#[test]
 fn groups_and_dilation_are_not_written_out() {
     let shape = |name: &str| {
         let model = load(name);

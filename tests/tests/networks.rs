@@ -325,6 +325,28 @@ fn no_cell_of_attention_is_free() {
 }
 
 #[test]
+fn no_cell_of_joint_convolutions_is_free() {
+    audit("three inferences of a pooled convolution");
+    audit("two inferences of a convolution with padding and stride");
+}
+
+#[test]
+fn no_cell_of_joint_convolutions_with_embedded_weights_is_free() {
+    let name = "two inferences of a convolution with padding and stride";
+    audit_session("joint, embedded", &session_with(name, &embedded()));
+}
+
+#[test]
+fn no_cell_of_joint_learned_summands_is_free() {
+    audit("two inferences with learned summands");
+}
+
+#[test]
+fn no_cell_of_joint_attention_is_free() {
+    audit("two inferences of attention");
+}
+
+#[test]
 fn no_cell_of_a_dense_layer_in_several_blocks_is_free() {
     audit_session("several blocks", &session_with("dense, several blocks", &narrow()));
 }

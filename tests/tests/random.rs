@@ -35,10 +35,12 @@ fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
     assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 150), "{tally:?}");
     assert!(tally.rewritten.len() == 11 && tally.rewritten.values().all(|count| *count >= 10), "{tally:?}");
     assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 5), "{tally:?}");
-    // Nothing is skipped but for the one reason that there is, and that rarely.
+    // Nothing is skipped but for the two reasons that there are, and that rarely.
     assert_eq!((tally.graphs as u64, tally.checked), (GRAPHS, tally.honest), "{tally:?}");
     assert!(tally.wider > 10 * tally.without && tally.wider as u64 > GRAPHS / 2, "{tally:?}");
-    assert!(tally.refused.keys().all(|reason| reason.contains("reads with another padding")), "{tally:?}");
+    let known = |reason: &String| ["reads with another padding", "uneven distances"].iter().any(|r| reason.contains(r));
+    assert!(tally.refused.keys().all(known), "{tally:?}");
+    assert!(tally.joint > 60, "{tally:?}");
     assert!(tally.layouts() * 20 > tally.graphs * 17, "{tally:?}");
 }
 
@@ -80,7 +82,7 @@ fn lies_are_accepted_where_an_identity_is_missing() {
         .map(|seed| {
             let Ok(case) = Case::new(random_graph(seed), &random_options(seed), seed) else { return (0, 0) };
             let rng = &mut ChaCha20Rng::seed_from_u64(seed);
-            let told: Vec<_> = lies(&case, rng, 12).into_iter().filter(|lie| !case.is_void(lie)).collect();
+            let told: Vec<_> = lies(&case, rng, 16).into_iter().filter(|lie| !case.is_void(lie)).collect();
             let believed = |identity: &usize| {
                 let changed = without_identity(&case, *identity);
                 assert!(changed.mock(&case.honest()), "seed {seed}: honest, without identity {identity}");
@@ -108,7 +110,7 @@ fn claimed_pieces_of_rows() -> Graph {
     let claimed = b.rearranged(&[p, q], Shape::vector(3), (-128, 127), pieces);
     let rows = b.rearranged(&[q], image(1, 1, 3), (-32, 31), elements(0, 0..3));
     let rescale = Rescale { multiplier: 1, limbs: 1 };
-    let product = MatMul { heads: 1, inner: 1, rows: 3, columns: 3, head_minor: false, rescale };
+    let product = MatMul { heads: 1, inner: 1, rows: 3, columns: 3, head_minor: false, inferences: 1, rescale };
     let product = b.node(Op::MatMul(product), &[rows, rows], image(3, 1, 3), (-32, 31));
     b.finish(&[claimed, product])
 }

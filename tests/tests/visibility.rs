@@ -15,7 +15,7 @@ use zkml_gpu_circuit::prove::{CommittedTensor, Job, Openings, ProveError, prove_
 use zkml_gpu_circuit::system::{Placement, RowKind, StatementError};
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
-use zkml_gpu_graph::{Graph, Shape, Storage, Visibility, Window};
+use zkml_gpu_graph::{Graph, Interleaving, Op, Shape, Storage, Visibility, Window};
 use zkml_gpu_tests::audit::audit;
 use zkml_gpu_tests::networks::{Builder, SIGNED, Session, embedded, hidden, image, random_inputs, square, zoo};
 
@@ -32,7 +32,8 @@ fn indices() -> Graph {
     let mut b = Builder::new(72, 6, image(4, 1, 3), (0, 64));
     let other = b.input(image(2, 1, 3), SIGNED);
     let x = b.linear(0, 2, Window::UNIT, [1, 1], 60, SIGNED);
-    let combine = zkml_gpu_graph::Op::Combine { multipliers: vec![64, 64], offset: Vec::new(), width: None };
+    let (multipliers, shared) = (vec![64, 64], Interleaving::NONE);
+    let combine = Op::Combine { multipliers, offset: Vec::new(), shared, width: None };
     let y = b.node(combine, &[x, other], image(2, 1, 3), SIGNED);
     let mut graph = b.finish(&[y]);
     graph.tensors[0].storage = Storage::OneHot;
@@ -435,7 +436,12 @@ fn layouts_that_say_something_else_of_what_is_hidden_are_refused() {
     // Cells that nothing computes are the prover's choice: only a hidden input may be on such.
     let mut b = Builder::new(73, 6, image(2, 1, 3), SIGNED);
     let public = b.input(image(2, 1, 3), SIGNED);
-    let sum = zkml_gpu_graph::Op::Combine { multipliers: vec![64, 64], offset: Vec::new(), width: None };
+    let sum = zkml_gpu_graph::Op::Combine {
+        multipliers: vec![64, 64],
+        offset: Vec::new(),
+        width: None,
+        shared: Interleaving::NONE,
+    };
     let y = b.node(sum, &[0, public], image(2, 1, 3), SIGNED);
     let mut two = b.finish(&[y]);
     two.visibility.set_input(0, Visibility::Private);

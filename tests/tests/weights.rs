@@ -1,12 +1,14 @@
 //! The weights' proof: what it says of a model commitment, and that it cannot be had for anything else.
 
+use std::collections::HashSet;
+
 use halo2curves::bn256::G1Affine;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::layout::LayoutOptions;
-use zkml_gpu_circuit::placement::BankValues;
+use zkml_gpu_circuit::placement::{BankValues, Widths};
 use zkml_gpu_circuit::weights::{
     BIAS_BITS, WEIGHT_BITS, WeightsError, WeightsOpening, WeightsProof, mock_weights, prove_weights, verify_weights,
     weights_keys,
@@ -103,6 +105,40 @@ fn the_weights_of_every_network_are_proved() {
         assert_eq!(read, proof, "{name}");
         let keys = weights_keys(&session.graph, &session.layout, &committer(&session)).expect(name);
         assert_eq!(proof.keys().expect(name), keys, "{name}: whoever has the architecture derives the keys");
+    }
+}
+
+#[test]
+fn the_weights_of_joint_inferences_are_proved_once_and_by_the_mask_of_one() {
+    let mut options = LayoutOptions::default();
+    options.widths = Some(Widths::default());
+    for graph in [grouped(), dense(), pooled()] {
+        let joint = graph.joint(3).expect("of one inference");
+        let [alone, together] = [graph, joint].map(|graph| Session::new(graph, &options, 1));
+        let weights = Weights::honest(&together);
+        let proof = weights.proof(&[]);
+        assert!(weights.mock(&[]));
+        verify_weights(&weights.keys, &proof).expect("honest weights");
+        let public = together.graph.without_learned_values();
+        let keys = weights_keys(&public, &together.layout, &committer(&together)).expect("keys");
+        assert_eq!(proof.keys().expect("keys"), keys, "whoever has the architecture derives the keys");
+        // Which cells of which values may hold something else than 0.
+        let mask = |session: &Session| -> HashSet<String> {
+            let rows = session.layout.bank.iter().enumerate();
+            let columns = session.layout.architecture.weight_columns;
+            let cells = rows.flat_map(|(index, row)| (0..columns).map(move |column| (index, row, column)));
+            let may_hold = |(index, _, column): &(usize, _, usize)| {
+                Weights::changed(session, |bank| bank.set(*index, *column, 1)).mock(&[])
+            };
+            cells.filter(may_hold).map(|(_, row, column)| format!("{:?} {} {column}", row.values, row.block)).collect()
+        };
+        assert_eq!(mask(&together), mask(&alone));
+        let columns = together.layout.architecture.weight_columns;
+        let cells = (0..together.layout.bank.len()).flat_map(|index| (0..columns).map(move |column| (index, column)));
+        let outside = cells.map(|(index, column)| Weights::changed(&together, |bank| bank.set(index, column, 1)));
+        for weights in outside.filter(|weights| !weights.mock(&[])).take(1) {
+            weights.is_rejected(&[]);
+        }
     }
 }
 

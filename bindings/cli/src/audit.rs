@@ -49,6 +49,9 @@ fn text(audit: &Audit) -> String {
     let layers: Vec<String> = audit.layers.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     let mut text = format!("{}: the key is this model's\n", audit.model);
     text += &line("proves", &format!("that this network gave the output: {}", layers.join(", ")));
+    if audit.inferences > 1 {
+        text += &line("inputs", &format!("{} in a proof, as the first axis counts them", audit.inferences));
+    }
     text += &line("parameters", &format!("{} learned values", audit.parameters));
     text += &line("weights", &audit.weights);
     text += &line("integers", &format!("tensors of {} to {} bits", audit.bits[0], audit.bits[1]));

@@ -22,7 +22,8 @@ pub(crate) struct Task {
     pub(crate) input: PathBuf,
     /// Which sample of the file, where it has several.
     pub(crate) index: Option<usize>,
-    pub(crate) sample: Sample,
+    /// What is proved: one sample, or all of the file together.
+    pub(crate) samples: Vec<Sample>,
     /// Where its proof goes.
     pub(crate) file: PathBuf,
 }
@@ -118,11 +119,19 @@ pub(crate) fn tasks(
                 None if several => format!("{stem}.proof.json"),
                 None => "proof.json".into(),
             };
-            tasks.push(Task { input: input.clone(), index, sample, file: folder.join(name) });
+            tasks.push(Task { input: input.clone(), index, samples: vec![sample], file: folder.join(name) });
         }
     }
     check_names(files, &tasks)?;
     Ok((tasks, failed))
+}
+
+/// The task of all samples of a file together.
+pub(crate) fn joint_task(input: &Path, folder: &Path, inputs: &[zkml_gpu::ModelInput<'_>]) -> Result<Task, Error> {
+    let samples = read_samples(input, inputs)?;
+    let task = Task { input: input.into(), index: None, samples, file: folder.join("proof.json") };
+    check_names(&[input.into()], std::slice::from_ref(&task))?;
+    Ok(task)
 }
 
 /// Refuses two proofs of one name, and a proof in the place of an input.
@@ -187,7 +196,8 @@ pub(crate) fn prove_all(
 }
 
 fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &ProveOptions) -> Done {
-    let clamped = saturation(prover.model(), &task.sample);
+    let clamped = prover.model().together(&task.samples).ok();
+    let clamped = clamped.and_then(|sample| saturation(prover.model(), &sample));
     let saturated = clamped.as_ref().map_or(0.0, |saturation| saturation.share);
     let of = |state, bundle: &ProofBundle, prove_ms, relative_error| Done {
         input: task.input.clone(),
@@ -211,9 +221,9 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
             return Ok(of(State::Skipped, &bundle, None, error));
         }
         let start = Instant::now();
-        let openings = read_openings(options)?;
-        let Proved { bundle, openings: own, .. } =
-            prover.prove_opened(&task.sample, &openings, &read_salts(options)?, OsRng)?;
+        let (openings, salts) = (read_openings(options)?, read_salts(options)?);
+        let sample = prover.model().together(&task.samples)?;
+        let Proved { bundle, openings: own, .. } = prover.prove_opened(&sample, &openings, &salts, OsRng)?;
         let prove_ms = elapsed_ms(start);
         own_check(prover, &bundle)?;
         let error = compared(&bundle)?;
@@ -237,7 +247,7 @@ fn already_proved(prover: &ModelProver, task: &Task) -> Option<ProofBundle> {
         return None;
     }
     let bundle = ProofBundle::read(&task.file).ok()?;
-    let inputs = prover.public_inputs(&task.sample);
+    let inputs = prover.public_inputs(&prover.model().together(&task.samples).ok()?);
     (bundle.inputs == inputs && prover.key().verify(&bundle).is_ok()).then_some(bundle)
 }
 
@@ -282,7 +292,7 @@ mod tests {
     }
 
     fn task(input: &Path, file: &Path) -> Task {
-        Task { input: input.into(), index: None, sample: Vec::new(), file: file.into() }
+        Task { input: input.into(), index: None, samples: Vec::new(), file: file.into() }
     }
 
     #[test]

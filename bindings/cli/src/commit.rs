@@ -96,7 +96,7 @@ fn is_hashed(key: &ModelKey, name: &str) -> bool {
     zkml_gpu::verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some())
 }
 
-/// The numbers of one tensor.
+/// The numbers of one tensor: of a key for several inferences, of all of them one after the other.
 fn numbers(options: &CommitOptions, key: &ModelKey, name: &str) -> Result<Vec<f32>, Error> {
     let (len, classes) = match zkml_gpu::verify::port(key.keys(), name) {
         Some(port) => {
@@ -106,14 +106,14 @@ fn numbers(options: &CommitOptions, key: &ModelKey, name: &str) -> Result<Vec<f3
         // The library names what there is.
         None => (1, None),
     };
-    let mut samples = read_samples(&options.file, &[ModelInput { name, len, classes }])?.into_iter();
-    match (samples.next(), samples.next()) {
-        (Some(sample), None) => Ok(sample.into_iter().next().unwrap_or_default()),
-        _ => {
-            let problem = format!("{} holds several tensors", options.file.display());
-            Err(Error::Arguments { problem, hint: "a commitment is to one: give one list of its size" })
-        }
+    let inferences = key.inferences().max(1);
+    let samples = read_samples(&options.file, &[ModelInput { name, len: len / inferences, classes }])?;
+    if samples.len() == inferences {
+        return Ok(samples.into_iter().flatten().flatten().collect());
     }
+    let problem = format!("{} holds {} tensors, not {inferences}", options.file.display(), samples.len());
+    let hint = "a commitment is to all inputs of one proof: give one list for each, as the key is for";
+    Err(Error::Arguments { problem, hint })
 }
 
 /// Hashes a tensor, with a salt where one is asked for.

@@ -50,6 +50,7 @@ pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
         hint: "--calibration FILE, typical inputs, ten or more if possible",
     })?;
     let prepared = load(&options.model, &options.circuit, &options.machine)?;
+    let prepared = prepared.together(options.joint as usize, &options.machine)?;
     let file = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.zkml", prepared.model.name())));
     try_place(&file)?;
     let samples = read_samples(calibration, &prepared.model.inputs())?;
@@ -128,6 +129,15 @@ fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
 }
 
 impl Prepared {
+    /// For so many inputs in each proof; what cannot fit is refused at once.
+    pub(crate) fn together(mut self, inputs: usize, machine: &MachineOptions) -> Result<Self, Error> {
+        self.choices = self.choices.with_inferences(inputs);
+        if inputs != 1 {
+            self.model.check_fits(&self.choices, machine.max_memory)?;
+        }
+        Ok(self)
+    }
+
     /// Calibrates and lays out.
     pub(crate) fn compile(&self, samples: &[Sample], costs: Costs) -> Result<CompiledModel, Error> {
         let mut choices = self.choices.clone();

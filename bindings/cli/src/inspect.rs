@@ -98,12 +98,7 @@ fn proof(path: &Path) -> anyhow::Result<Found> {
     text += &line("weights", &report::terminal_safe(&format!("{}; {}", proof.weights, proof.note)));
     text += &line("made on", &report::terminal_safe(&proof.backend));
     text += &line("proof", &format!("{} bytes", grouped(proof.proof_bytes().len() as u64)));
-    for tensor in &proof.outputs {
-        text += &report::public_line("output", tensor);
-    }
-    for tensor in &proof.inputs {
-        text += &report::public_line("input", tensor);
-    }
+    text += &report::proof_lines(&proof);
     text += &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust");
     let tensors = |tensors: &[PublicTensor]| -> Vec<Value> {
         let tensor = |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals(), "visibility": tensor.visibility, "commitments": tensor.commitments });
@@ -120,6 +115,7 @@ fn proof(path: &Path) -> anyhow::Result<Found> {
         "insecure_srs": proof.insecure_srs,
         "max_error": proof.max_error,
         "proof_bytes": proof.proof_bytes().len(),
+        "inferences": proof.inferences,
         "inputs": tensors(&proof.inputs),
         "outputs": tensors(&proof.outputs),
     });
@@ -138,6 +134,9 @@ pub(crate) fn model_lines(model: &CompiledModel) -> String {
             grouped(model.macs() as u64)
         ),
     );
+    if about.inferences > 1 {
+        text += &line("proofs", &format!("each of {} inputs together", about.inferences));
+    }
     text += &line("made from", &source_text(&about.source));
     text += &line("weights", &format!("{}{}", weights(model), if about.private { ", declared private" } else { "" }));
     let widths = about.quantisation.tensor_bits.len();

@@ -34,6 +34,8 @@ struct Choices<'a> {
     calibration: Option<String>,
     precision: Option<String>,
     embedded: bool,
+    /// Inputs of each proof.
+    inferences: usize,
     unproven_weights: bool,
     private: bool,
     /// Who sees inputs and outputs, and the least size.
@@ -111,6 +113,20 @@ impl Source {
         }
     }
 
+    /// For so many inputs in one proof; a key that is of another number is refused.
+    pub(crate) fn together(self, inputs: usize, options: &ProveOptions) -> Result<Self, Error> {
+        match self {
+            Self::Key(keys) => {
+                let (model, expected) = (keys.key.model().name(), keys.key.model().inferences());
+                match expected == inputs {
+                    true => Ok(Self::Key(keys)),
+                    false => Err(Error::Inferences { model: model.into(), given: inputs, expected }),
+                }
+            }
+            Self::Model(prepared) => Ok(Self::Model(Box::new(prepared.together(inputs, &options.machine)?))),
+        }
+    }
+
     /// The keys. Without samples for calibration those of the first input calibrate.
     pub(crate) fn keys(self, options: &ProveOptions, tasks: &[Task]) -> anyhow::Result<Keys> {
         match self {
@@ -177,7 +193,7 @@ fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyho
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
         Some(cache) => {
-            let suits = |key: &ProverKey| suits(key, options, &prepared.model, given.as_deref());
+            let suits = |key: &ProverKey| suits(key, options, &prepared, given.as_deref());
             let (key, origin) = cache.get_or_make(&identity, suits, make)?;
             let origin = match origin {
                 Origin::Kept => format!("kept in {}", cache.folder().display()),
@@ -203,7 +219,7 @@ fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyho
 /// The samples of the first input's file.
 fn of_first_input(tasks: &[Task]) -> Vec<Sample> {
     let Some(first) = tasks.first() else { return Vec::new() };
-    tasks.iter().filter(|task| task.input == first.input).map(|task| task.sample.clone()).collect()
+    tasks.iter().filter(|task| task.input == first.input).flat_map(|task| task.samples.clone()).collect()
 }
 
 /// Whether a key was made with the reference string in a file.
@@ -212,12 +228,14 @@ fn is_of(key: &ModelKey, path: &Path) -> bool {
 }
 
 /// Whether a kept key is of this model and these choices, whatever its name.
-fn suits(key: &ProverKey, options: &ProveOptions, model: &Model, calibration: Option<&[Sample]>) -> bool {
+fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibration: Option<&[Sample]>) -> bool {
+    let Prepared { model, choices } = prepared;
     let (about, verifying) = (key.model().about(), key.key());
     let weights = options.circuit.weights.unwrap_or(Weights::Committed);
     let source = &about.source;
     source.file_digest == model.digest()
         && about.name == model.name()
+        && about.inferences == choices.inferences
         && source.dimensions == options.circuit.dimensions
         && verifying.weight_mode() == weights.into()
         && is_visible(verifying, &options.circuit)
@@ -334,6 +352,7 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         calibration: calibration.map(samples_digest),
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
+        inferences: choices.inferences,
         unproven_weights: options.unproven_weights,
         private: circuit.private,
         visibility: [&circuit.input_visibility, &circuit.output_visibility],

@@ -13,6 +13,8 @@ use crate::report::{self, grouped, line};
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     model: &'a str,
+    /// Inputs of each proof.
+    inferences: usize,
     parameters: usize,
     macs: usize,
     #[serde(flatten)]
@@ -28,7 +30,8 @@ struct Report<'a> {
 
 pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
-    let mut prepared = load(&options.model, &options.circuit, &options.machine)?;
+    let prepared = load(&options.model, &options.circuit, &options.machine)?;
+    let mut prepared = prepared.together(options.joint as usize, &options.machine)?;
     // What it would cost is no promise of accuracy.
     prepared.choices.allow_error = true;
     let inputs = prepared.model.inputs();
@@ -44,6 +47,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     let plan = compiled.plan(&costs);
     let report = Report {
         model: model.name(),
+        inferences: compiled.inferences(),
         parameters: compiled.parameters(),
         macs: compiled.macs(),
         plan: &plan,
@@ -64,7 +68,8 @@ fn text(report: &Report<'_>) -> String {
     let [first, second, third] = plan.advice_columns;
     let [operand, result, cross_terms, table, hashes] = plan.rows.map(|rows| grouped(rows as u64));
     let hashes = if plan.rows[4] > 0 { format!(", {hashes} hash") } else { String::new() };
-    let mut text = format!("{}: {} learned values\n", report.model, grouped(report.parameters as u64));
+    let mut text = format!("{}: {} learned values", report.model, grouped(report.parameters as u64));
+    text += &if report.inferences > 1 { format!(", {} inputs in a proof\n", report.inferences) } else { "\n".into() };
     text += &table_text(&plan.layers, plan.unused_share);
     let lines = [
         (
@@ -89,7 +94,7 @@ fn text(report: &Report<'_>) -> String {
         ("lookups", grouped(plan.lookups as u64)),
         ("soundness", format!("statistical error 2^-{:.1}", plan.soundness_bits)),
         ("widths", widths(plan)),
-        ("prove", format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms)),
+        ("prove", prove_text(plan, report.inferences)),
         ("verify", format!("{:.0} ms", plan.verify_ms)),
         ("memory", memory(report.budget, report.available_memory_bytes)),
         (
@@ -100,6 +105,16 @@ fn text(report: &Report<'_>) -> String {
     ];
     text.extend(lines.iter().map(|(label, text)| line(label, text)));
     text
+}
+
+/// Estimates of time, for several inputs also of each.
+fn prove_text(plan: &Plan, inferences: usize) -> String {
+    let text = format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms);
+    let each = |ms: f64| ms / inferences as f64;
+    match inferences {
+        1 => text,
+        _ => format!("{text}, {:.1} ms ({:.1} ms) for each input", each(plan.prove_ms), each(plan.prove_cpu_ms)),
+    }
 }
 
 /// One line for each layer.

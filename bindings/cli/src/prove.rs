@@ -61,7 +61,10 @@ struct Report {
     table_budget_bytes: u64,
     /// What the key's columns on the quotient's cosets may take.
     coset_budget_bytes: u64,
-    /// The proved output as real numbers, one list for each output, in the order of the model's axes.
+    /// Inputs that the proof is of.
+    inferences: u64,
+    /// The proved output as real numbers, one list for each output, in the order of the model's axes; of several inputs
+    /// one after the other.
     output: Vec<Vec<f64>>,
     /// What the float model gives; null for a proving key, which does not hold it.
     output_float: Option<Vec<Vec<f32>>>,
@@ -135,7 +138,11 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     output::try_folder(&folder)?;
     let files = batch::files(&options.inputs)?;
     let source = Source::read(options)?;
-    let (tasks, unreadable) = batch::tasks(&files, &folder, &source.inputs())?;
+    let (tasks, unreadable) = match &options.joint {
+        Some(file) => (vec![batch::joint_task(file, &folder, &source.inputs())?], Vec::new()),
+        None => batch::tasks(&files, &folder, &source.inputs())?,
+    };
+    let source = source.together(tasks.first().map_or(1, |task| task.samples.len()), options)?;
     let keys = source.keys(options, &tasks)?;
     if !(options.openings.is_empty() && options.salts.is_empty()) && tasks.len() > 1 {
         let problem = "an opening or a salt is of one tensor, and several inputs are given".into();
@@ -148,7 +155,8 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
         _ => return prove_batch(options, keys, &tasks, unreadable, key_file),
     };
     let Keys { key, float, origin, srs_ms, setup_ms } = keys;
-    let saturation = check_saturation(saturation(key.model(), &task.sample), options.max_saturation)?;
+    let sample = key.model().together(&task.samples)?;
+    let saturation = check_saturation(saturation(key.model(), &sample), options.max_saturation)?;
     let budget = key.model().memory_budget(options.machine.max_memory)?.for_one_proof();
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
@@ -157,7 +165,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let start = Instant::now();
     let openings = read_openings(options)?;
     let Proved { bundle: proof, openings: own, witness_ms } =
-        prover.prove_opened(&task.sample, &openings, &read_salts(options)?, OsRng)?;
+        prover.prove_opened(&sample, &openings, &read_salts(options)?, OsRng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
@@ -311,7 +319,10 @@ pub(crate) fn compare(
     proof: &ProofBundle,
     options: &ProveOptions,
 ) -> Result<Compared, Error> {
-    let output = model.run(&task.sample)?;
+    let mut output: Vec<Vec<f32>> = vec![Vec::new(); proof.outputs.len()];
+    for sample in &task.samples {
+        output.iter_mut().zip(model.run(sample)?).for_each(|(all, own)| all.extend(own));
+    }
     let about = prover.model().about();
     let (mut max_abs_error, mut relative_error, mut own_error) = (0f64, 0f64, 0f64);
     for ((tensor, float), known) in proof.outputs.iter().zip(&output).zip(&about.evaluation.outputs) {
@@ -435,6 +446,7 @@ fn report(
         table_bytes: prover.table_bytes(),
         table_budget_bytes: prover.budget().table_budget_bytes,
         coset_budget_bytes: prover.budget().coset_budget_bytes,
+        inferences: proof.inferences,
         output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
         output_float: compared.map(|compared| shown(compared.output, prover.key())),
         max_abs_error,
@@ -449,9 +461,7 @@ fn report(
 fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
     let Report { k, advice_columns, fixed_columns, .. } = report;
     let mut text = format!("{}: proved and verified on {}, {}\n", report.model, report.backend, report.device);
-    for tensor in &proof.outputs {
-        text += &report::public_line("output", tensor);
-    }
+    text += &outputs_text(proof);
     if let (Some(error), Some(relative)) = (report.max_abs_error, report.relative_error) {
         let range =
             format!("differs by at most {}, {:.2} % of the output's range", number_text(error), 100.0 * relative);
@@ -464,7 +474,7 @@ fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
     let lookups = grouped(report.lookups as u64);
     let lines = [
         ("circuit", format!("k = {k}, {advice_columns} advice and {fixed_columns} fixed columns, {lookups} lookups")),
-        ("prove", format!("{:.0} ms ({:.0} ms of CPU time)", report.prove_ms, report.prove_cpu_ms)),
+        ("prove", prove_text(report)),
         ("verify", format!("{:.1} ms", report.verify_ms)),
         ("once", format!("{:.0} ms reference string, {:.0} ms keys", report.srs_ms, report.setup_ms)),
         ("proof", format!("{} bytes", grouped(report.proof_bytes as u64))),
@@ -474,6 +484,22 @@ fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
     text += &report::guarantee_lines(key);
     text += &artifact_lines(&report.artifacts);
     text
+}
+
+/// Outputs, those of several inferences one by one.
+fn outputs_text(proof: &ProofBundle) -> String {
+    if proof.inferences > 1 {
+        return report::proof_lines(proof);
+    }
+    proof.outputs.iter().map(|tensor| report::public_line("output", tensor)).collect()
+}
+
+fn prove_text(report: &Report) -> String {
+    let text = format!("{:.0} ms ({:.0} ms of CPU time)", report.prove_ms, report.prove_cpu_ms);
+    match report.inferences {
+        1 => text,
+        count => format!("{text}, {:.1} ms of CPU time for each input", report.prove_cpu_ms / count as f64),
+    }
 }
 
 /// What the float model gives of outputs that are public.

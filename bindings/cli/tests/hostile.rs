@@ -276,6 +276,7 @@ impl Artifacts {
     fn sealed(&self, body: &[u8]) -> Vec<u8> {
         let about = About {
             model: self.key.model().into(),
+            inferences: self.key.inferences() as u64,
             accuracy: *self.key.accuracy(),
             architecture: self.key.architecture_digest().into(),
         };

@@ -19,6 +19,7 @@ use zkml_gpu_graph::{Format, Visibility};
 use crate::backend_name::is_backend;
 use crate::commitment::{TensorCommitment, points, port};
 use crate::files::read_bounded;
+use crate::key::{is_one, one};
 use crate::order::{logical_format, to_logical, to_stored};
 use crate::{Error, ModelKey};
 
@@ -60,6 +61,9 @@ pub struct ProofBundle {
     pub insecure_srs: bool,
     /// What the key's owner says of the model's error against the float model: [`Accuracy::max_error`](crate::Accuracy::max_error).
     pub max_error: f64,
+    /// Inferences that the proof is of: each public tensor holds one after the other, the first axis counts them.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub inferences: u64,
     /// The model's inputs.
     pub inputs: Vec<PublicTensor>,
     /// The proved outputs.
@@ -118,6 +122,16 @@ pub struct PublicTensor {
 /// A proof's public tensors are written as they were before tensors could be hidden.
 fn is_public(visibility: &Visibility) -> bool {
     !visibility.is_hidden()
+}
+
+/// An inference: what went in and what came out, as real numbers, one list for each tensor.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Pair {
+    /// Inputs.
+    pub input: Vec<Vec<f64>>,
+    /// Outputs.
+    pub output: Vec<Vec<f64>>,
 }
 
 /// Why a proof was rejected.
@@ -197,6 +211,7 @@ impl ProofBundle {
             note: key.note().into(),
             insecure_srs: key.is_insecure(),
             max_error: key.accuracy().max_error,
+            inferences: key.inferences() as u64,
             inputs: tensors(&statement.inputs, inputs),
             outputs: tensors(&statement.outputs, outputs),
             proof: STANDARD.encode(proof),
@@ -314,6 +329,22 @@ impl ProofBundle {
         STANDARD.decode(&self.proof).unwrap_or_default()
     }
 
+    /// The pairs that are proved: inputs and outputs of each inference as real numbers, one list for each tensor, which
+    /// is empty where the tensor is hidden. None where all are hidden, or where they are not those of as many inferences
+    /// as it tells, which no accepted proof's are.
+    pub fn pairs(&self) -> Vec<Pair> {
+        let count = usize::try_from(self.inferences).unwrap_or(usize::MAX).max(1);
+        // Whoever wrote the file may tell any number: what is there bounds it.
+        let whole = |tensor: &PublicTensor| tensor.values.len() >= count && tensor.values.len().is_multiple_of(count);
+        let mut shown =
+            self.inputs.iter().chain(&self.outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
+        if shown.peek().is_none() || !shown.all(whole) {
+            return Vec::new();
+        }
+        let part = |tensors: &[PublicTensor], at: usize| tensors.iter().map(|tensor| tensor.part(at, count)).collect();
+        (0..count).map(|at| Pair { input: part(&self.inputs, at), output: part(&self.outputs, at) }).collect()
+    }
+
     /// Recomputes the checksum, after a change of another field.
     pub fn seal(&mut self) {
         self.checksum = self.digest();
@@ -359,6 +390,7 @@ impl ProofBundle {
         expect("note", &self.note, key.note())?;
         expect("insecure_srs", self.insecure_srs, key.is_insecure())?;
         expect("max_error", self.max_error, key.accuracy().max_error)?;
+        expect("inferences", self.inferences, key.inferences() as u64)?;
         if !is_backend(&self.backend) {
             let (field, got) = ("backend".into(), shown(&self.backend));
             return Err(Rejection::Field { field, got, expected: "a back end's name".into() });
@@ -385,6 +417,14 @@ impl PublicTensor {
     /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
     pub fn reals(&self) -> Vec<f64> {
         self.values.iter().map(|value| *value as f64 * 2f64.powi(self.frac_bits.saturating_neg())).collect()
+    }
+
+    /// The numbers of one of so many inferences.
+    fn part(&self, inference: usize, count: usize) -> Vec<f64> {
+        // A file may have numbers of what it calls hidden.
+        let reals = if self.visibility.is_hidden() { Vec::new() } else { self.reals() };
+        let len = reals.len() / count.max(1);
+        reals.into_iter().skip(inference.saturating_mul(len)).take(len).collect()
     }
 
     /// The hash of the values, which whoever has them can compare: [`hash_tensor`].

@@ -36,7 +36,8 @@ pub struct TensorCommitment {
     /// Fractional bits of the integers: `real = value · 2^-frac_bits`.
     pub frac_bits: i32,
     /// Order in which the integers are stored: `plain`, in the order of the model's axes; `transposed`, the last axis
-    /// first; `one-hot`, one channel for each index.
+    /// first; `one-hot`, one channel for each index; `interleaved-N`, element by element those of `N` inferences in turn,
+    /// each inference in the order of its axes, or with `-transposed` the last of them first.
     pub order: String,
     /// log2 of the rows of the circuits that it is for.
     pub k: u32,
@@ -47,11 +48,13 @@ pub struct TensorCommitment {
 }
 
 /// The name of an order.
-const fn order(storage: Storage) -> &'static str {
+fn order(storage: Storage) -> String {
     match storage {
-        Storage::Plain => "plain",
-        Storage::Transposed => "transposed",
-        Storage::OneHot => "one-hot",
+        Storage::Plain => "plain".into(),
+        Storage::Transposed => "transposed".into(),
+        Storage::OneHot => "one-hot".into(),
+        Storage::Interleaved { inferences, transposed: false } => format!("interleaved-{inferences}"),
+        Storage::Interleaved { inferences, transposed: true } => format!("interleaved-{inferences}-transposed"),
     }
 }
 
@@ -63,7 +66,7 @@ impl TensorCommitment {
             version: VERSION,
             shape: port.logical_shape.clone(),
             frac_bits: port.format.frac_bits,
-            order: order(port.storage).into(),
+            order: order(port.storage),
             k: keys.k(),
             srs: keys.srs_identity(),
             points: points.iter().map(point_to_hex).collect(),
@@ -139,7 +142,7 @@ impl TensorCommitment {
             return other("integers with", bits(self.frac_bits), bits(port.format.frac_bits));
         }
         if self.order != order(port.storage) {
-            return other("order", self.order.clone(), order(port.storage).into());
+            return other("order", self.order.clone(), order(port.storage));
         }
         if self.points.len() != port.committed_columns() {
             return other("columns", self.points.len().to_string(), port.committed_columns().to_string());

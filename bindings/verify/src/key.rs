@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
-use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::system::{Statement, WeightMode};
 use zkml_gpu_circuit::weights::{WeightsProof, verify_weights};
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 
@@ -41,11 +41,25 @@ const HINT: &str =
 pub struct About {
     /// The model's name, one of [`model_name`]'s.
     pub model: String,
+    /// Inferences in each proof: the first axis of every public tensor counts them, where they are several. This alone
+    /// follows from the statement.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub inferences: u64,
     /// How far the integers that are proved are from the float model.
     pub accuracy: Accuracy,
     /// Digest of the architecture, lower-case hexadecimal: the quantised network without its learned values
     /// (`docs/protocol.md`, section 14). An audit computes it.
     pub architecture: String,
+}
+
+pub(crate) const fn one() -> u64 {
+    1
+}
+
+/// Whether a file is of one inference, which needs no word.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+pub(crate) const fn is_one(inferences: &u64) -> bool {
+    *inferences == 1
 }
 
 /// The error of a quantised model against the float model.
@@ -127,6 +141,9 @@ impl ModelKey {
             return Err(fail("the error that it tells is no number".into()));
         }
         let keys = VerifyingKeys::from_parts(&circuit, &model).map_err(|error| fail(error.to_string()))?;
+        if !are_inferences(about.inferences, keys.statement()) {
+            return Err(fail("its public tensors are not of as many inferences as it tells".into()));
+        }
         let proof = match &weights[..] {
             [] => None,
             _ if keys.weights() == WeightMode::Embedded => {
@@ -171,6 +188,11 @@ impl ModelKey {
     /// The model's name.
     pub fn model(&self) -> &str {
         &self.about.model
+    }
+
+    /// Inferences in each proof.
+    pub fn inferences(&self) -> usize {
+        usize::try_from(self.about.inferences).unwrap_or(usize::MAX)
     }
 
     /// Digest of the architecture, as the key's owner says: an audit compares it.
@@ -252,6 +274,12 @@ impl ModelKey {
     }
 }
 
+/// Whether the first axis of every public tensor counts so many inferences; one needs no axis.
+fn are_inferences(inferences: u64, statement: &Statement) -> bool {
+    let mut ports = statement.inputs.iter().chain(&statement.outputs);
+    inferences == 1 || ports.all(|port| port.logical_shape.first().is_some_and(|axis| *axis as u64 == inferences))
+}
+
 /// A name that `model.vk` takes, of any text: printable, and not too long.
 pub fn model_name(text: &str) -> String {
     let mut name = printable(text);
@@ -311,7 +339,7 @@ mod tests {
     fn names_that_could_move_the_cursor_are_refused() {
         let accuracy = Accuracy { max_error: 0.0, bound: 0.0, samples: 1 };
         for name in ["", "a\x1b[2J", "a\nb", &"n".repeat(256)] {
-            let about = About { model: name.into(), accuracy, architecture: "0".repeat(64) };
+            let about = About { model: name.into(), inferences: 1, accuracy, architecture: "0".repeat(64) };
             let bytes = encode(&about, &[Vec::new(), Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("not printable"), "{name:?}: {problem}");
@@ -323,6 +351,7 @@ mod tests {
         for [max_error, bound] in [[-1.0, 0.0], [0.0, -1.0]] {
             let about = About {
                 model: "a".into(),
+                inferences: 1,
                 accuracy: Accuracy { max_error, bound, samples: 1 },
                 architecture: "0".repeat(64),
             };

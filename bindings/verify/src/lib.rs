@@ -34,7 +34,7 @@ mod verdict;
 mod write;
 
 pub use backend_name::is_backend;
-pub use bundle::{ProofBundle, PublicTensor, Rejection};
+pub use bundle::{Pair, ProofBundle, PublicTensor, Rejection};
 pub use commitment::{TensorCommitment, names, port};
 pub use error::{Error, ErrorClass};
 pub use files::read_bounded;

@@ -7,7 +7,7 @@ use zkml_gpu_graph::{Format, Storage};
 /// Meaning and range of the elements in the model's order.
 pub fn logical_format(port: &Port) -> Format {
     match port.storage {
-        Storage::Plain | Storage::Transposed => port.format,
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => port.format,
         Storage::OneHot => Format { frac_bits: 0, min: 0, max: i64::try_from(port.classes() - 1).unwrap_or(i64::MAX) },
     }
 }
@@ -33,6 +33,11 @@ pub(crate) fn to_logical(port: &Port, stored: &[i64]) -> Vec<i64> {
         Storage::OneHot => {
             let index = |row| port.index(stored, row).and_then(|index| i64::try_from(index).ok());
             (0..port.logical_len()).map(|row| index(row).unwrap_or(-1)).collect()
+        }
+        Storage::Interleaved { inferences, transposed } => {
+            let len = (stored.len() / (inferences as usize).max(1)).max(1);
+            let order = |one: &[i64]| if transposed { transpose(one, features(port)) } else { one.to_vec() };
+            transpose(stored, len).chunks(len).flat_map(order).collect()
         }
     }
 }
@@ -60,6 +65,13 @@ pub(crate) fn to_stored(port: &Port, logical: &[i64]) -> Result<Vec<i64>, Statem
                 })? = port.format.max;
             }
             Ok(stored)
+        }
+        Storage::Interleaved { inferences, transposed } => {
+            let count = (inferences as usize).max(1);
+            let len = (logical.len() / count).max(1);
+            let rows = len / features(port).max(1);
+            let order = |one: &[i64]| if transposed { transpose(one, rows) } else { one.to_vec() };
+            Ok(transpose(&logical.chunks(len).flat_map(order).collect::<Vec<i64>>(), count))
         }
     }
 }

@@ -8,10 +8,12 @@ use serde::Serialize;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_graph::Visibility;
 
-use crate::{ErrorClass, ModelKey, PublicTensor};
+use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
+/// Pairs shown of a proof of many inferences.
+const SHOWN_PAIRS: usize = 32;
 
 /// Significant digits of a number: as many as integers of 16 bits carry.
 const DIGITS: usize = 5;
@@ -123,10 +125,35 @@ pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
         let _ = write!(text, ", ... {} values", values.len());
     }
     text.push(']');
-    if let Some(index) = greatest(values).filter(|_| values.len() > 1 && label == "output") {
+    if let Some(index) = greatest(values).filter(|_| values.len() > 1 && label.starts_with("output")) {
         let _ = write!(text, ", greatest at {index}");
     }
     line(label, &text)
+}
+
+/// What a proof is of: its outputs and inputs, those of several inferences pair by pair, and then what of them is hidden.
+pub fn proof_lines(proof: &ProofBundle) -> String {
+    let all = || [("output", &proof.outputs), ("input", &proof.inputs)].into_iter();
+    let whole = |tensors: &[PublicTensor], label: &str, hidden_alone: bool| -> String {
+        let shown = tensors.iter().filter(|tensor| !hidden_alone || tensor.visibility.is_hidden());
+        shown.map(|tensor| public_line(label, tensor)).collect()
+    };
+    let pairs = proof.pairs();
+    let count = pairs.len();
+    if count <= 1 {
+        return all().map(|(label, tensors)| whole(tensors, label, false)).collect();
+    }
+    let mut text = String::new();
+    for (at, Pair { input, output }) in pairs.iter().enumerate().take(SHOWN_PAIRS) {
+        for ((label, tensors), numbers) in all().zip([output, input]) {
+            let shown = tensors.iter().zip(numbers).filter(|(tensor, _)| !tensor.visibility.is_hidden());
+            shown.for_each(|(tensor, reals)| text += &tensor_line(&format!("{label} {at}"), &tensor.name, reals));
+        }
+    }
+    if count > SHOWN_PAIRS {
+        text += &line("", &format!("... {count} pairs, --json tells all"));
+    }
+    text + &all().map(|(label, tensors)| whole(tensors, label, true)).collect::<String>()
 }
 
 /// A tensor of a proof: its first values, or that they are hidden.

@@ -7,8 +7,8 @@ use serde::Serialize;
 use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 
-use crate::report::{elapsed_ms, guarantee_lines, public_line};
-use crate::{Error, ModelKey, ProofBundle, TensorCommitment};
+use crate::report::{elapsed_ms, guarantee_lines, proof_lines};
+use crate::{Error, ModelKey, Pair, ProofBundle, TensorCommitment};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -28,6 +28,11 @@ pub struct Verdict<'a> {
     pub input: Vec<Vec<f64>>,
     /// Likewise.
     pub output: Vec<Vec<f64>>,
+    /// Inferences that the proof is of: each of those lists holds one after the other.
+    pub inferences: u64,
+    /// The inferences apart; none where there is one, or the proof does not hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<Pair>,
     /// `public`, `private`, `committed` or `hashed`, by the key, for each input: hidden ones have no numbers.
     pub input_visibility: Vec<&'static str>,
     /// Likewise.
@@ -66,9 +71,13 @@ impl<'a> Verdict<'a> {
     ) -> Self {
         let start = Instant::now();
         let verdict = key.verify(proof).and_then(|()| proof.expect_commitments(key, commitments));
+        let verify_ms = elapsed_ms(start);
+        let several = verdict.is_ok() && proof.inferences > 1;
         let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();
         let statement = key.keys().statement();
         Self {
+            inferences: proof.inferences,
+            pairs: if several { proof.pairs() } else { Vec::new() },
             accepted: verdict.is_ok(),
             reason: verdict.err().map(|rejection| rejection.to_string()),
             model: key.model(),
@@ -82,7 +91,7 @@ impl<'a> Verdict<'a> {
             note: key.note(),
             verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
-            verify_ms: elapsed_ms(start),
+            verify_ms,
             key,
             proof,
         }
@@ -109,13 +118,9 @@ impl fmt::Display for Verdict<'_> {
         if let Some(reason) = &self.reason {
             return writeln!(f, "rejected: {reason}");
         }
-        writeln!(f, "accepted: {} gave this output ({:.1} ms)", self.model, self.verify_ms)?;
-        for tensor in &self.proof.outputs {
-            f.write_str(&public_line("output", tensor))?;
-        }
-        for tensor in &self.proof.inputs {
-            f.write_str(&public_line("input", tensor))?;
-        }
+        let gave = if self.proof.inferences > 1 { "these outputs" } else { "this output" };
+        writeln!(f, "accepted: {} gave {gave} ({:.1} ms)", self.model, self.verify_ms)?;
+        f.write_str(&proof_lines(self.proof))?;
         f.write_str(&guarantee_lines(self.key))
     }
 }

@@ -18,7 +18,7 @@ use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 use zkml_gpu_files::{Access, Staged, open_regular};
 use zkml_gpu_graph::{Graph, Storage};
-use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions};
+use zkml_gpu_onnx::quant::{Calibration, Evaluation, QuantOptions, Sample};
 use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::{Error, FileError, ModelInput, encoding};
@@ -40,6 +40,9 @@ pub struct ModelAbout {
     pub name: String,
     /// Whether its weights were declared private.
     pub private: bool,
+    /// Inferences in each proof.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub inferences: usize,
     /// How far the integers are from the float model.
     pub accuracy: Accuracy,
     /// What it was made from.
@@ -50,6 +53,16 @@ pub struct ModelAbout {
     pub evaluation: Evaluation,
     /// Extremes of all tensors over the samples.
     pub calibration: Calibration,
+}
+
+const fn one() -> usize {
+    1
+}
+
+/// Whether a description is of a model that proves one inference, which needs no word.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_one(inferences: &usize) -> bool {
+    *inferences == 1
 }
 
 /// What a compiled model was made from.
@@ -110,7 +123,7 @@ impl CompiledModel {
 
     /// Whether description, graph and layout are well formed.
     pub(crate) fn check_numbers(&self) -> Result<(), String> {
-        let ModelAbout { name, accuracy, source, .. } = &self.about;
+        let ModelAbout { name, accuracy, source, inferences, .. } = &self.about;
         let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         // A name that would be changed by what makes names is none.
         if [name, &source.file].into_iter().any(|text| model_name(text) != *text) {
@@ -120,6 +133,11 @@ impl CompiledModel {
             || ![&source.file_digest, &source.samples_digest].into_iter().all(|text| is_digest(text))
         {
             return Err("what it says of itself is no number or digest".into());
+        }
+        let public = self.graph.inputs.iter().chain(&self.graph.outputs);
+        let mut axes = public.map(|&id| self.graph.tensors.get(id).and_then(|tensor| tensor.logical_shape.first()));
+        if *inferences == 0 || *inferences > 1 && axes.any(|axis| axis != Some(inferences)) {
+            return Err("its inputs and outputs are not those of as many inferences as it tells".into());
         }
         if self.about.private && self.layout.architecture.weights == WeightMode::Embedded {
             return Err("its weights are declared private and embedded, which is public".into());
@@ -159,12 +177,18 @@ impl CompiledModel {
         &self.about.name
     }
 
-    /// What each input takes.
+    /// Inferences in each proof.
+    pub fn inferences(&self) -> usize {
+        self.about.inferences
+    }
+
+    /// What each input takes for one inference.
     pub fn inputs(&self) -> Vec<ModelInput<'_>> {
         let input = |&id: &usize| {
             let tensor = &self.graph.tensors[id];
             let classes = (tensor.storage == Storage::OneHot).then_some(tensor.shape.channels);
-            ModelInput { name: &tensor.name, len: tensor.storage.logical_len(tensor.shape), classes }
+            let len = tensor.storage.logical_len(tensor.shape) / self.about.inferences.max(1);
+            ModelInput { name: &tensor.name, len, classes }
         };
         self.graph.inputs.iter().map(input).collect()
     }
@@ -207,6 +231,21 @@ impl CompiledModel {
     pub fn check(&self) -> Result<Checked, Error> {
         let bank = Bank::new(&self.layout, &self.graph);
         Ok(check(&self.graph, &self.layout, &bank).map_err(KeyError::from)?)
+    }
+
+    /// The inputs of one proof: samples one after the other, as many as it is for.
+    ///
+    /// # Errors
+    /// [`Error::Inferences`] where they are more or fewer.
+    pub fn together(&self, samples: &[Sample]) -> Result<Sample, Error> {
+        let (given, expected) = (samples.len(), self.about.inferences);
+        if given != expected {
+            return Err(Error::Inferences { model: self.about.name.clone(), given, expected });
+        }
+        let inputs = self.graph.inputs.len();
+        Ok((0..inputs)
+            .map(|i| samples.iter().filter_map(|sample| sample.get(i)).flatten().copied().collect())
+            .collect())
     }
 
     /// The integers that are proved.

@@ -10,6 +10,7 @@ use zkml_gpu_circuit::weights::WeightsError;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
+use zkml_gpu_graph::JointError;
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
 use zkml_gpu_verify::report::{bytes_texts, plural};
@@ -156,6 +157,23 @@ pub enum Error {
     /// The model cannot be quantised.
     #[error(transparent)]
     Quantise(#[from] QuantError),
+    /// The model cannot be one of several inferences.
+    #[error(transparent)]
+    Joint(#[from] JointError),
+    /// Another number of inputs than a proof is for.
+    #[error(
+        "{}, but a proof of '{model}' is of {expected}\nhint: {}",
+        plural(*given, "input"),
+        inferences_hint(*expected)
+    )]
+    Inferences {
+        /// The model.
+        model: String,
+        /// Inputs given.
+        given: usize,
+        /// Inputs of a proof.
+        expected: usize,
+    },
     /// The model has no circuit.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -195,6 +213,13 @@ fn needs(needed_bytes: u64, available_bytes: u64) -> String {
     format!("{needed} of memory, {available} may be used")
 }
 
+fn inferences_hint(expected: usize) -> String {
+    match expected {
+        1 => "zkml-gpu compile --joint N makes a model that proves N inputs together".into(),
+        _ => format!("prove --joint FILE takes a file of {expected} samples"),
+    }
+}
+
 fn largest(layers: &[(String, usize)]) -> String {
     let names: Vec<String> = layers.iter().map(|(name, rows)| format!("'{name}' {rows} rows")).collect();
     if names.is_empty() { String::new() } else { format!("; largest layers: {}", names.join(", ")) }
@@ -220,6 +245,7 @@ impl Error {
             | Self::OtherArchitecture { .. }
             | Self::Saturates { .. }
             | Self::EmbeddedWeights { .. }
+            | Self::Inferences { .. }
             | Self::Environment { .. }
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
@@ -233,7 +259,11 @@ impl Error {
             Self::Layout(
                 LayoutError::WouldNotFit { .. } | LayoutError::PublicValues { .. } | LayoutError::Bounds(_),
             ) => ErrorClass::WouldNotFit,
-            Self::Layout(LayoutError::Unsupported { .. }) => ErrorClass::Unsupported,
+            Self::Layout(LayoutError::Unsupported { .. }) | Self::Joint(JointError::Several { .. }) => {
+                ErrorClass::Unsupported
+            }
+            Self::Joint(JointError::Empty) => ErrorClass::BadInput,
+            Self::Joint(_) => ErrorClass::WouldNotFit,
             Self::Layout(_) | Self::Key(_) | Self::Weights(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,
         }
     }

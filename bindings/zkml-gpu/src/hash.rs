@@ -158,7 +158,7 @@ mod tests {
             let port = &model.layout.statement.inputs[0];
             assert_eq!(port.storage, storage, "{name}");
             let format = match storage {
-                Storage::Plain | Storage::Transposed => port.format,
+                Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => port.format,
                 Storage::OneHot => Format { frac_bits: 0, min: 0, max: port.classes() as i64 - 1 },
             };
             let mut salts = vec![None; sample.len()];

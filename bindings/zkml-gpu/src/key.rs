@@ -22,7 +22,7 @@ use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_files::{Access, NewFolder, Staged};
 use zkml_gpu_verify::{About, ModelKey};
 
-use crate::compiled::{MODEL_SECTIONS, read_container, stage_container};
+use crate::compiled::{MODEL_SECTIONS, ModelAbout, read_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
 use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
@@ -99,7 +99,8 @@ impl CompiledModel {
     /// What its key says of it.
     fn key_about(&self) -> Result<About, Error> {
         let architecture = architecture_digest(&self.graph)?;
-        Ok(About { model: self.about.name.clone(), accuracy: self.about.accuracy, architecture })
+        let ModelAbout { name, inferences, accuracy, .. } = &self.about;
+        Ok(About { model: name.clone(), inferences: *inferences as u64, accuracy: *accuracy, architecture })
     }
 
     /// Makes keys without a proof about the weights and loads them, for proofs of this process alone. It spends what

@@ -86,8 +86,8 @@ pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
-    About, Accuracy, Error as FileError, ErrorClass, ModelKey, ProofBundle, PublicTensor, Rejection, TensorCommitment,
-    VERIFYING_KEY, read_bounded, write_whole,
+    About, Accuracy, Error as FileError, ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
+    TensorCommitment, VERIFYING_KEY, read_bounded, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

@@ -77,6 +77,8 @@ pub struct CompileOptions {
     pub outputs: Vec<(String, Visibility)>,
     /// Goes on where the error on the samples is above `quantisation.error_target`. It is written into the key.
     pub allow_error: bool,
+    /// Inferences in each proof. Samples, scales and the error are those of one.
+    pub inferences: usize,
 }
 
 impl Default for CompileOptions {
@@ -91,6 +93,7 @@ impl Default for CompileOptions {
             inputs: Vec::new(),
             outputs: Vec::new(),
             allow_error: false,
+            inferences: 1,
         }
     }
 }
@@ -125,6 +128,12 @@ impl CompileOptions {
     #[must_use]
     pub fn with_one_width(self) -> Self {
         Self { quantisation: QuantOptions::default(), search: false, allow_error: true, ..self }
+    }
+
+    /// These, with so many inferences in each proof.
+    #[must_use]
+    pub fn with_inferences(self, inferences: usize) -> Self {
+        Self { inferences, ..self }
     }
 
     /// These, with inputs and outputs that are not public, by their names.
@@ -225,8 +234,9 @@ impl Model {
     fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
         let visibility = self.visibility(options)?;
         let quantisation = self.quantisation(options, &visibility);
-        let outline = outline(self.float.graph(), &quantisation).map(|graph| lower(Graph { visibility, ..graph }));
-        Ok(outline.map(|graph| needs(&graph, &options.layout)).transpose()?)
+        let Some(outline) = outline(self.float.graph(), &quantisation) else { return Ok(None) };
+        let joint = Graph { visibility, ..outline }.joint(options.inferences)?;
+        Ok(Some(needs(&lower(joint), &options.layout)?))
     }
 
     /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.
@@ -263,7 +273,7 @@ impl Model {
     /// # Errors
     /// [`Error::PrivateWeights`] where weights declared private would be embedded, [`Error::Quantise`] for unusable
     /// samples or weights, [`Error::Inaccurate`] where the error on the samples is above the bound,
-    /// [`Error::Layout`] for a model without a circuit.
+    /// [`Error::Joint`] where it cannot be one of several inferences, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
         self.check_privacy(options)?;
         self.check_rows(options)?;
@@ -276,12 +286,13 @@ impl Model {
         };
         let evaluation = evaluate(float, &quantised, samples)?;
         check_error(&quantised, &evaluation, options)?;
-        let graph = lower(Graph { visibility, ..quantised.graph });
+        let graph = lower(Graph { visibility, ..quantised.graph }.joint(options.inferences)?);
         let layout = Layout::compile(&graph, &options.layout)?;
         let source = self.source(samples, &options.layout.costs);
         let about = ModelAbout {
             name: self.name.clone(),
             private: options.private || self.is_declared_private(),
+            inferences: options.inferences,
             accuracy: accuracy(&quantised.report, given.error_target),
             source,
             quantisation: quantised.options,
@@ -320,7 +331,7 @@ impl Model {
         let other = |difference: String| Error::OtherArchitecture { model: name.clone(), difference };
         // The circuit's inputs and outputs are those of the old one, and as visible.
         let visibility = old.graph.visibility.clone();
-        let mut graph = lower(Graph { visibility, ..quantised.graph });
+        let mut graph = lower(Graph { visibility, ..quantised.graph }.joint(about.inferences)?);
         graph.name.clone_from(&old.graph.name);
         graph.take_widths(&old.graph);
         if let Some(difference) = old.graph.difference(&graph) {
@@ -331,6 +342,7 @@ impl Model {
             // Proofs name the model: it is the same one, with other weights.
             name: about.name.clone(),
             private: about.private || self.is_declared_private(),
+            inferences: about.inferences,
             accuracy: accuracy(&quantised.report, quantisation.error_target),
             source: self.source(samples, &about.source.costs),
             quantisation: about.quantisation.clone(),

@@ -80,9 +80,9 @@ impl Opening {
         }
         let rows = port.logical_len().max(1);
         let shape = match port.storage {
-            Storage::Plain => zkml_gpu_graph::Shape::vector(port.len),
+            Storage::Plain | Storage::Interleaved { transposed: false, .. } => zkml_gpu_graph::Shape::vector(port.len),
             // The channels of a transposed matrix are its last axis that is longer than 1.
-            Storage::Transposed => {
+            Storage::Transposed | Storage::Interleaved { transposed: true, .. } => {
                 let features = port.logical_shape.iter().rev().copied().find(|d| *d != 1).unwrap_or(1);
                 zkml_gpu_graph::Shape { channels: features, height: 1, width: port.len / features.max(1) }
             }

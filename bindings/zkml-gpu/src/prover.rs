@@ -61,8 +61,9 @@ impl ModelProver {
         Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
     }
 
-    /// Proves one inference; what of input and output is public becomes known, and committed tensors get fresh
-    /// commitments. Inputs beyond the calibrated range saturate.
+    /// Proves one inference, or several whose inputs follow each other ([`CompiledModel::together`]); what of input and
+    /// output is public becomes known, and committed tensors get fresh commitments. Inputs beyond the calibrated range
+    /// saturate.
     ///
     /// `rng` makes the proof zero knowledge: it must be cryptographically secure and never repeat.
     ///
@@ -117,6 +118,17 @@ impl ModelProver {
         };
         let openings = committed.zip(proof.tensors).map(opening).collect();
         Ok(Proved { bundle, openings, witness_ms: proof.witness_ms })
+    }
+
+    /// Proves inferences together, as many as a proof of this key is of; what of all their inputs and outputs is public
+    /// becomes known.
+    ///
+    /// `rng` as for [`prove`](Self::prove).
+    ///
+    /// # Errors
+    /// [`Error::Inferences`] where they are more or fewer, and those of [`prove`](Self::prove).
+    pub fn prove_joint<R: RngCore + CryptoRng>(&self, samples: &[Sample], rng: R) -> Result<Proved, Error> {
+        self.prove(&self.model.together(samples)?, rng)
     }
 
     /// What a proof of this sample has as inputs.

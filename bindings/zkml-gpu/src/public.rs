@@ -38,6 +38,8 @@ const HINT: &str = "NAME.public.zkml is written by `zkml-gpu setup`; fetch it ag
 struct PublicAbout {
     /// The model's name.
     name: String,
+    /// Inferences in each proof.
+    inferences: u64,
 }
 
 /// A compiled model without its learned values, where they are committed.
@@ -63,6 +65,8 @@ pub struct Audit {
     /// What is known of the weights: [`ModelKey::note`]. A proof of them was verified against masks that were derived
     /// again.
     pub weights: String,
+    /// Inferences in each proof, as the first axis of every input and output counts them: key and model agree on it.
+    pub inferences: u64,
     /// Number of learned values.
     pub parameters: usize,
     /// Layers by operation: how many of each, in the order of their names.
@@ -102,7 +106,11 @@ impl CompiledModel {
         let mut layout = self.layout.clone();
         // How it was chosen tells of this machine.
         layout.choice = Choice::default();
-        PublicModel { about: PublicAbout { name: self.name().into() }, graph, layout }
+        PublicModel {
+            about: PublicAbout { name: self.name().into(), inferences: self.about.inferences as u64 },
+            graph,
+            layout,
+        }
     }
 }
 
@@ -194,6 +202,10 @@ impl PublicModel {
         if architecture != key.architecture_digest() {
             return Err(Error::Audit("it names another architecture's digest".into()));
         }
+        let (model, claimed) = (self.about.inferences, key.inferences() as u64);
+        if model != claimed {
+            return Err(Error::Audit(format!("its proofs are of {claimed} inferences, the model's of {model}")));
+        }
         match key.weights_proof() {
             Some(proof) => {
                 if proof.keys()? != weights_keys(&self.graph, &self.layout, &committer)? {
@@ -220,6 +232,7 @@ impl PublicModel {
             circuit_key: key.circuit_digest().into(),
             model_commitment: key.model_digest().into(),
             weights: key.note().into(),
+            inferences: self.about.inferences,
             parameters: self.graph.parameters(),
             layers: self.layers(),
             bits: self.bits(),

@@ -17,6 +17,9 @@
 //! is a range that starts at zero. Other functions are tables ([`Activation`]): `y = f(q)`, with `q` clamped to the
 //! table's domain.
 //!
+//! Several inferences may share a graph ([`Graph::joint`]): their elements alternate ([`Interleaving`]), and every
+//! learned value is there once.
+//!
 //! A new operation is a file in `ops`, a variant of [`Op`], and the arms that the compiler then misses.
 //!
 //! [`Graph::run`] is the integer reference: the circuit's witness is bit for bit what it computes.
@@ -29,6 +32,8 @@ mod bounds;
 mod error;
 mod execute;
 mod graph;
+mod interleaving;
+mod joint;
 mod limits;
 mod ops;
 mod real;
@@ -44,6 +49,8 @@ pub use bounds::{Bounds, Width};
 pub use error::{ExecuteError, ValidateError};
 pub use execute::Execution;
 pub use graph::{Graph, Node};
+pub use interleaving::Interleaving;
+pub use joint::JointError;
 pub use limits::{
     ACTIVATION_LIMIT, BIAS_LIMIT, FRAC_BITS_LIMIT, MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS,
     MAX_SHIFT, WEIGHT_BITS,

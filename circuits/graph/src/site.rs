@@ -69,12 +69,13 @@ impl<'a> Site<'a> {
 
     /// Numbers so small that no extent or position overflows.
     pub(crate) fn check_window(&self, window: &Window) -> Check {
-        let Window { kernel, stride, dilation, pad_before, pad_after } = window;
-        let positive = [kernel, stride, dilation].into_iter().flatten().all(|n| (1..=WINDOW_LIMIT).contains(n));
+        let Window { kernel, stride, dilation, pad_before, pad_after, images } = window;
+        let counts = [kernel, stride, dilation].into_iter().flatten().chain([images]);
+        let positive = counts.into_iter().all(|n| (1..=WINDOW_LIMIT).contains(n));
         if positive && pad_before.iter().chain(pad_after).all(|pad| *pad <= WINDOW_LIMIT) {
             return Ok(());
         }
-        let expected = format!("positive kernel, stride and dilation, padding, all at most {WINDOW_LIMIT}");
+        let expected = format!("positive kernel, stride, dilation and images, padding, all at most {WINDOW_LIMIT}");
         Err(self.mismatch("window", format!("{window:?}"), expected))
     }
 

@@ -102,6 +102,14 @@ pub enum Storage {
     /// Indices below the number of channels, each a row in which the channel of its number holds 1, the greatest
     /// integer of the format, and the others 0.
     OneHot,
+    /// Several inferences, one after the other in the model's order, whose elements alternate: element `e` of inference
+    /// `b` is stored at `e·inferences + b`.
+    Interleaved {
+        /// How many.
+        inferences: u32,
+        /// Whether an inference is `rows × features`, stored as its transpose.
+        transposed: bool,
+    },
 }
 
 impl Storage {
@@ -118,6 +126,12 @@ impl Storage {
                 places.for_each(|(row, channel)| stored[channel * rows + row] = 1.0);
                 stored
             }
+            Self::Interleaved { inferences, transposed } => {
+                let inferences = inferences as usize;
+                let order = |one: &[f32]| if transposed { transpose(one, rows / inferences) } else { one.to_vec() };
+                let len = (logical.len() / inferences.max(1)).max(1);
+                transpose(&logical.chunks(len).flat_map(order).collect::<Vec<f32>>(), inferences)
+            }
         }
     }
 
@@ -131,13 +145,19 @@ impl Storage {
                 let channel = |row: usize| (0..shape.channels).find(|channel| stored[channel * rows + row] != 0.0);
                 (0..rows).map(|row| channel(row).unwrap_or_default() as f32).collect()
             }
+            Self::Interleaved { inferences, transposed } => {
+                let each = transpose(stored, stored.len() / (inferences as usize).max(1));
+                let len = (stored.len() / (inferences as usize).max(1)).max(1);
+                let order = |one: &[f32]| if transposed { transpose(one, shape.channels) } else { one.to_vec() };
+                each.chunks(len).flat_map(order).collect()
+            }
         }
     }
 
     /// Number of elements of a tensor in the source model.
     pub fn logical_len(self, shape: Shape) -> usize {
         match self {
-            Self::Plain | Self::Transposed => shape.len(),
+            Self::Plain | Self::Transposed | Self::Interleaved { .. } => shape.len(),
             Self::OneHot => shape.height * shape.width,
         }
     }
@@ -185,6 +205,20 @@ mod tests {
         let stored = tensor.to_stored(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         assert_eq!(stored, [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]);
         assert_eq!(tensor.to_logical(&stored), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn elements_of_inferences_alternate() {
+        let logical: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        // Two inferences of 2 × 1 × 3; transposed, of three rows of two features.
+        let shape = Shape { channels: 2, height: 1, width: 6 };
+        let plain = Storage::Interleaved { inferences: 2, transposed: false };
+        assert_eq!(plain.to_stored(shape, &logical), [0.0, 6.0, 1.0, 7.0, 2.0, 8.0, 3.0, 9.0, 4.0, 10.0, 5.0, 11.0]);
+        let turned = Storage::Interleaved { inferences: 2, transposed: true };
+        assert_eq!(turned.to_stored(shape, &logical), [0.0, 6.0, 2.0, 8.0, 4.0, 10.0, 1.0, 7.0, 3.0, 9.0, 5.0, 11.0]);
+        for storage in [plain, turned] {
+            assert_eq!(storage.to_logical(shape, &storage.to_stored(shape, &logical)), logical);
+        }
     }
 
     #[test]

@@ -145,9 +145,14 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
     }
     let logical = tensor.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
     let elements = match tensor.storage {
-        Storage::Plain | Storage::Transposed => tensor.shape.len(),
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => tensor.shape.len(),
         Storage::OneHot => tensor.shape.height * tensor.shape.width,
     };
+    if let Storage::Interleaved { inferences, .. } = tensor.storage
+        && (inferences == 0 || !(height * width).is_multiple_of(inferences as usize))
+    {
+        return fail("storage", format!("{:?}", tensor.storage), format!("a part of {} columns", height * width));
+    }
     if logical != Some(elements) {
         return fail("logical shape", format!("{:?}", tensor.logical_shape), format!("{elements} elements"));
     }
@@ -160,6 +165,7 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
 #[cfg(test)]
 mod tests {
     use crate::bounds::{Bounds, Width};
+    use crate::interleaving::Interleaving;
     use crate::ops::{Linear, Op, Origin};
 
     use super::*;
@@ -256,7 +262,8 @@ mod tests {
                 g.tensors[1].shape = Shape::vector(3);
                 g.tensors[1].logical_shape = vec![1, 3];
                 let width = Some(Width { bits: 3, spread_bits: 4 });
-                g.nodes[0].op = Op::Combine { multipliers: vec![1], offset: vec![0, 8, -9], width };
+                let shared = Interleaving::NONE;
+                g.nodes[0].op = Op::Combine { multipliers: vec![1], offset: vec![0, 8, -9], shared, width };
             }),
             ("'fc'", |g| {
                 g.tensors[1].format = Format { frac_bits: 0, min: 0, max: 1 };

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::tensor::Shape;
 
-/// Kernel size, stride, dilation and zero padding of a window that slides over an image.
+/// Kernel size, stride, dilation and zero padding of a window that slides over an image, or over several that lie
+/// column beside column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// Height and width, in taps.
@@ -21,12 +22,15 @@ pub struct Window {
     pub pad_before: [usize; 2],
     /// Padding after: bottom, right.
     pub pad_after: [usize; 2],
+    /// Images that share what is stored: column `j` of image `b` is stored as column `j·images + b`. The window slides
+    /// over each on its own, and strides, distances and padding count the columns of one.
+    pub images: usize,
 }
 
 impl Window {
     /// The 1 × 1 window of a matrix product.
     pub const UNIT: Self =
-        Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad_before: [0, 0], pad_after: [0, 0] };
+        Self { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pad_before: [0, 0], pad_after: [0, 0], images: 1 };
 
     /// Number of taps.
     pub const fn taps(&self) -> usize {
@@ -43,14 +47,21 @@ impl Window {
         self.pad_before != [0, 0] || self.pad_after != [0, 0]
     }
 
-    /// Output extent (height, width) over an input of `height × width`; `None` where the window does not fit.
+    /// Output extent (height, width) over an input of `height × width`, the columns of all images together; `None`
+    /// where the window does not fit, or the images have not equally many columns.
     pub fn output(&self, height: usize, width: usize) -> Option<[usize; 2]> {
         let axis = |a: usize, size: usize| {
             (self.stride[a] > 0 && self.kernel[a] > 0).then_some(())?;
             let padded = size + self.pad_before[a] + self.pad_after[a];
             Some(padded.checked_sub(self.extent(a))? / self.stride[a] + 1)
         };
-        Some([axis(0, height)?, axis(1, width)?])
+        (self.images > 0 && width.is_multiple_of(self.images)).then_some(())?;
+        Some([axis(0, height)?, axis(1, width / self.images)? * self.images])
+    }
+
+    /// Images that alternate along an axis: they lie side by side horizontally alone.
+    const fn images_along(&self, axis: usize) -> usize {
+        if axis == 1 { self.images } else { 1 }
     }
 
     /// Shape of what a pool over this window makes of an image; `None` where the window does not fit.
@@ -79,7 +90,7 @@ where
     W: Copy + Into<T>,
 {
     let Convolution { window, input_dilation, groups } = convolution;
-    let (x, shape) = dilated(x, shape, *input_dilation);
+    let (x, shape) = dilated(x, shape, *input_dilation, window.images);
     let Some(extent) = window.output(shape.height, shape.width) else { return };
     let (area, group_inputs) = (shape.height * shape.width, shape.channels / groups);
     let mut planes: Vec<&mut [T]> = out.chunks_exact_mut((extent[0] * extent[1]).max(1)).collect();
@@ -92,22 +103,27 @@ where
     }
 }
 
-/// An image with zeros between its elements.
-fn dilated<T: Copy + Default>(x: &[T], shape: Shape, by: [usize; 2]) -> (Cow<'_, [T]>, Shape) {
+/// Images with zeros between the elements of each.
+fn dilated<T: Copy + Default>(x: &[T], shape: Shape, by: [usize; 2], images: usize) -> (Cow<'_, [T]>, Shape) {
     if by == [1, 1] {
         return (Cow::Borrowed(x), shape);
     }
-    let grid = Shape {
-        channels: shape.channels,
-        height: (shape.height - 1) * by[0] + 1,
-        width: (shape.width - 1) * by[1] + 1,
-    };
+    let grid = grid(shape, by, images);
     let mut spread = vec![T::default(); grid.len()];
     for (element, value) in x.iter().enumerate() {
         let (c, i, j) = shape.position(element);
-        spread[grid.index(c, i * by[0], j * by[1])] = *value;
+        spread[grid.index(c, i * by[0], j / images * by[1] * images + j % images)] = *value;
     }
     (Cow::Owned(spread), grid)
+}
+
+/// The extent of images with zeros between the elements of each, `by` apart.
+pub(crate) const fn grid(shape: Shape, by: [usize; 2], images: usize) -> Shape {
+    Shape {
+        channels: shape.channels,
+        height: shape.height.saturating_sub(1) * by[0] + 1,
+        width: ((shape.width / images).saturating_sub(1) * by[1] + 1) * images,
+    }
 }
 
 /// One input channel's contribution to one output channel.
@@ -116,23 +132,29 @@ where
     T: Copy + AddAssign + Mul<Output = T>,
     W: Copy + Into<T>,
 {
+    let images = window.images;
     for (tap, &weight) in kernel.iter().enumerate() {
         let ky = tap / window.kernel[1] * window.dilation[0];
         let kx = tap % window.kernel[1] * window.dilation[1];
         let weight: T = weight.into();
-        let columns = inside(window, 1, kx, shape.width, extent[1]);
+        // In columns of one image.
+        let columns = inside(window, 1, kx, shape.width / images, extent[1] / images);
         if columns.is_empty() {
             continue;
         }
         let first = columns.start * window.stride[1] + kx - window.pad_before[1];
         for oy in inside(window, 0, ky, shape.height, extent[0]) {
             let iy = oy * window.stride[0] + ky - window.pad_before[0];
-            let row = &x[iy * shape.width + first..(iy + 1) * shape.width];
-            let target = &mut out[oy * extent[1]..][columns.clone()];
-            if window.stride[1] == 1 {
-                target.iter_mut().zip(row).for_each(|(a, v)| *a += weight * *v);
-            } else {
-                target.iter_mut().zip(row.iter().step_by(window.stride[1])).for_each(|(a, v)| *a += weight * *v);
+            let row = &x[iy * shape.width + first * images..(iy + 1) * shape.width];
+            let target = &mut out[oy * extent[1]..][columns.start * images..columns.end * images];
+            let add = |(a, v): (&mut T, &T)| *a += weight * *v;
+            match (window.stride[1], images) {
+                (1, _) => target.iter_mut().zip(row).for_each(add),
+                (stride, 1) => target.iter_mut().zip(row.iter().step_by(stride)).for_each(add),
+                (stride, _) => {
+                    let columns = target.chunks_exact_mut(images).zip(row.chunks_exact(images).step_by(stride));
+                    columns.for_each(|(target, column)| target.iter_mut().zip(column).for_each(add));
+                }
             }
         }
     }
@@ -171,12 +193,87 @@ pub fn pool<T: Copy, A: Copy>(
     out
 }
 
-/// For each output position along an axis, the positions inside the image that its window's taps cover.
+/// For each output position along an axis, the positions inside its image that its window's taps cover.
 pub fn covered(window: &Window, axis: usize, size: usize, outputs: usize) -> Vec<Vec<usize>> {
+    let images = window.images_along(axis);
     let position = |out: usize, tap: usize| {
-        (out * window.stride[axis] + tap * window.dilation[axis])
+        (out / images * window.stride[axis] + tap * window.dilation[axis])
             .checked_sub(window.pad_before[axis])
+            .map(|at| at * images + out % images)
             .filter(|at| *at < size)
     };
     (0..outputs).map(|out| (0..window.kernel[axis]).filter_map(|tap| position(out, tap)).collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Image `b` of so many that are stored together.
+    fn alone(x: &[i64], b: usize, images: usize) -> Vec<i64> {
+        x.iter().skip(b).step_by(images).copied().collect()
+    }
+
+    fn windows() -> impl Iterator<Item = Window> {
+        let both = || [1, 2].into_iter();
+        both().flat_map(move |stride| {
+            both().flat_map(move |dilation| {
+                [[0, 0], [2, 1]].into_iter().map(move |pads| Window {
+                    kernel: [2, 3],
+                    stride: [1, stride],
+                    dilation: [1, dilation],
+                    pad_before: [1, pads[0]],
+                    pad_after: [0, pads[1]],
+                    ..Window::UNIT
+                })
+            })
+        })
+    }
+
+    #[test]
+    fn interleaved_images_are_convolved_each_on_its_own() {
+        for (images, window) in (1..=4).flat_map(|images| windows().map(move |window| (images, window))) {
+            for input_dilation in [[1, 1], [2, 3]] {
+                let one = Shape { channels: 2, height: 3, width: 5 };
+                let all = Shape { width: one.width * images, ..one };
+                let x: Vec<i64> = (0..all.len() as i64).map(|i| (i * 37) % 29 - 14).collect();
+                let weights: Vec<i32> = (0..24).map(|i| (i * 7) % 11 - 5).collect();
+                let run = |x: &[i64], shape: Shape, window: Window| {
+                    let extent = grid(shape, input_dilation, window.images);
+                    let [height, width] = window.output(extent.height, extent.width).unwrap();
+                    let mut out = vec![3; 2 * height * width];
+                    let convolution = Convolution { window, input_dilation, groups: 1 };
+                    convolve(&mut out, x, shape, &convolution, &weights);
+                    out
+                };
+                let together = run(&x, all, Window { images, ..window });
+                for b in 0..images {
+                    let expected = run(&alone(&x, b, images), one, window);
+                    assert_eq!(alone(&together, b, images), expected, "{b} of {images}, {window:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn interleaved_images_are_pooled_each_on_its_own() {
+        for (images, window) in (1..=4).flat_map(|images| windows().map(move |window| (images, window))) {
+            let one = Shape { channels: 2, height: 3, width: 5 };
+            let all = Shape { width: one.width * images, ..one };
+            let x: Vec<i64> = (0..all.len() as i64).map(|i| (i * 37) % 29 - 14).collect();
+            let run = |x: &[i64], shape, window: &Window| pool(x, shape, window, 0, |a, v| a + v, |a, n| a * n as i64);
+            let together = run(&x, all, &Window { images, ..window });
+            for b in 0..images {
+                assert_eq!(alone(&together, b, images), run(&alone(&x, b, images), one, &window), "{window:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn images_of_unequal_width_have_no_output() {
+        let window = Window { images: 3, ..Window::UNIT };
+        assert_eq!(window.output(2, 6), Some([2, 6]));
+        assert_eq!(window.output(2, 7), None);
+        assert_eq!(Window { images: 0, ..window }.output(2, 6), None);
+    }
 }

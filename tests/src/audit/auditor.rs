@@ -458,14 +458,16 @@ impl<'l> Auditor<'l> {
                     true => (element % shape.width, 0, element / shape.width),
                     false => position(shape, element),
                 };
-                let [height, width] = linear.pool;
+                let ([height, width], images) = (linear.pool, linear.window.images);
                 let (a, b) = match result.kind {
                     RowKind::MaximumOfWindow(_) => (slot / width, slot % width),
                     _ => (0, 0),
                 };
-                self.product(result.node as usize, linear, (channel, i * height + a, j * width + b))
+                // Column and image: columns of the images alternate.
+                let (j, image) = (j / images * width + b, j % images);
+                self.product(result.node as usize, linear, (channel, i * height + a, j * images + image))
             }
-            Op::Combine { multipliers, offset, .. } => {
+            Op::Combine { multipliers, offset, shared, .. } => {
                 let mut form = Form::new();
                 for (input, multiplier) in node.inputs.iter().zip(multipliers) {
                     if let Some(value) = origin(self.graph, *input, element + slot) {
@@ -474,18 +476,21 @@ impl<'l> Auditor<'l> {
                 }
                 form.retain(|_, c| *c != 0);
                 if !offset.is_empty() {
-                    form.insert(vec![Cell::Learned { node: result.node as usize, output: 0, tap: element + slot }], 1);
+                    // Which of the runs of one inference, and where in it.
+                    let (turn, within) = ((element + slot) / shared.run, (element + slot) % shared.run);
+                    let tap = turn / shared.inferences * shared.run + within;
+                    form.insert(vec![Cell::Learned { node: result.node as usize, output: 0, tap }], 1);
                 }
                 form
             }
             Op::MatMul(product) => {
-                let (i, head, j) = (
-                    (element + slot) / (product.heads * product.columns),
-                    (element + slot) / product.columns % product.heads,
-                    (element + slot) % product.columns,
-                );
+                let (j, rest) = ((element + slot) % product.columns, (element + slot) / product.columns);
+                let (inference, rest) = (rest % product.inferences, rest / product.inferences);
+                let (head, i) = (rest % product.heads, rest / product.heads);
                 let mut form = Form::new();
-                for block in (0..product.blocks()).filter(|block| product.head(*block) == head) {
+                for k in 0..product.inner {
+                    let of_head = if product.head_minor { k * product.heads + head } else { head * product.inner + k };
+                    let block = of_head * product.inferences + inference;
                     let places = [block * product.rows + i, block * product.columns + j];
                     let cells = node.inputs.iter().zip(places);
                     let cells = cells.map(|(input, place)| origin(self.graph, *input, place));
@@ -515,9 +520,11 @@ impl<'l> Auditor<'l> {
         };
         for tap in 0..taps {
             let (channel, a, b) = (tap / (height * width), tap / width % height, tap % width);
-            let (y, x) = (inside(0, i, a, shape.height), inside(1, j, b, shape.width));
+            let (images, image) = (window.images, j % window.images);
+            let (y, x) = (inside(0, i, a, shape.height), inside(1, j / images, b, shape.width / images));
             let (Some(y), Some(x)) = (y, x) else { continue };
-            let Some(element) = origin(self.graph, input, shape.index(channel, y, x)) else { continue };
+            let element = origin(self.graph, input, shape.index(channel, y, x * images + image));
+            let Some(element) = element else { continue };
             let mut cells = vec![element, Cell::Learned { node, output, tap }];
             cells.sort_unstable();
             form.insert(cells, 1);

@@ -1,7 +1,9 @@
 //! Nodes that compute: each with a scale that keeps most of its values inside a range.
 
 use rand::Rng;
-use zkml_gpu_graph::{Activation, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Window};
+use zkml_gpu_graph::{
+    Activation, Interleaving, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Window,
+};
 
 use super::{Grower, LARGEST};
 use crate::networks::{WIDE, image};
@@ -26,10 +28,12 @@ impl Grower {
         let range = if raw { WIDE } else { self.range() };
         let x = self.of(input);
         let form = self.form(x, raw);
-        let [height, width] = form.output(x).expect("the window fits");
         let shape = match form.transposed {
-            true => image(width, 1, form.out_channels),
-            false => image(form.out_channels, height / form.pool[0], width / form.pool[1]),
+            true => image(x.width, 1, form.out_channels),
+            false => {
+                let [height, width] = form.pooled(x).expect("the window fits");
+                image(form.out_channels, height, width)
+            }
         };
         let op = Op::Linear(self.weighted(form, input, if raw { (-32, 31) } else { range }));
         self.push(op, &[input], shape, range)
@@ -60,11 +64,12 @@ impl Grower {
         }
         let [height, width] = form.output(x)?;
         if !raw && form.input_dilation == [1, 1] && rng.gen_bool(0.3) {
-            form.pool = [height, width].map(|size| rng.gen_range(1..=size.min(2)));
+            form.pool = [height, width / window.images].map(|size| rng.gen_range(1..=size.min(2)));
         }
         form.transposed = !raw && pointwise && form.groups == 1 && form.pool == [1, 1] && form.input_dilation == [1, 1];
         form.transposed &= x.width > 1 && rng.gen_bool(0.3);
-        let len = form.out_channels * (height / form.pool[0]) * (width / form.pool[1]);
+        let [height, width] = form.pooled(x)?;
+        let len = form.out_channels * height * width;
         let taps = x.channels / form.groups * window.taps();
         ((1..=LARGEST).contains(&len) && taps <= MOST_TAPS).then_some(form)
     }
@@ -76,7 +81,9 @@ impl Grower {
         let [pad_before, pad_after] = [kernel; 2].map(|kernel| kernel.map(|k| rng.gen_range(0..=k / 2 + k % 2)));
         let stride = [0; 2].map(|_| if rng.gen_bool(0.3) { 2 } else { 1 });
         let dilation = [0; 2].map(|_| if rng.gen_bool(0.2) { 2 } else { 1 });
-        let mut window = Window { kernel, stride, dilation, pad_before, pad_after };
+        let images: Vec<usize> = (1..=4).filter(|n| x.width.is_multiple_of(*n)).collect();
+        let images = if rng.gen_bool(0.3) { images[rng.gen_range(0..images.len())] } else { 1 };
+        let mut window = Window { kernel, stride, dilation, pad_before, pad_after, images };
         if rng.gen_bool(0.4) {
             (window.pad_before, window.pad_after) = ([0, 0], [0, 0]);
         }
@@ -129,8 +136,11 @@ impl Grower {
         }
         let reach = (one * magnitude(range) * 0.3) as i64;
         let learned = if self.rng.gen_bool(0.3) { shape.len() } else { 0 };
-        let offset = (0..learned).map(|_| self.rng.gen_range(-reach..=reach)).collect();
-        self.push(Op::Combine { multipliers, offset, width: None }, &inputs, shape, range)
+        let sharing: Vec<usize> = (1..=4).filter(|n| learned > 0 && learned.is_multiple_of(*n)).collect();
+        let sharing = if self.rng.gen_bool(0.5) { sharing.last().copied().unwrap_or(1) } else { 1 };
+        let shared = Interleaving { inferences: sharing, run: 1 };
+        let offset = (0..learned / sharing).map(|_| self.rng.gen_range(-reach..=reach)).collect();
+        self.push(Op::Combine { multipliers, offset, shared, width: None }, &inputs, shape, range)
     }
 
     /// A window in which no output lies in padding alone.
@@ -138,7 +148,8 @@ impl Grower {
         for _ in 0..20 {
             let Some(mut window) = self.window(x) else { continue };
             if large {
-                window = Window { kernel: [x.height, x.width], ..Window::UNIT };
+                let images = window.images;
+                window = Window { kernel: [x.height, x.width / images], images, ..Window::UNIT };
             }
             window.pad_before = [0, 1].map(|axis| window.pad_before[axis].min(window.kernel[axis] / 2));
             window.pad_after = [0, 1].map(|axis| window.pad_after[axis].min(window.kernel[axis] / 2));
@@ -207,11 +218,15 @@ impl Grower {
         let heads: Vec<usize> =
             (1..=blocks).filter(|h| blocks.is_multiple_of(*h) && rows * h * columns <= LARGEST).collect();
         let heads = heads[self.rng.gen_range(0..heads.len())];
-        let (inner, range, head_minor) = (blocks / heads, self.range(), self.rng.gen_bool(0.5));
+        let (per_head, range, head_minor) = (blocks / heads, self.range(), self.rng.gen_bool(0.5));
+        // Of the blocks of a head, some may be other inferences'.
+        let sharing = if self.rng.gen_bool(0.3) { (1..=4).rev().find(|n| per_head.is_multiple_of(*n)) } else { None };
+        let inferences = sharing.filter(|n| rows * heads * n * columns <= LARGEST).unwrap_or(1);
+        let inner = per_head / inferences;
         let size = self.scale(left) * self.scale(right) * (inner as f64).sqrt();
         let rescale = self.rescale(size, range);
-        let product = MatMul { heads, inner, rows, columns, head_minor, rescale };
-        self.push(Op::MatMul(product), &[left, right], image(rows * heads, 1, columns), range)
+        let product = MatMul { heads, inner, rows, columns, head_minor, inferences, rescale };
+        self.push(Op::MatMul(product), &[left, right], image(rows * product.products(), 1, columns), range)
     }
 
     pub(super) fn multiply(&mut self) -> TensorId {

@@ -6,7 +6,7 @@ use clap::Args;
 use clap::builder::FalseyValueParser;
 use zkml_gpu::{BackendChoice, Visibility};
 
-use super::values::{bytes, dimension, max_error, named_file, visibility};
+use super::values::{MOST_JOINT, bytes, dimension, max_error, named_file, visibility};
 use super::{CostsSource, Weights};
 
 /// How a model becomes a circuit.
@@ -85,8 +85,11 @@ pub(crate) struct ProveOptions {
     pub(crate) source: PathBuf,
     /// Inputs, {"input_data": [[...], ...]}: one flat list for each input of the model, whole samples one after another.
     /// Several files, or folders of .json files, are proved with one load of the keys
-    #[arg(value_name = "INPUT.json", required = true, num_args = 1..)]
+    #[arg(value_name = "INPUT.json", required_unless_present = "joint", num_args = 1..)]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Prove all samples of this file together, in one proof of all pairs of input and output
+    #[arg(long, value_name = "FILE", conflicts_with = "inputs")]
+    pub(crate) joint: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) circuit: CircuitOptions,
     #[command(flatten)]
@@ -183,6 +186,9 @@ pub(crate) struct CompileOptions {
     /// The model, an ONNX file
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) model: PathBuf,
+    /// Inputs of each proof, of which prove --joint takes as many; the model's file is of one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_JOINT))]
+    pub(crate) joint: u32,
     #[command(flatten)]
     pub(crate) circuit: CircuitOptions,
     #[command(flatten)]

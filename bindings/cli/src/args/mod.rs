@@ -23,7 +23,7 @@ pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, Sr
 #[cfg(feature = "cuda")]
 use values::architecture;
 pub(crate) use values::most_bits;
-use values::{bytes, dimension, max_error, named_file};
+use values::{MOST_JOINT, bytes, dimension, max_error, named_file};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -140,6 +140,9 @@ pub(crate) struct PlanOptions {
     /// The input, {"input_data": [[...], ...]}: one flat list for each input of the model
     #[arg(value_name = "INPUT.json")]
     pub(crate) input: PathBuf,
+    /// Inputs of each proof
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=MOST_JOINT))]
+    pub(crate) joint: u32,
     #[command(flatten)]
     pub(crate) circuit: CircuitOptions,
     #[command(flatten)]

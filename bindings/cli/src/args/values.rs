@@ -7,6 +7,8 @@ use zkml_gpu::{FileError, Visibility};
 #[cfg(feature = "cuda")]
 use super::Architecture;
 
+/// Most inputs of one proof: as many as samples of a file are read.
+pub(super) const MOST_JOINT: i64 = 1 << 16;
 /// Most digits after the point of a number of bytes: more say nothing of any unit.
 const MAX_DECIMALS: usize = 12;
 

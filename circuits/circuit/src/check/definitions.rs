@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Graph, Linear, MatMul, Node, Op, Shape, Storage};
+use zkml_gpu_graph::{Graph, Interleaving, Linear, MatMul, Node, Op, Shape, Storage};
 
 use super::cells::Cells;
 use super::polynomial::{Dot, Identities, Identity, Item, Symbol};
@@ -55,7 +55,7 @@ pub(super) fn check(
     let definition = Definition { reading, identities, identity, index: node, node: &reading.graph.nodes[node], cells };
     match &definition.node.op {
         Op::Linear(linear) => definition.linear(linear),
-        Op::Combine { multipliers, offset, .. } => definition.combine(multipliers, offset),
+        Op::Combine { multipliers, offset, shared, .. } => definition.combine(multipliers, offset, *shared),
         Op::MatMul(product) => definition.matmul(product),
         Op::MaxPool(_)
         | Op::AveragePool { .. }
@@ -191,14 +191,16 @@ impl Definition<'_, '_> {
         Ok((product.grid.s.len() * product.grid.r.len(), free))
     }
 
-    /// `Σ m·x + offset`, element by element.
-    fn combine(&self, multipliers: &[i64], offset: &[i64]) -> Check<(usize, usize)> {
+    /// `Σ m·x + offset`, element by element. Inferences in turn, `run` elements of each, take the same summands.
+    fn combine(&self, multipliers: &[i64], offset: &[i64], shared: Interleaving) -> Check<(usize, usize)> {
         require(self.identity.dots.is_empty(), || "a combination with products".into())?;
         let len = self.reading.graph.tensors[self.node.output].shape.len();
         let places = self.slots().map(|(item, slot)| Ok(([0, self.slot(item, slot)?.0], [item.s, item.r])));
         let grid = Grid::new(1, len, places)?;
         let mut found: Vec<Vec<(Value, i128)>> = vec![Vec::new(); len];
         let mut summands = vec![false; if offset.is_empty() { 0 } else { len }];
+        let Interleaving { inferences, run } = shared;
+        let own = |element: usize| element / (inferences * run) * run + element % run;
         for item in &self.identity.items {
             let element = grid.by_r.get(item.r).filter(|_| item.s == grid.s[0]);
             match item.symbol {
@@ -208,10 +210,12 @@ impl Definition<'_, '_> {
                     match (learned, element) {
                         // A cell that the architecture leaves zero, where no accumulator stands.
                         (None, None) if self.reading.weights.has(item.row) => {}
-                        (Some((node, Learned::Offset(of))), Some(element)) if (node, of) == (self.index, element) => {
-                            let again = std::mem::replace(&mut summands[of], true);
+                        (Some((node, Learned::Offset(of))), Some(element))
+                            if element < summands.len() && (node, of) == (self.index, own(element)) =>
+                        {
+                            let again = std::mem::replace(&mut summands[element], true);
                             require(item.coefficient == 1 && !again, || {
-                                format!("summand {of} counts otherwise than once")
+                                format!("summand {of} counts otherwise than once for an element")
                             })?;
                         }
                         _ => {
@@ -253,7 +257,14 @@ impl Definition<'_, '_> {
 
     /// `m · Σ_k left(h, k, i) · right(h, k, j)`.
     fn matmul(&self, product: &MatMul) -> Check<(usize, usize)> {
-        let MatMul { heads, rows, columns, rescale, .. } = *product;
+        let MatMul { inner, rows, columns, inferences, rescale, .. } = *product;
+        // Inferences side by side are products as heads are: block (h, k, b), or (k, h, b), belongs to product (h, b).
+        let heads = product.heads * inferences;
+        let head = |block: usize| {
+            let (of_head, inference) = (block / inferences, block % inferences);
+            let head = if product.head_minor { of_head % product.heads } else { of_head / inner };
+            head * inferences + inference
+        };
         let places = self.slots().map(|(item, slot)| {
             let (element, _) = self.slot(item, slot)?;
             // A result is stored as [row][head][column].
@@ -261,13 +272,13 @@ impl Definition<'_, '_> {
         });
         let grid = Grid::new(rows * heads, columns, places)?;
         require(self.identity.items.len() == rows * heads * columns, || "more than accumulators and products".into())?;
-        require(self.identity.dots.len() == product.blocks(), || "not one product for each block".into())?;
+        require(self.identity.dots.len() == heads * inner, || "not one product for each block".into())?;
         let mut dots: Vec<&Dot> = self.identity.dots.iter().collect();
         dots.sort_unstable_by_key(|dot| dot.row);
         for (block, dot) in dots.into_iter().enumerate() {
             require(dot.coefficient == rescale.multiplier, || format!("a product counts {} times", dot.coefficient))?;
             let [right, left] = self.identities.factors(dot)?;
-            let head = product.head(block);
+            let head = head(block);
             let place = |i: usize| grid.s[i * heads + head];
             self.matmul_left(dot, &left, rows, (block * rows, place))?;
             self.matmul_right(dot, &right, &grid, block * columns)?;
@@ -398,6 +409,7 @@ impl<'d, 'l> Product<'d, 'l> {
             true => [1, output.channels],
             false => [output.height * linear.pool[0], output.width * linear.pool[1]],
         };
+        let images = linear.window.images;
         let places = definition.slots().map(|(item, slot)| {
             let (element, member) = definition.slot(item, slot)?;
             let (channel, i, j) = match linear.transposed {
@@ -405,7 +417,9 @@ impl<'d, 'l> Product<'d, 'l> {
                 false => output.position(element),
             };
             let [height, width] = linear.pool;
-            let position = (i * height + member / width) * used[1] + j * width + member % width;
+            // A pooling window takes columns of one image.
+            let column = (j / images * width + member % width) * images + j % images;
+            let position = (i * height + member / width) * used[1] + column;
             Ok(([channel, position], [item.s, item.r]))
         });
         let grid = Grid::new(linear.out_channels, used[0] * used[1], places)?;
@@ -517,10 +531,12 @@ impl<'d, 'l> Product<'d, 'l> {
             (at % dilation[axis] == 0 && at / dilation[axis] < size).then_some(at / dilation[axis])
         };
         let reading = self.definition.reading;
+        // Columns of the images alternate; a window reads those of its own.
+        let images = window.images;
         for i in 0..self.used[0] {
             let y = inside(0, i, a, self.input.height);
             for j in 0..self.used[1] {
-                let x = inside(1, j, b, self.input.width);
+                let x = inside(1, j / images, b, self.input.width / images).map(|x| x * images + j % images);
                 let expected = y.zip(x).map_or(Value::ZERO, |(y, x)| {
                     reading.values.element(self.definition.node.inputs[0], self.input.index(channel, y, x))
                 });

@@ -199,8 +199,10 @@ impl<'l> Rows<'l> {
             };
             (0..window.kernel[axis]).filter_map(at).filter(|at| *at < size).collect()
         };
-        let (rows, columns) = (inside(0, i, input.height), inside(1, j, input.width));
-        rows.iter().flat_map(|y| columns.iter().map(|x| input.index(c, *y, *x))).collect()
+        // Columns of several images alternate; a window covers those of its own.
+        let (images, image) = (window.images, j % window.images);
+        let (rows, columns) = (inside(0, i, input.height), inside(1, j / images, input.width / images));
+        rows.iter().flat_map(|y| columns.iter().map(move |x| input.index(c, *y, x * images + image))).collect()
     }
 
     /// Rows that gather compute with the elements that their node reads.

@@ -62,8 +62,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
     use zkml_gpu_graph::{
-        Activation, Format, Linear, MatMul, Node, Normalise, Origin, Rescale, Shape, Softmax, Storage, Tensor,
-        TensorId, Visibilities, Visibility, Window,
+        Activation, Format, Interleaving, Linear, MatMul, Node, Normalise, Origin, Rescale, Shape, Softmax, Storage,
+        Tensor, TensorId, Visibilities, Visibility, Window,
     };
 
     use super::*;
@@ -92,12 +92,14 @@ mod tests {
     fn random_window(rng: &mut ChaCha20Rng, shape: Shape) -> Window {
         loop {
             let kernel = [0; 2].map(|_| rng.gen_range(1..=3));
+            let images: Vec<usize> = (1..=4).filter(|n| shape.width.is_multiple_of(*n)).collect();
             let window = Window {
                 kernel,
                 stride: [0; 2].map(|_| rng.gen_range(1..=3)),
                 dilation: [0; 2].map(|_| rng.gen_range(1..=2)),
                 pad_before: kernel.map(|k| rng.gen_range(0..k)),
                 pad_after: kernel.map(|k| rng.gen_range(0..k)),
+                images: images[rng.gen_range(0..images.len())],
             };
             if window.output(shape.height, shape.width).is_some() {
                 return window;
@@ -113,9 +115,10 @@ mod tests {
         let mut linear = Linear { window, raw, ..Linear::dense(out_channels, Vec::new(), Vec::new()) };
         linear.input_dilation = [0; 2].map(|_| if rng.gen_bool(0.2) { 2 } else { 1 });
         let [height, width] = linear.output(shape).unwrap();
-        let pool = [height, width].map(|size| if raw { 1 } else { rng.gen_range(1..=size.min(2)) });
-        linear.pool = pool;
-        let shape = Shape { channels: out_channels, height: height / pool[0], width: width / pool[1] };
+        let columns = width / window.images;
+        linear.pool = [height, columns].map(|size| if raw { 1 } else { rng.gen_range(1..=size.min(2)) });
+        let [height, width] = linear.pooled(shape).unwrap();
+        let shape = Shape { channels: out_channels, height, width };
         node(graph, Op::Linear(linear), &[x], shape)
     }
 
@@ -140,7 +143,8 @@ mod tests {
                 0 => node(&mut graph, Op::Reshape, &[x], Shape::vector(shape.len())),
                 1 => {
                     let offset = vec![1; if rng.gen_bool(0.5) { shape.len() } else { 0 }];
-                    node(&mut graph, Op::Combine { multipliers: vec![64, 1], offset, width: None }, &[x, x], shape)
+                    let (multipliers, shared) = (vec![64, 1], Interleaving::NONE);
+                    node(&mut graph, Op::Combine { multipliers, offset, shared, width: None }, &[x, x], shape)
                 }
                 4 => {
                     // No two neighbours stay neighbours: nothing can be read in few pieces.
@@ -185,7 +189,7 @@ mod tests {
                     let matrix = node(&mut graph, Op::Reshape, &[x], matrix);
                     let rescale = Rescale { multiplier: 1, limbs: 1 };
                     let (heads, inner, columns) = (1, shape.channels, rows);
-                    let matmul = MatMul { heads, inner, rows, columns, head_minor: false, rescale };
+                    let matmul = MatMul { heads, inner, rows, columns, head_minor: false, inferences: 1, rescale };
                     let shape = Shape { channels: rows, height: 1, width: rows };
                     node(&mut graph, Op::MatMul(matmul), &[matrix, matrix], shape)
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, Window};
+use zkml_gpu_graph::{Format, Graph, Interleaving, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
 
 use super::tensors::{conflict, is_rearranged, roots};
 
@@ -18,6 +18,8 @@ const MAX_SUMS: i64 = 1 << 13;
 /// - a mean over a large window becomes sums over rows, then columns, then parts of them, all of them exact, and the
 ///   mean of the last. Never a product with constant weights: committed weights are the owner's, and the pool would be
 ///   any linear map;
+/// - a transposed convolution over several images side by side gets the zeros between their columns as elements, since
+///   columns of an image that alternate with others' have no equal distances;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
 ///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`;
 /// - a hidden input gets cells, which all that read it read instead.
@@ -26,7 +28,7 @@ pub fn lower(mut graph: Graph) -> Graph {
     let mut index = 0;
     while index < graph.nodes.len() {
         // A part of a split window may be split again.
-        if !split_maximum(&mut graph, index) && !split_sum(&mut graph, index) {
+        if !split_maximum(&mut graph, index) && !split_sum(&mut graph, index) && !spread_columns(&mut graph, index) {
             index += 1;
         }
     }
@@ -84,7 +86,8 @@ fn copy_gathered(graph: &mut Graph) {
             let copy = match copies.get(&source) {
                 Some(copy) => *copy,
                 None => {
-                    let op = Op::Combine { multipliers: vec![1 << graph.shift], offset: Vec::new(), width: None };
+                    let (multipliers, shared) = (vec![1 << graph.shift], Interleaving::NONE);
+                    let op = Op::Combine { multipliers, offset: Vec::new(), shared, width: None };
                     let copy = insert_copy(graph, index, source, op);
                     copies.insert(source, copy);
                     index += 1;
@@ -109,6 +112,35 @@ fn insert_copy(graph: &mut Graph, node: usize, source: TensorId, op: Op) -> Tens
 fn add_tensor(graph: &mut Graph, tensor: Tensor) -> TensorId {
     graph.tensors.push(tensor);
     graph.tensors.len() - 1
+}
+
+/// Makes elements of the zeros between the columns of several images; tells whether it did.
+fn spread_columns(graph: &mut Graph, index: usize) -> bool {
+    let node = &graph.nodes[index];
+    let Op::Linear(linear) = &node.op else { return false };
+    let (images, by) = (linear.window.images, linear.input_dilation[1]);
+    if images == 1 || by == 1 {
+        return false;
+    }
+    let (mut linear, input) = (linear.clone(), &graph.tensors[node.inputs[0]]);
+    let shape = Shape { width: linear.grid(input.shape).width, ..input.shape };
+    let Format { frac_bits, min, max } = input.format;
+    let format = Format { frac_bits, min: min.min(0), max: max.max(0) };
+    let origin = |place: usize| {
+        let (c, i, j) = shape.position(place);
+        let (column, image) = (j / images, j % images);
+        match column.is_multiple_of(by) {
+            true => {
+                let element = input.shape.index(c, i, column / by * images + image) as u32;
+                Origin::Element { operand: 0, element }
+            }
+            false => Origin::Constant(0),
+        }
+    };
+    let origins = (0..shape.len()).map(origin).collect();
+    linear.input_dilation[1] = 1;
+    insert_stage(graph, index, [Op::Rearrange { origins }, Op::Linear(linear)], shape, format);
+    true
 }
 
 /// Splits a large window of a maximum in two stages; tells whether it did.
@@ -141,10 +173,11 @@ fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
     if window.taps() <= MAX_WINDOW {
         return None;
     }
-    let Window { kernel, stride, dilation, pad_before, pad_after } = *window;
+    let Window { kernel, stride, dilation, pad_before, pad_after, images } = *window;
+    let unit = Window { images, ..Window::UNIT };
     if kernel[0] > 1 && kernel[1] > 1 {
         let along = |axis: usize| {
-            let mut only = Window::UNIT;
+            let mut only = unit;
             (only.kernel[axis], only.stride[axis], only.dilation[axis]) = (kernel[axis], stride[axis], dilation[axis]);
             (only.pad_before[axis], only.pad_after[axis]) = (pad_before[axis], pad_after[axis]);
             only
@@ -152,14 +185,15 @@ fn stages(window: &Window, shape: Shape) -> Option<[Window; 2]> {
         return Some([along(1), along(0)]);
     }
     let axis = usize::from(kernel[1] > 1);
-    let covers_all = kernel[axis] == [shape.height, shape.width][axis] && !window.is_padded() && dilation[axis] == 1;
+    let extent = [shape.height, shape.width / images][axis];
+    let covers_all = kernel[axis] == extent && !window.is_padded() && dilation[axis] == 1;
     if !covers_all {
         return None;
     }
     // Parts of a whole row or column; the last one reaches into padding.
     let part = kernel[axis].isqrt().min(MAX_WINDOW);
     let parts = kernel[axis].div_ceil(part);
-    let (mut first, mut second) = (Window::UNIT, Window::UNIT);
+    let (mut first, mut second) = (unit, unit);
     (first.kernel[axis], first.stride[axis], first.pad_after[axis]) = (part, part, parts * part - kernel[axis]);
     (second.kernel[axis], second.stride[axis]) = (parts, parts);
     Some([first, second])
@@ -192,6 +226,8 @@ fn split_sum(graph: &mut Graph, index: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use zkml_gpu_graph::Linear;
+
     use super::*;
     use zkml_gpu_graph::Visibilities;
 
@@ -240,6 +276,11 @@ mod tests {
         same(pooled(Shape { channels: 2, height: 9, width: 8 }, Op::MaxPool, window));
         let window = Window { kernel: [4, 3], dilation: [2, 3], ..Window::UNIT };
         same(pooled(Shape { channels: 1, height: 9, width: 8 }, Op::MaxPool, window));
+        // Each of several images.
+        let window = Window { kernel: [5, 6], images: 3, ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 5, width: 18 }, Op::MaxPool, window));
+        let window = Window { kernel: [4, 3], dilation: [2, 3], pad_before: [1, 2], images: 2, ..Window::UNIT };
+        same(pooled(Shape { channels: 1, height: 9, width: 16 }, Op::MaxPool, window));
     }
 
     #[test]
@@ -250,9 +291,30 @@ mod tests {
             let graph = same(pooled(Shape { channels: 3, height, width }, average, window));
             assert!(graph.nodes.len() > 1 && graph.parameters() == 0, "{:?}", graph.nodes);
         }
+        let window = Window { kernel: [5, 6], images: 3, ..Window::UNIT };
+        same(pooled(Shape { channels: 2, height: 5, width: 18 }, average, window));
         // Padding counts as zeros, and windows overlap.
         let window = Window { kernel: [5, 4], stride: [2, 3], pad_before: [2, 1], pad_after: [1, 2], ..Window::UNIT };
         same(pooled(Shape { channels: 2, height: 9, width: 8 }, average, window));
+    }
+
+    #[test]
+    fn zeros_between_the_columns_of_several_images_become_elements() {
+        let window = Window { kernel: [2, 3], pad_before: [1, 2], images: 2, ..Window::UNIT };
+        let linear = |shape: Shape| {
+            let linear =
+                Linear { window, input_dilation: [2, 3], ..Linear::dense(1, vec![1, -2, 3, 4, -5, 6], vec![7]) };
+            (linear.output(shape).unwrap(), Op::Linear(linear))
+        };
+        let shape = Shape { channels: 1, height: 3, width: 8 };
+        let ([height, width], op) = linear(shape);
+        let mut graph = pooled(shape, |_| op.clone(), Window::UNIT);
+        graph.tensors[1].shape = Shape { channels: 1, height, width };
+        graph.tensors[1].logical_shape = vec![height * width];
+        let lowered = same(graph);
+        let dilation = |node: &Node| if let Op::Linear(linear) = &node.op { Some(linear.input_dilation) } else { None };
+        let dilations = lowered.nodes.iter().filter_map(dilation);
+        assert_eq!(dilations.collect::<Vec<_>>(), [[2, 1]]);
     }
 
     #[test]

@@ -14,6 +14,12 @@
 //! `w - 2 - left - right`, while the columns of outputs are from `w-1-right` to `W-1+left <= S - 1`. Where padding is
 //! wider than that, `right > w-1`, everything is shifted by the difference (`lead`): columns then reach `W-1+right` at
 //! most, and nothing spills. Rows likewise.
+//!
+//! Where `n` images lie side by side, column `j` of image `b` is column `j·n + b` of the grid, taps are `n·ex` columns
+//! apart, padding is `n` times as wide, and the output `(i, j)` of image `b` stands at column `j·stride·n + b`. All of
+//! these are outputs of the convolution of stride 1 over one image of `n·W` columns with those distances and padding,
+//! for which the above holds. A tap moves by whole multiples of `n`, so an output's definition reads columns of its own
+//! image alone: `X(r) = Σ_b r^(n-1-b)·X_b(r^n)`, and no two exponents of different images are equal modulo `n`.
 
 use std::collections::BTreeSet;
 
@@ -33,6 +39,8 @@ pub(crate) struct Product {
     dilation: [usize; 2],
     stride: [usize; 2],
     pad: [usize; 2],
+    /// Images side by side.
+    images: usize,
     /// Power of `r` by which the whole product is multiplied, so that no output's exponent is negative.
     pub(crate) lead: usize,
     /// Row pitch `S`.
@@ -46,15 +54,16 @@ impl Product {
     /// does not fit.
     pub(crate) fn new(linear: &Linear, input: Shape, geometry: Geometry) -> Option<Self> {
         let window = &linear.window;
-        let [height, width] = linear.output(input)?;
         let grid = linear.grid(input);
-        let least = grid.width + window.pad_before[1] + window.pad_after[1];
+        let images = window.images;
+        let least = grid.width + (window.pad_before[1] + window.pad_after[1]) * images;
         let row_pitch = match geometry {
             Geometry::Image { row_pitch, .. } if input.height * input.width > 1 => row_pitch / linear.input_dilation[0],
             Geometry::Image { .. } | Geometry::Flat { .. } => least,
         };
         let [down, right] = [0, 1].map(|axis| (window.pad_after[axis] + 1).saturating_sub(window.extent(axis)));
-        let used = [height / linear.pool[0] * linear.pool[0], width / linear.pool[1] * linear.pool[1]];
+        let [pooled_height, pooled_width] = linear.pooled(input)?;
+        let used = [pooled_height * linear.pool[0], pooled_width * linear.pool[1]];
         (used[0] * used[1] > 0).then_some(Self {
             input: [input.height, input.width],
             grid: [grid.height, grid.width],
@@ -63,7 +72,8 @@ impl Product {
             dilation: window.dilation,
             stride: window.stride,
             pad: window.pad_before,
-            lead: down * row_pitch + right,
+            images,
+            lead: down * row_pitch + right * images,
             row_pitch,
             used,
         })
@@ -72,25 +82,40 @@ impl Product {
     /// Exponent of an output.
     pub(crate) const fn output(&self, i: usize, j: usize) -> usize {
         // The column alone may be negative where `lead` makes up for it.
-        (self.grid[0] - 1 + self.pad[0]) * self.row_pitch + self.grid[1] - 1 + self.pad[1] + self.lead
+        (self.grid[0] - 1 + self.pad[0]) * self.row_pitch + self.grid[1] - 1 + self.pad[1] * self.images + self.lead
             - i * self.stride[0] * self.row_pitch
-            - j * self.stride[1]
+            - self.column(j, self.stride[1])
     }
 
     /// Exponent of an input element.
     pub(crate) const fn operand(&self, i: usize, j: usize) -> usize {
         (self.grid[0] - 1 - i * self.input_dilation[0]) * self.row_pitch
-            + (self.grid[1] - 1 - j * self.input_dilation[1])
+            + (self.grid[1] - 1 - self.column(j, self.input_dilation[1]))
     }
 
     /// Exponent of a kernel element, without [`lead`](Self::lead).
     pub(crate) const fn kernel(&self, a: usize, b: usize) -> usize {
-        a * self.dilation[0] * self.row_pitch + b * self.dilation[1]
+        a * self.dilation[0] * self.row_pitch + b * self.dilation[1] * self.images
     }
 
-    /// Exponent between outputs: vertical, horizontal.
+    /// Where column `j` of all images is, once those of each are `by` apart.
+    const fn column(&self, j: usize, by: usize) -> usize {
+        j / self.images * by * self.images + j % self.images
+    }
+
+    /// Exponent between outputs of one image: vertical, horizontal.
     pub(crate) const fn distances(&self) -> [usize; 2] {
-        [self.stride[0] * self.row_pitch, self.stride[1]]
+        [self.stride[0] * self.row_pitch, self.stride[1] * self.images]
+    }
+
+    /// Outputs of a row that stand at equal distances, one after the other, and how far apart: a whole row, or one
+    /// column of all images.
+    pub(crate) const fn even(&self) -> [usize; 2] {
+        match (self.images, self.stride[1]) {
+            (1, stride) => [self.used[1], stride],
+            (_, 1) => [self.used[1], 1],
+            (images, _) => [images, 1],
+        }
     }
 
     /// Exponent of the last output in use.
@@ -100,20 +125,34 @@ impl Product {
 
     /// `Σ r^e` over the exponents of all outputs in use: what a bias is multiplied by.
     pub(crate) fn ones(&self) -> Factor {
-        let [vertical, horizontal] = self.distances();
-        Factor { runs: vec![(vertical, self.used[0]), (horizontal, self.used[1])], ..Factor::r(self.last()) }
+        let [vertical, _] = self.distances();
+        let [count, distance] = self.even();
+        let mut runs = vec![(vertical, self.used[0]), (distance, count)];
+        if count < self.used[1] {
+            runs.push((self.distances()[1], self.used[1] / count));
+        }
+        Factor { runs, ..Factor::r(self.last()) }
     }
 
     /// Exponents along an axis that the product reaches, without [`lead`](Self::lead).
     fn reached(&self, axis: usize) -> BTreeSet<usize> {
-        let positions = (0..self.input[axis]).map(|i| self.grid[axis] - 1 - i * self.input_dilation[axis]);
-        let taps = move |at: usize| (0..self.kernel[axis]).map(move |a| at + a * self.dilation[axis]);
+        let positions = (0..self.input[axis]).map(|i| match axis {
+            0 => self.grid[0] - 1 - i * self.input_dilation[0],
+            _ => self.grid[1] - 1 - self.column(i, self.input_dilation[1]),
+        });
+        let apart = self.dilation[axis] * self.images_along(axis);
+        let taps = move |at: usize| (0..self.kernel[axis]).map(move |a| at + a * apart);
         positions.flat_map(taps).collect()
+    }
+
+    const fn images_along(&self, axis: usize) -> usize {
+        if axis == 1 { self.images } else { 1 }
     }
 
     /// The greatest exponent: the product's degree, or that of the first output, which may lie in padding alone.
     pub(crate) fn degree(&self) -> usize {
-        let reach = |axis: usize| self.grid[axis] - 1 + (self.kernel[axis] - 1) * self.dilation[axis];
+        let reach =
+            |axis: usize| self.grid[axis] - 1 + (self.kernel[axis] - 1) * self.dilation[axis] * self.images_along(axis);
         let (reach, first) = (reach(0) * self.row_pitch + reach(1) + self.lead, self.output(0, 0));
         if reach > first { reach } else { first }
     }
@@ -124,8 +163,9 @@ impl Product {
         let (down, right) = (self.lead / self.row_pitch, self.lead % self.row_pitch);
         let spills = columns.last().is_some_and(|last| last + right >= self.row_pitch);
         let outputs = |axis: usize, lead: usize| -> BTreeSet<usize> {
-            let first = self.grid[axis] - 1 + self.pad[axis] + lead;
-            (0..self.used[axis]).map(|out| first - out * self.stride[axis]).collect()
+            let first = self.grid[axis] - 1 + self.pad[axis] * self.images_along(axis) + lead;
+            let place = |out| if axis == 1 { self.column(out, self.stride[1]) } else { out * self.stride[0] };
+            (0..self.used[axis]).map(|out| first - place(out)).collect()
         };
         let (output_rows, output_columns) = (outputs(0, down), outputs(1, right));
         // What spills into the next row stands at no output.
@@ -163,7 +203,8 @@ mod tests {
     /// A random product that exists, at its own row pitch or a wider one.
     fn random(rng: &mut ChaCha20Rng) -> (Linear, Shape, Product) {
         loop {
-            let input = Shape { channels: 1, height: rng.gen_range(1..8), width: rng.gen_range(1..8) };
+            let images = [1, 1, 2, 3][rng.gen_range(0..4)];
+            let input = Shape { channels: 1, height: rng.gen_range(1..8), width: rng.gen_range(1..8) * images };
             let kernel = [0; 2].map(|_| rng.gen_range(1..=4));
             let window = Window {
                 kernel,
@@ -171,10 +212,11 @@ mod tests {
                 dilation: [0; 2].map(|_| rng.gen_range(1..=3)),
                 pad_before: kernel.map(|k| rng.gen_range(0..k + 2)),
                 pad_after: kernel.map(|k| rng.gen_range(0..k + 3)),
+                images,
             };
             let mut linear = linear(window, [0; 2].map(|_| rng.gen_range(1..=2)));
             linear.input_dilation = [0; 2].map(|_| rng.gen_range(1..=3));
-            let least = linear.grid(input).width + window.pad_before[1] + window.pad_after[1];
+            let least = linear.grid(input).width + (window.pad_before[1] + window.pad_after[1]) * images;
             let [dy, dx] = linear.input_dilation;
             let geometry = Geometry::image(input, [(least + rng.gen_range(0..3)) * dy, dx], 1);
             if let Some(product) = Product::new(&linear, input, geometry) {
@@ -185,7 +227,7 @@ mod tests {
 
     /// The output at `(i, j)` by the definition of a convolution.
     fn convolved(linear: &Linear, input: Shape, x: &[i64], k: &[i64], [i, j]: [usize; 2]) -> i64 {
-        let Window { kernel: [height, width], stride, dilation, pad_before, .. } = linear.window;
+        let Window { kernel: [height, width], stride, dilation, pad_before, images, .. } = linear.window;
         let taps = (0..height).flat_map(|a| (0..width).map(move |b| (a, b)));
         let element = |axis: usize, out: usize, tap: usize, size: usize| {
             let at = (out * stride[axis] + tap * dilation[axis]).checked_sub(pad_before[axis])?;
@@ -193,8 +235,8 @@ mod tests {
             (between == 0 && element < size).then_some(element)
         };
         taps.filter_map(|(a, b)| {
-            let (y, z) = (element(0, i, a, input.height)?, element(1, j, b, input.width)?);
-            Some(x[input.index(0, y, z)] * k[a * width + b])
+            let (y, z) = (element(0, i, a, input.height)?, element(1, j / images, b, input.width / images)?);
+            Some(x[input.index(0, y, z * images + j % images)] * k[a * width + b])
         })
         .sum()
     }

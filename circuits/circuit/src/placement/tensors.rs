@@ -295,7 +295,7 @@ impl Wanted {
         let (row, dilation) = match op {
             _ if height * width == 1 => return None,
             Op::Linear(linear) => {
-                let padding = linear.window.pad_before[1] + linear.window.pad_after[1];
+                let padding = (linear.window.pad_before[1] + linear.window.pad_after[1]) * linear.window.images;
                 (linear.grid(shape).width + padding, linear.input_dilation)
             }
             Op::MatMul(_) => (width, [1, 1]),

@@ -93,12 +93,15 @@ impl MaximumOfWindow {
     fn members(&self, computed: &Computed<'_>) -> Vec<i64> {
         let (graph, node, accumulators) = (computed.graph, computed.node, computed.accumulators);
         let Op::Linear(linear) = &node.op else { return Vec::new() };
-        let Some([height, width]) = linear.output(graph.tensors[node.inputs[0]].shape) else { return Vec::new() };
-        let [rows, columns] = [height / self.height, width / self.width];
-        let element = computed.element;
+        let input = graph.tensors[node.inputs[0]].shape;
+        let (Some([height, width]), Some([rows, columns])) = (linear.output(input), linear.pooled(input)) else {
+            return Vec::new();
+        };
+        let (element, images) = (computed.element, linear.window.images);
         let (channel, i, j) = (element / (rows * columns), element / columns % rows, element % columns);
-        let member =
-            |a: usize, b: usize| accumulators[(channel * height + i * self.height + a) * width + j * self.width + b];
+        // Columns of several images alternate; the window takes those of its own.
+        let column = |b: usize| (j / images * self.width + b) * images + j % images;
+        let member = |a: usize, b: usize| accumulators[(channel * height + i * self.height + a) * width + column(b)];
         let places = (0..self.height).flat_map(|a| (0..self.width).map(move |b| (a, b)));
         places.map(|(a, b)| member(a, b)).collect()
     }

@@ -409,6 +409,9 @@ impl Port {
         let classes = elements.filter(|n| *n > 0 && self.len.is_multiple_of(*n)).map(|n| self.len / n);
         let stored = match self.storage {
             Storage::Plain | Storage::Transposed => classes == Some(1),
+            Storage::Interleaved { inferences, .. } => {
+                classes == Some(1) && inferences > 0 && self.len.is_multiple_of(inferences as usize)
+            }
             Storage::OneHot => classes.is_some() && self.format.min == 0 && self.format.max > 0,
         };
         stored

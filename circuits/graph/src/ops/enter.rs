@@ -25,7 +25,7 @@ pub(crate) fn run(x: &[i64]) -> Outcome {
 pub(crate) fn table(tensor: &Tensor) -> Activation {
     let Format { min, max, .. } = tensor.format;
     match tensor.storage {
-        Storage::Plain | Storage::Transposed => Activation::clamp(min, max),
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Activation::clamp(min, max),
         Storage::OneHot => Activation { min: 0, values: vec![0, max] },
     }
 }

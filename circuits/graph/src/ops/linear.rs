@@ -10,7 +10,7 @@ use crate::ops::max_pool;
 use crate::ops::outcome::Outcome;
 use crate::site::{Check, Site};
 use crate::tensor::{Format, Shape, transpose};
-use crate::window::{Convolution, Window, convolve};
+use crate::window::{self, Convolution, Window, convolve};
 
 /// A product with learned weights: dense layer, matrix product, convolution or transposed convolution, with its folded
 /// batch norm, activation and, where it follows directly, its maximum pooling.
@@ -30,7 +30,8 @@ pub struct Linear {
     /// Biases in the accumulator's scale, one per output channel; all zero where the layer has none.
     pub bias: Vec<i64>,
     /// Maximum pooling of the outputs over disjoint `[height, width]` windows (stride = kernel, no padding);
-    /// `[1, 1]` for none. Rows and columns that fill no window are dropped.
+    /// `[1, 1]` for none. Rows and columns that fill no window are dropped. Each of the window's images is pooled on
+    /// its own.
     pub pool: [usize; 2],
     /// Whether the output is the accumulator itself, without requantisation; only for outputs of the graph that
     /// no other node reads, without pooling.
@@ -62,17 +63,25 @@ impl Linear {
 
     /// The grid that the window slides over, for an input of this shape.
     pub const fn grid(&self, input: Shape) -> Shape {
-        Shape {
-            channels: input.channels,
-            height: (input.height - 1) * self.input_dilation[0] + 1,
-            width: (input.width - 1) * self.input_dilation[1] + 1,
-        }
+        window::grid(input, self.input_dilation, self.window.images)
     }
 
     /// Extent (height, width) of the accumulators, before pooling; `None` where the window does not fit.
     pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        input.width.is_multiple_of(self.window.images).then_some(())?;
         let grid = self.grid(input);
         self.window.output(grid.height, grid.width)
+    }
+
+    /// Extent (height, width) of the result, after pooling; `None` where a window does not fit.
+    pub fn pooled(&self, input: Shape) -> Option<[usize; 2]> {
+        let ([height, width], images) = (self.output(input)?, self.window.images);
+        Some([height.checked_div(self.pool[0])?, (width / images).checked_div(self.pool[1])? * images])
+    }
+
+    /// Whether the window reads single elements, each output the one at its place, so that no image has a neighbour.
+    pub fn is_pointwise(&self) -> bool {
+        self.window == Window::UNIT && self.pool == [1, 1] && self.input_dilation == [1, 1]
     }
 
     /// Index of a weight in [`weights`](Self::weights); `None` for a channel outside the output's group, whose weight
@@ -105,12 +114,12 @@ impl Linear {
 
     /// The shape of the result for an input of this shape; `None` where a window does not fit.
     fn result(&self, input: Shape) -> Option<Shape> {
-        let [h, w] = self.output(input)?;
-        let [ph, pw] = self.pool;
         if self.transposed {
+            let [_, w] = self.output(input)?;
             return Some(Shape { channels: w, height: 1, width: self.out_channels });
         }
-        Some(Shape { channels: self.out_channels, height: h.checked_div(ph)?, width: w.checked_div(pw)? })
+        let [height, width] = self.pooled(input)?;
+        Some(Shape { channels: self.out_channels, height, width })
     }
 
     /// `uses` counts the readers of the result, and its places among the graph's outputs.
@@ -195,7 +204,7 @@ impl Linear {
         }
         let [height, width] = self.output(shape).unwrap_or([0, 0]);
         let image = Shape { channels: self.out_channels, height, width };
-        let window = Window { kernel: self.pool, stride: self.pool, ..Window::UNIT };
+        let window = Window { kernel: self.pool, stride: self.pool, images: self.window.images, ..Window::UNIT };
         Outcome::Maxima { maxima: max_pool::maxima(&accumulators, image, &window), accumulators }
     }
 }
@@ -228,7 +237,8 @@ mod tests {
     /// A product with every attribute at once, and its accumulators by the definition.
     #[test]
     fn grouped_dilated_and_transposed_convolution_agrees_with_the_definition() {
-        let window = Window { kernel: [2, 3], stride: [1, 2], dilation: [3, 2], pad_before: [2, 1], pad_after: [1, 4] };
+        let (pad_before, pad_after) = ([2, 1], [1, 4]);
+        let window = Window { kernel: [2, 3], stride: [1, 2], dilation: [3, 2], pad_before, pad_after, ..Window::UNIT };
         let shape = Shape { channels: 4, height: 3, width: 4 };
         let weights: Vec<i32> = (0..6 * 2 * 6).map(|i| (i * 7) % 11 - 5).collect();
         let linear =

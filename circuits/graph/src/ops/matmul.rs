@@ -9,11 +9,11 @@ use crate::rescale::Rescale;
 use crate::site::{Check, Site};
 use crate::tensor::Shape;
 
-/// A product of two activations, summed over `inner`, for each of `heads`:
-/// `acc[i, h, j] = multiplier · Σ_k left[h, k, i] · right[h, k, j]`.
+/// A product of two activations, summed over `inner`, for each of `heads`, and for each of several inferences:
+/// `acc[i, h, b, j] = multiplier · Σ_k left[h, k, b, i] · right[h, k, b, j]`.
 ///
-/// The left operand is stored as `[block][row]`, the right one as `[block][column]`, with the blocks `(h, k)` in one
-/// order for both; the result as `[row][head][column]`.
+/// The left operand is stored as `[block][row]`, the right one as `[block][column]`, with the blocks `(h, k, b)` in one
+/// order for both, the inference `b` innermost; the result as `[row][head][inference][column]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MatMul {
     /// Products side by side.
@@ -24,8 +24,11 @@ pub struct MatMul {
     pub rows: usize,
     /// Columns of the right operand's matrices: inner axis of the result.
     pub columns: usize,
-    /// Whether block `k·heads + h` is that of head `h`; otherwise it is block `h·inner + k`.
+    /// Whether block `k·heads + h` is that of head `h`; otherwise it is block `h·inner + k`. Each block is one of every
+    /// inference.
     pub head_minor: bool,
+    /// Inferences, each with products of its own.
+    pub inferences: usize,
     /// What follows the sum.
     pub rescale: Rescale,
 }
@@ -33,22 +36,29 @@ pub struct MatMul {
 impl MatMul {
     /// Blocks of each operand.
     pub const fn blocks(&self) -> usize {
-        self.heads * self.inner
+        self.products() * self.inner
     }
 
-    /// Head of a block.
-    pub const fn head(&self, block: usize) -> usize {
-        if self.head_minor { block % self.heads } else { block / self.inner }
+    /// Products side by side: of each head, one for each inference.
+    pub const fn products(&self) -> usize {
+        self.heads * self.inferences
+    }
+
+    /// The product that a block belongs to.
+    pub const fn product(&self, block: usize) -> usize {
+        let (of_head, inference) = (block / self.inferences, block % self.inferences);
+        let head = if self.head_minor { of_head % self.heads } else { of_head / self.inner };
+        head * self.inferences + inference
     }
 
     /// Accumulators, in the result's order.
     pub fn accumulate(&self, left: &[i64], right: &[i64]) -> Vec<i64> {
-        let mut acc = vec![0; self.rows * self.heads * self.columns];
+        let mut acc = vec![0; self.rows * self.products() * self.columns];
         for block in 0..self.blocks() {
             let right = &right[block * self.columns..][..self.columns];
             for (i, a) in left[block * self.rows..][..self.rows].iter().enumerate() {
                 let a = a * self.rescale.multiplier;
-                let first = (i * self.heads + self.head(block)) * self.columns;
+                let first = (i * self.products() + self.product(block)) * self.columns;
                 acc[first..first + self.columns].iter_mut().zip(right).for_each(|(acc, b)| *acc += a * b);
             }
         }
@@ -56,14 +66,15 @@ impl MatMul {
     }
 
     pub(crate) fn validate(&self, site: &Site<'_>) -> Check {
-        let Self { heads, inner, rows, columns, .. } = *self;
-        let small = [heads, inner, rows, columns].iter().all(|n| (1..=1 << 20).contains(n));
+        let Self { heads, inner, rows, columns, inferences, .. } = *self;
+        let small = [heads, inner, rows, columns, inferences].iter().all(|n| (1..=1 << 20).contains(n));
         site.expect("extents of a product that are positive and small", small, true)?;
         let shape = |channels, width| Shape { channels, height: 1, width };
-        let blocks = heads.checked_mul(inner).unwrap_or(0);
+        // Three factors of at most 2^20.
+        let blocks = self.blocks();
         site.expect("left operand's shape", site.operand(0).shape, shape(blocks, rows))?;
         site.expect("right operand's shape", site.operand(1).shape, shape(blocks, columns))?;
-        site.expect("output shape", site.output().shape, shape(rows * heads, columns))?;
+        site.expect("output shape", site.output().shape, shape(rows * self.products(), columns))?;
         site.check_rescale(&self.rescale, || self.bounds(site))
     }
 
@@ -89,18 +100,19 @@ mod tests {
 
     #[test]
     fn a_product_of_activations_agrees_with_the_definition_in_both_orders_of_blocks() {
-        for head_minor in [false, true] {
+        for (head_minor, n) in [(false, 1), (true, 1), (false, 3), (true, 3)] {
             let rescale = Rescale { multiplier: 3, limbs: 1 };
-            let product = MatMul { heads: 2, inner: 3, rows: 4, columns: 5, head_minor, rescale };
-            let left: Vec<i64> = (0..24).map(|i| i * 7 % 11 - 5).collect();
-            let right: Vec<i64> = (0..30).map(|i| i * 5 % 13 - 6).collect();
+            let product = MatMul { heads: 2, inner: 3, rows: 4, columns: 5, head_minor, inferences: n, rescale };
+            let left: Vec<i64> = (0..24 * n as i64).map(|i| i * 7 % 11 - 5).collect();
+            let right: Vec<i64> = (0..30 * n as i64).map(|i| i * 5 % 13 - 6).collect();
             let acc = product.accumulate(&left, &right);
+            assert_eq!(acc.len(), 4 * 2 * n * 5);
             for (e, acc) in acc.iter().enumerate() {
-                let (i, h, j) = (e / 10, e / 5 % 2, e % 5);
-                let block = |k: usize| if head_minor { k * 2 + h } else { h * 3 + k };
+                let (i, h, b, j) = (e / (10 * n), e / (5 * n) % 2, e / 5 % n, e % 5);
+                let block = |k: usize| (if head_minor { k * 2 + h } else { h * 3 + k }) * n + b;
                 let sum: i64 = (0..3).map(|k| left[block(k) * 4 + i] * right[block(k) * 5 + j]).sum();
                 assert_eq!(*acc, 3 * sum);
-                assert!((0..3).all(|k| product.head(block(k)) == h));
+                assert!((0..3).all(|k| product.product(block(k)) == h * n + b));
             }
         }
     }

@@ -21,10 +21,12 @@ mod reshape;
 mod softmax;
 
 use crate::bounds::{Bounds, Width};
+use crate::interleaving::Interleaving;
 use crate::rescale::Rescale;
 use crate::site::{Check, Site};
 use crate::window::Window;
 
+use combine::Combination;
 pub(crate) use enter::table as entry_table;
 pub use linear::Linear;
 pub use matmul::MatMul;
@@ -43,8 +45,10 @@ pub enum Op {
     Combine {
         /// One factor per input.
         multipliers: Vec<i64>,
-        /// Learned summands in the accumulator's scale, one an element; empty for none.
+        /// Learned summands in the accumulator's scale, one for each element of an inference; empty for none.
         offset: Vec<i64>,
+        /// How the inferences that share the summands stand in the result: all of them take the same ones.
+        shared: Interleaving,
         /// How wide the summands are, for the circuit. `None` where they are constants of the architecture, as in
         /// [`Linear::width`].
         width: Option<Width>,
@@ -113,7 +117,9 @@ impl Op {
     pub(crate) fn validate(&self, site: &Site<'_>, uses: impl Fn() -> [usize; 2]) -> Check {
         match self {
             Self::Linear(linear) => linear.validate(site, uses),
-            Self::Combine { multipliers, offset, width } => combine::validate(site, multipliers, offset, *width),
+            Self::Combine { multipliers, offset, shared, width } => {
+                combine::validate(site, Combination { multipliers, offset, shared: *shared, width: *width })
+            }
             Self::MaxPool(window) => max_pool::validate(site, window),
             Self::AveragePool { window, multipliers } => average_pool::validate(site, window, multipliers),
             Self::Reshape => reshape::validate(site),
@@ -132,7 +138,9 @@ impl Op {
     pub(crate) fn bounds(&self, site: &Site<'_>) -> Bounds {
         match self {
             Self::Linear(linear) => linear.bounds(site),
-            Self::Combine { multipliers, offset, width } => combine::bounds(site, multipliers, offset, *width),
+            Self::Combine { multipliers, offset, shared, width } => {
+                combine::bounds(site, Combination { multipliers, offset, shared: *shared, width: *width })
+            }
             Self::AveragePool { multipliers, .. } => average_pool::bounds(site, multipliers),
             Self::MatMul(product) => product.bounds(site),
             Self::Multiply(rescale) => multiply::bounds(site, rescale),
@@ -150,7 +158,9 @@ impl Op {
         let shape = || site.operand(0).shape;
         match self {
             Self::Linear(linear) => linear.run(value(0), shape()),
-            Self::Combine { multipliers, offset, .. } => combine::run(site, values, multipliers, offset),
+            Self::Combine { multipliers, offset, shared, width } => {
+                combine::run(site, values, Combination { multipliers, offset, shared: *shared, width: *width })
+            }
             Self::MaxPool(window) => max_pool::run(value(0), shape(), window),
             Self::AveragePool { window, multipliers } => average_pool::run(value(0), shape(), window, multipliers),
             Self::Reshape => reshape::run(value(0)),

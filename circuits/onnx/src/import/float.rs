@@ -89,8 +89,9 @@ impl FloatLinear {
 
     /// Extent (height, width) of the output; `None` where the window does not fit.
     pub fn output(&self, input: Shape) -> Option<[usize; 2]> {
+        let images = self.window.images;
         let grid = |axis: usize, size: usize| (size - 1) * self.input_dilation[axis] + 1;
-        self.window.output(grid(0, input.height), grid(1, input.width))
+        self.window.output(grid(0, input.height), grid(1, input.width / images) * images)
     }
 }
 

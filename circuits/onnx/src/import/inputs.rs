@@ -1,5 +1,5 @@
-//! How a model's inputs are stored: images channels first, in whatever order the model has them, and matrices with one
-//! channel a feature.
+//! How a model's inputs are stored: images channels first, in whatever order the model has them, those of a batch
+//! column beside column, and matrices with one channel a feature.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::axes::Axis;
@@ -18,8 +18,8 @@ use super::translator::Translator;
 
 /// What first gives meaning to an input's axes.
 enum Use {
-    /// A convolution or pool: the input's axes of channels and of space, which may have moved since.
-    Image { channel: usize, space: Vec<usize> },
+    /// A convolution or pool: the input's axes of channels, of space and of the batch, which may have moved since.
+    Image { channel: usize, space: Vec<usize>, batch: Option<usize> },
     /// A matrix product; whether it contracts the last axis.
     Matrix { last: bool },
     /// Elementwise operations only.
@@ -52,8 +52,16 @@ impl Translator<'_> {
         let (len, rank) = (dims.iter().product::<usize>(), dims.len());
         let wide = dims.iter().filter(|d| **d != 1).count();
         let matrix = |features: usize| Shape { channels: features, height: 1, width: len / features.max(1) };
-        let (shape, transposed) = match self.first_use(outlet, rank) {
-            Use::Image { channel, space } if wide <= 3 => image(&dims, channel, &space),
+        let found = self.first_use(outlet, rank);
+        if let Use::Image { channel, space, batch: Some(batch) } = &found
+            && dims[*batch] > 1
+            && let Some(stored) = images(&dims, *channel, space, *batch)
+        {
+            self.add_images(outlet, stored, &dims);
+            return Ok(());
+        }
+        let (shape, transposed) = match found {
+            Use::Image { channel, space, .. } if wide <= 3 => image(&dims, channel, &space),
             _ if wide < 2 => (Shape::vector(len), false),
             Use::Matrix { last: true } if rank < 4 => {
                 let features = dims.iter().rev().find(|d| **d != 1);
@@ -142,7 +150,36 @@ fn image_axes(spec: &PoolSpec, axes: &[Option<usize>]) -> Option<Use> {
     let (channel, first) = if spec.data_format.c_is_last() { (lead + space, lead) } else { (lead, lead + 1) };
     let origin = |axis: usize| axes.iter().position(|a| *a == Some(axis));
     let space: Option<Vec<usize>> = (first..first + space).map(origin).collect();
-    Some(Use::Image { channel: origin(channel)?, space: space? })
+    let batch = (lead == 1).then(|| origin(0)).flatten();
+    Some(Use::Image { channel: origin(channel)?, space: space?, batch })
+}
+
+/// How the images of a batch are stored.
+#[derive(Debug, PartialEq)]
+pub(super) struct Images {
+    /// Extent of all together, column beside column.
+    pub(super) shape: Shape,
+    /// Images of the batch.
+    pub(super) count: usize,
+    /// Whether the model has an image's channels last.
+    pub(super) transposed: bool,
+    /// The model's axes in the order of storage.
+    pub(super) order: Vec<usize>,
+}
+
+/// Storage of an input that is a batch of images with these axes, one after the other; `None` for other orders of axes.
+fn images(dims: &[usize], channel: usize, space: &[usize], batch: usize) -> Option<Images> {
+    let count = dims[batch];
+    let (one, transposed) = image(&[&dims[..batch], &[1], &dims[batch + 1..]].concat(), channel, space);
+    let Shape { channels, height, width } = one;
+    let apart = dims[..batch].iter().all(|d| *d == 1);
+    let is_image = channels == dims[channel] && one.len() * count == dims.iter().product::<usize>();
+    // A vector is an image of one element a channel, or of no known order.
+    let known = is_image && space.iter().map(|&a| dims[a]).product::<usize>() == height * width;
+    let others = (0..dims.len()).filter(|axis| *axis != channel && *axis != batch && !space.contains(axis));
+    let order = others.chain([channel]).chain(space.iter().copied()).chain([batch]).collect();
+    let shape = Shape { channels, height, width: width * count };
+    (apart && known).then_some(Images { shape, count, transposed, order })
 }
 
 /// Storage of an input that is an image with these axes: as it is, transposed where the channels come last, or, in any
@@ -189,5 +226,17 @@ mod tests {
         assert_eq!(image(&[2, 3, 4, 5], 1, &[2, 3]), (Shape::vector(120), false));
         // One channel may be anywhere.
         assert_eq!(image(&[1, 4, 5, 1], 3, &[1, 2]), (Shape { channels: 1, ..shape }, false));
+    }
+
+    #[test]
+    fn images_of_a_batch_are_stored_column_beside_column() {
+        let shape = Shape { channels: 3, height: 4, width: 10 };
+        let first = images(&[2, 3, 4, 5], 1, &[2, 3], 0);
+        assert_eq!(first, Some(Images { shape, count: 2, transposed: false, order: vec![1, 2, 3, 0] }));
+        let last = images(&[2, 4, 5, 3], 3, &[1, 2], 0);
+        assert_eq!(last, Some(Images { shape, count: 2, transposed: true, order: vec![3, 1, 2, 0] }));
+        // Width before height, and a batch that is not outermost.
+        assert_eq!(images(&[2, 5, 4, 3], 3, &[2, 1], 0), None);
+        assert_eq!(images(&[3, 2, 4, 5], 0, &[2, 3], 1), None);
     }
 }

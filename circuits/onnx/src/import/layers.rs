@@ -1,5 +1,6 @@
 //! Convolutions, transposed convolutions and pools. No image is unrolled for a matrix product (im2col): a convolution
-//! stays one.
+//! stays one. The images of a batch are stored column beside column, so that one window with one kernel slides over
+//! all of them.
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
@@ -18,9 +19,12 @@ const MAX_TAPS: usize = 1 << 16;
 /// The operand of a window, stored as an image.
 struct Placement {
     input: TensorId,
+    /// Extent of one image.
     shape: Shape,
     /// Number of spatial axes, 1 or 2.
     space: usize,
+    /// Images of the batch.
+    images: usize,
 }
 
 impl Translator<'_> {
@@ -138,7 +142,8 @@ impl Translator<'_> {
         let (lead, space) = (usize::from(format.has_n()), placement.space);
         let first = if format.c_is_last() { lead } else { lead + 1 };
         let [height, width] = placement.pair(|a| dims[first + a], 1);
-        let input = placement.shape;
+        let input = placement.stored();
+        let width = width * placement.images;
         let (channels, fits) = match &op {
             FloatOp::Linear(linear) => (linear.out_channels, linear.output(input)),
             FloatOp::MaxPool(window) | FloatOp::AveragePool { window, .. } => {
@@ -161,7 +166,7 @@ impl Translator<'_> {
         }
         let tensor = self.push(node, op, vec![placement.input], Shape { channels, height, width });
         let channel = if format.c_is_last() { lead + space } else { lead };
-        let stored: Vec<usize> = (0..lead).chain([channel]).chain(first..first + space).collect();
+        let stored = placement.order(lead, channel, first);
         let sizes: Vec<usize> = stored.iter().map(|&axis| dims[axis]).collect();
         Ok(View::row_major(tensor, &sizes).unpermuted(&stored))
     }
@@ -181,21 +186,32 @@ impl Translator<'_> {
         if !matches!(space, 1 | 2) || view.dims.len() != lead + 1 + space {
             return Err(self.form(node, format!("{space} spatial axes"), "use one or two"));
         }
-        if lead == 1 && view.dims[0] != 1 {
-            return Err(self.form(node, format!("a batch of {}", view.dims[0]), "export with batch size 1"));
-        }
+        let images = if lead == 1 { view.dims[0] } else { 1 };
         let first = if spec.data_format.c_is_last() { lead } else { lead + 1 };
         let channel = if spec.data_format.c_is_last() { lead + space } else { lead };
         let width = view.dims[first + space - 1];
         let height = if space == 2 { view.dims[first] } else { 1 };
         let shape = Shape { channels: view.dims[channel], height, width };
-        let order: Vec<usize> = (0..lead).chain([channel]).chain(first..first + space).collect();
-        let input = self.arranged(node, &view, &order, shape).tensor;
-        Ok(Placement { input, shape, space })
+        let placement = Placement { input: 0, shape, space, images };
+        let order = placement.order(lead, channel, first);
+        let input = self.arranged(node, &view, &order, placement.stored()).tensor;
+        Ok(Placement { input, ..placement })
     }
 }
 
 impl Placement {
+    /// Axes of a value in the order in which it is stored, for the places of those of channels and of space: with a
+    /// batch innermost, so that neighbours are the images' elements at one place.
+    fn order(&self, lead: usize, channel: usize, first: usize) -> Vec<usize> {
+        let image = [channel].into_iter().chain(first..first + self.space);
+        if self.images == 1 { (0..lead).chain(image).collect() } else { image.chain(0..lead).collect() }
+    }
+
+    /// Extent of all images together.
+    const fn stored(&self) -> Shape {
+        Shape { width: self.shape.width * self.images, ..self.shape }
+    }
+
     /// Values of the spatial axes as height and width; a single axis is the width.
     fn pair<T: Copy>(&self, get: impl Fn(usize) -> T, missing: T) -> [T; 2] {
         if self.space == 2 { [get(0), get(1)] } else { [missing, get(0)] }
@@ -207,6 +223,7 @@ impl Placement {
             kernel: self.pair(|a| spec.kernel_shape[a], 1),
             stride: self.pair(|a| spec.stride(a), 1),
             dilation: self.pair(|a| spec.dilation(a), 1),
+            images: self.images,
             ..Window::UNIT
         }
     }

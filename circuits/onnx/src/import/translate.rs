@@ -136,13 +136,17 @@ impl Translator<'_> {
         let Some(Value::View(mut view)) = self.values.get(&outlet).cloned() else {
             return Err(self.form(node, "a constant as output of the model", "remove that output"));
         };
-        let transposed = view.transposition(self.graph.tensors[view.tensor].shape);
-        let transposed = transposed.unwrap_or_else(|| {
-            let order: Vec<usize> = (0..view.dims.len()).collect();
-            view = self.arranged(node, &view, &order, Shape::vector(view.len()));
-            false
-        });
-        let storage = if transposed { Storage::Transposed } else { Storage::Plain };
+        let shape = self.graph.tensors[view.tensor].shape;
+        let storage = match (view.transposition(shape), view.interleaved(shape)) {
+            (Some(true), _) => Storage::Transposed,
+            (Some(false), _) => Storage::Plain,
+            (None, Some(count)) => Storage::Interleaved { inferences: count as u32, transposed: false },
+            (None, None) => {
+                let order: Vec<usize> = (0..view.dims.len()).collect();
+                view = self.arranged(node, &view, &order, Shape::vector(view.len()));
+                Storage::Plain
+            }
+        };
         let mut id = view.tensor;
         if self.graph.inputs.contains(&id) || self.graph.outputs.contains(&id) {
             let tensor = self.graph.tensors[id].clone();

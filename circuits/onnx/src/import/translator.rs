@@ -9,6 +9,7 @@ use zkml_gpu_graph::{Shape, Storage, TensorId};
 use super::error::ImportError;
 use super::float::{FloatGraph, FloatNode, FloatOp, FloatTensor};
 use super::function::Composed;
+use super::inputs::Images;
 use super::numbers::Numbers;
 use super::operators::MOVING_OPERATORS;
 use super::source::Source;
@@ -83,6 +84,18 @@ impl<'a> Translator<'a> {
             view.strides[feature] = shape.height * shape.width;
         }
         self.values.insert(outlet, Value::View(view));
+    }
+
+    /// Registers an input that is a batch of images.
+    pub(super) fn add_images(&mut self, outlet: OutletId, images: Images, dims: &[usize]) {
+        let Images { shape, count, transposed, order } = images;
+        let name = self.source.model.node(outlet.node).name.clone();
+        let id = self.graph.tensors.len();
+        let storage = Storage::Interleaved { inferences: count as u32, transposed };
+        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), storage });
+        self.graph.inputs.push(id);
+        let sizes: Vec<usize> = order.iter().map(|&axis| dims[axis]).collect();
+        self.values.insert(outlet, Value::View(View::row_major(id, &sizes).unpermuted(&order)));
     }
 
     /// Appends a node and its result. What is moved for an operator that computes has the name of the tensor that is

@@ -140,6 +140,15 @@ impl View {
         self.dims == other.dims && (0..self.dims.len()).all(same)
     }
 
+    /// The number of inferences along the first axis whose elements alternate in a stored `shape`, one after the other
+    /// in the model's order; `None` where they are stored otherwise.
+    pub(super) fn interleaved(&self, shape: Shape) -> Option<usize> {
+        let first = self.dims.iter().position(|dim| *dim != 1)?;
+        let count = self.dims[first];
+        let alternate = self.strides[first] == 1 && self.is_dense(first + 1..self.dims.len(), count);
+        (alternate && (shape.height * shape.width).is_multiple_of(count)).then_some(count)
+    }
+
     /// Whether the model's order is the transpose of a stored `shape` (one channel a feature, rows inside);
     /// `None` where it is neither that nor the stored order.
     pub(super) fn transposition(&self, shape: Shape) -> Option<bool> {
@@ -189,6 +198,16 @@ mod tests {
         let view = View::row_major(0, &[2, 1]).moved(0, 1);
         assert_eq!(view.broadcast_offsets(&[2, 2, 2]), [0, 1, 0, 1, 0, 1, 0, 1]);
         assert_eq!(View::row_major(0, &[2, 1]).broadcast_offsets(&[2, 3]), [0, 0, 0, 1, 1, 1]);
+    }
+
+    #[test]
+    fn inferences_in_turn_are_recognised() {
+        let shape = Shape { channels: 3, height: 4, width: 10 };
+        let batch = View::row_major(0, &[3, 4, 5, 2]).moved(3, 0);
+        assert_eq!((batch.dims.as_slice(), batch.interleaved(shape)), (&[2, 3, 4, 5][..], Some(2)));
+        assert_eq!(batch.clone().moved(2, 3).interleaved(shape), None);
+        assert_eq!(View::row_major(0, &[2, 3, 4, 5]).interleaved(shape), None);
+        assert_eq!(batch.interleaved(Shape { channels: 120, height: 1, width: 1 }), None);
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Context<'_> {
         let bits = self.one_hot_bits();
         match self.source.tensors[id].storage {
             Storage::OneHot => Format { frac_bits: bits as i32, min: 0, max: 1 << bits },
-            Storage::Plain | Storage::Transposed => self.full_format(id, scales),
+            Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => self.full_format(id, scales),
         }
     }
 

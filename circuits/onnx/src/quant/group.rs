@@ -84,12 +84,13 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         extend(graph, &mut group, reader, taken);
     }
     let linear = matches!(&graph.nodes[head].op, FloatOp::Linear(linear) if !linear.transposed);
+    let images = if let FloatOp::Linear(linear) = &graph.nodes[head].op { linear.window.images } else { 1 };
     // The pooling comes first in the circuit, which only a function that never falls allows.
     if linear
         && group.function.as_ref().is_none_or(Function::is_monotone)
         && let Some(reader) = graph.sole_reader(group.output)
         && let FloatOp::MaxPool(window) = &graph.nodes[reader].op
-        && *window == (Window { kernel: window.kernel, stride: window.kernel, ..Window::UNIT })
+        && *window == (Window { kernel: window.kernel, stride: window.kernel, images, ..Window::UNIT })
     {
         group.pool = window.kernel;
         extend(graph, &mut group, reader, taken);

@@ -202,7 +202,7 @@ impl Context<'_> {
         for &id in &self.source.inputs {
             own[id] = match self.source.tensors[id].storage {
                 Storage::OneHot => self.one_hot_bits() as i32,
-                Storage::Plain | Storage::Transposed => {
+                Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => {
                     self.observations.frac_bits(id, range(signed[id], self.bits(id)), headroom, None)
                 }
             };

@@ -13,7 +13,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize) -> Rows {
     let output = counter.node(index).output;
     let tensor = &counter.graph.tensors[output];
     let (rows, lanes) = match tensor.storage {
-        Storage::Plain | Storage::Transposed => counter.groups(output),
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => counter.groups(output),
         Storage::OneHot => {
             counter.adds(&[Accumulator::ResultTotal]);
             let Shape { channels, height, width } = tensor.shape;
@@ -31,7 +31,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
     let output = planner.graph.nodes[index].output;
     let tensor = &planner.graph.tensors[output];
     match tensor.storage {
-        Storage::Plain | Storage::Transposed => {
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => {
             let kind = |lanes| RowKind::Entry(kind::Entry { lanes });
             let groups = planner.lane_groups(output, 0..tensor.shape.len()).into_iter();
             let entry = |(element, count)| ResultEntry { kind: kind(count), element, count, exponent: 0, channel: 0 };

@@ -54,11 +54,13 @@ fn count_results(counter: &mut Counter<'_>, output: TensorId, linear: &Linear, p
         [1, 1] if [height, width] == [1, 1] => counter.groups(output),
         [1, 1] => {
             let (_, most) = counter.groups(output);
-            let lanes = if counter.stands_apart(output) { 1 } else { most.min(width) };
-            (linear.out_channels * height * width.div_ceil(lanes), lanes)
+            let [even, _] = product.even();
+            let lanes = if counter.stands_apart(output) { 1 } else { most.min(even) };
+            (linear.out_channels * height * (width / even) * even.div_ceil(lanes), lanes)
         }
         pool => {
             counter.count.windows[0] = counter.count.windows[0].max(pool[0] * pool[1]);
+            // Whole windows are used.
             (linear.out_channels * (height / pool[0]) * (width / pool[1]), 1)
         }
     }
@@ -147,20 +149,18 @@ fn row_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: &P
     (0..product.used[1]).flat_map(row).collect()
 }
 
-/// Outputs without pooling: lanes run along image rows.
+/// Outputs without pooling: lanes run along image rows, as far as their exponents have equal distances.
 fn image_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: &Product) -> Vec<ResultEntry> {
     let output = planner.graph.nodes[index].output;
-    let [height, width] = product.used;
+    let ([height, width], [even, distance]) = (product.used, product.even());
+    let spacing = Power::r(distance);
     let mut entries = Vec::new();
-    for channel in 0..linear.out_channels {
-        for i in 0..height {
-            let start = (channel * height + i) * width;
-            for (element, count) in planner.lane_groups(output, start..start + width) {
-                let spacing = Power::r(product.distances()[1]);
-                let exponent = product.output(i, element - start + count - 1);
-                let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing, limbs: 1 });
-                entries.push(ResultEntry { kind, element, count, exponent, channel });
-            }
+    for start in (0..linear.out_channels * height * width).step_by(even) {
+        let (channel, i) = (start / (height * width), start / width % height);
+        for (element, count) in planner.lane_groups(output, start..start + even) {
+            let exponent = product.output(i, (element + count - 1) % width);
+            let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing, limbs: 1 });
+            entries.push(ResultEntry { kind, element, count, exponent, channel });
         }
     }
     entries
@@ -169,12 +169,13 @@ fn image_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: 
 /// One row per pooling window.
 fn pooled_entries(linear: &Linear, product: &Product) -> Vec<ResultEntry> {
     let [height, width] = linear.pool;
-    let [vertical, horizontal] = product.distances();
+    let ([vertical, horizontal], images) = (product.distances(), linear.window.images);
     let kind = RowKind::MaximumOfWindow(kind::MaximumOfWindow { height, width, vertical, horizontal });
     let [rows, columns] = [product.used[0] / height, product.used[1] / width];
     let position = |element: usize| {
         let (channel, i, j) = (element / (rows * columns), element / columns % rows, element % columns);
-        let exponent = product.output((i + 1) * height - 1, (j + 1) * width - 1);
+        let last = ((j / images + 1) * width - 1) * images + j % images;
+        let exponent = product.output((i + 1) * height - 1, last);
         ResultEntry { kind, element, count: 1, exponent, channel }
     };
     (0..linear.out_channels * rows * columns).map(position).collect()

@@ -4,8 +4,9 @@
 //! Block `b = (h, k)` of the left operand is `L_b = Σ_i s^(H·(m-1-i))·left(h, k, i)`, of the right one
 //! `R_b = Σ_j r^(n-1-j)·right(h, k, j)`; they end on one row, where their product is a term, for each head under its
 //! own power of `s`. With `H` heads between neighbouring rows `i`, the exponents `H·(m-1-i) + (H-1-h)` of `s` are
-//! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Both operands are copies,
-//! tied by digests in `r` that count the idle lanes. As integers `|acc| <= 2^61` (graph validation), far below p/2.
+//! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Inferences side by side
+//! count as heads. Both operands are copies, tied by digests in `r` that count the idle lanes. As integers
+//! `|acc| <= 2^61` (graph validation), far below p/2.
 
 use zkml_gpu_graph::MatMul;
 
@@ -23,10 +24,10 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, product: &MatMul) -
     counter.count.operand_cells += counter.graph.tensors[left].shape.len();
     counter.count.left = true;
     let (results, most) = match product.columns {
-        1 => counter.groups_in(output, 0..product.rows * product.heads),
+        1 => counter.groups_in(output, 0..product.rows * product.products()),
         columns => {
             let (groups, most) = counter.groups_in(output, 0..columns);
-            (groups * product.rows * product.heads, most)
+            (groups * product.rows * product.products(), most)
         }
     };
     counter.requantises(most);
@@ -38,14 +39,15 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, product: &MatMul) -
 
 /// Places a product and its requantisation.
 pub(super) fn place(planner: &mut Planner<'_>, index: usize, product: &MatMul) -> Result<(), LayoutError> {
-    let MatMul { heads, rows, columns, .. } = *product;
+    let MatMul { rows, columns, .. } = *product;
+    let heads = product.products();
     let node = &planner.graph.nodes[index];
     let (left, right) = (node.inputs[0], node.inputs[1]);
     let identity = planner.identity();
     let ends = planner.place_operand(right, rows.div_ceil(planner.widths.operand_lanes))?;
     planner.place_left(left, rows, heads, &ends)?;
     for (block, &end) in ends.iter().enumerate() {
-        let factor = Factor::s(heads - 1 - product.head(block));
+        let factor = Factor::s(heads - 1 - product.product(block));
         planner.term(identity, Multiplicand::Dot, end, factor, product.rescale.multiplier);
     }
     let entries = entries(planner, index, product);
@@ -54,7 +56,8 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, product: &MatMul) -
 }
 
 fn entries(planner: &Planner<'_>, index: usize, product: &MatMul) -> Vec<ResultEntry> {
-    let MatMul { heads, rows, columns, rescale, .. } = *product;
+    let MatMul { rows, columns, rescale, .. } = *product;
+    let heads = product.products();
     let output = planner.graph.nodes[index].output;
     let limbs = rescale.limbs;
     if columns == 1 {

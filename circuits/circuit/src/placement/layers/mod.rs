@@ -46,7 +46,10 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
     let graph = planner.graph;
     match &graph.nodes[index].op {
         Op::Linear(linear) => linear::place(planner, index, linear),
-        Op::Combine { multipliers, offset, .. } => combine::place(planner, index, multipliers, offset),
+        Op::Combine { multipliers, offset, shared, .. } => {
+            let summands = combine::Summands { offset, shared: *shared };
+            combine::place(planner, index, multipliers, summands)
+        }
         Op::MaxPool(window) => pool::place_maximum(planner, index, window),
         Op::AveragePool { window, multipliers } => pool::place_sum(planner, index, window, multipliers),
         Op::MatMul(product) => matmul::place(planner, index, product),

@@ -1,6 +1,6 @@
 //! Sums of activations with learned summands.
 
-use zkml_gpu_graph::{Bounds, Op, TensorId, Width};
+use zkml_gpu_graph::{Bounds, Interleaving, Op, TensorId, Width};
 
 use super::factor::{self, FACTOR_LIMIT, finite, largest, product_bits, summand_bits};
 use crate::import::FloatNode;
@@ -43,10 +43,10 @@ pub(super) fn convert(
     // The limit on the scale keeps these within a bias's range.
     let offset: Vec<i64> = offset.iter().map(|&o| (f64::from(o) * 2f64.powi(bits)).round() as i64).collect();
     let width = (!offset.is_empty()).then(|| Width::of(&[Bounds::within(Bounds::of(&offset).magnitude())]));
-    Ok(Converted::to(Op::Combine { multipliers, offset, width }, target))
+    Ok(Converted::to(Op::Combine { multipliers, offset, shared: Interleaving::NONE, width }, target))
 }
 
 /// The shape of a sum of so many operands and summands.
 pub(super) fn outline(operands: usize, summands: usize) -> Op {
-    Op::Combine { multipliers: vec![1; operands], offset: vec![0; summands], width: None }
+    Op::Combine { multipliers: vec![1; operands], offset: vec![0; summands], shared: Interleaving::NONE, width: None }
 }

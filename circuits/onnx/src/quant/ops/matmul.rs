@@ -25,5 +25,5 @@ pub(super) const fn outline(product: &FloatMatMul) -> Op {
 /// A product with what follows it.
 const fn with(product: &FloatMatMul, rescale: Rescale) -> Op {
     let FloatMatMul { heads, inner, rows, columns, head_minor, .. } = *product;
-    Op::MatMul(MatMul { heads, inner, rows, columns, head_minor, rescale })
+    Op::MatMul(MatMul { heads, inner, rows, columns, head_minor, inferences: 1, rescale })
 }

@@ -1,6 +1,6 @@
 //! Rearrangements, whose operands and constants have the result's scale.
 
-use zkml_gpu_graph::{ACTIVATION_LIMIT, Format, Op, Origin, Tensor, TensorId, requantise};
+use zkml_gpu_graph::{ACTIVATION_LIMIT, Format, Interleaving, Op, Origin, Tensor, TensorId, requantise};
 
 use super::factor;
 use crate::import::{FloatNode, FloatOrigin};
@@ -80,7 +80,7 @@ fn rescale(converter: &mut Converter<'_>, node: &FloatNode, x: TensorId, to: Ten
     let format = Format { frac_bits, min: bound(tensor.format.min), max: bound(tensor.format.max) };
     let output = converter.graph.tensors.len();
     converter.graph.tensors.push(Tensor { format, ..tensor });
-    let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new(), width: None };
+    let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new(), shared: Interleaving::NONE, width: None };
     converter.push(node, Converted::of(op, format), vec![x], output);
     Ok(output)
 }
