@@ -32,7 +32,7 @@ fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
     println!("{tally:#?}");
     // What is not tried shows nothing: every operation, every sort of lie, every way to write a graph.
     assert!(tally.operations.len() == 11 && tally.operations.values().all(|count| *count >= 100), "{tally:?}");
-    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 150), "{tally:?}");
+    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 100), "{tally:?}");
     assert!(tally.rewritten.len() == 11 && tally.rewritten.values().all(|count| *count >= 10), "{tally:?}");
     assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 5), "{tally:?}");
     // Nothing is skipped but for the two reasons that there are, and that rarely.

@@ -209,11 +209,31 @@ fn changed(case: &Case, kind: Kind, changes: &[Change]) -> Option<Attempt> {
     }
     let execution = carried(&case.graph, &case.execution, changes)?;
     let mut attempt = case.attempt(kind, format!("{changes:?}"), execution);
+    keep_entries(case, &mut attempt, changes);
     // Inputs are public: only their copies can be false.
     for (port, output) in case.graph.outputs.iter().enumerate().filter(|(_, t)| case.graph.inputs.contains(t)) {
         attempt.outputs[port].clone_from(&case.execution.values[*output]);
     }
     Some(attempt)
+}
+
+/// Cells of hidden inputs stay honest where copies alone are false: nothing computes them, so they would follow, and the
+/// input would be another, which is no lie.
+fn keep_entries(case: &Case, attempt: &mut Attempt, changes: &[Change]) {
+    let (a, layout) = (&case.layout.architecture, &case.layout);
+    let copied = |tensor: TensorId| changes.iter().any(|c| c.tensor == tensor && c.written == Written::Copies);
+    let is_kept = |node: u32| {
+        let node = &case.graph.nodes[node as usize];
+        matches!(node.op, Op::Enter) && copied(node.output)
+    };
+    for row in layout.results.iter().filter(|result| is_kept(result.node)).map(|result| result.row as usize) {
+        for lane in 0..a.activation_lanes {
+            for column in [a.rounded(lane), a.activated(lane), a.saturation(lane)] {
+                attempt.first.columns[column][row] = case.first.columns[column][row];
+            }
+        }
+    }
+    attempt.first.fill_multiplicities(layout);
 }
 
 /// False claims over an honest witness; `None` where nothing changes or a value is out of range.

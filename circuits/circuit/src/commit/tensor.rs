@@ -122,9 +122,9 @@ mod tests {
         assert_eq!([commitments.len(), TensorOpening::columns_of(13, 4)], [2, 2]);
         for (column, commitment) in commitments.iter().enumerate() {
             let mut sum = G1Affine::identity().to_curve();
-            for row in 0..10 {
+            for (row, point) in lagrange.iter().enumerate().take(10) {
                 let value = opening.values.get(column * 10 + row).copied().unwrap_or(0);
-                sum += lagrange[row] * scalar::from_i64(value);
+                sum += *point * scalar::from_i64(value);
             }
             for (i, blind) in opening.blinds[column].iter().enumerate() {
                 sum += lagrange[10 + i] * blind;
