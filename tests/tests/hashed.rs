@@ -26,6 +26,9 @@ fn hashed() -> Graph {
     graph
 }
 
+/// A change of a fixed column's cells.
+type Change = Box<dyn Fn(&mut Vec<(u32, i64)>)>;
+
 fn options() -> [LayoutOptions; 2] {
     [LayoutOptions::default(), embedded()]
 }
@@ -166,7 +169,7 @@ fn the_check_refuses_a_hash_with_any_cell_changed() {
         let count = layout.fixed[column].len();
         // All of those that are few; of the others some, the last among them.
         for index in (0..count).step_by(1 + count / 12).chain([count - 1]) {
-            let mut changes: Vec<Box<dyn Fn(&mut Vec<(u32, i64)>)>> = vec![
+            let mut changes: Vec<Change> = vec![
                 Box::new(move |cells| {
                     cells.remove(index);
                 }),

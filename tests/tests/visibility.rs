@@ -436,12 +436,8 @@ fn layouts_that_say_something_else_of_what_is_hidden_are_refused() {
     // Cells that nothing computes are the prover's choice: only a hidden input may be on such.
     let mut b = Builder::new(73, 6, image(2, 1, 3), SIGNED);
     let public = b.input(image(2, 1, 3), SIGNED);
-    let sum = zkml_gpu_graph::Op::Combine {
-        multipliers: vec![64, 64],
-        offset: Vec::new(),
-        width: None,
-        shared: Interleaving::NONE,
-    };
+    let (multipliers, shared) = (vec![64, 64], Interleaving::NONE);
+    let sum = Op::Combine { multipliers, offset: Vec::new(), shared, width: None };
     let y = b.node(sum, &[0, public], image(2, 1, 3), SIGNED);
     let mut two = b.finish(&[y]);
     two.visibility.set_input(0, Visibility::Private);

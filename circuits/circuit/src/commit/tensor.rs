@@ -124,7 +124,7 @@ mod tests {
             let mut sum = G1Affine::identity().to_curve();
             for (row, point) in lagrange.iter().enumerate().take(10) {
                 let value = opening.values.get(column * 10 + row).copied().unwrap_or(0);
-                sum += *point * scalar::from_i64(value);
+                sum += point * scalar::from_i64(value);
             }
             for (i, blind) in opening.blinds[column].iter().enumerate() {
                 sum += lagrange[10 + i] * blind;
