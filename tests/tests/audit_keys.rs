@@ -11,7 +11,7 @@ use zkml_gpu_circuit::system::{FixedRole, Power};
 use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights, verify_weights, weights_keys};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Cpu;
-use zkml_gpu_graph::Graph;
+use zkml_gpu_graph::{Graph, Op};
 use zkml_gpu_tests::networks::{Session, dense, embedded, grouped, zoo};
 
 fn committer(session: &Session) -> Committer<Cpu> {
@@ -69,10 +69,16 @@ fn keys_of_joint_inferences_are_derived_and_are_those_of_their_number() {
 fn keys_with_embedded_weights_are_derived_with_them_alone() {
     let session = Session::new(dense(), &embedded(), 1);
     audited(&session, &session.keys.verifying, &session.graph).expect("its own weights");
-    assert!(matches!(
-        audited(&session, &session.keys.verifying, &session.graph.without_learned_values()),
-        Err(KeyError::Differs(difference)) if difference.contains("embedded weights")
-    ));
+    let mut other = session.graph.clone();
+    let product = other.nodes.iter_mut().find_map(|node| match &mut node.op {
+        Op::Linear(linear) => Some(linear),
+        _ => None,
+    });
+    product.expect("a product").bias[0] += 1;
+    match audited(&session, &session.keys.verifying, &other) {
+        Err(KeyError::Differs(difference)) => assert!(difference.contains("embedded weights"), "{difference}"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]
@@ -172,10 +178,12 @@ fn a_weights_proof_with_wider_masks_is_found() {
     };
     let expected = expected.expect("keys");
     assert_eq!(prove(&session.layout), expected);
-    // A row of weights that is said to hold biases, which may be wider.
+    // A row of weights and one of biases, which may be wider, each said to hold what the other does.
     let mut layout = session.layout.clone();
-    let is_weight = |values: &BankValues| matches!(values, BankValues::Weight(_));
-    let row = layout.bank.iter_mut().find(|row| is_weight(&row.values)).expect("weights");
-    row.values = BankValues::Bias;
+    let place = |is: fn(&BankValues) -> bool| layout.bank.iter().position(|row| is(&row.values)).expect("such a row");
+    let weights = place(|values| matches!(values, BankValues::Weight(_)));
+    let biases = place(|values| matches!(values, BankValues::Bias));
+    let (of_weights, of_biases) = (layout.bank[weights].values, layout.bank[biases].values);
+    (layout.bank[weights].values, layout.bank[biases].values) = (of_biases, of_weights);
     assert_ne!(prove(&layout), expected);
 }

@@ -6,7 +6,7 @@ use zkml_gpu_circuit::check::{CheckError, Checked, check};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::{KeyError, setup};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
-use zkml_gpu_circuit::placement::{BankRow, BankValues, lower};
+use zkml_gpu_circuit::placement::{BankValues, lower};
 use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
@@ -120,9 +120,8 @@ fn weights_beside_a_left_operand_are_refused() {
         let verdict = changed(graph.clone(), &options, |layout| {
             let is_left = |role: &FixedRole| matches!(role, FixedRole::LeftPacked(_) | FixedRole::LeftSingle);
             let column = layout.architecture.fixed.iter().position(is_left).expect("a left operand");
-            let weight = layout.bank.iter().find(|row| matches!(row.values, BankValues::Weight(_)));
-            let weight = *weight.expect("a weight");
-            layout.bank.push(BankRow { row: layout.fixed[column][0].0, ..weight });
+            let weight = layout.bank.iter_mut().find(|row| matches!(row.values, BankValues::Weight(_)));
+            weight.expect("a weight").row = layout.fixed[column][0].0;
         });
         refused(verdict, "a row of left operands has weights");
     }

@@ -112,7 +112,7 @@ fn the_weights_of_every_network_are_proved() {
 fn the_weights_of_joint_inferences_are_proved_once_and_by_the_mask_of_one() {
     let mut options = LayoutOptions::default();
     options.widths = Some(Widths::default());
-    for graph in [grouped(), dense(), pooled()] {
+    for graph in [grouped(), dense()] {
         let joint = graph.joint(3).expect("of one inference");
         let [alone, together] = [graph, joint].map(|graph| Session::new(graph, &options, 1));
         let weights = Weights::honest(&together);

@@ -283,6 +283,9 @@ fn make(
     let compile = || prepared.compile(calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     compiled.memory_budget(options.machine.max_memory)?;
+    if !options.unproven_weights {
+        compiled.check_weights_memory(options.machine.max_memory)?;
+    }
     let (srs, ms) = timed(info_span!(target: TARGET, "reference_string"), || {
         srs(options.srs.as_deref(), compiled.k(), &options.cache)
     })?;

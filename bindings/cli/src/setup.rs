@@ -48,6 +48,9 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     let name = name(&options.out, &options.model, options.replace)?;
     let model = CompiledModel::read(&options.model)?;
     model.memory_budget(options.machine.max_memory)?;
+    if !options.unproven_weights {
+        model.check_weights_memory(options.machine.max_memory)?;
+    }
     let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
     let keys = || {

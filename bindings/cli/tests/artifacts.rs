@@ -221,7 +221,7 @@ fn rejection_exits_1_and_unreadable_files_exit_2() {
         original.replacen('{', "{\"version\": 1, ", 1),
         original.replace("\"note\"", "\"notes\""),
         original.replace("zkml-gpu proof", "another proof"),
-        original.replace("\"version\":2", "\"version\":1"),
+        original.replace("\"version\":3", "\"version\":2"),
         original.replace("\"proof\":\"", "\"proof\":\"A0"),
         original.replace("\"proof\":\"", "\"proof\":\"0"),
         original.replace("\"proof\":\"", "\"proof\":\"zz"),
@@ -279,6 +279,8 @@ fn a_proof_of_one_mode_is_rejected_under_a_key_of_the_other_in_whatever_words() 
         let mut disguised = ours.proof.clone();
         disguised.verifying_key = others.key.digest().into();
         disguised.circuit_key = others.key.circuit_digest().into();
+        disguised.model_commitment = others.key.model_digest().into();
+        disguised.architecture = others.key.architecture_digest().into();
         disguised.weights = others.key.weights().into();
         disguised.note = others.key.note().into();
         disguised.seal();

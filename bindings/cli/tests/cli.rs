@@ -10,7 +10,7 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
 
 /// Fields of `prove --json`.
-const PROVE_FIELDS: [&str; 37] = [
+const PROVE_FIELDS: [&str; 38] = [
     "model",
     "backend",
     "device",
@@ -19,6 +19,7 @@ const PROVE_FIELDS: [&str; 37] = [
     "k",
     "advice_columns",
     "fixed_columns",
+    "inferences",
     "lookups",
     "parameters",
     "macs",

@@ -451,7 +451,8 @@ fn mutated_keys_are_refused_or_reject_the_proof() {
         let changed = mutator.mutate(&body, range);
         if changed != body {
             let bytes = artifacts.sealed(&changed);
-            assert!(!artifacts.accepted_by(&bytes), "round {round}");
+            let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..header_bytes.min(bytes.len())]).into_owned();
+            assert!(!artifacts.accepted_by(&bytes), "round {round}: {} instead of {}", text(&changed), text(&body));
             read += usize::from(ModelKey::from_bytes(&bytes, "model.vk").is_ok());
             assert!(ModelKey::from_bytes(&changed, "model.vk").is_err(), "round {round}: no container");
         }

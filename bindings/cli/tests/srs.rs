@@ -143,7 +143,7 @@ fn a_string_of_another_size_is_prepared_once_and_kept() {
     assert_eq!((names(&kept), made(&first[0])), (first.clone(), before), "it is read, and not made again");
 
     // Another string has a file of its own; one that is put in its place, or is damaged, is not taken for it.
-    let (_, other_secret) = prove(&other, "other");
+    let (_, other_secret) = prove(&other, "of-other");
     assert_ne!(other_secret, secret);
     let second = names(&kept).into_iter().find(|name| *name != first[0]).expect("a second file");
     std::fs::copy(kept.join(&second), kept.join(&first[0])).expect("copy");

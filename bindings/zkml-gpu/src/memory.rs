@@ -14,6 +14,7 @@
 
 use serde::Serialize;
 use zkml_gpu_circuit::layout::MemoryNeeds;
+use zkml_gpu_circuit::weights::memory_bytes;
 
 use crate::available::available_bytes;
 use crate::{CompiledModel, Error};
@@ -112,6 +113,18 @@ impl CompiledModel {
             available_bytes: limit,
             layers: self.largest_layers(),
         })
+    }
+
+    /// Refuses keys whose proof of the weights does not fit into what may be used: [`setup`](Self::setup) makes it,
+    /// [`setup_unproven`](Self::setup_unproven) does not.
+    ///
+    /// # Errors
+    /// [`Error::WouldNotFit`] where it needs more.
+    pub fn check_weights_memory(&self, max_memory_bytes: Option<u64>) -> Result<(), Error> {
+        let needs = self.layout.memory(&self.graph);
+        // What there is besides a proof: the process, the model, keys and reference string.
+        let others = needs.least_bytes.saturating_sub(needs.proof_bytes);
+        check_memory(others.saturating_add(memory_bytes(&self.layout)), max_memory_bytes)
     }
 
     /// The layers with the most rows.

@@ -67,8 +67,9 @@ mod tests {
     };
 
     use super::*;
+    use crate::hash::HashRole;
     use crate::placement::{Count, Draft, Limbs, lower, tensors};
-    use crate::system::Architecture;
+    use crate::system::{Architecture, FixedRole};
 
     const RANGE: Format = Format { frac_bits: 0, min: -16, max: 15 };
 
@@ -244,7 +245,8 @@ mod tests {
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");
                 let placed = draft.architecture(widths.lookup_group, &limbs);
                 assert!(count.fixed_columns() <= placed.fixed.len() && placed.slots > 0, "seed {seed}, {widths:?}");
-                let columns = Architecture { fixed: Vec::new(), slots: 1, ..placed };
+                let hashes = placed.has_hashes().then_some(FixedRole::Hash(HashRole::Row));
+                let columns = Architecture { fixed: hashes.into_iter().collect(), slots: 1, ..placed };
                 assert_eq!(
                     count.architecture(graph.shift, &limbs, widths, weights),
                     columns,

@@ -12,8 +12,9 @@ use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
 use super::limbs::Limbs;
 use super::tensors::Tensors;
 use super::widths::Widths;
+use crate::hash::HashRole;
 use crate::rows::partial_products;
-use crate::system::{Accumulator, Architecture, Geometry, Multiplicand, WeightMode};
+use crate::system::{Accumulator, Architecture, FixedRole, Geometry, Multiplicand, WeightMode};
 
 /// Fixed columns of every circuit: usable rows, steps and end of the grand sum, the table, the activation tag.
 const FIXED_COLUMNS: usize = 8;
@@ -56,6 +57,8 @@ pub(crate) struct Count {
     pub(super) raw: bool,
     /// Columns of committed tensors, at least: one each.
     pub(super) committed: usize,
+    /// Whether some tensor is hashed.
+    pub(super) hashed: bool,
     /// What identities have terms of, at least: each takes a fixed column.
     pub(super) multiplicands: BTreeSet<Multiplicand>,
 }
@@ -84,7 +87,8 @@ impl Count {
         FIXED_COLUMNS + self.multiplicands.len() + 1
     }
 
-    /// The columns of the circuit, with one slot for terms, which all have; the fixed ones are not told.
+    /// The columns of the circuit, with one slot for terms, which all have; of the fixed ones no more is told than whether
+    /// there are hashes.
     pub(crate) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
         let remainder_limbs = self.remainder_limbs.max(1);
         let requantise = remainder_limbs + limbs.excess;
@@ -118,6 +122,10 @@ impl Count {
             weight_columns: widths.weight_columns,
             ..Architecture::default()
         };
+        if self.hashed {
+            // Its columns and its degree are there where a fixed column has such a role.
+            architecture.fixed.push(FixedRole::Hash(HashRole::Row));
+        }
         architecture.product_columns = partial_products(&architecture, pool.max(maximum));
         architecture
     }
@@ -258,7 +266,9 @@ impl<'a> Counter<'a> {
         }
         let inputs = (0..graph.inputs.len()).map(|index| visibility.input(index));
         let all = inputs.chain((0..graph.outputs.len()).map(|index| visibility.output(index)));
-        self.count.committed = all.filter(|own| *own == Visibility::Committed).count();
+        let all: Vec<Visibility> = all.collect();
+        self.count.committed = all.iter().filter(|own| **own == Visibility::Committed).count();
+        self.count.hashed = all.contains(&Visibility::Hashed);
         for column in 0..self.count.committed as u32 {
             self.adds(&[Accumulator::Committed(column)]);
         }

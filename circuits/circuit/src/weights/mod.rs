@@ -18,7 +18,7 @@ mod verify;
 #[doc(hidden)]
 pub use prove::mock_weights;
 pub use prove::{WeightsOpening, prove_weights};
-pub use shape::{BIAS_BITS, WEIGHT_BITS};
+pub use shape::{BIAS_BITS, WEIGHT_BITS, memory_bytes};
 pub use verify::{WeightsPart, WeightsProof, verify_weights, weights_keys};
 
 use thiserror::Error;

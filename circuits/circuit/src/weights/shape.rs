@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 
 use super::masks::Masks;
+use crate::layout::Layout;
+use crate::system::WeightMode;
 
 /// Bits of a weight, with its sign: it is proved to lie within `-2^15..2^15`.
 pub const WEIGHT_BITS: u32 = 16;
@@ -195,12 +198,29 @@ impl Shape {
     }
 }
 
+/// Estimate of the bytes that the proof of a layout's weights takes beside the process, their keys and the reference
+/// string: the columns of its largest part as values, as coefficients and on a coset of the quotient, and the first
+/// phase's as integers. 0 where the weights are embedded.
+pub fn memory_bytes(layout: &Layout) -> u64 {
+    // Columns that hold alike are a class. Networks have few: one for each number of outputs, and groups.
+    const CLASSES: usize = 8;
+    const INTEGER: usize = size_of::<i64>();
+    if layout.architecture.weights == WeightMode::Embedded {
+        return 0;
+    }
+    let rows = 1usize << layout.k;
+    let parts = parts(layout.architecture.weight_columns, rows);
+    let largest = parts.into_iter().map(|part| part.len()).max().unwrap_or(0);
+    let shape = Shape::cheapest(vec![0; largest], CLASSES.min(largest), true, layout.usable_rows().max(1));
+    let elements = FORMS * (shape.advice_columns() + shape.fixed_columns()) * size_of::<Fr>();
+    (rows * (elements + shape.first_phase() * INTEGER)) as u64
+}
+
 /// The parts of a bank: runs of columns, as equal as can be, of which each keeps to the memory of a part.
 pub(super) fn parts(columns: usize, rows: usize) -> Vec<Range<usize>> {
     // A weight, and its share of a helper or limb.
     const COLUMNS_OF_WEIGHT: usize = 2;
-    let most =
-        (PART_BYTES / (rows * size_of::<halo2curves::bn256::Fr>() * FORMS * COLUMNS_OF_WEIGHT)).clamp(1, MAX_COLUMNS);
+    let most = (PART_BYTES / (rows * size_of::<Fr>() * FORMS * COLUMNS_OF_WEIGHT)).clamp(1, MAX_COLUMNS);
     let count = columns.div_ceil(most);
     (0..count).map(|part| columns * part / count..columns * (part + 1) / count).collect()
 }
@@ -218,7 +238,7 @@ mod tests {
     #[test]
     fn limbs_are_wide_where_columns_are_many_and_rows_hold_the_table() {
         let bits = |columns, usable| Shape::new(&masks(columns), usable).limb_bits;
-        assert_eq!([bits(1, 58), bits(4, 250), bits(120, 4090), bits(64, 65530)], [4, 8, 16, 16]);
+        assert_eq!([bits(1, 26), bits(1, 58), bits(120, 4090), bits(64, 65530)], [4, 8, 16, 16]);
     }
 
     #[test]
