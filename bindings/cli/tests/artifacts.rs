@@ -196,6 +196,8 @@ fn a_proof_for_another_key_is_rejected() {
     let mut disguised = ours.proof.clone();
     disguised.verifying_key = others.key.digest().into();
     disguised.circuit_key = others.key.circuit_digest().into();
+    disguised.model_commitment = others.key.model_digest().into();
+    disguised.architecture = others.key.architecture_digest().into();
     disguised.seal();
     assert!(matches!(others.key.verify(&disguised), Err(Rejection::Proof(_))));
 }

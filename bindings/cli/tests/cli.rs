@@ -51,19 +51,22 @@ const PROVE_FIELDS: [&str; 38] = [
     "key_file",
 ];
 /// Fields of `verify --json`.
-const VERIFY_FIELDS: [&str; 12] = [
+const VERIFY_FIELDS: [&str; 15] = [
     "accepted",
-    "reason",
-    "model",
+    "inferences",
     "input",
-    "output",
+    "input_hash",
     "input_visibility",
-    "output_visibility",
-    "weights",
-    "note",
-    "verifying_key",
     "insecure_srs",
+    "model",
+    "note",
+    "output",
+    "output_hash",
+    "output_visibility",
+    "reason",
     "verify_ms",
+    "verifying_key",
+    "weights",
 ];
 
 fn assert_fields(object: &Value, fields: &[&str]) {

@@ -331,7 +331,8 @@ fn whoever_has_the_public_model_checks_a_key_and_learns_nothing_of_the_weights()
     assert!(message.contains("do not trust"), "{message}");
     // A string that comes with the key and calls itself a ceremony's is not believed.
     let disguised = keys.path("keys/gemm.halo2");
-    keys.ok(&["srs", "import", &srs, "--out", &disguised, "--format", "halo2"]);
+    let power = report["k"].to_string();
+    keys.ok(&["srs", "import", &srs, "--power", &power, "--out", &disguised, "--format", "halo2"]);
     std::fs::rename(&disguised, &srs).expect("rename");
     refused(&run(&["audit", &keys.vk(), "--model", &public("keys")]), &["calls itself a ceremony's"]);
     std::fs::remove_file(&srs).expect("remove");

@@ -156,9 +156,11 @@ pub(crate) fn points(texts: &[String]) -> Option<Vec<G1Affine>> {
     texts.iter().map(|text| point_from_hex(text)).collect()
 }
 
-/// A tensor of a statement by its name.
+/// A tensor of a statement by its name; none where an input and an output have it, of which only one can be meant.
 pub fn port<'k>(keys: &'k VerifyingKeys, name: &str) -> Option<&'k Port> {
-    keys.statement().ports().find(|port| port.name == name)
+    let mut ports = keys.statement().ports().filter(|port| port.name == name);
+    let port = ports.next()?;
+    ports.next().is_none().then_some(port)
 }
 
 /// The names of a statement's tensors with one visibility.

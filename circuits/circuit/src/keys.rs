@@ -344,8 +344,9 @@ impl VerifyingKeys {
         if folded_weights.is_none() && self.architecture.committed_columns == 0 {
             return None;
         }
-        // A statement of plain numbers and strings always serialises.
-        let statement = serde_json::to_vec(&self.statement).unwrap_or_default();
+        // Plain numbers and strings always serialise. The architecture is in Halo2's key as far as gates read it; all of it
+        // is bound, so that a proof is one under one key.
+        let statement = serde_json::to_vec(&(&self.architecture, &self.statement)).unwrap_or_default();
         let bound = Bound {
             transcript_repr: self.vk.transcript_repr(),
             k: self.k,

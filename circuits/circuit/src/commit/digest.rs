@@ -24,7 +24,7 @@ pub(crate) struct Bound<'a> {
     pub(crate) folded_weights: Option<usize>,
     /// The model commitment; column `c` has exponent `c`.
     pub(crate) model: &'a [G1Affine],
-    /// The statement, serialised.
+    /// Architecture and statement, serialised.
     pub(crate) statement: &'a [u8],
     /// First advice column of committed tensors, and their commitments, one a column.
     pub(crate) tensors: (usize, &'a [G1Affine]),

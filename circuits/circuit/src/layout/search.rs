@@ -240,7 +240,11 @@ mod tests {
                 let weights = [WeightMode::Committed, WeightMode::Embedded][rng.gen_range(0..2)];
                 let count = Count::new(&graph, &tensors, widths, weights);
                 let widths = count.used(widths);
-                let draft = Draft::place(&graph, widths, weights, 0).unwrap();
+                let draft = match Draft::place(&graph, widths, weights, 0) {
+                    // A hash is of elements in the model's order; tensors of other orders are refused by name.
+                    Err(LayoutError::Unsupported { reason, .. }) if reason.contains("which a hash is of") => continue,
+                    draft => draft.unwrap(),
+                };
                 let layers: Vec<[usize; 3]> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");
                 let placed = draft.architecture(widths.lookup_group, &limbs);

@@ -277,7 +277,8 @@ impl Statement {
     /// are those of the committed tensors in their order, and that a verifier can work with the numbers: for statements
     /// read from a file.
     ///
-    /// A hidden tensor has a name that no other has, since commitments and hashes are compared by names.
+    /// A hidden input has a name that no other input has, a hidden output one that no other output has: commitments and
+    /// hashes are compared by names.
     ///
     /// # Errors
     /// What does not fit.
@@ -289,11 +290,14 @@ impl Statement {
         if self.cells() > MAX_INSTANCE_CELLS {
             return Err("instance columns are too long".into());
         }
-        let mut names: HashMap<&str, bool> = HashMap::new();
-        for port in self.ports() {
-            let is_hidden = port.visibility().is_hidden();
-            if names.insert(&port.name, is_hidden).is_some_and(|was_hidden| was_hidden || is_hidden) {
-                return Err(format!("two tensors are called '{}', of which one is hidden", port.name.escape_debug()));
+        for ports in [&self.inputs, &self.outputs] {
+            let mut names: HashMap<&str, bool> = HashMap::new();
+            for port in ports {
+                let is_hidden = port.visibility().is_hidden();
+                if names.insert(&port.name, is_hidden).is_some_and(|was_hidden| was_hidden || is_hidden) {
+                    let name = port.name.escape_debug();
+                    return Err(format!("two tensors are called '{name}', of which one is hidden"));
+                }
             }
         }
         let mut taken: Vec<Vec<bool>> = self.lengths.iter().map(|len| vec![false; *len]).collect();
