@@ -4,8 +4,6 @@
 //! The verifier builds the instance columns from the claimed tensors by this map alone; a proof brings none. A hidden
 //! tensor has no cell there. Of a committed one the verifier has commitments to columns that hold nothing else.
 
-use std::collections::HashMap;
-
 use halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -277,9 +275,6 @@ impl Statement {
     /// are those of the committed tensors in their order, and that a verifier can work with the numbers: for statements
     /// read from a file.
     ///
-    /// A hidden input has a name that no other input has, a hidden output one that no other output has: commitments and
-    /// hashes are compared by names.
-    ///
     /// # Errors
     /// What does not fit.
     pub fn check(&self, architecture: &Architecture, usable: usize) -> Result<(), String> {
@@ -289,16 +284,6 @@ impl Statement {
         }
         if self.cells() > MAX_INSTANCE_CELLS {
             return Err("instance columns are too long".into());
-        }
-        for ports in [&self.inputs, &self.outputs] {
-            let mut names: HashMap<&str, bool> = HashMap::new();
-            for port in ports {
-                let is_hidden = port.visibility().is_hidden();
-                if names.insert(&port.name, is_hidden).is_some_and(|was_hidden| was_hidden || is_hidden) {
-                    let name = port.name.escape_debug();
-                    return Err(format!("two tensors are called '{name}', of which one is hidden"));
-                }
-            }
         }
         let mut taken: Vec<Vec<bool>> = self.lengths.iter().map(|len| vec![false; *len]).collect();
         let mut committed = 0;
