@@ -26,13 +26,14 @@ fn trials(seeds: std::ops::Range<u64>, effort: impl Fn(u64) -> Effort + Sync) ->
 
 #[test]
 fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
-    const GRAPHS: u64 = 600;
+    // So many that each sort of lie is told 150 times.
+    const GRAPHS: u64 = 720;
     let effort = |seed: u64| Effort { lies: 2, real: seed % 40 < 2, rewrites: seed.is_multiple_of(4), layouts: 1 };
     let tally = trials(0..GRAPHS, effort);
     println!("{tally:#?}");
     // What is not tried shows nothing: every operation, every sort of lie, every way to write a graph.
     assert!(tally.operations.len() == 11 && tally.operations.values().all(|count| *count >= 100), "{tally:?}");
-    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 100), "{tally:?}");
+    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 150), "{tally:?}");
     assert!(tally.rewritten.len() == 11 && tally.rewritten.values().all(|count| *count >= 10), "{tally:?}");
     assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 5), "{tally:?}");
     // Nothing is skipped but for the two reasons that there are, and that rarely.
@@ -82,7 +83,7 @@ fn lies_are_accepted_where_an_identity_is_missing() {
         .map(|seed| {
             let Ok(case) = Case::new(random_graph(seed), &random_options(seed), seed) else { return (0, 0) };
             let rng = &mut ChaCha20Rng::seed_from_u64(seed);
-            let told: Vec<_> = lies(&case, rng, 16).into_iter().filter(|lie| !case.is_void(lie)).collect();
+            let told: Vec<_> = lies(&case, rng, 32).into_iter().filter(|lie| !case.is_void(lie)).collect();
             let believed = |identity: &usize| {
                 let changed = without_identity(&case, *identity);
                 assert!(changed.mock(&case.honest()), "seed {seed}: honest, without identity {identity}");
@@ -93,8 +94,7 @@ fn lies_are_accepted_where_an_identity_is_missing() {
         .collect();
     let (identities, believed) = found.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
     println!("{believed} of {identities}");
-    // Lies are drawn at random: not all of the few that are tried meet the identity that is missing.
-    assert!(identities > 100 && believed * 8 > identities * 7, "{believed} of {identities}");
+    assert!(identities > 100 && believed * 10 > identities * 9, "{believed} of {identities}");
 }
 
 fn elements(operand: u32, elements: impl IntoIterator<Item = u32>) -> impl Iterator<Item = Origin> {
