@@ -8,13 +8,14 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model, ModelInput, ModelKey,
-    Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded, read_samples, samples_digest,
+    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model,
+    ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded,
+    read_samples, samples_digest,
 };
 use zkml_gpu_files::container::{self, ContainerError};
 use zkml_gpu_files::{Access, Staged};
 
-use crate::args::{CacheOptions, CircuitOptions, CostsSource, ProveOptions, Weights};
+use crate::args::{CacheOptions, CircuitOptions, CostsSource, MachineOptions, ProveOptions, Weights};
 use crate::batch::Task;
 use crate::compile::{Prepared, TARGET, costs, load, timed};
 use crate::progress;
@@ -278,24 +279,42 @@ fn make(
     calibration: &[Sample],
     [srs_ms, setup_ms]: &mut [f64; 2],
 ) -> Result<ProverKey, Error> {
-    let backend = &options.machine.backend;
-    let costs: Costs = costs(&options.circuit, backend, &CostsSource::Measured)?;
+    let costs: Costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
     let compile = || prepared.compile(calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
-    compiled.memory_budget(options.machine.max_memory)?;
-    if !options.unproven_weights {
-        compiled.check_weights_memory(options.machine.max_memory)?;
+    let of = (options.srs.as_deref(), &options.cache);
+    let made = set_up(compiled, of, &options.machine, options.unproven_weights)?;
+    [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
+    Ok(made.key)
+}
+
+/// Keys that were made, with their reference string and the milliseconds that both took.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) key: ProverKey,
+    pub(crate) srs: Srs,
+    pub(crate) srs_ms: f64,
+    pub(crate) setup_ms: f64,
+}
+
+/// Makes a compiled model's keys, with a proof of its weights or without, where memory is enough for them.
+pub(crate) fn set_up(
+    model: CompiledModel,
+    (file, cache): (Option<&Path>, &CacheOptions),
+    machine: &MachineOptions,
+    unproven_weights: bool,
+) -> Result<Made, Error> {
+    model.memory_budget(machine.max_memory)?;
+    if !unproven_weights {
+        model.check_weights_memory(machine.max_memory)?;
     }
-    let (srs, ms) = timed(info_span!(target: TARGET, "reference_string"), || {
-        srs(options.srs.as_deref(), compiled.k(), &options.cache)
+    let string = || srs(file, model.k(), cache);
+    let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
+    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), || match unproven_weights {
+        true => model.setup_unproven(&srs, &machine.backend, OsRng),
+        false => model.setup(&srs, &machine.backend, OsRng),
     })?;
-    *srs_ms = ms;
-    let (key, ms) = timed(info_span!(target: TARGET, "keys"), || match options.unproven_weights {
-        true => compiled.setup_unproven(&srs, backend, OsRng),
-        false => compiled.setup(&srs, backend, OsRng),
-    })?;
-    *setup_ms = ms;
-    Ok(key)
+    Ok(Made { key, srs, srs_ms, setup_ms })
 }
 
 /// A reference string of this size: a ceremony's, or one for development. What takes long to prepare, a file without

@@ -13,7 +13,7 @@ use zkml_gpu_files::container::ContainerError;
 
 use crate::args::{RetrainOptions, SetupOptions};
 use crate::compile::{TARGET, prepare, timed};
-use crate::keys::{srs, write_srs};
+use crate::keys::{Made, set_up, write_srs};
 use crate::output;
 use crate::progress;
 use crate::prove::accuracy_text;
@@ -47,20 +47,9 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
     let model = CompiledModel::read(&options.model)?;
-    model.memory_budget(options.machine.max_memory)?;
-    if !options.unproven_weights {
-        model.check_weights_memory(options.machine.max_memory)?;
-    }
-    let string = || srs(options.srs.as_deref(), model.k(), &options.cache);
-    let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let keys = || {
-        let keys = match options.unproven_weights {
-            true => model.setup_unproven(&srs, &options.machine.backend, OsRng),
-            false => model.setup(&srs, &options.machine.backend, OsRng),
-        };
-        keys.map_err(|error| refusal(error, &options.model))
-    };
-    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
+    let of = (options.srs.as_deref(), &options.cache);
+    let made = set_up(model, of, &options.machine, options.unproven_weights);
+    let Made { key, srs, srs_ms, setup_ms } = made.map_err(|error| refusal(error, &options.model))?;
     let [pk, vk] = key.write_pair(&options.out, &name)?;
     let public = write_public(&key, &options.out, &name)?;
     if options.srs.is_none() {

@@ -2,9 +2,8 @@
 //! transcript.
 
 use ff::Field;
-use group::Curve;
 use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, TranscriptWriterBuffer};
-use halo2curves::bn256::{Fr, G1, G1Affine};
+use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
@@ -265,9 +264,7 @@ impl<'a> Job<'a> {
             let blinding = output.advice_blinding[*column].iter().zip(outside);
             secrets.iter_mut().zip(blinding).for_each(|(sum, (own, outside))| *sum += power * (own - outside));
         }
-        let difference: G1 = secrets.iter().zip(&verifying.blinding_points).map(|(d, point)| point * d).sum();
-        let statement =
-            LinkStatement { difference: difference.to_affine(), blinding_points: &verifying.blinding_points };
+        let statement = LinkStatement::of_secrets(&secrets, &verifying.blinding_points);
         let proved = prove_link(statement, &secrets, context, rng, transcript);
         wipe_elements(&mut secrets);
         Ok(proved?)

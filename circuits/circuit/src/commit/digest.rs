@@ -46,13 +46,7 @@ impl Bound<'_> {
         numbers.iter().for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
-        hasher.update(self.g.to_bytes().as_ref());
-        self.g2.iter().for_each(|point| {
-            hasher.update(point.to_bytes().as_ref());
-        });
-        for point in self.blinding_points.iter().chain(self.model) {
-            hasher.update(point.to_bytes().as_ref());
-        }
+        hash_points(&mut hasher, self.g, self.g2, self.blinding_points.iter().chain(self.model));
         // The exponents of the link table are the column numbers; said here so that another table has another digest.
         (0..self.model.len() as u64).for_each(|exponent| {
             hasher.update(&exponent.to_le_bytes());
@@ -100,15 +94,25 @@ impl PartBound<'_> {
         numbers.iter().map(|number| *number as u64).chain([u64::from(self.k)]).for_each(|number| {
             hasher.update(&number.to_le_bytes());
         });
-        hasher.update(self.g.to_bytes().as_ref());
-        self.g2.iter().for_each(|point| {
-            hasher.update(point.to_bytes().as_ref());
-        });
-        for point in self.blinding_points.iter().chain(self.model) {
-            hasher.update(point.to_bytes().as_ref());
-        }
+        hash_points(&mut hasher, self.g, self.g2, self.blinding_points.iter().chain(self.model));
         Fr::from_uniform_bytes(hasher.finalize().as_array())
     }
+}
+
+/// The reference string's points and others, compressed.
+fn hash_points<'a>(
+    hasher: &mut blake2b_simd::State,
+    g: G1Affine,
+    g2: [G2Affine; 2],
+    others: impl Iterator<Item = &'a G1Affine>,
+) {
+    hasher.update(g.to_bytes().as_ref());
+    g2.iter().for_each(|point| {
+        hasher.update(point.to_bytes().as_ref());
+    });
+    others.for_each(|point| {
+        hasher.update(point.to_bytes().as_ref());
+    });
 }
 
 #[cfg(test)]

@@ -23,6 +23,13 @@ pub struct LinkStatement<'a> {
     pub blinding_points: &'a [G1Affine],
 }
 
+impl<'a> LinkStatement<'a> {
+    /// The statement of a prover who knows the difference's rows.
+    pub(crate) fn of_secrets(secrets: &[Fr], blinding_points: &'a [G1Affine]) -> Self {
+        Self { difference: combine(secrets, blinding_points).to_affine(), blinding_points }
+    }
+}
+
 /// Why a link is rejected.
 #[derive(Debug, Error)]
 #[non_exhaustive]

@@ -503,28 +503,37 @@ impl WeightsColumns {
         this
     }
 
-    /// The numbers that a group's keys are on a row; none where the row is not looked up.
-    fn keys(&self, group: &Group, row: usize, is_bank: &[bool]) -> Option<Vec<i64>> {
+    /// What a key is on each row.
+    fn key(&self, key: Key) -> Cow<'_, [i64]> {
         let shape = &self.rows.shape;
-        if matches!(group, Group::Weights(_)) && is_bank[row] {
-            return None;
-        }
-        let key = |key: &Key| match *key {
-            Key::Limb(column, limb) => self.first[shape.limb(column, limb)][row],
-            Key::Bias(limb) => self.first[shape.bias(limb)][row],
-            Key::Highest(column) => {
-                let class = &self.rows.masks.classes[shape.class_of[column]];
-                let offset =
-                    if class.weights.binary_search(&(row as u32)).is_ok() { 1 << (WEIGHT_BITS - 1) } else { 0 };
-                // Where a cell was changed the rest need not be a multiple; no such number is in the table.
-                let limbs = shape.stored_limbs();
-                let of = |limb: usize| self.first[shape.limb(column, limb)][row] << (shape.limb_bits * limb as u32);
-                let rest = self.first[shape.weight(column)][row] + offset - (0..limbs).map(of).sum::<i64>();
-                let shift = shape.limb_bits * limbs as u32;
-                if rest & ((1 << shift) - 1) == 0 { rest >> shift } else { -1 }
-            }
+        let column = match key {
+            Key::Limb(column, limb) => return Cow::Borrowed(&self.first[shape.limb(column, limb)]),
+            Key::Bias(limb) => return Cow::Borrowed(&self.first[shape.bias(limb)]),
+            Key::Highest(column) => column,
         };
-        Some(group.keys().iter().map(key).collect())
+        let mut rest = self.first[shape.weight(column)].clone();
+        for row in &self.rows.masks.classes[shape.class_of[column]].weights {
+            rest[*row as usize] += 1 << (WEIGHT_BITS - 1);
+        }
+        let limbs = shape.stored_limbs();
+        for limb in 0..limbs {
+            let shift = shape.limb_bits * limb as u32;
+            rest.iter_mut().zip(&self.first[shape.limb(column, limb)]).for_each(|(rest, limb)| *rest -= limb << shift);
+        }
+        // Where a cell was changed the rest need not be a multiple; no such number is in the table.
+        let shift = shape.limb_bits * limbs as u32;
+        rest.iter_mut().for_each(|rest| *rest = if *rest & ((1 << shift) - 1) == 0 { *rest >> shift } else { -1 });
+        Cow::Owned(rest)
+    }
+
+    /// Does something with each key of a group on each row where it is looked up.
+    fn look_up(&self, group: &Group, is_bank: &[bool], mut each: impl FnMut(usize, i64)) {
+        let everywhere = matches!(group, Group::Biases(_));
+        for key in group.keys() {
+            let values = self.key(*key);
+            let rows = values.iter().enumerate().filter(|(row, _)| everywhere || !is_bank[*row]);
+            rows.for_each(|(row, value)| each(row, *value));
+        }
     }
 
     fn bias_rows_of_bank(&self) -> Vec<bool> {
@@ -538,13 +547,11 @@ impl WeightsColumns {
         let (shape, is_bank) = (&self.rows.shape, self.bias_rows_of_bank());
         let entries = 1usize << shape.limb_bits;
         let count = |mut counts: Vec<i64>, group: &Group| {
-            for row in 0..self.rows.usable {
-                for key in self.keys(group, row, &is_bank).into_iter().flatten() {
-                    if let Some(count) = usize::try_from(key).ok().and_then(|key| counts.get_mut(key)) {
-                        *count += 1;
-                    }
+            self.look_up(group, &is_bank, |_, key| {
+                if let Some(count) = usize::try_from(key).ok().and_then(|key| counts.get_mut(key)) {
+                    *count += 1;
                 }
-            }
+            });
             counts
         };
         let groups = shape.groups();
@@ -568,8 +575,9 @@ impl WeightsColumns {
         };
         let groups = shape.groups();
         let helper = |group: &Group| -> Vec<Fr> {
-            let keys = |row| self.keys(group, row, &is_bank).into_iter().flatten();
-            (0..usable).map(|row| keys(row).map(share).sum()).collect()
+            let mut sums = vec![Fr::ZERO; usable];
+            self.look_up(group, &is_bank, |row, key| sums[row] += share(key));
+            sums
         };
         let mut columns: Vec<Vec<Fr>> = groups.par_iter().map(helper).collect();
         for lane in 0..shape.table_lanes {

@@ -1,14 +1,14 @@
 //! Making a weights' proof.
 
 use ff::Field;
-use group::Curve;
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::dev::MockProver;
 use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, TranscriptWriterBuffer};
-use halo2curves::bn256::{Fr, G1, G1Affine};
+use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};
+use zkml_gpu_engine::secret::wipe_elements;
 use zkml_gpu_engine::{BackendError, CircuitKey, Committer};
 use zkml_gpu_graph::Graph;
 
@@ -89,9 +89,10 @@ pub fn prove_weights<B: Backend>(
                 *secret = *secret * rho + own - outside;
             }
         }
-        let difference: G1 = secrets.iter().zip(&keys.blinding_points).map(|(d, point)| point * d).sum();
-        let statement = LinkStatement { difference: difference.to_affine(), blinding_points: &keys.blinding_points };
-        prove_link(statement, &secrets, rho, &mut rng, &mut transcript)?;
+        let statement = LinkStatement::of_secrets(&secrets, &keys.blinding_points);
+        let proved_link = prove_link(statement, &secrets, rho, &mut rng, &mut transcript);
+        wipe_elements(&mut secrets);
+        proved_link?;
         proved.push(WeightsPart {
             shape: part.shape,
             vk: part.vk.to_bytes(SerdeFormat::Processed),
