@@ -99,7 +99,7 @@ impl Grower {
 
     fn input(&mut self) {
         let shape = self.shape();
-        let one_hot = shape.channels > 1 && self.rng.gen_bool(0.15);
+        let one_hot = shape.channels > 1 && self.rng.gen_bool(0.25);
         let range = if one_hot { (0, 1 << self.graph.shift) } else { self.range() };
         let id = self.tensor(shape, range);
         if one_hot {
