@@ -70,7 +70,9 @@ fn model_commitment(criterion: &mut Criterion) {
         let bases = cpu.load_bases(&points, table_bytes).expect("the processor has memory");
         let rng = ChaCha20Rng::seed_from_u64(4);
         group.bench_function(name, |b| {
-            b.iter(|| ModelOpening::commit(bank.clone(), &cpu, &bases, 1 << layout.k, BLINDING_ROWS, rng.clone()))
+            b.iter(|| {
+                ModelOpening::hidden(bank.clone(), BLINDING_ROWS, rng.clone()).commit(&cpu, &bases, 1 << layout.k)
+            })
         });
     }
 }

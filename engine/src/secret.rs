@@ -11,9 +11,19 @@ pub fn wipe_elements(elements: &mut [Fr]) {
     std::hint::black_box(elements);
 }
 
-/// Overwrites integers with zeros.
+/// Overwrites numbers with zeros.
 pub fn wipe_integers<Z: Zeroize>(integers: &mut [Z]) {
     integers.iter_mut().for_each(Zeroize::zeroize);
+}
+
+/// Lists of numbers that are overwritten with zeros when they are dropped, on every way out.
+#[derive(Debug, Default)]
+pub struct Wiped<Z: Zeroize>(pub Vec<Vec<Z>>);
+
+impl<Z: Zeroize> Drop for Wiped<Z> {
+    fn drop(&mut self) {
+        self.0.iter_mut().for_each(|numbers| wipe_integers(numbers));
+    }
 }
 
 #[cfg(test)]

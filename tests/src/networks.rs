@@ -174,7 +174,7 @@ pub fn prover_and_keys(
     rng: impl RngCore + CryptoRng,
 ) -> Result<(Prover<Cpu>, ProvingKeys), KeyError> {
     let committer = Committer::new(Cpu::default(), srs, 0)?;
-    let (circuit, keys) = keys::setup(graph, layout, srs, &committer, rng)?;
+    let (circuit, keys) = keys::setup(graph, layout, srs, &committer, keys::Hiding::Drawn(rng))?;
     let mut options = ProverOptions::default();
     options.check_witness = false;
     let prover = Prover::with_key(committer, circuit, &options).expect("a prover");

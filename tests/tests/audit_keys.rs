@@ -4,9 +4,9 @@ use halo2_proofs::SerdeFormat;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::commit::Bank;
-use zkml_gpu_circuit::keys::{KeyError, VerifyingKeys, audit, setup_unchecked};
+use zkml_gpu_circuit::keys::{Hiding, KeyError, VerifyingKeys, audit, setup_unchecked};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
-use zkml_gpu_circuit::placement::BankValues;
+use zkml_gpu_circuit::placement::{BankValues, lower};
 use zkml_gpu_circuit::system::{FixedRole, Power};
 use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights, verify_weights, weights_keys};
 use zkml_gpu_engine::Committer;
@@ -32,7 +32,7 @@ fn with_widths(mut graph: Graph) -> Graph {
 /// Keys of whatever layout, as a dishonest owner makes them.
 fn forged(session: &Session, layout: &Layout) -> VerifyingKeys {
     let (bank, rng) = (Bank::new(layout, &session.graph), ChaCha20Rng::seed_from_u64(4));
-    setup_unchecked(layout, bank, &session.srs, &committer(session), rng).expect("keys").1.verifying
+    setup_unchecked(layout, bank, &session.srs, &committer(session), Hiding::Drawn(rng)).expect("keys").1.verifying
 }
 
 /// What an auditor says who has the architecture alone.
@@ -203,4 +203,17 @@ fn a_weights_proof_with_wider_masks_is_found() {
     (layout.bank[weights].values, layout.bank[biases].values) = (of_biases, of_weights);
     let wider = weights_keys(&session.graph, &layout, &committer(&session)).expect("keys");
     assert_ne!(wider, expected);
+}
+
+#[test]
+fn the_error_that_an_audit_tells_follows_from_the_cells() {
+    for (name, graph) in zoo() {
+        let mut layout = Layout::compile(&lower(graph), &LayoutOptions::default()).expect(name);
+        let bits = layout.soundness_bits();
+        assert!((bits - layout.soundness_bits_of_cells()).abs() < 1e-9, "{name}");
+        // What a file says of its own degrees is nothing to an auditor.
+        (layout.max_degree, layout.max_channel_degree, layout.identities) = (0, 0, 0);
+        layout.tables.rows.clear();
+        assert!(layout.soundness_bits() > bits && layout.soundness_bits_of_cells() == bits, "{name}");
+    }
 }

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::check::{CheckError, Checked, check};
 use zkml_gpu_circuit::commit::Bank;
-use zkml_gpu_circuit::keys::{KeyError, setup};
+use zkml_gpu_circuit::keys::{Hiding, KeyError, setup};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{BankValues, lower};
 use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
@@ -102,7 +102,8 @@ fn keys_are_made_from_no_layout_that_is_refused() {
     layout.max_degree -= 1;
     let srs = Srs::development(layout.k, ChaCha20Rng::seed_from_u64(1)).expect("a reference string");
     let committer = Committer::new(Cpu::default(), &srs, 0).expect("points");
-    let error = setup(&graph, &layout, &srs, &committer, ChaCha20Rng::seed_from_u64(2)).expect_err("no keys");
+    let error =
+        setup(&graph, &layout, &srs, &committer, Hiding::Drawn(ChaCha20Rng::seed_from_u64(2))).expect_err("no keys");
     assert!(matches!(error, KeyError::Layout(_)), "{error}");
 }
 

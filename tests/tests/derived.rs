@@ -17,7 +17,8 @@ use zkml_gpu_tests::networks::{self, Session, narrow};
 fn deriving(session: &Session) -> Prover<Cpu> {
     let committer = Committer::new(Cpu::new(), &session.srs, 0).expect("points");
     let rng = ChaCha20Rng::seed_from_u64(3);
-    let (circuit, _) = keys::setup(&session.graph, &session.layout, &session.srs, &committer, rng).expect("keys");
+    let (circuit, _) =
+        keys::setup(&session.graph, &session.layout, &session.srs, &committer, keys::Hiding::Drawn(rng)).expect("keys");
     let mut options = ProverOptions::default();
     options.check_witness = false;
     options.derived = derived_columns(&session.layout, &session.keys.model.bank);

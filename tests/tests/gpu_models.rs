@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 use zkml_gpu::{CompileOptions, ImportOptions, Model, Srs, WeightMode, read_samples};
 use zkml_gpu_circuit::circuit::derived_columns;
-use zkml_gpu_circuit::keys::{VerifyingKeys, setup};
+use zkml_gpu_circuit::keys::{Hiding, VerifyingKeys, setup};
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::prove::{Proof, prove};
 use zkml_gpu_circuit::verify::verify;
@@ -54,7 +54,8 @@ impl Subject {
         let srs = Srs::development(self.layout.k(), &mut rng).expect("a reference string");
         let is_host = backend.is_host();
         let committer = Committer::new(backend, &srs, TABLE_BYTES).expect("points");
-        let (circuit, keys) = setup(&self.graph, &self.layout, &srs, &committer, &mut rng).expect("keys");
+        let (circuit, keys) =
+            setup(&self.graph, &self.layout, &srs, &committer, Hiding::Drawn(&mut rng)).expect("keys");
         let mut options = ProverOptions::default();
         if !is_host {
             options.derived = derived_columns(&self.layout, &keys.model.bank);

@@ -34,10 +34,10 @@ fn options() -> [LayoutOptions; 2] {
 }
 
 /// The hashes of a session's input and second output, by those who have them.
-fn hashes(session: &Session, salts: [Option<Salt>; 2]) -> Vec<TensorHash> {
+fn hashes(session: &Session, salts: [Option<&Salt>; 2]) -> Vec<TensorHash> {
     let poseidon = Poseidon::new();
     let tensors = [(session.graph.inputs[0], &session.inputs[0]), (session.graph.outputs[1], &session.outputs[1])];
-    let hash = |((id, values), salt): ((usize, &Vec<i64>), Option<Salt>)| {
+    let hash = |((id, values), salt): ((usize, &Vec<i64>), Option<&Salt>)| {
         hash_tensor(&poseidon, session.graph.tensors[id].format, values, salt).expect("values in range")
     };
     tensors.into_iter().zip(salts).map(hash).collect()
@@ -82,10 +82,10 @@ fn salts_are_the_provers_and_hide_behind_other_hashes() {
     let salt = Salt::random(&mut rng);
     let name = session.graph.tensors[session.graph.inputs[0]].name.clone();
     let about = (&session.keys, &session.layout, &session.graph);
-    let salts = [(name, salt)];
+    let salts = [(name, salt.clone())];
     let openings = Openings { salts: &salts, ..Openings::default() };
     let proof = prove_opened(&session.prover, about, &session.inputs, openings, &mut rng).expect("a proof");
-    assert_eq!(proof.hashes, hashes(&session, [Some(salt), None]));
+    assert_eq!(proof.hashes, hashes(&session, [Some(&salt), None]));
     assert_ne!(proof.hashes[0], hashes(&session, [None; 2])[0]);
     let [inputs, _] = session.layout.statement.shown(&session.inputs, &[]);
     let verify = |hashes: &[TensorHash]| {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use group::prime::PrimeCurveAffine;
 use halo2curves::bn256::G1Affine;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
@@ -33,11 +34,14 @@ impl<'s> Weights<'s> {
     fn changed(session: &'s Session, change: impl FnOnce(&mut Bank)) -> Self {
         let mut bank = session.keys.model.bank.clone();
         change(&mut bank);
-        let committer = committer(session);
-        let (n, rows) = (1 << session.layout.k, session.keys.verifying.blinding_rows());
         let rng = ChaCha20Rng::seed_from_u64(9);
-        let made = ModelOpening::commit(bank, committer.backend(), committer.lagrange(), n, rows, rng);
-        let (model, commitment) = made.expect("a commitment");
+        Self::opened(session, ModelOpening::hidden(bank, session.keys.verifying.blinding_rows(), rng))
+    }
+
+    fn opened(session: &'s Session, model: ModelOpening) -> Self {
+        let committer = committer(session);
+        let n = 1 << session.layout.k;
+        let commitment = model.commit(committer.backend(), committer.lagrange(), n).expect("a commitment");
         Self { session, model, keys: session.keys.verifying.with_model_commitment(commitment) }
     }
 
@@ -106,6 +110,27 @@ fn the_weights_of_every_network_are_proved() {
         let keys = weights_keys(&session.graph, &session.layout, &committer(&session)).expect(name);
         assert_eq!(proof.keys().expect(name), keys, "{name}: whoever has the architecture derives the keys");
     }
+}
+
+#[test]
+fn public_weights_are_proved_as_well_and_a_column_of_zeros_commits_to_the_identity() {
+    let session = session(dense());
+    let mut bank = session.keys.model.bank.clone();
+    (0..session.layout.bank.len()).for_each(|index| bank.set(index, 0, 0));
+    let model = ModelOpening::public(bank, session.keys.verifying.blinding_rows());
+    assert!(model.is_public() && !session.keys.model.is_public());
+    let weights = Weights::opened(&session, model.clone());
+    let committed = weights.keys.model_commitment();
+    assert_eq!(committed, Weights::opened(&session, model).keys.model_commitment(), "whoever has them commits alike");
+    assert!(bool::from(committed[0].is_identity()) && !bool::from(committed[1].is_identity()));
+    let read = VerifyingKeys::from_bytes(&weights.keys.to_bytes()).expect("the keys");
+    assert!(weights.mock(&[]));
+    verify_weights(&read, &weights.proof(&[])).expect("honest weights");
+    // Without blinding the commitment still binds.
+    let mut bank = session.keys.model.bank.clone();
+    let (index, _) = bank_row(&session, is_weight);
+    bank.set(index, 0, 1 << WEIGHT_BITS);
+    Weights::opened(&session, ModelOpening::public(bank, session.keys.verifying.blinding_rows())).is_rejected(&[]);
 }
 
 #[test]

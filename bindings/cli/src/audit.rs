@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use tracing::info_span;
-use zkml_gpu::{Audit, Error, ModelKey, PublicModel};
+use zkml_gpu::{Audit, AuditedFile, Error, ModelKey, PublicModel, Srs};
 
-use crate::args::AuditOptions;
+use crate::args::{AuditOptions, CacheOptions};
 use crate::compile::{TARGET, prepare, timed};
 use crate::keys::srs;
 use crate::progress;
@@ -16,25 +16,8 @@ pub(crate) fn audit(options: &AuditOptions) -> anyhow::Result<u8> {
     progress::show_unless(options.json);
     let key = ModelKey::read(&options.key)?;
     let model = PublicModel::read(&options.model)?;
-    let beside = options.key.with_extension("srs");
-    let path = options.srs.clone().or_else(|| beside.exists().then_some(beside)).ok_or_else(|| Error::Arguments {
-        problem: "no reference string is given, and none lies beside the key".into(),
-        hint: "--srs FILE names the one that the key was made with; its owner publishes NAME.srs, or names the ceremony",
-    })?;
-    if key.keys().k() != model.k() {
-        let problem = format!("it has 2^{} rows instead of 2^{}", key.keys().k(), model.k());
-        return Err(Error::Audit(problem).into());
-    }
-    let string = || srs(Some(Path::new(&path)), model.k(), &options.cache);
-    let (srs, _) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    // Whoever could know its secret made the key. A ceremony's is the auditor's own choice.
-    if options.srs.is_none() && !srs.is_insecure() {
-        return Err(Error::Arguments {
-            problem: format!("{} calls itself a ceremony's, and comes with the key", path.display()),
-            hint: "--srs FILE names a ceremony's file that you have from somewhere else",
-        }
-        .into());
-    }
+    model.expect_size(&key)?;
+    let srs = reference_string(options.srs.as_deref(), &options.key, model.k(), &options.cache)?;
     let look = || model.audit(&key, &srs, &options.machine.backend, options.allow_unproven_weights);
     let (audit, _) = timed(info_span!(target: TARGET, "audit"), look)?;
     if options.json {
@@ -45,7 +28,27 @@ pub(crate) fn audit(options: &AuditOptions) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-fn text(audit: &Audit) -> String {
+/// The reference string to derive a key with: the file given, or `NAME.srs` beside the key, if that says of itself that it
+/// was made on one machine.
+pub(crate) fn reference_string(given: Option<&Path>, key: &Path, k: u32, cache: &CacheOptions) -> Result<Srs, Error> {
+    let beside = key.with_extension("srs");
+    let path = given.or_else(|| beside.exists().then_some(&*beside)).ok_or_else(|| Error::Arguments {
+        problem: "no reference string is given, and none lies beside the key".into(),
+        hint: "--srs FILE names the one that the key was made with; its owner publishes NAME.srs, or names the ceremony",
+    })?;
+    let (string, _) = timed(info_span!(target: TARGET, "reference_string"), || srs(Some(path), k, cache))?;
+    // Whoever could know its secret made the key. A ceremony's is the auditor's own choice.
+    if given.is_none() && !string.is_insecure() {
+        return Err(Error::Arguments {
+            problem: format!("{} calls itself a ceremony's, and comes with the key", path.display()),
+            hint: "--srs FILE names a ceremony's file that you have from somewhere else",
+        });
+    }
+    Ok(string)
+}
+
+/// What an audit found, in words.
+pub(crate) fn text(audit: &Audit) -> String {
     let layers: Vec<String> = audit.layers.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     let mut text = format!("{}: the key is this model's\n", audit.model);
     text += &line("proves", &format!("that this network gave the output: {}", layers.join(", ")));
@@ -54,6 +57,10 @@ fn text(audit: &Audit) -> String {
     }
     text += &line("parameters", &format!("{} learned values", audit.parameters));
     text += &line("weights", &audit.weights);
+    if let Some(AuditedFile { name, digest, .. }) = &audit.file {
+        let name = name.escape_debug();
+        text += &line("file", &format!("the weights are {name}'s ({}), rounded by the key's scales", short(digest)));
+    }
     text += &line("integers", &format!("tensors of {} to {} bits", audit.bits[0], audit.bits[1]));
     audit.inputs.iter().for_each(|port| text += &line("input", port));
     audit.outputs.iter().for_each(|port| text += &line("output", port));

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use rand_core::OsRng;
 use serde::Serialize;
+use zkml_gpu::engine::secret::wipe_integers;
 use zkml_gpu::{Error, FileError, Model, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
 
 use crate::args::ProveOptions;
@@ -26,6 +27,13 @@ pub(crate) struct Task {
     pub(crate) samples: Vec<Sample>,
     /// Where its proof goes.
     pub(crate) file: PathBuf,
+}
+
+impl Drop for Task {
+    /// The numbers may be private.
+    fn drop(&mut self) {
+        self.samples.iter_mut().flatten().for_each(|numbers| wipe_integers(numbers));
+    }
 }
 
 /// What became of a task.

@@ -6,10 +6,11 @@ use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::{
     Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Salt, Srs, TensorCommitment, hash_numbers,
-    read_samples, write_salt, write_whole,
+    read_hash, read_salt, read_samples, write_salt, write_whole,
 };
 
 use crate::args::{CommitOptions, OpenOptions, PointsOptions};
+use crate::keys::magic;
 use crate::output;
 use crate::report::{self, line};
 
@@ -75,7 +76,7 @@ pub(crate) fn commit(options: &CommitOptions) -> anyhow::Result<u8> {
         let problem = format!("'{name}' is hashed nowhere in this key, and a commitment hides by itself");
         return Err(Error::Arguments { problem, hint: "leave --salt out" }.into());
     }
-    let numbers = numbers(options, key, name)?;
+    let numbers = numbers(&options.file, key, name)?;
     let opening = Opening::commit(key, name, &numbers, &source.points(), OsRng)?;
     std::fs::create_dir_all(&options.out).map_err(|source| zkml_gpu::FileError::unwritten(&options.out, source))?;
     let [commitment_file, opening_file] = write(&options.out, &file_stem(name), &opening)?;
@@ -97,7 +98,7 @@ fn is_hashed(key: &ModelKey, name: &str) -> bool {
 }
 
 /// The numbers of one tensor: of a key for several inferences, of all of them one after the other.
-fn numbers(options: &CommitOptions, key: &ModelKey, name: &str) -> Result<Vec<f32>, Error> {
+fn numbers(file: &Path, key: &ModelKey, name: &str) -> Result<Vec<f32>, Error> {
     let (len, classes) = match zkml_gpu::verify::port(key.keys(), name) {
         Some(port) => {
             let classes = port.classes();
@@ -107,20 +108,20 @@ fn numbers(options: &CommitOptions, key: &ModelKey, name: &str) -> Result<Vec<f3
         None => (1, None),
     };
     let inferences = key.inferences().max(1);
-    let samples = read_samples(&options.file, &[ModelInput { name, len: len / inferences, classes }])?;
+    let samples = read_samples(file, &[ModelInput { name, len: len / inferences, classes }])?;
     if samples.len() == inferences {
         return Ok(samples.into_iter().flatten().flatten().collect());
     }
-    let problem = format!("{} holds {} tensors, not {inferences}", options.file.display(), samples.len());
+    let problem = format!("{} holds {} tensors, not {inferences}", file.display(), samples.len());
     let hint = "a commitment is to all inputs of one proof: give one list for each, as the key is for";
     Err(Error::Arguments { problem, hint })
 }
 
 /// Hashes a tensor, with a salt where one is asked for.
 fn hash(options: &CommitOptions, key: &ModelKey, name: &str) -> anyhow::Result<u8> {
-    let numbers = numbers(options, key, name)?;
+    let numbers = numbers(&options.file, key, name)?;
     let salt = options.salt.then(|| Salt::random(OsRng));
-    let hash = hash_numbers(key, name, &numbers, salt)?;
+    let hash = hash_numbers(key, name, &numbers, salt.as_ref())?;
     std::fs::create_dir_all(&options.out).map_err(|source| zkml_gpu::FileError::unwritten(&options.out, source))?;
     let file = |kind: &str| options.out.join(format!("{}.{kind}", file_stem(name)));
     let salt_file = salt.map(|salt| write_salt(file("salt"), &salt)).transpose()?;
@@ -141,6 +142,21 @@ fn hash(options: &CommitOptions, key: &ModelKey, name: &str) -> anyhow::Result<u
 }
 
 pub(crate) fn open(options: &OpenOptions) -> anyhow::Result<u8> {
+    let is_commitment = magic(&options.commitment)?.is_some_and(|magic| magic.starts_with(b"{"));
+    let file = options.commitment.display();
+    match (&options.vk, is_commitment) {
+        (Some(key), false) => return open_hash(options, &ModelKey::read(key)?),
+        (None, true) => {}
+        (Some(_), true) => {
+            let problem = format!("{file} is a commitment, which a verifying key does not open");
+            return Err(Error::Arguments { problem, hint: "a commitment takes --pk NAME.pk or --srs FILE" }.into());
+        }
+        (None, false) => {
+            let problem = format!("{file} is no commitment");
+            let hint = "a hash takes --vk NAME.vk and --input NAME or --output NAME, and the file of the numbers";
+            return Err(Error::Arguments { problem, hint }.into());
+        }
+    }
     let commitment = TensorCommitment::read(&options.commitment)?;
     let opening = Opening::read(&options.opening)?;
     let source = Source::read(&options.points, commitment.k)?;
@@ -152,6 +168,30 @@ pub(crate) fn open(options: &OpenOptions) -> anyhow::Result<u8> {
         text += &line("shape", &format!("{:?}", commitment.shape));
         text +=
             &line("circuits", &format!("k = {}, reference string {}", commitment.k, report::short(&commitment.srs)));
+        report::print(&text)?;
+    }
+    Ok(0)
+}
+
+/// Whether a hash is that of numbers, as an input or output of a model has them.
+fn open_hash(options: &OpenOptions, key: &ModelKey) -> anyhow::Result<u8> {
+    let name = options.input.as_ref().or(options.output.as_ref()).ok_or_else(|| Error::Arguments {
+        problem: "a hash is of one input or output".into(),
+        hint: "--input NAME or --output NAME",
+    })?;
+    let hash = read_hash(&options.commitment)?;
+    let salt = options.salt.as_ref().map(read_salt).transpose()?;
+    if hash_numbers(key, name, &numbers(&options.opening, key, name)?, salt.as_ref())? != hash {
+        let problem =
+            format!("the hash is of other numbers than {} holds, or has another salt", options.opening.display());
+        let hint = "--salt FILE names the salt that was written beside the hash";
+        return Err(Error::Arguments { problem, hint }.into());
+    }
+    if options.json {
+        report::print_json(&serde_json::json!({ "opens": true, "hash": hash }))?;
+    } else {
+        let mut text = format!("the hash is of these numbers as '{}'\n", name.escape_debug());
+        text += &line("hash", &hash.to_string());
         report::print(&text)?;
     }
     Ok(0)

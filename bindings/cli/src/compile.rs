@@ -121,7 +121,9 @@ fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
         .with_visibility(circuit.input_visibility.clone(), circuit.output_visibility.clone());
     choices.layout.min_k = circuit.min_k.unwrap_or(0);
     choices.layout.max_k = choices.layout.max_k.max(choices.layout.min_k);
-    choices.layout.weights = circuit.weights.unwrap_or(Weights::Committed).into();
+    let weights = circuit.weights.unwrap_or(Weights::Committed);
+    choices.layout.weights = weights.into();
+    let choices = choices.with_public_weights(weights == Weights::Public);
     Ok(match &circuit.precision {
         Some(path) => choices.with_precision(&read_precision(path)?),
         None => choices,

@@ -172,6 +172,7 @@ pub(crate) fn model_lines(model: &CompiledModel) -> String {
 /// Where a compiled model's weights will stand.
 fn weights(model: &CompiledModel) -> &'static str {
     match model.weight_mode() {
+        WeightMode::Committed if model.has_public_weights() => "to be committed, public",
         WeightMode::Committed => "to be committed, hiding",
         WeightMode::Embedded => "to be embedded, public",
     }

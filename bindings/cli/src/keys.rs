@@ -35,6 +35,7 @@ struct Choices<'a> {
     calibration: Option<String>,
     precision: Option<String>,
     embedded: bool,
+    public_weights: bool,
     /// Inputs of each proof.
     inferences: usize,
     unproven_weights: bool,
@@ -239,6 +240,7 @@ fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibrati
         && about.inferences == choices.inferences
         && source.dimensions == options.circuit.dimensions
         && verifying.weight_mode() == weights.into()
+        && verifying.has_public_weights() == (weights == Weights::Public)
         && is_visible(verifying, &options.circuit)
         && verifying.keys().k() >= options.circuit.min_k.unwrap_or(0)
         && calibration.is_none_or(|samples| source.samples_digest == samples_digest(samples))
@@ -374,6 +376,7 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         calibration: calibration.map(samples_digest),
         precision: circuit.precision.as_deref().map(digest_of).transpose()?,
         embedded: choices.layout.weights == zkml_gpu::WeightMode::Embedded,
+        public_weights: choices.public_weights,
         inferences: choices.inferences,
         unproven_weights: options.unproven_weights,
         private: circuit.private,

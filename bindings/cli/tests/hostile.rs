@@ -277,6 +277,7 @@ impl Artifacts {
         let about = About {
             model: self.key.model().into(),
             inferences: self.key.inferences() as u64,
+            public_weights: self.key.has_public_weights(),
             accuracy: *self.key.accuracy(),
             architecture: self.key.architecture_digest().into(),
         };

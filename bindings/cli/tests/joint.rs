@@ -325,6 +325,7 @@ fn an_audit_tells_how_many_inputs_a_proof_is_of_and_refuses_a_key_that_tells_oth
     let about = About {
         model: key.model().into(),
         inferences: 1,
+        public_weights: false,
         accuracy: *key.accuracy(),
         architecture: key.architecture_digest().into(),
     };

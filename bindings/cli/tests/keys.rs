@@ -9,7 +9,10 @@ use prost::Message;
 use serde_json::Value;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 use zkml_gpu::circuit::weights::WeightsProof;
-use zkml_gpu::{About, CompiledModel, ModelKey, PROVING_KEY, ProofBundle, ProverKey, Rejection};
+use zkml_gpu::{
+    About, BackendChoice, CompiledModel, ImportOptions, Model, ModelKey, PROVING_KEY, ProofBundle, ProverKey,
+    PublicModel, Rejection, Srs,
+};
 
 use support::limited::{Limits, run_limited};
 use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
@@ -339,6 +342,110 @@ fn whoever_has_the_public_model_checks_a_key_and_learns_nothing_of_the_weights()
     refused(&run(&["audit", &keys.vk(), "--model", &public("keys")]), &["no reference string is given"]);
 }
 
+/// The dense layer, whose metadata say that its weights are private.
+fn declared_private(scratch: &Scratch, name: &str) -> String {
+    let mut model = ModelProto::decode(&std::fs::read(gemm("onnx")).expect("the model")[..]).expect("a model");
+    let entry = StringStringEntryProto { key: "zkml-gpu.weights".into(), value: "private".into() };
+    model.metadata_props.push(entry);
+    scratch.file(name, model.encode_to_vec())
+}
+
+/// The dense layer with one learned value that is another.
+fn with_one_other_weight(scratch: &Scratch, name: &str, place: usize) -> String {
+    let count = std::cell::Cell::new(0);
+    retrained(scratch, name, |weight| {
+        count.set(count.get() + 1);
+        if count.get() == place { weight + 0.01 } else { weight }
+    })
+}
+
+#[test]
+fn public_weights_are_those_of_the_models_file_and_of_no_other() {
+    for (weights, other) in [("public", "of the model commitment is not that of"), ("embedded", "fixed column")] {
+        let keys = Keys(Scratch::new());
+        let zkml = keys.path("gemm.zkml");
+        keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--weights", weights, "--out", &zkml]);
+        keys.ok(&["setup", &zkml, "--out", &keys.path("keys")]);
+        keys.ok(&["prove", &keys.pk(), &gemm("json"), "--out", &keys.path("out")]);
+        let proof = keys.path("out/proof.json");
+        let verify = |vk: &str, more: &[&str]| run(&[&["verify", &proof, "--vk", vk], more].concat());
+        let of = |model: &str| verify(&keys.vk(), &["--model", model]);
+        let shown = text(&of(&gemm("onnx")).stdout);
+        for part in
+            ["accepted", ", public; exact integers", "the key is this model's", "the weights are gemm_plain.onnx's"]
+        {
+            assert!(shown.contains(part), "{weights}, {part}: {shown}");
+        }
+        let report = json(&verify(&keys.vk(), &["--model", &gemm("onnx"), "--json"]));
+        assert_eq!((&report["accepted"], &report["audit"]["file"]["name"]), (&true.into(), &"gemm_plain.onnx".into()));
+        assert!(report["audit"]["file"]["digest"].as_str().is_some_and(|digest| digest.len() == 64));
+        // The first weight, the last, a bias: the file has 24 learned values.
+        for place in [1, 20, 24] {
+            let model = with_one_other_weight(&keys.0, "other.onnx", place);
+            refused(&of(&model), &["not this model's", other, "do not trust"]);
+        }
+        refused(&of(&repository("tests/models/ops/gemm_no_bias.onnx")), &["other tensors"]);
+        // A proof that does not hold is of no file.
+        let hidden = Keys::make();
+        assert_eq!(exit_code(&verify(&hidden.vk(), &["--model", &gemm("onnx")])), 1);
+        // Nobody says how the integers follow from the file.
+        let public = hidden.path("keys/gemm.public.zkml");
+        let refusal = verify(&keys.vk(), &["--model", &gemm("onnx"), "--public", &public]);
+        refused(&refusal, &["does not tell how to quantise"]);
+        std::fs::remove_file(keys.path("keys/gemm.public.zkml")).expect("remove");
+        refused(&of(&gemm("onnx")), &["gemm.public.zkml is missing"]);
+    }
+}
+
+#[test]
+fn public_weights_are_hidden_by_nothing_and_hidden_ones_are_not_called_public() {
+    let keys = Keys(Scratch::new());
+    let (zkml, srs) = (keys.path("gemm.zkml"), keys.path("keys/gemm.srs"));
+    let compile = ["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &zkml, "--weights", "public"];
+    refused(&run(&[&compile[..], &["--private"]].concat()), &["declared private by you"]);
+    keys.ok(&compile);
+    keys.ok(&["setup", &zkml, "--out", &keys.path("keys")]);
+    // Nothing is drawn, so two runs make one key.
+    let again = |out: &str| {
+        keys.ok(&["setup", &zkml, "--unproven-weights", "--srs", &srs, "--out", &keys.path(out)]);
+        std::fs::read(keys.path(&format!("{out}/gemm.vk"))).expect("a key")
+    };
+    assert_eq!(again("one"), again("two"));
+
+    let model = Model::load(gemm("onnx"), &ImportOptions::default()).expect("the model");
+    let string = Srs::read(&srs, CompiledModel::read(&zkml).expect("compiled").k()).expect("a reference string");
+    let public = PublicModel::read(keys.path("keys/gemm.public.zkml")).expect("a public model");
+    let audited = |key: &ModelKey| public.audit_file(key, &model, &string, &BackendChoice::Cpu);
+    assert!(audited(&ModelKey::read(keys.vk()).expect("a key")).is_ok());
+    // A key whose owner says that nothing hides what a blinding does.
+    let hidden = keys.path("hidden.zkml");
+    keys.ok(&["compile", &gemm("onnx"), "--calibration", &gemm("json"), "--out", &hidden]);
+    keys.ok(&["setup", &hidden, "--srs", &srs, "--out", &keys.path("hidden")]);
+    let hidden = ModelKey::read(keys.path("hidden/hidden.vk")).expect("a key");
+    assert!(audited(&hidden).expect_err("hidden").to_string().contains("hides the weights"));
+    let about = About {
+        model: hidden.model().into(),
+        inferences: 1,
+        public_weights: true,
+        accuracy: *hidden.accuracy(),
+        architecture: hidden.architecture_digest().into(),
+    };
+    let said = ModelKey::new(about, hidden.keys().clone(), hidden.weights_proof().cloned()).expect("a key");
+    assert!(audited(&said).expect_err("blinded").to_string().contains("column 0 of the model commitment"));
+
+    // A retrained model is as public, and of its own file.
+    let new = retrained(&keys.0, "gemm.onnx", |weight| 0.9 * weight);
+    keys.ok(&["retrain", &keys.pk(), &new, "--calibration", &gemm("json"), "--out", &keys.path("new")]);
+    let vk = keys.path("new/gemm.vk");
+    keys.ok(&["prove", &keys.path("new/gemm.pk"), &gemm("json"), "--out", &keys.path("out")]);
+    let of = |file: &str| run(&["verify", &keys.path("out/proof.json"), "--vk", &vk, "--model", file, "--srs", &srs]);
+    assert_eq!(exit_code(&of(&new)), 0);
+    refused(&of(&gemm("onnx")), &["of the model commitment is not that of"]);
+    let private = declared_private(&keys.0, "private.onnx");
+    let output = run(&["retrain", &keys.pk(), &private, "--calibration", &gemm("json"), "--out", &keys.path("none")]);
+    refused(&output, &["declared private by the model's metadata"]);
+}
+
 #[test]
 fn a_key_whose_weights_proof_does_not_hold_has_no_valid_proofs() {
     let keys = Keys::make();
@@ -353,6 +460,7 @@ fn a_key_whose_weights_proof_does_not_hold_has_no_valid_proofs() {
     let about = About {
         model: key.model().into(),
         inferences: 1,
+        public_weights: false,
         accuracy: *key.accuracy(),
         architecture: key.architecture_digest().into(),
     };

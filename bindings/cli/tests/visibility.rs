@@ -158,6 +158,29 @@ fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
         let other = scratch.file("other.json", bundle.to_string());
         assert_ne!(exit_code(&run(&["verify", &other, "--vk", &vk])), 0);
     }
+    // Whoever has the hash demands it, and whoever has the numbers finds it.
+    let [plain_file, salted_file] =
+        [&plain, &salted].map(|made| made["hash_file"].as_str().expect("a file").to_owned());
+    let demand =
+        |file: &str| run(&["verify", &scratch.path("one/proof.json"), "--vk", &vk, "--hash", &format!("{x}={file}")]);
+    assert_eq!(exit_code(&demand(&plain_file)), 0);
+    let rejected = demand(&salted_file);
+    assert_eq!(exit_code(&rejected), 1);
+    assert!(text(&rejected.stdout).contains("has not the hash given"), "{}", text(&rejected.stdout));
+    refused(&demand(&input), &["holds no hash"]);
+    let open = |hash: &str, numbers: &str, more: &[&str]| {
+        run(&[&["open", hash, numbers, "--vk", &vk, "--input", &x], more].concat())
+    };
+    assert_eq!(exit_code(&open(&plain_file, &input, &[])), 0);
+    assert_eq!(json(&open(&salted_file, &input, &["--salt", &salt, "--json"]))["opens"], true);
+    for (hash, numbers, more) in [
+        (&salted_file, &input, &[][..]),
+        (&plain_file, &input, &["--salt", &salt]),
+        (&plain_file, &calibration(&scratch), &[]),
+    ] {
+        refused(&open(hash, numbers, more), &["the hash is of other numbers"]);
+    }
+    refused(&run(&["open", &plain_file, &input]), &["is no commitment"]);
     // A salt is written once, for what is hashed, and read from a file that holds one.
     refused(
         &run(&["commit", &input, "--vk", &vk, "--input", &x, "--out", &scratch.path("salted"), "--salt"]),
@@ -173,6 +196,47 @@ fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::metadata(&salt).expect("the salt").permissions().mode();
         assert_eq!(mode & 0o077, 0, "others may read the salt");
+    }
+}
+
+/// The circuit stores a matrix as its transpose: the hash is of the model's order all the same, and nobody need know.
+#[test]
+fn the_hash_of_a_matrix_is_of_the_models_order() {
+    let scratch = Scratch::new();
+    let [onnx, input] = ["onnx", "json"].map(|kind| repository(&format!("tests/models/ops/gemm_rows.{kind}")));
+    let plain = scratch.path("plain.zkml");
+    ok(&["compile", &onnx, "--calibration", &input, "--allow-error", "--out", &plain]);
+    ok(&["setup", &plain, "--unproven-weights", "--out", &scratch.path("keys")]);
+    let [x, y] = names(&scratch.path("keys/plain.vk"));
+    for (input_is, output_is) in [("hashed", "public"), ("hashed", "hashed"), ("public", "hashed")] {
+        let (zkml, out) = (scratch.path("rows.zkml"), scratch.path(&format!("{input_is}-{output_is}")));
+        let [of_x, of_y] = [format!("{x}={input_is}"), format!("{y}={output_is}")];
+        let compile = ["compile", &onnx, "--calibration", &input, "--allow-error", "--out", &zkml];
+        ok(&[&compile[..], &["--input", &of_x, "--output", &of_y]].concat());
+        ok(&["setup", &zkml, "--unproven-weights", "--out", &out]);
+        let vk = format!("{out}/rows.vk");
+        ok(&["prove", &format!("{out}/rows.pk"), &input, "--out", &out]);
+        let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &vk, "--json"]));
+        assert_eq!(verdict["accepted"], true);
+        if input_is == "hashed" {
+            let made = json(&run(&["commit", &input, "--vk", &vk, "--input", &x, "--out", &out, "--json"]));
+            assert_eq!(made["hash"], verdict["input_hash"][0]);
+        }
+        if output_is == "hashed" {
+            // Whoever is told the output finds its hash.
+            let proof = [
+                "prove",
+                &format!("{}/plain.pk", scratch.path("keys")),
+                &input,
+                "--out",
+                &scratch.path("plain"),
+                "--json",
+            ];
+            let told = scratch
+                .file("told.json", serde_json::json!({ "input_data": json(&run(&proof))["output"] }).to_string());
+            let made = run(&["commit", &told, "--vk", &vk, "--output", &y, "--out", &out, "--json"]);
+            assert_eq!(json(&made)["hash"], verdict["output_hash"][0], "{}", text(&made.stderr));
+        }
     }
 }
 

@@ -75,8 +75,9 @@ pub struct ProofBundle {
 }
 
 /// How the weights are bound.
-pub(crate) const fn weights(mode: WeightMode) -> &'static str {
+pub(crate) const fn weights(mode: WeightMode, are_public: bool) -> &'static str {
     match mode {
+        WeightMode::Committed if are_public => "committed, public",
         WeightMode::Committed => "committed, hiding",
         WeightMode::Embedded => "embedded, public",
     }
@@ -188,6 +189,14 @@ pub enum Rejection {
         /// What is another.
         reason: String,
     },
+    /// A tensor's hash is not the one given.
+    #[error("'{tensor}' has not the hash given: {reason}")]
+    OtherHash {
+        /// Name of the input or output.
+        tensor: String,
+        /// What it has.
+        reason: String,
+    },
     /// The proof itself does not hold.
     #[error(transparent)]
     Proof(#[from] VerifyError),
@@ -266,6 +275,28 @@ impl ProofBundle {
             expected.fits(key.keys(), port).map_err(other)?;
             if self.commitment(key, name).is_none_or(|own| own.points != expected.points) {
                 return Err(other("its points are others".into()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether tensors have these hashes, by name: for a proof that [holds](ModelKey::verify).
+    ///
+    /// # Errors
+    /// [`Rejection::OtherHash`] with the first that has not.
+    pub fn expect_hashes(&self, key: &ModelKey, hashes: &[(String, TensorHash)]) -> Result<(), Rejection> {
+        for (name, expected) in hashes {
+            let other = |reason| Rejection::OtherHash { tensor: shown(name), reason };
+            let port =
+                port(key.keys(), name).ok_or_else(|| other("the model has no input or output of this name".into()))?;
+            if port.hashed().is_none() {
+                return Err(other(format!("it is {}, not hashed", port.visibility().name())));
+            }
+            let own = self.inputs.iter().chain(&self.outputs).find(|tensor| tensor.name == *name);
+            match own.and_then(|tensor| tensor.hash) {
+                Some(own) if own == *expected => {}
+                Some(own) => return Err(other(format!("its own is {own}"))),
+                None => return Err(other("it has none".into())),
             }
         }
         Ok(())
@@ -431,7 +462,7 @@ impl PublicTensor {
     ///
     /// # Errors
     /// [`HashError`] where there are no values, as of a hidden tensor, or one is outside `min..=max`.
-    pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<Salt>) -> Result<TensorHash, HashError> {
+    pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<&Salt>) -> Result<TensorHash, HashError> {
         let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
         hash_tensor(poseidon, format, &self.values, salt)
     }

@@ -45,11 +45,20 @@ pub struct About {
     /// follows from the statement.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub inferences: u64,
+    /// Whether the committed weights are public: the commitment hides nothing then, and whoever has them checks that it is
+    /// theirs.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub public_weights: bool,
     /// How far the integers that are proved are from the float model.
     pub accuracy: Accuracy,
     /// Digest of the architecture, lower-case hexadecimal: the quantised network without its learned values
     /// (`docs/protocol.md`, section 14). An audit computes it.
     pub architecture: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 pub(crate) const fn one() -> u64 {
@@ -144,6 +153,9 @@ impl ModelKey {
         if !are_inferences(about.inferences, keys.statement()) {
             return Err(fail("its public tensors are not of as many inferences as it tells".into()));
         }
+        if about.public_weights && keys.weights() == WeightMode::Embedded {
+            return Err(fail("embedded weights are public without a word".into()));
+        }
         let proof = match &weights[..] {
             [] => None,
             _ if keys.weights() == WeightMode::Embedded => {
@@ -216,9 +228,14 @@ impl ModelKey {
         self.keys.weights()
     }
 
-    /// How the weights are bound: `committed, hiding` or `embedded, public`.
+    /// Whether committed weights are said to be public: `NAME.public.zkml` tells how they follow from the model's file.
+    pub fn has_public_weights(&self) -> bool {
+        self.about.public_weights
+    }
+
+    /// How the weights are bound: `committed, hiding`, `committed, public` or `embedded, public`.
     pub fn weights(&self) -> &'static str {
-        bundle::weights(self.weight_mode())
+        bundle::weights(self.weight_mode(), self.about.public_weights)
     }
 
     /// What a proof says of the weights: `exact integers, proven of the model commitment` of committed ones with a proof,
@@ -339,7 +356,13 @@ mod tests {
     fn names_that_could_move_the_cursor_are_refused() {
         let accuracy = Accuracy { max_error: 0.0, bound: 0.0, samples: 1 };
         for name in ["", "a\x1b[2J", "a\nb", &"n".repeat(256)] {
-            let about = About { model: name.into(), inferences: 1, accuracy, architecture: "0".repeat(64) };
+            let about = About {
+                model: name.into(),
+                inferences: 1,
+                public_weights: false,
+                accuracy,
+                architecture: "0".repeat(64),
+            };
             let bytes = encode(&about, &[Vec::new(), Vec::new(), Vec::new()]).unwrap();
             let problem = ModelKey::from_bytes(&bytes, "model.vk").unwrap_err().to_string();
             assert!(problem.contains("not printable"), "{name:?}: {problem}");
@@ -352,6 +375,7 @@ mod tests {
             let about = About {
                 model: "a".into(),
                 inferences: 1,
+                public_weights: false,
                 accuracy: Accuracy { max_error, bound, samples: 1 },
                 architecture: "0".repeat(64),
             };

@@ -20,7 +20,7 @@ pub fn hash_stored(
     poseidon: &Poseidon,
     port: &Port,
     stored: &[i64],
-    salt: Option<Salt>,
+    salt: Option<&Salt>,
 ) -> Result<TensorHash, HashError> {
     hash_tensor(poseidon, logical_format(port), &to_logical(port, stored), salt)
 }

@@ -177,6 +177,12 @@ pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
 /// What a proof does and does not say.
 pub fn guarantee_lines(key: &ModelKey) -> String {
     let mut text = line("weights", &format!("{}; {}", key.weights(), key.note()));
+    if key.has_public_weights() {
+        text += &line(
+            "public",
+            "whoever has model.vk can check guesses of the weights; verify --model checks the model's file",
+        );
+    }
     if key.weight_mode() == WeightMode::Embedded {
         text += &line(
             "public",

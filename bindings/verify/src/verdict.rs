@@ -8,7 +8,7 @@ use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 
 use crate::report::{elapsed_ms, guarantee_lines, proof_lines};
-use crate::{Error, ModelKey, Pair, ProofBundle, TensorCommitment};
+use crate::{Error, Expected, ModelKey, Pair, ProofBundle};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -60,17 +60,16 @@ pub struct Verdict<'a> {
 impl<'a> Verdict<'a> {
     /// Checks the proof.
     pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
-        Self::with_commitments(key, proof, &[])
+        Self::expecting(key, proof, &Expected::default())
     }
 
-    /// Checks the proof, and that tensors are those of commitments, by name.
-    pub fn with_commitments(
-        key: &'a ModelKey,
-        proof: &'a ProofBundle,
-        commitments: &[(String, TensorCommitment)],
-    ) -> Self {
+    /// Checks the proof, and that tensors have these commitments and hashes.
+    pub fn expecting(key: &'a ModelKey, proof: &'a ProofBundle, expected: &Expected) -> Self {
         let start = Instant::now();
-        let verdict = key.verify(proof).and_then(|()| proof.expect_commitments(key, commitments));
+        let verdict = key
+            .verify(proof)
+            .and_then(|()| proof.expect_commitments(key, &expected.commitments))
+            .and_then(|()| proof.expect_hashes(key, &expected.hashes));
         let verify_ms = elapsed_ms(start);
         let several = verdict.is_ok() && proof.inferences > 1;
         let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();

@@ -40,6 +40,9 @@ pub struct ModelAbout {
     pub name: String,
     /// Whether its weights were declared private.
     pub private: bool,
+    /// Whether committed weights are public: nothing hides them in the model commitment.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub public_weights: bool,
     /// Inferences in each proof.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub inferences: usize,
@@ -53,6 +56,11 @@ pub struct ModelAbout {
     pub evaluation: Evaluation,
     /// Extremes of all tensors over the samples.
     pub calibration: Calibration,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 const fn one() -> usize {
@@ -95,16 +103,14 @@ pub struct CompiledModel {
 }
 
 impl CompiledModel {
-    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are embedded, which makes
-    /// them public.
+    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are public.
     ///
     /// # Errors
     /// [`Error::File`] where the system refuses.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
         // It holds the weights: where these are to be hidden, from others on this machine, too.
-        let is_hidden = self.about.private || self.layout.architecture.weights == WeightMode::Committed;
-        let access = if is_hidden { Access::Private } else { Access::Public };
+        let access = if self.has_public_weights() { Access::Public } else { Access::Private };
         write_container(path, access, COMPILED_MODEL, &MODEL_SECTIONS, |writer| self.write_sections(writer))
     }
 
@@ -139,8 +145,9 @@ impl CompiledModel {
         if *inferences == 0 || *inferences > 1 && axes.any(|axis| axis != Some(inferences)) {
             return Err("its inputs and outputs are not those of as many inferences as it tells".into());
         }
-        if self.about.private && self.layout.architecture.weights == WeightMode::Embedded {
-            return Err("its weights are declared private and embedded, which is public".into());
+        let is_embedded = self.weight_mode() == WeightMode::Embedded;
+        if self.about.private && self.has_public_weights() || self.about.public_weights && is_embedded {
+            return Err("what it says of who sees its weights does not go together".into());
         }
         self.graph.validate().map_err(|error| error.to_string())?;
         self.layout.check_numbers(&self.graph)
@@ -196,6 +203,11 @@ impl CompiledModel {
     /// Where its learned values will stand.
     pub fn weight_mode(&self) -> WeightMode {
         self.layout.architecture.weights
+    }
+
+    /// Whether nothing hides its learned values: they are embedded, or said to be public.
+    pub fn has_public_weights(&self) -> bool {
+        self.about.public_weights || self.weight_mode() == WeightMode::Embedded
     }
 
     /// Binary logarithm of the number of rows: the power that the reference string needs.

@@ -96,7 +96,7 @@ pub enum Error {
     },
     /// Weights declared private would become public.
     #[error(
-        "the weights of '{model}' are declared private {declared}, but embedded weights are public: whoever has model.vk can check guesses of them, and every proof reveals more\nhint: leave them committed (--weights committed, the default), which hides them"
+        "the weights of '{model}' are declared private {declared}, but embedded or public weights are not hidden: whoever has model.vk can check guesses of them\nhint: leave them committed (--weights committed, the default), which hides them"
     )]
     PrivateWeights {
         /// The model.

@@ -40,7 +40,7 @@ pub fn hash_sample(formats: &[Format], sample: &Sample, salts: &[Option<Salt>]) 
     let tensors = sample.iter().zip(formats).zip(salts).enumerate();
     let hashes = tensors.map(|(input, ((reals, format), salt))| {
         let values: Vec<i64> = reals.iter().map(|real| format.quantise(*real)).collect();
-        hash_tensor(&poseidon, *format, &values, *salt).map_err(|source| Error::Hash { input, source })
+        hash_tensor(&poseidon, *format, &values, salt.as_ref()).map_err(|source| Error::Hash { input, source })
     });
     hashes.collect()
 }
@@ -63,7 +63,7 @@ impl CompiledModel {
         let quantised = self.graph.quantise_inputs(sample);
         let tensors = ports.iter().zip(&quantised).zip(salts).enumerate();
         let hashes = tensors.map(|(input, ((port, stored), salt))| {
-            let hash = hash_stored(&poseidon, port, stored, *salt);
+            let hash = hash_stored(&poseidon, port, stored, salt.as_ref());
             hash.map_err(|source| Error::Hash { input, source })
         });
         hashes.collect()
@@ -75,7 +75,7 @@ impl CompiledModel {
 /// # Errors
 /// [`Error::Arguments`] where the model has no such tensor, or another number of elements; [`Error::Hash`] where the
 /// numbers are none of it, such as an index beyond the classes.
-pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<Salt>) -> Result<TensorHash, Error> {
+pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<&Salt>) -> Result<TensorHash, Error> {
     let Some(port) = zkml_gpu_verify::port(key.keys(), name) else {
         let problem = format!("the model has no input or output '{name}'");
         return Err(Error::Arguments { problem, hint: "zkml-gpu inspect NAME.vk lists them" });
@@ -163,7 +163,7 @@ mod tests {
             };
             let mut salts = vec![None; sample.len()];
             for salt in [None, Some(Salt::random(OsRng))] {
-                salts[0] = salt;
+                salts[0] = salt.clone();
                 let hashes = model.hash_inputs(&sample, &salts).expect(name);
                 let alone = hash_sample(&[format], &vec![sample[0].clone()], &[salt]).expect(name);
                 assert_eq!(hashes[0], alone[0], "{name}");
@@ -174,12 +174,14 @@ mod tests {
     #[test]
     fn a_hash_is_of_the_numbers_and_of_the_salt() {
         let format = Format { frac_bits: 2, min: -8, max: 7 };
-        let hash = |reals: &[f32], salt| hash_sample(&[format], &vec![reals.to_vec()], &[salt]).expect("a hash")[0];
+        let hash = |reals: &[f32], salt: &Option<Salt>| {
+            hash_sample(&[format], &vec![reals.to_vec()], std::slice::from_ref(salt)).expect("a hash")[0]
+        };
         let salt = Some(Salt::random(OsRng));
-        assert_eq!(hash(&[0.25, 9.0], None), hash(&[0.3, 1.75], None));
-        assert_ne!(hash(&[0.25, 9.0], None), hash(&[0.5, 9.0], None));
-        assert_ne!(hash(&[0.25, 9.0], None), hash(&[0.25, 9.0], salt));
-        assert_eq!(hash(&[0.25, 9.0], salt), hash(&[0.25, 9.0], salt));
+        assert_eq!(hash(&[0.25, 9.0], &None), hash(&[0.3, 1.75], &None));
+        assert_ne!(hash(&[0.25, 9.0], &None), hash(&[0.5, 9.0], &None));
+        assert_ne!(hash(&[0.25, 9.0], &None), hash(&[0.25, 9.0], &salt));
+        assert_eq!(hash(&[0.25, 9.0], &salt), hash(&[0.25, 9.0], &salt));
     }
 
     #[test]

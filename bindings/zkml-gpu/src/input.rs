@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use zkml_gpu_engine::secret::Wiped;
 use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
 use zkml_gpu_verify::report::{bytes_text, plural};
@@ -36,7 +37,7 @@ const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
 pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
     let path = path.as_ref();
     if path.as_os_str() != STDIN {
-        return samples(path, &read_bounded(path, MAX_BYTES)?, inputs);
+        return samples(path, read_bounded(path, MAX_BYTES)?, inputs);
     }
     // A second reader would find it empty, or in the middle of a number.
     static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -45,11 +46,14 @@ pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result
         let problem = "it is read already, and holds one file: give the other one by its name".into();
         return Err(Error::Input { path: path.into(), problem });
     }
-    samples(path, &read_stream(std::io::stdin().lock(), path, MAX_BYTES)?, inputs)
+    samples(path, read_stream(std::io::stdin().lock(), path, MAX_BYTES)?, inputs)
 }
 
-fn samples(path: &Path, bytes: &[u8], inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
-    split(path, inputs, &parse(path, bytes)?)
+/// The samples of a file's bytes, of which nothing stays in memory.
+fn samples(path: &Path, bytes: Vec<u8>, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
+    let bytes = Wiped(vec![bytes]);
+    let lists = Wiped(parse(path, &bytes.0[0])?);
+    split(path, inputs, &lists.0)
 }
 
 /// All bytes of a stream of at most `limit`.

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
-use zkml_gpu_circuit::keys::{ProvingKeys, recommit, setup};
+use zkml_gpu_circuit::keys::{Hiding, ProvingKeys, recommit, setup};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights};
 use zkml_gpu_engine::Committer;
@@ -89,7 +89,8 @@ impl CompiledModel {
         let backend = backend.resolve()?.open()?;
         // Tables of multiples pay over many proofs: keys are made once.
         let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
-        let (_, keys) = setup(&self.graph, &self.layout, srs, &committer, rng)?;
+        let hiding = if self.about.public_weights { Hiding::Nothing } else { Hiding::Drawn(rng) };
+        let (_, keys) = setup(&self.graph, &self.layout, srs, &committer, hiding)?;
         let about = self.key_about()?;
         let key = ModelKey::new(about, keys.verifying.clone(), None)?;
         let (powers, lagrange) = (srs.g().to_vec(), srs.lagrange().to_vec());
@@ -99,8 +100,14 @@ impl CompiledModel {
     /// What its key says of it.
     fn key_about(&self) -> Result<About, Error> {
         let architecture = architecture_digest(&self.graph)?;
-        let ModelAbout { name, inferences, accuracy, .. } = &self.about;
-        Ok(About { model: name.clone(), inferences: *inferences as u64, accuracy: *accuracy, architecture })
+        let ModelAbout { name, inferences, public_weights, accuracy, .. } = &self.about;
+        Ok(About {
+            model: name.clone(),
+            inferences: *inferences as u64,
+            public_weights: *public_weights,
+            accuracy: *accuracy,
+            architecture,
+        })
     }
 
     /// Makes keys without a proof about the weights and loads them, for proofs of this process alone. It spends what
@@ -287,11 +294,11 @@ impl ProverKey {
     /// Makes keys for a retrained model under this key's circuit: the reference string and the circuit's key are the
     /// same, the model commitment is another, and its weights are proved where this key's are. `model` is one of [`Model::compile_like`](crate::Model::compile_like)'s.
     ///
-    /// `rng` blinds the weights' commitments: it must be cryptographically secure.
+    /// `rng` blinds the weights' commitments, unless the weights are public: it must be cryptographically secure.
     ///
     /// # Errors
-    /// [`Error::OtherArchitecture`] where the model has another graph, [`Error::EmbeddedWeights`] where the weights are part of
-    /// the circuit, [`Error::Key`] and [`Error::Prover`] where the device fails.
+    /// [`Error::OtherArchitecture`] where the model has another graph, [`Error::EmbeddedWeights`] where the weights are
+    /// part of the circuit, [`Error::Arguments`] where the one's weights are public and the other's are not, [`Error::Key`] and [`Error::Prover`] where the device fails.
     pub fn retrain<R: RngCore + CryptoRng>(
         &self,
         model: CompiledModel,
@@ -303,6 +310,10 @@ impl ProverKey {
         }
         if self.keys.verifying.model_commitment().is_empty() {
             return Err(Error::EmbeddedWeights { model: model.name().into() });
+        }
+        if self.model.about.public_weights != model.about.public_weights {
+            let problem = "weights are public in one of the models and hidden in the other".into();
+            return Err(Error::Arguments { problem, hint: "retrain keeps what the key says of them" });
         }
         // The layout is this key's, whatever came with the model: the circuit's key is that of this layout.
         let model = CompiledModel { layout: self.model.layout.clone(), ..model };

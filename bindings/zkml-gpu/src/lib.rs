@@ -73,7 +73,7 @@ pub use model::{CompileOptions, Model, ModelInput, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
-pub use public::{Audit, PUBLIC_MODEL, PublicModel};
+pub use public::{Audit, AuditedFile, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
@@ -86,8 +86,8 @@ pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
 pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
 pub use zkml_gpu_verify::{
-    About, Accuracy, Error as FileError, ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
-    TensorCommitment, VERIFYING_KEY, read_bounded, write_whole,
+    About, Accuracy, Error as FileError, ErrorClass, Expected, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
+    TensorCommitment, VERIFYING_KEY, read_bounded, read_hash, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

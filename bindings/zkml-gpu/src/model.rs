@@ -6,11 +6,11 @@ use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, needs};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
-use zkml_gpu_graph::{Graph, Storage, Visibilities, Visibility};
+use zkml_gpu_graph::{Graph, Storage, ValidateError, Visibilities, Visibility};
 use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
-    Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate, outline,
-    quantise, requantise, search,
+    Calibration, Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate,
+    outline, quantise, recall, requantise, search,
 };
 use zkml_gpu_verify::{Accuracy, model_name};
 
@@ -67,6 +67,9 @@ pub struct CompileOptions {
     pub layout: LayoutOptions,
     /// Declares the weights private, as the model's own metadata may: refuses what would publish them.
     pub private: bool,
+    /// Publishes committed weights: nothing hides them in the model commitment, so whoever has the model's file checks that
+    /// it is theirs ([`PublicModel::audit_file`](crate::PublicModel::audit_file)).
+    pub public_weights: bool,
     /// Searches the fewest bits of each tensor, from `quantisation.activation_bits` to
     /// `quantisation.max_activation_bits`, that keep the error on the samples under `quantisation.error_target`;
     /// otherwise one width does for all tensors that are not named.
@@ -89,6 +92,7 @@ impl Default for CompileOptions {
             quantisation,
             layout: LayoutOptions::default(),
             private: false,
+            public_weights: false,
             search: true,
             inputs: Vec::new(),
             outputs: Vec::new(),
@@ -157,6 +161,12 @@ impl CompileOptions {
     #[must_use]
     pub fn with_layout(self, layout: LayoutOptions) -> Self {
         Self { layout, ..self }
+    }
+
+    /// These, with committed weights that are public, or are hidden.
+    #[must_use]
+    pub fn with_public_weights(self, public_weights: bool) -> Self {
+        Self { public_weights, ..self }
     }
 
     /// These, with weights that are declared private, or are not.
@@ -292,6 +302,7 @@ impl Model {
         let about = ModelAbout {
             name: self.name.clone(),
             private: options.private || self.is_declared_private(),
+            public_weights: options.public_weights && options.layout.weights == WeightMode::Committed,
             inferences: options.inferences,
             accuracy: accuracy(&quantised.report, given.error_target),
             source,
@@ -327,21 +338,18 @@ impl Model {
         if let Some(worst) = saturated(&evaluation) {
             return Err(Error::Saturates { tensor: worst.name.clone(), share: worst.saturated });
         }
-        let name = self.name.clone();
-        let other = |difference: String| Error::OtherArchitecture { model: name.clone(), difference };
-        // The circuit's inputs and outputs are those of the old one, and as visible.
-        let visibility = old.graph.visibility.clone();
-        let mut graph = lower(Graph { visibility, ..quantised.graph }.joint(about.inferences)?);
-        graph.name.clone_from(&old.graph.name);
-        graph.take_widths(&old.graph);
-        if let Some(difference) = old.graph.difference(&graph) {
-            return Err(other(difference));
+        if about.public_weights && self.is_declared_private() {
+            return Err(Error::PrivateWeights { model: self.name.clone(), declared: "by the model's metadata" });
         }
-        graph.validate().map_err(|error| other(error.to_string()))?;
+        let graph = self.graph_like(&old.graph, quantised.graph, about.inferences)?;
+        if let Some(difference) = old.graph.difference(&graph) {
+            return Err(Error::OtherArchitecture { model: self.name.clone(), difference });
+        }
         let about = ModelAbout {
             // Proofs name the model: it is the same one, with other weights.
             name: about.name.clone(),
             private: about.private || self.is_declared_private(),
+            public_weights: about.public_weights,
             inferences: about.inferences,
             accuracy: accuracy(&quantised.report, quantisation.error_target),
             source: self.source(samples, &about.source.costs),
@@ -350,6 +358,39 @@ impl Model {
             calibration: about.calibration.clone(),
         };
         Ok(CompiledModel { about, graph, layout: old.layout.clone() })
+    }
+
+    /// This model's quantised graph as one of an old circuit: its inputs and outputs are as visible, and its accumulators
+    /// as wide as the old one's.
+    fn graph_like(&self, old: &Graph, quantised: Graph, inferences: usize) -> Result<Graph, Error> {
+        let visibility = old.visibility.clone();
+        let mut graph = lower(Graph { visibility, ..quantised }.joint(inferences)?);
+        graph.name.clone_from(&old.name);
+        graph.take_widths(old);
+        let other =
+            |error: ValidateError| Error::OtherArchitecture { model: self.name.clone(), difference: error.to_string() };
+        graph.validate().map_err(other)?;
+        Ok(graph)
+    }
+
+    /// The integers of this model under an earlier calibration, as those of a circuit of the same architecture.
+    pub(crate) fn recalled(
+        &self,
+        old: &Graph,
+        calibration: &Calibration,
+        options: &QuantOptions,
+        inferences: usize,
+    ) -> Result<Graph, Error> {
+        let graph = self.graph_like(old, recall(self.float.graph(), calibration, options)?, inferences)?;
+        match old.architecture().difference(&graph.architecture()) {
+            Some(difference) => Err(Error::OtherArchitecture { model: self.name.clone(), difference }),
+            None => Ok(graph),
+        }
+    }
+
+    /// Name of the model's file, without its folder.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 
     fn source(&self, samples: &[Sample], costs: &Costs) -> ModelSource {
@@ -401,7 +442,7 @@ impl Model {
         options.quantisation.clone().with_hidden_outputs(hidden)
     }
 
-    /// Embedded weights are public.
+    /// Embedded weights are public, and so are those that are said to be.
     fn check_privacy(&self, options: &CompileOptions) -> Result<(), Error> {
         let declared = match (options.private, self.is_declared_private()) {
             (true, _) => "by you",
@@ -409,8 +450,10 @@ impl Model {
             (false, false) => return Ok(()),
         };
         match options.layout.weights {
-            WeightMode::Committed => Ok(()),
-            WeightMode::Embedded => Err(Error::PrivateWeights { model: self.name.clone(), declared }),
+            WeightMode::Committed if !options.public_weights => Ok(()),
+            WeightMode::Committed | WeightMode::Embedded => {
+                Err(Error::PrivateWeights { model: self.name.clone(), declared })
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use zkml_gpu_circuit::prove::{CommittedTensor, Openings, prove_opened};
 use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
-use zkml_gpu_engine::secret::wipe_integers;
+use zkml_gpu_engine::secret::Wiped;
 use zkml_gpu_engine::{CircuitKey, Committer};
 use zkml_gpu_onnx::quant::Sample;
 
@@ -93,7 +93,7 @@ impl ModelProver {
             let hint = "compile the model with --input NAME=hashed or --output NAME=hashed";
             return Err(Error::Arguments { problem, hint });
         }
-        let mut inputs = graph.quantise_inputs(sample);
+        let mut inputs = Wiped(graph.quantise_inputs(sample));
         for (name, opening) in openings {
             let port = zkml_gpu_verify::port(self.key.keys(), name).ok_or_else(|| unknown(&self.key, name))?;
             opening.commitment().fits(self.key.keys(), port).map_err(|problem| Error::Arguments {
@@ -101,17 +101,16 @@ impl ModelProver {
                 hint: "chained models share k, reference string, shape and scale: compile with --min-k",
             })?;
             if let Some(index) = statement.inputs.iter().position(|port| port.name == *name) {
-                inputs[index] = opening.tensor().values().to_vec();
+                inputs.0[index] = opening.tensor().values().to_vec();
             }
         }
         let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
         let keys = (&self.keys, &self.model.layout, graph);
         let given = Openings { tensors: &given, salts };
-        let proof = prove_opened(&self.engine, keys, &inputs, given, rng)?;
+        let proof = prove_opened(&self.engine, keys, &inputs.0, given, rng)?;
         let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
-        let bundle = ProofBundle::new(&self.key, &self.backend, &inputs, &proof.outputs, &proof.bytes);
+        let bundle = ProofBundle::new(&self.key, &self.backend, &inputs.0, &proof.outputs, &proof.bytes);
         let bundle = bundle.with_commitments(&self.key, &points).with_hashes(&self.key, &proof.hashes);
-        inputs.iter_mut().for_each(|values| wipe_integers(values));
         let committed = statement.ports().filter(|port| port.committed_columns() > 0);
         let opening = |(port, tensor): (&Port, CommittedTensor)| {
             (port.name.clone(), Opening::of(&self.key, port, tensor.opening, &tensor.commitments))

@@ -1,35 +1,43 @@
 //! `NAME.public.zkml`: a compiled model without its learned values, by which anybody checks a verifying key.
 //!
-//! A [container](zkml_gpu_files::container) of three sections: `about` (JSON), `graph` and `layout`. Of a model whose
-//! weights are committed the graph has 0 for every learned value, no names but those of inputs and outputs, and nothing
-//! of the calibration but what every verifying key holds too: scales, shifts, ranges, and the declared widths of
-//! accumulators (`docs/protocol.md`, section 11). Of a model whose weights are embedded they are there, since they are
-//! public.
+//! A [container](zkml_gpu_files::container) of four sections: `about` (JSON), `graph`, `layout`, and `recipe` (JSON). Of a
+//! model whose weights are committed the graph has 0 for every learned value, no names but those of inputs and outputs,
+//! and nothing of the calibration but what every verifying key holds too: scales, shifts, ranges, and the declared
+//! widths of accumulators (`docs/protocol.md`, section 11). Of a model whose weights are embedded they are there, since
+//! they are public.
+//!
+//! The recipe is `null` unless the weights are public, embedded or committed: then it says by which scales the integers
+//! follow from the model's own file, so that whoever has the file finds the key's ([`PublicModel::audit_file`]).
 
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu_circuit::keys::{KeyError, audit};
+use zkml_gpu_circuit::keys::{KeyError, audit, public_commitment};
 use zkml_gpu_circuit::layout::{Choice, Layout};
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::weights::weights_keys;
 use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::backend::{Any, Backend};
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
 use zkml_gpu_graph::{Format, Graph, Op};
+use zkml_gpu_onnx::import::ImportOptions;
+use zkml_gpu_onnx::quant::{Calibration, QuantOptions};
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
-use crate::{BackendChoice, CompiledModel, Error, FileError, encoding};
+use crate::{BackendChoice, CompiledModel, Error, FileError, Model, encoding};
 
 /// The kind of file that `NAME.public.zkml` is.
-pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 1, what: "a public model" };
+pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 2, what: "a public model" };
 /// Its sections, in their order.
-const SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0"];
+const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0", *b"recipe\0\0"];
 /// Largest description that is read.
 const MAX_ABOUT_BYTES: u64 = 1 << 20;
+/// Largest recipe that is read: extremes of some ten thousand tensors.
+const MAX_RECIPE_BYTES: u64 = 64 << 20;
 const HINT: &str = "NAME.public.zkml is written by `zkml-gpu setup`; fetch it again from whoever published the key";
 
 /// What a public model says of itself.
@@ -42,12 +50,25 @@ struct PublicAbout {
     inferences: u64,
 }
 
-/// A compiled model without its learned values, where they are committed.
+/// By what the integers of a model with public weights follow from its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    /// Sizes of symbolic dimensions.
+    dimensions: Vec<(String, usize)>,
+    /// How it was quantised: bits of all tensors.
+    quantisation: QuantOptions,
+    /// Extremes of all tensors over the samples.
+    calibration: Calibration,
+}
+
+/// A compiled model without its learned values, where they are committed and hidden.
 #[derive(Clone, Debug)]
 pub struct PublicModel {
     about: PublicAbout,
     graph: Graph,
     layout: Layout,
+    recipe: Option<Recipe>,
 }
 
 /// What an audit found a key to prove.
@@ -65,6 +86,9 @@ pub struct Audit {
     /// What is known of the weights: [`ModelKey::note`]. A proof of them was verified against masks that were derived
     /// again.
     pub weights: String,
+    /// The model's file that the weights are those of, with its digest, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<AuditedFile>,
     /// Inferences in each proof, as the first axis of every input and output counts them: key and model agree on it.
     pub inferences: u64,
     /// Number of learned values.
@@ -87,6 +111,16 @@ pub struct Audit {
     pub soundness_bits: f64,
 }
 
+/// A model's file whose weights a key's were found to be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct AuditedFile {
+    /// Its name, without its folder.
+    pub name: String,
+    /// Blake2b-256 of it and of those that hold its weights, lower-case hexadecimal.
+    pub digest: String,
+}
+
 /// Digest of an architecture: Blake2b-256, personalised `zkml-gpu arch-1`, of the postcard encoding of
 /// [`Graph::architecture`]; lower-case hexadecimal.
 pub(crate) fn architecture_digest(graph: &Graph) -> Result<String, Error> {
@@ -106,10 +140,17 @@ impl CompiledModel {
         let mut layout = self.layout.clone();
         // How it was chosen tells of this machine.
         layout.choice = Choice::default();
+        let about = &self.about;
+        let recipe = self.has_public_weights().then(|| Recipe {
+            dimensions: about.source.dimensions.clone(),
+            quantisation: about.quantisation.clone(),
+            calibration: about.calibration.clone(),
+        });
         PublicModel {
-            about: PublicAbout { name: self.name().into(), inferences: self.about.inferences as u64 },
+            about: PublicAbout { name: self.name().into(), inferences: about.inferences as u64 },
             graph,
             layout,
+            recipe,
         }
     }
 }
@@ -124,7 +165,9 @@ impl PublicModel {
             let about = serde_json::to_vec(&self.about).map_err(std::io::Error::from)?;
             writer.section(&about[..])?;
             writer.section_with(|out| encoding::write(&self.graph, out))?;
-            writer.section_with(|out| encoding::write(&self.layout, out))
+            writer.section_with(|out| encoding::write(&self.layout, out))?;
+            let recipe = serde_json::to_vec(&self.recipe).map_err(std::io::Error::from)?;
+            writer.section(&recipe[..])
         })
     }
 
@@ -136,11 +179,14 @@ impl PublicModel {
         let path = path.as_ref();
         let model = read_container(path, PUBLIC_MODEL, HINT, |container| {
             let about = container.section(SECTIONS[0], MAX_ABOUT_BYTES)?;
-            let about = serde_json::from_slice(&about).map_err(|error| ContainerError::Damaged(error.to_string()))?;
+            let damaged = |error: serde_json::Error| ContainerError::Damaged(error.to_string());
+            let about = serde_json::from_slice(&about).map_err(damaged)?;
             let limit = encoding::limit();
             let graph = container.section(SECTIONS[1], limit)?;
             let layout = container.section(SECTIONS[2], limit)?;
-            Ok(Self { about, graph: encoding::read(&graph, limit)?, layout: encoding::read(&layout, limit)? })
+            let recipe = container.section(SECTIONS[3], MAX_RECIPE_BYTES)?;
+            let recipe = serde_json::from_slice(&recipe).map_err(damaged)?;
+            Ok(Self { about, graph: encoding::read(&graph, limit)?, layout: encoding::read(&layout, limit)?, recipe })
         })?;
         let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
         if model_name(&model.about.name) != model.about.name {
@@ -159,6 +205,15 @@ impl PublicModel {
     /// Binary logarithm of the number of rows: the power that the reference string needs.
     pub fn k(&self) -> u32 {
         self.layout.k()
+    }
+
+    /// Refuses a key of another number of rows, before a reference string is read.
+    ///
+    /// # Errors
+    /// [`Error::Audit`] where it is of another.
+    pub fn expect_size(&self, key: &ModelKey) -> Result<(), Error> {
+        let [own, other] = [self.k(), key.keys().k()];
+        if own == other { Ok(()) } else { Err(Error::Audit(format!("it has 2^{other} rows instead of 2^{own}"))) }
     }
 
     /// The quantised network without learned values, where these are committed.
@@ -191,9 +246,64 @@ impl PublicModel {
         backend: &BackendChoice,
         allow_unproven_weights: bool,
     ) -> Result<Audit, Error> {
-        let backend = backend.resolve()?.open()?;
-        let committer = Committer::new(backend, srs, 0).map_err(ProverError::Backend)?;
-        let circuit = audit(key.keys(), &self.graph, &self.layout, srs, &committer);
+        self.audit_on(key, srs, &committer(srs, backend)?, allow_unproven_weights)
+    }
+
+    /// As [`audit`](Self::audit), and checks that the weights are those of a model's own file: quantises them by the
+    /// scales that this public model tells, and compares what follows bit for bit, the model commitment where they are
+    /// committed and the circuit's columns where they are embedded. `model` is loaded with
+    /// [`import_options`](Self::import_options). The scales are the key owner's choice; how far the integers are from the
+    /// file's own numbers is what `evaluate` measures.
+    ///
+    /// # Errors
+    /// Those of [`audit`](Self::audit); [`Error::Arguments`] where the weights are not public,
+    /// [`Error::OtherArchitecture`], [`Error::Quantise`] and [`Error::Audit`] where the file is another model's.
+    pub fn audit_file(
+        &self,
+        key: &ModelKey,
+        model: &Model,
+        srs: &Srs,
+        backend: &BackendChoice,
+    ) -> Result<Audit, Error> {
+        let hidden = |problem: &str| Error::Arguments {
+            problem: problem.into(),
+            hint: "compile --weights public makes keys that can be checked against the model's file",
+        };
+        let recipe = self.recipe.as_ref();
+        let recipe = recipe.ok_or_else(|| hidden("the public model does not tell how to quantise the model's file"))?;
+        if key.weight_mode() == WeightMode::Committed && !key.has_public_weights() {
+            return Err(hidden("the key's model commitment hides the weights"));
+        }
+        let inferences = usize::try_from(self.about.inferences).unwrap_or(usize::MAX);
+        let graph = model.recalled(&self.graph, &recipe.calibration, &recipe.quantisation, inferences)?;
+        let learned = Self { graph, ..self.clone() };
+        let committer = committer(srs, backend)?;
+        // Weights that are compared one by one need no proof that they are integers.
+        let audit = learned.audit_on(key, srs, &committer, true)?;
+        let own = public_commitment(key.keys(), &learned.graph, &learned.layout, &committer)?;
+        let committed = key.keys().model_commitment();
+        if let Some(column) = own.iter().zip(committed).position(|(own, key)| own != key) {
+            let problem = format!("column {column} of the model commitment is not that of {}'s weights", model.file());
+            return Err(Error::Audit(problem));
+        }
+        let file = AuditedFile { name: model.file().into(), digest: model.digest().into() };
+        Ok(Audit { file: Some(file), ..audit })
+    }
+
+    /// How [`audit_file`](Self::audit_file) is to read the model's file; the default where it tells nothing.
+    pub fn import_options(&self) -> ImportOptions {
+        let dimensions = self.recipe.as_ref().map(|recipe| recipe.dimensions.clone());
+        ImportOptions::default().with_symbols(dimensions.unwrap_or_default())
+    }
+
+    fn audit_on<B: Backend>(
+        &self,
+        key: &ModelKey,
+        srs: &Srs,
+        committer: &Committer<B>,
+        allow_unproven_weights: bool,
+    ) -> Result<Audit, Error> {
+        let circuit = audit(key.keys(), &self.graph, &self.layout, srs, committer);
         circuit.map_err(|error| match error {
             KeyError::Differs(difference) => Error::Audit(difference),
             error => error.into(),
@@ -208,7 +318,7 @@ impl PublicModel {
         }
         match key.weights_proof() {
             Some(proof) => {
-                if proof.keys()? != weights_keys(&self.graph, &self.layout, &committer)? {
+                if proof.keys()? != weights_keys(&self.graph, &self.layout, committer)? {
                     return Err(Error::Audit("the weights' proof has other masks".into()));
                 }
                 key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;
@@ -232,6 +342,7 @@ impl PublicModel {
             circuit_key: key.circuit_digest().into(),
             model_commitment: key.model_digest().into(),
             weights: key.note().into(),
+            file: None,
             inferences: self.about.inferences,
             parameters: self.graph.parameters(),
             layers: self.layers(),
@@ -241,7 +352,7 @@ impl PublicModel {
             outputs: statement.outputs.iter().map(port).collect(),
             reference_string: Identity::of(key.keys().s_g2()).to_string(),
             insecure_srs: key.is_insecure(),
-            soundness_bits: self.layout.soundness_bits(),
+            soundness_bits: self.layout.soundness_bits_of_cells(),
         })
     }
 
@@ -262,6 +373,12 @@ impl PublicModel {
             .map(|tensor| u64::BITS - tensor.format.max.abs_diff(tensor.format.min).leading_zeros());
         bits.fold([u32::MAX, 0], |[least, most], bits| [least.min(bits), most.max(bits)])
     }
+}
+
+/// Commits by this reference string on a back end.
+fn committer(srs: &Srs, backend: &BackendChoice) -> Result<Committer<Any>, Error> {
+    let backend = backend.resolve()?.open()?;
+    Ok(Committer::new(backend, srs, 0).map_err(ProverError::Backend)?)
 }
 
 /// What an operation is called.

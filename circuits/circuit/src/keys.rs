@@ -79,8 +79,26 @@ pub struct VerifyingKeys {
     pub(crate) insecure_srs: bool,
 }
 
+/// What hides the learned values in a model commitment.
+#[derive(Debug)]
+pub enum Hiding<R> {
+    /// Blinding drawn from a cryptographically secure source: the commitment tells nothing of them.
+    Drawn(R),
+    /// Nothing: they are public, and whoever has them finds the same commitment.
+    Nothing,
+}
+
+impl<R: RngCore + CryptoRng> Hiding<R> {
+    fn opening(self, bank: Bank, blinding_rows: usize) -> ModelOpening {
+        match self {
+            Self::Drawn(rng) => ModelOpening::hidden(bank, blinding_rows, rng),
+            Self::Nothing => ModelOpening::public(bank, blinding_rows),
+        }
+    }
+}
+
 /// Makes the keys of a network: the circuit's from its layout, the commitment from its learned values. Embedded learned
-/// values are part of the circuit; `rng` is not used then, so equal models have equal keys.
+/// values are part of the circuit, so equal models have equal keys then, as public ones have.
 ///
 /// Nothing is made from a layout that [`check`] does not prove to say what the graph says.
 ///
@@ -95,7 +113,7 @@ pub fn setup<B: Backend>(
     layout: &Layout,
     srs: &Srs,
     committer: &Committer<B>,
-    rng: impl RngCore + CryptoRng,
+    hiding: Hiding<impl RngCore + CryptoRng>,
 ) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
     if let Some(got) = [srs.k(), committer.k()].into_iter().find(|k| *k != layout.k) {
         return Err(KeyError::SrsSize { got, expected: layout.k });
@@ -105,7 +123,7 @@ pub fn setup<B: Backend>(
         let _span = tracing::info_span!(target: "zkml_gpu::keys", "check").entered();
         check(graph, layout, &bank)?;
     }
-    setup_unchecked(layout, bank, srs, committer, rng)
+    setup_unchecked(layout, bank, srs, committer, hiding)
 }
 
 /// As [`setup`], without the check: for tests of what is made from layouts that it refuses.
@@ -118,18 +136,33 @@ pub fn setup_unchecked<B: Backend>(
     bank: Bank,
     srs: &Srs,
     committer: &Committer<B>,
-    rng: impl RngCore + CryptoRng,
+    hiding: Hiding<impl RngCore + CryptoRng>,
 ) -> Result<(CircuitKey<B>, ProvingKeys), KeyError> {
     let (circuit, mut verifying) = circuit_keys(layout, &bank, srs, committer)?;
     let rows = verifying.blinding_rows();
-    let (model, commitments) = match layout.architecture.weights {
-        WeightMode::Committed => {
-            ModelOpening::commit(bank, committer.backend(), committer.lagrange(), 1 << layout.k, rows, rng)?
-        }
-        WeightMode::Embedded => (ModelOpening::embedded(bank), Vec::new()),
+    let model = match layout.architecture.weights {
+        WeightMode::Committed => hiding.opening(bank, rows),
+        WeightMode::Embedded => ModelOpening::embedded(bank),
     };
-    verifying.model = commitments;
+    verifying.model = model.commit(committer.backend(), committer.lagrange(), 1 << layout.k)?;
     Ok((circuit, ProvingKeys { model, verifying }))
+}
+
+/// The model commitment of public learned values, as [`Hiding::Nothing`] makes it: whoever has the values compares it with a key's.
+///
+/// # Errors
+/// [`KeyError::Backend`] where the back end fails.
+pub fn public_commitment<B: Backend>(
+    keys: &VerifyingKeys,
+    graph: &Graph,
+    layout: &Layout,
+    committer: &Committer<B>,
+) -> Result<Vec<G1Affine>, KeyError> {
+    let opening = match layout.architecture.weights {
+        WeightMode::Committed => ModelOpening::public(Bank::new(layout, graph), keys.blinding_rows()),
+        WeightMode::Embedded => ModelOpening::embedded(Bank::new(layout, graph)),
+    };
+    Ok(opening.commit(committer.backend(), committer.lagrange(), 1 << layout.k)?)
 }
 
 /// The circuit's key, and what a verifier trusts but for the model commitment.
@@ -186,7 +219,7 @@ pub fn audit<B: Backend>(
 }
 
 /// The keys of a retrained network: of the same graph and layout but for learned values, which are committed. The
-/// circuit's key stays, the model commitment is another, with blinding of its own.
+/// circuit's key stays, the model commitment is another, with blinding of its own unless these keys' has none.
 ///
 /// `committer` has the points of the reference string that `keys` were made with. As [`setup`], it makes nothing unless
 /// [`check`] proves that the layout says what the graph says.
@@ -206,8 +239,9 @@ pub fn recommit<B: Backend>(
     }
     let bank = Bank::new(layout, graph);
     check(graph, layout, &bank)?;
-    let (backend, lagrange, rows) = (committer.backend(), committer.lagrange(), verifying.blinding_rows());
-    let (model, commitments) = ModelOpening::commit(bank, backend, lagrange, 1 << layout.k, rows, rng)?;
+    let hiding = if keys.model.is_public() { Hiding::Nothing } else { Hiding::Drawn(rng) };
+    let model = hiding.opening(bank, verifying.blinding_rows());
+    let commitments = model.commit(committer.backend(), committer.lagrange(), 1 << layout.k)?;
     Ok(ProvingKeys { model, verifying: VerifyingKeys { model: commitments, ..verifying.clone() } })
 }
 

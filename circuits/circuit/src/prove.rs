@@ -136,9 +136,9 @@ pub fn prove_opened<B: Backend>(
 }
 
 /// The salts of the hashed tensors, inputs first.
-fn salts(layout: &Layout, salts: &[(String, Salt)]) -> Vec<Option<Salt>> {
+fn salts<'s>(layout: &Layout, salts: &'s [(String, Salt)]) -> Vec<Option<&'s Salt>> {
     let hashed = layout.statement.ports().filter(|port| port.visibility() == Visibility::Hashed);
-    hashed.map(|port| salts.iter().find(|(name, _)| *name == port.name).map(|(_, salt)| *salt)).collect()
+    hashed.map(|port| salts.iter().find(|(name, _)| *name == port.name).map(|(_, salt)| salt)).collect()
 }
 
 /// The committed tensors of an inference.

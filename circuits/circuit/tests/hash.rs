@@ -42,7 +42,7 @@ impl Hashed {
     }
 
     fn hash(&self) -> Fr {
-        hash_tensor(&Poseidon::new(), self.format, &self.values, self.salt).expect("values in range").element()
+        hash_tensor(&Poseidon::new(), self.format, &self.values, self.salt.as_ref()).expect("values in range").element()
     }
 }
 
@@ -75,7 +75,7 @@ impl Hashes {
         let mut trace = HashTrace::new(row + 1);
         let (poseidon, constants) = (Poseidon::new(), RowConstants::new(&Poseidon::new(), &tensors));
         let hashes = hashed.iter().zip(&tensors).map(|(Hashed { values, salt, .. }, tensor)| {
-            trace.fill(&poseidon, &constants, tensor, values, *salt).expect("rows enough").element()
+            trace.fill(&poseidon, &constants, tensor, values, salt.as_ref()).expect("rows enough").element()
         });
         let hashes = hashes.collect();
         Self { k, tensors, trace: Some(trace), hashes, changed: Vec::new() }
@@ -413,8 +413,8 @@ fn hashes_of_tensors_are_those_of_a_program_for_circomlibjs() {
     assert!(vectors.tensors.len() > 8);
     for Tensor { frac_bits, min, max, values, salt, hash } in vectors.tensors {
         let format = Format { frac_bits, min, max };
-        let salt = salt.as_deref().map(|salt| decimal(salt).into());
-        let ours = hash_tensor(&poseidon, format, &values, salt).unwrap();
+        let salt: Option<Salt> = salt.as_deref().map(|salt| decimal(salt).into());
+        let ours = hash_tensor(&poseidon, format, &values, salt.as_ref()).unwrap();
         assert_eq!(ours.element(), decimal(&hash), "{format:?}, {} values", values.len());
     }
 }

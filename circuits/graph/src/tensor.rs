@@ -119,18 +119,31 @@ impl Storage {
         let rows = shape.height * shape.width;
         match self {
             Self::Plain => logical.to_vec(),
-            Self::Transposed => transpose(logical, rows),
+            Self::Transposed | Self::Interleaved { .. } => {
+                self.places(shape).into_iter().flatten().filter_map(|place| logical.get(place).copied()).collect()
+            }
             Self::OneHot => {
                 let mut stored = vec![0.0; shape.len()];
                 let places = logical.iter().enumerate().filter_map(|(row, v)| Some((row, index(*v, shape.channels)?)));
                 places.for_each(|(row, channel)| stored[channel * rows + row] = 1.0);
                 stored
             }
+        }
+    }
+
+    /// Of each element in stored order the place in the model's order; none of an index, which several elements stand for.
+    pub fn places(self, shape: Shape) -> Option<Vec<usize>> {
+        let (rows, logical) = (shape.height * shape.width, 0..shape.len());
+        match self {
+            Self::Plain => Some(logical.collect()),
+            Self::Transposed => Some(transpose(&logical.collect::<Vec<_>>(), rows)),
+            Self::OneHot => None,
             Self::Interleaved { inferences, transposed } => {
-                let inferences = inferences as usize;
-                let order = |one: &[f32]| if transposed { transpose(one, rows / inferences) } else { one.to_vec() };
-                let len = (logical.len() / inferences.max(1)).max(1);
-                transpose(&logical.chunks(len).flat_map(order).collect::<Vec<f32>>(), inferences)
+                let inferences = (inferences as usize).max(1);
+                let one: Vec<usize> = (0..shape.len() / inferences).collect();
+                let one = &if transposed { transpose(&one, rows / inferences) } else { one };
+                let of = |inference: usize| one.iter().map(move |place| inference * one.len() + place);
+                Some(transpose(&(0..inferences).flat_map(of).collect::<Vec<_>>(), inferences))
             }
         }
     }

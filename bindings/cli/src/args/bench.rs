@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use zkml_gpu::BackendChoice;
 use zkml_gpu::engine::backend::ChoiceError;
 
-use super::{CostsSource, Weights, bytes, dimension};
+use super::{CostsSource, Weights, bytes, dimension, place_of_weights};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
@@ -58,7 +58,7 @@ pub(crate) struct BenchProveOptions {
     #[arg(long)]
     pub(crate) peers: bool,
     /// Where the weights stand
-    #[arg(long, value_name = "MODE", value_enum, default_value = "committed")]
+    #[arg(long, value_name = "committed|embedded", value_parser = place_of_weights, default_value = "committed")]
     pub(crate) weights: Weights,
     /// Proofs of each that are measured, in turns
     #[arg(long, value_name = "N", default_value = "9", value_parser = clap::value_parser!(u16).range(1..=1000))]

@@ -168,14 +168,26 @@ pub(crate) struct CommitOptions {
 
 #[derive(Debug, Args)]
 pub(crate) struct OpenOptions {
-    /// The commitment
-    #[arg(value_name = "NAME.commitment.json")]
+    /// The commitment, or a hash
+    #[arg(value_name = "NAME.commitment.json|NAME.hash")]
     pub(crate) commitment: PathBuf,
-    /// Its opening
-    #[arg(value_name = "NAME.opening")]
+    /// Its opening; of a hash the numbers, {"input_data": [[...]]}: one flat list
+    #[arg(value_name = "NAME.opening|FILE.json")]
     pub(crate) opening: PathBuf,
     #[command(flatten)]
     pub(crate) points: PointsOptions,
+    /// The verifying key of a model that has the hashed tensor
+    #[arg(long, value_name = "NAME.vk")]
+    pub(crate) vk: Option<PathBuf>,
+    /// The hashed input that the numbers are of
+    #[arg(long, value_name = "NAME", conflicts_with = "output", requires = "vk")]
+    pub(crate) input: Option<String>,
+    /// The hashed output that the numbers are of
+    #[arg(long, value_name = "NAME", requires = "vk")]
+    pub(crate) output: Option<String>,
+    /// The salt of the hash, as commit --salt wrote it
+    #[arg(long, value_name = "FILE", requires = "vk")]
+    pub(crate) salt: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -23,7 +23,7 @@ pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, Sr
 #[cfg(feature = "cuda")]
 use values::architecture;
 pub(crate) use values::most_bits;
-use values::{MOST_JOINT, bytes, dimension, max_error, named_file};
+use values::{MOST_JOINT, bytes, dimension, max_error, named_file, place_of_weights};
 
 /// Prove that a quantised neural network produced an output
 #[derive(Debug, Parser)]
@@ -115,10 +115,13 @@ pub(crate) struct CompileKernelsOptions {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Architecture(pub(crate) (i32, i32));
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Weights {
     /// Hidden behind a commitment; retraining keeps the circuit's keys
     Committed,
+    /// Public, behind a commitment without blinding: whoever has the model's file checks that the key is of it (verify
+    /// --model), and retraining keeps the circuit's keys
+    Public,
     /// Public, in the circuit's own key: the stock Halo2 verifier is enough, and every model has keys of its own
     Embedded,
 }
@@ -126,7 +129,7 @@ pub(crate) enum Weights {
 impl From<Weights> for WeightMode {
     fn from(weights: Weights) -> Self {
         match weights {
-            Weights::Committed => Self::Committed,
+            Weights::Committed | Weights::Public => Self::Committed,
             Weights::Embedded => Self::Embedded,
         }
     }
@@ -263,6 +266,20 @@ pub(crate) struct VerifyOptions {
     /// The commitment that a committed input or output must have; may be repeated
     #[arg(long = "commitment", value_name = "NAME=FILE", value_parser = named_file)]
     pub(crate) commitments: Vec<(String, PathBuf)>,
+    /// The hash that a hashed input or output must have, as commit writes it; may be repeated
+    #[arg(long = "hash", value_name = "NAME=FILE", value_parser = named_file)]
+    pub(crate) hashes: Vec<(String, PathBuf)>,
+    /// The model's own file, where its weights are public: audits the key, and checks that its weights are the file's
+    #[arg(long, value_name = "MODEL.onnx")]
+    pub(crate) model: Option<PathBuf>,
+    /// The model without its weights, as setup writes it [default: NAME.public.zkml beside the key]
+    #[arg(long, value_name = "NAME.public.zkml", requires = "model")]
+    pub(crate) public: Option<PathBuf>,
+    /// The reference string that the key was made with, as for audit
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) srs: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) cache: CacheOptions,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

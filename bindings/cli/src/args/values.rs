@@ -6,6 +6,7 @@ use zkml_gpu::{FileError, Visibility};
 
 #[cfg(feature = "cuda")]
 use super::Architecture;
+use super::Weights;
 
 /// Most inputs of one proof: as many as samples of a file are read.
 pub(super) const MOST_JOINT: i64 = 1 << 16;
@@ -38,6 +39,15 @@ pub(super) fn visibility(text: &str) -> Result<(String, Visibility), String> {
     let (name, word) = text.rsplit_once('=').ok_or_else(expected)?;
     let visibility = Visibility::ALL.into_iter().find(|visibility| visibility.name() == word);
     visibility.filter(|_| !name.is_empty()).map(|visibility| (name.into(), visibility)).ok_or_else(expected)
+}
+
+/// Where weights stand in a circuit that is measured: that committed ones are public changes no time.
+pub(super) fn place_of_weights(text: &str) -> Result<Weights, String> {
+    match text {
+        "committed" => Ok(Weights::Committed),
+        "embedded" => Ok(Weights::Embedded),
+        _ => Err("expected committed or embedded".into()),
+    }
 }
 
 /// A tensor's name and a file; the name is all before the first sign of equality.

@@ -32,7 +32,7 @@ use zkml_gpu_engine::{BackendError, batch_columns};
 pub struct ModelOpening {
     /// The learned values by row and column.
     pub bank: Bank,
-    /// Blinding rows of each column; none where the weights are embedded.
+    /// Blinding rows of each column, 0 where the weights are public; none where they are embedded.
     pub blinds: Vec<Vec<Fr>>,
 }
 
@@ -48,29 +48,41 @@ impl ModelOpening {
         Self { bank, blinds: Vec::new() }
     }
 
-    /// Draws blinding rows and commits to the bank's columns over `n` rows.
+    /// Learned values to be hidden: so many blinding rows of each column are drawn.
+    pub fn hidden(bank: Bank, blinding_rows: usize, mut rng: impl RngCore + CryptoRng) -> Self {
+        let blinds = (0..bank.columns()).map(|_| (0..blinding_rows).map(|_| Fr::random(&mut rng)).collect());
+        Self { blinds: blinds.collect(), bank }
+    }
+
+    /// Learned values that are public: the blinding rows are 0, so whoever has the values finds the same commitment.
+    pub fn public(bank: Bank, blinding_rows: usize) -> Self {
+        Self { blinds: vec![vec![Fr::ZERO; blinding_rows]; bank.columns()], bank }
+    }
+
+    /// Whether nothing hides committed values.
+    pub fn is_public(&self) -> bool {
+        self.blinds.iter().flatten().all(|blind| bool::from(blind.is_zero()))
+    }
+
+    /// Commits to the columns over `n` rows, of which the last are the blinding rows.
     ///
     /// # Errors
     /// Failures of the back end.
     pub fn commit<B: Backend>(
-        bank: Bank,
+        &self,
         backend: &B,
         lagrange: &B::Bases,
         n: usize,
-        blinding_rows: usize,
-        mut rng: impl RngCore + CryptoRng,
-    ) -> Result<(Self, Vec<G1Affine>), BackendError> {
-        let blinds: Vec<Vec<Fr>> =
-            (0..bank.columns()).map(|_| (0..blinding_rows).map(|_| Fr::random(&mut rng)).collect()).collect();
+    ) -> Result<Vec<G1Affine>, BackendError> {
         let batch = batch_columns(n);
-        let mut commitments = Vec::with_capacity(bank.columns());
-        for (index, blinds) in blinds.chunks(batch).enumerate() {
+        let mut commitments = Vec::with_capacity(self.bank.columns());
+        for (index, blinds) in self.blinds.chunks(batch).enumerate() {
             let dense: Vec<Vec<Fr>> = blinds
                 .par_iter()
                 .enumerate()
                 .map(|(i, blinds)| {
-                    let mut column = bank.column(index * batch + i, n);
-                    column[n - blinding_rows..].copy_from_slice(blinds);
+                    let mut column = self.bank.column(index * batch + i, n);
+                    column[n - blinds.len()..].copy_from_slice(blinds);
                     column
                 })
                 .collect();
@@ -78,7 +90,7 @@ impl ModelOpening {
             drop(dense);
             commitments.extend(backend.msm(lagrange, &resident.iter().collect::<Vec<_>>())?);
         }
-        Ok((Self { bank, blinds }, commitments))
+        Ok(commitments)
     }
 
     /// `Σ_c s^c · blind_c`, row by row.

@@ -160,7 +160,7 @@ pub fn hash_tensor(
     poseidon: &Poseidon,
     format: Format,
     values: &[i64],
-    salt: Option<Salt>,
+    salt: Option<&Salt>,
 ) -> Result<TensorHash, HashError> {
     let Format { min, max, .. } = format;
     if values.is_empty() {
@@ -249,7 +249,7 @@ mod tests {
     fn tensors_that_differ_in_anything_have_other_hashes() {
         let poseidon = Poseidon::new();
         let hash = |format, values: &[i64], salt: Option<Fr>| {
-            hash_tensor(&poseidon, format, values, salt.map(Salt::from)).unwrap().to_string()
+            hash_tensor(&poseidon, format, values, salt.map(Salt::from).as_ref()).unwrap().to_string()
         };
         let values = [1, 2, 3];
         let plain = format(0, 255);

@@ -8,6 +8,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
+use zkml_gpu_engine::secret::wipe_elements;
 
 use super::packing::HashError;
 
@@ -18,8 +19,9 @@ pub struct TensorHash(Fr);
 
 /// What hides a tensor's values behind its hash: uniform, for one tensor only, and kept.
 ///
-/// It shows nowhere but in its text, which is asked for by [`reveal`](Self::reveal), and where it is serialised.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// It shows nowhere but in its text, which is asked for by [`reveal`](Self::reveal), and where it is serialised. Its
+/// memory is overwritten when it is dropped.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Salt(Fr);
 
@@ -84,6 +86,12 @@ impl Salt {
 impl From<Fr> for Salt {
     fn from(element: Fr) -> Self {
         Self(element)
+    }
+}
+
+impl Drop for Salt {
+    fn drop(&mut self) {
+        wipe_elements(std::slice::from_mut(&mut self.0));
     }
 }
 
@@ -164,7 +172,7 @@ mod tests {
     fn salts_differ_come_back_and_are_not_shown() {
         let [one, other] = [(); 2].map(|()| Salt::random(OsRng));
         assert_ne!(one, other);
-        assert_eq!(one.reveal().parse(), Ok(one));
+        assert_eq!(one.reveal().parse(), Ok(one.clone()));
         assert_eq!(serde_json::from_str::<Salt>(&serde_json::to_string(&one).unwrap()).unwrap(), one);
         assert!(!format!("{one:?}").contains(&one.reveal()[..8]));
     }

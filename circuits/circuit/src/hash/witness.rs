@@ -56,7 +56,7 @@ impl HashTrace {
         constants: &RowConstants,
         tensor: &HashedTensor,
         values: &[i64],
-        salt: Option<Salt>,
+        salt: Option<&Salt>,
     ) -> Result<TensorHash, HashError> {
         if values.len() != tensor.len() {
             return Err(HashError::Length { got: values.len(), expected: tensor.len() });

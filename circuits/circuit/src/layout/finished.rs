@@ -4,8 +4,10 @@ use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::prover::CircuitSize;
 
 use super::choice::Choice;
+use super::degree::max_degree;
 use crate::placement::{BankRow, CrossTermRun, GatherCell, OperandCell, ResultRow};
-use crate::system::{Architecture, Statement, Tables};
+use crate::rows::Degree;
+use crate::system::{Architecture, FixedRole, Statement, Tables};
 
 /// log2 of the order of the scalar field, rounded down.
 const MODULUS_BITS: f64 = 253.596;
@@ -88,10 +90,27 @@ impl Layout {
     /// with the greatest degrees `D` in `r` and `E` in `s` of an identity, `I` identities, `L` looked-up keys, and `T`
     /// table and gather entries (`docs/protocol.md`, section 9).
     pub fn soundness_bits(&self) -> f64 {
+        self.bits(Degree { s: self.max_channel_degree, r: self.max_degree }, self.identities, self.tables.rows.len())
+    }
+
+    /// The same from the fixed cells alone, whatever a layout from a file says of its degrees and numbers.
+    pub fn soundness_bits_of_cells(&self) -> f64 {
+        let a = &self.architecture;
+        let columns: Vec<_> = a.fixed.iter().cloned().zip(self.fixed.iter().cloned()).collect();
+        let cells =
+            |is: fn(&FixedRole) -> bool| columns.iter().filter(move |(role, _)| is(role)).flat_map(|(_, cells)| cells);
+        let numbers = cells(|role| matches!(role, FixedRole::Identity(_))).map(|(_, number)| *number);
+        let identities = usize::try_from(numbers.max().unwrap_or(0)).unwrap_or(0);
+        let rows = cells(|role| matches!(role, FixedRole::Table(_))).map(|(row, _)| *row as usize + 1);
+        let table_rows = rows.max().unwrap_or(0);
+        self.bits(max_degree(a, &columns, self.usable), identities, table_rows)
+    }
+
+    fn bits(&self, degree: Degree, identities: usize, table_rows: usize) -> f64 {
         let a = &self.architecture;
         let keys = a.lookups() * self.usable;
-        let entries = self.tables.rows.len() + a.source_lanes() * self.usable;
-        let degrees = self.max_degree + self.max_channel_degree + self.identities + 1 + 4 * (keys + entries);
+        let entries = table_rows + a.source_lanes() * self.usable;
+        let degrees = degree.r + degree.s + identities + 1 + 4 * (keys + entries);
         MODULUS_BITS - (degrees as f64).log2()
     }
 

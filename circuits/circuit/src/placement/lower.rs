@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Format, Graph, Interleaving, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Window};
+use zkml_gpu_graph::{
+    Format, Graph, Interleaving, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Visibility, Window,
+};
 
 use super::tensors::{conflict, is_rearranged, roots};
 
@@ -22,8 +24,11 @@ const MAX_SUMS: i64 = 1 << 13;
 ///   columns of an image that alternate with others' have no equal distances;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
 ///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`;
+/// - a hashed tensor that is stored in another order than the model's is rearranged to it: the hash is of that order, and
+///   depends on no circuit;
 /// - a hidden input gets cells, which all that read it read instead.
 pub fn lower(mut graph: Graph) -> Graph {
+    order_hashed(&mut graph);
     enter_hidden(&mut graph);
     let mut index = 0;
     while index < graph.nodes.len() {
@@ -37,6 +42,52 @@ pub fn lower(mut graph: Graph) -> Graph {
     graph
 }
 
+/// Gives hashed tensors the model's order. Hidden indices have none, and are refused later.
+fn order_hashed(graph: &mut Graph) {
+    for index in 0..graph.inputs.len() {
+        let input = graph.inputs[index];
+        let is_hashed = graph.visibility.input(index) == Visibility::Hashed;
+        let Some((ordered, places)) = in_order(&graph.tensors[input]).filter(|_| is_hashed) else { continue };
+        let name = format!("{} (stored)", ordered.name);
+        let stored = Tensor { name: name.clone(), ..std::mem::replace(&mut graph.tensors[input], ordered) };
+        let cells = add_tensor(graph, stored);
+        replace(graph, input, cells);
+        let op = rearrange(&places);
+        graph.nodes.insert(0, Node { name, op, inputs: vec![input], output: cells, activation: None });
+    }
+    for index in 0..graph.outputs.len() {
+        let output = graph.outputs[index];
+        let is_hashed = graph.visibility.output(index) == Visibility::Hashed;
+        let Some((ordered, places)) = in_order(&graph.tensors[output]).filter(|_| is_hashed) else { continue };
+        let mut stored_at = vec![0; places.len()];
+        places.iter().enumerate().for_each(|(stored, place)| stored_at[*place] = stored);
+        let name = format!("{} (in order)", ordered.name);
+        let claimed = add_tensor(graph, ordered);
+        let op = rearrange(&stored_at);
+        graph.nodes.push(Node { name, op, inputs: vec![output], output: claimed, activation: None });
+        graph.outputs[index] = claimed;
+    }
+}
+
+/// A tensor in the model's order, and the place there of each element in stored order; none where that is the same.
+fn in_order(tensor: &Tensor) -> Option<(Tensor, Vec<usize>)> {
+    let places = tensor.storage.places(tensor.shape).filter(|_| tensor.storage != Storage::Plain)?;
+    let shape = Shape::vector(tensor.shape.len());
+    Some((Tensor { shape, storage: Storage::Plain, ..tensor.clone() }, places))
+}
+
+/// Takes these elements of one operand.
+fn rearrange(elements: &[usize]) -> Op {
+    let origins = elements.iter().map(|element| Origin::Element { operand: 0, element: *element as u32 });
+    Op::Rearrange { origins: origins.collect() }
+}
+
+/// All that reads a tensor reads another one instead.
+fn replace(graph: &mut Graph, tensor: TensorId, other: TensorId) {
+    let readers = graph.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut graph.outputs);
+    readers.filter(|reader| **reader == tensor).for_each(|reader| *reader = other);
+}
+
 /// Gives hidden inputs cells. A graph that has them already is left as it is.
 fn enter_hidden(graph: &mut Graph) {
     for index in (0..graph.inputs.len()).rev() {
@@ -47,8 +98,7 @@ fn enter_hidden(graph: &mut Graph) {
         }
         let tensor = graph.tensors[input].clone();
         let cells = add_tensor(graph, tensor);
-        let readers = graph.nodes.iter_mut().flat_map(|node| &mut node.inputs).chain(&mut graph.outputs);
-        readers.filter(|tensor| **tensor == input).for_each(|tensor| *tensor = cells);
+        replace(graph, input, cells);
         let name = format!("{} ({})", graph.tensors[input].name, graph.visibility.input(index).name());
         graph.nodes.insert(0, Node { name, op: Op::Enter, inputs: vec![input], output: cells, activation: None });
     }

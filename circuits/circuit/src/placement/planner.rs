@@ -470,7 +470,7 @@ impl<'g> Planner<'g> {
     pub(crate) fn place_hashed(&mut self, tensor: TensorId) -> Result<Placement, LayoutError> {
         let about = &self.graph.tensors[tensor];
         if about.storage != Storage::Plain {
-            let reason = "its elements are stored in another order than the model's, which a hash is of".into();
+            let reason = "it is an index that is proved by ones and zeros, and the hash would be of the index".into();
             return Err(LayoutError::Unsupported { node: about.name.clone(), reason });
         }
         let root = self.tensors.root(tensor);

@@ -55,7 +55,7 @@ impl FirstPhase {
         layout: &Layout,
         graph: &Graph,
         execution: &Execution,
-        salts: &[Option<Salt>],
+        salts: &[Option<&Salt>],
     ) -> Result<Self, HashError> {
         let mut phase = Self::columns(layout, graph, execution);
         phase.fill_hashes(layout, graph, execution, salts)?;
@@ -120,7 +120,7 @@ impl FirstPhase {
         layout: &Layout,
         graph: &Graph,
         execution: &Execution,
-        salts: &[Option<Salt>],
+        salts: &[Option<&Salt>],
     ) -> Result<(), HashError> {
         let a = &layout.architecture;
         if !a.has_hashes() {

@@ -40,6 +40,7 @@ pub struct Calibration {
 
 /// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with
 /// the samples by more than their outputs.
+#[derive(Default)]
 pub(super) struct Observations {
     /// Extremes of each tensor, with zero among them.
     spreads: Vec<Spread>,
@@ -90,6 +91,10 @@ impl Observations {
     ) -> Result<Self, QuantError> {
         let names = graph.tensors.iter().map(|tensor| &tensor.name);
         if !names.eq(calibration.tensors.iter().map(|(name, _)| name)) {
+            return Err(QuantError::OtherTensors);
+        }
+        let is_range = |[min, max]: &[f32; 2]| min.is_finite() && max.is_finite() && *min <= 0.0 && *max >= 0.0;
+        if !calibration.tensors.iter().all(|(_, range)| is_range(range)) {
             return Err(QuantError::OtherTensors);
         }
         let spreads: Vec<Spread> =

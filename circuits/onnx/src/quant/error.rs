@@ -70,9 +70,9 @@ pub enum QuantError {
         /// Weights, or factors.
         what: &'static str,
     },
-    /// A calibration of another model.
+    /// A calibration of another model, or none.
     #[error(
-        "the calibration is of a model with other tensors\nhint: retrain takes a model of the same architecture, exported the same way"
+        "the calibration is of a model with other tensors\nhint: take a model of the same architecture, exported the same way"
     )]
     OtherTensors,
     /// Retrained rows of a table that leave the scale they are to keep.

@@ -91,6 +91,20 @@ pub fn requantise(
     quantise_to(graph, &groups, &observations, samples, options, options.activation_bits)
 }
 
+/// The integers of weights under the scales of an earlier calibration, as [`requantise`] finds them, and nothing measured:
+/// no samples are needed.
+///
+/// # Errors
+/// As [`requantise`].
+pub fn recall(graph: &FloatGraph, calibration: &Calibration, options: &QuantOptions) -> Result<Graph, QuantError> {
+    check_options(graph, options)?;
+    let observations = Observations::default().recall(graph, calibration, options.headroom)?;
+    let groups = group(graph, &options.hidden_outputs);
+    let bits = options.activation_bits;
+    let wide = QuantOptions { shift: options.shift_for(bits), ..options.clone() };
+    Ok(convert(graph, &groups, &observations, &wide, bits)?.0)
+}
+
 /// Quantises with a fixed number of bits.
 pub(super) fn quantise_to(
     source: &FloatGraph,
@@ -134,10 +148,15 @@ pub fn split_samples(graph: &FloatGraph, data: &[Vec<f32>]) -> Result<Vec<Sample
 
 /// Checks options and samples before anything is computed.
 pub(super) fn check(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<(), QuantError> {
-    let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
     }
+    check_options(graph, options)
+}
+
+/// Checks options.
+fn check_options(graph: &FloatGraph, options: &QuantOptions) -> Result<(), QuantError> {
+    let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
     let bits = [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)];
     let tensor_bits = options.tensor_bits.values().map(|bits| ("tensor_bits", *bits));
     if let Some((option, got)) = bits.into_iter().chain(tensor_bits).find(|(_, bits)| !(2..=16).contains(bits)) {

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// How the program is called, for hints.
-pub(crate) const USAGE: &str = "zkml-gpu-verify PROOF.json --vk model.vk [--commitment NAME=FILE]... [--json]";
+pub(crate) const USAGE: &str =
+    "zkml-gpu-verify PROOF.json --vk model.vk [--commitment NAME=FILE]... [--hash NAME=FILE]... [--json]";
 
 /// What `--help` prints beneath the usage.
 pub(crate) const HELP: &str = "
@@ -16,6 +17,8 @@ Options:
       --vk model.vk  The model's verifying key, from someone you trust
       --commitment NAME=FILE
                      The commitment that a committed input or output must have; may be repeated
+      --hash NAME=FILE
+                     The hash that a hashed input or output must have, as `zkml-gpu commit` writes it; may be repeated
       --json         Print one JSON object
   -h, --help         Print help
   -V, --version      Print version
@@ -41,6 +44,8 @@ pub(crate) struct Verification {
     pub(crate) vk: PathBuf,
     /// Names of tensors and files of the commitments that they must have.
     pub(crate) commitments: Vec<(String, PathBuf)>,
+    /// Likewise of hashes.
+    pub(crate) hashes: Vec<(String, PathBuf)>,
     /// Print one JSON object instead of text.
     pub(crate) json: bool,
 }
@@ -52,7 +57,7 @@ pub(crate) struct Verification {
 /// The first argument that is wrong, or the first one missing, in words.
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Request, String> {
     let (mut proof, mut vk, mut json) = (None, None, false);
-    let mut commitments = Vec::new();
+    let (mut commitments, mut hashes) = (Vec::new(), Vec::new());
     let mut only_paths = false;
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
@@ -67,11 +72,15 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
                 set(&mut vk, "--vk", value.ok_or("--vk has no value")?)?;
             }
             Some(text) if text.starts_with("--vk=") => set(&mut vk, "--vk", text["--vk=".len()..].into())?,
-            Some("--commitment") => {
+            Some(option @ ("--commitment" | "--hash")) => {
                 let value = arguments.next().and_then(|value| value.into_string().ok());
-                commitments.push(named(value.as_deref().unwrap_or_default())?);
+                let list = if option == "--hash" { &mut hashes } else { &mut commitments };
+                list.push(named(option, value.as_deref().unwrap_or_default())?);
             }
-            Some(text) if text.starts_with("--commitment=") => commitments.push(named(&text["--commitment=".len()..])?),
+            Some(text) if text.starts_with("--commitment=") => {
+                commitments.push(named("--commitment", &text["--commitment=".len()..])?);
+            }
+            Some(text) if text.starts_with("--hash=") => hashes.push(named("--hash", &text["--hash=".len()..])?),
             Some("--json") => return Err("--json is given twice".into()),
             Some(text) if text.starts_with('-') && text != "-" => return Err(format!("unexpected argument '{text}'")),
             _ => set(&mut proof, "PROOF.json", argument)?,
@@ -79,14 +88,14 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
     }
     let proof = proof.ok_or("PROOF.json is missing")?;
     let vk = vk.ok_or("--vk model.vk is missing")?;
-    Ok(Request::Verify(Verification { proof, vk, commitments, json }))
+    Ok(Request::Verify(Verification { proof, vk, commitments, hashes, json }))
 }
 
 /// A tensor's name and a file.
-fn named(text: &str) -> Result<(String, PathBuf), String> {
+fn named(option: &str, text: &str) -> Result<(String, PathBuf), String> {
     match text.split_once('=') {
         Some((name, file)) if !name.is_empty() && !file.is_empty() => Ok((name.into(), file.into())),
-        _ => Err("--commitment takes NAME=FILE".into()),
+        _ => Err(format!("{option} takes NAME=FILE")),
     }
 }
 
@@ -116,6 +125,7 @@ mod tests {
                 proof: "proof.json".into(),
                 vk: "model.vk".into(),
                 commitments: Vec::new(),
+                hashes: Vec::new(),
                 json,
             }))
         };
@@ -123,16 +133,19 @@ mod tests {
             assert_eq!(parsed(arguments), expected(false), "{arguments:?}");
         }
         assert_eq!(parsed(&["--json", "--vk", "model.vk", "proof.json"]), expected(true));
-        let strange = Verification { proof: "--json".into(), vk: "--vk".into(), commitments: Vec::new(), json: false };
+        let (proof, vk) = ("--json".into(), "--vk".into());
+        let strange = Verification { proof, vk, commitments: Vec::new(), hashes: Vec::new(), json: false };
         assert_eq!(parsed(&["--vk", "--vk", "--", "--json"]), Ok(Request::Verify(strange)));
     }
 
     #[test]
-    fn commitments_are_named_and_may_be_several() {
+    fn commitments_and_hashes_are_named_and_may_be_several() {
         let files = [("x".to_owned(), PathBuf::from("a=b")), ("y".to_owned(), PathBuf::from("c"))];
         let (proof, vk) = ("proof.json".into(), "model.vk".into());
-        let expected = Verification { proof, vk, commitments: files.to_vec(), json: false };
-        let arguments = ["--commitment", "x=a=b", "proof.json", "--commitment=y=c", "--vk", "model.vk"];
+        let hashes = [("z".to_owned(), PathBuf::from("d")), ("w".to_owned(), PathBuf::from("e"))];
+        let expected = Verification { proof, vk, commitments: files.to_vec(), hashes: hashes.to_vec(), json: false };
+        let arguments = ["--commitment", "x=a=b", "--hash=z=d", "proof.json", "--commitment=y=c", "--vk", "model.vk"];
+        let arguments = [&arguments[..], &["--hash", "w=e"]].concat();
         assert_eq!(parsed(&arguments), Ok(Request::Verify(expected)));
     }
 
@@ -158,7 +171,9 @@ mod tests {
             (&["proof.json", "--vk"], "--vk"),
             (&["proof.json", "--vk", "a", "--commitment"], "NAME=FILE"),
             (&["proof.json", "--vk", "a", "--commitment", "=b"], "NAME=FILE"),
-            (&["proof.json", "--vk", "a", "--commitment=b"], "NAME=FILE"),
+            (&["proof.json", "--vk", "a", "--commitment=b"], "--commitment takes NAME=FILE"),
+            (&["proof.json", "--vk", "a", "--hash"], "--hash takes NAME=FILE"),
+            (&["proof.json", "--vk", "a", "--hash=x="], "--hash takes NAME=FILE"),
             (&["proof.json", "--vk="], "--vk"),
             (&["proof.json", "--vk", "a", "--vk", "b"], "--vk"),
             (&["proof.json", "other.json", "--vk", "model.vk"], "PROOF.json"),

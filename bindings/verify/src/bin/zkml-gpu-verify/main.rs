@@ -5,11 +5,10 @@
 
 mod arguments;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use zkml_gpu_verify::report::{error_json, print, terminal_safe};
-use zkml_gpu_verify::{Error, ErrorClass, ModelKey, ProofBundle, TensorCommitment, Verdict, program};
+use zkml_gpu_verify::{Error, ErrorClass, Expected, ModelKey, ProofBundle, Verdict, program};
 
 use arguments::{HELP, Request, USAGE, Verification};
 
@@ -32,12 +31,10 @@ fn main() -> ExitCode {
 }
 
 /// What is printed, and the exit code.
-fn verify(Verification { proof, vk, commitments, json }: &Verification) -> Result<(String, u8), Error> {
+fn verify(Verification { proof, vk, commitments, hashes, json }: &Verification) -> Result<(String, u8), Error> {
     let key = ModelKey::read(vk)?;
     let proof = ProofBundle::read(proof)?;
-    let read = |(name, path): &(String, PathBuf)| Ok((name.clone(), TensorCommitment::read(path)?));
-    let commitments = commitments.iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-    let verdict = Verdict::with_commitments(&key, &proof, &commitments);
+    let verdict = Verdict::expecting(&key, &proof, &Expected::read(commitments, hashes)?);
     let text = if *json { verdict.to_json()? } else { verdict.to_string() };
     Ok((text, verdict.exit_code()))
 }
