@@ -119,9 +119,8 @@ fn public_weights_are_proved_as_well_and_a_column_of_zeros_commits_to_the_identi
     (0..session.layout.bank.len()).for_each(|index| bank.set(index, 0, 0));
     let model = ModelOpening::public(bank, session.keys.verifying.blinding_rows());
     assert!(model.is_public() && !session.keys.model.is_public());
-    let weights = Weights::opened(&session, model.clone());
+    let weights = Weights::opened(&session, model);
     let committed = weights.keys.model_commitment();
-    assert_eq!(committed, Weights::opened(&session, model).keys.model_commitment(), "whoever has them commits alike");
     assert!(bool::from(committed[0].is_identity()) && !bool::from(committed[1].is_identity()));
     let read = VerifyingKeys::from_bytes(&weights.keys.to_bytes()).expect("the keys");
     assert!(weights.mock(&[]));

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tracing::info_span;
-use zkml_gpu::{Audit, AuditedFile, Error, ModelKey, PublicModel, Srs};
+use zkml_gpu::{Audit, AuditedFile, Error, Measured, ModelKey, PublicModel, Srs};
 
 use crate::args::{AuditOptions, CacheOptions};
 use crate::compile::{TARGET, prepare, timed};
@@ -57,9 +57,20 @@ pub(crate) fn text(audit: &Audit) -> String {
     }
     text += &line("parameters", &format!("{} learned values", audit.parameters));
     text += &line("weights", &audit.weights);
-    if let Some(AuditedFile { name, digest, .. }) = &audit.file {
+    if let Some(AuditedFile { name, digest, not_zero: [own, kept], measured, .. }) = &audit.file {
         let name = name.escape_debug();
         text += &line("file", &format!("the weights are {name}'s ({}), rounded by the key's scales", short(digest)));
+        text += &line("", &format!("{kept} of them are not 0, {own} in the file"));
+        let error = match measured {
+            Some(Measured { samples, max_error, saturated, .. }) => format!(
+                "at most {:.2} % of the output's range on {}, {:.2} % of a tensor's values beyond its scale",
+                100.0 * max_error,
+                report::plural(*samples, "sample"),
+                100.0 * saturated
+            ),
+            None => "not measured: the input is hidden, and no samples are given (--samples)".into(),
+        };
+        text += &line("float model", &error);
     }
     text += &line("integers", &format!("tensors of {} to {} bits", audit.bits[0], audit.bits[1]));
     audit.inputs.iter().for_each(|port| text += &line("input", port));

@@ -152,7 +152,12 @@ fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
     text += &report::guarantee_lines(key.key());
     text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
     text += &line("publish", &report.verifying_key_file.display().to_string());
-    text += &line("publish", &format!("{}: for audits, without weights", report.public_model_file.display()));
+    let holds = if key.model().has_public_weights() {
+        "for audits and verify --model; it tells the ranges of tensors over the calibration's samples, rounded"
+    } else {
+        "for audits, without weights"
+    };
+    text += &line("publish", &format!("{}: {holds}", report.public_model_file.display()));
     report::print(&text)?;
     Ok(0)
 }

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::Verdict;
-use zkml_gpu::{Audit, BackendChoice, Error, Expected, Model, ModelKey, ProofBundle, PublicModel};
+use zkml_gpu::{
+    Audit, BackendChoice, Error, Expected, Model, ModelKey, ProofBundle, PublicModel, Sample, read_samples,
+};
 
 use crate::args::VerifyOptions;
 use crate::audit::{self, reference_string};
@@ -19,19 +21,25 @@ struct Report<'a> {
     verdict: &'a Verdict<'a>,
     /// What the key was found to prove, where the model's file was given.
     #[serde(skip_serializing_if = "Option::is_none")]
-    audit: Option<Audit>,
+    audit: Option<&'a Audit>,
 }
 
 pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
     let key = ModelKey::read(&options.vk)?;
     let proof = ProofBundle::read(&options.proof)?;
     let expected = Expected::read(&options.commitments, &options.hashes)?;
-    let verdict = Verdict::expecting(&key, &proof, &expected);
+    let mut verdict = Verdict::expecting(&key, &proof, &expected);
+    let mut audit = None;
     // A proof that does not hold is of no file.
-    let file = options.model.as_deref().filter(|_| verdict.accepted);
-    let audit = file.map(|file| audit_file(options, &key, file)).transpose()?;
+    if let Some(file) = options.model.as_deref().filter(|_| verdict.accepted) {
+        match audit_file(options, &key, &proof, file) {
+            Ok(found) => audit = Some(found),
+            Err(error @ (Error::Audit(_) | Error::OtherArchitecture { .. })) => verdict.reject(error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+    }
     if options.json {
-        report::print_json(&Report { verdict: &verdict, audit })?
+        report::print_json(&Report { verdict: &verdict, audit: audit.as_ref() })?
     } else {
         let audited = audit.as_ref().map(audit::text).unwrap_or_default();
         report::print(&(verdict.to_string() + &audited))?
@@ -40,21 +48,31 @@ pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
 }
 
 /// Audits the key, and compares its weights with those of the model's file.
-fn audit_file(options: &VerifyOptions, key: &ModelKey, file: &Path) -> Result<Audit, Error> {
+fn audit_file(options: &VerifyOptions, key: &ModelKey, proof: &ProofBundle, file: &Path) -> Result<Audit, Error> {
     let public = options.public.clone().unwrap_or_else(|| options.vk.with_extension("public.zkml"));
     if options.public.is_none() && !public.exists() {
-        let problem = format!(
-            "{} is missing, which tells how the key's integers follow from {}",
-            public.display(),
-            file.display()
-        );
+        let (public, file) = (public.display(), file.display());
+        let problem = format!("{public} is missing, which tells how the key's integers follow from {file}");
         let hint = "--public FILE names it; setup writes it, and the key's owner publishes it";
         return Err(Error::Arguments { problem, hint });
     }
     let public = PublicModel::read(public)?;
     public.expect_size(key)?;
     let model = Model::load(file, &public.import_options())?;
+    let samples = match &options.samples {
+        Some(path) => read_samples(path, &model.inputs())?,
+        None => inputs(proof),
+    };
     let srs = reference_string(options.srs.as_deref(), &options.vk, public.k(), &options.cache)?;
-    let look = || public.audit_file(key, &model, &srs, &BackendChoice::Cpu);
+    let look = || public.audit_file(key, &model, &samples, &srs, &BackendChoice::Cpu);
     Ok(timed(info_span!(target: TARGET, "audit"), look)?.0)
+}
+
+/// The inputs of a proof as samples, where all of them are public.
+fn inputs(proof: &ProofBundle) -> Vec<Sample> {
+    if proof.inputs.iter().any(|tensor| tensor.visibility.is_hidden()) {
+        return Vec::new();
+    }
+    let floats = |list: Vec<f64>| list.into_iter().map(|value| value as f32).collect();
+    proof.pairs().into_iter().map(|pair| pair.input.into_iter().map(floats).collect()).collect()
 }

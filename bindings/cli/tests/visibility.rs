@@ -181,6 +181,13 @@ fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
         refused(&open(hash, numbers, more), &["the hash is of other numbers"]);
     }
     refused(&run(&["open", &plain_file, &input]), &["is no commitment"]);
+    // Numbers that the integers do not reach are not taken for those that they are clamped to.
+    let beyond = scratch.file("beyond.json", r#"{"input_data": [[1e6, -0.5, 0.25, 0.5, -1.0, 0.75]]}"#);
+    refused(&open(&plain_file, &beyond, &[]), &["beyond the range"]);
+    refused(
+        &run(&["commit", &beyond, "--vk", &vk, "--input", &x, "--out", &scratch.path("beyond")]),
+        &["beyond the range"],
+    );
     // A salt is written once, for what is hashed, and read from a file that holds one.
     refused(
         &run(&["commit", &input, "--vk", &vk, "--input", &x, "--out", &scratch.path("salted"), "--salt"]),

@@ -96,6 +96,13 @@ impl<'a> Verdict<'a> {
         }
     }
 
+    /// Rejects for a reason that lies outside proof and key.
+    pub fn reject(&mut self, reason: String) {
+        self.accepted = false;
+        self.pairs.clear();
+        self.reason = Some(reason);
+    }
+
     /// The JSON object, on a line.
     ///
     /// # Errors

@@ -56,6 +56,10 @@ pub struct ModelAbout {
     pub evaluation: Evaluation,
     /// Extremes of all tensors over the samples.
     pub calibration: Calibration,
+    /// Where the weights are public, extremes that lead to the same integers and tell less of the samples:
+    /// `NAME.public.zkml` has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<Calibration>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -103,14 +107,15 @@ pub struct CompiledModel {
 }
 
 impl CompiledModel {
-    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are public.
+    /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are embedded, which makes
+    /// them public.
     ///
     /// # Errors
     /// [`Error::File`] where the system refuses.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let path = path.as_ref();
-        // It holds the weights: where these are to be hidden, from others on this machine, too.
-        let access = if self.has_public_weights() { Access::Public } else { Access::Private };
+        // It holds the weights: where these are to be hidden, from others on this machine, too. And it tells of the samples.
+        let access = if self.weight_mode() == WeightMode::Embedded { Access::Public } else { Access::Private };
         write_container(path, access, COMPILED_MODEL, &MODEL_SECTIONS, |writer| self.write_sections(writer))
     }
 

@@ -87,8 +87,19 @@ pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<&S
         return Err(Error::Arguments { problem, hint: "give one list of indices" });
     }
     let format = logical_format(port);
+    expect_within(name, format, numbers)?;
     let values: Vec<i64> = numbers.iter().map(|number| format.quantise(*number)).collect();
     hash_tensor(&Poseidon::new(), format, &values, salt).map_err(|source| Error::Hash { input: 0, source })
+}
+
+/// Refuses numbers that a tensor's integers do not reach: a prover would clamp them, and say so.
+pub(crate) fn expect_within(name: &str, format: Format, numbers: &[f32]) -> Result<(), Error> {
+    let step = 2f64.powi(format.frac_bits.saturating_neg());
+    let ends = [format.min as f64 - 1.0, format.max as f64 + 1.0].map(|end| end * step);
+    let beyond = numbers.iter().position(|number| !(ends[0]..=ends[1]).contains(&f64::from(*number)));
+    let Some(place) = beyond else { return Ok(()) };
+    let problem = format!("number {place} lies beyond the range of '{name}', {} to {}", ends[0], ends[1]);
+    Err(Error::Arguments { problem, hint: "clamp it, as the prover would" })
 }
 
 /// Writes a salt as its text, whole or not at all, readable by the user alone, under a name that is free: a salt that

@@ -49,7 +49,7 @@ pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result
     samples(path, read_stream(std::io::stdin().lock(), path, MAX_BYTES)?, inputs)
 }
 
-/// The samples of a file's bytes, of which nothing stays in memory.
+/// The samples of a file's bytes, which are overwritten behind them.
 fn samples(path: &Path, bytes: Vec<u8>, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
     let bytes = Wiped(vec![bytes]);
     let lists = Wiped(parse(path, &bytes.0[0])?);

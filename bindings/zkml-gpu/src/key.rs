@@ -262,7 +262,14 @@ impl ProverKey {
             return Err(damaged("the layout is not the verifying key's"));
         }
         let bank = Bank::new(&model.layout, &model.graph);
-        let keys = ProvingKeys { model: ModelOpening { bank, blinds }, verifying };
+        let opening = ModelOpening { bank, blinds };
+        // What calls its weights hidden hides them, whoever made it.
+        let is_committed = verifying.weights() == WeightMode::Committed;
+        let said = [model.about.public_weights, key.has_public_weights()];
+        if is_committed && said != [opening.is_public(); 2] {
+            return Err(damaged("what it says of who sees the weights is not so"));
+        }
+        let keys = ProvingKeys { model: opening, verifying };
         Ok(Self { model, keys, key, powers, lagrange })
     }
 
@@ -320,7 +327,8 @@ impl ProverKey {
         let backend = choice.resolve()?.open()?;
         let committer =
             Committer::from_points(backend, &self.powers, &self.lagrange, 0).map_err(ProverError::Backend)?;
-        let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, &mut rng)?;
+        let hiding = if model.about.public_weights { Hiding::Nothing } else { Hiding::Drawn(&mut rng) };
+        let keys = recommit(&self.keys, &model.graph, &model.layout, &committer, hiding)?;
         let about = model.key_about()?;
         let key = ModelKey::new(about, keys.verifying.clone(), None)?;
         let new = ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() };

@@ -73,7 +73,7 @@ pub use model::{CompileOptions, Model, ModelInput, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
-pub use public::{Audit, AuditedFile, PUBLIC_MODEL, PublicModel};
+pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};

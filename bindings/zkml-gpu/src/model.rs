@@ -6,8 +6,8 @@ use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, needs};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
-use zkml_gpu_graph::{Graph, Storage, ValidateError, Visibilities, Visibility};
-use zkml_gpu_onnx::import::{FloatModel, ImportError, ImportOptions};
+use zkml_gpu_graph::{Graph, Node, Op, Storage, ValidateError, Visibilities, Visibility};
+use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Calibration, Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate,
     outline, quantise, recall, requantise, search,
@@ -24,6 +24,8 @@ const FEWEST_BITS: u32 = 4;
 const MOST_BITS: u32 = 12;
 /// Layers that a refusal names.
 const WORST_LAYERS: usize = 3;
+/// Significant bits of published extremes that are tried, before all of them are.
+const FEW_BITS: [u32; 4] = [1, 3, 6, 12];
 /// Share of a tensor's values on the samples that may lie beyond its scale after retraining: none that shows, but for
 /// outliers of one in a thousand.
 const MAX_SATURATED: f32 = 0.001;
@@ -296,6 +298,8 @@ impl Model {
         };
         let evaluation = evaluate(float, &quantised, samples)?;
         check_error(&quantised, &evaluation, options)?;
+        let is_published = options.public_weights || options.layout.weights == WeightMode::Embedded;
+        let published = is_published.then(|| coarse(float, &quantised));
         let graph = lower(Graph { visibility, ..quantised.graph }.joint(options.inferences)?);
         let layout = Layout::compile(&graph, &options.layout)?;
         let source = self.source(samples, &options.layout.costs);
@@ -309,6 +313,7 @@ impl Model {
             quantisation: quantised.options,
             evaluation,
             calibration: quantised.calibration,
+            published,
         };
         Ok(CompiledModel { about, graph, layout })
     }
@@ -341,6 +346,7 @@ impl Model {
         if about.public_weights && self.is_declared_private() {
             return Err(Error::PrivateWeights { model: self.name.clone(), declared: "by the model's metadata" });
         }
+        let published = about.published.is_some().then(|| coarse(float, &quantised));
         let graph = self.graph_like(&old.graph, quantised.graph, about.inferences)?;
         if let Some(difference) = old.graph.difference(&graph) {
             return Err(Error::OtherArchitecture { model: self.name.clone(), difference });
@@ -356,6 +362,7 @@ impl Model {
             quantisation: about.quantisation.clone(),
             evaluation,
             calibration: about.calibration.clone(),
+            published,
         };
         Ok(CompiledModel { about, graph, layout: old.layout.clone() })
     }
@@ -373,19 +380,29 @@ impl Model {
         Ok(graph)
     }
 
-    /// The integers of this model under an earlier calibration, as those of a circuit of the same architecture.
+    /// The integers of this model under an earlier calibration, as those of a circuit of the same architecture; and how
+    /// near they are to its own numbers on samples, where there are some.
     pub(crate) fn recalled(
         &self,
         old: &Graph,
-        calibration: &Calibration,
-        options: &QuantOptions,
+        (calibration, options): (&Calibration, &QuantOptions),
+        samples: &[Sample],
         inferences: usize,
-    ) -> Result<Graph, Error> {
-        let graph = self.graph_like(old, recall(self.float.graph(), calibration, options)?, inferences)?;
-        match old.architecture().difference(&graph.architecture()) {
-            Some(difference) => Err(Error::OtherArchitecture { model: self.name.clone(), difference }),
-            None => Ok(graph),
+    ) -> Result<Recalled, Error> {
+        let float = self.float.graph();
+        let quantised = recall(float, calibration, options)?;
+        let (not_zero, empty) = (not_zero(&quantised), empty_layers(&quantised));
+        let [own_values, own_empty] = float.learned();
+        let graph = self.graph_like(old, quantised, inferences)?;
+        if let Some(difference) = old.architecture().difference(&graph.architecture()) {
+            return Err(Error::OtherArchitecture { model: self.name.clone(), difference });
         }
+        let evaluation = match samples {
+            [] => None,
+            samples => Some(evaluate(float, &requantise(float, calibration, samples, options)?, samples)?),
+        };
+        let empty_layers = empty.saturating_sub(own_empty);
+        Ok(Recalled { graph, not_zero: [own_values, not_zero], empty_layers, evaluation })
     }
 
     /// Name of the model's file, without its folder.
@@ -458,6 +475,43 @@ impl Model {
     }
 }
 
+/// The extremes of a calibration with as few bits as lead to the same integers: what is published tells no more of the
+/// samples than that.
+fn coarse(float: &FloatGraph, quantised: &Quantised) -> Calibration {
+    let same = |calibration: &Calibration| {
+        recall(float, calibration, &quantised.options).is_ok_and(|graph| graph == quantised.graph)
+    };
+    let rounded = FEW_BITS.map(|bits| quantised.calibration.rounded(bits));
+    rounded.into_iter().find(same).unwrap_or_else(|| quantised.calibration.clone())
+}
+
+/// A model's integers under an earlier calibration.
+pub(crate) struct Recalled {
+    pub(crate) graph: Graph,
+    /// Learned values that are not 0: of the model, and as integers.
+    pub(crate) not_zero: [usize; 2],
+    /// Layers of which no weight is left that the model has.
+    pub(crate) empty_layers: usize,
+    /// The error on samples, where there are some.
+    pub(crate) evaluation: Option<Evaluation>,
+}
+
+/// Learned values of a graph that are not 0.
+fn not_zero(graph: &Graph) -> usize {
+    let values = |node: &Node| {
+        let Op::Linear(linear) = &node.op else { return 0 };
+        let weights = linear.weights.iter().filter(|weight| **weight != 0).count();
+        weights + linear.bias.iter().filter(|bias| **bias != 0).count()
+    };
+    graph.nodes.iter().map(values).sum()
+}
+
+/// Products of a graph that have no weight but 0.
+fn empty_layers(graph: &Graph) -> usize {
+    let is_empty = |node: &&Node| matches!(&node.op, Op::Linear(linear) if linear.weights.iter().all(|w| *w == 0));
+    graph.nodes.iter().filter(is_empty).count()
+}
+
 /// Refuses an error above the bound, unless it is allowed.
 fn check_error(quantised: &Quantised, evaluation: &Evaluation, options: &CompileOptions) -> Result<(), Error> {
     let (error, bound) = (quantised.report.max_error, options.quantisation.error_target);
@@ -492,4 +546,43 @@ pub fn samples_digest(samples: &[Sample]) -> String {
         });
     }
     state.finalize().to_hex().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read_samples;
+
+    #[test]
+    fn scales_that_leave_nothing_of_a_layer_are_found_out() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/learned_residual.onnx");
+        let model = Model::load(&path, &ImportOptions::default()).expect("the model");
+        let samples = read_samples(path.with_extension("json"), &model.inputs()).expect("its samples");
+        let options = CompileOptions::default().with_allow_error(true).with_public_weights(true);
+        let compiled = model.compile(&samples, &options).expect("compiled");
+        let about = compiled.about();
+        let published = about.published.as_ref().expect("public weights");
+        let [told, known] = [published, &about.calibration].map(|calibration| calibration.tensors.iter());
+        assert!(told.zip(known).any(|(told, known)| told != known), "exact extremes are published");
+        let recalled = |old: &Graph, calibration: &Calibration, samples: &[Sample]| {
+            model.recalled(old, (calibration, &about.quantisation), samples, 1)
+        };
+        let honest = recalled(&compiled.graph, published, &samples).expect("the same architecture");
+        assert_eq!((honest.graph.architecture(), honest.empty_layers), (compiled.graph.architecture(), 0));
+        assert!(honest.not_zero[0] >= honest.not_zero[1] && honest.not_zero[1] > 0);
+        assert!(honest.evaluation.is_some_and(|evaluation| evaluation.samples == samples.len()));
+        // An owner who says that a tensor is huge, and compiles accordingly.
+        let readers = model.float.graph();
+        let middle = readers.nodes.iter().find(|node| readers.sole_reader(node.output).is_some()).expect("a layer");
+        let name = &readers.tensors[middle.output].name;
+        let mut hostile = about.calibration.clone();
+        for (_, extremes) in hostile.tensors.iter_mut().filter(|(tensor, _)| tensor == name) {
+            *extremes = [0.0, 1e15];
+        }
+        let graph = recall(model.float.graph(), &hostile, &about.quantisation).expect("integers");
+        let graph = lower(graph);
+        let found = recalled(&graph, &hostile, &[]).expect("the same architecture");
+        assert!(found.empty_layers > 0 && found.not_zero[1] < honest.not_zero[1], "{:?}", found.not_zero);
+        assert!(recalled(&compiled.graph, &hostile, &[]).is_err(), "another architecture");
+    }
 }

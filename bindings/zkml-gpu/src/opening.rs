@@ -17,6 +17,7 @@ use zkml_gpu_verify::{ModelKey, TensorCommitment};
 
 use crate::compiled::{read_container, write_container};
 use crate::encoding::{ELEMENT_BYTES, read_elements, write_elements};
+use crate::hash::expect_within;
 use crate::{Error, ProverKey};
 
 /// The kind of file that an opening is.
@@ -77,6 +78,9 @@ impl Opening {
         if port.storage == Storage::OneHot && !numbers.iter().all(is_index) {
             let problem = format!("'{name}' takes whole numbers from 0 to {}", classes.saturating_sub(1));
             return bad(problem, "give one list of indices");
+        }
+        if port.storage != Storage::OneHot {
+            expect_within(name, port.format, numbers)?;
         }
         let rows = port.logical_len().max(1);
         let shape = match port.storage {

@@ -24,10 +24,12 @@ use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
 use zkml_gpu_graph::{Format, Graph, Op};
 use zkml_gpu_onnx::import::ImportOptions;
-use zkml_gpu_onnx::quant::{Calibration, QuantOptions};
+use zkml_gpu_onnx::quant::{Calibration, QuantOptions, Sample};
+use zkml_gpu_verify::report::plural;
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
+use crate::model::Recalled;
 use crate::{BackendChoice, CompiledModel, Error, FileError, Model, encoding};
 
 /// The kind of file that `NAME.public.zkml` is.
@@ -36,6 +38,8 @@ pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 2, what: "a 
 const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0", *b"recipe\0\0"];
 /// Largest description that is read.
 const MAX_ABOUT_BYTES: u64 = 1 << 20;
+/// Most inferences of a proof.
+const MAX_INFERENCES: u64 = 1 << 16;
 /// Largest recipe that is read: extremes of some ten thousand tensors.
 const MAX_RECIPE_BYTES: u64 = 64 << 20;
 const HINT: &str = "NAME.public.zkml is written by `zkml-gpu setup`; fetch it again from whoever published the key";
@@ -112,13 +116,29 @@ pub struct Audit {
 }
 
 /// A model's file whose weights a key's were found to be.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AuditedFile {
     /// Its name, without its folder.
     pub name: String,
     /// Blake2b-256 of it and of those that hold its weights, lower-case hexadecimal.
     pub digest: String,
+    /// Learned values that are not 0: in the file, and as integers under the scales of the key's owner.
+    pub not_zero: [usize; 2],
+    /// How far the integers are from the file on samples; none without samples.
+    pub measured: Option<Measured>,
+}
+
+/// The error of integers against a file's own numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Measured {
+    /// Number of samples.
+    pub samples: usize,
+    /// Largest error of an output's element, as a part of that output's range over the samples.
+    pub max_error: f32,
+    /// Largest share of a tensor's values that lie beyond its scale.
+    pub saturated: f32,
 }
 
 /// Digest of an architecture: Blake2b-256, personalised `zkml-gpu arch-1`, of the postcard encoding of
@@ -141,10 +161,10 @@ impl CompiledModel {
         // How it was chosen tells of this machine.
         layout.choice = Choice::default();
         let about = &self.about;
-        let recipe = self.has_public_weights().then(|| Recipe {
+        let recipe = about.published.clone().map(|calibration| Recipe {
             dimensions: about.source.dimensions.clone(),
             quantisation: about.quantisation.clone(),
-            calibration: about.calibration.clone(),
+            calibration,
         });
         PublicModel {
             about: PublicAbout { name: self.name().into(), inferences: about.inferences as u64 },
@@ -194,6 +214,13 @@ impl PublicModel {
         }
         model.graph.validate().map_err(|error| fail(error.to_string()))?;
         model.layout.check_numbers(&model.graph).map_err(fail)?;
+        let inferences = model.about.inferences;
+        let ports = model.graph.inputs.iter().chain(&model.graph.outputs);
+        let mut axes = ports.map(|&id| model.graph.tensors[id].logical_shape.first());
+        let counted = axes.all(|axis| axis.is_some_and(|axis| *axis as u64 == inferences));
+        if !(1..=MAX_INFERENCES).contains(&inferences) || inferences > 1 && !counted {
+            return Err(fail("its inputs and outputs are not those of as many inferences as it tells".into()).into());
+        }
         Ok(model)
     }
 
@@ -252,8 +279,12 @@ impl PublicModel {
     /// As [`audit`](Self::audit), and checks that the weights are those of a model's own file: quantises them by the
     /// scales that this public model tells, and compares what follows bit for bit, the model commitment where they are
     /// committed and the circuit's columns where they are embedded. `model` is loaded with
-    /// [`import_options`](Self::import_options). The scales are the key owner's choice; how far the integers are from the
-    /// file's own numbers is what `evaluate` measures.
+    /// [`import_options`](Self::import_options).
+    ///
+    /// The scales are the choice of the key's owner, who could choose them so badly that nothing is left of a layer. So it
+    /// refuses layers of which no weight is left, and measures the error of the integers against the file on `samples`;
+    /// without any [`AuditedFile::measured`] is none, and all that is known is that the integers are the file's under
+    /// these scales.
     ///
     /// # Errors
     /// Those of [`audit`](Self::audit); [`Error::Arguments`] where the weights are not public,
@@ -262,6 +293,7 @@ impl PublicModel {
         &self,
         key: &ModelKey,
         model: &Model,
+        samples: &[Sample],
         srs: &Srs,
         backend: &BackendChoice,
     ) -> Result<Audit, Error> {
@@ -275,19 +307,35 @@ impl PublicModel {
             return Err(hidden("the key's model commitment hides the weights"));
         }
         let inferences = usize::try_from(self.about.inferences).unwrap_or(usize::MAX);
-        let graph = model.recalled(&self.graph, &recipe.calibration, &recipe.quantisation, inferences)?;
+        let recalled = model.recalled(&self.graph, (&recipe.calibration, &recipe.quantisation), samples, inferences)?;
+        let Recalled { graph, not_zero, empty_layers, evaluation } = recalled;
+        if empty_layers > 0 {
+            let layers = plural(empty_layers, "layer");
+            return Err(Error::Audit(format!("its scales leave no weight but 0 of {layers} of {}", model.file())));
+        }
         let learned = Self { graph, ..self.clone() };
         let committer = committer(srs, backend)?;
         // Weights that are compared one by one need no proof that they are integers.
         let audit = learned.audit_on(key, srs, &committer, true)?;
         let own = public_commitment(key.keys(), &learned.graph, &learned.layout, &committer)?;
         let committed = key.keys().model_commitment();
+        if own.len() != committed.len() {
+            return Err(Error::Audit("its model commitment has another number of columns".into()));
+        }
         if let Some(column) = own.iter().zip(committed).position(|(own, key)| own != key) {
             let problem = format!("column {column} of the model commitment is not that of {}'s weights", model.file());
             return Err(Error::Audit(problem));
         }
-        let file = AuditedFile { name: model.file().into(), digest: model.digest().into() };
-        Ok(Audit { file: Some(file), ..audit })
+        let measured = evaluation.map(|evaluation| {
+            let all = || evaluation.outputs.iter().chain(&evaluation.layers);
+            Measured {
+                samples: evaluation.samples,
+                max_error: evaluation.outputs.iter().map(|output| output.max_error).fold(0.0, f32::max),
+                saturated: all().map(|tensor| tensor.saturated).fold(0.0, f32::max),
+            }
+        });
+        let file = AuditedFile { name: model.file().into(), digest: model.digest().into(), not_zero, measured };
+        Ok(Audit { weights: "exact integers, those of the model's file".into(), file: Some(file), ..audit })
     }
 
     /// How [`audit_file`](Self::audit_file) is to read the model's file; the default where it tells nothing.
@@ -306,6 +354,10 @@ impl PublicModel {
         let circuit = audit(key.keys(), &self.graph, &self.layout, srs, committer);
         circuit.map_err(|error| match error {
             KeyError::Differs(difference) => Error::Audit(difference),
+            // The layout is the owner's, and no fault of ours.
+            KeyError::Layout(refusal) => {
+                Error::Audit(format!("its public model has a layout that is refused: {refusal}"))
+            }
             error => error.into(),
         })?;
         let architecture = self.architecture_digest()?;
@@ -396,5 +448,28 @@ const fn operation(op: &Op) -> &'static str {
         Op::Normalise(_) => "normalisation",
         Op::ArgMax { .. } => "index of maximum",
         Op::Enter => "hidden input",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CompileOptions, read_samples};
+
+    #[test]
+    fn a_public_model_of_so_many_inferences_says_so_in_its_tensors() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/gemm_plain.onnx");
+        let model = Model::load(&path, &ImportOptions::default()).expect("the model");
+        let samples = read_samples(path.with_extension("json"), &model.inputs()).expect("its samples");
+        let options = CompileOptions::default().with_allow_error(true).with_inferences(3);
+        let public = model.compile(&samples, &options).expect("compiled").public();
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("model.public.zkml");
+        for (inferences, is_read) in [(3, true), (0, false), (1, true), (2, false), (1 << 40, false), (u64::MAX, false)]
+        {
+            let about = PublicAbout { inferences, ..public.about.clone() };
+            PublicModel { about, ..public.clone() }.write(&file).expect("written");
+            assert_eq!(PublicModel::read(&file).is_ok(), is_read, "{inferences}");
+        }
     }
 }

@@ -219,7 +219,7 @@ pub fn audit<B: Backend>(
 }
 
 /// The keys of a retrained network: of the same graph and layout but for learned values, which are committed. The
-/// circuit's key stays, the model commitment is another, with blinding of its own unless these keys' has none.
+/// circuit's key stays, the model commitment is another, with blinding of its own.
 ///
 /// `committer` has the points of the reference string that `keys` were made with. As [`setup`], it makes nothing unless
 /// [`check`] proves that the layout says what the graph says.
@@ -231,7 +231,7 @@ pub fn recommit<B: Backend>(
     graph: &Graph,
     layout: &Layout,
     committer: &Committer<B>,
-    rng: impl RngCore + CryptoRng,
+    hiding: Hiding<impl RngCore + CryptoRng>,
 ) -> Result<ProvingKeys, KeyError> {
     let verifying = &keys.verifying;
     if committer.k() != layout.k || verifying.k != layout.k {
@@ -239,7 +239,6 @@ pub fn recommit<B: Backend>(
     }
     let bank = Bank::new(layout, graph);
     check(graph, layout, &bank)?;
-    let hiding = if keys.model.is_public() { Hiding::Nothing } else { Hiding::Drawn(rng) };
     let model = hiding.opening(bank, verifying.blinding_rows());
     let commitments = model.commit(committer.backend(), committer.lagrange(), 1 << layout.k)?;
     Ok(ProvingKeys { model, verifying: VerifyingKeys { model: commitments, ..verifying.clone() } })

@@ -275,6 +275,9 @@ pub(crate) struct VerifyOptions {
     /// The model without its weights, as setup writes it [default: NAME.public.zkml beside the key]
     #[arg(long, value_name = "NAME.public.zkml", requires = "model")]
     pub(crate) public: Option<PathBuf>,
+    /// Samples on which the integers are compared with the file; without it, the proof's own input, where it is public
+    #[arg(long, value_name = "FILE", requires = "model")]
+    pub(crate) samples: Option<PathBuf>,
     /// The reference string that the key was made with, as for audit
     #[arg(long, value_name = "FILE", requires = "model")]
     pub(crate) srs: Option<PathBuf>,

@@ -49,7 +49,7 @@ fn order_hashed(graph: &mut Graph) {
         let is_hashed = graph.visibility.input(index) == Visibility::Hashed;
         let Some((ordered, places)) = in_order(&graph.tensors[input]).filter(|_| is_hashed) else { continue };
         let name = format!("{} (stored)", ordered.name);
-        let stored = Tensor { name: name.clone(), ..std::mem::replace(&mut graph.tensors[input], ordered) };
+        let stored = std::mem::replace(&mut graph.tensors[input], ordered);
         let cells = add_tensor(graph, stored);
         replace(graph, input, cells);
         let op = rearrange(&places);

@@ -259,6 +259,19 @@ impl FloatGraph {
         }
     }
 
+    /// Learned values of products that are not 0, and products that have no weight but 0.
+    pub fn learned(&self) -> [usize; 2] {
+        let count = |values: &[f32]| values.iter().filter(|value| **value != 0.0).count();
+        let products = self.nodes.iter().filter_map(|node| {
+            let FloatOp::Linear(linear) = &node.op else { return None };
+            Some(linear)
+        });
+        products.fold([0, 0], |[values, empty], linear| {
+            let weights = count(&linear.weights);
+            [values + weights + count(&linear.bias), empty + usize::from(weights == 0)]
+        })
+    }
+
     /// Indices of the nodes that read a tensor.
     pub fn readers(&self, tensor: TensorId) -> impl Iterator<Item = usize> + '_ {
         self.nodes.iter().enumerate().filter(move |(_, n)| n.inputs.contains(&tensor)).map(|(i, _)| i)

@@ -38,6 +38,21 @@ pub struct Calibration {
     pub tensors: Vec<(String, [f32; 2])>,
 }
 
+impl Calibration {
+    /// The extremes with so many significant bits, rounded away from 0: they tell less of the samples.
+    #[must_use]
+    pub fn rounded(&self, bits: u32) -> Self {
+        let dropped = (f32::MANTISSA_DIGITS - bits.clamp(1, f32::MANTISSA_DIGITS)).min(f32::MANTISSA_DIGITS - 1);
+        let below = (1u32 << dropped) - 1;
+        let round = |extreme: f32| {
+            let rounded = f32::from_bits((extreme.to_bits() + below) & !below);
+            if rounded.is_finite() { rounded } else { extreme }
+        };
+        let tensors = self.tensors.iter().map(|(name, extremes)| (name.clone(), extremes.map(round)));
+        Self { tensors: tensors.collect() }
+    }
+}
+
 /// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with
 /// the samples by more than their outputs.
 #[derive(Default)]
