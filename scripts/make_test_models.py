@@ -69,7 +69,7 @@ class Model:
         value = helper.make_tensor_value_info
         kind = self.indices[0] if self.indices else TensorProto.FLOAT
         inputs = [value(n, kind, s) for n, s in zip(self.inputs, self.shapes)]
-        kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type == "ArgMax"}
+        kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type in ("ArgMax", "ArgMin")}
         outputs = [value(n, kinds.get(n, TensorProto.FLOAT), None) for n in outputs]
         graph = helper.make_graph(self.nodes, self.name, inputs, outputs, self.constants)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("test", 1)]
@@ -734,15 +734,107 @@ def batches():
     m.save(m.op("MatMul", x, m.weights(4, 3)))
 
 
+def standard_functions():
+    """Functions of one number, after a product."""
+    kinds = [
+        ("elu", "Elu", {"alpha": 0.7}), ("celu", "Celu", {"alpha": 0.6}), ("selu", "Selu", {}), ("mish", "Mish", {}),
+        ("softplus", "Softplus", {}), ("softsign", "Softsign", {}), ("shrink", "Shrink", {"bias": 0.1, "lambd": 0.4}),
+        ("thresholded_relu", "ThresholdedRelu", {"alpha": 0.3}), ("sign", "Sign", {}), ("floor", "Floor", {}),
+        ("ceil", "Ceil", {}), ("round", "Round", {}), ("sin", "Sin", {}), ("cos", "Cos", {}), ("tan", "Tan", {}),
+        ("atan", "Atan", {}), ("sinh", "Sinh", {}), ("cosh", "Cosh", {}), ("asinh", "Asinh", {}),
+    ]
+    for name, kind, attributes in kinds:
+        m = Model(f"function_{name}", 1, 6, opset=18)
+        m.save(m.op(kind, m.op("Gemm", "input", m.weights(6, 6), m.vector(6)), **attributes))
+    # Over what they are defined for.
+    for name, kind, low in [("asin", "Asin", -0.9), ("acos", "Acos", -0.9), ("atanh", "Atanh", -0.9), ("acosh", "Acosh", 1.1)]:
+        m = Model(f"function_{name}", 1, 6)
+        m.save(m.op(kind, m.op("Clip", "input", m.constant(low), m.constant(low + 1.8))))
+    m = Model("function_chain", 1, 6)
+    m.save(m.op("Log", m.op("Add", m.op("Exp", "input"), m.constant(1.0))))
+    m = Model("function_of_a_constant_base", 1, 6)
+    m.save(m.op("Pow", m.constant(2.5), "input"))
+
+
+def comparisons():
+    """Comparisons, truth values and choices."""
+    for name, kind in [("less", "Less"), ("greater_or_equal", "GreaterOrEqual"), ("equal", "Equal")]:
+        m = Model(f"compare_{name}", 1, 6)
+        x = m.op("Floor", m.op("Mul", "input", m.constant(4.0))) if kind == "Equal" else "input"
+        m.save(m.op("Cast", m.op(kind, x, m.constant(1.0 if kind == "Equal" else 0.25)), to=TensorProto.FLOAT))
+    m = Model("compare_two", 1, 6)
+    x = m.op("Gemm", "input", m.weights(6, 6), m.vector(6))
+    m.save(m.op("Cast", m.op("Greater", x, "input"), to=TensorProto.FLOAT))
+    m = Model("compare_learned", 1, 6)
+    m.save(m.op("Cast", m.op("LessOrEqual", "input", m.vector(6)), to=TensorProto.FLOAT))
+    m = Model("truth_of_one", 1, 8)
+    low, high = m.op("Greater", "input", m.constant(-0.5)), m.op("Less", "input", m.constant(0.5))
+    both = m.op("And", low, high)
+    m.save(m.op("Cast", m.op("Xor", m.op("Not", both), m.op("Or", low, high)), to=TensorProto.FLOAT))
+    m = Model("truth_of_two", 1, 6)
+    x = m.op("Gemm", "input", m.weights(6, 6), m.vector(6))
+    a, b = m.op("Less", x, m.constant(0.0)), m.op("Less", "input", m.constant(0.125))
+    some = m.op("Or", m.op("And", a, b), m.op("Not", m.op("Xor", a, b)))
+    m.save(m.op("Where", some, x, "input"))
+    m = Model("where_other", 1, 4)
+    m.save(m.op("Where", m.op("Less", "input", m.constant(0.5)), m.op("Neg", "input"), "input"))
+    m = Model("where_unrelated", 1, 4)
+    x = m.op("Gemm", "input", m.weights(4, 4))
+    m.save(m.op("Where", m.op("Less", "input", m.constant(0.0)), x, "input"))
+    m = Model("where_constants", 1, 4)
+    m.save(m.op("Where", m.op("Less", "input", m.constant(0.0)), m.vector(4), m.constant(0.75)))
+    m = Model("where_one_constant", 1, 3, 4)
+    x = m.op("MatMul", "input", m.weights(4, 4))
+    m.save(m.op("Where", m.op("Less", "input", m.constant(0.25)), m.vector(4), x))
+    m = Model("not_a_number_guard", 1, 5)
+    x = m.op("Softmax", "input", axis=-1)
+    m.save(m.op("Where", m.op("IsNaN", x), m.constant(0.0), x))
+    m = Model("max_of_activations", 1, 4)
+    m.save(m.op("Max", "input", m.op("Neg", "input")))
+    m = Model("min_of_activations", 1, 4)
+    m.save(m.op("Min", "input", m.op("Gemm", "input", m.weights(4, 4), m.vector(4))))
+    m = Model("arg_min", 1, 3, 5)
+    m.save(m.op("ArgMin", "input", axis=2, keepdims=0))
+    for name, kind in [("min", "ReduceMin"), ("l1", "ReduceL1"), ("l2", "ReduceL2"), ("sum_square", "ReduceSumSquare")]:
+        m = Model(f"reduce_{name}", 1, 3, 5)
+        m.save(m.op(kind, "input", axes=[2], keepdims=1))
+
+
+def types():
+    """Numbers of other types than 32-bit floats."""
+    for name, kind in [("half", TensorProto.FLOAT16), ("double", TensorProto.DOUBLE)]:
+        m = Model(f"type_{name}", 1, 4, indices=(kind, -3, 4))
+        dtype = helper.tensor_dtype_to_np_dtype(kind)
+        weights = m.constant(m.random.uniform(-0.5, 0.5, (4, 3)), dtype)
+        x = m.op("MatMul", "input", weights)
+        m.save(m.op("Cast", m.op("Add", x, m.constant([0.5], dtype)), to=TensorProto.FLOAT))
+    m = Model("type_truth", 1, 6, indices=(TensorProto.BOOL, 0, 2))
+    m.save(m.op("Where", m.op("Not", "input"), m.constant(0.25), m.constant(-0.5)))
+    m = Model("integer_arithmetic", 1, 4, indices=(TensorProto.INT64, 0, 4))
+    m.save(m.op("Mul", m.op("Cast", "input", to=TensorProto.FLOAT), m.constant(0.5)))
+    m = Model("integer_mask", 1, 5, indices=(TensorProto.INT64, 0, 2))
+    x = m.op("Sub", m.constant(1.0), m.op("Cast", "input", to=TensorProto.FLOAT))
+    m.save(m.op("Mul", x, m.constant(-3.0)))
+    m = Model("cast_to_integer", 1, 4)
+    x = m.op("Cast", m.op("Mul", "input", m.constant(3.0)), to=TensorProto.INT64)
+    m.save(m.op("Cast", x, to=TensorProto.FLOAT))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
-    m = Model("sine", 1, 4)
-    m.refuse(m.op("Sin", m.op("Relu", "input")))
     m = Model("unknown", 1, 4)
     m.refuse(m.op("Frobnicate", "input", domain="test"))
     m = Model("lstm", 3, 1, 4)
     weights = [m.weights(1, 8, 4), m.weights(1, 8, 2)]
     m.refuse(m.op("LSTM", "input", *weights, hidden_size=2))
+    m = Model("several_unknown", 3, 1, 4)
+    x = m.op("Relu", m.op("Frobnicate", "input", domain="test"))
+    x = m.op("LSTM", x, m.weights(1, 8, 4), m.weights(1, 8, 2), hidden_size=2)
+    m.refuse(m.op("Fold", x, domain="test"))
+    m = Model("several_forms", 1, 4)
+    x = m.op("Pow", m.op("Relu", "input"), m.constant(2.87))
+    y = m.op("Pow", "input", m.constant(1.37))
+    m.refuse(m.op("Add", m.op("Pow", x, m.constant(0.23)), y))
     m = Model("conv_3d", 1, 2, 4, 4, 4)
     m.refuse(m.conv("input", 2, 3, [2, 2, 2]))
     m = Model("conv_transpose_cut", 1, 2, 3, 3)
@@ -752,8 +844,6 @@ def refused():
     m.refuse(m.op("Conv", "input", "kernel"))
     m = Model("mask_without_softmax", 1, 4)
     m.refuse(m.op("Where", m.constant([True, False, True, True], bool), "input", m.constant([-np.inf])))
-    m = Model("max_of_activations", 1, 4)
-    m.refuse(m.op("Max", "input", m.op("Neg", "input")))
     m = Model("clip_computed", 1, 4)
     m.inputs, m.shapes = ["input", "bound"], [[1, 4], []]
     m.refuse(m.op("Clip", "input", "bound"))
@@ -769,15 +859,13 @@ def refused():
     m.refuse(m.op("Resize", "input", "", m.constant([1, 1, 2, 2]), mode="linear"))
     m = Model("gather_computed", 1, 4)
     m.refuse(m.op("Gather", "input", m.op("ArgMax", "input", axis=1, keepdims=0), axis=1))
-    m = Model("where_other", 1, 4)
-    m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.5)), m.op("Neg", "input"), "input"))
-    m = Model("where_unrelated", 1, 4)
+    m = Model("where_infinite", 1, 4)
     x = m.op("Gemm", "input", m.weights(4, 4))
-    m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.0)), x, "input"))
+    m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.0)), x, m.constant([-np.inf])))
+    m = Model("integer_quotient", 1, 4, indices=(TensorProto.INT64, 0, 9))
+    m.refuse(m.op("Cast", m.op("Div", "input", m.constant(2, np.int64)), to=TensorProto.FLOAT))
     m = Model("arg_max_of_one", 1, 4, 1)
     m.refuse(m.op("ArgMax", "input", axis=2))
-    m = Model("cast_to_integer", 1, 4)
-    m.refuse(m.op("Cast", m.op("Cast", "input", to=TensorProto.INT64), to=TensorProto.FLOAT))
     m = Model("learned_exponent", 1, 4)
     m.refuse(m.op("Pow", m.op("Relu", "input"), m.constant(2.87)))
     m = Model("wrong_shapes", 1, 5)
@@ -791,10 +879,8 @@ def refused():
     m.refuse("nothing")
     m = Model("integer_input", 1, 4)
     proto = m.proto(m.op("Relu", "input"))
-    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT32
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT16
     onnx.save(proto, FOLDER / "refused" / "integer_input.onnx")
-    m = Model("integer_arithmetic", 1, 4, indices=(TensorProto.INT64, 0, 4))
-    m.refuse(m.op("Mul", m.op("Cast", "input", to=TensorProto.FLOAT), m.constant(0.5)))
     m = Model("tables_of_two_heights", 1, 4, indices=(TensorProto.INT64, 0, 4))
     m.refuse(m.op("Add", m.op("Gather", m.weights(4, 3), "input"), m.op("Gather", m.weights(5, 3), "input")))
 
@@ -802,5 +888,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, types, refused):
         make()

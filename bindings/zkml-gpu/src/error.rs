@@ -280,6 +280,7 @@ fn import_class(error: &ImportError) -> ErrorClass {
     match error {
         ImportError::UnsupportedOperator { .. }
         | ImportError::UnsupportedForm { .. }
+        | ImportError::Several { .. }
         | ImportError::ElementType { .. } => ErrorClass::Unsupported,
         ImportError::Run { .. } => ErrorClass::Bug,
         _ => ErrorClass::BadInput,

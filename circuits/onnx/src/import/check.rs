@@ -28,11 +28,19 @@ pub(super) fn check(
     }
     check_names(graph).map_err(&invalid)?;
     graph.input.iter().try_for_each(check_dimensions).map_err(&invalid)?;
-    for (node, (name, operator)) in graph.node.iter().zip(origins) {
+    let nodes = || graph.node.iter().zip(origins);
+    let unknown = nodes().filter(|(node, (_, operator))| {
         let known = SUPPORTED_OPERATORS.contains(&operator.as_str()) || FOLDED_OPERATORS.contains(&operator.as_str());
-        if !known || !matches!(node.domain.as_str(), "" | "ai.onnx") {
-            return Err(ImportError::UnsupportedOperator { operator: operator.clone(), node: name.clone() });
-        }
+        !known || !matches!(node.domain.as_str(), "" | "ai.onnx")
+    });
+    let unsupported = |(_, (node, operator)): (&NodeProto, &(String, String))| ImportError::UnsupportedOperator {
+        operator: operator.clone(),
+        node: node.clone(),
+    };
+    if let Some(error) = ImportError::of(unknown.map(unsupported).collect()) {
+        return Err(error);
+    }
+    for (node, (name, operator)) in nodes() {
         check_permutation(node, name)?;
         quirks::check_padding(node, name)?;
         check_repeats(graph, node).map_err(|problem| invalid(format!("{operator} at node '{name}' has {problem}")))?;

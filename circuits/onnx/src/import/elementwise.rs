@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
-use tract_onnx::tract_core::ops::math::{Abs, Erf, Exp, Ln, Neg, PowConst, Recip, Rsqrt, Sqrt, Square, Tanh};
+use tract_onnx::tract_core::ops::logic::Not;
+use tract_onnx::tract_core::ops::math::{
+    Abs, Acos, Acosh, Asin, Asinh, Atan, Atanh, Ceil, Cos, Cosh, Erf, Exp, Floor, Ln, Neg, PowConst, Recip,
+    RoundHalfToEven, Rsqrt, Sign, Sin, Sinh, Sqrt, Square, Tan, Tanh,
+};
 use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
 use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
 use tract_onnx::tract_core::ops::nn::silu::Silu;
@@ -13,7 +17,7 @@ use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;
 use super::float::{FloatOp, FloatOrigin};
-use super::function::{Composed, Function};
+use super::function::{Angle, Comparison, Composed, Function};
 use super::numbers::Numbers;
 use super::translator::Translator;
 use super::view::View;
@@ -45,14 +49,33 @@ fn function(op: &ElementWiseOp) -> Option<Function> {
             (op.is::<Silu>(), Function::Silu),
             (op.is::<Erf>(), Function::Erf),
             (op.is::<GeluExact>(), Function::Gelu),
+            (op.is::<Sign>(), Function::Sign),
+            (op.is::<Floor>(), Function::Floor),
+            (op.is::<Ceil>(), Function::Ceil),
+            (op.is::<RoundHalfToEven>(), Function::Round),
+            (op.is::<Sin>(), Function::Angle(Angle::Sin)),
+            (op.is::<Cos>(), Function::Angle(Angle::Cos)),
+            (op.is::<Tan>(), Function::Angle(Angle::Tan)),
+            (op.is::<Asin>(), Function::Angle(Angle::Asin)),
+            (op.is::<Acos>(), Function::Angle(Angle::Acos)),
+            (op.is::<Atan>(), Function::Angle(Angle::Atan)),
+            (op.is::<Sinh>(), Function::Angle(Angle::Sinh)),
+            (op.is::<Cosh>(), Function::Angle(Angle::Cosh)),
+            (op.is::<Asinh>(), Function::Angle(Angle::Asinh)),
+            (op.is::<Acosh>(), Function::Angle(Angle::Acosh)),
+            (op.is::<Atanh>(), Function::Angle(Angle::Atanh)),
         ];
         functions.into_iter().find(|(is, _)| *is).map(|(_, function)| function)
     }
 }
 
 impl Translator<'_> {
-    /// `Neg`, and functions.
+    /// `Neg`, `Not`, and functions.
     pub(super) fn unary(&mut self, node: &TypedNode, op: &ElementWiseOp) -> Result<View, ImportError> {
+        if op.0.is::<Not>() {
+            let view = self.view(node, 0)?;
+            return Ok(self.function(node, view, |condition| Composed::Affine(condition, -1.0, 1.0)));
+        }
         let negative = op.0.is::<Neg>();
         let op = match function(op) {
             _ if negative => FloatOp::sum(vec![-1.0]),
@@ -66,10 +89,35 @@ impl Translator<'_> {
             None => return Err(self.unsupported(node)),
         };
         let view = self.view(node, 0)?;
+        if let FloatOp::Activation(function) = &op
+            && self.function_of(view.tensor).1.is_curved()
+        {
+            // One table for both: what is between them would have to be wide.
+            return Ok(self.function(node, view, |inner| Composed::Apply(function.clone(), inner)));
+        }
         let (x, applied) = (view.tensor, op.clone());
         let result = self.elementwise(node, op, view);
         self.note_function(x, result.tensor, &applied);
         Ok(result)
+    }
+
+    /// A further function of each element, as one with those that the tensor is already.
+    pub(super) fn function(
+        &mut self,
+        node: &TypedNode,
+        view: View,
+        further: impl FnOnce(Arc<Composed>) -> Composed,
+    ) -> View {
+        let (root, inner) = self.function_of(view.tensor);
+        self.apply(node, View { tensor: root, ..view }, Arc::new(further(inner)))
+    }
+
+    /// A function of each element.
+    pub(super) fn apply(&mut self, node: &TypedNode, view: View, composed: Arc<Composed>) -> View {
+        let root = view.tensor;
+        let result = self.elementwise(node, FloatOp::Activation(Function::Composed(Arc::clone(&composed))), view);
+        self.pointwise.insert(result.tensor, (root, composed));
+        result
     }
 
     /// Remembers that a tensor is a function of each element of another one.
@@ -96,13 +144,13 @@ impl Translator<'_> {
     }
 
     /// What a tensor is a function of, element by element: another tensor, or itself.
-    fn function_of(&self, tensor: TensorId) -> (TensorId, Arc<Composed>) {
+    pub(super) fn function_of(&self, tensor: TensorId) -> (TensorId, Arc<Composed>) {
         self.pointwise.get(&tensor).cloned().unwrap_or_else(|| (tensor, Arc::new(Composed::Argument)))
     }
 
     /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor
     /// itself.
-    fn composed(
+    pub(super) fn composed(
         &mut self,
         node: &TypedNode,
         a: &View,
@@ -113,11 +161,7 @@ impl Translator<'_> {
         if root != other || !a.aligned(b) || !(left.is_curved() || right.is_curved()) {
             return None;
         }
-        let composed = Arc::new(join(left, right));
-        let op = FloatOp::Activation(Function::Composed(Arc::clone(&composed)));
-        let result = self.elementwise(node, op, View { tensor: root, ..a.clone() });
-        self.pointwise.insert(result.tensor, (root, composed));
-        Some(result)
+        Some(self.apply(node, View { tensor: root, ..a.clone() }, Arc::new(join(left, right))))
     }
 
     /// `Mul` of two activations.
@@ -140,8 +184,12 @@ impl Translator<'_> {
 
     /// A binary operator over two activations, or an activation and a constant on either side.
     pub(super) fn binary(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+        if operator == "Div" && node.outputs[0].fact.datum_type != DatumType::F32 {
+            return Err(self.form(node, "a quotient of whole numbers", "divide floats, and round"));
+        }
         match (self.constant(node, 0), self.constant(node, 1)) {
             (None, None) if operator == "Mul" => self.multiply(node),
+            (None, None) if matches!(operator, "Max" | "Min") => self.greatest(node, operator),
             (None, None) => self.sum(node, operator),
             (None, Some(constant)) => self.with_constant(node, operator, 0, constant),
             (Some(constant), _) => {
@@ -157,7 +205,26 @@ impl Translator<'_> {
         }
     }
 
-    fn sum(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+    /// The greater, or the less, of two activations: one of them and what the other has more.
+    fn greatest(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+        let greater = if operator == "Max" { Comparison::Greater } else { Comparison::Less };
+        let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+        let chosen = |a: Arc<Composed>, b: Arc<Composed>| {
+            Composed::Choose(Arc::new(Composed::Compare(greater, a.clone(), b.clone())), a, b)
+        };
+        if let Some(composed) = self.composed(node, &a, &b, chosen) {
+            return Ok(composed);
+        }
+        let more = self.sum(node, "Sub")?;
+        let more = self.elementwise(node, clamp(operator, 0.0), more);
+        let b = self.broadcast(node, b, &more.dims.clone())?;
+        let b = self.stored_like(node, &b, &more);
+        let shape = self.graph.tensors[more.tensor].shape;
+        let tensor = self.push(node, FloatOp::sum(vec![1.0, 1.0]), vec![more.tensor, b], shape);
+        Ok(View { tensor, ..more })
+    }
+
+    pub(super) fn sum(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
         let factors = match operator {
             "Add" => vec![1.0, 1.0],
             "Sub" => vec![1.0, -1.0],
@@ -189,7 +256,7 @@ impl Translator<'_> {
     }
 
     /// A tensor that holds a view, broadcast where it is smaller, as another view of all elements is stored.
-    fn stored_like(&mut self, node: &TypedNode, view: &View, like: &View) -> usize {
+    pub(super) fn stored_like(&mut self, node: &TypedNode, view: &View, like: &View) -> usize {
         let shape = self.graph.tensors[like.tensor].shape;
         if view.aligned(like) {
             return self.stored_as(node, view.tensor, shape);
@@ -201,7 +268,7 @@ impl Translator<'_> {
         self.push(node, FloatOp::Rearrange { origins }, vec![view.tensor], shape)
     }
 
-    fn with_constant(
+    pub(super) fn with_constant(
         &mut self,
         node: &TypedNode,
         operator: &str,
@@ -217,7 +284,19 @@ impl Translator<'_> {
         let (learned, area) = (self.source.learned.is_operand(node, 1 - operand), self.area(&view));
         let numbers = Numbers::stored(&view, (&dims, &constant), learned, area);
         if let ("Max" | "Min", Some(bound)) = (operator, numbers.constant()) {
-            return Ok(self.elementwise(node, clamp(operator, bound), view));
+            let (x, op) = (view.tensor, clamp(operator, bound));
+            let result = self.elementwise(node, op.clone(), view);
+            if !numbers.learned {
+                self.note_function(x, result.tensor, &op);
+            }
+            return Ok(result);
+        }
+        if let ("Pow", 1, Some(base)) = (operator, operand, numbers.constant())
+            && base > 0.0
+        {
+            // base^x = e^(x·ln base).
+            let exponential = |x| Composed::Apply(Function::Exp, Arc::new(Composed::Affine(x, base.ln(), 0.0)));
+            return Ok(self.function(node, view, exponential));
         }
         if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
             return self.masked(node, view, &numbers.values);

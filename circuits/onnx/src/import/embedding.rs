@@ -37,6 +37,24 @@ impl Translator<'_> {
         Ok(())
     }
 
+    /// Whether an outlet of whole numbers says which rows of constant tables are taken.
+    pub(super) fn is_looked_up(&self, outlet: OutletId) -> bool {
+        let model = &self.source.model;
+        let mut queue = vec![outlet];
+        while let Some(outlet) = queue.pop() {
+            for inlet in &model.node(outlet.node).outputs[outlet.slot].successors {
+                let node = model.node(inlet.node);
+                if node.op_is::<Gather>() && inlet.slot == 1 {
+                    return true;
+                }
+                if moves_indices(node) {
+                    queue.push(OutletId::new(node.id, 0));
+                }
+            }
+        }
+        false
+    }
+
     /// Heights of the tables that are read at the indices in an outlet, which changes of axes and of type do not matter
     /// for.
     fn table_heights(&self, outlet: OutletId) -> Result<Vec<usize>, ImportError> {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
+
 /// Why a model could not be imported or run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -130,7 +132,7 @@ pub enum ImportError {
         got: String,
     },
     /// An operator outside the supported list.
-    #[error("operator {operator} at node '{node}' is not supported\nhint: supported operators are {}", super::operators::SUPPORTED_OPERATORS.join(", "))]
+    #[error("operator {operator} at node '{node}' is not supported\nhint: {}", known_as(operator))]
     UnsupportedOperator {
         /// ONNX operator.
         operator: String,
@@ -148,6 +150,12 @@ pub enum ImportError {
         form: String,
         /// What would do.
         hint: &'static str,
+    },
+    /// Several operators that are not supported, or not in their form: all that are found.
+    #[error("{} operators are not supported:{}\nhint: {LIST}", problems.len(), listed(problems))]
+    Several {
+        /// What is wrong with each.
+        problems: Vec<ImportError>,
     },
     /// Inputs that do not fit the model.
     #[error(
@@ -169,10 +177,46 @@ pub enum ImportError {
     },
 }
 
+/// Where the supported operators are listed.
+const LIST: &str = "docs/guide/models.md lists what is supported";
+
+/// What to do about an operator that is not supported: one of the list is not supported where it stands.
+fn known_as(operator: &str) -> &'static str {
+    if SUPPORTED_OPERATORS.contains(&operator) || FOLDED_OPERATORS.contains(&operator) {
+        "it is supported over other operands, such as constants; docs/guide/models.md says of which"
+    } else {
+        LIST
+    }
+}
+
+/// A line for each problem, without its hint.
+fn listed(problems: &[ImportError]) -> String {
+    let line = |problem: &ImportError| {
+        let text = problem.to_string();
+        format!("\n- {}", text.lines().next().unwrap_or_default())
+    };
+    problems.iter().map(line).collect()
+}
+
 fn symbols(known: &[String]) -> String {
     let names: Vec<String> = known.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
     match &names[..] {
         [] => "the model's inputs have no symbolic dimension".into(),
         names => format!("the model's inputs have {}; give each one size", names.join(", ")),
+    }
+}
+
+impl ImportError {
+    /// Several problems as one error; `None` where there is none.
+    pub(super) fn of(mut problems: Vec<Self>) -> Option<Self> {
+        match problems.len() {
+            0 | 1 => problems.pop(),
+            _ => Some(Self::Several { problems }),
+        }
+    }
+
+    /// Whether an operator is to blame, so that others may be looked at.
+    pub(super) const fn is_of_operator(&self) -> bool {
+        matches!(self, Self::UnsupportedOperator { .. } | Self::UnsupportedForm { .. })
     }
 }

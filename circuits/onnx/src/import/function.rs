@@ -45,8 +45,106 @@ pub enum Function {
     Gelu,
     /// `x · (1 + tanh(sqrt(2/π) · (x + 0.044715 · x³))) / 2`.
     GeluTanh,
+    /// -1, 0 or 1.
+    Sign,
+    /// The greatest whole number that is not above.
+    Floor,
+    /// The least whole number that is not below.
+    Ceil,
+    /// The nearest whole number, of two the even one.
+    Round,
+    /// The number without its fraction.
+    Truncate,
+    /// A function of an angle, or of an area.
+    Angle(Angle),
     /// What several operators make of one number.
     Composed(Arc<Composed>),
+}
+
+/// Trigonometric and hyperbolic functions, and their inverses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Angle {
+    /// The sine.
+    Sin,
+    /// The cosine.
+    Cos,
+    /// The tangent.
+    Tan,
+    /// The inverse sine.
+    Asin,
+    /// The inverse cosine.
+    Acos,
+    /// The inverse tangent.
+    Atan,
+    /// The hyperbolic sine.
+    Sinh,
+    /// The hyperbolic cosine.
+    Cosh,
+    /// The inverse hyperbolic sine.
+    Asinh,
+    /// The inverse hyperbolic cosine.
+    Acosh,
+    /// The inverse hyperbolic tangent.
+    Atanh,
+}
+
+impl Angle {
+    fn apply(self, x: f32) -> f32 {
+        match self {
+            Self::Sin => libm::sinf(x),
+            Self::Cos => libm::cosf(x),
+            Self::Tan => libm::tanf(x),
+            Self::Asin => libm::asinf(x),
+            Self::Acos => libm::acosf(x),
+            Self::Atan => libm::atanf(x),
+            Self::Sinh => libm::sinhf(x),
+            Self::Cosh => libm::coshf(x),
+            Self::Asinh => libm::asinhf(x),
+            Self::Acosh => libm::acoshf(x),
+            Self::Atanh => libm::atanhf(x),
+        }
+    }
+}
+
+/// How two numbers are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// The first is less.
+    Less,
+    /// The first is not greater.
+    AtMost,
+    /// The first is greater.
+    Greater,
+    /// The first is not less.
+    AtLeast,
+    /// They are equal.
+    Equal,
+    /// They differ.
+    Different,
+}
+
+impl Comparison {
+    fn holds(self, a: f32, b: f32) -> bool {
+        match self {
+            Self::Less => a < b,
+            Self::AtMost => a <= b,
+            Self::Greater => a > b,
+            Self::AtLeast => a >= b,
+            Self::Equal => a == b,
+            Self::Different => a != b,
+        }
+    }
+
+    /// The same of the numbers in the other order.
+    pub(super) const fn flipped(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::AtMost => Self::AtLeast,
+            Self::Greater => Self::Less,
+            Self::AtLeast => Self::AtMost,
+            Self::Equal | Self::Different => self,
+        }
+    }
 }
 
 /// An expression over one number.
@@ -64,15 +162,21 @@ pub enum Composed {
     Product(Arc<Self>, Arc<Self>),
     /// `a·x + b·y`.
     Sum(Arc<Self>, Arc<Self>, [f32; 2]),
+    /// A number, which is not learned.
+    Constant(f32),
+    /// 1 where a comparison holds, and 0 elsewhere.
+    Compare(Comparison, Arc<Self>, Arc<Self>),
+    /// The second where the first is not 0, and the third elsewhere.
+    Choose(Arc<Self>, Arc<Self>, Arc<Self>),
 }
 
 impl Composed {
     /// Whether it is more than scales, shifts and clamps.
     pub(super) fn is_curved(&self) -> bool {
         match self {
-            Self::Argument => false,
+            Self::Argument | Self::Constant(_) => false,
             Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_curved(),
-            Self::Apply(..) | Self::Product(..) | Self::Sum(..) => true,
+            Self::Apply(..) | Self::Product(..) | Self::Sum(..) | Self::Compare(..) | Self::Choose(..) => true,
         }
     }
 
@@ -84,6 +188,15 @@ impl Composed {
             Self::Apply(function, of) => function.apply(of.apply(x)),
             Self::Product(a, b) => a.apply(x) * b.apply(x),
             Self::Sum(a, b, [c, d]) => c * a.apply(x) + d * b.apply(x),
+            Self::Constant(number) => *number,
+            Self::Compare(comparison, a, b) => f32::from(u8::from(comparison.holds(a.apply(x), b.apply(x)))),
+            Self::Choose(condition, a, b) => {
+                if condition.apply(x) != 0.0 {
+                    a.apply(x)
+                } else {
+                    b.apply(x)
+                }
+            }
         }
     }
 }
@@ -117,6 +230,13 @@ impl Function {
                 let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
                 x * (1.0 + inner.tanh()) / 2.0
             }
+            Self::Sign if x == 0.0 => 0.0,
+            Self::Sign => x.signum(),
+            Self::Floor => x.floor(),
+            Self::Ceil => x.ceil(),
+            Self::Round => x.round_ties_even(),
+            Self::Truncate => x.trunc(),
+            Self::Angle(angle) => angle.apply(x),
             Self::Composed(expression) => expression.apply(x),
         }
     }
@@ -126,6 +246,8 @@ impl Function {
         match self {
             Self::LeakyRelu { slope } => *slope >= 0.0,
             Self::Exp | Self::Tanh | Self::Sigmoid | Self::Erf => true,
+            Self::Sign | Self::Floor | Self::Ceil | Self::Round | Self::Truncate => true,
+            Self::Angle(angle) => matches!(angle, Angle::Atan | Angle::Sinh | Angle::Asinh),
             Self::HardSwish
             | Self::Abs
             | Self::Square
@@ -162,6 +284,40 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_those_of_the_standard() {
+        let of = |function: Function| [-2.5, -1.5, -0.5, 0.0, 0.5, 1.5, 2.5].map(|x| function.apply(x));
+        assert_eq!(of(Function::Sign), [-1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0]);
+        assert_eq!(of(Function::Floor), [-3.0, -2.0, -1.0, 0.0, 0.0, 1.0, 2.0]);
+        assert_eq!(of(Function::Ceil), [-2.0, -1.0, 0.0, 0.0, 1.0, 2.0, 3.0]);
+        assert_eq!(of(Function::Round), [-2.0, -2.0, 0.0, 0.0, 0.0, 2.0, 2.0]);
+        assert_eq!(of(Function::Truncate), [-2.0, -1.0, 0.0, 0.0, 0.0, 1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_choice_takes_the_branch_of_its_condition() {
+        let argument = Arc::new(Composed::Argument);
+        let above = |limit: f32| {
+            Arc::new(Composed::Compare(Comparison::Greater, argument.clone(), Arc::new(Composed::Constant(limit))))
+        };
+        let shifted = Arc::new(Composed::Affine(argument.clone(), 1.0, -0.5));
+        let shrunk =
+            Function::Composed(Arc::new(Composed::Choose(above(1.0), shifted, Arc::new(Composed::Constant(0.0)))));
+        assert_eq!([-3.0, 1.0, 1.5, 4.0].map(|x| shrunk.apply(x)), [0.0, 0.0, 1.0, 3.5]);
+        let [less, at_most, greater, at_least, equal, different] = [
+            Comparison::Less,
+            Comparison::AtMost,
+            Comparison::Greater,
+            Comparison::AtLeast,
+            Comparison::Equal,
+            Comparison::Different,
+        ]
+        .map(|comparison| [(1.0, 2.0), (2.0, 2.0), (3.0, 2.0)].map(|(a, b)| comparison.holds(a, b)));
+        assert_eq!((less, at_most), ([true, false, false], [true, true, false]));
+        assert_eq!((greater, at_least), ([false, false, true], [false, true, true]));
+        assert_eq!((equal, different), ([false, true, false], [true, false, true]));
+    }
+
+    #[test]
     fn a_composed_function_is_what_its_parts_compute() {
         let argument = Arc::new(Composed::Argument);
         let erf = Composed::Apply(Function::Erf, Arc::new(Composed::Affine(argument.clone(), 0.5f32.sqrt(), 0.0)));
@@ -181,6 +337,15 @@ mod tests {
             Function::Tanh,
             Function::Sigmoid,
             Function::Gelu,
+            Function::Sign,
+            Function::Floor,
+            Function::Ceil,
+            Function::Round,
+            Function::Truncate,
+            Function::Angle(Angle::Sin),
+            Function::Angle(Angle::Atan),
+            Function::Angle(Angle::Sinh),
+            Function::Angle(Angle::Asinh),
         ];
         for function in functions {
             let values: Vec<f32> = (-100..100).map(|i| function.apply(i as f32 / 10.0)).collect();

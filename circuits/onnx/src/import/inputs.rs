@@ -40,10 +40,11 @@ impl Translator<'_> {
     pub(super) fn input(&mut self, outlet: OutletId) -> Result<(), ImportError> {
         let node = self.source.model.node(outlet.node);
         let fact = &node.outputs[outlet.slot].fact;
-        if is_index(fact.datum_type) {
+        if is_index(fact.datum_type) && self.is_looked_up(outlet) {
             return self.indices(outlet);
         }
-        if fact.datum_type != DatumType::F32 {
+        // Whole numbers and truth values that are computed with, such as masks, are numbers.
+        if fact.datum_type != DatumType::F32 && fact.datum_type != DatumType::Bool && !is_index(fact.datum_type) {
             let got = format!("{:?}", fact.datum_type);
             return Err(ImportError::ElementType { tensor: node.name.clone(), got });
         }
@@ -141,7 +142,8 @@ fn reduces_last(node: &TypedNode, trail: &Trail, rank: usize) -> Option<bool> {
 /// Movement along axes, each of which keeps its place.
 fn keeps_axes(node: &TypedNode) -> bool {
     let name = node.op.name();
-    ["Concat", "Downsample", "NearestUpsample", "Pad", "Resize", "Slice", "StridedSlice", "Tile"].contains(&&*name)
+    ["Cast", "Concat", "Downsample", "NearestUpsample", "Pad", "Resize", "Slice", "StridedSlice", "Tile"]
+        .contains(&&*name)
 }
 
 /// The axes of an input that are an image's at a window.

@@ -36,6 +36,17 @@ impl Numbers {
         Self { values: of(&self.values), by_channel: self.by_channel.as_deref().map(of), learned: self.learned }
     }
 
+    /// What each number is more than another one.
+    pub(super) fn less(&self, other: &Self) -> Self {
+        let of = |own: &[f32], other: &[f32]| own.iter().zip(other).map(|(a, b)| a - b).collect::<Vec<f32>>();
+        let by_channel = self.by_channel.as_deref().zip(other.by_channel.as_deref());
+        Self {
+            values: of(&self.values, &other.values),
+            by_channel: by_channel.map(|(own, other)| of(own, other)),
+            learned: self.learned || other.learned,
+        }
+    }
+
     /// The one number that all are, where it is a constant of the architecture.
     pub(super) fn constant(&self) -> Option<f32> {
         let first = *self.values.first()?;

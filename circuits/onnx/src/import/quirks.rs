@@ -1,6 +1,10 @@
 //! Valid models that tract reads as something else, put right or refused before tract sees them.
 
-use tract_onnx::pb::{GraphProto, NodeProto};
+use tract_onnx::Onnx;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, type_proto};
+use tract_onnx::prelude::TractResult;
+use tract_onnx::tensor::load_tensor;
 
 use super::error::ImportError;
 
@@ -19,6 +23,54 @@ pub(super) fn separate_outputs(graph: &mut GraphProto) {
         node.push(identity);
         output.name = computed;
     }
+}
+
+/// Makes numbers of 16 and of 64 bits such of 32 bits, in which everything is computed: constants, inputs, and casts.
+/// `onnx` reads tensors in the model's other files.
+pub(super) fn single_precision(graph: &mut GraphProto, onnx: &Onnx, folder: Option<&str>) -> TractResult<()> {
+    let float = DataType::Float as i32;
+    let other = [DataType::Float16, DataType::Bfloat16, DataType::Double].map(|kind| kind as i32);
+    for input in &mut graph.input {
+        if let Some(type_proto::Value::TensorType(tensor)) = input.r#type.as_mut().and_then(|kind| kind.value.as_mut())
+            && other.contains(&tensor.elem_type)
+        {
+            tensor.elem_type = float;
+        }
+    }
+    let attributes = graph.node.iter_mut().flat_map(|node| {
+        let is_cast = node.op_type == "Cast";
+        node.attribute.iter_mut().map(move |attribute| (is_cast, attribute))
+    });
+    let mut tensors: Vec<&mut TensorProto> = graph.initializer.iter_mut().collect();
+    for (is_cast, attribute) in attributes {
+        if is_cast && attribute.name == "to" && other.iter().any(|kind| i64::from(*kind) == attribute.i) {
+            attribute.i = i64::from(float);
+        }
+        tensors.extend(attribute.t.as_mut());
+    }
+    for tensor in tensors.into_iter().filter(|tensor| other.contains(&tensor.data_type)) {
+        let raw_data = match brain_floats(tensor) {
+            Some(values) => values.flat_map(f32::to_le_bytes).collect(),
+            None => {
+                let values = load_tensor(&*onnx.provider, tensor, folder)?;
+                let values = values.cast_to::<f32>()?;
+                values.to_plain_array_view::<f32>()?.iter().flat_map(|value| value.to_le_bytes()).collect()
+            }
+        };
+        let (name, dims) = (tensor.name.clone(), tensor.dims.clone());
+        *tensor = TensorProto { name, dims, data_type: float, raw_data, ..TensorProto::default() };
+    }
+    Ok(())
+}
+
+/// The numbers of a tensor in the file of which each is the upper half of a 32-bit float; `None` for others. tract knows
+/// no such.
+fn brain_floats(tensor: &TensorProto) -> Option<impl Iterator<Item = f32>> {
+    let is_one =
+        tensor.data_type == DataType::Bfloat16 as i32 && !(tensor.raw_data.is_empty() && tensor.int32_data.is_empty());
+    let raw = tensor.raw_data.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
+    let words = tensor.int32_data.iter().map(|word| *word as u16);
+    is_one.then(|| raw.chain(words).map(|half| f32::from_bits(u32::from(half) << 16)))
 }
 
 /// Refuses padding by copies of the border that also names a constant: ONNX ignores the constant, tract the border.

@@ -57,6 +57,11 @@ pub(super) fn read(
     let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
     proto.graph.iter_mut().for_each(quirks::separate_outputs);
+    let folder = folder.and_then(Path::to_str);
+    if let Some(graph) = &mut proto.graph {
+        let single = guarded(|| quirks::single_precision(graph, &onnx, folder)).map_err(invalid)?;
+        single.map_err(|error| invalid(chain(&error)))?;
+    }
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
     if graph.output.is_empty() {
         return Err(not_onnx("its graph has no output".into()));
@@ -64,7 +69,6 @@ pub(super) fn read(
     let private = declares_private(&proto)?;
     let origins = origins(graph);
     check::check(graph, &origins, invalid)?;
-    let folder = folder.and_then(Path::to_str);
     let typed = |onnx: &Onnx, proto: &ModelProto| -> Result<TypedModel, Failure> {
         let model = onnx.parse(proto, folder).map_err(Err)?.model;
         let mut model = concretise(model, options)?;
@@ -141,7 +145,7 @@ fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<Infe
         let input = model.node(outlet.node).name.clone();
         let fact = model.outlet_fact(outlet).map_err(Err)?.clone();
         match fact.datum_type.concretize() {
-            None | Some(DatumType::F32) => {}
+            None | Some(DatumType::F32 | DatumType::Bool) => {}
             Some(integer) if is_index(integer) => {}
             Some(other) => return Err(Ok(ImportError::ElementType { tensor: input, got: format!("{other:?}") })),
         }

@@ -23,22 +23,34 @@ enum Pooled {
 
 impl Translator<'_> {
     /// `ReduceMean` and `GlobalAveragePool`, which tract writes as a sum and a product, `ReduceSum`, `GlobalMaxPool`,
-    /// `ReduceMax`, `ArgMax`, and means of squares over several axes: a normalisation is recognised by the product that
+    /// `ReduceMax` and `ReduceMin`, `ArgMax` and `ArgMin`, and means of squares over several axes: a normalisation is recognised by the product that
     /// ends it, and then nothing reads its mean.
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
             Reducer::Sum => Ok(self.pool_axes(node, op, view, Pooled::Sum)),
-            Reducer::Max => Ok(self.pool_axes(node, op, view, Pooled::Maximum)),
+            Reducer::Max | Reducer::Any => Ok(self.pool_axes(node, op, view, Pooled::Maximum)),
+            // The least of numbers is the greatest of their negatives, as which all are true of truth values.
+            Reducer::Min | Reducer::All => {
+                let negative = self.negative(node, view);
+                let greatest = self.pool_axes(node, op, negative, Pooled::Maximum);
+                Ok(self.negative(node, greatest))
+            }
             Reducer::MeanOfSquares => {
                 let squares = self.elementwise(node, FloatOp::Activation(Function::Square), view);
                 Ok(self.pool_axes(node, op, squares, Pooled::Mean))
             }
             Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
-            Reducer::ArgMin(_) | Reducer::Min | Reducer::Prod | Reducer::All | Reducer::Any => {
-                Err(self.unsupported(node))
+            Reducer::ArgMin(last) => {
+                let negative = self.negative(node, view);
+                self.arg_max(node, op, negative, last)
             }
+            Reducer::Prod => Err(self.unsupported(node)),
         }
+    }
+
+    fn negative(&mut self, node: &TypedNode, view: View) -> View {
+        self.elementwise(node, FloatOp::sum(vec![-1.0]), view)
     }
 
     /// One window over all elements of the axes.

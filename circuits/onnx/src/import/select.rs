@@ -1,46 +1,177 @@
-//! Choice by constants, which is movement or a mask; and by sign: the form into which tract puts `PRelu`, and in which
-//! exporters write leaky ReLUs.
+//! Comparisons, truth values and choices. A truth value is a number, 0 or 1. A choice by constants is movement or a mask;
+//! one by the sign of what is chosen between is what tract makes of `PRelu`, and how exporters write leaky ReLUs; one
+//! between functions of a single number is a function of it; and any other is arithmetic.
+
+use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use zkml_gpu_graph::TensorId;
 
 use super::error::ImportError;
 use super::float::FloatOp;
-use super::function::Function;
+use super::function::{Comparison, Composed, Function};
 use super::numbers::Numbers;
 use super::translator::{Translator, Value};
 use super::view::View;
 use super::written::MASKED;
 
-const HINT: &str = "choose between multiples of x by the sign of the same x";
+const HINT: &str = "give both branches finite numbers";
 
 impl Translator<'_> {
-    /// A comparison of an activation with zero; `None` for other operators.
-    pub(super) fn comparison(&self, node: &TypedNode) -> Result<Option<Value>, ImportError> {
-        let Some(op) = node.op_as::<TypedBinOp>() else { return Ok(None) };
-        let less = match op.0.name() {
-            "LT" | "LTE" => true,
-            "GT" | "GTE" => false,
-            "Eq" | "NE" => return Err(self.form(node, "activations as operands", HINT)),
-            _ => return Ok(None),
+    /// A comparison, as 1 where it holds and 0 elsewhere: of a number and a constant, of two functions of one number, or
+    /// of a difference and 0.
+    pub(super) fn comparison(&mut self, node: &TypedNode, comparison: Comparison) -> Result<View, ImportError> {
+        let zero = Arc::new(Composed::Constant(0.0));
+        let (view, comparison) = match (self.constant(node, 0), self.constant(node, 1)) {
+            (None, None) => {
+                let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+                let compared = |a, b| Composed::Compare(comparison, a, b);
+                if let Some(composed) = self.composed(node, &a, &b, compared) {
+                    return Ok(composed);
+                }
+                (self.sum(node, "Sub")?, comparison)
+            }
+            (constant, other) => {
+                let (operand, comparison) =
+                    if constant.is_some() { (1, comparison.flipped()) } else { (0, comparison) };
+                let Some((dims, elements)) = constant.or(other) else { return Err(self.unsupported(node)) };
+                let dims_of_result = self.dims(node)?;
+                let first = elements.first().copied().unwrap_or(0.0);
+                let is_number = elements.iter().all(|element| *element == first) && !first.is_nan();
+                // A learned number belongs into no table.
+                if is_number && !self.source.learned.is_operand(node, 1 - operand) {
+                    let view = self.view(node, operand)?;
+                    let view = self.broadcast(node, view, &dims_of_result)?;
+                    let compared = view.clone();
+                    let limit = Arc::new(Composed::Constant(first));
+                    let result = self.function(node, view, |x| Composed::Compare(comparison, x, limit));
+                    if first == 0.0 {
+                        match comparison {
+                            Comparison::Less | Comparison::AtMost => self.signs.insert(result.tensor, (compared, true)),
+                            Comparison::Greater | Comparison::AtLeast => {
+                                self.signs.insert(result.tensor, (compared, false))
+                            }
+                            Comparison::Equal | Comparison::Different => None,
+                        };
+                    }
+                    return Ok(result);
+                }
+                (self.with_constant(node, "Sub", operand, (dims, elements))?, comparison)
+            }
         };
-        let zero = |i| self.constant(node, i).is_some_and(|(_, elements)| elements.iter().all(|c| *c == 0.0));
-        // Equality does not matter: every branch that is accepted is zero at zero.
-        let (operand, holds) = match (zero(0), zero(1)) {
-            (true, false) => (1, !less),
-            (false, true) => (0, less),
-            _ => return Err(self.form(node, "a comparison with other than zero", HINT)),
-        };
-        Ok(Some(Value::Negative { view: self.view(node, operand)?, holds }))
+        Ok(self.function(node, view, |difference| Composed::Compare(comparison, difference, zero)))
     }
 
-    /// `Where`, over constants or a comparison with zero.
-    pub(super) fn select(&mut self, node: &TypedNode) -> Result<View, ImportError> {
-        match self.constant(node, 0) {
-            Some((dims, condition)) => self.choice(node, &dims, &condition),
-            None => self.by_sign(node),
+    /// `And`, `Or` and `Xor` of truth values, which are 0 and 1.
+    pub(super) fn logic(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
+        let joined = |a: Arc<Composed>, b: Arc<Composed>| match operator {
+            "And" => Composed::Product(a, b),
+            "Or" => Composed::Clamp(Arc::new(Composed::Sum(a, b, [1.0, 1.0])), 0.0, 1.0),
+            _ => Composed::Compare(Comparison::Different, a, b),
+        };
+        if let (None, None) = (self.constant(node, 0), self.constant(node, 1)) {
+            let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
+            if let Some(composed) = self.composed(node, &a, &b, joined) {
+                return Ok(composed);
+            }
         }
+        match operator {
+            "And" => self.binary(node, "Mul"),
+            "Or" => {
+                let sum = self.binary(node, "Add")?;
+                Ok(self.elementwise(node, FloatOp::Clamp { min: 0.0, max: 1.0 }, sum))
+            }
+            _ => {
+                let difference = self.binary(node, "Sub")?;
+                Ok(self.function(node, difference, |x| Composed::Apply(Function::Abs, x)))
+            }
+        }
+    }
+
+    /// `Where`, over constants or over truth values that are computed.
+    pub(super) fn select(&mut self, node: &TypedNode) -> Result<View, ImportError> {
+        if let Some((dims, condition)) = self.constant(node, 0) {
+            return self.choice(node, &dims, &condition);
+        }
+        let condition = self.view(node, 0)?;
+        if let Some(view) = self.by_sign(node, &condition) {
+            return Ok(view);
+        }
+        let branches = [1, 2].map(|i| self.branch(node, i, &condition));
+        if let [Some(first), Some(second)] = branches
+            && condition.dims == self.dims(node)?
+        {
+            return Ok(self.function(node, condition, |of| Composed::Choose(of, first, second)));
+        }
+        self.chosen(node, condition)
+    }
+
+    /// A branch of a choice as a function of the number that the condition is a function of.
+    fn branch(&self, node: &TypedNode, i: usize, condition: &View) -> Option<Arc<Composed>> {
+        if let Some((_, elements)) = self.constant(node, i) {
+            let first = *elements.first()?;
+            let is_number = first.is_finite() && elements.iter().all(|element| *element == first);
+            let is_public = !self.source.learned.is_operand(node, i);
+            return (is_number && is_public).then(|| Arc::new(Composed::Constant(first)));
+        }
+        let Some(Value::View(view)) = self.value(node, i) else { return None };
+        let (root, function) = self.function_of(view.tensor);
+        (root == self.function_of(condition.tensor).0 && view.aligned(condition)).then_some(function)
+    }
+
+    /// `b + c·(a - b)`, where the condition `c` is 0 or 1.
+    fn chosen(&mut self, node: &TypedNode, condition: View) -> Result<View, ImportError> {
+        let dims = self.dims(node)?;
+        let condition = self.broadcast(node, condition, &dims)?;
+        let shape = self.graph.tensors[condition.tensor].shape;
+        let ones = |sign: f32, area: usize| Numbers::uniform(sign, condition.len(), area);
+        let area = self.area(&condition);
+        let mut constants = [None, None];
+        let mut views = [None, None];
+        for (place, i) in [1, 2].into_iter().enumerate() {
+            match self.constant(node, i) {
+                Some((dims, elements)) => {
+                    let learned = self.source.learned.is_operand(node, i);
+                    let numbers = Numbers::stored(&condition, (&dims, &elements), learned, area);
+                    if numbers.values.iter().any(|value| !value.is_finite()) {
+                        return Err(self.form(node, "an infinite branch of a condition that is computed", HINT));
+                    }
+                    constants[place] = Some(numbers);
+                }
+                None => {
+                    let view = self.view(node, i)?;
+                    let view = self.broadcast(node, view, &dims)?;
+                    views[place] = Some(self.stored_like(node, &view, &condition));
+                }
+            }
+        }
+        let stored = |tensor: TensorId| View { tensor, ..condition.clone() };
+        let [a, b] = constants;
+        // a - b
+        let difference = match (views, &a, &b) {
+            ([Some(first), Some(second)], ..) => {
+                let op = FloatOp::sum(vec![1.0, -1.0]);
+                stored(self.push(node, op, vec![first, second], shape))
+            }
+            ([Some(first), None], _, Some(b)) => {
+                self.affine(node, &ones(1.0, area), Some(&b.map(|value| -value)), stored(first))
+            }
+            ([None, Some(second)], Some(a), _) => self.affine(node, &ones(-1.0, area), Some(a), stored(second)),
+            (_, Some(a), Some(b)) => {
+                let scale = a.less(b);
+                return Ok(self.affine(node, &scale, Some(b), condition.clone()));
+            }
+            _ => return Err(self.unsupported(node)),
+        };
+        let op = FloatOp::Multiply { scale: 1.0 };
+        let part = self.push(node, op, vec![condition.tensor, difference.tensor], shape);
+        Ok(match (views[1], b) {
+            (Some(second), _) => stored(self.push(node, FloatOp::sum(vec![1.0, 1.0]), vec![part, second], shape)),
+            (None, Some(b)) if b.values.iter().any(|value| *value != 0.0) || b.learned => {
+                self.affine(node, &ones(1.0, area), Some(&b), stored(part))
+            }
+            _ => stored(part),
+        })
     }
 
     /// `Where` over constants: a mask where one branch takes elements out of a softmax, and otherwise movement.
@@ -62,17 +193,17 @@ impl Translator<'_> {
         self.masked(node, view, &shift)
     }
 
-    /// `Where` over a comparison with zero: `x` times one slope for negative elements and another for positive ones.
-    fn by_sign(&mut self, node: &TypedNode) -> Result<View, ImportError> {
-        let Some(Value::Negative { view, holds }) = self.value(node, 0).cloned() else {
-            return Err(self.form(node, "a condition that is no comparison with zero", HINT));
-        };
-        let (first, second) = (self.slopes(node, 1, &view), self.slopes(node, 2, &view));
-        let Some((first, second)) = first.zip(second) else {
-            return Err(self.form(node, "branches that are no multiples of what is compared", HINT));
-        };
+    /// `Where` over a comparison with zero: `x` times one slope for negative elements and another for positive ones. `None`
+    /// where it is another choice.
+    fn by_sign(&mut self, node: &TypedNode, condition: &View) -> Option<View> {
+        let (view, holds) = self.signs.get(&condition.tensor).cloned()?;
+        if !view.aligned(condition) {
+            return None;
+        }
+        // Equality does not matter: both branches are zero at zero.
+        let (first, second) = self.slopes(node, 1, &view).zip(self.slopes(node, 2, &view))?;
         let (negative, positive) = if holds { (first, second) } else { (second, first) };
-        Ok(self.piecewise(node, &negative, &positive, view))
+        Some(self.piecewise(node, &negative, &positive, view))
     }
 
     /// Factors of an operand of a choice as a multiple of the view, one for each stored element.
@@ -83,7 +214,7 @@ impl Translator<'_> {
                 elements.iter().all(|c| *c == 0.0).then(|| Numbers::uniform(0.0, view.len(), self.area(view)))
             }
             Value::View(branch) if branch.aligned(view) => self.multiple(branch.tensor, view),
-            Value::View(_) | Value::Indices(_) | Value::Negative { .. } => None,
+            Value::View(_) | Value::Indices(_) => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! From tract's typed model to the float graph, node by node.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
@@ -12,12 +13,14 @@ use tract_onnx::tract_core::ops::cnn::{Conv, MaxPool, SumPool};
 use tract_onnx::tract_core::ops::einsum::EinSum;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Iff;
+use tract_onnx::tract_core::ops::math::IsNan;
 use tract_onnx::tract_core::ops::nn::{Reduce, RmsNorm, Softmax};
 use zkml_gpu_graph::{Shape, Storage};
 
 use super::error::ImportError;
 use super::facts::bounded;
 use super::float::{FloatGraph, FloatOp};
+use super::function::{Comparison, Composed, Function};
 use super::guard::chain;
 use super::movement::is_movement;
 use super::source::Source;
@@ -32,8 +35,25 @@ pub(super) fn translate(source: &Source) -> Result<FloatGraph, ImportError> {
     for &outlet in source.model.input_outlets().map_err(invalid)? {
         this.input(outlet)?;
     }
+    let mut problems = Vec::new();
+    let mut unknown: HashSet<usize> = HashSet::new();
     for id in source.model.eval_order().map_err(invalid)? {
-        this.node(source.model.node(id))?;
+        let node = source.model.node(id);
+        // What reads the result of an operator that is not supported says nothing new.
+        if node.inputs.iter().any(|input| unknown.contains(&input.node)) {
+            unknown.insert(id);
+            continue;
+        }
+        match this.node(node) {
+            Err(problem) if problem.is_of_operator() => {
+                unknown.insert(id);
+                problems.push(problem);
+            }
+            result => result?,
+        }
+    }
+    if let Some(problem) = ImportError::of(problems) {
+        return Err(problem);
     }
     for &outlet in source.model.output_outlets().map_err(invalid)? {
         this.output(outlet)?;
@@ -59,8 +79,12 @@ impl Translator<'_> {
             self.values.insert(outlet, Value::Indices(indices));
             return Ok(());
         }
-        if let Some(comparison) = self.comparison(node)? {
-            self.values.insert(outlet, comparison);
+        if node.op_as::<ElementWiseOp>().is_some_and(|op| op.0.is::<IsNan>()) {
+            // What a circuit computes is a number.
+            let dims = self.dims(node)?;
+            let never = Tensor::from_shape(&dims, &vec![false; dims.iter().product()]);
+            let never = never.map_err(|_| self.unsupported(node))?;
+            self.values.insert(outlet, Value::Constant(never.into_arc_tensor()));
             return Ok(());
         }
         let view = self.operation(node)?;
@@ -89,7 +113,16 @@ impl Translator<'_> {
         } else if let Some(op) = node.op_as::<Reduce>() {
             self.reduce(node, op)
         } else if let Some(op) = node.op_as::<TypedBinOp>() {
-            self.binary(node, op.0.name())
+            match op.0.name() {
+                "LT" => self.comparison(node, Comparison::Less),
+                "LTE" => self.comparison(node, Comparison::AtMost),
+                "GT" => self.comparison(node, Comparison::Greater),
+                "GTE" => self.comparison(node, Comparison::AtLeast),
+                "Eq" => self.comparison(node, Comparison::Equal),
+                "NE" => self.comparison(node, Comparison::Different),
+                "And" | "Or" | "Xor" => self.logic(node, op.0.name()),
+                operator => self.binary(node, operator),
+            }
         } else if let Some(op) = node.op_as::<ElementWiseOp>() {
             self.unary(node, op)
         } else if let Some(op) = node.op_as::<AxisOp>() {
@@ -119,13 +152,26 @@ impl Translator<'_> {
         view.changed(op).ok_or_else(|| self.unsupported(node))
     }
 
-    /// A change of element type that changes no value: whole numbers to numbers.
+    /// A change of element type: whole numbers and truth values are numbers, numbers lose their fraction, and what is
+    /// not 0 is true.
     fn cast(&mut self, node: &TypedNode) -> Result<View, ImportError> {
         let from = node.inputs.first().and_then(|&input| self.source.model.outlet_fact(input).ok());
+        let from = from.map(|fact| fact.datum_type);
         let to = node.outputs[0].fact.datum_type;
-        match from.map(|fact| fact.datum_type) {
-            Some(from) if from == to || from == DatumType::I64 && (to == DatumType::F32 || to == DatumType::I32) => {
+        let is_whole = |kind: DatumType| matches!(kind, DatumType::I64 | DatumType::I32 | DatumType::Bool);
+        match from {
+            Some(from) if from == to => self.view(node, 0),
+            Some(from) if is_whole(from) && matches!(to, DatumType::F32 | DatumType::I32 | DatumType::I64) => {
                 self.view(node, 0)
+            }
+            Some(DatumType::F32) if matches!(to, DatumType::I32 | DatumType::I64) => {
+                let view = self.view(node, 0)?;
+                Ok(self.function(node, view, |x| Composed::Apply(Function::Truncate, x)))
+            }
+            Some(DatumType::F32 | DatumType::I64 | DatumType::I32) if to == DatumType::Bool => {
+                let view = self.view(node, 0)?;
+                let zero = Arc::new(Composed::Constant(0.0));
+                Ok(self.function(node, view, |x| Composed::Compare(Comparison::Different, x, zero)))
             }
             _ => Err(self.form(node, format!("elements of {to:?}"), "compute with 32-bit floats only")),
         }

@@ -24,13 +24,6 @@ pub(super) enum Value {
     View(View),
     /// An input of indices: a view of their numbers, of which the tensor holds the one-hot form.
     Indices(View),
-    /// Whether elements are negative: the view's, in a comparison with zero.
-    Negative {
-        /// What is compared.
-        view: View,
-        /// Set where the comparison holds for negative elements, clear where for positive ones.
-        holds: bool,
-    },
 }
 
 /// A float graph under construction.
@@ -44,6 +37,9 @@ pub(super) struct Translator<'a> {
     pub(super) scaled: HashMap<TensorId, (TensorId, Numbers)>,
     /// Tensors that are a function of each element of another one, without learned numbers: it may become a table.
     pub(super) pointwise: HashMap<TensorId, (TensorId, Arc<Composed>)>,
+    /// Tensors of truth values that say which elements of a view are negative, or which are positive where the flag is
+    /// clear; what is said of zeros is not known.
+    pub(super) signs: HashMap<TensorId, (View, bool)>,
     /// Elements of tensors that no softmax may count, in stored order.
     pub(super) masks: HashMap<TensorId, Vec<bool>>,
 }
@@ -59,6 +55,7 @@ impl<'a> Translator<'a> {
             rearranged: HashMap::new(),
             scaled: HashMap::new(),
             pointwise: HashMap::new(),
+            signs: HashMap::new(),
             masks: HashMap::new(),
         }
     }
