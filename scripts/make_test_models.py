@@ -800,6 +800,49 @@ def comparisons():
         m.save(m.op(kind, "input", axes=[2], keepdims=1))
 
 
+def further_forms():
+    """Forms of layers and movement that exporters write."""
+    m = Model("conv_wide_pads", 1, 2, 4, 5)
+    x = m.conv("input", 2, 3, [1, 1], pads=[1, 2, 1, 2])
+    m.save(m.conv(x, 3, 2, [2, 2], pads=[2, 2, 2, 2], strides=[2, 2]))
+    m = Model("conv_depthwise_1100", 1, 1100, 1, 1)
+    m.save(m.op("Relu", m.conv("input", 1100, 1100, [1, 1], group=1100)))
+    m = Model("conv_computed_bias", 1, 4, 1, 1)
+    x = m.op("Relu", m.op("Add", "input", m.constant(np.full((1, 4, 1, 1), 0.25))))
+    m.save(m.op("Add", m.conv(x, 4, 4, [3, 3], pads=[1, 1, 1, 1]), x))
+    m = Model("log_softmax", 1, 3, 6)
+    m.save(m.op("LogSoftmax", m.op("Mul", "input", m.constant(3.0)), axis=-1))
+    m = Model("softmax_of_an_image", 1, 5, 1, 1, opset=11)
+    m.save(m.op("Softmax", m.op("Mul", "input", m.constant(2.0)), axis=1))
+    m = Model("softmax_of_two_axes", 1, 2, 3, opset=11)
+    m.save(m.op("Softmax", m.op("Mul", "input", m.constant(2.0)), axis=1))
+    m = Model("gather_elements", 1, 2, 4)
+    m.save(m.op("GatherElements", "input", m.constant([[[3, 0, 0], [1, 2, 2]]], np.int64), axis=2))
+    m = Model("gather_nd", 3, 4)
+    m.save(m.op("GatherND", "input", m.constant([[0, 1], [2, 3], [2, 0]], np.int64)))
+    m = Model("scatter_nd", 1, 6, opset=16)
+    m.save(m.op("ScatterND", "input", m.constant([[0, 1], [0, 4]], np.int64), m.constant([0.5, -0.25])))
+    m = Model("scatter_elements", 1, 5, opset=16)
+    x = m.op("Neg", m.op("Slice", "input", m.ints(0), m.ints(2), m.ints(1)))
+    m.save(m.op("ScatterElements", "input", m.constant([[4, 1]], np.int64), x, axis=1))
+    m = Model("group_normalization", 1, 4, 3, 3, opset=21)
+    m.save(m.op("GroupNormalization", "input", m.vector(4, 0.5, 1.5), m.vector(4), num_groups=2))
+    m = Model("lp_normalization", 1, 2, 5)
+    m.save(m.op("LpNormalization", "input", axis=-1, p=2))
+    m = Model("mean_variance_normalization", 1, 2, 3, 3)
+    m.save(m.op("MeanVarianceNormalization", "input", axes=[2, 3]))
+    m = Model("rms_normalization", 1, 3, 6, opset=23)
+    m.save(m.op("RMSNormalization", "input", m.vector(6, 0.5, 1.5), axis=-1))
+    m = Model("reduce_log_sum", 1, 2, 5)
+    m.save(m.op("ReduceLogSum", m.op("Add", "input", m.constant(1.5)), axes=[2]))
+    m = Model("reduce_log_sum_exp", 1, 2, 5)
+    m.save(m.op("ReduceLogSumExp", "input", axes=[2]))
+    m = Model("einsum", 1, 3, 4)
+    m.save(m.op("Einsum", "input", m.weights(4, 5), equation="bij,jk->bik"))
+    m = Model("trilu", 1, 4, 4, opset=14)
+    m.save(m.op("Trilu", "input", upper=0))
+
+
 def types():
     """Numbers of other types than 32-bit floats."""
     for name, kind in [("half", TensorProto.FLOAT16), ("double", TensorProto.DOUBLE)]:
@@ -888,5 +931,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, types, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, refused):
         make()

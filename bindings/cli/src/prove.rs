@@ -325,13 +325,11 @@ pub(crate) fn compare(
     }
     let about = prover.model().about();
     let (mut max_abs_error, mut relative_error, mut own_error) = (0f64, 0f64, 0f64);
-    for ((tensor, float), known) in proof.outputs.iter().zip(&output).zip(&about.evaluation.outputs) {
+    for ((tensor, float), extent) in proof.outputs.iter().zip(&output).zip(model.output_extents(&about.calibration)) {
         let pairs = tensor.reals().into_iter().zip(float);
         let error = pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max);
         max_abs_error = max_abs_error.max(error);
-        let extremes = about.calibration.tensors.iter().find(|(name, _)| *name == known.name);
-        let extent = extremes.map_or(0.0, |(_, [low, high])| f64::from(high - low));
-        relative_error = relative_error.max(if extent > 0.0 { error / extent } else { 0.0 });
+        relative_error = relative_error.max(error / extent);
         let (low, high) = float
             .iter()
             .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(f64::from(*value)), high.max(f64::from(*value))));

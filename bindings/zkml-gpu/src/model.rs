@@ -222,6 +222,17 @@ impl Model {
         graph.inputs.iter().map(input).collect()
     }
 
+    /// The extent of each output over the samples of a calibration of this model, 0 among them; 1 of one that was 0
+    /// throughout.
+    pub fn output_extents(&self, calibration: &Calibration) -> Vec<f64> {
+        let extent = |id: &usize| {
+            let extremes = calibration.tensors.get(*id).map_or([0.0, 0.0], |(_, extremes)| *extremes);
+            let extent = f64::from(extremes[1]) - f64::from(extremes[0]);
+            if extent > 0.0 { extent } else { 1.0 }
+        };
+        self.float.graph().outputs.iter().map(extent).collect()
+    }
+
     /// Runs the model in floating point: one flat list for each output.
     ///
     /// # Errors

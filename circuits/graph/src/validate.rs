@@ -153,6 +153,12 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
     {
         return fail("storage", format!("{:?}", tensor.storage), format!("a part of {} columns", height * width));
     }
+    // Whoever reads a statement knows a tensor's axes and not its channels.
+    let last = tensor.logical_shape.iter().rev().copied().find(|dim| *dim != 1).unwrap_or(1);
+    let is_transposed = matches!(tensor.storage, Storage::Transposed | Storage::Interleaved { transposed: true, .. });
+    if is_transposed && channels != last {
+        return fail("channels", channels.to_string(), format!("the {last} elements of the last axis"));
+    }
     if logical != Some(elements) {
         return fail("logical shape", format!("{:?}", tensor.logical_shape), format!("{elements} elements"));
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use zkml_gpu_graph::{
-    Format, Graph, Interleaving, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Visibility, Window,
+    Format, Graph, Interleaving, Linear, Node, Op, Origin, Shape, Storage, Tensor, TensorId, Visibility, Window,
 };
 
 use super::tensors::{conflict, is_rearranged, roots};
@@ -11,6 +11,8 @@ use super::tensors::{conflict, is_rearranged, roots};
 /// Largest pooling window that is gathered at once: each element takes a column for its copy and one for its
 /// difference.
 const MAX_WINDOW: usize = 9;
+/// Most channels of a product by groups, each of which takes a column of weights: as many as there may be.
+const MAX_GROUPED: usize = 1024;
 /// Most values of a sum on the way to a mean: its table has a row for each.
 const MAX_SUMS: i64 = 1 << 13;
 
@@ -22,6 +24,7 @@ const MAX_SUMS: i64 = 1 << 13;
 ///   any linear map;
 /// - a transposed convolution over several images side by side gets the zeros between their columns as elements, since
 ///   columns of an image that alternate with others' have no equal distances;
+/// - a product by groups of more channels than there are columns of weights becomes several, over parts of the channels;
 /// - a tensor that is read in two ways that its cells cannot serve at once is copied: a public input whose elements are
 ///   gathered, and a tensor that products read under two shapes. A copy requantises `x · 2^S`, which is `x`;
 /// - a hashed tensor that is stored in another order than the model's is rearranged to it: the hash is of that order, and
@@ -33,7 +36,11 @@ pub fn lower(mut graph: Graph) -> Graph {
     let mut index = 0;
     while index < graph.nodes.len() {
         // A part of a split window may be split again.
-        if !split_maximum(&mut graph, index) && !split_sum(&mut graph, index) && !spread_columns(&mut graph, index) {
+        let is_split = split_maximum(&mut graph, index)
+            || split_sum(&mut graph, index)
+            || spread_columns(&mut graph, index)
+            || split_groups(&mut graph, index);
+        if !is_split {
             index += 1;
         }
     }
@@ -164,6 +171,64 @@ fn add_tensor(graph: &mut Graph, tensor: Tensor) -> TensorId {
     graph.tensors.len() - 1
 }
 
+/// Splits a product by groups that has more channels than columns of weights; tells whether it did. Accumulators that are
+/// claimed as they are stay: nothing joins them.
+fn split_groups(graph: &mut Graph, index: usize) -> bool {
+    let node = graph.nodes[index].clone();
+    let Op::Linear(linear) = &node.op else { return false };
+    let of_group = linear.out_channels / linear.groups.max(1);
+    let fits = linear.groups == 1 || linear.out_channels <= MAX_GROUPED;
+    if fits || linear.raw || linear.transposed || of_group > MAX_GROUPED {
+        return false;
+    }
+    let parts = linear.groups.div_ceil(MAX_GROUPED / of_group);
+    let size = linear.groups.div_ceil(parts);
+    let (input, output) = (graph.tensors[node.inputs[0]].clone(), graph.tensors[node.output].clone());
+    let (inputs, weights) = (input.shape.channels / linear.groups, linear.weights.len() / linear.out_channels);
+    let part = |of: &Tensor, channels: usize, name: String| {
+        let shape = Shape { channels, ..of.shape };
+        let logical_shape = vec![shape.channels, shape.height, shape.width];
+        Tensor { name, shape, logical_shape, storage: Storage::Plain, format: of.format }
+    };
+    let mut nodes = Vec::new();
+    let (mut joined, mut origins) = (Vec::new(), Vec::new());
+    for first in (0..linear.groups).step_by(size) {
+        let groups = size.min(linear.groups - first);
+        let name = format!("{} (channels from {})", node.name, first * of_group);
+        let read = part(&input, groups * inputs, name.clone());
+        let start = first * inputs * input.shape.height * input.shape.width;
+        let elements: Vec<usize> = (start..start + read.shape.len()).collect();
+        let read = add_tensor(graph, read);
+        let (op, own) = (rearrange(&elements), vec![node.inputs[0]]);
+        nodes.push(Node { name: name.clone(), op, inputs: own, output: read, activation: None });
+        let channels = first * of_group..(first + groups) * of_group;
+        let own = Linear {
+            groups,
+            out_channels: channels.len(),
+            // A graph of shapes alone has no weights.
+            weights: slice(&linear.weights, channels.start * weights..channels.end * weights),
+            bias: slice(&linear.bias, channels.clone()),
+            ..linear.clone()
+        };
+        let result = part(&output, channels.len(), name.clone());
+        let operand = joined.len() as u32;
+        origins.extend((0..result.shape.len() as u32).map(|element| Origin::Element { operand, element }));
+        let result = add_tensor(graph, result);
+        let activation = node.activation;
+        nodes.push(Node { name, op: Op::Linear(own), inputs: vec![read], output: result, activation });
+        joined.push(result);
+    }
+    let op = Op::Rearrange { origins };
+    nodes.push(Node { name: node.name, op, inputs: joined, output: node.output, activation: None });
+    graph.nodes.splice(index..=index, nodes);
+    true
+}
+
+/// A part of a list; nothing of one that is shorter.
+fn slice<T: Clone>(list: &[T], part: std::ops::Range<usize>) -> Vec<T> {
+    list.get(part).map(<[T]>::to_vec).unwrap_or_default()
+}
+
 /// Makes elements of the zeros between the columns of several images; tells whether it did.
 fn spread_columns(graph: &mut Graph, index: usize) -> bool {
     let node = &graph.nodes[index];
@@ -276,8 +341,6 @@ fn split_sum(graph: &mut Graph, index: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use zkml_gpu_graph::Linear;
-
     use super::*;
     use zkml_gpu_graph::Visibilities;
 
@@ -365,6 +428,20 @@ mod tests {
         let dilation = |node: &Node| if let Op::Linear(linear) = &node.op { Some(linear.input_dilation) } else { None };
         let dilations = lowered.nodes.iter().filter_map(dilation);
         assert_eq!(dilations.collect::<Vec<_>>(), [[2, 1]]);
+    }
+
+    #[test]
+    fn products_by_groups_have_no_more_channels_than_columns_of_weights() {
+        let shape = Shape { channels: 2100, height: 1, width: 2 };
+        let weights = (0..2 * 2100).map(|i| i % 7 - 3).collect();
+        let bias = (0..2100).map(|i| i % 5).collect();
+        let linear = Linear { groups: 1050, ..Linear::dense(2100, weights, bias) };
+        let lowered = same(pooled(shape, |_| Op::Linear(linear.clone()), Window::UNIT));
+        let channels = lowered.nodes.iter().filter_map(|node| {
+            let Op::Linear(linear) = &node.op else { return None };
+            Some(linear.out_channels)
+        });
+        assert_eq!(channels.collect::<Vec<_>>(), [700, 700, 700]);
     }
 
     #[test]

@@ -16,6 +16,8 @@ use zkml_gpu_graph::Shape;
 
 use super::error::ImportError;
 use super::float::{FloatMatMul, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax};
+use super::function::Function;
+use super::reduce::Pooled;
 use super::translator::Translator;
 use super::view::View;
 
@@ -103,17 +105,17 @@ impl Translator<'_> {
         result.try_into().map_err(|_| self.unsupported(node))
     }
 
-    /// `Softmax` over one axis.
+    /// `Softmax` and `LogSoftmax`.
     pub(super) fn softmax(&mut self, node: &TypedNode, op: &Softmax) -> Result<View, ImportError> {
-        let &[axis] = &op.axes[..] else {
-            return Err(self.form(node, format!("{} axes", op.axes.len()), "use one axis"));
-        };
-        if op.kind != SoftmaxKind::Softmax || op.quant_output_dt.is_some() {
+        if op.quant_output_dt.is_some() {
             return Err(self.unsupported(node));
         }
         let view = self.view(node, 0)?;
+        if op.kind != SoftmaxKind::Softmax {
+            return self.log_softmax(node, view, &op.axes);
+        }
         let mask = self.masks.get(&view.tensor).cloned();
-        let (view, groups, len) = self.grouped(node, view, &[axis]);
+        let (view, groups, len) = self.grouped(node, view, &op.axes);
         // A mask is of the tensor that was masked: in its order.
         let masked = match mask {
             Some(mask) => self.mask_of(node, &mask, view.tensor)?,
@@ -123,6 +125,26 @@ impl Translator<'_> {
         let op = FloatOp::Softmax(FloatSoftmax { groups, len, masked });
         let tensor = self.push(node, op, vec![view.tensor], shape);
         Ok(View { tensor, ..view })
+    }
+
+    /// `d - log(Σ e^d)`, where `d` is what each number is less than the greatest: the sum is from 1 to the number of
+    /// summands, and its logarithm has no steep part.
+    fn log_softmax(&mut self, node: &TypedNode, view: View, axes: &[usize]) -> Result<View, ImportError> {
+        if self.masks.contains_key(&view.tensor) {
+            return Err(self.form(node, "a mask", "take the logarithm of a Softmax"));
+        }
+        let minus = FloatOp::sum(vec![1.0, -1.0]);
+        let greatest = self.pool_axes(node, axes, view.clone(), Pooled::Maximum);
+        let shape = self.graph.tensors[view.tensor].shape;
+        let greatest = self.stored_like(node, &greatest, &view);
+        let less = self.push(node, minus.clone(), vec![view.tensor, greatest], shape);
+        let less = View { tensor: less, ..view };
+        let exponentials = self.elementwise(node, FloatOp::Activation(Function::Exp), less.clone());
+        let sums = self.pool_axes(node, axes, exponentials, Pooled::Sum);
+        let logarithms = self.elementwise(node, FloatOp::Activation(Function::Log), sums);
+        let logarithms = self.stored_like(node, &logarithms, &less);
+        let tensor = self.push(node, minus, vec![less.tensor, logarithms], shape);
+        Ok(View { tensor, ..less })
     }
 
     /// The mask of a tensor that is the masked one, or the same elements rearranged.

@@ -295,7 +295,7 @@ impl Translator<'_> {
             && base > 0.0
         {
             // base^x = e^(x·ln base).
-            let exponential = |x| Composed::Apply(Function::Exp, Arc::new(Composed::Affine(x, base.ln(), 0.0)));
+            let exponential = |x| Composed::Apply(Function::Exp, Arc::new(Composed::Affine(x, libm::logf(base), 0.0)));
             return Ok(self.function(node, view, exponential));
         }
         if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {

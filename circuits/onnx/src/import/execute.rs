@@ -177,8 +177,8 @@ fn softmax_forward(softmax: &FloatSoftmax, x: &[f32]) -> Vec<f32> {
     for p in 0..groups {
         let members = || (0..len).map(|c| c * groups + p).filter(|e| !masked.get(*e).copied().unwrap_or(false));
         let max = members().map(|e| x[e]).fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = members().map(|e| (x[e] - max).exp()).sum();
-        members().for_each(|e| out[e] = (x[e] - max).exp() / sum);
+        let sum: f32 = members().map(|e| libm::expf(x[e] - max)).sum();
+        members().for_each(|e| out[e] = libm::expf(x[e] - max) / sum);
     }
     out
 }

@@ -259,6 +259,27 @@ impl FloatGraph {
         }
     }
 
+    /// Whether nothing reads a tensor's elements but softmaxes, which do not see what is far below the greatest.
+    pub fn feeds_softmaxes(&self, tensor: TensorId) -> bool {
+        let mut readers = self.readers(tensor).map(|index| &self.nodes[index]).peekable();
+        let to_softmax = |node: &FloatNode| match &node.op {
+            FloatOp::Softmax(_) => true,
+            FloatOp::Reshape | FloatOp::Rearrange { .. } => self.feeds_softmaxes(node.output),
+            FloatOp::Linear(_)
+            | FloatOp::Affine { .. }
+            | FloatOp::Combine { .. }
+            | FloatOp::MatMul(_)
+            | FloatOp::Multiply { .. }
+            | FloatOp::Normalise(_)
+            | FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
+            | FloatOp::MaxPool(_)
+            | FloatOp::AveragePool { .. }
+            | FloatOp::ArgMax { .. } => false,
+        };
+        !self.outputs.contains(&tensor) && readers.peek().is_some() && readers.all(to_softmax)
+    }
+
     /// Learned values of products that are not 0, and products that have no weight but 0.
     pub fn learned(&self) -> [usize; 2] {
         let count = |values: &[f32]| values.iter().filter(|value| **value != 0.0).count();

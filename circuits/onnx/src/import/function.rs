@@ -202,7 +202,8 @@ impl Composed {
 }
 
 impl Function {
-    /// The function's value; infinite or not a number where it has none.
+    /// The function's value; infinite or not a number where it has none. It is the same on every machine, for tables follow
+    /// from it.
     pub fn apply(&self, x: f32) -> f32 {
         match self {
             Self::LeakyRelu { slope } => {
@@ -215,20 +216,20 @@ impl Function {
             Self::HardSwish => x * (x / 6.0 + 0.5).clamp(0.0, 1.0),
             Self::Abs => x.abs(),
             Self::Square => x * x,
-            Self::Power { exponent } => x.powf(*exponent),
+            Self::Power { exponent } => libm::powf(x, *exponent),
             Self::Sqrt => x.sqrt(),
             Self::InverseSqrt => x.sqrt().recip(),
             Self::Reciprocal => x.recip(),
-            Self::Exp => x.exp(),
-            Self::Log => x.ln(),
-            Self::Tanh => x.tanh(),
-            Self::Sigmoid => (1.0 + (-x).exp()).recip(),
-            Self::Silu => x / (1.0 + (-x).exp()),
+            Self::Exp => libm::expf(x),
+            Self::Log => libm::logf(x),
+            Self::Tanh => libm::tanhf(x),
+            Self::Sigmoid => (1.0 + libm::expf(-x)).recip(),
+            Self::Silu => x / (1.0 + libm::expf(-x)),
             Self::Erf => libm::erff(x),
             Self::Gelu => x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2)) / 2.0,
             Self::GeluTanh => {
                 let inner = (2.0 / std::f32::consts::PI).sqrt() * (x + 0.044715 * x * x * x);
-                x * (1.0 + inner.tanh()) / 2.0
+                x * (1.0 + libm::tanhf(inner)) / 2.0
             }
             Self::Sign if x == 0.0 => 0.0,
             Self::Sign => x.signum(),

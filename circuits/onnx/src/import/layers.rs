@@ -9,7 +9,8 @@ use tract_onnx::tract_core::ops::nn::DataFormat;
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
 use super::error::ImportError;
-use super::float::{FloatLinear, FloatOp};
+use super::facts::bounded;
+use super::float::{FloatLinear, FloatOp, FloatOrigin};
 use super::translator::Translator;
 use super::view::View;
 
@@ -37,10 +38,78 @@ impl Translator<'_> {
         }
         let out_channels = op.output_channels();
         let weights = self.kernel(node, op.kernel_fmt, op.group)?;
-        let bias = self.bias(node, out_channels)?;
+        // tract makes a bias of whatever is added to an image of one element.
+        let computed = self.view(node, 2).ok();
+        let bias = if computed.is_some() { vec![0.0; out_channels] } else { self.bias(node, out_channels)? };
+        let (placement, window) = self.padded(node, placement, window)?;
         let linear = FloatLinear { window, groups: op.group, ..FloatLinear::dense(out_channels, weights, bias) };
         self.check_pads(node, &window)?;
-        self.windowed(node, &op.pool_spec.data_format, &placement, FloatOp::Linear(linear))
+        let format = &op.pool_spec.data_format;
+        let result = self.windowed(node, format, &placement, FloatOp::Linear(linear))?;
+        match computed {
+            Some(bias) => self.with_bias(node, result, bias, format),
+            None => Ok(result),
+        }
+    }
+
+    /// A result and a bias of its channels that is computed.
+    fn with_bias(
+        &mut self,
+        node: &TypedNode,
+        result: View,
+        bias: View,
+        format: &DataFormat,
+    ) -> Result<View, ImportError> {
+        let lead = usize::from(format.has_n());
+        let channel = if format.c_is_last() { result.dims.len() - 1 } else { lead };
+        let axis = bias.dims.iter().position(|dim| *dim != 1).unwrap_or(0);
+        if bias.len() != bias.dims.get(axis).copied().unwrap_or(1) || ![1, result.dims[channel]].contains(&bias.len()) {
+            return Err(self.form(node, "a bias that is computed", "add it by an operator of its own"));
+        }
+        let mut dims = vec![1; result.dims.len()];
+        let mut strides = vec![0; dims.len()];
+        (dims[channel], strides[channel]) = (bias.len(), bias.strides.get(axis).copied().unwrap_or(0));
+        let bias = View { tensor: bias.tensor, dims, strides };
+        let summand = self.stored_like(node, &bias, &result);
+        let shape = self.graph.tensors[result.tensor].shape;
+        let tensor = self.push(node, FloatOp::sum(vec![1.0, 1.0]), vec![result.tensor, summand], shape);
+        Ok(View { tensor, ..result })
+    }
+
+    /// An operand with the zeros around it, where there are as many as the kernel is wide: a window in padding alone reads
+    /// elements then.
+    fn padded(
+        &mut self,
+        node: &TypedNode,
+        placement: Placement,
+        mut window: Window,
+    ) -> Result<(Placement, Window), ImportError> {
+        let is_wide = |axis: usize| window.pad_before[axis].max(window.pad_after[axis]) >= window.extent(axis);
+        if !is_wide(0) && !is_wide(1) {
+            return Ok((placement, window));
+        }
+        let (own, images) = (placement.shape, placement.images);
+        let [top, left] = window.pad_before;
+        let [bottom, right] = window.pad_after;
+        let shape = Shape { height: own.height + top + bottom, width: own.width + left + right, ..own };
+        let stored = Shape { width: shape.width * images, ..shape };
+        bounded(&node.name, &[stored.channels, stored.height, stored.width])?;
+        let inside = placement.stored();
+        let origin = |place: usize| {
+            let (channel, row, column) = stored.position(place);
+            let row = row.checked_sub(top).filter(|row| *row < own.height);
+            let column = column.checked_sub(left * images).filter(|column| *column < own.width * images);
+            match row.zip(column) {
+                Some((row, column)) => {
+                    FloatOrigin::Element { operand: 0, element: inside.index(channel, row, column) as u32 }
+                }
+                None => FloatOrigin::Constant(0.0),
+            }
+        };
+        let origins = (0..stored.len()).map(origin).collect();
+        let input = self.push(node, FloatOp::Rearrange { origins }, vec![placement.input], stored);
+        (window.pad_before, window.pad_after) = ([0, 0], [0, 0]);
+        Ok((Placement { input, shape, ..placement }, window))
     }
 
     /// `ConvTranspose`: a convolution of stride 1, with the kernel turned by half a turn, over the input with zeros

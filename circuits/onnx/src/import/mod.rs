@@ -58,4 +58,5 @@ pub use function::{Composed, Function};
 pub use model::FloatModel;
 pub use operators::SUPPORTED_OPERATORS;
 pub use options::ImportOptions;
+pub(crate) use written::MASKED;
 pub use written::is_written;

@@ -31,6 +31,8 @@ const MOVEMENTS: &[&str] = &[
     "NearestUpsample",
     "Pad",
     "Resize",
+    "ScatterElements",
+    "ScatterNd",
     "Slice",
     "StridedSlice",
     "Tile",

@@ -15,7 +15,7 @@ const MAX_MEAN: usize = 256;
 
 /// What is made of all elements of some axes.
 #[derive(Clone, Copy, Debug)]
-enum Pooled {
+pub(super) enum Pooled {
     Maximum,
     Sum,
     Mean,
@@ -28,17 +28,17 @@ impl Translator<'_> {
     pub(super) fn reduce(&mut self, node: &TypedNode, op: &Reduce) -> Result<View, ImportError> {
         let view = self.view(node, 0)?;
         match op.reducer {
-            Reducer::Sum => Ok(self.pool_axes(node, op, view, Pooled::Sum)),
-            Reducer::Max | Reducer::Any => Ok(self.pool_axes(node, op, view, Pooled::Maximum)),
+            Reducer::Sum => Ok(self.pool_axes(node, &op.axes, view, Pooled::Sum)),
+            Reducer::Max | Reducer::Any => Ok(self.pool_axes(node, &op.axes, view, Pooled::Maximum)),
             // The least of numbers is the greatest of their negatives, as which all are true of truth values.
             Reducer::Min | Reducer::All => {
                 let negative = self.negative(node, view);
-                let greatest = self.pool_axes(node, op, negative, Pooled::Maximum);
+                let greatest = self.pool_axes(node, &op.axes, negative, Pooled::Maximum);
                 Ok(self.negative(node, greatest))
             }
             Reducer::MeanOfSquares => {
                 let squares = self.elementwise(node, FloatOp::Activation(Function::Square), view);
-                Ok(self.pool_axes(node, op, squares, Pooled::Mean))
+                Ok(self.pool_axes(node, &op.axes, squares, Pooled::Mean))
             }
             Reducer::ArgMax(last) => self.arg_max(node, op, view, last),
             Reducer::ArgMin(last) => {
@@ -54,10 +54,10 @@ impl Translator<'_> {
     }
 
     /// One window over all elements of the axes.
-    fn pool_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View, pooled: Pooled) -> View {
+    pub(super) fn pool_axes(&mut self, node: &TypedNode, reduced: &[usize], mut view: View, pooled: Pooled) -> View {
         let shape = self.graph.tensors[view.tensor].shape;
-        let area = op.axes.iter().map(|&a| view.dims[a]).product::<usize>();
-        let mut axes: Vec<usize> = op.axes.to_vec();
+        let area = reduced.iter().map(|&a| view.dims[a]).product::<usize>();
+        let mut axes: Vec<usize> = reduced.to_vec();
         axes.sort_unstable_by_key(|&a| std::cmp::Reverse(view.strides[a]));
         if !view.is_dense(axes.iter().copied(), 1) {
             let mut order: Vec<usize> = (0..view.dims.len()).filter(|a| !axes.contains(a)).collect();
@@ -76,7 +76,7 @@ impl Translator<'_> {
             Pooled::Mean => self.mean_all(node, input, shape, 1.0),
         };
         view.strides.iter_mut().for_each(|s| *s /= area);
-        op.axes.iter().for_each(|&a| view.dims[a] = 1);
+        reduced.iter().for_each(|&a| view.dims[a] = 1);
         view
     }
 

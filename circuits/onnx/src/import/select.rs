@@ -16,6 +16,8 @@ use super::view::View;
 use super::written::MASKED;
 
 const HINT: &str = "give both branches finite numbers";
+/// What takes an element out of a softmax where a condition is computed.
+const FAR_BELOW: f32 = 1000.0;
 
 impl Translator<'_> {
     /// A comparison, as 1 where it holds and 0 elsewhere: of a number and a constant, of two functions of one number, or
@@ -103,7 +105,30 @@ impl Translator<'_> {
         {
             return Ok(self.function(node, condition, |of| Composed::Choose(of, first, second)));
         }
+        if self.feeds_softmax(node) {
+            for (masked, kept) in [(1, 2), (2, 1)] {
+                let is_mask = self.constant(node, masked).is_some_and(|(_, of)| of.iter().all(|c| *c <= MASKED));
+                if is_mask && self.constant(node, kept).is_none() {
+                    return self.out_of_softmax(node, condition, kept);
+                }
+            }
+        }
         self.chosen(node, condition)
+    }
+
+    /// Takes elements out of the softmax that reads them where a computed condition says so: they are far below the others
+    /// then. `kept` is the branch of the others.
+    fn out_of_softmax(&mut self, node: &TypedNode, condition: View, kept: usize) -> Result<View, ImportError> {
+        let condition = match kept {
+            1 => self.function(node, condition, |of| Composed::Affine(of, -1.0, 1.0)),
+            _ => condition,
+        };
+        let view = self.view(node, kept)?;
+        let view = self.broadcast(node, view, &self.dims(node)?)?;
+        let masked = self.stored_like(node, &condition, &view);
+        let shape = self.graph.tensors[view.tensor].shape;
+        let tensor = self.push(node, FloatOp::sum(vec![1.0, -FAR_BELOW]), vec![view.tensor, masked], shape);
+        Ok(View { tensor, ..view })
     }
 
     /// A branch of a choice as a function of the number that the condition is a function of.

@@ -183,7 +183,10 @@ impl Translator<'_> {
             return Err(self.form(node, "a constant as output of the model", "remove that output"));
         };
         let shape = self.graph.tensors[view.tensor].shape;
-        let storage = match (view.transposition(shape), view.interleaved(shape)) {
+        // Of a transposed tensor the last axis counts the channels.
+        let last = view.dims.iter().rev().copied().find(|dim| *dim != 1).unwrap_or(1);
+        let transposition = view.transposition(shape).filter(|is_transposed| !is_transposed || shape.channels == last);
+        let storage = match (transposition, view.interleaved(shape)) {
             (Some(true), _) => Storage::Transposed,
             (Some(false), _) => Storage::Plain,
             (None, Some(count)) => Storage::Interleaved { inferences: count as u32, transposed: false },

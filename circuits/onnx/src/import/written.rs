@@ -2,7 +2,7 @@
 
 /// A summand from which on an exponential is 0 next to any other's: exporters write -10000, the least float or
 /// infinity.
-pub(super) const MASKED: f32 = -5000.0;
+pub(crate) const MASKED: f32 = -5000.0;
 
 /// Greatest number of any kind that is written as it is.
 const MOST_WHOLE: f32 = 1024.0;

@@ -10,7 +10,10 @@ use zkml_gpu_graph::{Storage, TensorId};
 
 use super::error::QuantError;
 use super::fitting::fitting;
-use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp};
+use crate::import::{FloatGraph, FloatLinear, FloatNode, FloatOp, FloatSoftmax, MASKED};
+
+/// How far below the greatest number of a softmax others still count: `e^-12` is less than a step of 16 bits.
+const REACH: f32 = 12.0;
 
 /// How the values of a tensor are distributed over the samples.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,8 +71,10 @@ impl Observations {
     pub(super) fn collect(graph: &FloatGraph, samples: &[Vec<Vec<f32>>]) -> Result<Self, QuantError> {
         let mut spreads = vec![Spread { min: 0.0, max: 0.0 }; graph.tensors.len()];
         let mut outputs = Vec::with_capacity(samples.len());
+        let mut greatest = f32::INFINITY;
         for sample in samples {
             let mut values = graph.execute(sample)?;
+            greatest = greatest.min(least_greatest(graph, &values));
             for (id, (spread, values)) in spreads.iter_mut().zip(&values).enumerate() {
                 if values.iter().any(|x| !x.is_finite()) {
                     return Err(QuantError::NotFinite { node: graph.tensors[id].name.clone(), what: "activations" });
@@ -85,6 +90,9 @@ impl Observations {
         for (linear, output) in graph.nodes.iter().filter_map(|node| embedding(graph, node)) {
             spreads[output] = with_rows(spreads[output], linear);
         }
+        // Masks are far below: a scale that reached them would have no steps left for what counts.
+        let operands = spreads.iter_mut().enumerate().filter(|(id, _)| graph.feeds_softmaxes(*id));
+        operands.for_each(|(_, spread)| spread.min = spread.min.max((greatest - REACH).min(0.0)));
         Ok(Self { spreads, outputs })
     }
 
@@ -148,6 +156,25 @@ impl Observations {
         let (low, high) = (low.max(floor).min(spread.min), high.min(ceiling).max(spread.max));
         fitting(f64::from(high), max).min(fitting(-f64::from(low), -min))
     }
+}
+
+/// The least of the greatest numbers that softmaxes take in an inference; infinity without any.
+fn least_greatest(graph: &FloatGraph, values: &[Vec<f32>]) -> f32 {
+    let mut least = f32::INFINITY;
+    for node in &graph.nodes {
+        let FloatOp::Softmax(FloatSoftmax { groups, len, masked }) = &node.op else { continue };
+        let x = &values[node.inputs[0]];
+        for group in 0..*groups {
+            let members = (0..*len).map(|member| member * groups + group);
+            let counted = members.filter(|element| !masked.get(*element).copied().unwrap_or(false));
+            let most = counted.map(|element| x[element]).fold(f32::NEG_INFINITY, f32::max);
+            // A row of masks alone has no number that counts.
+            if most > MASKED {
+                least = least.min(most);
+            }
+        }
+    }
+    least
 }
 
 /// A spread with all rows of a table.

@@ -62,6 +62,7 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
         false => graph.nodes.iter().any(|node| node.output == id),
     };
     let layers: Vec<(TensorId, TensorId)> = quantised.sources.iter().filter(|(id, _)| rounded(*id)).copied().collect();
+    let operands: Vec<bool> = (0..source.tensors.len()).map(|id| source.feeds_softmaxes(id)).collect();
     let mut tallies = vec![Tally::default(); layers.len()];
     let outputs: Vec<(TensorId, TensorId)> =
         graph.outputs.iter().copied().zip(source.outputs.iter().copied()).collect();
@@ -70,7 +71,11 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
     for sample in samples {
         let (float, execution) = (source.execute(sample)?, graph.run(&graph.quantise_inputs(sample))?);
         for (tally, (id, float_id)) in tallies.iter_mut().zip(&layers).chain(claims.iter_mut().zip(&outputs)) {
-            tally.add(graph, *id, &execution.values[*id], &float[*float_id])?;
+            // What a softmax takes for 0 may be anything.
+            let floor = graph.tensors[*id].format.dequantise(graph.tensors[*id].format.min);
+            let seen: Option<Vec<f32>> =
+                operands[*float_id].then(|| float[*float_id].iter().map(|value| value.max(floor)).collect());
+            tally.add(graph, *id, &execution.values[*id], seen.as_ref().unwrap_or(&float[*float_id]))?;
         }
         for (agreement, (id, float_id)) in agreements.iter_mut().zip(&outputs) {
             let tensor = &graph.tensors[*id];

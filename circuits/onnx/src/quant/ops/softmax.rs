@@ -29,7 +29,7 @@ fn integers(node: &FloatNode, softmax: &FloatSoftmax, x: Format, to: i32, shift:
     let exponential = |d: i64| match d {
         0 => most,
         // Only the maximum itself has the greatest.
-        d => ((most as f64 * (-(d as f64) * step).exp()).round() as i64).min(most - 1),
+        d => ((most as f64 * libm::exp(-(d as f64) * step)).round() as i64).min(most - 1),
     };
     let values = (0..=x.max - x.min).map(exponential).collect();
     Ok(Softmax {
