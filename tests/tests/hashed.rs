@@ -225,9 +225,32 @@ fn the_check_refuses_a_hash_of_other_values() {
 }
 
 #[test]
-fn a_tensor_in_another_order_than_the_models_is_refused_by_name() {
+fn an_index_is_refused_by_name() {
     let mut graph = hashed();
-    graph.tensors[0].storage = Storage::Transposed;
+    let input = &mut graph.tensors[0];
+    (input.storage, input.logical_shape) = (Storage::OneHot, vec![25]);
+    (input.format.min, input.format.max) = (0, 64);
     let error = Layout::compile(&lower(graph), &LayoutOptions::default()).expect_err("no layout");
     assert!(error.to_string().contains("'t0'"), "{error}");
+}
+
+#[test]
+fn a_transposed_tensor_is_hashed_in_the_models_order() {
+    let mut graph = hashed();
+    let input = &mut graph.tensors[0];
+    (input.storage, input.logical_shape) = (Storage::Transposed, vec![1, 25, 2]);
+    let (format, places) = (input.format, input.storage.places(input.shape).expect("no index"));
+    assert!(!places.is_sorted());
+    let session = Session::new(graph.clone(), &LayoutOptions::default(), 4);
+    let ordered = &session.inputs[0];
+    let hash = hash_tensor(&Poseidon::new(), format, ordered, None).expect("values in range");
+    assert_eq!(session.first.tensor_hashes[0], hash);
+    let stored: Vec<i64> = places.iter().map(|place| ordered[*place]).collect();
+    let values = graph.run(&[stored]).expect("the graph runs").values;
+    let shown = |execution: &[Vec<i64>], graph: &Graph| execution[graph.outputs[0]].clone();
+    assert_eq!(shown(&session.execution.values, &session.graph), shown(&values, &graph));
+    assert!(session.real(&session.first, &session.outputs, &[]));
+    let mut first = session.first.clone();
+    first.columns[session.layout.architecture.hashed_values()][1] += 1;
+    assert!(!session.real(&first, &session.outputs, &[]), "a word of another value");
 }
