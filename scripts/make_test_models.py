@@ -565,6 +565,8 @@ def shapes():
     m.save(m.op("Transpose", m.conv("input", 2, 3, [2, 2]), perm=[0, 2, 3, 1]))
     m = Model("symbolic_batch", "N", 6)
     m.save(m.op("Relu", m.op("Gemm", "input", m.weights(6, 4), m.vector(4))), symbols=[("N", 1)])
+    m = Model("unnamed_rows", 1, None, 6)
+    m.save(m.op("MatMul", "input", m.weights(6, 4)), symbols=[(None, 3)])
     m = Model("symbolic_rows", 1, "rows", 6)
     m.save(m.op("MatMul", "input", m.weights(6, 4)), symbols=[("rows", 3)])
 
@@ -795,7 +797,7 @@ def comparisons():
     m.save(m.op("Min", "input", m.op("Gemm", "input", m.weights(4, 4), m.vector(4))))
     m = Model("arg_min", 1, 3, 5)
     m.save(m.op("ArgMin", "input", axis=2, keepdims=0))
-    for name, kind in [("min", "ReduceMin"), ("l1", "ReduceL1"), ("l2", "ReduceL2"), ("sum_square", "ReduceSumSquare")]:
+    for name, kind in [("min", "ReduceMin"), ("l1", "ReduceL1"), ("l2", "ReduceL2"), ("sum_square", "ReduceSumSquare"), ("prod", "ReduceProd")]:
         m = Model(f"reduce_{name}", 1, 3, 5)
         m.save(m.op(kind, "input", axes=[2], keepdims=1))
 
@@ -805,6 +807,10 @@ def further_forms():
     m = Model("conv_wide_pads", 1, 2, 4, 5)
     x = m.conv("input", 2, 3, [1, 1], pads=[1, 2, 1, 2])
     m.save(m.conv(x, 3, 2, [2, 2], pads=[2, 2, 2, 2], strides=[2, 2]))
+    m = Model("matmul_weights_of_each", 2, 3, 4)
+    m.save(m.op("MatMul", "input", m.weights(2, 4, 5)))
+    m = Model("matmul_weights_of_each_head", 1, 2, 3, 4)
+    m.save(m.op("MatMul", m.op("Relu", "input"), m.weights(2, 4, 3)))
     m = Model("conv_depthwise_1100", 1, 1100, 1, 1)
     m.save(m.op("Relu", m.conv("input", 1100, 1100, [1, 1], group=1100)))
     m = Model("conv_computed_bias", 1, 4, 1, 1)
@@ -861,6 +867,68 @@ def types():
     m = Model("cast_to_integer", 1, 4)
     x = m.op("Cast", m.op("Mul", "input", m.constant(3.0)), to=TensorProto.INT64)
     m.save(m.op("Cast", x, to=TensorProto.FLOAT))
+
+
+class Quantised(Model):
+    """A model of integers. Its JSON has `unit` too: what one step of the output's integers stands for."""
+
+    def integers(self, values, dtype=np.int8):
+        return self.constant(values, dtype)
+
+    def random_weights(self, *shape, dtype=np.int8):
+        info = np.iinfo(dtype)
+        return self.integers(self.random.randint(info.min // 2, info.max // 2, shape), dtype)
+
+    def scales(self, *values):
+        return self.constant(values if len(values) > 1 else values[0])
+
+    def zero(self, value, dtype=np.uint8):
+        return self.constant(value, dtype)
+
+    def pair(self, x, scale, zero, dtype=np.uint8):
+        """QuantizeLinear and DequantizeLinear."""
+        operands = [self.scales(scale), self.zero(zero, dtype)]
+        return self.op("DequantizeLinear", self.op("QuantizeLinear", x, *operands), *operands)
+
+    def save_integers(self, output, unit):
+        global FOLDER
+        ops = FOLDER
+        FOLDER = ops.parent / "quantised"
+        FOLDER.mkdir(exist_ok=True)
+        self.save(output)
+        path = FOLDER / f"{self.name}.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "unit": unit}) + "\n")
+        FOLDER = ops
+
+
+def quantised():
+    """Models that are quantised already: as pairs, as operators on integers, and with scales that are found by running."""
+    m = Quantised("qdq_conv", 1, 2, 6, 6)
+    x = m.pair("input", 1 / 100, 128)
+    w = m.op("DequantizeLinear", m.random_weights(3, 2, 3, 3), m.scales(0.002, 0.003, 0.004), m.integers([0, 0, 0]), axis=0)
+    b = m.op("DequantizeLinear", m.integers([40, -50, 60], np.int32), m.scales(1 / 1000), m.integers(0, np.int32))
+    x = m.pair(m.op("Relu", m.op("Conv", x, w, b, kernel_shape=[3, 3])), 1 / 90, 0)
+    m.save_integers(m.pair(m.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), 1 / 90, 0), 1 / 90)
+    m = Quantised("qdq_gemm", 1, 8)
+    x = m.pair("input", 1 / 120, 0, np.int8)
+    w = m.op("DequantizeLinear", m.random_weights(8, 5), m.scales(0.006), m.integers(0))
+    m.save_integers(m.pair(m.op("Gemm", x, w, m.vector(5)), 1 / 60, 3, np.int8), 1 / 60)
+    m = Quantised("qdq_weights_alone", 1, 3, 8)
+    w = m.op("DequantizeLinear", m.random_weights(8, 4), m.scales(0.01, 0.008, 0.006, 0.004), m.integers([1, 0, -2, 3]), axis=1)
+    m.save_integers(m.op("MatMul", "input", w), 1 / 100)
+    m = Quantised("qlinear_conv", 1, 2, 5, 5)
+    unit = lambda scale, zero, dtype=np.uint8: [m.scales(scale), m.zero(zero, dtype)]
+    x = m.op("QuantizeLinear", "input", *unit(1 / 100, 128))
+    w = [m.random_weights(4, 2, 3, 3), m.scales(0.002, 0.003, 0.004, 0.0025), m.integers([0, 0, 0, 0])]
+    bias = m.integers([900, -800, 700, 0], np.int32)
+    x = m.op("QLinearConv", x, *unit(1 / 100, 128), *w, *unit(1 / 70, 120), bias, kernel_shape=[3, 3])
+    x = m.op("Reshape", x, m.ints(1, 36))
+    x = m.op("QLinearMatMul", x, *unit(1 / 70, 120), m.random_weights(36, 3, dtype=np.uint8), *unit(0.002, 100), *unit(1 / 40, 130))
+    m.save_integers(m.op("DequantizeLinear", x, *unit(1 / 40, 130)), 1 / 40)
+    m = Quantised("dynamic_matmul", 1, 3, 8)
+    x, scale, zero = m.op("DynamicQuantizeLinear", "input", outputs=3)
+    x = m.op("Cast", m.op("MatMulInteger", x, m.random_weights(8, 4), zero, m.integers(0)), to=TensorProto.FLOAT)
+    m.save_integers(m.op("Add", m.op("Mul", x, m.op("Mul", scale, m.scales(0.004))), m.vector(4)), 1 / 60)
 
 
 def refused():
@@ -931,5 +999,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, quantised, refused):
         make()

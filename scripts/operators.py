@@ -35,7 +35,7 @@ LIMITS = {
     "InstanceNormalization": "",
     "IsNaN": "never holds: what a circuit computes is a number",
     "LayerNormalization": "over the last axes, first output",
-    "MatMul": "weights that are the same for the whole batch, or two activations",
+    "MatMul": "with weights or of two activations",
     "MaxPool": "one or two spatial axes, without indices",
     "Pad": "constant pads; finite constants, edges and reflections",
     "Pow": "constant exponent that is not learned, or a constant base above 0",

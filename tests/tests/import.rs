@@ -444,6 +444,13 @@ fn a_size_for_a_dimension_that_is_not_there_and_a_second_one_are_refused_by_name
 fn a_symbol_without_a_size_is_named() {
     let error = FloatModel::load(folder().join("symbolic_rows.onnx"), &ImportOptions::default()).unwrap_err();
     assert!(matches!(&error, ImportError::Dimension { dimension, axis: 1, .. } if dimension == "rows"), "{error}");
+    // What the model does not name has the name that the message says.
+    let load = |options: &ImportOptions| FloatModel::load(folder().join("unnamed_rows.onnx"), options);
+    let error = load(&ImportOptions::default()).unwrap_err();
+    assert!(error.to_string().contains("`input.1=16`"), "{error}");
+    let options = |name: &str| ImportOptions::default().with_symbols(vec![(name.into(), 5)]);
+    assert_eq!(load(&options("input.1")).unwrap().graph().tensors[0].logical_len(), 30);
+    assert!(load(&options("?")).is_err() && load(&options("input.2")).is_err());
 }
 
 #[test]

@@ -14,6 +14,50 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models").join("ops")
 }
 
+/// Of a model that is quantised already: its float graph, its sample, onnxruntime's output, and a step of its integers.
+fn already_quantised(path: &Path) -> (FloatModel, Vec<Vec<f32>>, Vec<f32>, f32) {
+    let model = FloatModel::load(path, &symbols("")).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read_to_string(path.with_extension("json")).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let lists = |key: &str| -> Vec<Vec<f32>> { serde_json::from_value(json[key].clone()).unwrap() };
+    let unit: f32 = serde_json::from_value(json["unit"].clone()).unwrap();
+    (model, lists("input_data"), lists("output_data").remove(0), unit)
+}
+
+#[test]
+fn what_is_quantised_already_stays_within_a_step_of_its_integers() {
+    let files = std::fs::read_dir(folder().parent().unwrap().join("quantised")).unwrap();
+    let files: Vec<PathBuf> =
+        files.map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "onnx")).collect();
+    assert!(files.len() >= 5);
+    let (mut near, mut same, mut all) = (0, 0, 0);
+    for path in files {
+        let (model, sample, expected, unit) = already_quantised(&path);
+        let options = QuantOptions::default().with_activation_bits(10).with_max_activation_bits(12);
+        let graph = quantise(model.graph(), std::slice::from_ref(&sample), &options).unwrap().graph;
+        let inputs = graph.quantise_inputs(&sample);
+        let output = &graph.tensors[graph.outputs[0]];
+        let stored: Vec<f32> = graph.run(&inputs).unwrap().values[graph.outputs[0]]
+            .iter()
+            .map(|value| output.format.dequantise(*value))
+            .collect();
+        let steps = |(own, expected): (&f32, &f32)| ((own - expected) / unit).abs();
+        let steps: Vec<f32> = output.to_logical(&stored).iter().zip(&expected).map(steps).collect();
+        assert_eq!(steps.len(), expected.len());
+        println!("{}: at most {:.2} steps", path.display(), steps.iter().fold(0f32, |most, step| most.max(*step)));
+        near += steps.iter().filter(|steps| **steps <= 1.0).count();
+        same += steps.iter().filter(|steps| **steps <= 0.5).count();
+        all += steps.len();
+        let session = Session::with_inputs(graph, &LayoutOptions::default(), 1, inputs);
+        assert!(session.real(&session.first, &session.outputs, &[]), "an honest proof is rejected");
+        let mut outputs = session.outputs.clone();
+        outputs[0][0] += 1;
+        assert!(!session.real(&session.first, &outputs, &[]), "a wrong output is accepted");
+    }
+    println!("{near} of {all} outputs within a step of onnxruntime's, {same} within half a step");
+    assert!(near * 100 >= all * 99, "{near} of {all}");
+}
+
 /// Names of all models, in an order that does not change.
 fn models() -> Vec<String> {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());

@@ -74,7 +74,7 @@ pub enum ImportError {
     Dimension {
         /// The input.
         input: String,
-        /// The symbol, or `?` where the model names none.
+        /// The symbol, or the input's name and the axis where the model names none.
         dimension: String,
         /// Position in the input's shape.
         axis: usize,

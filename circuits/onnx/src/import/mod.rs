@@ -37,6 +37,7 @@ mod numbers;
 mod operators;
 mod options;
 mod product;
+mod quantised;
 mod quirks;
 mod read;
 mod reduce;

@@ -38,6 +38,9 @@ impl Translator<'_> {
             .then(|| sum_axes(op, slot, &view, &weight_dims))
             .flatten()
             .ok_or_else(|| self.form(node, format!("the sum {}", op.axes), "use plain matrix products"))?;
+        if axes.iter().any(SumAxis::is_batch) {
+            return Ok(self.batched_product(node, &view, &axes, &weights));
+        }
         let contracted: Vec<SumAxis> =
             axes.iter().filter(|a| a.input.is_some() && a.output.is_none()).copied().collect();
         let mut rows: Vec<SumAxis> = axes.iter().filter(|a| a.input.is_some() && a.output.is_some()).copied().collect();
@@ -68,8 +71,53 @@ impl Translator<'_> {
     }
 }
 
-/// The axes of a product; `None` where it is more than rows times a matrix: weights that differ by row, diagonals,
-/// sums over one operand only.
+impl SumAxis {
+    /// Whether each of its positions has weights of its own.
+    const fn is_batch(&self) -> bool {
+        self.input.is_some() && self.weight_stride.is_some() && self.output.is_some()
+    }
+}
+
+impl Translator<'_> {
+    /// A product with a matrix of its own for each position of some axes: a product by groups, one for each position.
+    fn batched_product(&mut self, node: &TypedNode, view: &View, axes: &[SumAxis], weights: &[f32]) -> View {
+        let some = |is: fn(&SumAxis) -> bool| axes.iter().filter(|axis| is(axis)).copied().collect::<Vec<SumAxis>>();
+        let batch = some(SumAxis::is_batch);
+        let contracted = some(|axis| axis.output.is_none());
+        let outs = some(|axis| axis.input.is_none());
+        let rows = some(|axis| axis.weight_stride.is_none());
+        let extent = |axes: &[SumAxis]| axes.iter().map(|axis| axis.len).product::<usize>();
+        let [groups, inner, outputs, area] = [&batch, &contracted, &outs, &rows].map(|axes| extent(axes));
+        let read: Vec<usize> = batch.iter().chain(&contracted).chain(&rows).filter_map(|axis| axis.input).collect();
+        let mut order: Vec<usize> = (0..view.dims.len()).filter(|axis| !read.contains(axis)).collect();
+        order.extend(&read);
+        let input = self.arranged(node, view, &order, Shape { channels: groups * inner, height: 1, width: area });
+        let places: Vec<&SumAxis> = batch.iter().chain(&outs).chain(&contracted).collect();
+        let of_weights = View {
+            tensor: 0,
+            dims: places.iter().map(|axis| axis.len).collect(),
+            strides: places.iter().map(|axis| axis.weight_stride.unwrap_or(0)).collect(),
+        };
+        let weights = of_weights.offsets().into_iter().map(|place| weights[place]).collect();
+        let out_channels = groups * outputs;
+        let linear = FloatLinear { groups, ..FloatLinear::dense(out_channels, weights, vec![0.0; out_channels]) };
+        let shape = Shape { channels: out_channels, height: 1, width: area };
+        let tensor = self.push(node, FloatOp::Linear(linear), vec![input.tensor], shape);
+        let rank = node.outputs[0].fact.rank();
+        let stored: Vec<&SumAxis> = batch.iter().chain(&outs).chain(&rows).collect();
+        let strides = View::row_major(tensor, &stored.iter().map(|axis| axis.len).collect::<Vec<_>>()).strides;
+        let mut result = View { tensor, dims: vec![1; rank], strides: vec![0; rank] };
+        for (axis, stride) in stored.iter().zip(strides) {
+            if let Some(output) = axis.output {
+                (result.dims[output], result.strides[output]) = (axis.len, stride);
+            }
+        }
+        result
+    }
+}
+
+/// The axes of a product; `None` where it is more than rows times a matrix or several: diagonals, sums over one operand
+/// only.
 fn sum_axes(op: &EinSum, slot: usize, view: &View, weight_dims: &[usize]) -> Option<Vec<SumAxis>> {
     let weight_strides = View::row_major(0, weight_dims).strides;
     let mut axes = Vec::new();
@@ -82,8 +130,8 @@ fn sum_axes(op: &EinSum, slot: usize, view: &View, weight_dims: &[usize]) -> Opt
         let (input, weight, output) = (input.first().copied(), weight.first().copied(), output.first().copied());
         let len = input.map(|i| view.dims[i]).into_iter().chain(weight.map(|w| weight_dims[w])).max().unwrap_or(1);
         let row_or_column = output.is_some() && (input.is_some() != weight.is_some());
-        let contracted = output.is_none() && input.is_some() && weight.is_some();
-        if len != 1 && !row_or_column && !contracted {
+        let contracted_or_batch = input.is_some() && weight.is_some();
+        if len != 1 && !row_or_column && !contracted_or_batch {
             return None;
         }
         if len != 1 {

@@ -20,7 +20,7 @@ use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
 use super::source::Source;
-use super::{check, quirks, wire};
+use super::{check, quantised, quirks, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
@@ -62,6 +62,8 @@ pub(super) fn read(
         let single = guarded(|| quirks::single_precision(graph, &onnx, folder)).map_err(invalid)?;
         single.map_err(|error| invalid(chain(&error)))?;
     }
+    let floats = guarded(|| quantised::dequantise(&mut proto, &onnx, folder)).map_err(invalid)?;
+    floats.map_err(|error| error.unwrap_or_else(|error| invalid(chain(&error))))?;
     let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
     if graph.output.is_empty() {
         return Err(not_onnx("its graph has no output".into()));
@@ -168,18 +170,26 @@ fn concretise(mut model: InferenceModel, options: &ImportOptions) -> Result<Infe
     Ok(model)
 }
 
-/// Names of the inputs' symbolic dimensions, each once.
+/// Names of the inputs' dimensions that have no size, each once: symbols, and of those without one the input and the axis.
 fn symbols(model: &InferenceModel) -> TractResult<Vec<String>> {
     let mut names = Vec::new();
     for outlet in model.input_outlets()? {
-        for dim in model.outlet_fact(*outlet)?.shape.dims().filter_map(|dim| dim.concretize()) {
-            let name = dim.to_string();
-            if dim.to_usize().is_err() && !names.contains(&name) {
-                names.push(name);
-            }
+        let input = &model.node(outlet.node).name;
+        for (axis, dim) in model.outlet_fact(*outlet)?.shape.dims().enumerate() {
+            let name = dimension(dim.concretize().as_ref(), axis, input);
+            names.extend(name.filter(|name| !names.contains(name)));
         }
     }
     Ok(names)
+}
+
+/// The name of a dimension without a size; `None` of one that has a size.
+fn dimension(dim: Option<&TDim>, axis: usize, input: &str) -> Option<String> {
+    match dim {
+        Some(dim) if dim.to_usize().is_ok() => None,
+        Some(dim) => Some(dim.to_string()),
+        None => Some(format!("{input}.{axis}")),
+    }
 }
 
 /// Refuses sizes of dimensions that the model does not have, and second ones.
@@ -202,11 +212,11 @@ fn size(dim: Option<&TDim>, axis: usize, input: &str, options: &ImportOptions) -
     if let Some(n @ 1..) = dim.and_then(|d| d.to_usize().ok()) {
         return Ok(n);
     }
-    let name = dim.map(ToString::to_string);
-    let given = options.symbols.iter().find(|(symbol, _)| Some(symbol) == name.as_ref());
+    let name = dimension(dim, axis, input).unwrap_or_default();
+    let given = options.symbols.iter().find(|(symbol, _)| *symbol == name);
     match given {
         Some((_, n)) if *n > 0 => Ok(*n),
         None if axis == 0 => Ok(1),
-        _ => Err(ImportError::Dimension { input: input.into(), dimension: name.unwrap_or_else(|| "?".into()), axis }),
+        _ => Err(ImportError::Dimension { input: input.into(), dimension: name, axis }),
     }
 }

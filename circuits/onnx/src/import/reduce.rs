@@ -5,11 +5,13 @@ use tract_onnx::tract_core::ops::nn::{Reduce, Reducer};
 use zkml_gpu_graph::{Shape, TensorId, Window};
 
 use super::error::ImportError;
-use super::float::FloatOp;
+use super::float::{FloatOp, FloatOrigin};
 use super::function::Function;
 use super::translator::Translator;
 use super::view::View;
 
+/// Most factors of one product: each one's rounding counts in the result.
+const MAX_FACTORS: usize = 64;
 /// Most elements of one mean over a whole image.
 const MAX_MEAN: usize = 256;
 
@@ -45,8 +47,42 @@ impl Translator<'_> {
                 let negative = self.negative(node, view);
                 self.arg_max(node, op, negative, last)
             }
-            Reducer::Prod => Err(self.unsupported(node)),
+            Reducer::Prod => self.product_of_axes(node, op, view),
         }
+    }
+
+    /// A product of all elements of the axes, two by two.
+    fn product_of_axes(&mut self, node: &TypedNode, op: &Reduce, mut view: View) -> Result<View, ImportError> {
+        let along = |axes: &[usize]| {
+            let of = |list: &[usize]| axes.iter().map(|axis| list[*axis]).collect::<Vec<usize>>();
+            View { tensor: view.tensor, dims: of(&view.dims), strides: of(&view.strides) }.offsets()
+        };
+        let kept: Vec<usize> = (0..view.dims.len()).filter(|axis| !op.axes.contains(axis)).collect();
+        let (members, results) = (along(&op.axes), along(&kept));
+        if members.len() > MAX_FACTORS {
+            return Err(self.form(node, format!("{} factors", members.len()), "multiply fewer elements"));
+        }
+        let shape = Shape::vector(results.len());
+        let mut factors = Vec::with_capacity(members.len());
+        for member in members {
+            let element = |result: &usize| FloatOrigin::Element { operand: 0, element: (result + member) as u32 };
+            let origins = results.iter().map(element).collect();
+            factors.push(self.push(node, FloatOp::Rearrange { origins }, vec![view.tensor], shape));
+        }
+        while factors.len() > 1 {
+            let pairs: Vec<Vec<TensorId>> = factors.chunks(2).map(<[TensorId]>::to_vec).collect();
+            factors = Vec::with_capacity(pairs.len());
+            for pair in pairs {
+                let product = match pair[..] {
+                    [one] => one,
+                    _ => self.push(node, FloatOp::Multiply { scale: 1.0 }, pair, shape),
+                };
+                factors.push(product);
+            }
+        }
+        op.axes.iter().for_each(|axis| view.dims[*axis] = 1);
+        let tensor = factors.first().copied().unwrap_or(view.tensor);
+        Ok(View::row_major(tensor, &view.dims))
     }
 
     fn negative(&mut self, node: &TypedNode, view: View) -> View {

@@ -1,0 +1,470 @@
+//! Models that are quantised already, read as the float networks that they stand for: weights are what their integers
+//! mean, and an activation's integers are its numbers, clamped to the range that they reach. So the scales of the file
+//! bound every tensor; that its numbers are rounded to the file's own steps is not repeated.
+//!
+//! Three forms are known: pairs of `QuantizeLinear` and `DequantizeLinear`; operators on integers (`QLinearConv` and its
+//! kin, some of them of the domain `com.microsoft`); and integers of which the scales are found while the model runs
+//! (`DynamicQuantizeLinear`, `MatMulInteger`, `ConvInteger`), whose activations are not rounded at all here.
+
+use std::collections::{HashMap, HashSet};
+
+use tract_onnx::Onnx;
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto};
+use tract_onnx::prelude::*;
+use tract_onnx::tensor::load_tensor;
+
+use super::analyse::Failure;
+use super::error::ImportError;
+
+/// Operators that make a model a quantised one.
+const QUANTISED: [&str; 19] = [
+    "ConvInteger",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "MatMulInteger",
+    "QGemm",
+    "QLinearAdd",
+    "QLinearAveragePool",
+    "QLinearConcat",
+    "QLinearConv",
+    "QLinearGlobalAveragePool",
+    "QLinearLeakyRelu",
+    "QLinearMatMul",
+    "QLinearMul",
+    "QLinearReduceMean",
+    "QLinearSigmoid",
+    "QLinearSoftmax",
+    "QLinearSub",
+    "QLinearWhere",
+    "QuantizeLinear",
+];
+/// Operators that keep what an integer stands for.
+const MOVING: [&str; 14] = [
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "Identity",
+    "MaxPool",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Unsqueeze",
+];
+/// First version of ONNX's own operators in which `Clip` has its bounds as operands.
+const CLIP_OPERANDS: i64 = 11;
+const HINT: &str = "export it with constant scales and zero points, one for each activation";
+
+/// What the integers of an activation stand for: `(q - zero)·scale`.
+#[derive(Clone, Copy, PartialEq)]
+struct Unit {
+    scale: f32,
+    zero: f32,
+}
+
+/// A constant's shape, and its numbers.
+type Numbers = (Vec<usize>, Vec<f32>);
+
+struct Rewriter<'a> {
+    onnx: &'a Onnx,
+    folder: Option<&'a str>,
+    constants: HashMap<String, TensorProto>,
+    /// Activations that are integers in the file, and numbers here.
+    units: HashMap<String, Unit>,
+    nodes: Vec<NodeProto>,
+    added: Vec<TensorProto>,
+    clip_operands: bool,
+}
+
+/// Rewrites a quantised model as the float network that it stands for; others stay as they are. `onnx` reads tensors in
+/// the model's other files.
+pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&str>) -> Result<(), Failure> {
+    let opset = proto.opset_import.iter().find(|of| matches!(&*of.domain, "" | "ai.onnx")).map_or(1, |of| of.version);
+    let Some(graph) = &mut proto.graph else { return Ok(()) };
+    if !graph.node.iter().any(|node| QUANTISED.contains(&&*node.op_type)) {
+        return Ok(());
+    }
+    let mut constants: HashMap<String, TensorProto> =
+        graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
+    for node in graph.node.iter().filter(|node| node.op_type == "Constant") {
+        let value = node.attribute.iter().find(|attribute| attribute.name == "value").and_then(|of| of.t.clone());
+        constants.extend(node.output.first().cloned().zip(value));
+    }
+    let mut this = Rewriter {
+        onnx,
+        folder,
+        constants,
+        units: HashMap::new(),
+        nodes: Vec::new(),
+        added: Vec::new(),
+        clip_operands: opset >= CLIP_OPERANDS,
+    };
+    for node in std::mem::take(&mut graph.node) {
+        this.node(node)?;
+    }
+    graph.node = this.nodes;
+    graph.initializer.extend(this.added);
+    drop_unread(graph);
+    Ok(())
+}
+
+/// Drops constants that nothing reads any more: integers of which floats were made.
+fn drop_unread(graph: &mut GraphProto) {
+    let read: HashSet<&String> =
+        graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name)).collect();
+    let unread: HashSet<String> =
+        graph.initializer.iter().map(|of| &of.name).filter(|name| !read.contains(name)).cloned().collect();
+    graph.initializer.retain(|of| !unread.contains(&of.name));
+    // Older files list all weights as inputs.
+    graph.input.retain(|input| !unread.contains(&input.name));
+}
+
+impl Rewriter<'_> {
+    fn node(&mut self, node: NodeProto) -> Result<(), Failure> {
+        match &*node.op_type {
+            "QuantizeLinear" => self.quantise(&node),
+            "DequantizeLinear" => self.dequantise(&node),
+            "DynamicQuantizeLinear" => {
+                let [values, scale, zero] = [0, 1, 2].map(|i| node.output.get(i).cloned().unwrap_or_default());
+                self.units.insert(values.clone(), Unit { scale: 1.0, zero: 0.0 });
+                let x = node.input.first().cloned().unwrap_or_default();
+                self.emit(&node, "Identity", vec![x], values, Vec::new());
+                self.float(scale, vec![], vec![1.0]);
+                self.float(zero, vec![], vec![0.0]);
+                Ok(())
+            }
+            "MatMulInteger" => self.integers(&node, "MatMul"),
+            "ConvInteger" => self.integers(&node, "Conv"),
+            "QLinearConv" => self.convolution(&node),
+            "QLinearMatMul" => self.of_two(&node, "MatMul", [0, 3], 6),
+            "QGemm" => self.gemm(&node),
+            "QLinearAdd" => self.of_two(&node, "Add", [0, 3], 6),
+            "QLinearSub" => self.of_two(&node, "Sub", [0, 3], 6),
+            "QLinearMul" => self.of_two(&node, "Mul", [0, 3], 6),
+            "QLinearSigmoid" => self.of_one(&node, "Sigmoid"),
+            "QLinearLeakyRelu" => self.of_one(&node, "LeakyRelu"),
+            "QLinearSoftmax" => self.of_one(&node, "Softmax"),
+            "QLinearReduceMean" => self.of_one(&node, "ReduceMean"),
+            "QLinearAveragePool" => self.of_one(&node, "AveragePool"),
+            "QLinearGlobalAveragePool" => self.of_one(&node, "GlobalAveragePool"),
+            "QLinearConcat" => self.concat(&node),
+            operator if QUANTISED.contains(&operator) => Err(self.unsupported(&node)),
+            operator => {
+                // What moves integers moves what they stand for.
+                if MOVING.contains(&operator)
+                    && let Some(unit) = node.input.first().and_then(|input| self.units.get(input)).copied()
+                {
+                    self.units.extend(node.output.iter().map(|output| (output.clone(), unit)));
+                }
+                self.nodes.push(node);
+                Ok(())
+            }
+        }
+    }
+
+    /// Numbers that become integers: clamped to what these reach. Constants become what their integers stand for.
+    fn quantise(&mut self, node: &NodeProto) -> Result<(), Failure> {
+        let unit = self.unit(node, 1, 2)?;
+        let (input, output) = (name(&node.input, 0), name(&node.output, 0));
+        if let Some((dims, values)) = self.numbers(&input)? {
+            let [low, high] = self.reach(node, 2, unit);
+            let rounded = |value: f32| ((value / unit.scale).round_ties_even() * unit.scale).clamp(low, high);
+            self.float(output.clone(), dims, values.into_iter().map(rounded).collect());
+            self.units.insert(output, unit);
+            return Ok(());
+        }
+        self.clamp(node, input, output, unit, 2);
+        Ok(())
+    }
+
+    fn dequantise(&mut self, node: &NodeProto) -> Result<(), Failure> {
+        let (input, output) = (name(&node.input, 0), name(&node.output, 0));
+        if let Some(unit) = self.units.get(&input).copied() {
+            if unit.scale != 1.0 && unit != self.unit(node, 1, 2)? {
+                return Err(self.form(node, "another scale than its operand's"));
+            }
+            if let Some((dims, values)) = self.added.iter().find(|of| of.name == input).map(floats) {
+                self.float(output, dims, values);
+                return Ok(());
+            }
+            self.emit(node, "Identity", vec![input], output, Vec::new());
+            return Ok(());
+        }
+        let axis = attribute(node, "axis").map_or(1, |of| of.i);
+        match self.meaning(node, [0, 1, 2], axis)? {
+            Some((dims, values)) => {
+                self.float(output, dims, values);
+                Ok(())
+            }
+            None => Err(self.form(node, "integers that are no constant and follow no QuantizeLinear")),
+        }
+    }
+
+    /// `QLinearConv`: operands x, w and y with scale and zero point each, then the bias in integers.
+    fn convolution(&mut self, node: &NodeProto) -> Result<(), Failure> {
+        let x = self.activation(node, 0)?;
+        let Some((dims, weights)) = self.meaning(node, [3, 4, 5], 0)? else {
+            return Err(self.form(node, "a kernel that is computed"));
+        };
+        let mut inputs = vec![x, self.fresh(node, "weights", dims, weights)];
+        if let Some((dims, bias)) = self.numbers(&name(&node.input, 8))? {
+            let [x, w] = [self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 4))?];
+            let [Some((_, x)), Some((_, w))] = [x, w] else { return Err(self.form(node, "a scale that is computed")) };
+            let step = |channel: usize| x[0] * w[if w.len() == 1 { 0 } else { channel }];
+            if w.len() != 1 && w.len() != bias.len() {
+                return Err(self.form(node, "scales for another number of channels"));
+            }
+            let bias = bias.iter().enumerate().map(|(channel, bias)| bias * step(channel)).collect();
+            inputs.push(self.fresh(node, "bias", dims, bias));
+        }
+        self.with_range(node, "Conv", inputs, 6, node.attribute.clone())
+    }
+
+    /// `QGemm`: operands a and b with scale and zero point each, a bias in integers, and the result's.
+    fn gemm(&mut self, node: &NodeProto) -> Result<(), Failure> {
+        let a = self.activation(node, 0)?;
+        let transposed = attribute(node, "transB").is_some_and(|of| of.i != 0);
+        let Some((dims, weights)) = self.meaning(node, [3, 4, 5], if transposed { 0 } else { 1 })? else {
+            return Err(self.form(node, "weights that are computed"));
+        };
+        let mut inputs = vec![a, self.fresh(node, "weights", dims, weights)];
+        if let Some((dims, bias)) = self.numbers(&name(&node.input, 6))? {
+            let [a, b] = [self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 4))?];
+            let [Some((_, a)), Some((_, b))] = [a, b] else { return Err(self.form(node, "a scale that is computed")) };
+            if b.is_empty() || b.len() != 1 && !bias.len().is_multiple_of(b.len()) {
+                return Err(self.form(node, "scales for another number of columns"));
+            }
+            let alpha = attribute(node, "alpha").map_or(1.0, |of| of.f);
+            let bias = bias.iter().enumerate().map(|(at, bias)| bias * alpha * a[0] * b[at % b.len()]).collect();
+            inputs.push(self.fresh(node, "bias", dims, bias));
+        }
+        if name(&node.input, 7).is_empty() {
+            // The result is floats.
+            self.emit(node, "Gemm", inputs, name(&node.output, 0), node.attribute.clone());
+            return Ok(());
+        }
+        self.with_range(node, "Gemm", inputs, 7, node.attribute.clone())
+    }
+
+    /// An operator on two operands, each an activation or a constant, with scale and zero point; `result` is the place of
+    /// the result's scale.
+    fn of_two(&mut self, node: &NodeProto, operator: &str, places: [usize; 2], result: usize) -> Result<(), Failure> {
+        let mut inputs = Vec::new();
+        for place in places {
+            let operand = match self.meaning(node, [place, place + 1, place + 2], -1)? {
+                Some((dims, values)) => self.fresh(node, &format!("operand{place}"), dims, values),
+                None => self.activation(node, place)?,
+            };
+            inputs.push(operand);
+        }
+        self.with_range(node, operator, inputs, result, Vec::new())
+    }
+
+    /// An operator on one activation.
+    fn of_one(&mut self, node: &NodeProto, operator: &str) -> Result<(), Failure> {
+        if attribute(node, "channels_last").is_some_and(|of| of.i != 0) {
+            return Err(self.form(node, "channels last"));
+        }
+        let x = self.activation(node, 0)?;
+        let attributes = node.attribute.iter().filter(|of| !matches!(&*of.name, "channels_last" | "opset"));
+        let attributes = attributes.cloned().collect();
+        self.with_range(node, operator, vec![x], 3, attributes)
+    }
+
+    /// `QLinearConcat`: the result's scale and zero point, then each operand with its own.
+    fn concat(&mut self, node: &NodeProto) -> Result<(), Failure> {
+        let mut inputs = Vec::new();
+        for place in (2..node.input.len()).step_by(3) {
+            inputs.push(self.activation(node, place)?);
+        }
+        self.with_range(node, "Concat", inputs, 0, node.attribute.clone())
+    }
+
+    /// `MatMulInteger` and `ConvInteger` with constant weights: scales are factors of their own behind it.
+    fn integers(&mut self, node: &NodeProto, operator: &str) -> Result<(), Failure> {
+        let x = name(&node.input, 0);
+        if !self.units.get(&x).is_some_and(|unit| *unit == Unit { scale: 1.0, zero: 0.0 }) {
+            return Err(self.form(node, "integers that follow no DynamicQuantizeLinear"));
+        }
+        let (Some((dims, mut weights)), zero) =
+            (self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 3))?)
+        else {
+            return Err(self.form(node, "weights that are computed"));
+        };
+        if let Some((_, zero)) = zero {
+            let axis = if operator == "Conv" { 0 } else { dims.len().saturating_sub(1) };
+            let place =
+                places(&dims, axis, zero.len()).ok_or_else(|| self.form(node, "zero points of another shape"))?;
+            weights.iter_mut().enumerate().for_each(|(at, weight)| *weight -= zero[place(at)]);
+        }
+        let weights = self.fresh(node, "weights", dims, weights);
+        self.emit(node, operator, vec![x, weights], name(&node.output, 0), node.attribute.clone());
+        Ok(())
+    }
+
+    /// An operator whose result is clamped to what integers of the scale at `place` reach.
+    fn with_range(
+        &mut self,
+        node: &NodeProto,
+        operator: &str,
+        inputs: Vec<String>,
+        place: usize,
+        attributes: Vec<AttributeProto>,
+    ) -> Result<(), Failure> {
+        let unit = self.unit(node, place, place + 1)?;
+        let (output, whole) = (name(&node.output, 0), format!("{}.unclamped", name(&node.output, 0)));
+        self.emit(node, operator, inputs, whole.clone(), attributes);
+        self.clamp(node, whole, output, unit, place + 1);
+        Ok(())
+    }
+
+    fn clamp(&mut self, node: &NodeProto, input: String, output: String, unit: Unit, zero: usize) {
+        let bounds = self.reach(node, zero, unit);
+        self.units.insert(output.clone(), unit);
+        if self.clip_operands {
+            let [low, high] = [("low", bounds[0]), ("high", bounds[1])]
+                .map(|(end, bound)| self.fresh(node, end, vec![], vec![bound]));
+            self.emit(node, "Clip", vec![input, low, high], output, Vec::new());
+        } else {
+            let attributes = [("min", bounds[0]), ("max", bounds[1])].map(|(name, f)| AttributeProto {
+                name: name.into(),
+                r#type: attribute_proto::AttributeType::Float as i32,
+                f,
+                ..AttributeProto::default()
+            });
+            self.emit(node, "Clip", vec![input], output, attributes.to_vec());
+        }
+    }
+
+    /// Least and greatest number that the integers of a zero point's type stand for.
+    fn reach(&self, node: &NodeProto, zero: usize, unit: Unit) -> [f32; 2] {
+        let kind = self.constants.get(&name(&node.input, zero)).map(|tensor| tensor.data_type);
+        let ends = match kind {
+            Some(kind) if kind == DataType::Int8 as i32 => [-128.0, 127.0],
+            Some(kind) if kind == DataType::Int16 as i32 => [-32768.0, 32767.0],
+            Some(kind) if kind == DataType::Uint16 as i32 => [0.0, 65535.0],
+            _ => [0.0, 255.0],
+        };
+        ends.map(|end| (end - unit.zero) * unit.scale)
+    }
+
+    /// An activation that is integers in the file.
+    fn activation(&self, node: &NodeProto, place: usize) -> Result<String, Failure> {
+        let input = name(&node.input, place);
+        if self.units.contains_key(&input) { Ok(input) } else { Err(self.form(node, "integers that are an input")) }
+    }
+
+    /// One scale and zero point.
+    fn unit(&self, node: &NodeProto, scale: usize, zero: usize) -> Result<Unit, Failure> {
+        let one = |numbers: Option<Numbers>| match numbers {
+            Some((_, values)) => match values[..] {
+                [value] => Ok(Some(value)),
+                _ => Err(self.form(node, "several scales for an activation")),
+            },
+            None => Ok(None),
+        };
+        let scale = one(self.numbers(&name(&node.input, scale))?)?;
+        let scale = scale.filter(|scale| scale.is_finite() && *scale > 0.0);
+        let scale = scale.ok_or_else(|| self.form(node, "a scale that is no constant above 0"))?;
+        Ok(Unit { scale, zero: one(self.numbers(&name(&node.input, zero))?)?.unwrap_or(0.0) })
+    }
+
+    /// What constant integers stand for, by operand, scale and zero point; `None` where they are computed. Several scales
+    /// are along an axis.
+    fn meaning(&self, node: &NodeProto, [q, scale, zero]: [usize; 3], axis: i64) -> Result<Option<Numbers>, Failure> {
+        let Some((dims, values)) = self.numbers(&name(&node.input, q))? else { return Ok(None) };
+        let Some((_, scales)) = self.numbers(&name(&node.input, scale))? else {
+            return Err(self.form(node, "a scale that is computed"));
+        };
+        let zeros = self.numbers(&name(&node.input, zero))?.map_or(vec![0.0], |(_, zeros)| zeros);
+        let from_end = if axis < 0 { axis + dims.len() as i64 } else { axis };
+        let axis = usize::try_from(from_end).unwrap_or(0);
+        let of = |list: usize| places(&dims, axis, list).ok_or_else(|| self.form(node, "scales of another shape"));
+        let (scale_at, zero_at) = (of(scales.len())?, of(zeros.len())?);
+        let real = |(at, value): (usize, f32)| (value - zeros[zero_at(at)]) * scales[scale_at(at)];
+        let reals = values.into_iter().enumerate().map(real).collect();
+        Ok(Some((dims, reals)))
+    }
+
+    /// A constant of any type; `None` of what is computed or missing.
+    fn numbers(&self, name: &str) -> Result<Option<Numbers>, Failure> {
+        let Some(tensor) = self.constants.get(name).filter(|_| !name.is_empty()) else { return Ok(None) };
+        let read = || -> TractResult<Numbers> {
+            let values = load_tensor(&*self.onnx.provider, tensor, self.folder)?;
+            let reals = values.cast_to::<f32>()?;
+            Ok((values.shape().to_vec(), reals.to_plain_array_view::<f32>()?.iter().copied().collect()))
+        };
+        read().map(Some).map_err(Err)
+    }
+
+    /// A constant under a name of its own.
+    fn fresh(&mut self, node: &NodeProto, what: &str, dims: Vec<usize>, values: Vec<f32>) -> String {
+        let fresh = format!("{}.{what}", name(&node.output, 0));
+        self.float(fresh.clone(), dims, values);
+        fresh
+    }
+
+    fn float(&mut self, name: String, dims: Vec<usize>, values: Vec<f32>) {
+        let raw_data = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        let dims = dims.into_iter().map(|dim| dim as i64).collect();
+        let data_type = DataType::Float as i32;
+        self.added.push(TensorProto { name, dims, data_type, raw_data, ..TensorProto::default() });
+    }
+
+    fn emit(
+        &mut self,
+        node: &NodeProto,
+        operator: &str,
+        input: Vec<String>,
+        output: String,
+        attribute: Vec<AttributeProto>,
+    ) {
+        let name = if node.name.is_empty() { name(&node.output, 0) } else { node.name.clone() };
+        let name = if operator == "Clip" { format!("{name}.range") } else { name };
+        let op_type = operator.into();
+        self.nodes.push(NodeProto { name, op_type, input, output: vec![output], attribute, ..NodeProto::default() });
+    }
+
+    fn unsupported(&self, node: &NodeProto) -> Failure {
+        Ok(ImportError::UnsupportedOperator { operator: node.op_type.clone(), node: named(node) })
+    }
+
+    fn form(&self, node: &NodeProto, form: &str) -> Failure {
+        let (operator, node) = (node.op_type.clone(), named(node));
+        Ok(ImportError::UnsupportedForm { operator, node, form: form.into(), hint: HINT })
+    }
+}
+
+fn named(node: &NodeProto) -> String {
+    if node.name.is_empty() { name(&node.output, 0) } else { node.name.clone() }
+}
+
+fn name(list: &[String], place: usize) -> String {
+    list.get(place).cloned().unwrap_or_default()
+}
+
+fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
+    node.attribute.iter().find(|attribute| attribute.name == name)
+}
+
+/// The numbers of a constant that was made here.
+fn floats(tensor: &TensorProto) -> Numbers {
+    let dims = tensor.dims.iter().map(|dim| usize::try_from(*dim).unwrap_or(0)).collect();
+    let word = |bytes: &[u8]| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    (dims, tensor.raw_data.chunks_exact(4).map(word).collect())
+}
+
+/// Of each element the place in a list along an axis; a list of one is for all. `None` where the list is another's.
+fn places(dims: &[usize], axis: usize, list: usize) -> Option<impl Fn(usize) -> usize + use<>> {
+    let inner: usize = dims.iter().skip(axis + 1).product();
+    let extent = dims.get(axis).copied().unwrap_or(1);
+    (list == 1 || list == extent).then_some(move |element: usize| match list {
+        1 => 0,
+        _ => element / inner.max(1) % extent.max(1),
+    })
+}
