@@ -50,22 +50,27 @@ LIMITS = {
 }
 
 
+# Of models that are quantised already (circuits/onnx/src/import/quantised.rs).
+QUANTISED = {"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
+
+
 def listed(name):
     text = (ROOT / "circuits/onnx/src/import/operators.rs").read_text()
     body = re.search(rf"const {name}: &\[&str\] = &\[(.*?)\];", text, re.S).group(1)
     return set(re.findall(r'"(\w+)"', body))
 
 
-def models():
+def models(folder):
     found = defaultdict(set)
-    for path in sorted((ROOT / "tests/models/ops").glob("*.onnx")):
+    for path in sorted((ROOT / "tests/models" / folder).glob("*.onnx")):
         for node in onnx.load(path).graph.node:
             found[node.op_type].add(path.stem)
     return found
 
 
 def table():
-    supported, folded, by_operator = listed("SUPPORTED_OPERATORS"), listed("FOLDED_OPERATORS"), models()
+    supported, folded = listed("SUPPORTED_OPERATORS"), listed("FOLDED_OPERATORS")
+    by_operator, quantised = models("ops"), models("quantised")
     names = {schema.name for schema in defs.get_all_schemas_with_history() if schema.domain == "" and schema.since_version <= OPSET}
     rows = []
     for name in sorted(names):
@@ -73,6 +78,8 @@ def table():
             tests = sorted(by_operator[name])
             shown = ", ".join(f"`{test}`" for test in tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
             rows.append(f"| {name} | {LIMITS.get(name) or 'yes'} | {shown or 'none yet'} |")
+        elif name in QUANTISED:
+            rows.append(f"| {name} | of [quantised models](guide/models.md) | {', '.join(f'`{test}`' for test in sorted(quantised[name]))} |")
         elif name in folded or name == "Range":
             rows.append(f"| {name} | over constants | |")
         else:
@@ -80,9 +87,10 @@ def table():
     read = sum(name in supported for name in names)
     return f"""# Operators
 
-All {len(names)} operators of ONNX's own domain up to opset {OPSET}: {read} are read over activations, with the limits that stand here; others over
-constants, which are folded before anything is asked of them. Each test model (`tests/models/ops`) has a proof that is accepted, and one of
-another output that is rejected. `scripts/operators.py` writes this page.
+All {len(names)} operators of ONNX's own domain up to opset {OPSET}: {read} are read over activations, with the limits that stand
+here; others over constants, which are folded before anything is asked of them. Each test model (`tests/models/ops`)
+has a proof that is accepted, and one of another output that is rejected. Operators of models that are quantised already
+have theirs in `tests/models/quantised`. `scripts/operators.py` writes this page.
 
 | operator | read | test models |
 |---|---|---|
