@@ -795,6 +795,9 @@ def comparisons():
     m.save(m.op("Max", "input", m.op("Neg", "input")))
     m = Model("min_of_activations", 1, 4)
     m.save(m.op("Min", "input", m.op("Gemm", "input", m.weights(4, 4), m.vector(4))))
+    m = Model("clip_computed", 1, 4)
+    m.inputs, m.shapes = ["input", "bound"], [[1, 4], []]
+    m.save(m.op("Clip", "input", "bound"))
     m = Model("arg_min", 1, 3, 5)
     m.save(m.op("ArgMin", "input", axis=2, keepdims=0))
     for name, kind in [("min", "ReduceMin"), ("l1", "ReduceL1"), ("l2", "ReduceL2"), ("sum_square", "ReduceSumSquare"), ("prod", "ReduceProd")]:
@@ -955,9 +958,6 @@ def refused():
     m.refuse(m.op("Conv", "input", "kernel"))
     m = Model("mask_without_softmax", 1, 4)
     m.refuse(m.op("Where", m.constant([True, False, True, True], bool), "input", m.constant([-np.inf])))
-    m = Model("clip_computed", 1, 4)
-    m.inputs, m.shapes = ["input", "bound"], [[1, 4], []]
-    m.refuse(m.op("Clip", "input", "bound"))
     m = Model("clip_not_a_number", 1, 4)
     m.refuse(m.op("Clip", "input", m.constant(np.nan)))
     m = Model("multiply_by_infinity", 1, 4)

@@ -22,7 +22,6 @@ LIMITS = {
     "AveragePool": "one or two spatial axes; not `ceil_mode` together with `count_include_pad`",
     "BatchNormalization": "of inference",
     "Cast": "to floats, whole numbers and truth values",
-    "Clip": "constant bounds",
     "Conv": "one or two spatial axes, constant kernel",
     "ConvTranspose": "one or two spatial axes, constant kernel, pads that cut no more than the kernel adds",
     "Einsum": "one or two operands, products and sums of axes",

@@ -485,7 +485,6 @@ fn unsupported_forms_are_explained() {
         ("no_permutation", "Transpose"),
         ("conv_transpose_cut", "ConvTranspose"),
         ("conv_kernel_computed", "Conv"),
-        ("clip_computed", "Clip"),
         ("pad_infinite", "Pad"),
         ("pad_edge_with_constant", "Pad"),
         ("resize_linear", "Resize"),

@@ -25,7 +25,7 @@ use support::mutate::Mutator;
 use support::{Scratch, exit_code, gemm, prove, repository, run, text};
 
 /// Files of the corpus that are well formed but hold what is not supported; the others are refused with exit code 2.
-const UNSUPPORTED: &[&str] = &["condition.onnx", "one_hot.onnx", "ranged.onnx"];
+const UNSUPPORTED: &[&str] = &["condition.onnx", "ranged.onnx"];
 
 /// The files of a folder of the corpus, each of which its README lists.
 fn corpus(kind: &str) -> Vec<PathBuf> {

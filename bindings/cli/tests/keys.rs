@@ -412,8 +412,8 @@ fn public_weights_are_checked_of_joint_and_hidden_inferences_too() {
     let two = keys.0.file("two.json", samples(&[1.0, 0.5]));
     for (name, compile, prove) in [
         ("joint", &["--joint", "2"][..], &["--joint", &two][..]),
-        ("hashed", &["--input", "x=hashed"], &[&gemm("json")]),
-        ("private", &["--output", "y=private"], &[&gemm("json")]),
+        ("hashed", &["--input", "input=hashed"], &[&gemm("json")]),
+        ("private", &["--output", "gemm0=private"], &[&gemm("json")]),
     ] {
         let [zkml, out] = [format!("{name}.zkml"), name.to_owned()].map(|file| keys.path(&file));
         let arguments =

@@ -561,6 +561,8 @@ pub fn samples_digest(samples: &[Sample]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use zkml_gpu_onnx::import::FloatOp;
+
     use super::*;
     use crate::read_samples;
 
@@ -583,9 +585,9 @@ mod tests {
         assert!(honest.not_zero[0] >= honest.not_zero[1] && honest.not_zero[1] > 0);
         assert!(honest.evaluation.is_some_and(|evaluation| evaluation.samples == samples.len()));
         // An owner who says that a tensor is huge, and compiles accordingly.
-        let readers = model.float.graph();
-        let middle = readers.nodes.iter().find(|node| readers.sole_reader(node.output).is_some()).expect("a layer");
-        let name = &readers.tensors[middle.output].name;
+        let float = model.float.graph();
+        let last = float.nodes.iter().rev().find(|node| matches!(node.op, FloatOp::Linear(_))).expect("a layer");
+        let name = &float.tensors[last.inputs[0]].name;
         let mut hostile = about.calibration.clone();
         for (_, extremes) in hostile.tensors.iter_mut().filter(|(tensor, _)| tensor == name) {
             *extremes = [0.0, 1e15];

@@ -166,7 +166,7 @@ pub enum Composed {
     Constant(f32),
     /// 1 where a comparison holds, and 0 elsewhere.
     Compare(Comparison, Arc<Self>, Arc<Self>),
-    /// The second where the first is not 0, and the third elsewhere.
+    /// The second where the first, a truth value, is 1, and the third where it is 0.
     Choose(Arc<Self>, Arc<Self>, Arc<Self>),
 }
 
@@ -177,6 +177,17 @@ impl Composed {
             Self::Argument | Self::Constant(_) => false,
             Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_curved(),
             Self::Apply(..) | Self::Product(..) | Self::Sum(..) | Self::Compare(..) | Self::Choose(..) => true,
+        }
+    }
+
+    /// Whether it jumps.
+    fn is_stepped(&self) -> bool {
+        match self {
+            Self::Argument | Self::Constant(_) => false,
+            Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_stepped(),
+            Self::Apply(function, of) => function.is_stepped() || of.is_stepped(),
+            Self::Product(a, b) | Self::Sum(a, b, _) => a.is_stepped() || b.is_stepped(),
+            Self::Compare(..) | Self::Choose(..) => true,
         }
     }
 
@@ -191,7 +202,7 @@ impl Composed {
             Self::Constant(number) => *number,
             Self::Compare(comparison, a, b) => f32::from(u8::from(comparison.holds(a.apply(x), b.apply(x)))),
             Self::Choose(condition, a, b) => {
-                if condition.apply(x) != 0.0 {
+                if condition.apply(x) > 0.5 {
                     a.apply(x)
                 } else {
                     b.apply(x)
@@ -239,6 +250,31 @@ impl Function {
             Self::Truncate => x.trunc(),
             Self::Angle(angle) => angle.apply(x),
             Self::Composed(expression) => expression.apply(x),
+        }
+    }
+
+    /// Whether it jumps, perhaps for a single number.
+    pub(crate) fn is_stepped(&self) -> bool {
+        match self {
+            Self::Sign | Self::Floor | Self::Ceil | Self::Round | Self::Truncate => true,
+            Self::Composed(expression) => expression.is_stepped(),
+            Self::LeakyRelu { .. }
+            | Self::HardSwish
+            | Self::Abs
+            | Self::Square
+            | Self::Power { .. }
+            | Self::Sqrt
+            | Self::InverseSqrt
+            | Self::Reciprocal
+            | Self::Exp
+            | Self::Log
+            | Self::Tanh
+            | Self::Sigmoid
+            | Self::Silu
+            | Self::Erf
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Angle(_) => false,
         }
     }
 

@@ -55,7 +55,7 @@ pub use error::ImportError;
 pub use float::{
     FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatNormalise, FloatOp, FloatOrigin, FloatSoftmax, FloatTensor,
 };
-pub use function::{Composed, Function};
+pub use function::{Angle, Comparison, Composed, Function};
 pub use model::FloatModel;
 pub use operators::SUPPORTED_OPERATORS;
 pub use options::ImportOptions;

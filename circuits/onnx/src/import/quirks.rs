@@ -2,7 +2,7 @@
 
 use tract_onnx::Onnx;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{GraphProto, NodeProto, TensorProto, type_proto};
+use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto, type_proto};
 use tract_onnx::prelude::TractResult;
 use tract_onnx::tensor::load_tensor;
 
@@ -71,6 +71,44 @@ fn brain_floats(tensor: &TensorProto) -> Option<impl Iterator<Item = f32>> {
     let raw = tensor.raw_data.chunks_exact(2).map(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]));
     let words = tensor.int32_data.iter().map(|word| *word as u16);
     is_one.then(|| raw.chain(words).map(|half| f32::from_bits(u32::from(half) << 16)))
+}
+
+/// Writes Celu by Elu, `α·elu(x / α)`: tract forgets the factor.
+pub(super) fn write_celu(graph: &mut GraphProto) {
+    let mut nodes = Vec::with_capacity(graph.node.len());
+    for mut node in std::mem::take(&mut graph.node) {
+        let alpha = node.attribute.iter().find(|attribute| attribute.name == "alpha").map(|attribute| attribute.f);
+        let Some(alpha) = alpha.filter(|alpha| node.op_type == "Celu" && *alpha != 1.0) else {
+            nodes.push(node);
+            continue;
+        };
+        let result = node.output.first().cloned().unwrap_or_default();
+        let [constant, scaled, curved] = ["alpha", "scaled", "curved"].map(|part| format!("{result}.{part}"));
+        let tensor = TensorProto {
+            data_type: DataType::Float as i32,
+            raw_data: alpha.to_le_bytes().to_vec(),
+            ..TensorProto::default()
+        };
+        let value = AttributeProto {
+            name: "value".into(),
+            r#type: attribute_proto::AttributeType::Tensor as i32,
+            t: Some(tensor),
+            ..AttributeProto::default()
+        };
+        let made = |op_type: &str, input: Vec<String>, output: &str| NodeProto {
+            name: output.into(),
+            op_type: op_type.into(),
+            input,
+            output: vec![output.into()],
+            ..NodeProto::default()
+        };
+        nodes.push(NodeProto { attribute: vec![value], ..made("Constant", Vec::new(), &constant) });
+        nodes.push(made("Div", vec![node.input.concat(), constant.clone()], &scaled));
+        nodes.push(made("Elu", vec![scaled], &curved));
+        (node.op_type, node.input, node.attribute) = ("Mul".into(), vec![curved, constant], Vec::new());
+        nodes.push(node);
+    }
+    graph.node = nodes;
 }
 
 /// Refuses padding by copies of the border that also names a constant: ONNX ignores the constant, tract the border.

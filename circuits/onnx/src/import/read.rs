@@ -57,6 +57,7 @@ pub(super) fn read(
     let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
     proto.graph.iter_mut().for_each(quirks::separate_outputs);
+    proto.graph.iter_mut().for_each(quirks::write_celu);
     let folder = folder.and_then(Path::to_str);
     if let Some(graph) = &mut proto.graph {
         let single = guarded(|| quirks::single_precision(graph, &onnx, folder)).map_err(invalid)?;

@@ -158,17 +158,17 @@ impl Translator<'_> {
         let from = node.inputs.first().and_then(|&input| self.source.model.outlet_fact(input).ok());
         let from = from.map(|fact| fact.datum_type);
         let to = node.outputs[0].fact.datum_type;
-        let is_whole = |kind: DatumType| matches!(kind, DatumType::I64 | DatumType::I32 | DatumType::Bool);
+        // tract has a type of its own for whole numbers that may be sizes.
+        let is_integer = |kind: DatumType| matches!(kind, DatumType::I64 | DatumType::I32 | DatumType::TDim);
+        let is_whole = |kind: DatumType| is_integer(kind) || kind == DatumType::Bool;
         match from {
             Some(from) if from == to => self.view(node, 0),
-            Some(from) if is_whole(from) && matches!(to, DatumType::F32 | DatumType::I32 | DatumType::I64) => {
-                self.view(node, 0)
-            }
-            Some(DatumType::F32) if matches!(to, DatumType::I32 | DatumType::I64) => {
+            Some(from) if is_whole(from) && (to == DatumType::F32 || is_integer(to)) => self.view(node, 0),
+            Some(DatumType::F32) if is_integer(to) => {
                 let view = self.view(node, 0)?;
                 Ok(self.function(node, view, |x| Composed::Apply(Function::Truncate, x)))
             }
-            Some(DatumType::F32 | DatumType::I64 | DatumType::I32) if to == DatumType::Bool => {
+            Some(from) if (from == DatumType::F32 || is_integer(from)) && to == DatumType::Bool => {
                 let view = self.view(node, 0)?;
                 let zero = Arc::new(Composed::Constant(0.0));
                 Ok(self.function(node, view, |x| Composed::Compare(Comparison::Different, x, zero)))

@@ -22,7 +22,7 @@ const POINTS: u32 = 1 << 12;
 
 /// Whether a function takes negative values for arguments in a range.
 pub(super) fn is_negative(function: &Function, argument: Spread) -> bool {
-    points(argument).any(|x| function.apply(x) < 0.0)
+    points(function, argument).into_iter().any(|x| function.apply(x) < 0.0)
 }
 
 /// The format of a function's argument, of at most `limit` fractional bits, for results of `bits` bits.
@@ -53,7 +53,7 @@ pub(super) fn tabulate(function: &Function, argument: Format, result: Format) ->
 /// The part of a range outside which a function's result does not change.
 fn changing(function: &Function, argument: Spread, result: Format) -> Spread {
     let value = |x: f32| result.quantise(function.apply(x));
-    let points: Vec<f32> = points(argument).collect();
+    let points = points(function, argument);
     let differs = |end: f32| points.iter().position(|x| value(*x) != value(end));
     let first = differs(argument.min).unwrap_or(1).saturating_sub(1);
     let last = points.iter().rposition(|x| value(*x) != value(argument.max)).unwrap_or(0);
@@ -62,24 +62,34 @@ fn changing(function: &Function, argument: Spread, result: Format) -> Spread {
 
 /// The greatest slope of a function over a range.
 fn steepest(function: &Function, argument: Spread) -> f32 {
-    let points: Vec<f32> = points(argument).collect();
+    let points = points(function, argument);
     let slope = |pair: &[f32]| ((function.apply(pair[1]) - function.apply(pair[0])) / (pair[1] - pair[0])).abs();
     points.windows(2).map(slope).filter(|slope| slope.is_finite()).fold(0.0, f32::max)
 }
 
-fn points(Spread { min, max }: Spread) -> impl Iterator<Item = f32> {
+/// Points of a range. Of a function that jumps they are multiples of a power of two, so that whole numbers are among them
+/// and the jump lies between the same ones wherever the range ends.
+fn points(function: &Function, Spread { min, max }: Spread) -> Vec<f32> {
+    let step = ((max - min) / POINTS as f32).log2().ceil().exp2();
+    if function.is_stepped() && step.is_normal() {
+        let [first, last] = [(min / step).floor(), (max / step).ceil()].map(|end| end as i32);
+        return (first..=last.max(first + 1)).map(|i| i as f32 * step).collect();
+    }
     // Half of it, twice: the length of a range of floats may be beyond floats, but half of it is not.
     let half = max / 2.0 - min / 2.0;
     let at = move |part: f32| match max - min {
         length if length.is_finite() => min + length * part,
         _ => min + half * part + half * part,
     };
-    (0..=POINTS).map(move |i| at(i as f32 / POINTS as f32))
+    (0..=POINTS).map(move |i| at(i as f32 / POINTS as f32)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::import::{Comparison, Composed};
 
     const BYTE: Format = Format { frac_bits: 4, min: -128, max: 127 };
 
@@ -113,6 +123,19 @@ mod tests {
         // Below -3 nothing changes.
         assert_eq!(format(Function::HardSwish, -1000.0, 6.0), narrow);
         assert_eq!(argument(&leaky, Spread { min: -7.0, max: 7.5 }, BYTE, 8, 2).frac_bits, 2);
+    }
+
+    #[test]
+    fn a_jump_at_a_single_number_is_seen() {
+        let [argument, one] = [Arc::new(Composed::Argument), Arc::new(Composed::Constant(1.0))];
+        let is_one = Function::Composed(Arc::new(Composed::Compare(Comparison::Equal, argument, one)));
+        for max in [1.25, 1.2501, 3.7, 900.0] {
+            let seen = Spread { min: 0.0, max };
+            let format = super::argument(&is_one, seen, BYTE, 8, 64);
+            let table = tabulate(&is_one, format, BYTE);
+            let at = |x: f32| BYTE.dequantise(table.apply(format.quantise(x)));
+            assert_eq!([0.0, 1.0, 1.25].map(at), [0.0, 1.0, 0.0], "{max}");
+        }
     }
 
     #[test]
