@@ -749,9 +749,10 @@ def standard_functions():
         m = Model(f"function_{name}", 1, 6, opset=18)
         m.save(m.op(kind, m.op("Gemm", "input", m.weights(6, 6), m.vector(6)), **attributes))
     # Over what they are defined for.
-    for name, kind, low in [("asin", "Asin", -0.9), ("acos", "Acos", -0.9), ("atanh", "Atanh", -0.9), ("acosh", "Acosh", 1.1)]:
+    bounds = [("asin", "Asin", -0.875, 0.875), ("acos", "Acos", -0.875, 0.875), ("atanh", "Atanh", -0.875, 0.875), ("acosh", "Acosh", 1.125, 3)]
+    for name, kind, low, high in bounds:
         m = Model(f"function_{name}", 1, 6)
-        m.save(m.op(kind, m.op("Clip", "input", m.constant(low), m.constant(low + 1.8))))
+        m.save(m.op(kind, m.op("Clip", "input", m.constant(low), m.constant(high))))
     m = Model("function_chain", 1, 6)
     m.save(m.op("Log", m.op("Add", m.op("Exp", "input"), m.constant(1.0))))
     m = Model("function_of_a_constant_base", 1, 6)

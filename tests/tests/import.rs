@@ -359,7 +359,9 @@ fn functions_are_tables_which_equal_layers_share() {
     assert_eq!(tables("conv_relu6").1, []);
     for name in models() {
         let largest = tables(&name).1.iter().map(|table| table.values.len()).max().unwrap_or(0);
-        assert!(largest <= 1 << 10, "{name}: {largest} entries");
+        // What jumps half-way between two numbers is far from the float model at any width, and is given more bits.
+        let jumps = ["function_round", "function_floor", "function_ceil", "function_sign"].contains(&name.as_str());
+        assert!(largest <= if jumps { 1 << 12 } else { 1 << 10 }, "{name}: {largest} entries");
     }
 }
 
