@@ -357,12 +357,10 @@ fn functions_are_tables_which_equal_layers_share() {
     let (nodes, activations) = tables("hard_swish_pool");
     assert_eq!((nodes, activations.len()), (vec![Some(0), None], 1));
     assert_eq!(tables("conv_relu6").1, []);
-    for name in models() {
-        let largest = tables(&name).1.iter().map(|table| table.values.len()).max().unwrap_or(0);
-        // What jumps half-way between two numbers is far from the float model at any width, and is given more bits.
-        let jumps = ["function_round", "function_floor", "function_ceil", "function_sign"].contains(&name.as_str());
-        assert!(largest <= if jumps { 1 << 12 } else { 1 << 10 }, "{name}: {largest} entries");
-    }
+    // Some are far from the float model at 8 bits, and get up to 10.
+    let largest = |name: &String| tables(name).1.iter().map(|table| table.values.len()).max().unwrap_or(0);
+    let wide: Vec<String> = models().into_iter().filter(|name| largest(name) > 1 << 10).collect();
+    assert!(wide.len() <= 4 && wide.iter().all(|name| largest(name) <= 1 << 12), "{wide:?}");
 }
 
 #[test]
