@@ -491,6 +491,7 @@ fn unsupported_forms_are_explained() {
         ("gather_computed", "Gather"),
         ("where_infinite", "Where"),
         ("integer_quotient", "Div"),
+        ("quantised_by_two_scales", "DequantizeLinear"),
         ("arg_max_of_one", "ArgMax"),
         ("learned_exponent", "Pow"),
     ] {

@@ -134,8 +134,10 @@ impl Rewriter<'_> {
                 self.units.insert(values.clone(), Unit { scale: 1.0, zero: 0.0 });
                 let x = node.input.first().cloned().unwrap_or_default();
                 self.emit(&node, "Identity", vec![x], values, Vec::new());
-                self.float(scale, vec![], vec![1.0]);
-                self.float(zero, vec![], vec![0.0]);
+                for (name, value) in [(scale, 1.0), (zero, 0.0)] {
+                    self.float(name.clone(), vec![], vec![value]);
+                    self.constants.extend(self.added.last().map(|made| (name, made.clone())));
+                }
                 Ok(())
             }
             "MatMulInteger" => self.integers(&node, "MatMul"),
@@ -185,7 +187,7 @@ impl Rewriter<'_> {
     fn dequantise(&mut self, node: &NodeProto) -> Result<(), Failure> {
         let (input, output) = (name(&node.input, 0), name(&node.output, 0));
         if let Some(unit) = self.units.get(&input).copied() {
-            if unit.scale != 1.0 && unit != self.unit(node, 1, 2)? {
+            if unit != self.unit(node, 1, 2)? {
                 return Err(self.form(node, "another scale than its operand's"));
             }
             if let Some((dims, values)) = self.added.iter().find(|of| of.name == input).map(floats) {
