@@ -426,7 +426,7 @@ impl Rewriter<'_> {
         output: String,
         attribute: Vec<AttributeProto>,
     ) {
-        let name = if node.name.is_empty() { name(&node.output, 0) } else { node.name.clone() };
+        let name = named(node);
         let name = if operator == "Clip" { format!("{name}.range") } else { name };
         let op_type = operator.into();
         self.nodes.push(NodeProto { name, op_type, input, output: vec![output], attribute, ..NodeProto::default() });
