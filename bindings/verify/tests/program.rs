@@ -89,11 +89,16 @@ fn a_real_proof_is_accepted_with_what_it_says() {
     let verdict: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
     let fields = [
         "accepted",
+        "inferences",
         "input",
+        "input_hash",
+        "input_visibility",
         "insecure_srs",
         "model",
         "note",
         "output",
+        "output_hash",
+        "output_visibility",
         "reason",
         "verify_ms",
         "verifying_key",
