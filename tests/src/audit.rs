@@ -49,6 +49,8 @@ pub enum Cell {
     Exponential { node: usize, element: usize },
     /// A value of a group of a node.
     Group { node: usize, sort: usize, group: usize },
+    /// An index of a hidden input, which its tensor holds as ones and zeros.
+    Index { tensor: TensorId, index: usize },
     /// An element of a tensor: what cells are resolved to.
     Element { tensor: TensorId, element: usize },
     /// A number of the graph.
@@ -182,7 +184,7 @@ pub fn tied<'l>(graph: &'l Graph, layout: &'l Layout, identities: &[Poly], seen:
 pub fn audit(graph: &Graph, layout: &Layout) -> Audit<Seen> {
     let identities = Columns::new(layout).identities()?;
     let mut seen = Seen::default();
-    let auditor = tied(graph, layout, &identities, &mut seen)?;
+    let mut auditor = tied(graph, layout, &identities, &mut seen)?;
     identities.iter().filter(|identity| defines(identity)).try_for_each(|i| auditor.definitions(i, &mut seen))?;
     identities.iter().filter(|identity| adds_up(identity)).try_for_each(|i| auditor.sums(i, &mut seen))?;
     auditor.copies()?;

@@ -9,11 +9,12 @@ use zkml_gpu_circuit::hash::{HashColumns, HashRole, Poseidon, Salt, TensorHash, 
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::prove::{Openings, prove_opened};
-use zkml_gpu_circuit::system::{Accumulator, FixedRole};
+use zkml_gpu_circuit::system::{Accumulator, FixedRole, Multiplicand};
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
-use zkml_gpu_graph::{Graph, Storage, Visibility};
-use zkml_gpu_tests::networks::{Builder, SIGNED, Session, UNSIGNED, embedded, image, square};
+use zkml_gpu_graph::{Format, Graph, Op, Storage, Visibility};
+use zkml_gpu_tests::audit::audit;
+use zkml_gpu_tests::networks::{self, Builder, SIGNED, Session, UNSIGNED, embedded, image, square};
 
 /// A convolution of an image, whose input and output are hashed.
 fn hashed() -> Graph {
@@ -224,14 +225,110 @@ fn the_check_refuses_a_hash_of_other_values() {
     assert!(verdict(&graph, &changed).is_err(), "domains exchanged");
 }
 
+/// Rows of a table at hashed indices.
+fn hashed_indices() -> Graph {
+    let mut graph = networks::embedded_rows();
+    graph.visibility.set_input(0, Visibility::Hashed);
+    graph
+}
+
+/// The indices of a session's input.
+fn indices(session: &Session) -> Vec<i64> {
+    let port = &session.layout.statement.inputs[0];
+    let index = |row| port.index(&session.inputs[0], row).expect("a one-hot form") as i64;
+    (0..port.logical_len()).map(index).collect()
+}
+
+/// The hash is of the indices, as other circuits have them, and not of the ones and zeros that prove them.
 #[test]
-fn an_index_is_refused_by_name() {
-    let mut graph = hashed();
-    let input = &mut graph.tensors[0];
-    (input.storage, input.logical_shape) = (Storage::OneHot, vec![25]);
-    (input.format.min, input.format.max) = (0, 64);
-    let error = Layout::compile(&lower(graph), &LayoutOptions::default()).expect_err("no layout");
-    assert!(error.to_string().contains("'t0'"), "{error}");
+fn indices_are_hashed_as_they_are() {
+    for options in options() {
+        let session = Session::new(hashed_indices(), &options, 11);
+        let format = Format { frac_bits: 0, min: 0, max: 6 };
+        let hash = hash_tensor(&Poseidon::new(), format, &indices(&session), None).expect("indices in range");
+        assert_eq!(session.first.tensor_hashes, [hash]);
+        assert!(session.mock(&session.first, &session.outputs, &[]));
+        let proof = session.proof(&session.first, &session.outputs, &[]).expect("a proof");
+        session.verify(&session.outputs, &proof).expect("it is accepted");
+        let checked = verdict(&session.graph, &session.layout).expect("it says what the graph says");
+        assert_eq!((checked.hashes, checked.sums), (1, 2 * indices(&session).len()));
+        audit(&session.graph, &session.layout).expect("the audit sees the same");
+    }
+}
+
+/// Each cell of the hash; a hash of other indices with the honest ones; and honest rows of a hash with other indices.
+#[test]
+fn a_hash_of_other_indices_is_rejected() {
+    for options in options() {
+        let session = Session::new(hashed_indices(), &options, 12);
+        let rejected = |first: &FirstPhase, changed: &[(usize, usize, Fr)], what: &str| {
+            assert!(!session.mock(first, &session.outputs, changed), "{what}");
+            assert!(!session.real(first, &session.outputs, changed), "{what}");
+        };
+        for (name, column, row) in cells(&session.layout) {
+            rejected(&session.first, &[(column, row, Fr::from(3))], &name);
+        }
+        let mut execution = session.execution.clone();
+        let (input, rows) = (session.graph.inputs[0], indices(&session).len());
+        let (honest, other) = (indices(&session)[2] as usize, (indices(&session)[2] as usize + 1) % 7);
+        execution.values[input].swap(honest * rows + 2, other * rows + 2);
+        let changed = FirstPhase::new(&session.layout, &session.graph, &execution);
+        assert_ne!(changed.tensor_hashes, session.first.tensor_hashes);
+        let mut lie = session.first.clone();
+        (lie.hashes, lie.tensor_hashes) = (changed.hashes.clone(), changed.tensor_hashes.clone());
+        let values = session.layout.architecture.hashed_values();
+        lie.columns[values].clone_from(&changed.columns[values]);
+        rejected(&lie, &[], "the hash of other indices");
+
+        // What the network computes for the other index, all of it honest, beside the hash of the first.
+        let entered = &session.graph.nodes[0];
+        assert!(matches!(entered.op, Op::Enter));
+        let inputs = vec![execution.values[input].clone()];
+        let execution = session.graph.run(&inputs).expect("the graph runs");
+        let outputs = vec![execution.values[session.graph.outputs[0]].clone()];
+        let mut lie = FirstPhase::new(&session.layout, &session.graph, &execution);
+        assert!(session.mock(&lie, &outputs, &[]), "it is honest before its hash is another's");
+        (lie.hashes, lie.tensor_hashes) = (session.first.hashes.clone(), session.first.tensor_hashes.clone());
+        lie.columns[values].clone_from(&session.first.columns[values]);
+        assert!(!session.mock(&lie, &outputs, &[]) && !session.real(&lie, &outputs, &[]), "other indices");
+    }
+}
+
+/// Every cell of the terms that make indices of ones and zeros: another number, another row, lost.
+#[test]
+fn the_check_refuses_indices_that_are_others() {
+    let graph = lower(hashed_indices());
+    let layout = Layout::compile(&graph, &LayoutOptions::default()).expect("a layout");
+    let mut refused = 0;
+    for (column, role) in layout.architecture.fixed.iter().enumerate() {
+        let FixedRole::Term { multiplicand: Multiplicand::Accumulator(read), factor, .. } = role else { continue };
+        if !matches!(read, Accumulator::ResultTotal | Accumulator::Hashed) || factor.channels != 1 {
+            continue;
+        }
+        for index in 0..layout.fixed[column].len() {
+            let changes: [Change; 4] = [
+                Box::new(move |cells| _ = cells.remove(index)),
+                Box::new(move |cells| cells[index].1 += 1),
+                Box::new(move |cells| cells[index].1 *= 2),
+                Box::new(move |cells| cells[index].0 += 1),
+            ];
+            for (number, change) in changes.iter().enumerate() {
+                let mut changed = layout.clone();
+                change(&mut changed.fixed[column]);
+                assert!(verdict(&graph, &changed).is_err(), "{role:?} {index}, change {number}");
+                assert!(audit(&graph, &changed).is_err(), "{role:?} {index}, change {number}: the audit");
+                refused += 1;
+            }
+        }
+    }
+    // Seven channels and the hash.
+    assert_eq!(refused, 4 * 8);
+    // Indices that a graph hides otherwise have no such sums.
+    for visibility in [Visibility::Public, Visibility::Private, Visibility::Committed] {
+        let mut other = graph.clone();
+        other.visibility.set_input(0, visibility);
+        assert!(verdict(&other, &layout).is_err(), "{visibility:?}");
+    }
 }
 
 #[test]

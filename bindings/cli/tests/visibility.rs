@@ -7,6 +7,7 @@ use std::process::Output;
 
 use serde_json::Value;
 
+use zkml_gpu::graph::Format;
 use zkml_gpu::{CompiledModel, Poseidon, hash_tensor};
 
 use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
@@ -149,8 +150,18 @@ fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
         assert_eq!(verdict["accepted"], true);
         verdict["input_hash"][0].clone()
     };
+    // A salt and a hash are as many digits: neither's are shown.
+    for file in [&salt, plain["hash_file"].as_str().expect("a file")] {
+        let shown = ok(&["inspect", file]);
+        assert!(shown.contains("the hash of a tensor, or a salt"), "{shown}");
+        let digits = std::fs::read_to_string(file).expect("the digits");
+        assert!(!shown.contains(digits.trim_end()), "{shown}");
+        assert_eq!(json(&run(&["inspect", file, "--json"]))["kind"], "hash or salt");
+    }
     let named = format!("{x}={salt}");
     assert_eq!(prove("one", &[]), plain["hash"]);
+    let inspected = json(&run(&["inspect", &scratch.path("one/proof.json"), "--json"]));
+    assert_eq!(inspected["inputs"][0]["hash"], plain["hash"]);
     assert_eq!(prove("other", &["--salt", &named]), salted["hash"]);
     // The proof is for its hash alone.
     let proof = std::fs::read(scratch.path("one/proof.json")).expect("the proof");
@@ -206,6 +217,39 @@ fn a_hash_that_is_made_before_the_proof_is_that_of_the_proof() {
         let mode = std::fs::metadata(&salt).expect("the salt").permissions().mode();
         assert_eq!(mode & 0o077, 0, "others may read the salt");
     }
+}
+
+/// The circuit proves indices by ones and zeros: the hash is of the indices, which other models have alike.
+#[test]
+fn the_hash_of_indices_is_of_the_indices() {
+    let scratch = Scratch::new();
+    let [onnx, input] = ["onnx", "json"].map(|kind| repository(&format!("tests/models/ops/embedding.{kind}")));
+    let (zkml, out) = (scratch.path("rows.zkml"), scratch.path("out"));
+    let compile = ["compile", &onnx, "--calibration", &input, "--allow-error", "--out", &zkml];
+    ok(&[&compile[..], &["--input", "input=hashed"]].concat());
+    ok(&["setup", &zkml, "--out", &out]);
+    let vk = format!("{out}/rows.vk");
+    let commit = |file: &str| run(&["commit", file, "--vk", &vk, "--input", "input", "--out", &out, "--json"]);
+    let made = json(&commit(&input));
+    ok(&["prove", &format!("{out}/rows.pk"), &input, "--out", &out]);
+    let verdict = json(&run(&["verify", &format!("{out}/proof.json"), "--vk", &vk, "--json"]));
+    assert_eq!((&verdict["accepted"], &verdict["input_hash"][0]), (&true.into(), &made["hash"]));
+    let file: Value = serde_json::from_slice(&std::fs::read(&input).expect("the input")).expect("JSON");
+    let indices: Vec<f32> = serde_json::from_value(file["input_data"][0].clone()).expect("a list");
+    let indices: Vec<i64> = indices.into_iter().map(|index| index as i64).collect();
+    // Digits have at least eight bits, whatever the number of rows of the table.
+    let format = Format { frac_bits: 0, min: 0, max: 6 };
+    let hash = hash_tensor(&Poseidon::new(), format, &indices, None).expect("a hash");
+    assert_eq!(made["hash"], hash.to_string());
+    let proof = format!("{out}/proof.json");
+    assert!(!std::fs::read_to_string(&proof).expect("the proof").contains("[2.0,1.0"), "it holds the indices");
+    let demand = |file: &str| run(&["verify", &proof, "--vk", &vk, "--hash", &format!("input={file}")]);
+    assert_eq!(exit_code(&demand(made["hash_file"].as_str().expect("a file"))), 0);
+    let other = scratch.file("other.json", r#"{"input_data": [[2, 1, 5, 6, 4]]}"#);
+    let made = json(&commit(&other));
+    assert_eq!(exit_code(&demand(made["hash_file"].as_str().expect("a file"))), 1);
+    let beyond = scratch.file("beyond.json", r#"{"input_data": [[2, 1, 5, 6, 400]]}"#);
+    refused(&commit(&beyond), &["no whole number from 0 to 6"]);
 }
 
 /// The circuit stores a matrix as its transpose: the hash is of the model's order all the same, and nobody need know.
@@ -401,6 +445,12 @@ fn models_in_a_chain_share_a_commitment_and_a_third_partys_tensor_is_refused() {
     let (opening, commitment) = (format!("{first}/{y}.opening"), format!("{first}/{y}.commitment.json"));
     let srs = chain.path("srs");
     ok(&["open", &commitment, &opening, "--srs", &srs]);
+    let point = json(&run(&["inspect", &commitment, "--json"]))["commitment"]["points"][0].clone();
+    for (file, kind) in [(&commitment, "a commitment to a tensor"), (&opening, "an opening. Private")] {
+        let shown = ok(&["inspect", file]);
+        assert!(shown.contains(kind) && shown.contains(point.as_str().expect("a point")), "{shown}");
+    }
+    assert_eq!(json(&run(&["inspect", &opening, "--json"]))["kind"], "opening");
     // Of the second model's input file nothing counts: the committed input is what the opening holds.
     let any = chain.scratch.file("any.json", r#"{"input_data": [[0, 0, 0, 0, 0, 0, 0, 0, 0]]}"#);
     let given = format!("{x}={opening}");

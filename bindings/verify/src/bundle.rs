@@ -20,7 +20,7 @@ use crate::backend_name::is_backend;
 use crate::commitment::{TensorCommitment, points, port};
 use crate::files::read_bounded;
 use crate::key::{is_one, one};
-use crate::order::{logical_format, to_logical, to_stored};
+use crate::order::{to_logical, to_stored};
 use crate::{Error, ModelKey};
 
 /// Value of [`ProofBundle::format`].
@@ -438,7 +438,7 @@ impl ProofBundle {
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
-        let Format { frac_bits, min, max } = logical_format(port);
+        let Format { frac_bits, min, max } = port.logical_format();
         let visibility = port.visibility();
         let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
         let (name, shape) = (port.name.clone(), port.logical_shape.clone());
@@ -472,7 +472,7 @@ impl PublicTensor {
         let field = |name: &str| format!("{place}.{name}");
         expect(&field("name"), &self.name, &port.name)?;
         expect(&field("shape"), Debugged(&self.shape), Debugged(&port.logical_shape))?;
-        let format = logical_format(port);
+        let format = port.logical_format();
         expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
         expect(&field("min"), self.min, format.min)?;
         expect(&field("max"), self.max, format.max)?;

@@ -4,14 +4,6 @@ use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor}
 use zkml_gpu_circuit::system::{Port, StatementError};
 use zkml_gpu_graph::{Format, Storage};
 
-/// Meaning and range of the elements in the model's order.
-pub fn logical_format(port: &Port) -> Format {
-    match port.storage {
-        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => port.format,
-        Storage::OneHot => Format { frac_bits: 0, min: 0, max: i64::try_from(port.classes() - 1).unwrap_or(i64::MAX) },
-    }
-}
-
 /// The hash of a tensor that the circuit stores like this: of its elements in the model's order.
 ///
 /// # Errors
@@ -22,7 +14,7 @@ pub fn hash_stored(
     stored: &[i64],
     salt: Option<&Salt>,
 ) -> Result<TensorHash, HashError> {
-    hash_tensor(poseidon, logical_format(port), &to_logical(port, stored), salt)
+    hash_tensor(poseidon, port.logical_format(), &to_logical(port, stored), salt)
 }
 
 /// Elements in the model's order.
@@ -51,7 +43,7 @@ pub(crate) fn to_stored(port: &Port, logical: &[i64]) -> Result<Vec<i64>, Statem
         Storage::Plain => Ok(logical.to_vec()),
         Storage::Transposed => Ok(transpose(logical, port.len / features(port).max(1))),
         Storage::OneHot => {
-            let Format { min, max, .. } = logical_format(port);
+            let Format { min, max, .. } = port.logical_format();
             let mut stored = vec![0; port.len];
             for (index, &value) in logical.iter().enumerate() {
                 let cell =

@@ -6,7 +6,7 @@ use zkml_gpu_circuit::hash::{Poseidon, Salt, TensorHash, hash_tensor};
 use zkml_gpu_files::{Access, Staged};
 use zkml_gpu_graph::{Format, Storage};
 use zkml_gpu_onnx::quant::Sample;
-use zkml_gpu_verify::{hash_stored, logical_format};
+use zkml_gpu_verify::hash_stored;
 
 use crate::{CompiledModel, Error, FileError, ModelKey, read_bounded};
 
@@ -86,7 +86,7 @@ pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<&S
         let problem = format!("'{name}' takes whole numbers from 0 to {}", port.classes().saturating_sub(1));
         return Err(Error::Arguments { problem, hint: "give one list of indices" });
     }
-    let format = logical_format(port);
+    let format = port.logical_format();
     expect_within(name, format, numbers)?;
     let values: Vec<i64> = numbers.iter().map(|number| format.quantise(*number)).collect();
     hash_tensor(&Poseidon::new(), format, &values, salt).map_err(|source| Error::Hash { input: 0, source })

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::placement::BankValues;
 use zkml_gpu_circuit::system::{RowKind, kind};
-use zkml_gpu_graph::{Graph, Linear, Op, Origin, TensorId};
+use zkml_gpu_graph::{Graph, Linear, Op, Origin, Storage, TensorId, Visibility};
 
 use super::columns::{digest_lanes, factors, slots};
 use super::gathers::Gathers;
@@ -101,9 +101,13 @@ impl<'l> Auditor<'l> {
         for (port, tensor) in statement.ports().zip(tensors) {
             if let Some(rows) = port.hashed() {
                 let rows = rows.map_err(|error| error.to_string())?;
-                for element in 0..port.len {
+                for element in 0..port.logical_len() {
                     let cell = Cell::Hashed { row: rows.value_row(element) };
-                    if self.claims.insert(cell, origin(graph, tensor, element)).is_some() {
+                    let value = match port.storage {
+                        Storage::OneHot => Some(Cell::Index { tensor, index: element }),
+                        _ => origin(graph, tensor, element),
+                    };
+                    if self.claims.insert(cell, value).is_some() {
                         return Err(format!("two values of hashes at {cell:?}"));
                     }
                 }
@@ -213,10 +217,15 @@ impl<'l> Auditor<'l> {
     }
 
     /// An identity of sums over a node's groups: each monomial holds one group's definition.
-    pub(super) fn sums(&self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
+    pub(super) fn sums(&mut self, identity: &Poly, seen: &mut Seen) -> Audit<()> {
         let mut found = HashSet::new();
         let mut expected = HashSet::new();
         for (at, form) in identity {
+            if let Some((node, index)) = self.hashed_index(*at, form)? {
+                found.insert((node, 1, index));
+                expected.insert(node);
+                continue;
+            }
             let mut resolved = Form::new();
             for (cells, coefficient) in form {
                 // A mark stands for itself: its row's element.
@@ -254,7 +263,11 @@ impl<'l> Auditor<'l> {
         let [node] = expected.into_iter().collect::<Vec<_>>()[..] else { return Err("sums of several nodes".into()) };
         let op = &self.graph.nodes[node].op;
         let sums = match op {
-            Op::Enter => indices(self.graph, node),
+            Op::Enter => {
+                let input = self.graph.inputs.iter().position(|input| *input == self.graph.nodes[node].inputs[0]);
+                let is_hashed = input.is_some_and(|i| self.graph.visibility.input(i) == Visibility::Hashed);
+                indices(self.graph, node) * (1 + usize::from(is_hashed))
+            }
             op => 2 * groups(op),
         };
         if found.len() != identity.len() || found.len() != sums {
@@ -262,6 +275,45 @@ impl<'l> Auditor<'l> {
         }
         seen.sums += 1;
         Ok(())
+    }
+
+    /// The node and the index that a hashed cell is shown to be, by a sum over the channels times their numbers: none for
+    /// other sums.
+    fn hashed_index(&mut self, at: Monomial, form: &Form) -> Audit<Option<(usize, usize)>> {
+        let hashed: Vec<(Cell, i64)> = form
+            .iter()
+            .filter_map(|(cells, coefficient)| match cells[..] {
+                [cell @ Cell::Hashed { .. }] => Some((cell, *coefficient)),
+                _ => None,
+            })
+            .collect();
+        let [(cell, times)] = hashed[..] else { return Ok(None) };
+        let mut members = Form::new();
+        for (cells, coefficient) in form.iter().filter(|(cells, _)| cells[..] != [cell]) {
+            if let Some(cells) = self.resolve(cells)? {
+                *members.entry(cells).or_default() += coefficient;
+            }
+        }
+        let element = members.keys().flatten().find_map(|cell| match *cell {
+            Cell::Element { tensor, element } => Some((tensor, element)),
+            _ => None,
+        });
+        let (tensor, element) = element.ok_or_else(|| format!("{cell:?} at {at:?} is no index"))?;
+        let node = self.graph.nodes.iter().position(|node| node.output == tensor && matches!(node.op, Op::Enter));
+        let node = node.ok_or_else(|| format!("tensor {tensor} is no hidden input"))?;
+        let (all, indices) = (self.graph.tensors[tensor].shape.len(), indices(self.graph, node));
+        let index = element % indices;
+        let member =
+            |channel: usize| (vec![Cell::Element { tensor, element: channel * indices + index }], channel as i64);
+        let definition: Form = (1..all / indices).map(member).collect();
+        if at.0 != 1 || times != -self.graph.tensors[tensor].format.max || members != definition {
+            return Err(format!("index {index} of node {node}, hashed at {at:?}: {times} times, {members:?}"));
+        }
+        let value = Cell::Index { tensor, index };
+        match self.known.insert(cell, Some(value)) {
+            None => Ok(Some((node, index))),
+            Some(before) => Err(format!("{cell:?} is {before:?} and {value:?}")),
+        }
     }
 
     /// The node and the index that a sum over the channels of a hidden input of indices is of: none for other sums.

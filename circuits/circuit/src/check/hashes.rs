@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rand_core::{OsRng, RngCore};
-use zkml_gpu_graph::{Graph, Op, TensorId};
+use zkml_gpu_graph::{Graph, Op, Storage, TensorId};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
@@ -83,9 +83,14 @@ pub(super) fn check(hashing: &Hashing<'_>) -> Check<usize> {
     require(public.len() == ports.len(), || format!("{} public hashes of {} tensors", public.len(), ports.len()))?;
     for ((port, tensor), rows) in ports.iter().zip(&tensors) {
         let run = public.get(&rows.output_row()).copied().unwrap_or_default();
-        let values: Vec<Fr> =
-            (0..port.len).map(|element| elements.value(hashing.values.element(*tensor, element))).collect();
-        let hash = run.salt.map(|salt| hash_elements(&poseidon, port.format, &values, salt));
+        let value = |element| match port.storage {
+            Storage::OneHot => hashing.values.index(*tensor, element),
+            Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => {
+                hashing.values.element(*tensor, element)
+            }
+        };
+        let values: Vec<Fr> = (0..port.logical_len()).map(|element| elements.value(value(element))).collect();
+        let hash = run.salt.map(|salt| hash_elements(&poseidon, port.logical_format(), &values, salt));
         let holds = hash.is_some() && run.state.and_then(|[first, ..]| first) == hash;
         require(holds, || format!("the public hash of '{}' is not bound to it", port.name))?;
     }
@@ -115,7 +120,7 @@ impl<'l> Hashing<'l> {
         require(ports.len() == tensors.len(), || "hashes of other tensors".into())?;
         let mut expected = BTreeSet::new();
         for (number, ((port, _), tensor)) in ports.iter().zip(tensors).enumerate() {
-            let own = HashedTensor::new(port.format, port.len, tensor.first_row());
+            let own = HashedTensor::new(port.logical_format(), port.logical_len(), tensor.first_row());
             require(own.as_ref() == Ok(tensor), || format!("the hash of '{}' is of another format", port.name))?;
             expected.extend(tensor.fixed_cells(number));
         }

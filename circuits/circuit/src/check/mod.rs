@@ -193,7 +193,7 @@ fn check_identities(
         if identity.is_sum() {
             let node = sums::node(reading, &identity)?;
             define(node)?;
-            seen.sums += sums::check(reading, &identity, node).at(graph, node)?;
+            seen.sums += sums::check(reading, &identity, node, cells).at(graph, node)?;
         } else {
             let node = definitions::node(reading, &identity)?;
             define(node)?;

@@ -8,10 +8,13 @@
 //! | normalisation | 1 | `n · x²` | `V + sum² - ε` |
 //!
 //! Hidden indices in one-hot form have sums, too: over the channels of each index, less what stands for 1, on the rows
-//! of the elements themselves.
+//! of the elements themselves. Where they are hashed, those sums weighted by the channels' numbers are the indices.
+
+use std::collections::BTreeMap;
 
 use zkml_gpu_graph::Op;
 
+use super::cells::{Cells, Columns};
 use super::polynomial::{Identity, Item, Symbol};
 use super::rows::groups;
 use super::{Check, Reading, refuse, require};
@@ -26,13 +29,14 @@ pub(super) fn node(reading: &Reading<'_>, identity: &Identity) -> Check<usize> {
     }
 }
 
-/// Compares every coefficient with a group's definition; returns the number of sums.
-pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize) -> Check<usize> {
+/// Compares every coefficient with a group's definition, and learns which cells are hashed indices; returns the number of
+/// sums.
+pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize, cells: &mut Cells) -> Check<usize> {
     let op = &reading.graph.nodes[node].op;
     let mut items: Vec<&Item> = identity.items.iter().collect();
     items.sort_unstable_by_key(|item| (item.s, item.r));
     if matches!(op, Op::Enter) {
-        return check_one_hot(reading, &items, node);
+        return check_one_hot(reading, &items, node, cells);
     }
     let mut seen = vec![false; 2 * groups(op)];
     for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
@@ -46,38 +50,59 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize) -> 
     Ok(seen.len())
 }
 
-/// At each power stands the sum over the channels of one index, each once, less what stands for 1; returns the number
-/// of indices.
-fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize) -> Check<usize> {
-    let tensor = &reading.graph.tensors[reading.graph.nodes[node].output];
+/// At each power of `r` stands one index: the sum over its channels, each once, less what stands for 1; and, where it is
+/// hashed, at `s^1` the sum over its channels, each as often as its number says, less what stands for 1 times the hashed
+/// cell, which so is the index. Returns the number of sums.
+fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize, cells: &mut Cells) -> Check<usize> {
+    let output = reading.graph.nodes[node].output;
+    let tensor = &reading.graph.tensors[output];
     let indices = tensor.shape.height * tensor.shape.width;
-    let mut seen = vec![false; indices];
+    let one = i128::from(tensor.format.max);
+    let hashed = Columns(&reading.layout.architecture).hashed();
+    let mut at = BTreeMap::new();
+    let mut sums = [vec![false; indices], vec![false; indices]];
     for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
-        let (mut members, mut less) = (Vec::with_capacity(tensor.shape.channels), 0i128);
-        for item in coefficient {
+        let (s, r) = (coefficient[0].s, coefficient[0].r);
+        require(s < 2, || format!("sums at s^{s}"))?;
+        let (mut members, mut less, mut held) = (Vec::with_capacity(tensor.shape.channels), 0i128, None);
+        for item in coefficient.iter().filter(|item| item.coefficient != 0) {
             let result = reading.rows.at(item.row).filter(|result| result.node as usize == node);
             match (result, item.symbol) {
                 (Some(result), Symbol::Activated(lane)) => {
-                    require(item.coefficient == 1, || format!("an element counts {} times", item.coefficient))?;
-                    members.push(result.element as usize + lane);
+                    let element = result.element as usize + lane;
+                    let times = if s == 0 { 1 } else { element / indices.max(1) };
+                    require(i64::try_from(times) == Ok(item.coefficient), || {
+                        format!("an element counts {} times", item.coefficient)
+                    })?;
+                    members.push(element);
                 }
                 (Some(_), Symbol::One) => less += i128::from(item.coefficient),
+                (_, Symbol::Hashed) if s == 1 => {
+                    let is_one = held.replace(item.row).is_none() && i128::from(item.coefficient) == -one;
+                    require(is_one, || format!("a hashed index counts {} times, or twice", item.coefficient))?;
+                }
                 _ => return refuse(format!("{:?} in a sum over channels", item.symbol)),
             }
         }
         members.sort_unstable();
-        let Some(index) = members.first().copied().filter(|index| *index < indices) else {
-            return refuse("a sum without the first channel");
-        };
-        require(members.into_iter().eq((0..tensor.shape.channels).map(|c| c * indices + index)), || {
+        // The coefficients are in order: those at s^0 say which index a power of r is about.
+        let index = if s == 0 { members.first().copied().filter(|i| *i < indices) } else { at.get(&r).copied() };
+        let Some(index) = index else { return refuse("a sum of no index") };
+        // Channel 0 counts 0 times its number.
+        require(members.into_iter().eq((s..tensor.shape.channels).map(|c| c * indices + index)), || {
             format!("the sum of index {index} is not over its channels")
         })?;
-        require(less == -i128::from(tensor.format.max), || format!("index {index} counts {less} less"))?;
-        let again = std::mem::replace(&mut seen[index], true);
+        require(less == if s == 0 { -one } else { 0 }, || format!("index {index} counts {less} less"))?;
+        match (s, held) {
+            (0, _) => _ = at.insert(r, index),
+            (_, Some(row)) => cells.set(hashed, row, reading.values.index(output, index))?,
+            (_, None) => return refuse(format!("index {index} has a sum that no hash reads")),
+        }
+        let again = std::mem::replace(&mut sums[s][index], true);
         require(!again, || format!("index {index} has two sums"))?;
     }
-    require(seen.into_iter().all(|seen| seen), || "not every index has its sum".into())?;
-    Ok(indices)
+    require(sums[0].iter().all(|seen| *seen), || "not every index has its sum".into())?;
+    Ok(sums.into_iter().flatten().filter(|seen| *seen).count())
 }
 
 /// The group that a coefficient is about: that of its one row that is a group's.

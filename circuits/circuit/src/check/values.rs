@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Graph, Op, Origin, TensorId};
+use zkml_gpu_graph::{Graph, Op, Origin, Storage, TensorId};
 
 use super::{Check, refuse};
 
@@ -46,6 +46,8 @@ pub(super) struct Values {
     elements: Vec<Elements>,
     exponentials: HashMap<usize, u32>,
     groups: HashMap<usize, u32>,
+    /// First index of hidden inputs of indices, by the tensor that holds them as ones and zeros.
+    indices: HashMap<TensorId, u32>,
     constants: HashMap<i64, Value>,
 }
 
@@ -66,6 +68,7 @@ impl Values {
             elements: Vec::with_capacity(graph.tensors.len()),
             exponentials: HashMap::new(),
             groups: HashMap::new(),
+            indices: HashMap::new(),
             constants: HashMap::from([(0, Value::ZERO)]),
         };
         for tensor in &graph.tensors {
@@ -92,14 +95,19 @@ impl Values {
                 Op::Normalise(normalise) => {
                     this.groups.insert(index, take(3 * normalise.groups)?);
                 }
+                Op::Enter => {
+                    let tensor = &graph.tensors[node.output];
+                    if tensor.storage == Storage::OneHot {
+                        this.indices.insert(node.output, take(tensor.shape.height * tensor.shape.width)?);
+                    }
+                }
                 Op::Linear(_)
                 | Op::Combine { .. }
                 | Op::MaxPool(_)
                 | Op::AveragePool { .. }
                 | Op::MatMul(_)
                 | Op::Multiply(_)
-                | Op::ArgMax { .. }
-                | Op::Enter => {}
+                | Op::ArgMax { .. } => {}
             }
         }
         Ok(this)
@@ -115,6 +123,11 @@ impl Values {
                 Elements::Other(values) => return values[element],
             }
         }
+    }
+
+    /// The index that ones and zeros stand for.
+    pub(super) fn index(&self, tensor: TensorId, index: usize) -> Value {
+        self.indices.get(&tensor).map_or(Value::NOTHING, |first| Value(first + index as u32))
     }
 
     /// Where an element of a rearrangement comes from.

@@ -113,12 +113,13 @@ fn place_hashed(planner: &mut Planner<'_>, statement: &mut Statement) -> Result<
     let graph = planner.graph;
     for (index, &input) in graph.inputs.iter().enumerate() {
         if graph.visibility.input(index) == Visibility::Hashed {
-            statement.inputs[index].placement = planner.place_hashed(entered(graph, input)?)?;
+            let placement = planner.place_hashed(entered(graph, input)?, &statement.inputs[index])?;
+            statement.inputs[index].placement = placement;
         }
     }
     for (index, &output) in graph.outputs.iter().enumerate() {
         if graph.visibility.output(index) == Visibility::Hashed {
-            statement.outputs[index].placement = planner.place_hashed(output)?;
+            statement.outputs[index].placement = planner.place_hashed(output, &statement.outputs[index])?;
         }
     }
     Ok(())

@@ -49,7 +49,7 @@ pub fn lower(mut graph: Graph) -> Graph {
     graph
 }
 
-/// Gives hashed tensors the model's order. Hidden indices have none, and are refused later.
+/// Gives hashed tensors the model's order. Indices, which are stored as ones and zeros, are hashed themselves.
 fn order_hashed(graph: &mut Graph) {
     for index in 0..graph.inputs.len() {
         let input = graph.inputs[index];

@@ -11,7 +11,7 @@ use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
 use crate::hash::{HashError, HashedTensor};
 use crate::system::{
-    Accumulator, Factor, FixedRole, Geometry, Multiplicand, Placement, Power, RowKind, Tables, WeightMode,
+    Accumulator, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Tables, WeightMode,
 };
 
 /// A row of results to be placed.
@@ -101,6 +101,8 @@ pub(crate) struct Planner<'g> {
     pub(crate) identities: usize,
     /// Columns of committed tensors.
     pub(crate) committed_columns: usize,
+    /// Of hidden indices in one-hot form, the identity of their sums and the last row of each channel.
+    index_sums: HashMap<TensorId, (usize, Vec<usize>)>,
     /// Rows up to the last hash, and the number of hashed tensors.
     hash_rows: usize,
     hashed: usize,
@@ -138,6 +140,7 @@ impl<'g> Planner<'g> {
             terms: BTreeMap::new(),
             identities: 0,
             committed_columns: 0,
+            index_sums: HashMap::new(),
             hash_rows: 0,
             hashed: 0,
             slots: 0,
@@ -465,35 +468,68 @@ impl<'g> Planner<'g> {
         Ok(Placement::Committed { first, rows })
     }
 
-    /// Ties a tensor's values to the rows of its hash, one value a row in the tensor's order, and their digest to the
-    /// tensor's. Between two values the digest is kept.
-    pub(crate) fn place_hashed(&mut self, tensor: TensorId) -> Result<Placement, LayoutError> {
-        let about = &self.graph.tensors[tensor];
-        if about.storage != Storage::Plain {
-            let reason = "it is an index that is proved by ones and zeros, and the hash would be of the index".into();
-            return Err(LayoutError::Unsupported { node: about.name.clone(), reason });
-        }
-        let root = self.tensors.root(tensor);
-        let (geometry, first_row) = (self.tensors.geometry(root), self.hash_rows.max(1));
+    /// Notes where the sums of a hidden input of indices stand: their identity, and the last row of each channel.
+    pub(crate) fn note_index_sums(&mut self, tensor: TensorId, identity: usize, ends: Vec<usize>) {
+        self.index_sums.insert(tensor, (identity, ends));
+    }
+
+    /// Ties a tensor's values to the rows of its hash, one value a row in the tensor's order. `port` is how it is
+    /// declared.
+    pub(crate) fn place_hashed(&mut self, tensor: TensorId, port: &Port) -> Result<Placement, LayoutError> {
+        let first_row = self.hash_rows.max(1);
         let malformed = |error: HashError| LayoutError::Malformed(error.to_string());
-        let hashed = HashedTensor::new(about.format, geometry.len(), first_row).map_err(malformed)?;
+        let hashed = HashedTensor::new(port.logical_format(), port.logical_len(), first_row).map_err(malformed)?;
         for (role, row, value) in hashed.fixed_cells(self.hashed) {
             self.set(FixedRole::Hash(role), row, value);
         }
-        let identity = self.identity();
-        self.digest_term(identity, root, -1)?;
-        let mut before = hashed.value_row(0);
-        for element in 1..geometry.len() {
-            let row = hashed.value_row(element);
-            (before + 1..row).for_each(|row| self.step(Accumulator::Hashed, row, Power::KEEP));
-            let distance = geometry.exponent(element - 1) - geometry.exponent(element);
-            self.step(Accumulator::Hashed, row, Power::r(distance));
-            before = row;
+        match port.storage {
+            Storage::OneHot => self.tie_hashed_indices(tensor, port, &hashed)?,
+            Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => self.tie_hashed(tensor, &hashed)?,
         }
-        let shift = Factor::r(geometry.exponent(geometry.len() - 1));
-        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), before, shift, 1);
         (self.hash_rows, self.hashed) = (hashed.end(), self.hashed + 1);
         Ok(Placement::Hashed { first_row })
+    }
+
+    /// The digest of the hashed values, at the tensor's exponents, is the tensor's.
+    fn tie_hashed(&mut self, tensor: TensorId, hashed: &HashedTensor) -> Result<(), LayoutError> {
+        let root = self.tensors.root(tensor);
+        let geometry = self.tensors.geometry(root);
+        let identity = self.identity();
+        self.digest_term(identity, root, -1)?;
+        let last = self.step_hashed(hashed, geometry.len(), |element| geometry.exponent(element));
+        let shift = Factor::r(geometry.exponent(geometry.len() - 1));
+        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), last, shift, 1);
+        Ok(())
+    }
+
+    /// What stands for 1, times each hashed index, is the sum of the elements of all channels, each times its channel:
+    /// beside the sums that say that one of them stands for 1, at another power of `s`. Sums up to a channel hold each
+    /// channel before it once, so that `channels - 1` times the last, less all others, holds each as often as its
+    /// number says.
+    fn tie_hashed_indices(&mut self, tensor: TensorId, port: &Port, hashed: &HashedTensor) -> Result<(), LayoutError> {
+        let Some((identity, ends)) = self.index_sums.get(&tensor).cloned() else {
+            return Err(LayoutError::Malformed(format!("the indices of '{}' have no sums", port.name)));
+        };
+        let last = self.step_hashed(hashed, port.logical_len(), |index| port.logical_len() - 1 - index);
+        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), last, Factor::s(1), -port.format.max);
+        let total = Multiplicand::Accumulator(Accumulator::ResultTotal);
+        for (channel, end) in ends.iter().enumerate() {
+            let times = if channel + 1 < ends.len() { -1 } else { channel as i64 };
+            self.term(identity, total, *end, Factor::s(1), times);
+        }
+        Ok(())
+    }
+
+    /// The steps of a hash's digest, which is kept between two values; returns the row of the last value.
+    fn step_hashed(&mut self, hashed: &HashedTensor, values: usize, exponent: impl Fn(usize) -> usize) -> usize {
+        let mut before = hashed.value_row(0);
+        for element in 1..values {
+            let row = hashed.value_row(element);
+            (before + 1..row).for_each(|row| self.step(Accumulator::Hashed, row, Power::KEEP));
+            self.step(Accumulator::Hashed, row, Power::r(exponent(element - 1) - exponent(element)));
+            before = row;
+        }
+        before
     }
 
     /// Reads a tensor from the instance columns: an output's claim, tied to its home by `identity`, or an input's home.

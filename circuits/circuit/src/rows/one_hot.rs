@@ -2,6 +2,9 @@
 //! `(0, 0, -1)` and `(1, one, 1)`, where `one` is the integer that stands for 1; and an identity says that for each
 //! index the elements of all channels add up to `one`, so that exactly one of them is `one`.
 //!
+//! Where the indices are hashed, the identity has another power of `s`: the elements times their channels' numbers, less
+//! `one` times the hashed cell. Since one of them is `one` and the others are 0, that cell is the number of its channel.
+//!
 //! The sum of so many elements is below `2^40·2^17` (graph validation), far below p/2.
 
 use halo2_proofs::plonk::Expression;

@@ -325,8 +325,9 @@ impl Statement {
         if hashed.is_empty() == architecture.has_hashes() {
             return Err("hashes disagree with the circuit".into());
         }
-        // Stored in another order, values would stand on the rows of others.
-        if self.ports().any(|port| port.hashed().is_some() && port.storage != Storage::Plain) {
+        // Stored in another order, values would stand on the rows of others. Of ones and zeros the indices are hashed.
+        let in_order = |port: &Port| matches!(port.storage, Storage::Plain | Storage::OneHot);
+        if self.ports().any(|port| port.hashed().is_some() && !in_order(port)) {
             return Err("a hash of a tensor in another order than the model's".into());
         }
         let length = self.lengths.get(architecture.hash_instance()).copied().unwrap_or(0);
@@ -421,10 +422,24 @@ impl Port {
         (0..self.len).map_while(cell)
     }
 
-    /// The rows of its hash, where it has one.
+    /// Meaning and range of the elements in the model's order: of an input of indices, which the circuit stores as ones
+    /// and zeros, those of the indices.
+    pub fn logical_format(&self) -> Format {
+        match self.storage {
+            Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => self.format,
+            Storage::OneHot => {
+                let max = i64::try_from(self.classes().saturating_sub(1)).unwrap_or(i64::MAX);
+                Format { frac_bits: 0, min: 0, max }
+            }
+        }
+    }
+
+    /// The rows of its hash, where it has one: of its elements in the model's order.
     pub fn hashed(&self) -> Option<Result<HashedTensor, HashError>> {
         match self.placement {
-            Placement::Hashed { first_row } => Some(HashedTensor::new(self.format, self.len, first_row)),
+            Placement::Hashed { first_row } => {
+                Some(HashedTensor::new(self.logical_format(), self.logical_len(), first_row))
+            }
             Placement::Packed { .. } | Placement::Column { .. } | Placement::Private | Placement::Committed { .. } => {
                 None
             }

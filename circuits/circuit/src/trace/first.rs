@@ -1,12 +1,13 @@
 //! Phase 1: small integers. Copies of operands, requantised values with their remainders and excesses, differences of
 //! maxima, free coefficients that are not folded, and the multiplicities of the tables.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use zkml_gpu_graph::{Activation, Execution, Graph, Visibility};
+use zkml_gpu_graph::{Activation, Execution, Graph, Storage, Visibility};
 
 use super::cross_terms;
 use super::dense::dense;
@@ -16,7 +17,7 @@ use crate::placement::{GatherCell, Gathered};
 use crate::rows::{Computed, Intermediate, RowWitness, chain};
 use crate::scalar;
 use crate::system::formulas::{Key, keys};
-use crate::system::{FixedRole, GATHER_TAG, RANGE_TAG, saturate};
+use crate::system::{FixedRole, GATHER_TAG, Port, RANGE_TAG, saturate};
 
 /// Columns of phase 1, as integers over the usable rows.
 #[derive(Clone)]
@@ -132,8 +133,9 @@ impl FirstPhase {
         let ports = layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs));
         let hashed = ports.filter(|(port, _)| port.placement.visibility() == Visibility::Hashed);
         let salts = salts.iter().copied().chain(std::iter::repeat(None));
-        for (((_, tensor), rows), salt) in hashed.zip(&tensors).zip(salts) {
-            self.tensor_hashes.push(trace.fill(&poseidon, &constants, rows, &execution.values[*tensor], salt)?);
+        for (((port, tensor), rows), salt) in hashed.zip(&tensors).zip(salts) {
+            let values = hashed_values(port, &execution.values[*tensor]);
+            self.tensor_hashes.push(trace.fill(&poseidon, &constants, rows, &values, salt)?);
         }
         let HashTrace { state: [first, second, third], square, word, held, value } = trace;
         self.hashes = vec![first, second, third, square, word, held];
@@ -233,6 +235,17 @@ impl FirstPhase {
             let open = dense(layout, &FixedRole::SourceByIndex(lane), usable);
             let uses = |(source, open): (&i64, i64)| uses.get(&(source + lane as i64)).map_or(0, |uses| open * uses);
             self.columns[a.source_uses(lane)] = sources.iter().zip(open).map(uses).collect();
+        }
+    }
+}
+
+/// What is hashed of a tensor as it is stored: of one-hot forms the indices, -1 for a row that is none.
+fn hashed_values<'v>(port: &Port, stored: &'v [i64]) -> Cow<'v, [i64]> {
+    match port.storage {
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Cow::Borrowed(stored),
+        Storage::OneHot => {
+            let index = |row| port.index(stored, row).and_then(|index| i64::try_from(index).ok());
+            Cow::Owned((0..port.logical_len()).map(|row| index(row).unwrap_or(-1)).collect())
         }
     }
 }

@@ -46,6 +46,7 @@ fn place_one_hot(planner: &mut Planner<'_>, index: usize, shape: Shape, one: i64
     let output = planner.graph.nodes[index].output;
     let area = shape.height * shape.width;
     let mut entries = Vec::new();
+    let mut ends = Vec::new();
     for channel in 0..shape.channels {
         let less = if channel == 0 { one } else { 0 };
         for (element, count) in planner.lane_groups(output, channel * area..(channel + 1) * area) {
@@ -54,8 +55,10 @@ fn place_one_hot(planner: &mut Planner<'_>, index: usize, shape: Shape, one: i64
             let exponent = area - 1 - (element + count - 1) % area;
             entries.push(ResultEntry { kind, element, count, exponent, channel });
         }
+        ends.push(planner.result_row + entries.len() - 1);
     }
     let sums = planner.identity();
+    planner.note_index_sums(output, sums, ends);
     planner.place_results(index, &entries, Order::Sums, None)?;
     let total = Multiplicand::Accumulator(Accumulator::ResultTotal);
     planner.term(sums, total, planner.result_row - 1, Factor::default(), 1);
