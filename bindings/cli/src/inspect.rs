@@ -4,17 +4,18 @@ use std::path::Path;
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use zkml_gpu::circuit::system::Statement;
 use zkml_gpu::engine::srs::Identity;
 use zkml_gpu::{
-    COMPILED_MODEL, CompiledModel, Error, ModelKey, PROVING_KEY, ProofBundle, ProverKey, PublicTensor, VERIFYING_KEY,
-    WeightMode,
+    COMPILED_MODEL, CompiledModel, Error, ModelKey, OPENING, Opening, PROVING_KEY, PUBLIC_MODEL, ProofBundle,
+    ProverKey, PublicModel, PublicTensor, TensorCommitment, VERIFYING_KEY, WeightMode, read_hash,
 };
 
 use crate::args::InspectOptions;
 use crate::compile::source_text;
 use crate::keys::magic;
 use crate::prove::accuracy_text;
-use crate::report::{self, grouped, line, plural, short};
+use crate::report::{self, grouped, line, plural, port_text, short};
 use crate::srs::{Told, told};
 
 /// Layers that are shown of a compiled model: those with the greatest errors.
@@ -41,7 +42,10 @@ fn found(path: &Path) -> anyhow::Result<Found> {
         Some(magic) if magic == COMPILED_MODEL.magic => compiled(path),
         Some(magic) if magic == PROVING_KEY.magic => proving_key(path),
         Some(magic) if magic == VERIFYING_KEY.magic => verifying_key(path),
-        Some(magic) if magic.starts_with(b"{") => proof(path),
+        Some(magic) if magic == PUBLIC_MODEL.magic => public_model(path),
+        Some(magic) if magic == OPENING.magic => opening(path),
+        Some(magic) if magic.starts_with(b"{") => json_file(path),
+        Some(magic) if magic.iter().all(u8::is_ascii_hexdigit) && read_hash(path).is_ok() => Ok(digits(path)),
         Some(magic) if magic.starts_with(b"ptau") || magic == *b"zkmlgpuS" => {
             let Told { text, report } = told(path, false, true)?;
             let mut json = json!(report);
@@ -50,7 +54,7 @@ fn found(path: &Path) -> anyhow::Result<Found> {
         }
         Some(_) | None => Err(Error::Arguments {
             problem: format!("{} is no file of this program", path.display()),
-            hint: "inspect takes NAME.zkml, NAME.pk, NAME.vk, proof.json and reference strings; srs info takes Halo2's, too",
+            hint: "inspect takes NAME.zkml, NAME.public.zkml, NAME.pk, NAME.vk, proof.json, commitments, openings, hashes and reference strings; srs info takes Halo2's, too",
         }
         .into()),
     }
@@ -91,6 +95,74 @@ fn verifying_key(path: &Path) -> anyhow::Result<Found> {
     Ok(Found { text, json })
 }
 
+fn public_model(path: &Path) -> anyhow::Result<Found> {
+    let model = PublicModel::read(path)?;
+    let architecture = model.architecture_digest()?;
+    let layers: Vec<String> = model.layers().iter().map(|(name, count)| format!("{count} × {name}")).collect();
+    let mut text = format!("{}: a public model, which nothing vouches for but an audit\n", path.display());
+    text += &line("model", &report::terminal_safe(model.name()));
+    text += &line("network", &layers.join(", "));
+    text += &line("architecture", &architecture);
+    if model.inferences() > 1 {
+        text += &line("proofs", &format!("each of {} inputs together", model.inferences()));
+    }
+    text += &port_lines(model.statement());
+    text += &line("circuit", &format!("k = {}", model.k()));
+    let compares = if model.tells_quantisation() { "can" } else { "cannot" };
+    text += &line("weights", &format!("{compares} be compared with the model's own file (verify --model)"));
+    text += &line("audit", "zkml-gpu audit NAME.vk --model NAME.public.zkml");
+    let json = json!({
+        "kind": "public model",
+        "version": PUBLIC_MODEL.version,
+        "model": model.name(),
+        "architecture": architecture,
+        "inferences": model.inferences(),
+        "layers": model.layers(),
+        "k": model.k(),
+        "tells_quantisation": model.tells_quantisation(),
+        "statement": model.statement(),
+    });
+    Ok(Found { text, json })
+}
+
+fn opening(path: &Path) -> anyhow::Result<Found> {
+    let opening = Opening::read(path)?;
+    let text = format!("{}: an opening. Private: it holds the tensor of a commitment\n", path.display())
+        + &commitment_lines(opening.commitment());
+    let json = json!({
+        "kind": "opening",
+        "version": OPENING.version,
+        "private": true,
+        "commitment": opening.commitment(),
+    });
+    Ok(Found { text, json })
+}
+
+/// A commitment or a proof: both are JSON, and a commitment says so of itself.
+fn json_file(path: &Path) -> anyhow::Result<Found> {
+    if !TensorCommitment::is_one(path)? {
+        return proof(path);
+    }
+    let commitment = TensorCommitment::read(path)?;
+    let text = format!("{}: a commitment to a tensor\n", path.display()) + &commitment_lines(&commitment);
+    Ok(Found { text, json: json!({ "kind": "commitment", "commitment": commitment }) })
+}
+
+fn commitment_lines(commitment: &TensorCommitment) -> String {
+    let TensorCommitment { shape, frac_bits, order, k, srs, points, .. } = commitment;
+    let mut text = line("tensor", &format!("{shape:?}, integers times 2^{}", -i64::from(*frac_bits)));
+    text += &line("order", &report::terminal_safe(order));
+    text += &line("circuits", &format!("k = {k}, reference string {}", report::terminal_safe(short(srs))));
+    text + &line("points", &points.join(", "))
+}
+
+/// A hash and a salt are the same number of digits: which it is only its owner knows, so that the digits are not shown.
+fn digits(path: &Path) -> Found {
+    let text = format!("{}: the hash of a tensor, or a salt, which is private\n", path.display())
+        + &line("check", "zkml-gpu open NAME.hash FILE --vk NAME.vk tells of which numbers a hash is");
+    Found { text, json: json!({ "kind": "hash or salt" }) }
+}
+
 fn proof(path: &Path) -> anyhow::Result<Found> {
     let proof = ProofBundle::read(path)?;
     let mut text = format!("{}: a proof for '{}', not verified\n", path.display(), report::terminal_safe(&proof.model));
@@ -101,7 +173,7 @@ fn proof(path: &Path) -> anyhow::Result<Found> {
     text += &report::proof_lines(&proof);
     text += &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust");
     let tensors = |tensors: &[PublicTensor]| -> Vec<Value> {
-        let tensor = |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals(), "visibility": tensor.visibility, "commitments": tensor.commitments });
+        let tensor = |tensor: &PublicTensor| json!({ "name": tensor.name, "shape": tensor.shape, "reals": tensor.reals(), "visibility": tensor.visibility, "commitments": tensor.commitments, "hash": tensor.hash });
         tensors.iter().map(tensor).collect()
     };
     let json = json!({
@@ -192,29 +264,18 @@ fn model_json(model: &CompiledModel) -> Value {
     })
 }
 
+/// What is known of inputs and outputs before any proof.
+fn port_lines(statement: &Statement) -> String {
+    let ports = [("input", &statement.inputs), ("output", &statement.outputs)];
+    ports.into_iter().flat_map(|(label, ports)| ports.iter().map(move |port| line(label, &port_text(port)))).collect()
+}
+
 /// What a verifying key says.
 fn key_lines(key: &ModelKey) -> String {
     let mut text = line("key", key.digest());
     text += &line("circuit key", key.circuit_digest());
     text += &line("commitment", key.model_digest());
-    let statement = key.keys().statement();
-    for (label, ports) in [("input", &statement.inputs), ("output", &statement.outputs)] {
-        for port in ports {
-            let format = port.format;
-            text += &line(
-                label,
-                &format!(
-                    "{} {:?}, {}, integers {} to {} times 2^{}",
-                    port.name.escape_debug(),
-                    port.logical_shape,
-                    port.visibility().name(),
-                    format.min,
-                    format.max,
-                    -format.frac_bits
-                ),
-            );
-        }
-    }
+    text += &port_lines(key.keys().statement());
     let origin = if key.is_insecure() { "made on one machine" } else { "of a file, taken for a ceremony's" };
     text += &line("srs", &format!("{} ({origin})", short(&Identity::of(key.keys().s_g2()).to_string())));
     text + &report::guarantee_lines(key)
@@ -233,7 +294,7 @@ fn key_json(key: &ModelKey) -> Value {
         accuracy: &'a zkml_gpu::Accuracy,
         srs: String,
         insecure_srs: bool,
-        statement: &'a zkml_gpu::circuit::system::Statement,
+        statement: &'a Statement,
     }
     json!(Key {
         model: key.model(),

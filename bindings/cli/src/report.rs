@@ -4,7 +4,9 @@ use anyhow::Context;
 use serde::Serialize;
 use zkml_gpu::verify::report;
 
-pub(crate) use report::{elapsed_ms, guarantee_lines, line, plural, proof_lines, public_line, terminal_safe};
+pub(crate) use report::{
+    elapsed_ms, guarantee_lines, line, plural, port_text, proof_lines, public_line, terminal_safe,
+};
 
 /// Hexadecimal digits of a digest that a person is shown.
 const SHORT_DIGITS: usize = 16;

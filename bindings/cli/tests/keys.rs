@@ -190,9 +190,12 @@ fn files_are_known_by_what_they_are() {
         refused(&output, &[option[0], "no meaning for a proving key"]);
     }
     assert!(!Path::new(&out).exists());
-    for (file, kind) in
-        [(keys.path("gemm.zkml"), "compiled model"), (keys.pk(), "proving key"), (keys.vk(), "verifying key")]
-    {
+    for (file, kind) in [
+        (keys.path("gemm.zkml"), "compiled model"),
+        (keys.pk(), "proving key"),
+        (keys.vk(), "verifying key"),
+        (keys.path("keys/gemm.public.zkml"), "public model"),
+    ] {
         let told = json(&run(&["inspect", &file, "--json"]));
         assert_eq!(told["kind"], kind);
         let shown = keys.ok(&["inspect", &file]);

@@ -82,6 +82,23 @@ impl TensorCommitment {
         Self::from_json(&read_bounded(path, MAX_BYTES)?, &path.display().to_string())
     }
 
+    /// Whether a file says of itself that it is a commitment, in whatever version.
+    ///
+    /// # Errors
+    /// [`Error::File`] and [`Error::FileSize`] where it cannot be read.
+    pub fn is_one(path: impl AsRef<Path>) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Own {
+            format: String,
+        }
+        let bytes = match read_bounded(path.as_ref(), MAX_BYTES) {
+            // Larger than any commitment.
+            Err(Error::FileSize { .. }) => return Ok(false),
+            bytes => bytes?,
+        };
+        Ok(serde_json::from_slice(&bytes).is_ok_and(|own: Own| own.format == FORMAT))
+    }
+
     /// As [`read`](Self::read), from memory; `file` stands for the file in messages.
     ///
     /// # Errors

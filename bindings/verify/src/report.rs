@@ -5,8 +5,8 @@ use std::io::{ErrorKind, Write as _};
 use std::time::Instant;
 
 use serde::Serialize;
-use zkml_gpu_circuit::system::WeightMode;
-use zkml_gpu_graph::Visibility;
+use zkml_gpu_circuit::system::{Port, WeightMode};
+use zkml_gpu_graph::{Format, Visibility};
 
 use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor};
 
@@ -172,6 +172,13 @@ pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
             line(label, &format!("{name} is hashed: {hash}"))
         }
     }
+}
+
+/// What is known of an input or output before any proof: its name, its shape, who sees it, and what its integers are.
+pub fn port_text(port: &Port) -> String {
+    let Format { frac_bits, min, max } = port.logical_format();
+    let (name, seen) = (port.name.escape_debug(), port.visibility().name());
+    format!("{name} {:?}, {seen}, integers {min} to {max} times 2^{}", port.logical_shape, -i64::from(frac_bits))
 }
 
 /// What a proof does and does not say.

@@ -14,7 +14,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{KeyError, audit, public_commitment};
 use zkml_gpu_circuit::layout::{Choice, Layout};
-use zkml_gpu_circuit::system::{Port, WeightMode};
+use zkml_gpu_circuit::system::{Statement, WeightMode};
 use zkml_gpu_circuit::weights::weights_keys;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::{Any, Backend};
@@ -22,10 +22,10 @@ use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
-use zkml_gpu_graph::{Format, Graph, Op};
+use zkml_gpu_graph::{Graph, Op};
 use zkml_gpu_onnx::import::ImportOptions;
 use zkml_gpu_onnx::quant::{Calibration, QuantOptions, Sample};
-use zkml_gpu_verify::report::plural;
+use zkml_gpu_verify::report::{plural, port_text};
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
@@ -383,11 +383,6 @@ impl PublicModel {
             None => {}
         }
         let statement = key.keys().statement();
-        let port = |port: &Port| {
-            let Format { frac_bits, min, max } = port.format;
-            let (name, seen) = (port.name.escape_debug(), port.visibility().name());
-            format!("{name} {:?}, {seen}, integers {min} to {max} times 2^{}", port.logical_shape, -frac_bits)
-        };
         Ok(Audit {
             model: key.model().into(),
             architecture,
@@ -400,15 +395,31 @@ impl PublicModel {
             layers: self.layers(),
             bits: self.bits(),
             k: self.k(),
-            inputs: statement.inputs.iter().map(port).collect(),
-            outputs: statement.outputs.iter().map(port).collect(),
+            inputs: statement.inputs.iter().map(port_text).collect(),
+            outputs: statement.outputs.iter().map(port_text).collect(),
             reference_string: Identity::of(key.keys().s_g2()).to_string(),
             insecure_srs: key.is_insecure(),
             soundness_bits: self.layout.soundness_bits_of_cells(),
         })
     }
 
-    fn layers(&self) -> Vec<(String, usize)> {
+    /// Inferences in each proof.
+    pub fn inferences(&self) -> u64 {
+        self.about.inferences
+    }
+
+    /// Whether it tells how the model's file is quantised, so that [`audit_file`](Self::audit_file) can compare.
+    pub fn tells_quantisation(&self) -> bool {
+        self.recipe.is_some()
+    }
+
+    /// What proofs say of each input and each output, as the file claims.
+    pub fn statement(&self) -> &Statement {
+        &self.layout.statement
+    }
+
+    /// Layers by operation: how many of each, in the order of their names.
+    pub fn layers(&self) -> Vec<(String, usize)> {
         let mut layers = std::collections::BTreeMap::new();
         for node in &self.graph.nodes {
             *layers.entry(operation(&node.op).to_string()).or_insert(0) += 1;
