@@ -26,7 +26,7 @@ const TEST_DENSE: [usize; 2] = [250, 16];
 fn dense_layer([inputs, outputs]: [usize; 2]) -> (Graph, Layout) {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let weights = (0..inputs * outputs).map(|_| i32::from(rng.next_u32() as i8)).collect();
-    let format = Format { frac_bits: 0, min: -128, max: 127 };
+    let format = Format::new(0, -128, 127);
     let tensor = |len| Tensor {
         name: String::new(),
         shape: Shape::vector(len),

@@ -55,7 +55,7 @@ impl Builder {
 
     fn tensor(&mut self, shape: Shape, (min, max): (i64, i64)) -> usize {
         let logical_shape = vec![1, shape.channels, shape.height, shape.width];
-        let format = Format { frac_bits: 0, min, max };
+        let format = Format::new(0, min, max);
         let name = format!("t{}", self.graph.tensors.len());
         self.graph.tensors.push(Tensor { name, shape, format, logical_shape, storage: Storage::Plain });
         self.graph.tensors.len() - 1

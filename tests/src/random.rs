@@ -90,7 +90,7 @@ impl Grower {
 
     fn tensor(&mut self, shape: Shape, (min, max): (i64, i64)) -> TensorId {
         let id = self.graph.tensors.len();
-        let format = Format { frac_bits: 0, min, max };
+        let format = Format::new(0, min, max);
         let logical_shape = vec![1, shape.channels, shape.height, shape.width];
         let storage = Storage::Plain;
         self.graph.tensors.push(Tensor { name: format!("t{id}"), shape, format, logical_shape, storage });

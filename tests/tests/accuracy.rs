@@ -147,12 +147,7 @@ fn lenet_reads_held_out_digits_as_the_float_model_does() {
 /// A stack of dense layers with ReLUs, weights distributed as PyTorch initialises them.
 fn dense_stack(widths: &[usize], seed: u64) -> FloatGraph {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let tensor = |name: String, n| FloatTensor {
-        name,
-        shape: Shape::vector(n),
-        logical_shape: vec![1, n],
-        storage: Storage::Plain,
-    };
+    let tensor = |name: String, n| FloatTensor::new(name, Shape::vector(n), vec![1, n], Storage::Plain);
     let mut graph = FloatGraph { name: "dense".into(), inputs: vec![0], ..FloatGraph::default() };
     graph.tensors.push(tensor("input".into(), widths[0]));
     for (layer, pair) in widths.windows(2).enumerate() {

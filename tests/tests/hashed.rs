@@ -244,7 +244,7 @@ fn indices(session: &Session) -> Vec<i64> {
 fn indices_are_hashed_as_they_are() {
     for options in options() {
         let session = Session::new(hashed_indices(), &options, 11);
-        let format = Format { frac_bits: 0, min: 0, max: 6 };
+        let format = Format::new(0, 0, 6);
         let hash = hash_tensor(&Poseidon::new(), format, &indices(&session), None).expect("indices in range");
         assert_eq!(session.first.tensor_hashes, [hash]);
         assert!(session.mock(&session.first, &session.outputs, &[]));

@@ -380,7 +380,7 @@ fn the_index_of_a_maximum_is_a_whole_number() {
     for (name, count) in [("arg_max", 7), ("arg_max_image", 3), ("arg_max_cast", 5)] {
         let graph = integers(name);
         let format = graph.tensors[graph.outputs[0]].format;
-        assert_eq!(format, Format { frac_bits: 0, min: 0, max: count - 1 }, "{name}");
+        assert_eq!(format, Format::new(0, 0, count - 1), "{name}");
         assert!(graph.nodes.iter().all(|node| !matches!(&node.op, Op::Linear(linear) if linear.raw)), "{name}");
     }
 }

@@ -45,15 +45,22 @@ pub(crate) struct Prepared {
 pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
-    let calibration = options.circuit.calibration.as_ref().ok_or_else(|| Error::Arguments {
-        problem: "compile chooses scales by samples, and none are given".into(),
-        hint: "--calibration FILE, typical inputs, ten or more if possible",
-    })?;
     let prepared = load(&options.model, &options.circuit, &options.machine)?;
     let prepared = prepared.together(options.joint as usize, &options.machine)?;
     let file = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.zkml", prepared.model.name())));
     try_place(&file)?;
-    let samples = read_samples(calibration, &prepared.model.inputs())?;
+    let samples = match &options.circuit.calibration {
+        Some(calibration) => read_samples(calibration, &prepared.model.inputs())?,
+        // A model that is quantised already tells its scales itself.
+        None if !prepared.model.needs_samples(&prepared.choices) => Vec::new(),
+        None => {
+            return Err(Error::Arguments {
+                problem: "compile chooses scales by samples, and none are given".into(),
+                hint: "--calibration FILE, typical inputs, ten or more if possible",
+            }
+            .into());
+        }
+    };
     let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Reference)?;
     let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), || prepared.compile(&samples, costs))?;
     // A layout that does not say what the graph says is found here, where it is a bug of ours.

@@ -14,7 +14,7 @@ use zkml_gpu::{
 use crate::args::InspectOptions;
 use crate::compile::source_text;
 use crate::keys::magic;
-use crate::prove::accuracy_text;
+use crate::prove::{accuracy_text, error_text};
 use crate::report::{self, grouped, line, plural, port_text, short};
 use crate::srs::{Told, told};
 
@@ -149,8 +149,8 @@ fn json_file(path: &Path) -> anyhow::Result<Found> {
 }
 
 fn commitment_lines(commitment: &TensorCommitment) -> String {
-    let TensorCommitment { shape, frac_bits, order, k, srs, points, .. } = commitment;
-    let mut text = line("tensor", &format!("{shape:?}, integers times 2^{}", -i64::from(*frac_bits)));
+    let TensorCommitment { shape, order, k, srs, points, .. } = commitment;
+    let mut text = line("tensor", &format!("{shape:?}, integers times {}", commitment.scale_text()));
     text += &line("order", &report::terminal_safe(order));
     text += &line("circuits", &format!("k = {k}, reference string {}", report::terminal_safe(short(srs))));
     text + &line("points", &points.join(", "))
@@ -214,15 +214,7 @@ pub(crate) fn model_lines(model: &CompiledModel) -> String {
     let widths = about.quantisation.tensor_bits.len();
     let others = if widths == 0 { String::new() } else { format!(", other widths for {}", plural(widths, "tensor")) };
     text += &line("integers", &format!("activations of {} bits{others}", about.quantisation.activation_bits));
-    let accuracy = about.accuracy;
-    text += &line(
-        "error",
-        &format!(
-            "at most {:.2} % of the output's range on {}",
-            100.0 * accuracy.max_error,
-            plural(about.source.samples, "sample")
-        ),
-    );
+    text += &line("error", &error_text(about.accuracy.max_error, about.source.samples));
     for layer in about.evaluation.layers.iter().take(WORST_LAYERS) {
         text += &line(
             "",

@@ -510,8 +510,17 @@ fn shown(mut output: Vec<Vec<f32>>, key: &ModelKey) -> Vec<Vec<f32>> {
 /// The error on the samples, as the key tells it.
 pub(crate) fn accuracy_text(key: &ModelKey) -> String {
     let accuracy = key.accuracy();
-    let samples = plural(usize::try_from(accuracy.samples).unwrap_or(usize::MAX), "sample");
-    format!("error of at most {:.2} % of the output's range on {samples}", 100.0 * accuracy.max_error)
+    let samples = usize::try_from(accuracy.samples).unwrap_or(usize::MAX);
+    let of = if samples == 0 { "" } else { "of " };
+    format!("error {of}{}", error_text(accuracy.max_error, samples))
+}
+
+/// The error on so many samples, in words.
+pub(crate) fn error_text(error: f64, samples: usize) -> String {
+    match samples {
+        0 => "not measured: the model tells its scales itself, and no samples were given".into(),
+        _ => format!("at most {:.2} % of the output's range on {}", 100.0 * error, plural(samples, "sample")),
+    }
 }
 
 fn artifact_lines(artifacts: &Artifacts) -> String {

@@ -782,3 +782,33 @@ fn a_full_disk_leaves_what_was_there() {
     found.sort();
     assert_eq!(found, names, "nothing beside them");
 }
+
+/// A model that is quantised already tells its scales: no sample is needed, and its own clamp of an input is no loss.
+#[test]
+fn a_model_that_tells_its_scales_is_compiled_without_samples() {
+    let scratch = Scratch::new();
+    let model = |name: &str, kind: &str| repository(&format!("tests/models/quantised/{name}.{kind}"));
+    let (zkml, keys) = (scratch.path("told.zkml"), scratch.path("keys"));
+    let compiled = run(&["compile", &model("qdq_residual", "onnx"), "--out", &zkml]);
+    assert_eq!(exit_code(&compiled), 0, "{}", text(&compiled.stderr));
+    assert!(text(&compiled.stdout).contains("not measured"), "{}", text(&compiled.stdout));
+    assert_eq!(exit_code(&run(&["setup", &zkml, "--unproven-weights", "--out", &keys])), 0);
+    let far = serde_json::json!({ "input_data": [vec![9.0; 192]] });
+    let inputs = [model("qdq_residual", "json"), scratch.file("far.json", far.to_string())];
+    for (number, input) in inputs.iter().enumerate() {
+        let out = scratch.path(&format!("out{number}"));
+        let proved = run(&["prove", &format!("{keys}/told.pk"), input, "--out", &out]);
+        assert_eq!(exit_code(&proved), 0, "{}", text(&proved.stderr));
+        let verdict = run(&["verify", &format!("{out}/proof.json"), "--vk", &format!("{keys}/told.vk"), "--json"]);
+        assert_eq!(exit_code(&verdict), 0, "{}", text(&verdict.stdout));
+        if number == 0 {
+            let file: Value = serde_json::from_slice(&std::fs::read(input).expect("the input")).expect("JSON");
+            let expected: Vec<f64> = serde_json::from_value(file["output_data"][0].clone()).expect("a list");
+            let got: Vec<f64> = serde_json::from_value(json(&verdict)["output"][0].clone()).expect("a list");
+            // Units of 1/256, as onnxruntime counts them.
+            let near = |(got, expected): (&f64, &f64)| (got - expected).abs() * 256.0 < 1.01;
+            assert!(got.len() == 4 && got.iter().zip(&expected).all(near), "{got:?} {expected:?}");
+        }
+    }
+    refused(&run(&["compile", &model("qdq_weights_alone", "onnx"), "--out", &zkml]), &["none are given"]);
+}

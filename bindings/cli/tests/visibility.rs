@@ -238,7 +238,7 @@ fn the_hash_of_indices_is_of_the_indices() {
     let indices: Vec<f32> = serde_json::from_value(file["input_data"][0].clone()).expect("a list");
     let indices: Vec<i64> = indices.into_iter().map(|index| index as i64).collect();
     // Digits have at least eight bits, whatever the number of rows of the table.
-    let format = Format { frac_bits: 0, min: 0, max: 6 };
+    let format = Format::new(0, 0, 6);
     let hash = hash_tensor(&Poseidon::new(), format, &indices, None).expect("a hash");
     assert_eq!(made["hash"], hash.to_string());
     let proof = format!("{out}/proof.json");

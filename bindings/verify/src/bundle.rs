@@ -2,7 +2,7 @@
 //!
 //! Every field is checked on verification against the verifying key; unknown, missing and duplicate fields are refused.
 //! Digests are lower-case hexadecimal, the proof is base64. Real numbers are not in the file: they are the integers
-//! times `2^-frac_bits`, exactly ([`PublicTensor::reals`]).
+//! times their scale, exactly ([`PublicTensor::reals`]).
 
 use std::path::Path;
 
@@ -101,8 +101,11 @@ pub struct PublicTensor {
     pub name: String,
     /// Shape in the model.
     pub shape: Vec<usize>,
-    /// Fractional bits: `real = value · 2^-frac_bits`.
+    /// Fractional bits: `real = value · mantissa · 2^-frac_bits`.
     pub frac_bits: i32,
+    /// What the scale is beside a power of two; 1 where it is not written.
+    #[serde(default = "power_of_two", skip_serializing_if = "is_power_of_two")]
+    pub mantissa: u32,
     /// Least value that the model allows.
     pub min: i64,
     /// Greatest value that the model allows.
@@ -118,6 +121,16 @@ pub struct PublicTensor {
     /// The Poseidon hash of the values, where they are hashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<TensorHash>,
+}
+
+/// The mantissa of a power of two.
+pub(crate) const fn power_of_two() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+pub(crate) const fn is_power_of_two(mantissa: &u32) -> bool {
+    *mantissa == 1
 }
 
 /// A proof's public tensors are written as they were before tensors could be hidden.
@@ -438,16 +451,23 @@ impl ProofBundle {
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
-        let Format { frac_bits, min, max } = port.logical_format();
+        let Format { frac_bits, mantissa, min, max } = port.logical_format();
         let visibility = port.visibility();
         let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
         let (name, shape) = (port.name.clone(), port.logical_shape.clone());
-        Self { name, shape, frac_bits, min, max, values, visibility, commitments: Vec::new(), hash: None }
+        Self { name, shape, frac_bits, mantissa, min, max, values, visibility, commitments: Vec::new(), hash: None }
     }
 
-    /// The real numbers that the integers stand for, `value · 2^-frac_bits`, without rounding.
+    /// How the integers stand for real numbers.
+    pub const fn format(&self) -> Format {
+        Format { frac_bits: self.frac_bits, mantissa: self.mantissa, min: self.min, max: self.max }
+    }
+
+    /// The real numbers that the integers stand for, without rounding: integers of a scale with a mantissa have less than
+    /// 29 bits.
     pub fn reals(&self) -> Vec<f64> {
-        self.values.iter().map(|value| *value as f64 * 2f64.powi(self.frac_bits.saturating_neg())).collect()
+        let step = self.format().step();
+        self.values.iter().map(|value| *value as f64 * step).collect()
     }
 
     /// The numbers of one of so many inferences.
@@ -463,8 +483,7 @@ impl PublicTensor {
     /// # Errors
     /// [`HashError`] where there are no values, as of a hidden tensor, or one is outside `min..=max`.
     pub fn hash_values(&self, poseidon: &Poseidon, salt: Option<&Salt>) -> Result<TensorHash, HashError> {
-        let format = Format { frac_bits: self.frac_bits, min: self.min, max: self.max };
-        hash_tensor(poseidon, format, &self.values, salt)
+        hash_tensor(poseidon, self.format(), &self.values, salt)
     }
 
     /// Values in stored order, once every field is the port's.
@@ -474,6 +493,7 @@ impl PublicTensor {
         expect(&field("shape"), Debugged(&self.shape), Debugged(&port.logical_shape))?;
         let format = port.logical_format();
         expect(&field("frac_bits"), self.frac_bits, format.frac_bits)?;
+        expect(&field("mantissa"), self.mantissa, format.mantissa)?;
         expect(&field("min"), self.min, format.min)?;
         expect(&field("max"), self.max, format.max)?;
         expect(&field("visibility"), self.visibility.name(), port.visibility().name())?;

@@ -9,9 +9,10 @@ use halo2curves::bn256::G1Affine;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{VerifyingKeys, point_from_hex, point_to_hex};
 use zkml_gpu_circuit::system::{Placement, Port};
-use zkml_gpu_graph::{Storage, Visibility};
+use zkml_gpu_graph::{Format, Storage, Visibility};
 
 use crate::Error;
+use crate::bundle::{is_power_of_two, power_of_two};
 use crate::files::read_bounded;
 
 /// Value of [`TensorCommitment::format`].
@@ -33,8 +34,11 @@ pub struct TensorCommitment {
     pub version: u32,
     /// Shape in the model.
     pub shape: Vec<usize>,
-    /// Fractional bits of the integers: `real = value · 2^-frac_bits`.
+    /// Fractional bits of the integers: `real = value · mantissa · 2^-frac_bits`.
     pub frac_bits: i32,
+    /// What their scale is beside a power of two; 1 where it is not written.
+    #[serde(default = "power_of_two", skip_serializing_if = "is_power_of_two")]
+    pub mantissa: u32,
     /// Order in which the integers are stored: `plain`, in the order of the model's axes; `transposed`, the last axis
     /// first; `one-hot`, one channel for each index; `interleaved-N`, element by element those of `N` inferences in turn,
     /// each inference in the order of its axes, or with `-transposed` the last of them first.
@@ -66,6 +70,7 @@ impl TensorCommitment {
             version: VERSION,
             shape: port.logical_shape.clone(),
             frac_bits: port.format.frac_bits,
+            mantissa: port.format.mantissa,
             order: order(port.storage),
             k: keys.k(),
             srs: keys.srs_identity(),
@@ -131,6 +136,11 @@ impl TensorCommitment {
         points(&self.points)
     }
 
+    /// What 1 stands for among the integers, in words.
+    pub fn scale_text(&self) -> String {
+        Format { frac_bits: self.frac_bits, mantissa: self.mantissa, min: 0, max: 0 }.scale_text()
+    }
+
     /// Whether it can be the commitment to this tensor of a statement, whatever its points.
     ///
     /// # Errors
@@ -154,9 +164,9 @@ impl TensorCommitment {
         if self.shape != port.logical_shape {
             return other("shape", format!("{:?}", self.shape), format!("{:?}", port.logical_shape));
         }
-        if self.frac_bits != port.format.frac_bits {
-            let bits = |bits: i32| format!("{bits} fractional bits");
-            return other("integers with", bits(self.frac_bits), bits(port.format.frac_bits));
+        let own = Format { frac_bits: self.frac_bits, mantissa: self.mantissa, ..port.format };
+        if !own.has_scale_of(&port.format) {
+            return other("integers times", own.scale_text(), port.format.scale_text());
         }
         if self.order != order(port.storage) {
             return other("order", self.order.clone(), order(port.storage));

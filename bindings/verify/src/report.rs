@@ -176,9 +176,10 @@ pub fn public_line(label: &str, tensor: &PublicTensor) -> String {
 
 /// What is known of an input or output before any proof: its name, its shape, who sees it, and what its integers are.
 pub fn port_text(port: &Port) -> String {
-    let Format { frac_bits, min, max } = port.logical_format();
+    let format = port.logical_format();
+    let Format { min, max, .. } = format;
     let (name, seen) = (port.name.escape_debug(), port.visibility().name());
-    format!("{name} {:?}, {seen}, integers {min} to {max} times 2^{}", port.logical_shape, -i64::from(frac_bits))
+    format!("{name} {:?}, {seen}, integers {min} to {max} times {}", port.logical_shape, format.scale_text())
 }
 
 /// What a proof does and does not say.

@@ -24,7 +24,7 @@ const HINT: &str = "salts are written by `zkml-gpu commit --salt`; copy the file
 /// # let folder = tempfile::tempdir()?;
 /// # let file = folder.path().join("seven.json");
 /// # std::fs::write(&file, r#"{"input_data": [[0.0, 0.5, 1.0]]}"#)?;
-/// let format = Format { frac_bits: 8, min: 0, max: 255 };
+/// let format = Format::new(8, 0, 255);
 /// let samples = read_samples(&file, &[ModelInput { name: "picture", len: 3, classes: None }])?;
 /// let hashes = hash_sample(&[format], &samples[0], &[None])?;
 /// println!("{}", hashes[0]);
@@ -94,7 +94,7 @@ pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<&S
 
 /// Refuses numbers that a tensor's integers do not reach: a prover would clamp them, and say so.
 pub(crate) fn expect_within(name: &str, format: Format, numbers: &[f32]) -> Result<(), Error> {
-    let step = 2f64.powi(format.frac_bits.saturating_neg());
+    let step = format.step();
     let ends = [format.min as f64 - 1.0, format.max as f64 + 1.0].map(|end| end * step);
     let beyond = numbers.iter().position(|number| !(ends[0]..=ends[1]).contains(&f64::from(*number)));
     let Some(place) = beyond else { return Ok(()) };
@@ -170,7 +170,7 @@ mod tests {
             assert_eq!(port.storage, storage, "{name}");
             let format = match storage {
                 Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => port.format,
-                Storage::OneHot => Format { frac_bits: 0, min: 0, max: port.classes() as i64 - 1 },
+                Storage::OneHot => Format::new(0, 0, port.classes() as i64 - 1),
             };
             let mut salts = vec![None; sample.len()];
             for salt in [None, Some(Salt::random(OsRng))] {
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_of_the_numbers_and_of_the_salt() {
-        let format = Format { frac_bits: 2, min: -8, max: 7 };
+        let format = Format::new(2, -8, 7);
         let hash = |reals: &[f32], salt: &Option<Salt>| {
             hash_sample(&[format], &vec![reals.to_vec()], std::slice::from_ref(salt)).expect("a hash")[0]
         };
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn what_does_not_go_together_has_no_hash() {
-        let format = Format { frac_bits: 0, min: 0, max: 9 };
+        let format = Format::new(0, 0, 9);
         let sample = vec![vec![1.0]];
         for result in [
             hash_sample(&[], &sample, &[None]),

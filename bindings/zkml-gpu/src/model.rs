@@ -10,7 +10,7 @@ use zkml_gpu_graph::{Graph, Node, Op, Storage, ValidateError, Visibilities, Visi
 use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
     Calibration, Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate,
-    outline, quantise, recall, requantise, search,
+    needs_samples, outline, quantise, recall, requantise, search,
 };
 use zkml_gpu_verify::{Accuracy, model_name};
 
@@ -227,7 +227,8 @@ impl Model {
     pub fn output_extents(&self, calibration: &Calibration) -> Vec<f64> {
         let extent = |id: &usize| {
             let extremes = calibration.tensors.get(*id).map_or([0.0, 0.0], |(_, extremes)| *extremes);
-            let extent = f64::from(extremes[1]) - f64::from(extremes[0]);
+            let unit = f64::from(self.float.graph().tensors[*id].unit);
+            let extent = (f64::from(extremes[1]) - f64::from(extremes[0])) * unit;
             if extent > 0.0 { extent } else { 1.0 }
         };
         self.float.graph().outputs.iter().map(extent).collect()
@@ -307,7 +308,8 @@ impl Model {
         } else {
             quantise(float, samples, given)?
         };
-        let evaluation = evaluate(float, &quantised, samples)?;
+        // A model that tells its own integers needs no samples, and then nothing is measured.
+        let evaluation = if samples.is_empty() { Evaluation::default() } else { evaluate(float, &quantised, samples)? };
         check_error(&quantised, &evaluation, options)?;
         let is_published = options.public_weights || options.layout.weights == WeightMode::Embedded;
         let published = is_published.then(|| coarse(float, &quantised));
@@ -325,8 +327,23 @@ impl Model {
             evaluation,
             calibration: quantised.calibration,
             published,
+            told_inputs: self.told_inputs(),
         };
         Ok(CompiledModel { about, graph, layout })
+    }
+
+    /// Inputs of which the file tells integers.
+    fn told_inputs(&self) -> Vec<String> {
+        let graph = self.float.graph();
+        let told = graph.inputs.iter().map(|id| &graph.tensors[*id]).filter(|tensor| tensor.integers.is_some());
+        told.map(|tensor| tensor.name.clone()).collect()
+    }
+
+    /// Whether [`compile`](Self::compile) chooses scales by samples. A model that is quantised already may tell all of them
+    /// itself.
+    pub fn needs_samples(&self, options: &CompileOptions) -> bool {
+        let options = self.visibility(options).map(|visibility| self.quantisation(options, &visibility));
+        options.is_ok_and(|options| needs_samples(self.float.graph(), &options))
     }
 
     /// Quantises this model, a retrained one, to the scales of a compiled one, and keeps its circuit. The error is that
@@ -374,6 +391,7 @@ impl Model {
             evaluation,
             calibration: about.calibration.clone(),
             published,
+            told_inputs: self.told_inputs(),
         };
         Ok(CompiledModel { about, graph, layout: old.layout.clone() })
     }

@@ -20,12 +20,14 @@ pub struct Saturation {
     pub farthest: Option<f64>,
 }
 
-/// The input with the greatest share of values that lie a step or more beyond its range; `None` where none do.
+/// The input with the greatest share of values that lie a step or more beyond its range; `None` where none do. What the
+/// model itself clamps is no loss.
 pub fn saturation(model: &CompiledModel, sample: &Sample) -> Option<Saturation> {
     let graph = model.graph();
     let tensor = |(index, id): (usize, &usize)| (&graph.tensors[*id], graph.visibility.input(index).is_hidden());
     let inputs = graph.inputs.iter().enumerate().map(tensor).zip(sample);
-    let numbers = inputs.filter(|((tensor, _), _)| tensor.storage != Storage::OneHot);
+    let told = &model.about().told_inputs;
+    let numbers = inputs.filter(|((tensor, _), _)| tensor.storage != Storage::OneHot && !told.contains(&tensor.name));
     let clamped = numbers.filter_map(|((tensor, hidden), values)| {
         let format = tensor.format;
         let [low, high] = [format.min, format.max].map(|value| f64::from(format.dequantise(value)));

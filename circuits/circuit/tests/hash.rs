@@ -168,8 +168,8 @@ impl Circuit<Fr> for Hashes {
     }
 }
 
-const BYTE: Format = Format { frac_bits: 8, min: 0, max: 255 };
-const SIGNED: Format = Format { frac_bits: 4, min: -2000, max: 1500 };
+const BYTE: Format = Format::new(8, 0, 255);
+const SIGNED: Format = Format::new(4, -2000, 1500);
 
 /// A lone word; an even number of words; two packings; with and without salt.
 fn examples(rng: &mut StdRng) -> Vec<Hashed> {
@@ -192,7 +192,8 @@ fn the_rows_of_a_hash_give_the_hash_for_any_length_and_width() {
         for len in [1, 2, 30, 31, 32, 62, 63, 97] {
             let signed = rng.gen_bool(0.5);
             let [min, max] = if signed { [-(1 << (bits - 1)), (1 << (bits - 1)) - 1] } else { [0, (1 << bits) - 1] };
-            let format = Format { frac_bits: rng.gen_range(-20..20), min, max };
+            let mantissa = [1, 2 * rng.gen_range(0..1 << 20) + 1][usize::from(rng.gen_bool(0.5))];
+            let format = Format { mantissa, ..Format::new(rng.gen_range(-20..20), min, max) };
             let salted = rng.gen_bool(0.5);
             let hashed = Hashed::random(&mut rng, format, len, salted);
             assert_eq!(Hashes::new(std::slice::from_ref(&hashed)).hashes, [hashed.hash()], "{format:?} {len}");
@@ -412,7 +413,7 @@ fn hashes_of_tensors_are_those_of_a_program_for_circomlibjs() {
     let poseidon = Poseidon::new();
     assert!(vectors.tensors.len() > 8);
     for Tensor { frac_bits, min, max, values, salt, hash } in vectors.tensors {
-        let format = Format { frac_bits, min, max };
+        let format = Format::new(frac_bits, min, max);
         let salt: Option<Salt> = salt.as_deref().map(|salt| decimal(salt).into());
         let ours = hash_tensor(&poseidon, format, &values, salt.as_ref()).unwrap();
         assert_eq!(ours.element(), decimal(&hash), "{format:?}, {} values", values.len());

@@ -134,7 +134,7 @@ mod tests {
         let tensor = |name: &str| Tensor {
             name: name.into(),
             shape: Shape::vector(1),
-            format: Format { frac_bits: 4, min: -8, max: 7 },
+            format: Format::new(4, -8, 7),
             logical_shape: vec![1],
             storage: Storage::Plain,
         };

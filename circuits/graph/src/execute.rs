@@ -109,7 +109,7 @@ mod tests {
         Tensor {
             name: name.into(),
             shape: Shape { channels, height, width },
-            format: Format { frac_bits: 0, min, max },
+            format: Format::new(0, min, max),
             logical_shape: vec![1, channels, height, width],
             storage: Storage::Plain,
         }
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn dense_bounds_are_attained() {
-        let format = Format { frac_bits: 0, min: -3, max: 7 };
+        let format = Format::new(0, -3, 7);
         let tensor = |n: usize, format| Tensor {
             name: String::new(),
             shape: Shape::vector(n),
@@ -212,7 +212,7 @@ mod tests {
             storage: Storage::Plain,
         };
         let linear = Linear { raw: true, ..Linear::dense(2, vec![2, -5, 1, 0, 4, -1], vec![10, -20]) };
-        let wide = Format { frac_bits: 0, min: -1000, max: 1000 };
+        let wide = Format::new(0, -1000, 1000);
         let graph = Graph {
             name: String::new(),
             shift: 1,

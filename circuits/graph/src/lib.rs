@@ -57,6 +57,6 @@ pub use limits::{
 };
 pub use ops::{Linear, MatMul, Normalise, NormaliseValues, Op, Origin, Softmax, SoftmaxValues};
 pub use rescale::{Rescale, requantise};
-pub use tensor::{Format, Shape, Storage, Tensor, TensorId, index, transpose};
+pub use tensor::{Format, MANTISSA_LIMIT, Shape, Storage, Tensor, TensorId, index, transpose};
 pub use visibility::{Visibilities, Visibility};
 pub use window::Window;

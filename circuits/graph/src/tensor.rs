@@ -43,21 +43,64 @@ impl Shape {
     }
 }
 
-/// How integers represent real numbers: `real = v · 2^-frac_bits`, `min <= v <= max`.
+/// How integers represent real numbers: `real = v · mantissa · 2^-frac_bits`, `min <= v <= max`. A scale that
+/// quantisation chooses is a power of two; one that a model's file has may be any 32-bit float.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Format {
     /// Fractional bits; may be negative.
     pub frac_bits: i32,
+    /// What the scale is beside a power of two: 1, or an odd number below [`MANTISSA_LIMIT`].
+    pub mantissa: u32,
     /// Least value, inclusive.
     pub min: i64,
     /// Greatest value, inclusive.
     pub max: i64,
 }
 
+/// Mantissas are below: those of 32-bit floats.
+pub const MANTISSA_LIMIT: u32 = 1 << f32::MANTISSA_DIGITS;
+
 impl Format {
+    /// Integers from `min` to `max` times `2^-frac_bits`.
+    pub const fn new(frac_bits: i32, min: i64, max: i64) -> Self {
+        Self { frac_bits, mantissa: 1, min, max }
+    }
+
+    /// The same integers, each for `unit` times as much; `None` where that is no positive finite number, or the format
+    /// has a unit of its own already.
+    pub fn in_units(&self, unit: f32) -> Option<Self> {
+        if !(unit.is_finite() && unit > 0.0) || self.mantissa != 1 {
+            return None;
+        }
+        let exponent = (unit.to_bits() >> (f32::MANTISSA_DIGITS - 1)) as i32;
+        let fraction = unit.to_bits() & (MANTISSA_LIMIT / 2 - 1);
+        // Below the least exponent there is no leading 1.
+        let (mantissa, exponent) =
+            if exponent == 0 { (fraction, 1) } else { (fraction | (MANTISSA_LIMIT / 2), exponent) };
+        let power = exponent - (f32::MAX_EXP - 1) - (f32::MANTISSA_DIGITS as i32 - 1);
+        let even = mantissa.trailing_zeros();
+        Some(Self { frac_bits: self.frac_bits - power - even as i32, mantissa: mantissa >> even, ..*self })
+    }
+
+    /// What 1 stands for.
+    pub fn step(&self) -> f64 {
+        f64::from(self.mantissa) * 2f64.powi(self.frac_bits.saturating_neg())
+    }
+
+    /// The scale in words: a power of two, and the factor beside it where there is one.
+    pub fn scale_text(&self) -> String {
+        let power = -i64::from(self.frac_bits);
+        if self.mantissa == 1 { format!("2^{power}") } else { format!("{}·2^{power}", self.mantissa) }
+    }
+
+    /// Whether integers stand for the same numbers in both, whatever their ranges.
+    pub fn has_scale_of(&self, other: &Self) -> bool {
+        (self.frac_bits, self.mantissa) == (other.frac_bits, other.mantissa)
+    }
+
     /// Nearest integer to `real`, saturated to the range; not-a-number becomes 0.
     pub fn quantise(&self, real: f32) -> i64 {
-        let scaled = (f64::from(real) * 2f64.powi(self.frac_bits)).round();
+        let scaled = (f64::from(real) * 2f64.powi(self.frac_bits) / f64::from(self.mantissa)).round();
         if scaled.is_nan() {
             return 0;
         }
@@ -72,7 +115,7 @@ impl Format {
 
     /// The real number that `v` represents.
     pub fn dequantise(&self, v: i64) -> f32 {
-        (v as f64 * 2f64.powi(-self.frac_bits)) as f32
+        (v as f64 * self.step()) as f32
     }
 }
 
@@ -207,11 +250,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_unit_is_a_mantissa_and_a_power_of_two() {
+        let format = Format::new(3, -8, 7);
+        for unit in [1.0, 0.1, 0.0078125, 3.5, 1e-20, f32::MIN_POSITIVE, f32::from_bits(1), f32::from_bits(3), 255.0] {
+            let scaled = format.in_units(unit).unwrap();
+            assert!(scaled.mantissa % 2 == 1 && scaled.mantissa < MANTISSA_LIMIT, "{unit}");
+            assert_eq!(scaled.step(), f64::from(unit) / 8.0, "{unit}");
+            assert_eq!([scaled.min, scaled.max], [-8, 7]);
+            assert_eq!((unit == 0.1).then(|| scaled.in_units(2.0)), (unit == 0.1).then_some(None));
+        }
+        assert_eq!(format.in_units(0.5), Some(Format::new(4, -8, 7)));
+        for unit in [0.0, -1.0, f32::NAN, f32::INFINITY] {
+            assert_eq!(format.in_units(unit), None);
+        }
+        let tenths = Format::new(0, -128, 127).in_units(0.1).unwrap();
+        assert_eq!([-0.3, 0.26, 99.0].map(|real| tenths.quantise(real)), [-3, 3, 127]);
+        assert_eq!(tenths.dequantise(7), 0.7);
+    }
+
+    #[test]
     fn a_matrix_is_stored_one_feature_a_channel() {
         let tensor = Tensor {
             name: "x".into(),
             shape: Shape { channels: 2, height: 1, width: 3 },
-            format: Format { frac_bits: 0, min: -9, max: 9 },
+            format: Format::new(0, -9, 9),
             logical_shape: vec![1, 3, 2],
             storage: Storage::Transposed,
         };

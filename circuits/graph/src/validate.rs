@@ -6,7 +6,7 @@ use crate::graph::{Graph, Node};
 use crate::limits::{ACTIVATION_LIMIT, FRAC_BITS_LIMIT, MAX_SHIFT};
 use crate::ops::Op;
 use crate::site::{Check, Site};
-use crate::tensor::{Format, Shape, Storage, Tensor, TensorId};
+use crate::tensor::{Format, MANTISSA_LIMIT, Shape, Storage, Tensor, TensorId};
 use crate::visibility::{Visibilities, Visibility};
 
 impl Graph {
@@ -135,13 +135,16 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
         Some(n) if n > 0 && n < 1 << 40 => {}
         _ => return fail("shape", format!("{:?}", tensor.shape), "1 to 2^40 elements".into()),
     }
-    let Format { frac_bits, min, max } = tensor.format;
+    let Format { frac_bits, mantissa, min, max } = tensor.format;
     if min > max || min < -limit || max > limit {
         return fail("range", format!("{min}..={max}"), format!("a non-empty range within ±{limit}"));
     }
     if !(-FRAC_BITS_LIMIT..=FRAC_BITS_LIMIT).contains(&frac_bits) {
         let expected = format!("{}..={FRAC_BITS_LIMIT}", -FRAC_BITS_LIMIT);
         return fail("fractional bits", frac_bits.to_string(), expected);
+    }
+    if mantissa % 2 == 0 || mantissa >= MANTISSA_LIMIT {
+        return fail("mantissa", mantissa.to_string(), format!("an odd number below {MANTISSA_LIMIT}"));
     }
     let logical = tensor.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
     let elements = match tensor.storage {
@@ -180,7 +183,7 @@ mod tests {
         let tensor = |name: &str, n| Tensor {
             name: name.into(),
             shape: Shape::vector(n),
-            format: Format { frac_bits: 4, min: -128, max: 127 },
+            format: Format::new(4, -128, 127),
             logical_shape: vec![1, n],
             storage: Storage::Plain,
         };
@@ -272,7 +275,7 @@ mod tests {
                 g.nodes[0].op = Op::Combine { multipliers: vec![1], offset: vec![0, 8, -9], shared, width };
             }),
             ("'fc'", |g| {
-                g.tensors[1].format = Format { frac_bits: 0, min: 0, max: 1 };
+                g.tensors[1].format = Format::new(0, 0, 1);
                 g.nodes[0].op = Op::ArgMax { starts: vec![0, 2], stride: 1, count: 2, last: false };
             }),
         ];

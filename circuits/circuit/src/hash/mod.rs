@@ -8,7 +8,7 @@
 //! use zkml_gpu_circuit::hash::{Poseidon, hash_tensor};
 //! use zkml_gpu_graph::Format;
 //!
-//! let format = Format { frac_bits: 8, min: 0, max: 255 };
+//! let format = Format::new(8, 0, 255);
 //! let hash = hash_tensor(&Poseidon::new(), format, &[0, 7, 255], None)?;
 //! assert!(hash_tensor(&Poseidon::new(), format, &[0, 7, 256], None).is_err());
 //! assert_ne!(hash, hash_tensor(&Poseidon::new(), format, &[0, 7, 254], None)?);

@@ -128,12 +128,13 @@ impl Packing {
     }
 
     /// What the capacity is before the first permutation: an integer below `2^240` made of the tag, and below it, from
-    /// bit 64 on, the number of values, from bit 16 on the fractional bits as 32 bits of two's complement, bit 8 the
-    /// sign, and the width in the last 8 bits.
-    pub(super) fn domain(&self, frac_bits: i32, len: usize) -> Fr {
+    /// bit 104 on, the mantissa less 1, from bit 64 on the number of values, which is below `2^40`, from bit 16 on the
+    /// fractional bits as 32 bits of two's complement, bit 8 the sign, and the width in the last 8 bits.
+    pub(super) fn domain(&self, (frac_bits, mantissa): (i32, u32), len: usize) -> Fr {
         let tag = TAG.iter().fold(0, |tag: u128, byte| tag << 8 | u128::from(*byte));
         let [len, frac_bits] = [len as u128, u128::from(frac_bits.cast_unsigned())];
-        let low = len << 64 | frac_bits << 16 | u128::from(self.signed) << 8 | u128::from(self.bits);
+        let mantissa = u128::from(mantissa.saturating_sub(1));
+        let low = mantissa << 104 | len << 64 | frac_bits << 16 | u128::from(self.signed) << 8 | u128::from(self.bits);
         Fr::from_u128(tag) * scalar::power_of_two(128) + Fr::from_u128(low)
     }
 }
@@ -181,7 +182,7 @@ pub(crate) fn hash_elements(poseidon: &Poseidon, format: Format, values: &[Fr], 
     let filler = words.len().is_multiple_of(2).then_some(Fr::zero());
     let absorbed: Vec<Fr> = std::iter::once(salt).chain(filler).chain(words).collect();
     let (pairs, _) = absorbed.as_chunks();
-    let domain = packing.domain(format.frac_bits, values.len());
+    let domain = packing.domain((format.frac_bits, format.mantissa), values.len());
     pairs.iter().fold(domain, |capacity, pair| poseidon.absorb(capacity, *pair))
 }
 
@@ -192,7 +193,7 @@ mod tests {
     use super::*;
 
     fn format(min: i64, max: i64) -> Format {
-        Format { frac_bits: 3, min, max }
+        Format::new(3, min, max)
     }
 
     #[test]
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn the_domain_is_what_it_is_said_to_be() {
-        let domain = Packing { bits: 9, signed: true }.domain(-2, 784);
+        let domain = Packing { bits: 9, signed: true }.domain((-2, 1), 784);
         let mut bytes = b"zkml tensor v1".to_vec();
         bytes.extend([0, 0, 0, 0, 0, 0, 3, 16, 0, 0, 255, 255, 255, 254, 1, 9]);
         bytes.splice(0..0, [0; 2]);
@@ -264,6 +265,7 @@ mod tests {
             hash(format(-128, 127), &values, None),
             hash(Format { frac_bits: 4, ..plain }, &values, None),
             hash(Format { frac_bits: -3, ..plain }, &values, None),
+            hash(Format { mantissa: 3, ..plain }, &values, None),
             hash(plain, &values, Some(Fr::one())),
             hash(plain, &values, Some(-Fr::one())),
         ] {

@@ -93,6 +93,7 @@ impl HashRole {
 pub struct HashedTensor {
     packing: Packing,
     frac_bits: i32,
+    mantissa: u32,
     len: usize,
     first_row: usize,
 }
@@ -106,7 +107,10 @@ impl HashedTensor {
         match (len, first_row) {
             (0, _) => Err(HashError::Empty),
             (_, 0) => Err(HashError::FirstRow),
-            _ => Ok(Self { packing: Packing::new(format), frac_bits: format.frac_bits, len, first_row }),
+            _ => {
+                let (packing, Format { frac_bits, mantissa, .. }) = (Packing::new(format), format);
+                Ok(Self { packing, frac_bits, mantissa, len, first_row })
+            }
         }
     }
 
@@ -197,7 +201,7 @@ impl HashedTensor {
 
     /// The capacity before the first permutation.
     pub(super) fn domain(&self) -> Fr {
-        self.packing.domain(self.frac_bits, self.len)
+        self.packing.domain((self.frac_bits, self.mantissa), self.len)
     }
 
     /// The fixed cells other than 0, as role, row and value; `number` counts the circuit's hashed tensors from 0.
@@ -315,7 +319,7 @@ mod tests {
     use super::*;
 
     fn tensor(bits: u32, len: usize) -> HashedTensor {
-        HashedTensor::new(Format { frac_bits: 0, min: 0, max: (1 << bits) - 1 }, len, 5).unwrap()
+        HashedTensor::new(Format::new(0, 0, (1 << bits) - 1), len, 5).unwrap()
     }
 
     #[test]
@@ -372,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_hash_has_a_value_and_does_not_begin_on_the_first_row() {
-        let format = Format { frac_bits: 0, min: 0, max: 1 };
+        let format = Format::new(0, 0, 1);
         assert_eq!(HashedTensor::new(format, 0, 1), Err(HashError::Empty));
         assert_eq!(HashedTensor::new(format, 1, 0), Err(HashError::FirstRow));
     }

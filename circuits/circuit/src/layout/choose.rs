@@ -318,7 +318,7 @@ mod tests {
     use zkml_gpu_graph::{Format, Linear, Node, Op, Shape, Storage, Tensor, Window};
 
     fn tensor(shape: Shape) -> Tensor {
-        let format = Format { frac_bits: 0, min: 0, max: 31 };
+        let format = Format::new(0, 0, 31);
         Tensor { name: String::new(), shape, format, logical_shape: vec![shape.len()], storage: Storage::Plain }
     }
 

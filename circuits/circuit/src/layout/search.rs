@@ -71,7 +71,7 @@ mod tests {
     use crate::placement::{Count, Draft, Limbs, lower, tensors};
     use crate::system::{Architecture, FixedRole};
 
-    const RANGE: Format = Format { frac_bits: 0, min: -16, max: 15 };
+    const RANGE: Format = Format::new(0, -16, 15);
 
     fn tensor(graph: &mut Graph, shape: Shape) -> TensorId {
         graph.tensors.push(Tensor {

@@ -239,8 +239,8 @@ fn spread_columns(graph: &mut Graph, index: usize) -> bool {
     }
     let (mut linear, input) = (linear.clone(), &graph.tensors[node.inputs[0]]);
     let shape = Shape { width: linear.grid(input.shape).width, ..input.shape };
-    let Format { frac_bits, min, max } = input.format;
-    let format = Format { frac_bits, min: min.min(0), max: max.max(0) };
+    let Format { min, max, .. } = input.format;
+    let format = Format { min: min.min(0), max: max.max(0), ..input.format };
     let origin = |place: usize| {
         let (c, i, j) = shape.position(place);
         let (column, image) = (j / images, j % images);
@@ -324,14 +324,14 @@ fn split_sum(graph: &mut Graph, index: usize) -> bool {
     let uniform = !window.is_padded() || multipliers[1..].iter().all(|m| *m == factor);
     let Some([first, second]) = stages(window, input.shape).filter(|_| uniform) else { return false };
     let Some([height, width]) = first.output(input.shape.height, input.shape.width) else { return false };
-    let Format { frac_bits, min, max } = input.format;
+    let Format { min, max, .. } = input.format;
     // Padding is a summand of 0.
     let ends = [min.min(0), max.max(0)].map(|end| end * first.taps() as i64);
     if ends[1] - ends[0] >= MAX_SUMS {
         return false;
     }
     let shape = Shape { height, width, ..input.shape };
-    let format = Format { frac_bits, min: ends[0], max: ends[1] };
+    let format = Format { min: ends[0], max: ends[1], ..input.format };
     // x · 2^S is requantised to x.
     let sum = Op::AveragePool { window: first, multipliers: vec![1 << graph.shift; first.taps() + 1] };
     let mean = Op::AveragePool { window: second, multipliers: vec![factor; second.taps() + 1] };
@@ -349,7 +349,7 @@ mod tests {
         let tensor = |shape: Shape| Tensor {
             name: "t".into(),
             shape,
-            format: Format { frac_bits: 0, min: -99, max: 99 },
+            format: Format::new(0, -99, 99),
             logical_shape: vec![shape.len()],
             storage: Storage::Plain,
         };
@@ -449,7 +449,7 @@ mod tests {
         let average = |window: Window| Op::AveragePool { window, multipliers: vec![3; window.taps() + 1] };
         let window = Window { kernel: [7, 7], ..Window::UNIT };
         let mut graph = pooled(Shape { channels: 1, height: 7, width: 7 }, average, window);
-        graph.tensors[0].format = Format { frac_bits: 0, min: -65_535, max: 65_535 };
+        graph.tensors[0].format = Format::new(0, -65_535, 65_535);
         let lowered = lower(graph);
         // After the copy that a public input needs.
         let [Node { op: Op::Combine { .. }, .. }, Node { op: Op::AveragePool { window: kept, .. }, .. }] =

@@ -7,7 +7,7 @@
 use halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use zkml_gpu_graph::{Format, Storage, Visibility};
+use zkml_gpu_graph::{Format, MANTISSA_LIMIT, Storage, Visibility};
 
 use super::architecture::Architecture;
 use super::geometry::Geometry;
@@ -395,7 +395,7 @@ impl Port {
     /// Whether the shape, the scale and the place are such that values can be converted and placed without overflow.
     fn is_sound(&self) -> bool {
         let elements = self.logical_shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d));
-        let Format { frac_bits, min, max } = self.format;
+        let Format { frac_bits, mantissa, min, max } = self.format;
         let classes = elements.filter(|n| *n > 0 && self.len.is_multiple_of(*n)).map(|n| self.len / n);
         let stored = match self.storage {
             Storage::Plain | Storage::Transposed => classes == Some(1),
@@ -408,6 +408,8 @@ impl Port {
             && self.len > 0
             && min <= max
             && (-MAX_FRAC_BITS..=MAX_FRAC_BITS).contains(&frac_bits)
+            && mantissa % 2 == 1
+            && mantissa < MANTISSA_LIMIT
             && self.placement.is_sound(self.len)
     }
 
@@ -429,7 +431,7 @@ impl Port {
             Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => self.format,
             Storage::OneHot => {
                 let max = i64::try_from(self.classes().saturating_sub(1)).unwrap_or(i64::MAX);
-                Format { frac_bits: 0, min: 0, max }
+                Format::new(0, 0, max)
             }
         }
     }

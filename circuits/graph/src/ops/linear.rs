@@ -97,8 +97,8 @@ impl Linear {
     /// circuit must be sized by [`width`](Self::width) where there is one.
     pub fn channel_bounds(&self, input: Format) -> Vec<Bounds> {
         let padded = self.window.is_padded() || self.input_dilation != [1, 1];
-        let Format { frac_bits, min, max } = input;
-        let range = if padded { Format { frac_bits, min: min.min(0), max: max.max(0) } } else { input };
+        let Format { min, max, .. } = input;
+        let range = if padded { Format { min: min.min(0), max: max.max(0), ..input } } else { input };
         let rows = self.weights.chunks((self.weights.len() / self.out_channels.max(1)).max(1));
         let bounds = |(row, &bias): (&[i32], &i64)| {
             // Both ends need only the sums of the positive and of the negative weights.
@@ -268,7 +268,7 @@ mod tests {
     fn padding_widens_a_range_that_excludes_zero() {
         let window = Window { kernel: [1, 3], pad_before: [0, 1], pad_after: [0, 1], ..Window::UNIT };
         let linear = Linear { window, ..Linear::dense(1, vec![1, 1, 1], vec![0]) };
-        let bounds = linear.channel_bounds(Format { frac_bits: 0, min: 5, max: 9 });
+        let bounds = linear.channel_bounds(Format::new(0, 5, 9));
         assert_eq!(bounds, [Bounds { min: 0, max: 27 }]);
     }
 }

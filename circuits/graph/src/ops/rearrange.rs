@@ -26,6 +26,7 @@ pub(crate) fn validate(site: &Site<'_>, origins: &[Origin]) -> Check {
     for operand in site.operands() {
         let x = operand.format;
         site.expect("fractional bits", y.format.frac_bits, x.frac_bits)?;
+        site.expect("mantissa", y.format.mantissa, x.mantissa)?;
         let inside = y.format.min <= x.min && x.max <= y.format.max;
         site.expect("operands inside the output's range", inside, true)?;
     }

@@ -171,6 +171,7 @@ impl Translator<'_> {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::MaxPool(_)
             | FloatOp::AveragePool { .. }
             | FloatOp::ArgMax { .. } => Err(self.unsupported(node)),

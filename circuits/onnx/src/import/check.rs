@@ -7,7 +7,7 @@ use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, 
 
 use super::error::ImportError;
 use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
-use super::quirks;
+use super::{quirks, rounding};
 
 /// Most nodes: several times those of the largest convolutional networks; tract's passes look at all pairs.
 const MAX_NODES: usize = 1 << 12;
@@ -30,7 +30,10 @@ pub(super) fn check(
     graph.input.iter().try_for_each(check_dimensions).map_err(&invalid)?;
     let nodes = || graph.node.iter().zip(origins);
     let unknown = nodes().filter(|(node, (_, operator))| {
-        let known = SUPPORTED_OPERATORS.contains(&operator.as_str()) || FOLDED_OPERATORS.contains(&operator.as_str());
+        let operator = operator.as_str();
+        let known = SUPPORTED_OPERATORS.contains(&operator)
+            || FOLDED_OPERATORS.contains(&operator)
+            || operator == rounding::OPERATOR;
         !known || !matches!(node.domain.as_str(), "" | "ai.onnx")
     });
     let unsupported = |(_, (node, operator)): (&NodeProto, &(String, String))| ImportError::UnsupportedOperator {

@@ -19,6 +19,7 @@ use super::error::ImportError;
 use super::float::{FloatOp, FloatOrigin};
 use super::function::{Angle, Comparison, Composed, Function};
 use super::numbers::Numbers;
+use super::rounding::Rounding;
 use super::translator::Translator;
 use super::view::View;
 use super::written::MASKED;
@@ -76,6 +77,11 @@ impl Translator<'_> {
             let view = self.view(node, 0)?;
             return Ok(self.function(node, view, |condition| Composed::Affine(condition, -1.0, 1.0)));
         }
+        if let Some(rounding) = op.0.downcast_ref::<Rounding>() {
+            let [min, max] = rounding.integers;
+            let view = self.view(node, 0)?;
+            return Ok(self.elementwise(node, FloatOp::Round { step: rounding.step(), min, max }, view));
+        }
         let negative = op.0.is::<Neg>();
         let op = match function(op) {
             _ if negative => FloatOp::sum(vec![-1.0]),
@@ -127,7 +133,8 @@ impl Translator<'_> {
             FloatOp::Activation(function) => Composed::Apply(function.clone(), inner),
             FloatOp::Clamp { min, max } => Composed::Clamp(inner, *min, *max),
             FloatOp::Combine { factors, offset } if offset.is_empty() => Composed::Affine(inner, factors[0], 0.0),
-            FloatOp::Linear(_)
+            FloatOp::Round { .. }
+            | FloatOp::Linear(_)
             | FloatOp::Affine { .. }
             | FloatOp::Combine { .. }
             | FloatOp::MatMul(_)

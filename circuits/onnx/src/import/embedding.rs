@@ -31,7 +31,7 @@ impl Translator<'_> {
         let shape = Shape { channels, height: 1, width: dims.iter().product() };
         bounded(&node.name, &[shape.channels, shape.width])?;
         let (name, id) = (node.name.clone(), self.graph.tensors.len());
-        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), storage: Storage::OneHot });
+        self.graph.tensors.push(FloatTensor::new(name, shape, dims.to_vec(), Storage::OneHot));
         self.graph.inputs.push(id);
         self.values.insert(outlet, Value::Indices(View::row_major(id, dims)));
         Ok(())

@@ -45,7 +45,7 @@ impl FloatTensor {
 
 impl FloatGraph {
     /// Runs the graph on inputs in the model's order; returns all tensors' elements in stored order (none for
-    /// tensors that no node computes).
+    /// tensors that no node computes), as real numbers whatever their units.
     ///
     /// # Errors
     ///
@@ -54,10 +54,18 @@ impl FloatGraph {
         self.check_inputs(inputs)?;
         let mut values = vec![Vec::new(); self.tensors.len()];
         for (&id, input) in self.inputs.iter().zip(inputs) {
+            let FloatTensor { unit, integers, .. } = self.tensors[id];
             values[id] = self.tensors[id].to_stored(input);
+            match integers {
+                Some(integers) => values[id].iter_mut().for_each(|value| *value = rounded(*value, unit, integers)),
+                None => values[id].iter_mut().for_each(|value| *value /= unit),
+            }
         }
         for node in &self.nodes {
             values[node.output] = self.execute_node(node, &values);
+        }
+        for (values, tensor) in values.iter_mut().zip(&self.tensors).filter(|(_, tensor)| tensor.unit != 1.0) {
+            values.iter_mut().for_each(|value| *value *= tensor.unit);
         }
         Ok(values)
     }
@@ -108,9 +116,10 @@ impl FloatGraph {
             }
             FloatOp::MatMul(product) => matmul(product, x, &values[node.inputs[1]]),
             FloatOp::Multiply { scale } => x.iter().zip(&values[node.inputs[1]]).map(|(a, b)| scale * a * b).collect(),
-            FloatOp::Softmax(softmax) => softmax_forward(softmax, x),
+            FloatOp::Softmax(softmax) => softmax_forward(softmax, x, self.tensors[node.inputs[0]].unit),
             FloatOp::Normalise(normalise) => normalise_forward(normalise, x),
             FloatOp::Clamp { min, max } => x.iter().map(|v| v.max(*min).min(*max)).collect(),
+            FloatOp::Round { step, min, max } => x.iter().map(|v| rounded(*v, *step, [*min, *max]) * step).collect(),
             FloatOp::MaxPool(window) => pool(x, shape, window, f32::NEG_INFINITY, f32::max, |best, _| best),
             FloatOp::AveragePool { window, count_padding, scale } => {
                 let area = window.kernel[0] * window.kernel[1];
@@ -134,6 +143,11 @@ impl FloatGraph {
             }
         }
     }
+}
+
+/// The nearest of the integers that a quantised model has for a tensor, of two the even one.
+pub(super) fn rounded(value: f32, step: f32, [min, max]: [i64; 2]) -> f32 {
+    (value / step).round_ties_even().clamp(min as f32, max as f32)
 }
 
 /// Position of the greatest value; of equal ones the first, or the last.
@@ -171,14 +185,15 @@ fn matmul(product: &FloatMatMul, left: &[f32], right: &[f32]) -> Vec<f32> {
     out
 }
 
-fn softmax_forward(softmax: &FloatSoftmax, x: &[f32]) -> Vec<f32> {
+fn softmax_forward(softmax: &FloatSoftmax, x: &[f32], unit: f32) -> Vec<f32> {
     let FloatSoftmax { groups, len, ref masked } = *softmax;
     let mut out = vec![0.0; x.len()];
     for p in 0..groups {
         let members = || (0..len).map(|c| c * groups + p).filter(|e| !masked.get(*e).copied().unwrap_or(false));
         let max = members().map(|e| x[e]).fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = members().map(|e| libm::expf(x[e] - max)).sum();
-        members().for_each(|e| out[e] = libm::expf(x[e] - max) / sum);
+        let exponential = |e: usize| libm::expf((x[e] - max) * unit);
+        let sum: f32 = members().map(exponential).sum();
+        members().for_each(|e| out[e] = exponential(e) / sum);
     }
     out
 }

@@ -18,6 +18,18 @@ pub struct FloatTensor {
     pub logical_shape: Vec<usize>,
     /// How the elements are stored.
     pub storage: Storage,
+    /// What 1 stands for among the numbers that nodes take and give: 1, or the scale that a quantised model has for this
+    /// tensor.
+    pub unit: f32,
+    /// Least and greatest of the integers that it holds, times its unit, where the model's file says so.
+    pub integers: Option<[i64; 2]>,
+}
+
+impl FloatTensor {
+    /// A tensor of numbers that are counted one by one.
+    pub fn new(name: String, shape: Shape, logical_shape: Vec<usize>, storage: Storage) -> Self {
+        Self { name, shape, logical_shape, storage, unit: 1.0, integers: None }
+    }
 }
 
 /// A product with weights.
@@ -160,6 +172,16 @@ pub enum FloatOp {
         /// Greatest output; infinity for none.
         max: f32,
     },
+    /// `y = step · min(max(round(x / step), min), max)`, of two nearest integers the even one: what a quantised model says
+    /// of its own tensors.
+    Round {
+        /// What 1 stands for among the integers.
+        step: f32,
+        /// Least integer.
+        min: i64,
+        /// Greatest integer.
+        max: i64,
+    },
     /// Maximum over windows; padding never wins.
     MaxPool(Window),
     /// `scale ·` mean over windows.
@@ -211,6 +233,7 @@ impl FloatOp {
             Self::AveragePool { scale, .. } | Self::Multiply { scale } => unless(scale.is_finite(), "factors"),
             Self::MatMul(product) => unless(product.scale.is_finite(), "factors"),
             Self::Clamp { min, max } => unless(!min.is_nan() && !max.is_nan(), "bounds"),
+            Self::Round { step, .. } => unless(step.is_normal() && *step > 0.0, "scales"),
             Self::Softmax(_)
             | Self::Normalise(_)
             | Self::Activation(_)
@@ -273,6 +296,7 @@ impl FloatGraph {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::MaxPool(_)
             | FloatOp::AveragePool { .. }
             | FloatOp::ArgMax { .. } => false,

@@ -101,7 +101,21 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
             }
             return absorb(graph, i, j);
         }
-        (FloatOp::MaxPool(_) | FloatOp::Reshape, FloatOp::Clamp { .. }) if swappable => return swap(graph, i, j),
+        (FloatOp::Round { step, min, max }, FloatOp::Round { step: second, min: low, max: high })
+            if *step == *second =>
+        {
+            (*min, *max) = (*min.clamp(low, high), *max.clamp(low, high));
+        }
+        // A bound that is one of the integers.
+        (FloatOp::Round { step, min, max }, FloatOp::Clamp { min: low, max: high })
+            if is_bound(*low, *step) && is_bound(*high, *step) =>
+        {
+            let [low, high] = [*low, *high].map(|bound| (bound / *step) as i64);
+            (*min, *max) = (low.clamp(*min, *max), high.clamp(*min, *max));
+        }
+        (FloatOp::MaxPool(_) | FloatOp::Reshape, FloatOp::Clamp { .. } | FloatOp::Round { .. }) if swappable => {
+            return swap(graph, i, j);
+        }
         (FloatOp::Reshape, FloatOp::Activation(_)) if swappable => return swap(graph, i, j),
         (FloatOp::MaxPool(_), FloatOp::Activation(f)) if swappable && f.is_monotone() => return swap(graph, i, j),
         // The signs of learned factors are nobody's business.
@@ -120,6 +134,7 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::MaxPool(_)
             | FloatOp::AveragePool { .. }
             | FloatOp::Reshape
@@ -129,6 +144,11 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         ) => return false,
     }
     merge(graph, i, j)
+}
+
+/// Whether a clamp's bound is infinite, or a whole number of steps.
+fn is_bound(bound: f32, step: f32) -> bool {
+    bound.is_infinite() || (bound / step).fract() == 0.0
 }
 
 /// Factor and summands of an operation that scales equally everywhere, by a number that is not learned, and adds
@@ -149,6 +169,7 @@ fn uniform(op: &FloatOp) -> Option<(f32, Vec<f32>)> {
         | FloatOp::Normalise(_)
         | FloatOp::Activation(_)
         | FloatOp::Clamp { .. }
+        | FloatOp::Round { .. }
         | FloatOp::MaxPool(_)
         | FloatOp::AveragePool { .. }
         | FloatOp::Reshape
@@ -175,6 +196,7 @@ fn by_channel(op: &FloatOp, shape: Shape) -> Option<(Vec<f32>, Vec<f32>)> {
         | FloatOp::Normalise(_)
         | FloatOp::Activation(_)
         | FloatOp::Clamp { .. }
+        | FloatOp::Round { .. }
         | FloatOp::MaxPool(_)
         | FloatOp::AveragePool { .. }
         | FloatOp::Reshape

@@ -226,6 +226,7 @@ impl Translator<'_> {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::Reshape
             | FloatOp::Rearrange { .. }
             | FloatOp::ArgMax { .. } => return Err(self.unsupported(node)),

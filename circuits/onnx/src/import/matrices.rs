@@ -65,12 +65,7 @@ pub(super) fn split(graph: &mut FloatGraph, i: usize) -> bool {
         let own: TensorId = graph.tensors.len();
         let shape = Shape { channels: end - first, height: 1, width };
         let name = graph.tensors[output].name.clone();
-        graph.tensors.push(FloatTensor {
-            name,
-            shape,
-            logical_shape: vec![end - first, 1, width],
-            storage: Storage::Plain,
-        });
+        graph.tensors.push(FloatTensor::new(name, shape, vec![end - first, 1, width], Storage::Plain));
         graph.nodes[*j].inputs[0] = own;
         if let FloatOp::Rearrange { origins } = &mut graph.nodes[*j].op {
             origins.iter_mut().for_each(|origin| {

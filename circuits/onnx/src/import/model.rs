@@ -13,6 +13,7 @@ use super::guard::{chain, guarded};
 use super::options::ImportOptions;
 use super::read::{read, read_file};
 use super::translate::translate;
+use super::units;
 
 /// An imported model: its float graph, and tract's plan of the whole model as the reference.
 pub struct FloatModel {
@@ -54,6 +55,8 @@ impl FloatModel {
         // Before the weights are multiplied with each other, and after.
         graph.check_finite()?;
         fold(&mut graph);
+        graph.check_finite()?;
+        units::settle(&mut graph);
         graph.check_finite()?;
         let invalid = |cause| ImportError::Invalid { file: name.into(), cause };
         let plan = guarded(|| source.model.into_optimized().and_then(IntoRunnable::into_runnable));

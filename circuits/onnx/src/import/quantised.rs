@@ -1,6 +1,6 @@
 //! Models that are quantised already, read as the float networks that they stand for: weights are what their integers
-//! mean, and an activation's integers are its numbers, clamped to the range that they reach. So the scales of the file
-//! bound every tensor; that its numbers are rounded to the file's own steps is not repeated.
+//! mean, and an activation's integers are numbers, rounded to the scale that the file has for them ([`rounding`]). So the
+//! integers of the circuit are the file's ([`units`](super::units)).
 //!
 //! Three forms are known: pairs of `QuantizeLinear` and `DequantizeLinear`; operators on integers (`QLinearConv` and its
 //! kin, some of them of the domain `com.microsoft`); and integers of which the scales are found while the model runs
@@ -16,6 +16,8 @@ use tract_onnx::tensor::load_tensor;
 
 use super::analyse::Failure;
 use super::error::ImportError;
+use super::execute::rounded;
+use super::rounding;
 
 /// Operators that make a model a quantised one.
 const QUANTISED: [&str; 19] = [
@@ -56,8 +58,6 @@ const MOVING: [&str; 14] = [
     "Transpose",
     "Unsqueeze",
 ];
-/// First version of ONNX's own operators in which `Clip` has its bounds as operands.
-const CLIP_OPERANDS: i64 = 11;
 const HINT: &str = "export it with constant scales and zero points, one for each activation";
 
 /// What the integers of an activation stand for: `(q - zero)·scale`.
@@ -78,13 +78,11 @@ struct Rewriter<'a> {
     units: HashMap<String, Unit>,
     nodes: Vec<NodeProto>,
     added: Vec<TensorProto>,
-    clip_operands: bool,
 }
 
 /// Rewrites a quantised model as the float network that it stands for; others stay as they are. `onnx` reads tensors in
 /// the model's other files.
 pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&str>) -> Result<(), Failure> {
-    let opset = proto.opset_import.iter().find(|of| matches!(&*of.domain, "" | "ai.onnx")).map_or(1, |of| of.version);
     let Some(graph) = &mut proto.graph else { return Ok(()) };
     if !graph.node.iter().any(|node| QUANTISED.contains(&&*node.op_type)) {
         return Ok(());
@@ -95,15 +93,7 @@ pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&st
         let value = node.attribute.iter().find(|attribute| attribute.name == "value").and_then(|of| of.t.clone());
         constants.extend(node.output.first().cloned().zip(value));
     }
-    let mut this = Rewriter {
-        onnx,
-        folder,
-        constants,
-        units: HashMap::new(),
-        nodes: Vec::new(),
-        added: Vec::new(),
-        clip_operands: opset >= CLIP_OPERANDS,
-    };
+    let mut this = Rewriter { onnx, folder, constants, units: HashMap::new(), nodes: Vec::new(), added: Vec::new() };
     for node in std::mem::take(&mut graph.node) {
         this.node(node)?;
     }
@@ -174,13 +164,13 @@ impl Rewriter<'_> {
         let unit = self.unit(node, 1, 2)?;
         let (input, output) = (name(&node.input, 0), name(&node.output, 0));
         if let Some((dims, values)) = self.numbers(&input)? {
-            let [low, high] = self.reach(node, 2, unit);
-            let rounded = |value: f32| ((value / unit.scale).round_ties_even() * unit.scale).clamp(low, high);
-            self.float(output.clone(), dims, values.into_iter().map(rounded).collect());
+            let integers = self.ends(node, 2).map(|end| (end - unit.zero) as i64);
+            let round = |value: f32| rounded(value, unit.scale, integers) * unit.scale;
+            self.float(output.clone(), dims, values.into_iter().map(round).collect());
             self.units.insert(output, unit);
             return Ok(());
         }
-        self.clamp(node, input, output, unit, 2);
+        self.round(node, input, output, unit, 2);
         Ok(())
     }
 
@@ -309,7 +299,7 @@ impl Rewriter<'_> {
         Ok(())
     }
 
-    /// An operator whose result is clamped to what integers of the scale at `place` reach.
+    /// An operator whose result is rounded to integers of the scale at `place`.
     fn with_range(
         &mut self,
         node: &NodeProto,
@@ -319,40 +309,41 @@ impl Rewriter<'_> {
         attributes: Vec<AttributeProto>,
     ) -> Result<(), Failure> {
         let unit = self.unit(node, place, place + 1)?;
-        let (output, whole) = (name(&node.output, 0), format!("{}.unclamped", name(&node.output, 0)));
+        let (output, whole) = (name(&node.output, 0), format!("{}.unrounded", name(&node.output, 0)));
         self.emit(node, operator, inputs, whole.clone(), attributes);
-        self.clamp(node, whole, output, unit, place + 1);
+        self.round(node, whole, output, unit, place + 1);
         Ok(())
     }
 
-    fn clamp(&mut self, node: &NodeProto, input: String, output: String, unit: Unit, zero: usize) {
-        let bounds = self.reach(node, zero, unit);
+    /// Rounds numbers to the integers of a scale, and clamps them to their type's.
+    fn round(&mut self, node: &NodeProto, input: String, output: String, unit: Unit, zero: usize) {
+        let [least, greatest] = self.ends(node, zero).map(|end| (end - unit.zero) as i64);
         self.units.insert(output.clone(), unit);
-        if self.clip_operands {
-            let [low, high] = [("low", bounds[0]), ("high", bounds[1])]
-                .map(|(end, bound)| self.fresh(node, end, vec![], vec![bound]));
-            self.emit(node, "Clip", vec![input, low, high], output, Vec::new());
-        } else {
-            let attributes = [("min", bounds[0]), ("max", bounds[1])].map(|(name, f)| AttributeProto {
-                name: name.into(),
-                r#type: attribute_proto::AttributeType::Float as i32,
-                f,
-                ..AttributeProto::default()
-            });
-            self.emit(node, "Clip", vec![input], output, attributes.to_vec());
-        }
+        let float = AttributeProto {
+            name: rounding::STEP.into(),
+            r#type: attribute_proto::AttributeType::Float as i32,
+            f: unit.scale,
+            ..AttributeProto::default()
+        };
+        let integer = |name: &str, i: i64| AttributeProto {
+            name: name.into(),
+            r#type: attribute_proto::AttributeType::Int as i32,
+            i,
+            ..AttributeProto::default()
+        };
+        let attributes = vec![float, integer(rounding::LEAST, least), integer(rounding::GREATEST, greatest)];
+        self.emit(node, rounding::OPERATOR, vec![input], output, attributes);
     }
 
-    /// Least and greatest number that the integers of a zero point's type stand for.
-    fn reach(&self, node: &NodeProto, zero: usize, unit: Unit) -> [f32; 2] {
+    /// Least and greatest integer of a zero point's type.
+    fn ends(&self, node: &NodeProto, zero: usize) -> [f32; 2] {
         let kind = self.constants.get(&name(&node.input, zero)).map(|tensor| tensor.data_type);
-        let ends = match kind {
+        match kind {
             Some(kind) if kind == DataType::Int8 as i32 => [-128.0, 127.0],
             Some(kind) if kind == DataType::Int16 as i32 => [-32768.0, 32767.0],
             Some(kind) if kind == DataType::Uint16 as i32 => [0.0, 65535.0],
             _ => [0.0, 255.0],
-        };
-        ends.map(|end| (end - unit.zero) * unit.scale)
+        }
     }
 
     /// An activation that is integers in the file.
@@ -427,7 +418,8 @@ impl Rewriter<'_> {
         attribute: Vec<AttributeProto>,
     ) {
         let name = named(node);
-        let name = if operator == "Clip" { format!("{name}.range") } else { name };
+        let is_second = operator == rounding::OPERATOR && node.op_type != operator;
+        let name = if is_second { format!("{name}.rounded") } else { name };
         let op_type = operator.into();
         self.nodes.push(NodeProto { name, op_type, input, output: vec![output], attribute, ..NodeProto::default() });
     }

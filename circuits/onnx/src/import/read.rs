@@ -20,7 +20,7 @@ use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
 use super::source::Source;
-use super::{check, quantised, quirks, wire};
+use super::{check, quantised, quirks, rounding, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
@@ -100,6 +100,7 @@ fn reader() -> (Onnx, Arc<ExternalWeights>) {
     // Shapes noted inside the model may name symbols that the inputs no longer have.
     let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.provider = Arc::clone(&weights) as _;
+    rounding::register(&mut onnx);
     (onnx, weights)
 }
 

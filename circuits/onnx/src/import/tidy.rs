@@ -3,6 +3,7 @@
 
 use zkml_gpu_graph::{TensorId, Window};
 
+use super::execute::rounded;
 use super::float::{FloatGraph, FloatNode, FloatOp, FloatOrigin, FloatTensor};
 use super::matrices;
 use super::rewrite::{absorb, merge};
@@ -83,6 +84,7 @@ fn join(graph: &mut FloatGraph, i: usize) -> bool {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::MaxPool(_)
             | FloatOp::AveragePool { .. }
             | FloatOp::Reshape
@@ -122,6 +124,7 @@ fn apply(op: &FloatOp, x: f32) -> Option<f32> {
     match op {
         FloatOp::Activation(function) => Some(function.apply(x)),
         FloatOp::Clamp { min, max } => Some(x.max(*min).min(*max)),
+        FloatOp::Round { step, min, max } => Some(rounded(x, *step, [*min, *max]) * step),
         FloatOp::Linear(_)
         | FloatOp::Affine { .. }
         | FloatOp::Combine { .. }
@@ -150,6 +153,7 @@ const fn takes_function(op: &FloatOp) -> bool {
         | FloatOp::Normalise(_)
         | FloatOp::Activation(_)
         | FloatOp::Clamp { .. }
+        | FloatOp::Round { .. }
         | FloatOp::MaxPool(_)
         | FloatOp::Reshape
         | FloatOp::Rearrange { .. }
@@ -233,12 +237,7 @@ mod tests {
 
     /// A graph over vectors of these sizes, the first two of which are inputs; the last is the output.
     fn graph(sizes: &[usize], nodes: Vec<(FloatOp, Vec<TensorId>)>) -> FloatGraph {
-        let tensor = |&n: &usize| FloatTensor {
-            name: String::new(),
-            shape: Shape::vector(n),
-            logical_shape: vec![n],
-            storage: Storage::Plain,
-        };
+        let tensor = |&n: &usize| FloatTensor::new(String::new(), Shape::vector(n), vec![n], Storage::Plain);
         let node = |(i, (op, inputs))| FloatNode { name: format!("n{i}"), op, inputs, output: i + 2 };
         FloatGraph {
             name: String::new(),

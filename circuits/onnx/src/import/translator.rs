@@ -70,7 +70,7 @@ impl<'a> Translator<'a> {
         let name = self.source.model.node(outlet.node).name.clone();
         let id = self.graph.tensors.len();
         let storage = if transposed { Storage::Transposed } else { Storage::Plain };
-        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), storage });
+        self.graph.tensors.push(FloatTensor::new(name, shape, dims.to_vec(), storage));
         self.graph.inputs.push(id);
         let mut view = View::row_major(id, dims);
         if transposed {
@@ -89,7 +89,7 @@ impl<'a> Translator<'a> {
         let name = self.source.model.node(outlet.node).name.clone();
         let id = self.graph.tensors.len();
         let storage = Storage::Interleaved { inferences: count as u32, transposed };
-        self.graph.tensors.push(FloatTensor { name, shape, logical_shape: dims.to_vec(), storage });
+        self.graph.tensors.push(FloatTensor::new(name, shape, dims.to_vec(), storage));
         self.graph.inputs.push(id);
         let sizes: Vec<usize> = order.iter().map(|&axis| dims[axis]).collect();
         self.values.insert(outlet, Value::View(View::row_major(id, &sizes).unpermuted(&order)));
@@ -117,13 +117,14 @@ impl<'a> Translator<'a> {
             | FloatOp::Normalise(_)
             | FloatOp::Activation(_)
             | FloatOp::Clamp { .. }
+            | FloatOp::Round { .. }
             | FloatOp::MaxPool(_)
             | FloatOp::AveragePool { .. }
             | FloatOp::ArgMax { .. } => origin.to_string(),
         };
         let output = self.graph.tensors.len();
         let logical_shape = vec![shape.channels, shape.height, shape.width];
-        self.graph.tensors.push(FloatTensor { name: name.clone(), shape, logical_shape, storage: Storage::Plain });
+        self.graph.tensors.push(FloatTensor::new(name.clone(), shape, logical_shape, Storage::Plain));
         self.graph.nodes.push(FloatNode { name, op, inputs, output });
         output
     }

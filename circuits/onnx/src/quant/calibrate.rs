@@ -31,7 +31,7 @@ impl Spread {
     }
 }
 
-/// The extremes of every tensor over the samples of a calibration: all that scales follow from, apart from weights.
+/// The extremes of every tensor, in its unit, over the samples of a calibration: all that scales follow from, apart from weights.
 ///
 /// Kept, they quantise retrained weights to the same scales ([`requantise`](super::requantise)).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,7 +79,9 @@ impl Observations {
                 if values.iter().any(|x| !x.is_finite()) {
                     return Err(QuantError::NotFinite { node: graph.tensors[id].name.clone(), what: "activations" });
                 }
-                *spread = values.iter().fold(*spread, |s, &v| Spread { min: s.min.min(v), max: s.max.max(v) });
+                let unit = graph.tensors[id].unit;
+                let values = values.iter().map(|value| value / unit);
+                *spread = values.fold(*spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) });
             }
             let mut kept = HashMap::new();
             for &id in &graph.outputs {
@@ -92,7 +94,9 @@ impl Observations {
         }
         // Masks are far below: a scale that reached them would have no steps left for what counts.
         let operands = spreads.iter_mut().enumerate().filter(|(id, _)| graph.feeds_softmaxes(*id));
-        operands.for_each(|(_, spread)| spread.min = spread.min.max((greatest - REACH).min(0.0)));
+        operands.for_each(|(id, spread)| {
+            spread.min = spread.min.max(((greatest - REACH) / graph.tensors[id].unit).min(0.0));
+        });
         Ok(Self { spreads, outputs })
     }
 

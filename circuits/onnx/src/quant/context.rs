@@ -39,6 +39,9 @@ impl Context<'_> {
     /// Bits of a tensor's integers: more for what a softmax takes, whose rounding its exponentials multiply, and for
     /// shares, of which most are small.
     pub(super) fn bits(&self, id: TensorId) -> u32 {
+        if let Some([min, max]) = self.source.tensors[id].integers {
+            return u64::BITS - max.abs_diff(min).leading_zeros();
+        }
         let named = self.options.tensor_bits.get(&self.source.tensors[id].name);
         let own = named.copied().unwrap_or(self.activation_bits);
         let exponential = |i: usize| matches!(self.source.nodes[i].op, FloatOp::Softmax(_));
@@ -57,14 +60,17 @@ impl Context<'_> {
     pub(super) fn input_format(&self, id: TensorId, scales: &Scales) -> Format {
         let bits = self.one_hot_bits();
         match self.source.tensors[id].storage {
-            Storage::OneHot => Format { frac_bits: bits as i32, min: 0, max: 1 << bits },
+            Storage::OneHot => Format::new(bits as i32, 0, 1 << bits),
             Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => self.full_format(id, scales),
         }
     }
 
-    /// The format of a tensor with all integers of its sign.
+    /// The format of a tensor with all integers of its sign, or with those that the model's file tells.
     pub(super) fn full_format(&self, id: TensorId, scales: &Scales) -> Format {
+        if let Some([min, max]) = self.source.tensors[id].integers {
+            return Format::new(scales.frac_bits[id], min, max);
+        }
         let (min, max) = range(scales.signed[id], self.bits(id));
-        Format { frac_bits: scales.frac_bits[id], min, max }
+        Format::new(scales.frac_bits[id], min, max)
     }
 }

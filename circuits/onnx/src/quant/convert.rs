@@ -1,6 +1,6 @@
 //! From float nodes to integers, once every scale is chosen.
 
-use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, TensorId};
+use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, Op, TensorId};
 
 use super::calibrate::Observations;
 use super::context::Context;
@@ -32,10 +32,29 @@ pub(super) fn convert(
     }
     let Converter { mut graph, ids, .. } = converter;
     graph.outputs = source.outputs.iter().map(|id| ids[id]).collect();
-    graph.validate()?;
     let mut sources: Vec<(TensorId, TensorId)> = ids.iter().map(|(float, own)| (*own, *float)).collect();
     sources.sort_unstable();
+    in_units(&mut graph, source, &sources)?;
+    graph.validate()?;
     Ok((graph, sources))
+}
+
+/// Lets integers stand for what they are in the model, where they were counted in units.
+fn in_units(graph: &mut Graph, source: &FloatGraph, sources: &[(TensorId, TensorId)]) -> Result<(), QuantError> {
+    for (own, float) in sources {
+        let (tensor, unit) = (&mut graph.tensors[*own], source.tensors[*float].unit);
+        let scaled = tensor.format.in_units(unit);
+        tensor.format = scaled.ok_or_else(|| QuantError::Scale { node: tensor.name.clone(), what: "activations" })?;
+    }
+    // What is rescaled to be moved is what it is moved into.
+    for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Rearrange { .. })) {
+        let Format { frac_bits, mantissa, .. } = graph.tensors[node.output].format;
+        for id in node.inputs.iter().filter(|id| sources.binary_search_by_key(*id, |(own, _)| *own).is_err()) {
+            let format = &mut graph.tensors[*id].format;
+            (format.frac_bits, format.mantissa) = (frac_bits, mantissa);
+        }
+    }
+    Ok(())
 }
 
 fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Result<(), QuantError> {
@@ -97,7 +116,7 @@ mod tests {
 
     #[test]
     fn an_activation_leaves_a_part_of_the_range() {
-        let format = Format { frac_bits: 2, min: -128, max: 127 };
+        let format = Format::new(2, -128, 127);
         assert_eq!(bounded(format, Some([0.0, 6.0])), Format { min: 0, max: 24, ..format });
         assert_eq!(bounded(format, Some([f32::NEG_INFINITY, 0.0])), Format { max: 0, ..format });
         assert_eq!(bounded(format, Some([100.0, 200.0])), Format { min: 127, ..format });

@@ -15,12 +15,7 @@ const VALUES: [f32; 11] = [1.0e-45, f32::MIN_POSITIVE, 1e-30, 1e-12, 1.0, 3e9, 1
 
 /// `x`, then a dense layer, then an operation, then another dense layer where the result is not to be an output itself.
 fn graph(op: FloatOp, both: bool, weight: f32, bias: f32, exposed: bool) -> FloatGraph {
-    let tensor = |name: &str| FloatTensor {
-        name: name.into(),
-        shape: Shape::vector(2),
-        logical_shape: vec![1, 2],
-        storage: Storage::Plain,
-    };
+    let tensor = |name: &str| FloatTensor::new(name.into(), Shape::vector(2), vec![1, 2], Storage::Plain);
     let dense = |weight: f32, bias: f32| {
         FloatOp::Linear(FloatLinear::dense(2, vec![weight, -weight / 2.0, weight / 3.0, weight], vec![bias, -bias]))
     };

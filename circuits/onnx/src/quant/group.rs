@@ -18,6 +18,8 @@ pub(super) struct Group {
     pub(super) function: Option<Function>,
     /// Bounds of the result, after the function.
     pub(super) clamp: Option<[f32; 2]>,
+    /// Whether the result are integers that the model's file tells.
+    pub(super) rounded: bool,
     /// Fused maximum pooling, `[1, 1]` for none.
     pub(super) pool: [usize; 2],
     /// The result.
@@ -49,6 +51,7 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         | FloatOp::ArgMax { .. }
         | FloatOp::Softmax(_) => return group,
         FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
+        FloatOp::Round { .. } => group.rounded = true,
         FloatOp::Activation(function) => {
             (group.function, group.argument) = (Some(function.clone()), graph.nodes[head].inputs[0]);
         }
@@ -60,14 +63,19 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         | FloatOp::Normalise(_)
         | FloatOp::AveragePool { .. } => {}
     }
-    // A function, then a clamp: each at most once, and nothing after the clamp.
-    while group.clamp.is_none()
+    // A function, then a clamp, then integers of the model's own: each at most once, in this order.
+    while !group.rounded
         && let Some(reader) = graph.sole_reader(group.output)
     {
+        let bare = group.clamp.is_none();
         match &graph.nodes[reader].op {
-            FloatOp::Activation(function) if group.function.is_none() => group.function = Some(function.clone()),
-            FloatOp::Clamp { min, max } => group.clamp = Some([*min, *max]),
+            FloatOp::Activation(function) if bare && group.function.is_none() => {
+                group.function = Some(function.clone());
+            }
+            FloatOp::Clamp { min, max } if bare => group.clamp = Some([*min, *max]),
+            FloatOp::Round { .. } => group.rounded = true,
             FloatOp::Activation(_)
+            | FloatOp::Clamp { .. }
             | FloatOp::Linear(_)
             | FloatOp::Affine { .. }
             | FloatOp::Combine { .. }
@@ -96,13 +104,14 @@ fn grow(graph: &FloatGraph, head: usize, taken: &mut [bool]) -> Group {
         extend(graph, &mut group, reader, taken);
     }
     let unread = graph.readers(group.output).next().is_none() && graph.outputs.contains(&group.output);
-    group.raw = linear && unread && group.clamp.is_none() && group.function.is_none() && group.pool == [1, 1];
+    let bare = group.clamp.is_none() && group.function.is_none() && !group.rounded;
+    group.raw = linear && unread && bare && group.pool == [1, 1];
     group
 }
 
 fn single(graph: &FloatGraph, head: usize) -> Group {
     let output = graph.nodes[head].output;
-    Group { head, argument: output, function: None, clamp: None, pool: [1, 1], output, raw: false }
+    Group { head, argument: output, function: None, clamp: None, rounded: false, pool: [1, 1], output, raw: false }
 }
 
 fn extend(graph: &FloatGraph, group: &mut Group, reader: usize, taken: &mut [bool]) {

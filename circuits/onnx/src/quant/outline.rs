@@ -50,7 +50,7 @@ impl Outline<'_> {
         self.graph.tensors.push(Tensor {
             name: tensor.name.clone(),
             shape: tensor.shape,
-            format: Format { frac_bits: 0, min: 0, max: 1 },
+            format: Format::new(0, 0, 1),
             logical_shape: tensor.logical_shape.clone(),
             storage: tensor.storage,
         });

@@ -45,10 +45,14 @@ impl Context<'_> {
     /// bits that they have.
     pub(super) fn units(&self) -> Vec<Vec<TensorId>> {
         let classes = self.classes(&self.fixed_operands());
-        let fixed = |group: &&Group| group.raw || self.scale_of(group) == ScaleOf::Indices;
+        let told: HashSet<TensorId> = self.told().map(|id| classes.root(id)).collect();
+        let fixed = |group: &&Group| {
+            group.raw || self.scale_of(group) == ScaleOf::Indices || told.contains(&classes.root(group.output))
+        };
         let results = self.groups.iter().filter(|group| !fixed(group)).map(|group| group.output);
         let mut units: BTreeMap<TensorId, Vec<TensorId>> = BTreeMap::new();
-        let numbers = |id: &TensorId| self.source.tensors[*id].storage != Storage::OneHot;
+        let numbers =
+            |id: &TensorId| self.source.tensors[*id].storage != Storage::OneHot && !told.contains(&classes.root(*id));
         for id in self.source.inputs.iter().copied().filter(numbers).chain(results) {
             units.entry(classes.root(id)).or_default().push(id);
         }
@@ -85,7 +89,20 @@ impl Context<'_> {
         if let Some(id) = (0..own.len()).find(|id| of(*id) < -FRAC_BITS_LIMIT) {
             return Err(QuantError::Scale { node: self.source.tensors[id].name.clone(), what: "activations" });
         }
+        // In its own unit 1 is 1.
+        if let Some(id) = self.told().find(|id| of(*id) != 0) {
+            let what = "weights, biases or factors";
+            return Err(QuantError::Scale { node: self.source.tensors[id].name.clone(), what });
+        }
         Ok(Scales { frac_bits: (0..own.len()).map(of).collect(), signed, cuts })
+    }
+
+    /// Tensors whose integers the model's file tells.
+    fn told(&self) -> impl Iterator<Item = TensorId> + '_ {
+        let tensors = self.source.tensors.iter().enumerate();
+        let used =
+            |id: &TensorId| self.source.inputs.contains(id) || self.groups.iter().any(|group| group.output == *id);
+        tensors.filter(|(_, tensor)| tensor.integers.is_some()).map(|(id, _)| id).filter(used)
     }
 
     /// Cuts a producer's result out of its class where no scale of the class may suit the weights, because the operand
@@ -180,7 +197,10 @@ impl Context<'_> {
     /// Whether each tensor may hold negative numbers.
     fn signs(&self) -> Vec<bool> {
         let mut signed = vec![true; self.source.tensors.len()];
-        self.source.inputs.iter().for_each(|&id| signed[id] = self.observations.spread(id).min < 0.0);
+        for &id in &self.source.inputs {
+            let least = self.source.tensors[id].integers.map(|[min, _]| min as f32);
+            signed[id] = least.unwrap_or(self.observations.spread(id).min) < 0.0;
+        }
         for group in self.groups {
             let node = &self.source.nodes[group.head];
             let operands = node.inputs.iter().any(|&id| signed[id]);
@@ -190,7 +210,8 @@ impl Context<'_> {
                 Some(function) => table::is_negative(function, argument),
                 None => computed,
             };
-            signed[group.output] = negative && group.clamp.is_none_or(|[min, _]| min < 0.0);
+            let told = self.source.tensors[group.output].integers.is_none_or(|[min, _]| min < 0);
+            signed[group.output] = negative && told && group.clamp.is_none_or(|[min, _]| min < 0.0);
         }
         signed
     }
@@ -220,6 +241,7 @@ impl Context<'_> {
                 }
             };
         }
+        self.told().for_each(|id| own[id] = 0);
         // More would be of no use: it is less than the last bit of anything that a circuit computes with.
         own.iter_mut().filter(|bits| **bits != i32::MAX).for_each(|bits| *bits = (*bits).min(FRAC_BITS_LIMIT));
         own

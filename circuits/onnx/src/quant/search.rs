@@ -200,11 +200,9 @@ mod tests {
     /// Two layers: the first's result is large and coarse for the second, which takes the difference of nearly equal
     /// numbers.
     fn graph() -> FloatGraph {
-        let tensor = |name: &str, len| FloatTensor {
-            name: name.into(),
-            shape: Shape { channels: len, height: 1, width: 1 },
-            logical_shape: vec![1, len],
-            storage: Storage::Plain,
+        let tensor = |name: &str, len| {
+            let shape = Shape { channels: len, height: 1, width: 1 };
+            FloatTensor::new(name.into(), shape, vec![1, len], Storage::Plain)
         };
         let linear = |name: &str, input, output, width, weights: Vec<f32>| FloatNode {
             name: name.into(),

@@ -36,7 +36,7 @@ pub(super) fn argument(function: &Function, seen: Spread, result: Format, bits: 
     let frac_bits = wanted.min(fits(range(true, widest))).min(limit);
     let narrow = (2..widest).find(|bits| fits(range(true, *bits)) >= frac_bits);
     let (min, max) = range(true, narrow.unwrap_or(widest));
-    Format { frac_bits, min, max }
+    Format::new(frac_bits, min, max)
 }
 
 /// A function's table for arguments of one format and results of another, without ends on which it is constant.
@@ -91,11 +91,11 @@ mod tests {
     use super::*;
     use crate::import::{Comparison, Composed};
 
-    const BYTE: Format = Format { frac_bits: 4, min: -128, max: 127 };
+    const BYTE: Format = Format::new(4, -128, 127);
 
     #[test]
     fn ends_on_which_nothing_changes_are_cut_off() {
-        let argument = Format { frac_bits: 4, min: -256, max: 255 };
+        let argument = Format::new(4, -256, 255);
         let table = tabulate(&Function::HardSwish, argument, BYTE);
         assert_eq!((table.apply(-1000), table.apply(-48), table.apply(-24)), (0, 0, -6));
         assert!(table.min >= -48 && table.max() == 127 && table.apply(1000) == 127, "{table:?}");
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_constant_keeps_two_arguments() {
-        let argument = Format { frac_bits: 0, min: -9, max: -4 };
+        let argument = Format::new(0, -9, -4);
         let table = tabulate(&Function::HardSwish, argument, BYTE);
         assert_eq!(table.values, [0, 0]);
     }
@@ -115,11 +115,11 @@ mod tests {
     #[test]
     fn an_argument_has_the_scale_of_the_result_and_covers_what_changes_it() {
         let format = |function, min, max| argument(&function, Spread { min, max }, BYTE, 8, 64);
-        let (leaky, narrow) = (Function::LeakyRelu { slope: 0.125 }, Format { frac_bits: 4, min: -128, max: 127 });
+        let (leaky, narrow) = (Function::LeakyRelu { slope: 0.125 }, Format::new(4, -128, 127));
         assert_eq!(format(leaky.clone(), -7.0, 7.5), narrow);
         assert_eq!(format(leaky.clone(), -20.0, 7.5), Format { min: -512, max: 511, ..narrow });
         // An argument that is too wide for its scale is coarser.
-        assert_eq!(format(leaky.clone(), -60.0, 7.5), Format { frac_bits: 3, min: -512, max: 511 });
+        assert_eq!(format(leaky.clone(), -60.0, 7.5), Format::new(3, -512, 511));
         // Below -3 nothing changes.
         assert_eq!(format(Function::HardSwish, -1000.0, 6.0), narrow);
         assert_eq!(argument(&leaky, Spread { min: -7.0, max: 7.5 }, BYTE, 8, 2).frac_bits, 2);

@@ -5,7 +5,7 @@ use zkml_gpu_graph::{Format, Op};
 use crate::quant::converter::Converted;
 
 pub(super) fn convert(starts: &[u32], stride: usize, count: usize, last: bool) -> Converted {
-    let format = Format { frac_bits: 0, min: 0, max: count as i64 - 1 };
+    let format = Format::new(0, 0, count as i64 - 1);
     Converted::of(outline(starts, stride, count, last), format)
 }
 

@@ -69,6 +69,7 @@ fn goes_into_factors(source: &FloatGraph, tensor: TensorId) -> bool {
         | FloatOp::Normalise(_)
         | FloatOp::Activation(_)
         | FloatOp::Clamp { .. }
+        | FloatOp::Round { .. }
         | FloatOp::MaxPool(_)
         | FloatOp::Rearrange { .. }
         | FloatOp::ArgMax { .. } => false,

@@ -68,7 +68,7 @@ pub(super) fn convert_raw(
             let Bounds { min, max } = integers.width.unwrap_or_default().bounds();
             if max <= RAW_LIMIT && frac_bits <= FRAC_BITS_LIMIT {
                 // A statement shows the range.
-                let format = Format { frac_bits, min, max };
+                let format = Format::new(frac_bits, min, max);
                 return Ok(Converted::of(Op::Linear(integers), format));
             }
         }

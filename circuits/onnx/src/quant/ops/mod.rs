@@ -51,7 +51,9 @@ pub(super) const fn scale_of(op: &FloatOp) -> ScaleOf {
         | FloatOp::MatMul(_)
         | FloatOp::Multiply { .. }
         | FloatOp::Normalise(_) => ScaleOf::Accumulator,
-        FloatOp::Affine { .. } | FloatOp::Clamp { .. } | FloatOp::Activation(_) => ScaleOf::Function,
+        FloatOp::Affine { .. } | FloatOp::Clamp { .. } | FloatOp::Round { .. } | FloatOp::Activation(_) => {
+            ScaleOf::Function
+        }
         FloatOp::MaxPool(_) | FloatOp::Reshape => ScaleOf::Operand,
         FloatOp::Rearrange { .. } => ScaleOf::Moved,
         FloatOp::Softmax(_) => ScaleOf::Shares,
@@ -65,7 +67,11 @@ pub(super) fn is_signed(node: &FloatNode, operands: bool) -> bool {
         FloatOp::Combine { factors, offset } => combine::is_signed(factors, offset, operands),
         FloatOp::AveragePool { scale, .. } => operands || *scale < 0.0,
         FloatOp::Rearrange { origins } => rearrange::is_signed(origins, operands),
-        FloatOp::Clamp { .. } | FloatOp::Activation(_) | FloatOp::MaxPool(_) | FloatOp::Reshape => operands,
+        FloatOp::Clamp { .. }
+        | FloatOp::Round { .. }
+        | FloatOp::Activation(_)
+        | FloatOp::MaxPool(_)
+        | FloatOp::Reshape => operands,
         FloatOp::Multiply { scale } => multiply::is_signed(node, *scale),
         FloatOp::Linear(_) | FloatOp::Affine { .. } | FloatOp::MatMul(_) | FloatOp::Normalise(_) => true,
         FloatOp::Softmax(_) | FloatOp::ArgMax { .. } => false,
@@ -84,7 +90,7 @@ pub(super) fn limit(node: &FloatNode, scale: impl Fn(TensorId) -> i32, shift: u3
         FloatOp::Linear(weights) => linear::limit(node, weights, scale, shift)?,
         FloatOp::Combine { factors, offset } => combine::limit(node, factors, offset, scale, shift)?,
         FloatOp::AveragePool { scale: factor, .. } => average_pool::limit(node, *factor, scale, shift),
-        FloatOp::Clamp { .. } | FloatOp::Activation(_) => pointwise::limit(node, scale, shift),
+        FloatOp::Clamp { .. } | FloatOp::Round { .. } | FloatOp::Activation(_) => pointwise::limit(node, scale, shift),
         FloatOp::Affine { .. }
         | FloatOp::MatMul(_)
         | FloatOp::Multiply { .. }
@@ -108,7 +114,9 @@ pub(super) fn convert(
         FloatOp::Linear(weights) if group.raw => linear::convert_raw(to, node, weights),
         FloatOp::Linear(weights) => linear::convert(to, group, node, weights, target(to)?),
         FloatOp::Combine { factors, offset } => combine::convert(to, node, factors, offset, target(to)?),
-        FloatOp::Clamp { .. } | FloatOp::Activation(_) => pointwise::convert(to, node, target(to)?),
+        FloatOp::Clamp { .. } | FloatOp::Round { .. } | FloatOp::Activation(_) => {
+            pointwise::convert(to, node, target(to)?)
+        }
         FloatOp::AveragePool { window, count_padding, scale } => {
             let mean = Mean { window, count_padding: *count_padding, scale: *scale };
             let target = target(to)?;
@@ -131,7 +139,7 @@ pub(super) fn outline(group: &Group, node: &FloatNode) -> Option<Op> {
     Some(match &node.op {
         FloatOp::Linear(weights) => linear::outline(group, weights),
         FloatOp::Combine { offset, .. } => combine::outline(node.inputs.len(), offset.len()),
-        FloatOp::Clamp { .. } | FloatOp::Activation(_) => pointwise::outline(node.inputs.len()),
+        FloatOp::Clamp { .. } | FloatOp::Round { .. } | FloatOp::Activation(_) => pointwise::outline(node.inputs.len()),
         FloatOp::AveragePool { window, .. } => average_pool::outline(window),
         FloatOp::MatMul(product) => matmul::outline(product),
         FloatOp::Multiply { .. } => multiply::outline(),

@@ -40,7 +40,7 @@ pub(super) fn convert(
 /// A rearrangement's result holds what its operands and constants do.
 fn rearrange(converter: &Converter<'_>, group: &Group, operands: Vec<TensorId>, origins: &[FloatOrigin]) -> Converted {
     let frac_bits = converter.scales.frac_bits[group.output];
-    let all = Format { frac_bits, min: -ACTIVATION_LIMIT, max: ACTIVATION_LIMIT };
+    let all = Format::new(frac_bits, -ACTIVATION_LIMIT, ACTIVATION_LIMIT);
     let origin = |origin: &FloatOrigin| match *origin {
         FloatOrigin::Element { operand, element } => Origin::Element { operand, element },
         FloatOrigin::Constant(constant) => Origin::Constant(all.quantise(constant)),
@@ -52,7 +52,7 @@ fn rearrange(converter: &Converter<'_>, group: &Group, operands: Vec<TensorId>, 
     });
     let formats = operands.iter().map(|&id| converter.graph.tensors[id].format).map(|f| (f.min, f.max));
     let (min, max) = constants.chain(formats).fold((i64::MAX, i64::MIN), |(l, h), (a, b)| (l.min(a), h.max(b)));
-    let format = Format { frac_bits, min, max };
+    let format = Format::new(frac_bits, min, max);
     Converted { operands: Some(operands), ..Converted::of(Op::Rearrange { origins }, format) }
 }
 
@@ -77,7 +77,7 @@ fn rescale(converter: &mut Converter<'_>, node: &FloatNode, x: TensorId, to: Ten
     let tensor = converter.graph.tensors[x].clone();
     let multiplier = factor::integer(node, 2f64.powi(shift as i32 + frac_bits - tensor.format.frac_bits))?;
     let bound = |v: i64| requantise(v * multiplier, shift).clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT);
-    let format = Format { frac_bits, min: bound(tensor.format.min), max: bound(tensor.format.max) };
+    let format = Format::new(frac_bits, bound(tensor.format.min), bound(tensor.format.max));
     let output = converter.graph.tensors.len();
     converter.graph.tensors.push(Tensor { format, ..tensor });
     let op = Op::Combine { multipliers: vec![multiplier], offset: Vec::new(), shared: Interleaving::NONE, width: None };

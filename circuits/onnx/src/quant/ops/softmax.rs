@@ -17,15 +17,22 @@ pub(super) fn convert(
     target: Target,
 ) -> Result<Converted, QuantError> {
     let x = converter.format(node.inputs[0]);
-    let integers = integers(node, softmax, x, target.frac_bits, converter.shift())?;
+    let unit = converter.context.source.tensors[node.inputs[0]].unit;
+    let integers = integers(node, softmax, (x, unit), target.frac_bits, converter.shift())?;
     Ok(Converted::to(Op::Softmax(integers), target))
 }
 
-/// A softmax of elements of this format, for shares with `to` fractional bits.
-fn integers(node: &FloatNode, softmax: &FloatSoftmax, x: Format, to: i32, shift: u32) -> Result<Softmax, QuantError> {
+/// A softmax of elements of this format in this unit, for shares with `to` fractional bits.
+fn integers(
+    node: &FloatNode,
+    softmax: &FloatSoftmax,
+    (x, unit): (Format, f32),
+    to: i32,
+    shift: u32,
+) -> Result<Softmax, QuantError> {
     let bits = dividend_bits(to, shift);
     let most = 1i64 << (bits - RECIPROCAL_BITS).min(RECIPROCAL_BITS);
-    let step = 2f64.powi(-x.frac_bits);
+    let step = x.step() * f64::from(unit);
     let exponential = |d: i64| match d {
         0 => most,
         // Only the maximum itself has the greatest.
