@@ -256,6 +256,23 @@ fn indices_are_hashed_as_they_are() {
     }
 }
 
+/// Indices that are an output as well have a hash there, too, with a salt of its own.
+#[test]
+fn indices_that_are_shown_again_are_hashed_twice() {
+    let mut graph = hashed_indices();
+    graph.outputs.insert(0, 0);
+    graph.visibility.set_output(0, Visibility::Hashed);
+    let session = Session::new(graph, &LayoutOptions::default(), 13);
+    let checked = verdict(&session.graph, &session.layout).expect("it says what the graph says");
+    assert_eq!((checked.hashes, checked.sums), (2, 3 * indices(&session).len()));
+    audit(&session.graph, &session.layout).expect("the audit sees the same");
+    assert_eq!(session.first.tensor_hashes[0], session.first.tensor_hashes[1]);
+    assert!(session.mock(&session.first, &session.outputs, &[]) && session.real(&session.first, &session.outputs, &[]));
+    for (name, column, row) in cells(&session.layout) {
+        assert!(!session.mock(&session.first, &session.outputs, &[(column, row, Fr::from(3))]), "{name}");
+    }
+}
+
 /// Each cell of the hash; a hash of other indices with the honest ones; and honest rows of a hash with other indices.
 #[test]
 fn a_hash_of_other_indices_is_rejected() {

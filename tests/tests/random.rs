@@ -26,23 +26,23 @@ fn trials(seeds: std::ops::Range<u64>, effort: impl Fn(u64) -> Effort + Sync) ->
 
 #[test]
 fn random_graphs_keep_their_honest_inferences_and_refuse_every_lie() {
-    // So many that each sort of lie is told 150 times.
-    const GRAPHS: u64 = 720;
-    let effort = |seed: u64| Effort { lies: 2, real: seed % 40 < 2, rewrites: seed.is_multiple_of(4), layouts: 1 };
+    // So many that each sort of lie is told 50 times; scripts/audit.sh tells more of them.
+    const GRAPHS: u64 = 240;
+    let effort = |seed: u64| Effort { lies: 2, real: seed % 20 < 2, rewrites: seed.is_multiple_of(4), layouts: 1 };
     let tally = trials(0..GRAPHS, effort);
     println!("{tally:#?}");
     // What is not tried shows nothing: every operation, every sort of lie, every way to write a graph.
-    assert!(tally.operations.len() == 11 && tally.operations.values().all(|count| *count >= 100), "{tally:?}");
-    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 150), "{tally:?}");
-    assert!(tally.rewritten.len() == 11 && tally.rewritten.values().all(|count| *count >= 10), "{tally:?}");
-    assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 5), "{tally:?}");
+    assert!(tally.operations.len() == 11 && tally.operations.values().all(|count| *count >= 33), "{tally:?}");
+    assert!(tally.lies.len() == Kind::LIES.len() && tally.lies.values().all(|count| *count >= 50), "{tally:?}");
+    assert!(tally.rewritten.len() == 11 && tally.rewritten.values().all(|count| *count >= 3), "{tally:?}");
+    assert!(tally.proofs.len() == 2 && tally.proofs.values().all(|count| *count >= 4), "{tally:?}");
     // Nothing is skipped but for the three reasons that there are, and that rarely.
     assert_eq!((tally.graphs as u64, tally.checked), (GRAPHS, tally.honest), "{tally:?}");
     assert!(tally.wider > 10 * tally.without && tally.wider as u64 > GRAPHS / 2, "{tally:?}");
-    let reasons = ["reads with another padding", "uneven distances", "an index that is proved by ones and zeros"];
+    let reasons = ["reads with another padding", "uneven distances", "an index that everybody sees"];
     let known = |reason: &String| reasons.iter().any(|known| reason.contains(known));
     assert!(tally.refused.keys().all(known), "{tally:?}");
-    assert!(tally.joint > 60, "{tally:?}");
+    assert!(tally.joint > 20, "{tally:?}");
     assert!(tally.layouts() * 20 > tally.graphs * 17, "{tally:?}");
 }
 
@@ -79,7 +79,7 @@ fn without_identity(case: &Case, identity: usize) -> Case {
 
 #[test]
 fn lies_are_accepted_where_an_identity_is_missing() {
-    let found: Vec<(usize, usize)> = (100..116u64)
+    let found: Vec<(usize, usize)> = (100..107u64)
         .into_par_iter()
         .map(|seed| {
             let Ok(case) = Case::new(random_graph(seed), &random_options(seed), seed) else { return (0, 0) };
@@ -95,7 +95,7 @@ fn lies_are_accepted_where_an_identity_is_missing() {
         .collect();
     let (identities, believed) = found.into_iter().fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
     println!("{believed} of {identities}");
-    assert!(identities > 100 && believed * 10 > identities * 9, "{believed} of {identities}");
+    assert!(identities > 40 && believed * 20 > identities * 17, "{believed} of {identities}");
 }
 
 fn elements(operand: u32, elements: impl IntoIterator<Item = u32>) -> impl Iterator<Item = Origin> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::placement::BankValues;
 use zkml_gpu_circuit::system::{RowKind, kind};
-use zkml_gpu_graph::{Graph, Linear, Op, Origin, Storage, TensorId, Visibility};
+use zkml_gpu_graph::{Graph, Linear, Node, Op, Origin, Storage, TensorId, Visibility};
 
 use super::columns::{digest_lanes, factors, slots};
 use super::gathers::Gathers;
@@ -222,7 +222,7 @@ impl<'l> Auditor<'l> {
         let mut expected = HashSet::new();
         for (at, form) in identity {
             if let Some((node, index)) = self.hashed_index(*at, form)? {
-                found.insert((node, 1, index));
+                found.insert((node, at.0, index));
                 expected.insert(node);
                 continue;
             }
@@ -264,9 +264,12 @@ impl<'l> Auditor<'l> {
         let op = &self.graph.nodes[node].op;
         let sums = match op {
             Op::Enter => {
-                let input = self.graph.inputs.iter().position(|input| *input == self.graph.nodes[node].inputs[0]);
-                let is_hashed = input.is_some_and(|i| self.graph.visibility.input(i) == Visibility::Hashed);
-                indices(self.graph, node) * (1 + usize::from(is_hashed))
+                let (graph, visibility) = (self.graph, &self.graph.visibility);
+                let Node { inputs, output, .. } = &graph.nodes[node];
+                let is_input = |i: &usize| graph.inputs[*i] == inputs[0] && visibility.input(*i) == Visibility::Hashed;
+                let is_output = |i: &usize| graph.outputs[*i] == *output && visibility.output(*i) == Visibility::Hashed;
+                let hashed = (0..graph.inputs.len()).filter(is_input).count();
+                indices(graph, node) * (1 + hashed + (0..graph.outputs.len()).filter(is_output).count())
             }
             op => 2 * groups(op),
         };
@@ -306,7 +309,7 @@ impl<'l> Auditor<'l> {
         let member =
             |channel: usize| (vec![Cell::Element { tensor, element: channel * indices + index }], channel as i64);
         let definition: Form = (1..all / indices).map(member).collect();
-        if at.0 != 1 || times != -self.graph.tensors[tensor].format.max || members != definition {
+        if at.0 == 0 || times != -self.graph.tensors[tensor].format.max || members != definition {
             return Err(format!("index {index} of node {node}, hashed at {at:?}: {times} times, {members:?}"));
         }
         let value = Cell::Index { tensor, index };

@@ -10,7 +10,7 @@
 //! Hidden indices in one-hot form have sums, too: over the channels of each index, less what stands for 1, on the rows
 //! of the elements themselves. Where they are hashed, those sums weighted by the channels' numbers are the indices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use zkml_gpu_graph::Op;
 
@@ -51,8 +51,8 @@ pub(super) fn check(reading: &Reading<'_>, identity: &Identity, node: usize, cel
 }
 
 /// At each power of `r` stands one index: the sum over its channels, each once, less what stands for 1; and, where it is
-/// hashed, at `s^1` the sum over its channels, each as often as its number says, less what stands for 1 times the hashed
-/// cell, which so is the index. Returns the number of sums.
+/// hashed, at a higher power of `s` the sum over its channels, each as often as its number says, less what stands for 1
+/// times the hashed cell, which so is the index. Returns the number of sums.
 fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize, cells: &mut Cells) -> Check<usize> {
     let output = reading.graph.nodes[node].output;
     let tensor = &reading.graph.tensors[output];
@@ -60,24 +60,24 @@ fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize, cells: &mu
     let one = i128::from(tensor.format.max);
     let hashed = Columns(&reading.layout.architecture).hashed();
     let mut at = BTreeMap::new();
-    let mut sums = [vec![false; indices], vec![false; indices]];
+    let mut sums = HashSet::new();
     for coefficient in items.chunk_by(|a, b| (a.s, a.r) == (b.s, b.r)) {
         let (s, r) = (coefficient[0].s, coefficient[0].r);
-        require(s < 2, || format!("sums at s^{s}"))?;
+        let is_hash = s > 0;
         let (mut members, mut less, mut held) = (Vec::with_capacity(tensor.shape.channels), 0i128, None);
         for item in coefficient.iter().filter(|item| item.coefficient != 0) {
             let result = reading.rows.at(item.row).filter(|result| result.node as usize == node);
             match (result, item.symbol) {
                 (Some(result), Symbol::Activated(lane)) => {
                     let element = result.element as usize + lane;
-                    let times = if s == 0 { 1 } else { element / indices.max(1) };
+                    let times = if is_hash { element / indices.max(1) } else { 1 };
                     require(i64::try_from(times) == Ok(item.coefficient), || {
                         format!("an element counts {} times", item.coefficient)
                     })?;
                     members.push(element);
                 }
                 (Some(_), Symbol::One) => less += i128::from(item.coefficient),
-                (_, Symbol::Hashed) if s == 1 => {
+                (_, Symbol::Hashed) if is_hash => {
                     let is_one = held.replace(item.row).is_none() && i128::from(item.coefficient) == -one;
                     require(is_one, || format!("a hashed index counts {} times, or twice", item.coefficient))?;
                 }
@@ -86,23 +86,23 @@ fn check_one_hot(reading: &Reading<'_>, items: &[&Item], node: usize, cells: &mu
         }
         members.sort_unstable();
         // The coefficients are in order: those at s^0 say which index a power of r is about.
-        let index = if s == 0 { members.first().copied().filter(|i| *i < indices) } else { at.get(&r).copied() };
+        let index = if is_hash { at.get(&r).copied() } else { members.first().copied().filter(|i| *i < indices) };
         let Some(index) = index else { return refuse("a sum of no index") };
         // Channel 0 counts 0 times its number.
-        require(members.into_iter().eq((s..tensor.shape.channels).map(|c| c * indices + index)), || {
-            format!("the sum of index {index} is not over its channels")
-        })?;
-        require(less == if s == 0 { -one } else { 0 }, || format!("index {index} counts {less} less"))?;
-        match (s, held) {
-            (0, _) => _ = at.insert(r, index),
-            (_, Some(row)) => cells.set(hashed, row, reading.values.index(output, index))?,
-            (_, None) => return refuse(format!("index {index} has a sum that no hash reads")),
+        require(
+            members.into_iter().eq((usize::from(is_hash)..tensor.shape.channels).map(|c| c * indices + index)),
+            || format!("the sum of index {index} is not over its channels"),
+        )?;
+        require(less == if is_hash { 0 } else { -one }, || format!("index {index} counts {less} less"))?;
+        match (is_hash, held) {
+            (false, _) => _ = at.insert(r, index),
+            (true, Some(row)) => cells.set(hashed, row, reading.values.index(output, index))?,
+            (true, None) => return refuse(format!("index {index} has a sum that no hash reads")),
         }
-        let again = std::mem::replace(&mut sums[s][index], true);
-        require(!again, || format!("index {index} has two sums"))?;
+        require(sums.insert((s, index)), || format!("index {index} has two sums"))?;
     }
-    require(sums[0].iter().all(|seen| *seen), || "not every index has its sum".into())?;
-    Ok(sums.into_iter().flatten().filter(|seen| *seen).count())
+    require((0..indices).all(|index| sums.contains(&(0, index))), || "not every index has its sum".into())?;
+    Ok(sums.len())
 }
 
 /// The group that a coefficient is about: that of its one row that is a group's.

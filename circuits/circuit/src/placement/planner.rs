@@ -59,6 +59,16 @@ pub(crate) struct Segment<'e> {
     pub(crate) output: bool,
 }
 
+/// Where the sums of hidden indices stand.
+#[derive(Clone, Debug)]
+struct IndexSums {
+    identity: usize,
+    /// The last row of each channel.
+    ends: Vec<usize>,
+    /// Hashes that are tied to them already.
+    hashes: usize,
+}
+
 /// Where a tensor's digest ends.
 type Home = (Accumulator, usize);
 
@@ -101,8 +111,8 @@ pub(crate) struct Planner<'g> {
     pub(crate) identities: usize,
     /// Columns of committed tensors.
     pub(crate) committed_columns: usize,
-    /// Of hidden indices in one-hot form, the identity of their sums and the last row of each channel.
-    index_sums: HashMap<TensorId, (usize, Vec<usize>)>,
+    /// Sums of hidden indices in one-hot form.
+    index_sums: HashMap<TensorId, IndexSums>,
     /// Rows up to the last hash, and the number of hashed tensors.
     hash_rows: usize,
     hashed: usize,
@@ -470,7 +480,7 @@ impl<'g> Planner<'g> {
 
     /// Notes where the sums of a hidden input of indices stand: their identity, and the last row of each channel.
     pub(crate) fn note_index_sums(&mut self, tensor: TensorId, identity: usize, ends: Vec<usize>) {
-        self.index_sums.insert(tensor, (identity, ends));
+        self.index_sums.insert(tensor, IndexSums { identity, ends, hashes: 0 });
     }
 
     /// Ties a tensor's values to the rows of its hash, one value a row in the tensor's order. `port` is how it is
@@ -503,19 +513,23 @@ impl<'g> Planner<'g> {
     }
 
     /// What stands for 1, times each hashed index, is the sum of the elements of all channels, each times its channel:
-    /// beside the sums that say that one of them stands for 1, at another power of `s`. Sums up to a channel hold each
+    /// beside the sums that say that one of them stands for 1, at a power of `s` of the hash's own. Sums up to a channel hold each
     /// channel before it once, so that `channels - 1` times the last, less all others, holds each as often as its
     /// number says.
     fn tie_hashed_indices(&mut self, tensor: TensorId, port: &Port, hashed: &HashedTensor) -> Result<(), LayoutError> {
-        let Some((identity, ends)) = self.index_sums.get(&tensor).cloned() else {
-            return Err(LayoutError::Malformed(format!("the indices of '{}' have no sums", port.name)));
+        let Some(sums) = self.index_sums.get_mut(&tensor) else {
+            let reason = "it is an index that everybody sees as an input, and its ones and zeros have no hash".into();
+            return Err(LayoutError::Unsupported { node: port.name.clone(), reason });
         };
+        // An input may be an output as well.
+        sums.hashes += 1;
+        let IndexSums { identity, ends, hashes: power } = sums.clone();
         let last = self.step_hashed(hashed, port.logical_len(), |index| port.logical_len() - 1 - index);
-        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), last, Factor::s(1), -port.format.max);
+        self.term(identity, Multiplicand::Accumulator(Accumulator::Hashed), last, Factor::s(power), -port.format.max);
         let total = Multiplicand::Accumulator(Accumulator::ResultTotal);
         for (channel, end) in ends.iter().enumerate() {
             let times = if channel + 1 < ends.len() { -1 } else { channel as i64 };
-            self.term(identity, total, *end, Factor::s(1), times);
+            self.term(identity, total, *end, Factor::s(power), times);
         }
         Ok(())
     }
