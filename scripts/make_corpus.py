@@ -221,6 +221,9 @@ def inflation():
     save("tiled", pair("Tile", [floats("one", 1), ints("s", 1 << 30)]), "one number tiled 2^30 times")
     ranged = [numpy_helper.from_array(np.array(v, np.int64), n) for n, v in [("a", 0), ("b", 1 << 40), ("d", 1)]]
     save("ranged", pair("Range", ranged), "the numbers below 2^40")
+    ranged = [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in [("a", 0), ("b", 1e12), ("d", 1)]]
+    save("ranged_floats", pair("Range", ranged), "the numbers below 10^12, as floats")
+    save("window_of_numbers", pair("HannWindow", [ints("s", 1 << 36)]), "a window of 2^36 numbers")
     save("padded", pair("Pad", [floats("one", 1), ints("p", 1 << 30, 1 << 30)]), "one number padded to 2^31")
     hot = [ints("i", *range(8)), ints("depth", 1 << 30), floats("v", 2)]
     save("one_hot", pair("OneHot", hot), "OneHot of depth 2^30")
@@ -297,7 +300,7 @@ def loops():
     sequence = [value("x", 1 << 20, 1, 1)]
     save("recurrent_long", model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="y", hidden_size=1)], weights, sequence), "an LSTM of 2^20 steps")
     save("recurrent_of_other_weights", model([helper.make_node("GRU", ["x", "w", "r"], ["y"], name="y", hidden_size=1)], weights, [value("x", 3, 1, 1)]), "a GRU with the weights of an LSTM")
-    save("cumulative", model([node("CumSum", ["x", "n"], "y")], count(1), [value("x", 1, 1 << 14)]), "sums of up to 2^14 elements")
+    save("cumulative", model([node("CumSum", ["x", "n"], "y")], [numpy_helper.from_array(np.array(1), "n")], [value("x", 1, 1 << 14)]), "sums of up to 2^14 elements")
     ones = node("ConstantOfShape", ["n"], "ones")
     save("selected", model([ones, node("NonZero", ["ones"], "z"), node("Add", ["x", "z"], "y")], count(1 << 24)), "the places of 2^24 numbers")
     save("tiled_by_computed", model([node("Mul", ["n", "n"], "m"), node("Concat", ["m", "m"], "r", axis=0), node("Tile", ["x", "r"], "y")], count(1 << 15)), "an input repeated 2^60 times")

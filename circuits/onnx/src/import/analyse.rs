@@ -13,6 +13,7 @@ use tract_onnx::tract_hir::internal::InferenceNode;
 
 use super::error::ImportError;
 use super::facts::bounded;
+use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
 
 /// Most elements of all activations: those of the largest circuit, twice.
 const MAX_TOTAL_ELEMENTS: usize = 1 << 25;
@@ -186,17 +187,26 @@ impl Meter<'_> {
     /// Refuses sizes beyond [`MAX_SIZE`], and repetitions beyond [`MAX_REPEATS`].
     fn check_sizes(&self, node: &InferenceNode, inputs: &[InferenceFact]) -> Result<(), Failure> {
         let operator = self.operator(&node.name);
-        let sized = SIZES.iter().find(|(sized, _)| *sized == operator);
-        let sized = sized.map(|(_, operand)| (*operand, -MAX_SIZE..=MAX_SIZE));
-        let tiled = (operator == "Tile").then_some((1, 1..=MAX_REPEATS));
-        let Some((operand, limits)) = sized.or(tiled) else { return Ok(()) };
-        let Some(sizes) = inputs.get(operand).and_then(|fact| fact.value.concretize()) else { return Ok(()) };
-        let sizes = sizes.cast_to::<i64>().map_err(Err)?;
-        let view = sizes.to_plain_array_view::<i64>().map_err(Err)?;
-        match view.iter().find(|size| !limits.contains(*size)) {
-            Some(size) => Err(Err(TractError::msg(format!("{operator} at node '{}' has the size {size}", node.name)))),
-            None => Ok(()),
+        let listed = SUPPORTED_OPERATORS.contains(&operator) || FOLDED_OPERATORS.contains(&operator);
+        for (operand, fact) in inputs.iter().enumerate() {
+            let integers = fact.datum_type.concretize().is_some_and(|kind| kind.is_integer() || kind.is_tdim());
+            let limits = match operator {
+                "Tile" if operand == 1 => 1..=MAX_REPEATS,
+                "Range" => -MAX_SIZE..=MAX_SIZE,
+                _ if SIZES.contains(&(operator, operand)) => -MAX_SIZE..=MAX_SIZE,
+                // Whatever its integers are: it is here because its result folds.
+                _ if !listed && integers => -MAX_SIZE..=MAX_SIZE,
+                _ => continue,
+            };
+            let Some(sizes) = fact.value.concretize() else { continue };
+            let sizes = sizes.cast_to::<i64>().map_err(Err)?;
+            let view = sizes.to_plain_array_view::<i64>().map_err(Err)?;
+            if let Some(size) = view.iter().find(|size| !limits.contains(*size)) {
+                let problem = format!("{operator} at node '{}' has the size {size}", node.name);
+                return Err(Err(TractError::msg(problem)));
+            }
         }
+        Ok(())
     }
 
     /// Counts a node once, at its latest cost.

@@ -61,6 +61,7 @@ pub(super) fn step(
     if let Some(problem) = ImportError::of(problems) {
         return Err(problem);
     }
+    writer.check_size()?;
     let (nodes, constants) = writer.finish();
     graph.node = nodes;
     graph.initializer.extend(constants);

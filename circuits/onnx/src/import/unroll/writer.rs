@@ -69,8 +69,13 @@ impl Writer {
         let names = node.input.iter().chain(&node.output).map(String::len).sum::<usize>();
         self.bytes = self.bytes.saturating_add(node.name.len() + names + attributes_bytes(&node));
         self.nodes.push(node);
+        self.check_size()
+    }
+
+    /// Refuses what is written out where the graph is too large with it.
+    pub(super) fn check_size(&self) -> Result<(), ImportError> {
         if self.nodes.len() > MAX_NODES || self.bytes > MAX_BYTES {
-            let form = format!("so many steps that they make more than {MAX_NODES} nodes, or large ones");
+            let form = format!("so many steps that the model has more than {MAX_NODES} nodes, or large ones");
             return Err(unsupported(&self.node, form, "use shorter sequences, or fewer steps"));
         }
         Ok(())
