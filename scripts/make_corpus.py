@@ -221,6 +221,9 @@ def inflation():
     save("tiled", pair("Tile", [floats("one", 1), ints("s", 1 << 30)]), "one number tiled 2^30 times")
     ranged = [numpy_helper.from_array(np.array(v, np.int64), n) for n, v in [("a", 0), ("b", 1 << 40), ("d", 1)]]
     save("ranged", pair("Range", ranged), "the numbers below 2^40")
+    ranged = [numpy_helper.from_array(np.array(v, np.float32), n) for n, v in [("a", 0), ("b", 1e12), ("d", 1)]]
+    save("ranged_floats", pair("Range", ranged), "the numbers below 10^12, as floats")
+    save("window_of_numbers", pair("HannWindow", [ints("s", 1 << 36)]), "a window of 2^36 numbers")
     save("padded", pair("Pad", [floats("one", 1), ints("p", 1 << 30, 1 << 30)]), "one number padded to 2^31")
     hot = [ints("i", *range(8)), ints("depth", 1 << 30), floats("v", 2)]
     save("one_hot", pair("OneHot", hot), "OneHot of depth 2^30")
@@ -256,12 +259,51 @@ def structure():
                        "escape": "\x1b[2Jn"}.items():
         save(f"dimension_{name}", model([node("Relu", ["x"], "y")], (), param(text)), f"a dimension called {text[:8]!r}...")
     save("escape_in_name", model([node("Relu", ["\x1b[2J\x1b]0;title\x07"], "y")]), "a name that would clear the terminal")
-    subgraph = helper.make_graph([node("Relu", ["x"], "z")], "body", [], [value("z", 1, 6)])
-    condition = numpy_helper.from_array(np.array(True), "c")
-    branch = helper.make_node("If", ["c"], ["y"], name="y", then_branch=subgraph, else_branch=subgraph)
     window = dict(kernel_shape=[1 << 14, 1 << 14], pads=[(1 << 14) - 1] * 4)
     save("window", model([node("AveragePool", ["x"], "y", **window)], (), [value("x", 1, 1, 1, 1)]), "a window of 2^28 over one element")
-    save("condition", model([branch], [condition]), "a condition, whose branches are graphs of their own")
+    loops()
+
+
+def loops():
+    """Choices and loops, which are written out."""
+    truth = TensorProto.BOOL
+    branch = lambda *nodes: helper.make_graph(list(nodes), "body", [], [value("z", 1, 6)])
+    relu = branch(node("Relu", ["x"], "z"))
+    choice = lambda condition: helper.make_node("If", [condition], ["y"], name="y", then_branch=relu, else_branch=relu)
+    save("condition", model([node("Cast", ["x"], "c", to=truth), choice("c")]), "a condition that is computed")
+    save("condition_of_itself", model([choice("y")]), "a condition that reads its own result")
+    nothing = helper.make_node("If", ["c"], ["y"], name="y", then_branch=branch(), else_branch=relu)
+    yes = numpy_helper.from_array(np.array(True), "c")
+    save("condition_without_result", model([nothing], [yes]), "a branch that computes nothing")
+    chain = [helper.make_node("If", [f"c{i}"], [f"c{i + 1}"], then_branch=branch(node("Not", [f"c{i}"], "z")), else_branch=branch(node("Not", [f"c{i}"], "z"))) for i in range(200)]
+    first = numpy_helper.from_array(np.array(True), "c0")
+    save("conditions_in_a_row", model([*chain, node("Relu", ["x"], "y")], [first]), "200 conditions, each of which decides the next")
+
+    def loop(count, nodes, output="y", name="loop", constants=()):
+        ends = [[value("i", kind=TensorProto.INT64), value("go", kind=truth), value("a")], [value("goes", kind=truth), value("b")]]
+        body = helper.make_graph([helper.make_node("Identity", ["go"], ["goes"]), *nodes], "body", *ends, constants)
+        return helper.make_node("Loop", [count, "", "x" if output == "y" else "a"], [output], name=name, body=body)
+
+    step = node("Relu", ["a"], "b")
+    count = lambda n: [ints("n", n)]
+    for name, steps in {"forever": 1 << 62, "often": 5000, "never": 0, "negative": -1}.items():
+        save(f"loop_{name}", model([loop("n", [step])], count(steps)), f"a loop of {steps} steps")
+    inner = step
+    for _ in range(6):
+        inner = loop("n", [inner], "b")
+    save("loop_nested", model([loop("n", [inner])], count(1000)), "seven loops of 1,000 steps one inside another")
+    long = "a" * (1 << 15)
+    save("loop_of_long_names", model([loop("n", [node("Relu", ["a"], long), node("Relu", [long], "b")], name=long)], count(2000)), "2,000 steps with names of 2^15 letters")
+    filled = helper.make_node("Constant", [], ["c"], value=floats("c", 1 << 14))
+    save("loop_of_constants", model([loop("n", [filled, step])], count(2000)), "2,000 copies of a constant of 2^14 numbers")
+    weights = [floats("w", 1, 4, 1), floats("r", 1, 4, 1)]
+    sequence = [value("x", 1 << 20, 1, 1)]
+    save("recurrent_long", model([helper.make_node("LSTM", ["x", "w", "r"], ["y"], name="y", hidden_size=1)], weights, sequence), "an LSTM of 2^20 steps")
+    save("recurrent_of_other_weights", model([helper.make_node("GRU", ["x", "w", "r"], ["y"], name="y", hidden_size=1)], weights, [value("x", 3, 1, 1)]), "a GRU with the weights of an LSTM")
+    save("cumulative", model([node("CumSum", ["x", "n"], "y")], [numpy_helper.from_array(np.array(1), "n")], [value("x", 1, 1 << 14)]), "sums of up to 2^14 elements")
+    ones = node("ConstantOfShape", ["n"], "ones")
+    save("selected", model([ones, node("NonZero", ["ones"], "z"), node("Add", ["x", "z"], "y")], count(1 << 24)), "the places of 2^24 numbers")
+    save("tiled_by_computed", model([node("Mul", ["n", "n"], "m"), node("Concat", ["m", "m"], "r", axis=0), node("Tile", ["x", "r"], "y")], count(1 << 15)), "an input repeated 2^60 times")
 
 
 def field(number, content):

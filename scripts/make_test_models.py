@@ -75,9 +75,12 @@ class Model:
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("test", 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="zkml-gpu")
 
-    def save(self, *outputs, symbols=()):
+    def save(self, *outputs, symbols=(), reference=None):
+        """Of what onnxruntime does not compute, `reference` is the same model in another form, with its outputs."""
         proto = onnx.shape_inference.infer_shapes(self.proto(*outputs))
         onnx.save(proto, FOLDER / f"{self.name}.onnx")
+        if reference:
+            proto, outputs = reference[0].proto(*reference[1]), reference[1]
         session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
         shapes = [[dict(symbols).get(d, d) for d in shape] for shape in self.shapes]
         if self.indices:
@@ -873,6 +876,144 @@ def types():
     m.save(m.op("Cast", x, to=TensorProto.FLOAT))
 
 
+def recurrent_layers():
+    """RNN, GRU and LSTM of fixed length."""
+    def weights(m, gates, inputs, hidden, directions=1, bias=True):
+        w, r = m.weights(directions, gates * hidden, inputs), m.weights(directions, gates * hidden, hidden)
+        return [w, r, m.constant(m.random.uniform(-0.5, 0.5, (directions, 2 * gates * hidden))) if bias else ""]
+
+    m = Model("lstm", 3, 1, 3)
+    m.save(*m.op("LSTM", "input", *weights(m, 4, 3, 4), hidden_size=4, outputs=3))
+    # As PyTorch exports it: states of zeros, the batch first, and the last state.
+    m = Model("lstm_exported", 1, 3, 3)
+    x = m.op("Transpose", "input", perm=[1, 0, 2])
+    batch = m.op("Gather", m.op("Shape", x), m.constant(1, np.int64), axis=0)
+    size = m.op("Concat", m.ints(1), m.op("Unsqueeze", batch, m.ints(0)), m.ints(4), axis=0)
+    zeros = m.op("Expand", m.constant(0.0), size)
+    states = m.op("LSTM", x, *weights(m, 4, 3, 4), "", zeros, zeros, hidden_size=4, outputs=3)
+    m.save(m.op("Gemm", m.op("Squeeze", states[1], m.ints(0)), m.weights(4, 2), m.vector(2)))
+    m = Model("lstm_states_given", 2, 2, 3)
+    m.inputs, m.shapes = ["input", "state", "cell"], [[2, 2, 3], [2, 2, 2], [2, 2, 2]]
+    peepholes = m.weights(2, 6)
+    lengths = m.constant([2, 2], np.int32)
+    operands = [*weights(m, 4, 3, 2, 2, bias=False), lengths, "state", "cell", peepholes]
+    y = m.op("LSTM", "input", *operands, hidden_size=2, direction="bidirectional", outputs=3)
+    m.save(y[0], y[2])
+    m = Model("lstm_functions", 3, 1, 3, opset=7)
+    functions = dict(activations=["HardSigmoid", "Affine", "LeakyRelu"], activation_alpha=[0.3, 0.9, 0.1], activation_beta=[0.4, 0.1])
+    m.save(m.op("LSTM", "input", *weights(m, 4, 3, 2), hidden_size=2, clip=0.6, input_forget=1, **functions, outputs=2)[1])
+    m = Model("gru", 3, 2, 3)
+    m.save(m.op("GRU", "input", *weights(m, 3, 3, 4), hidden_size=4, linear_before_reset=1, direction="reverse"))
+    m = Model("gru_reset_first", 3, 1, 3)
+    state = m.constant(m.random.uniform(-0.5, 0.5, (2, 1, 2)))
+    operands = [*weights(m, 3, 3, 2, 2), "", state]
+    m.save(*m.op("GRU", "input", *operands, hidden_size=2, direction="bidirectional", clip=0.7, outputs=2))
+    m = Model("rnn_functions", 3, 1, 3)
+    functions = dict(activations=["ScaledTanh", "Softsign"], activation_alpha=[0.8], activation_beta=[1.2])
+    m.save(m.op("RNN", "input", *weights(m, 1, 3, 4, 2), hidden_size=4, direction="bidirectional", **functions))
+    # The batch first, which onnxruntime does not compute.
+    forms = {}
+    for layout in (0, 1):
+        m = Model("rnn_batch_first", 2, 3, 3, opset=14)
+        m.inputs, m.shapes = ["input", "state"], [[2, 3, 3], [2, 2, 2]]
+        first = lambda x, *perm: x if layout else m.op("Transpose", x, perm=perm)
+        operands = [first("input", 1, 0, 2), *weights(m, 1, 3, 2, 2), "", first("state", 1, 0, 2)]
+        y = m.op("RNN", *operands, hidden_size=2, direction="bidirectional", layout=layout, outputs=2)
+        forms[layout] = m, [first(y[0], 2, 0, 1, 3), first(y[1], 1, 0, 2)]
+    m, outputs = forms[1]
+    m.save(*outputs, reference=forms[0])
+
+
+def loops():
+    """Choices and loops that are written out."""
+    def graph(name, m, nodes, inputs, outputs, constants=()):
+        value = lambda n, kind=None: helper.make_tensor_value_info(n, kind or TensorProto.FLOAT, [] if kind else None)
+        inputs = [value(*i) if isinstance(i, tuple) else value(i) for i in inputs]
+        outputs = [value(*o) if isinstance(o, tuple) else value(o) for o in outputs]
+        return helper.make_graph(nodes, name, inputs, outputs, constants)
+
+    constant = lambda name, values: numpy_helper.from_array(np.asarray(values, np.float32), name)
+    m = Model("if_nested", 1, 4)
+    x = m.op("Gemm", "input", m.weights(4, 4), m.vector(4))
+    wide = m.op("Equal", m.op("Gather", m.op("Shape", x), m.constant(1, np.int64), axis=0), m.constant(4, np.int64))
+    narrow = m.op("Not", wide)
+    taken = graph("taken", m, [helper.make_node("Mul", [x, "w"], ["b"], name="scale")], [], ["b"], [constant("w", [0.5, 2, -1, 1])])
+    left = graph("left", m, [helper.make_node("Sigmoid", [x], ["b"], name="curve")], [], ["b"])
+    other = graph("other", m, [helper.make_node("RandomNormalLike", [x], ["a"], name="unknown")], [], ["a"])
+    outer = [helper.make_node("If", [narrow], ["c"], name="inner", then_branch=left, else_branch=taken),
+             helper.make_node("Add", ["c", "input"], ["a"], name="sum")]
+    m.save(m.op("If", wide, then_branch=graph("outer", m, outer, [], ["a"]), else_branch=other))
+    m = Model("loop_steps", 1, 3)
+    whole, truth = TensorProto.INT64, TensorProto.BOOL
+    body = [
+        helper.make_node("Identity", ["go"], ["goes"], name="condition"),
+        helper.make_node("Cast", ["i"], ["number"], name="number", to=TensorProto.FLOAT),
+        helper.make_node("Gemm", ["state", "w"], ["product"], name="product"),
+        helper.make_node("Add", ["product", "number"], ["next"], name="next"),
+        helper.make_node("Relu", ["next"], ["kept"], name="kept"),
+    ]
+    w = constant("w", m.random.uniform(-0.5, 0.5, (3, 3)))
+    body = graph("body", m, body, [("i", whole), ("go", truth), "state"], [("goes", truth), "next", "kept"], [w])
+    m.save(*m.op("Loop", m.constant(3, np.int64), m.constant(True, bool), "input", body=body, outputs=2))
+    m = Model("scan_steps", 3, 2)
+    m.inputs, m.shapes = ["input", "start", "other"], [[3, 2], [2], [2, 3]]
+    body = [helper.make_node("Add", ["a", "b"], ["c"], name="sum"), helper.make_node("Mul", ["s", "c"], ["n"], name="product"),
+            helper.make_node("Sub", ["n", "a"], ["y"], name="difference")]
+    body = graph("body", m, body, ["s", "a", "b"], ["n", "y"])
+    axes = dict(scan_input_axes=[0, 1], scan_input_directions=[0, 1], scan_output_axes=[1], scan_output_directions=[1])
+    m.save(*m.op("Scan", "start", "input", "other", body=body, num_scan_inputs=2, outputs=2, **axes))
+
+
+def cumulative_sums():
+    m = Model("cum_sum", 2, 5)
+    m.save(m.op("CumSum", "input", m.constant(1, np.int64)))
+    m = Model("cum_sum_reverse", 1, 3, 2)
+    x = m.op("MatMul", "input", m.weights(2, 3))
+    before = m.op("CumSum", x, m.constant(-2, np.int64), exclusive=1)
+    m.save(m.op("Add", before, m.op("CumSum", x, m.constant(1, np.int32), reverse=1)))
+    m = Model("cum_sum_of_integers", 1, 5, indices=(TensorProto.INT64, 0, 2))
+    m.save(m.op("Cast", m.op("CumSum", "input", m.constant(1, np.int64)), to=TensorProto.FLOAT))
+
+
+def folded_constants():
+    """Operators whose result is a constant, whatever they are."""
+    m = Model("positions_by_non_zero", 1, 4, 3)
+    length = m.op("Gather", m.op("Shape", "input"), m.constant(1, np.int64), axis=0)
+    ones = m.op("ConstantOfShape", m.op("Unsqueeze", length, m.ints(0)), value=helper.make_tensor("one", TensorProto.INT64, [1], [1]))
+    places = m.op("Squeeze", m.op("Transpose", m.op("NonZero", ones), perm=[1, 0]), m.ints(1))
+    counted = m.op("Sub", m.op("CumSum", ones, m.constant(0, np.int64)), ones)
+    other = m.op("Range", m.constant(0, np.int64), length, m.constant(1, np.int64))
+    x = m.op("Add", "input", m.op("Gather", m.weights(4, 3), m.op("Unsqueeze", places, m.ints(0))))
+    x = m.op("Add", x, m.op("Gather", m.weights(4, 3), m.op("Add", counted, m.op("Mod", other, m.ints(1)))))
+    m.save(x)
+    m = Model("constants_chosen", 1, 4)
+    _, greatest = m.op("TopK", m.constant(m.random.permutation(6)), m.ints(3), axis=0, outputs=2)
+    table = m.op("Compress", m.weights(8, 4), m.constant(np.arange(8) % 4 != 3, bool), axis=0)
+    m.save(m.op("MatMul", "input", m.op("Transpose", m.op("Gather", table, greatest), perm=[1, 0])))
+    m = Model("tile_computed", 1, 3)
+    x = m.op("Gemm", "input", m.weights(3, 2), m.vector(2))
+    m.save(m.op("Tile", x, m.op("Concat", m.op("Shape", x), axis=0)))
+    m = Model("tile_rows", 1, 6)
+    m.save(m.op("Gemm", m.op("Tile", "input", m.ints(3, 1)), m.weights(4, 6), m.vector(4), transB=1))
+    m = Model("expand_rows", 1, 6)
+    m.save(m.op("Gemm", m.op("Expand", "input", m.ints(3, 6)), m.weights(4, 6), m.vector(4), transB=1))
+    m = Model("expand_summed", 2, 1)
+    m.save(m.op("MatMul", m.op("Expand", m.op("Relu", "input"), m.ints(2, 4)), m.weights(4, 3)))
+
+
+def old_versions():
+    """The forms of operators before opset 9."""
+    for opset in (7, 8):
+        m = Model(f"opset_{opset}", 1, 2, 6, 6, opset=opset)
+        x = m.op("Pad", "input", pads=[0, 0, 1, 0, 0, 0, 0, 1], mode="constant", value=0.25)
+        x = m.op("Clip", m.batch_norm(m.conv(x, 2, 3, [2, 2]), 3), min=0.0, max=0.75)
+        x = m.op("Slice", m.op("MaxPool", x, kernel_shape=[2, 2], strides=[2, 2]), axes=[2, 3], starts=[0, 1], ends=[2, 3])
+        a, b = m.op("Split", m.op("Dropout", m.op("Flatten", x), ratio=0.5), axis=1, split=[5, 7], outputs=2)
+        a = m.op("Squeeze", m.op("Unsqueeze", m.op("Gemm", a, m.weights(5, 4), m.vector(4)), axes=[0]), axes=[0])
+        b = m.op("Softmax", m.op("Gemm", b, m.weights(7, 4), m.vector(4)), axis=1)
+        m.save(m.op("Add", m.op("Sum", a, b), m.op("ReduceSum", a, axes=[1], keepdims=1)))
+
+
 class Quantised(Model):
     """A model of integers. Its JSON has `unit` too: what one step of the output's integers stands for."""
 
@@ -962,9 +1103,6 @@ def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("unknown", 1, 4)
     m.refuse(m.op("Frobnicate", "input", domain="test"))
-    m = Model("lstm", 3, 1, 4)
-    weights = [m.weights(1, 8, 4), m.weights(1, 8, 2)]
-    m.refuse(m.op("LSTM", "input", *weights, hidden_size=2))
     m = Model("several_unknown", 3, 1, 4)
     x = m.op("Relu", m.op("Frobnicate", "input", domain="test"))
     x = m.op("LSTM", x, m.weights(1, 8, 4), m.weights(1, 8, 2), hidden_size=2)
@@ -1006,6 +1144,26 @@ def refused():
     m.refuse(m.op("ArgMax", "input", axis=2))
     m = Model("learned_exponent", 1, 4)
     m.refuse(m.op("Pow", m.op("Relu", "input"), m.constant(2.87)))
+    m = Model("lstm_lengths", 3, 2, 4)
+    weights = [m.weights(1, 8, 4), m.weights(1, 8, 2)]
+    m.refuse(m.op("LSTM", "input", *weights, "", m.constant([3, 2], np.int32), hidden_size=2))
+    m = Model("rnn_of_many_steps", 2000, 1, 1)
+    m.refuse(m.op("RNN", "input", m.weights(1, 1, 1), m.weights(1, 1, 1), hidden_size=1))
+    m = Model("condition_computed", 1, 4)
+    holds = m.op("Greater", m.op("ReduceMax", "input", keepdims=0), m.constant(0.5))
+    result = helper.make_tensor_value_info("b", TensorProto.FLOAT, None)
+    branch = lambda kind: helper.make_graph([helper.make_node(kind, ["input"], ["b"])], kind, [], [result])
+    m.refuse(m.op("If", holds, then_branch=branch("Relu"), else_branch=branch("Neg")))
+    m = Model("steps_computed", 1, 4)
+    count = m.op("Cast", m.op("ReduceMax", "input", keepdims=0), to=TensorProto.INT64)
+    value = lambda name, kind: helper.make_tensor_value_info(name, kind, None)
+    body = [helper.make_node("Identity", ["go"], ["goes"]), helper.make_node("Relu", ["a"], ["b"])]
+    ends = [[value("i", TensorProto.INT64), value("go", TensorProto.BOOL), value("a", TensorProto.FLOAT)], [value("goes", TensorProto.BOOL), result]]
+    m.refuse(m.op("Loop", count, "", "input", body=helper.make_graph(body, "body", *ends)))
+    m = Model("several_reasons", 3, 1, 4)
+    weights = [m.weights(1, 2, 4), m.weights(1, 2, 2)]
+    x = m.op("RNN", "input", *weights, hidden_size=2, activations=["Wave"])
+    m.refuse(m.op("Frobnicate", m.op("RNN", "input", *weights, hidden_size=2, direction="sideways"), domain="test"), x)
     m = Model("wrong_shapes", 1, 5)
     m.refuse(m.op("MatMul", "input", m.weights(6, 4)))
     m = Model("axis_beyond_rank", 1, 4)
@@ -1026,5 +1184,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, quantised, refused):
         make()

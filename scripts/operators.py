@@ -24,22 +24,29 @@ LIMITS = {
     "Cast": "to floats, whole numbers and truth values",
     "Conv": "one or two spatial axes, constant kernel",
     "ConvTranspose": "one or two spatial axes, constant kernel, pads that cut no more than the kernel adds",
+    "CumSum": "constant axis, of at most 1024 elements",
     "Einsum": "one or two operands, products and sums of axes",
     "Equal": "of integers in the circuit: numbers within a scale's step are equal",
     "Gather": "constant indices, or indices that are an input of the model into a constant table",
     "GatherElements": "constant indices",
     "GatherND": "constant indices",
+    "GRU": "sequences of one known length",
     "Gelu": "",
     "GroupNormalization": "",
+    "If": "a condition that is known before the model runs",
     "InstanceNormalization": "",
     "IsNaN": "never holds: what a circuit computes is a number",
+    "LSTM": "sequences of one known length",
     "LayerNormalization": "over the last axes, first output",
+    "Loop": "a number of steps that is known before the model runs",
     "MatMul": "with weights or of two activations",
     "MaxPool": "one or two spatial axes, without indices",
     "Pad": "constant pads; finite constants, edges and reflections",
     "Pow": "constant exponent that is not learned, or a constant base above 0",
+    "RNN": "sequences of one known length",
     "ReduceMean": "also written out in normalisations",
     "Resize": "mode `nearest`",
+    "Scan": "sequences of one known length",
     "ScatterElements": "constant indices, without reduction",
     "ScatterND": "constant indices, without reduction",
     "Slice": "constant positions",
@@ -51,6 +58,9 @@ LIMITS = {
 
 # Of models that are quantised already (circuits/onnx/src/import/quantised.rs).
 QUANTISED = {"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
+
+# Of those that fold, some that are in no list of the reader.
+OVER_CONSTANTS = {"Compress", "Range", "TopK"}
 
 
 def listed(name):
@@ -79,7 +89,7 @@ def table():
             rows.append(f"| {name} | {LIMITS.get(name) or 'yes'} | {shown or 'none yet'} |")
         elif name in QUANTISED:
             rows.append(f"| {name} | of [quantised models](guide/models.md) | {', '.join(f'`{test}`' for test in sorted(quantised[name]))} |")
-        elif name in folded or name == "Range":
+        elif name in folded | OVER_CONSTANTS:
             rows.append(f"| {name} | over constants | |")
         else:
             rows.append(f"| {name} | no | |")
@@ -87,7 +97,8 @@ def table():
     return f"""# Operators
 
 All {len(names)} operators of ONNX's own domain up to opset {OPSET}: {read} are read over activations, with the limits that stand
-here; others over constants, which are folded before anything is asked of them. Each test model (`tests/models/ops`)
+here. What follows from constants and shapes alone is folded before anything is asked of it, whatever its operator is;
+some are named for that. Each test model (`tests/models/ops`)
 has a proof that is accepted, and one of another output that is rejected. Operators of models that are quantised already
 have theirs in `tests/models/quantised`. `scripts/operators.py` writes this page.
 

@@ -13,6 +13,7 @@ use tract_onnx::tract_hir::internal::InferenceNode;
 
 use super::error::ImportError;
 use super::facts::bounded;
+use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
 
 /// Most elements of all activations: those of the largest circuit, twice.
 const MAX_TOTAL_ELEMENTS: usize = 1 << 25;
@@ -27,6 +28,12 @@ const MAX_PASSES: usize = 16;
 const SIZES: [(&str, usize); 4] = [("ConstantOfShape", 0), ("Expand", 1), ("Pad", 1), ("Reshape", 1)];
 /// Largest such size.
 const MAX_SIZE: i64 = 1 << 28;
+/// Most repetitions of `Tile`: tract computes with the shape of a tiled tensor in 32 bits.
+const MAX_REPEATS: i64 = 1 << 15;
+/// Operators of constants whose result has a size that is known only once it is computed, and small.
+const SELECTIONS: [&str; 2] = ["Compress", "NonZero"];
+/// Bytes of an element of such a result.
+const SELECTED_BYTES: usize = 8;
 
 /// A failure with our own words, or with tract's.
 pub(super) type Failure = Result<ImportError, TractError>;
@@ -152,6 +159,10 @@ impl Meter<'_> {
         let mut cost = [0usize; 2];
         for fact in &outputs {
             let Some(shape) = concrete(fact, &node.name)? else {
+                if from_constants && SELECTIONS.contains(&self.operator(&node.name)) {
+                    cost[1] = cost[1].saturating_add(selected_bytes(&inputs));
+                    continue;
+                }
                 // A result of unknown size cannot be bounded.
                 let unsupported = || ImportError::UnsupportedOperator {
                     operator: self.operator(&node.name).into(),
@@ -173,17 +184,29 @@ impl Meter<'_> {
         self.charge(id, cost, &node.name).map_err(Ok)
     }
 
-    /// Refuses sizes beyond [`MAX_SIZE`].
+    /// Refuses sizes beyond [`MAX_SIZE`], and repetitions beyond [`MAX_REPEATS`].
     fn check_sizes(&self, node: &InferenceNode, inputs: &[InferenceFact]) -> Result<(), Failure> {
         let operator = self.operator(&node.name);
-        let Some((_, operand)) = SIZES.iter().find(|(sized, _)| *sized == operator) else { return Ok(()) };
-        let Some(sizes) = inputs.get(*operand).and_then(|fact| fact.value.concretize()) else { return Ok(()) };
-        let sizes = sizes.cast_to::<i64>().map_err(Err)?;
-        let view = sizes.to_plain_array_view::<i64>().map_err(Err)?;
-        match view.iter().find(|size| !(-MAX_SIZE..=MAX_SIZE).contains(*size)) {
-            Some(size) => Err(Err(TractError::msg(format!("{operator} at node '{}' has the size {size}", node.name)))),
-            None => Ok(()),
+        let listed = SUPPORTED_OPERATORS.contains(&operator) || FOLDED_OPERATORS.contains(&operator);
+        for (operand, fact) in inputs.iter().enumerate() {
+            let integers = fact.datum_type.concretize().is_some_and(|kind| kind.is_integer() || kind.is_tdim());
+            let limits = match operator {
+                "Tile" if operand == 1 => 1..=MAX_REPEATS,
+                "Range" => -MAX_SIZE..=MAX_SIZE,
+                _ if SIZES.contains(&(operator, operand)) => -MAX_SIZE..=MAX_SIZE,
+                // Whatever its integers are: it is here because its result folds.
+                _ if !listed && integers => -MAX_SIZE..=MAX_SIZE,
+                _ => continue,
+            };
+            let Some(sizes) = fact.value.concretize() else { continue };
+            let sizes = sizes.cast_to::<i64>().map_err(Err)?;
+            let view = sizes.to_plain_array_view::<i64>().map_err(Err)?;
+            if let Some(size) = view.iter().find(|size| !limits.contains(*size)) {
+                let problem = format!("{operator} at node '{}' has the size {size}", node.name);
+                return Err(Err(TractError::msg(problem)));
+            }
         }
+        Ok(())
     }
 
     /// Counts a node once, at its latest cost.
@@ -213,6 +236,17 @@ fn concrete(fact: &InferenceFact, node: &str) -> Result<Option<Vec<usize>>, Fail
         Some(shape) => Ok(Some(shape)),
         None => Err(Err(TractError::msg(format!("node '{node}' has a result of shape {dims:?}")))),
     }
+}
+
+/// Bytes of what an operator selects of its operands: no more than a position along each axis of the first for each of its
+/// elements.
+fn selected_bytes(inputs: &[InferenceFact]) -> usize {
+    let shape = inputs.first().and_then(|fact| fact.shape.concretize()).unwrap_or_default();
+    let dims: Vec<usize> = shape
+        .iter()
+        .map(|dim| dim.to_i64().ok().and_then(|dim| usize::try_from(dim).ok()).unwrap_or(usize::MAX))
+        .collect();
+    product(&dims).saturating_mul(dims.len().max(1)).saturating_mul(SELECTED_BYTES)
 }
 
 fn product(shape: &[usize]) -> usize {

@@ -3,24 +3,27 @@
 
 use std::collections::HashSet;
 
+use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
 use super::error::ImportError;
 use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
-use super::{quirks, rounding};
+use super::{quirks, rounding, unroll};
 
 /// Most nodes: several times those of the largest convolutional networks; tract's passes look at all pairs.
-const MAX_NODES: usize = 1 << 12;
+pub(super) const MAX_NODES: usize = 1 << 12;
 /// Greatest extent, step or padding of a window.
 const MAX_EXTENT: i64 = 1 << 15;
 /// Longest symbolic dimension in bytes, and deepest nesting of its parentheses: tract parses it by recursion.
 const MAX_DIMENSION_BYTES: usize = 128;
 const MAX_DIMENSION_DEPTH: usize = 8;
 
-/// Checks a graph whose nodes have these names and operators; `invalid` makes an error of a sentence.
+/// Checks a graph whose nodes have these names and operators; `onnx` says which operators tract knows, and `invalid`
+/// makes an error of a sentence.
 pub(super) fn check(
     graph: &GraphProto,
     origins: &[(String, String)],
+    onnx: &Onnx,
     invalid: impl Fn(String) -> ImportError,
 ) -> Result<(), ImportError> {
     if graph.node.len() > MAX_NODES {
@@ -29,24 +32,25 @@ pub(super) fn check(
     check_names(graph).map_err(&invalid)?;
     graph.input.iter().try_for_each(check_dimensions).map_err(&invalid)?;
     let nodes = || graph.node.iter().zip(origins);
-    let unknown = nodes().filter(|(node, (_, operator))| {
-        let operator = operator.as_str();
-        let known = SUPPORTED_OPERATORS.contains(&operator)
-            || FOLDED_OPERATORS.contains(&operator)
+    let constants = unroll::constants(graph);
+    let problem = |(node, (name, operator)): (&NodeProto, &(String, String))| {
+        let listed = SUPPORTED_OPERATORS.contains(&&**operator)
+            || FOLDED_OPERATORS.contains(&&**operator)
             || operator == rounding::OPERATOR;
-        !known || !matches!(node.domain.as_str(), "" | "ai.onnx")
-    });
-    let unsupported = |(_, (node, operator)): (&NodeProto, &(String, String))| ImportError::UnsupportedOperator {
-        operator: operator.clone(),
-        node: node.clone(),
+        // Whatever makes constants of constants has been computed before anything is asked of it.
+        let is_folded =
+            onnx.op_register.0.contains_key(operator) && node.output.iter().all(|output| constants.contains(&**output));
+        if matches!(&*node.domain, "" | "ai.onnx") && (listed || is_folded) {
+            return unroll::check_attributes(node).err();
+        }
+        Some(ImportError::UnsupportedOperator { operator: operator.clone(), node: name.clone() })
     };
-    if let Some(error) = ImportError::of(unknown.map(unsupported).collect()) {
+    if let Some(error) = ImportError::of(nodes().filter_map(problem).collect()) {
         return Err(error);
     }
     for (node, (name, operator)) in nodes() {
         check_permutation(node, name)?;
         quirks::check_padding(node, name)?;
-        check_repeats(graph, node).map_err(|problem| invalid(format!("{operator} at node '{name}' has {problem}")))?;
         check_window(node).map_err(|problem| invalid(format!("{operator} at node '{name}' has {problem}")))?;
     }
     Ok(())
@@ -123,25 +127,6 @@ fn check_permutation(node: &NodeProto, name: &str) -> Result<(), ImportError> {
         }
     }
     Ok(())
-}
-
-/// Numbers of repetitions that are computed or large: tract computes with the shape of a tiled tensor in 32 bits.
-fn check_repeats(graph: &GraphProto, node: &NodeProto) -> Result<(), String> {
-    if node.op_type != "Tile" {
-        return Ok(());
-    }
-    let name = node.input.get(1).map(String::as_str).unwrap_or_default();
-    let constant = graph.node.iter().find(|n| n.op_type == "Constant" && n.output.iter().any(|o| o == name));
-    let value = constant.and_then(|n| n.attribute.iter().find_map(|a| a.t.as_ref()));
-    let Some(repeats) = graph.initializer.iter().find(|t| t.name == name).or(value) else {
-        return Err("a computed number of repetitions".into());
-    };
-    let word = |bytes: &[u8]| bytes.iter().rev().fold(0i64, |n, byte| n << 8 | i64::from(*byte));
-    let mut numbers = repeats.raw_data.chunks(8).map(word).chain(repeats.int64_data.iter().copied());
-    match numbers.find(|n| !(1..=MAX_EXTENT).contains(n)) {
-        Some(number) => Err(format!("{number} repetitions")),
-        None => Ok(()),
-    }
 }
 
 /// Windows of impossible extents, over which tract divides by zero or overflows.

@@ -3,6 +3,7 @@
 
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::axes::Axis;
+use tract_onnx::tract_core::ops::array::CumSum;
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::cnn::deconv::Deconv;
@@ -131,6 +132,8 @@ fn reduces_last(node: &TypedNode, trail: &Trail, rank: usize) -> Option<bool> {
         vec![op.axis]
     } else if let Some(op) = node.op_as::<Softmax>() {
         op.axes.to_vec()
+    } else if let Some(op) = node.op_as::<CumSum>() {
+        vec![op.axis]
     } else {
         let reduce = node.op_as::<Reduce>()?;
         matches!(reduce.reducer, Reducer::Sum | Reducer::MeanOfSquares).then(|| reduce.axes.to_vec())?

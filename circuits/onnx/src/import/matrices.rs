@@ -28,20 +28,53 @@ pub(super) fn transpose(graph: &mut FloatGraph) {
     for i in 0..graph.nodes.len() {
         let Some((_, channels, width)) = matrix(graph, i) else { continue };
         let output = graph.nodes[i].output;
+        if transpose_rows(graph, i, channels, width) {
+            continue;
+        }
         let Some(j) = graph.sole_reader(output) else { continue };
         let Some(sources) = sources(&graph.nodes[j]) else { continue };
         let transposed = |(place, source): (usize, usize)| source == place % channels * width + place / channels;
         if sources.len() != channels * width || !sources.into_iter().enumerate().all(transposed) {
             continue;
         }
-        if let FloatOp::Linear(linear) = &mut graph.nodes[i].op {
-            linear.transposed = true;
-        }
-        let shape = Shape { channels: width, height: 1, width: channels };
-        graph.tensors[output].shape = shape;
-        graph.tensors[output].logical_shape = vec![width, 1, channels];
+        store_transposed(graph, i, channels, width);
         graph.nodes[j].op = FloatOp::Reshape;
     }
+}
+
+/// Stores a product row by row where all that read it take features of single rows, one after the other, as the steps of
+/// a recurrent layer do; tells whether they do.
+fn transpose_rows(graph: &mut FloatGraph, i: usize, channels: usize, width: usize) -> bool {
+    let output = graph.nodes[i].output;
+    let readers: Vec<usize> = graph.readers(output).collect();
+    let is_of_row = |j: &usize| {
+        sources(&graph.nodes[*j])
+            .is_some_and(|sources| sources.len() > 1 && sources.windows(2).all(|pair| pair[0] + width == pair[1]))
+    };
+    if readers.len() < 2 || graph.outputs.contains(&output) || !readers.iter().all(is_of_row) {
+        return false;
+    }
+    for j in readers {
+        if let FloatOp::Rearrange { origins } = &mut graph.nodes[j].op {
+            for origin in origins {
+                if let FloatOrigin::Element { element, .. } = origin {
+                    let place = *element as usize;
+                    *element = (place % width * channels + place / width) as u32;
+                }
+            }
+        }
+    }
+    store_transposed(graph, i, channels, width);
+    true
+}
+
+fn store_transposed(graph: &mut FloatGraph, i: usize, channels: usize, width: usize) {
+    if let FloatOp::Linear(linear) = &mut graph.nodes[i].op {
+        linear.transposed = true;
+    }
+    let output = graph.nodes[i].output;
+    graph.tensors[output].shape = Shape { channels: width, height: 1, width: channels };
+    graph.tensors[output].logical_shape = vec![width, 1, channels];
 }
 
 /// Makes several products of one whose features are read in parts, each by rearrangements of its own: the parts may

@@ -26,6 +26,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumSum",
     "DepthToSpace",
     "Div",
     "Dropout",
@@ -37,6 +38,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Expand",
     "Flatten",
     "Floor",
+    "GRU",
     "Gather",
     "GatherElements",
     "GatherND",
@@ -50,14 +52,17 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "HardSigmoid",
     "HardSwish",
     "Identity",
+    "If",
     "InstanceNormalization",
     "IsNaN",
+    "LSTM",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
     "LessOrEqual",
     "Log",
     "LogSoftmax",
+    "Loop",
     "LpNormalization",
     "MatMul",
     "Max",
@@ -73,6 +78,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Pad",
     "Pow",
     "RMSNormalization",
+    "RNN",
     "Reciprocal",
     "ReduceL1",
     "ReduceL2",
@@ -88,6 +94,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Reshape",
     "Resize",
     "Round",
+    "Scan",
     "ScatterElements",
     "ScatterND",
     "Selu",
@@ -145,15 +152,13 @@ pub(super) const MOVING_OPERATORS: &[&str] = &[
     "Unsqueeze",
 ];
 
-/// ONNX operators that compute shapes and constants, which tract folds away. `Max` and `Min` with a constant are
-/// clamps; over other activations each is refused by its name. What is in neither list never reaches tract; `Range`
-/// does not, because it is computed while its shape is inferred.
+/// ONNX operators that compute shapes and constants, which tract folds away; over other activations each is refused by
+/// its name. What is in neither list reaches tract only where it follows from constants and shapes alone.
 pub(crate) const FOLDED_OPERATORS: &[&str] = &[
     "Cast",
     "Ceil",
     "Concat",
     "ConstantOfShape",
-    "CumSum",
     "Equal",
     "Expand",
     "Floor",

@@ -20,7 +20,7 @@ use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
 use super::source::Source;
-use super::{check, quantised, quirks, rounding, wire};
+use super::{check, quantised, quirks, repeats, rounding, unroll, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
@@ -56,42 +56,73 @@ pub(super) fn read(
     wire::check(bytes).map_err(not_onnx)?;
     let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
-    proto.graph.iter_mut().for_each(quirks::separate_outputs);
-    proto.graph.iter_mut().for_each(quirks::write_celu);
     let folder = folder.and_then(Path::to_str);
-    if let Some(graph) = &mut proto.graph {
-        let single = guarded(|| quirks::single_precision(graph, &onnx, folder)).map_err(invalid)?;
-        single.map_err(|error| invalid(chain(&error)))?;
-    }
-    let floats = guarded(|| quantised::dequantise(&mut proto, &onnx, folder)).map_err(invalid)?;
-    floats.map_err(|error| error.unwrap_or_else(|error| invalid(chain(&error))))?;
-    let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
-    if graph.output.is_empty() {
-        return Err(not_onnx("its graph has no output".into()));
-    }
     let private = declares_private(&proto)?;
-    let origins = origins(graph);
-    check::check(graph, &origins, invalid)?;
-    let typed = |onnx: &Onnx, proto: &ModelProto| -> Result<TypedModel, Failure> {
-        let model = onnx.parse(proto, folder).map_err(Err)?.model;
-        let mut model = concretise(model, options)?;
-        analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
-        model.into_typed().and_then(TypedModel::into_decluttered).map_err(Err)
+    let infer = |(onnx, weights): (&Onnx, &ExternalWeights), proto: &ModelProto| {
+        let origins = proto.graph.as_ref().map(origins).unwrap_or_default();
+        let model = guarded(|| -> Result<InferenceModel, Failure> {
+            let model = onnx.parse(proto, folder).map_err(Err)?.model;
+            let mut model = concretise(model, options)?;
+            analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
+            Ok(model)
+        });
+        model.map_err(invalid)?.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))
     };
-    let model = guarded(|| typed(&onnx, &proto)).map_err(invalid)?;
-    let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
-    let name = name(&proto, file);
-    let changed = guarded(|| -> Option<TypedModel> {
-        // A reader counts what it reads of other files, and reads each but once.
-        match learned::change(proto.graph.as_mut()?, &reader().0, folder) {
-            Ok(true) => typed(&reader().0, &proto).ok(),
-            Ok(false) => Some(model.clone()),
-            Err(_) => None,
+    // A reader counts what it reads of other files, and reads each but once.
+    let anew = |proto: &ModelProto| {
+        let (onnx, weights) = reader();
+        infer((&onnx, &weights), proto)
+    };
+    let mut rounds = 0;
+    loop {
+        prepare(&mut proto, &onnx, folder, &invalid)?;
+        let graph = proto.graph.as_ref().ok_or_else(|| not_onnx("it holds no graph".into()))?;
+        if graph.output.is_empty() {
+            return Err(not_onnx("its graph has no output".into()));
         }
+        check::check(graph, &origins(graph), &onnx, invalid)?;
+        if !unroll::step(&mut proto, rounds, anew)? {
+            break;
+        }
+        rounds += 1;
+    }
+    let origins = proto.graph.as_ref().map(origins).unwrap_or_default();
+    let typed = |model: InferenceModel| {
+        let model = guarded(|| -> TractResult<TypedModel> {
+            let mut model = model.into_typed()?;
+            repeats::write_out(&mut model)?;
+            model.into_decluttered()
+        });
+        let model = model.map_err(invalid)?;
+        model.map_err(|e| invalid(chain(&e)))
+    };
+    let model = typed(infer((&onnx, &weights), &proto)?)?;
+    let name = name(&proto, file);
+    let changed = guarded(|| match learned::change(proto.graph.as_mut()?, &reader().0, folder) {
+        Ok(true) => anew(&proto).and_then(typed).ok(),
+        Ok(false) => Some(model.clone()),
+        Err(_) => None,
     });
     let learned = Learned::of(&model, changed.ok().flatten().as_ref());
     let digest = weights.digest(bytes);
     Ok(Source { file: file.into(), digest, name, private, model, origins, learned })
+}
+
+/// Rewrites what tract would read as something else. `onnx` reads tensors in the model's other files.
+fn prepare(
+    proto: &mut ModelProto,
+    onnx: &Onnx,
+    folder: Option<&str>,
+    invalid: &impl Fn(String) -> ImportError,
+) -> Result<(), ImportError> {
+    proto.graph.iter_mut().for_each(quirks::separate_outputs);
+    proto.graph.iter_mut().for_each(quirks::write_celu);
+    if let Some(graph) = &mut proto.graph {
+        let single = guarded(|| quirks::single_precision(graph, onnx, folder)).map_err(invalid)?;
+        single.map_err(|error| invalid(chain(&error)))?;
+    }
+    let floats = guarded(|| quantised::dequantise(proto, onnx, folder)).map_err(invalid)?;
+    floats.map_err(|error| error.unwrap_or_else(|error| invalid(chain(&error))))
 }
 
 /// What reads an ONNX file, and the files that hold its weights.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::Gather;
+use tract_onnx::tract_core::ops::array::{CumSum, Gather};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -67,8 +67,12 @@ impl Translator<'_> {
         if self.values.contains_key(&outlet) {
             return Ok(());
         }
-        if let Some(constant) = &node.outputs[0].fact.konst {
-            self.values.insert(outlet, Value::Constant(Arc::clone(constant)));
+        let constants: Option<Vec<&Arc<Tensor>>> =
+            node.outputs.iter().map(|output| output.fact.konst.as_ref()).collect();
+        if let Some(constants) = constants {
+            for (slot, constant) in constants.into_iter().enumerate() {
+                self.values.insert(OutletId::new(node.id, slot), Value::Constant(Arc::clone(constant)));
+            }
             return Ok(());
         }
         for output in &node.outputs {
@@ -112,6 +116,8 @@ impl Translator<'_> {
             self.rms_norm(node, op)
         } else if let Some(op) = node.op_as::<Reduce>() {
             self.reduce(node, op)
+        } else if let Some(op) = node.op_as::<CumSum>() {
+            self.cumulative_sum(node, op)
         } else if let Some(op) = node.op_as::<TypedBinOp>() {
             match op.0.name() {
                 "LT" => self.comparison(node, Comparison::Less),
