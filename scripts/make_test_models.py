@@ -935,6 +935,12 @@ def quantised():
     m.save_integers(m.op("Add", m.op("Mul", x, m.op("Mul", scale, m.scales(0.004))), m.vector(4)), 1 / 60)
 
 
+def negatives():
+    m = Model("multiply_negated", 1, 6)
+    x = m.op("Neg", m.op("Mul", "input", m.op("Gemm", "input", m.weights(6, 6))))
+    m.save(m.op("Mul", x, m.op("Neg", "input")))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("unknown", 1, 4)
@@ -1003,5 +1009,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, negatives, quantised, refused):
         make()
