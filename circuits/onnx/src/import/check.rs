@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
 use super::error::ImportError;
-use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
+use super::operators::{FOLDED_OPERATORS, LEARNER_OPERATORS, LEARNERS, SUPPORTED_OPERATORS};
 use super::quirks;
 
 /// Most nodes: several times those of the largest convolutional networks; tract's passes look at all pairs.
@@ -30,8 +30,12 @@ pub(super) fn check(
     graph.input.iter().try_for_each(check_dimensions).map_err(&invalid)?;
     let nodes = || graph.node.iter().zip(origins);
     let unknown = nodes().filter(|(node, (_, operator))| {
-        let known = SUPPORTED_OPERATORS.contains(&operator.as_str()) || FOLDED_OPERATORS.contains(&operator.as_str());
-        !known || !matches!(node.domain.as_str(), "" | "ai.onnx")
+        let lists: &[&[&str]] = match node.domain.as_str() {
+            "" | "ai.onnx" => &[SUPPORTED_OPERATORS, FOLDED_OPERATORS],
+            LEARNERS => &[LEARNER_OPERATORS],
+            _ => &[],
+        };
+        !lists.iter().any(|list| list.contains(&operator.as_str()))
     });
     let unsupported = |(_, (node, operator)): (&NodeProto, &(String, String))| ImportError::UnsupportedOperator {
         operator: operator.clone(),

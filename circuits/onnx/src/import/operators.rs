@@ -1,7 +1,7 @@
 //! Which ONNX operators are read.
 
 /// ONNX operators that can be imported, some with limits that error messages explain: `Pow` takes a constant exponent that
-/// is not learned, `Resize` the mode `nearest`.
+/// is not learned, `TopK` few elements.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Abs",
     "Acos",
@@ -14,6 +14,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Asinh",
     "Atan",
     "Atanh",
+    "Attention",
     "AveragePool",
     "BatchNormalization",
     "Cast",
@@ -49,9 +50,11 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "InstanceNormalization",
     "IsNaN",
+    "LRN",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
@@ -68,6 +71,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Mul",
     "Neg",
     "Not",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
@@ -87,6 +91,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Relu",
     "Reshape",
     "Resize",
+    "RotaryEmbedding",
     "Round",
     "ScatterElements",
     "ScatterND",
@@ -111,12 +116,21 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
     "Trilu",
     "Unsqueeze",
+    "Upsample",
     "Where",
     "Xor",
 ];
+
+/// Operators of the domain `ai.onnx.ml` that can be imported.
+pub const LEARNER_OPERATORS: &[&str] =
+    &["LinearClassifier", "LinearRegressor", "Normalizer", "Scaler", "TreeEnsembleClassifier", "TreeEnsembleRegressor"];
+
+/// The domain of learners that are no networks.
+pub(super) const LEARNERS: &str = "ai.onnx.ml";
 
 /// Those that move elements and compute nothing.
 pub(super) const MOVING_OPERATORS: &[&str] = &[
@@ -143,6 +157,7 @@ pub(super) const MOVING_OPERATORS: &[&str] = &[
     "Transpose",
     "Trilu",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// ONNX operators that compute shapes and constants, which tract folds away. `Max` and `Min` with a constant are

@@ -20,7 +20,7 @@ use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
 use super::source::Source;
-use super::{check, quantised, quirks, wire};
+use super::{check, expand, quantised, quirks, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
@@ -76,10 +76,14 @@ pub(super) fn read(
         let model = onnx.parse(proto, folder).map_err(Err)?.model;
         let mut model = concretise(model, options)?;
         analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
-        model.into_typed().and_then(TypedModel::into_decluttered).map_err(Err)
+        let mut model = model.into_typed().map_err(Err)?;
+        expand::replace(&mut model).map_err(Err)?;
+        model.into_decluttered().map_err(Err)
     };
     let model = guarded(|| typed(&onnx, &proto)).map_err(invalid)?;
-    let model = model.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))?;
+    // Our own words may have come through tract.
+    let failed = |error: TractError| error.downcast().unwrap_or_else(|error: TractError| invalid(chain(&error)));
+    let model = model.map_err(|error| error.unwrap_or_else(failed))?;
     let name = name(&proto, file);
     let changed = guarded(|| -> Option<TypedModel> {
         // A reader counts what it reads of other files, and reads each but once.
@@ -100,6 +104,7 @@ fn reader() -> (Onnx, Arc<ExternalWeights>) {
     // Shapes noted inside the model may name symbols that the inputs no longer have.
     let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.provider = Arc::clone(&weights) as _;
+    expand::register(&mut onnx);
     (onnx, weights)
 }
 
@@ -133,10 +138,12 @@ fn name(proto: &ModelProto, file: &str) -> String {
 
 /// Name (as tract derives it) and operator of each node.
 fn origins(graph: &GraphProto) -> Vec<(String, String)> {
-    let name = |n: &NodeProto| {
-        if n.name.is_empty() { n.output.first().cloned().unwrap_or_default() } else { n.name.clone() }
-    };
-    graph.node.iter().map(|n| (name(n), n.op_type.clone())).collect()
+    graph.node.iter().map(|node| (node_name(node), node.op_type.clone())).collect()
+}
+
+/// Name of a node, as tract derives it.
+pub(super) fn node_name(node: &NodeProto) -> String {
+    if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() }
 }
 
 /// Replaces symbolic dimensions of the inputs by numbers and checks element types. Fails with our own error, or
