@@ -18,6 +18,10 @@ use super::wiring::Wiring;
 use super::{refused, refused_attribute};
 
 type Read = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
+/// A tree's number, and a node's in it.
+type Key = (i64, i64);
+/// Values of leaves by target.
+type LeafValues = HashMap<Key, Vec<(usize, f32)>>;
 
 /// Most weights of one of the three products.
 const MAX_WEIGHTS: usize = 1 << 22;
@@ -142,8 +146,8 @@ impl Values {
     }
 
     /// Values of each leaf, by tree and node.
-    fn by_leaf(&self, results: usize) -> TractResult<HashMap<(i64, i64), Vec<(usize, f32)>>> {
-        let mut leaves: HashMap<(i64, i64), Vec<(usize, f32)>> = HashMap::new();
+    fn by_leaf(&self, results: usize) -> TractResult<LeafValues> {
+        let mut leaves = LeafValues::new();
         for (i, target) in self.targets.iter().enumerate() {
             let target = usize::try_from(*target).ok().filter(|target| *target < results);
             let target = target.context("a leaf's value of a result that there is not")?;
@@ -175,8 +179,10 @@ fn read_trees(node: &NodeProto, values: &Values, results: usize) -> TractResult<
     let modes = modes.map(|attribute| attribute.strings.as_slice()).unwrap_or_default();
     let lens = [numbers.len(), features.len(), thresholds.len(), met.len(), unmet.len(), modes.len()];
     ensure!(lens.iter().all(|len| *len == ids.len()) && !ids.is_empty(), "nodes of trees in lists of other lengths");
-    let mut listed: HashMap<(i64, i64), Listed<'_>> = HashMap::new();
-    let (mut roots, mut counts): (Vec<(i64, i64)>, HashMap<i64, [usize; 2]>) = (Vec::new(), HashMap::new());
+    let mut listed: HashMap<Key, Listed<'_>> = HashMap::new();
+    let mut roots: Vec<Key> = Vec::new();
+    // Conditions and leaves of each tree.
+    let mut counts: HashMap<i64, [usize; 2]> = HashMap::new();
     for i in 0..ids.len() {
         let condition = Condition { feature: usize::try_from(features[i])?, threshold: thresholds[i] };
         let of = Listed { mode: &modes[i], condition, next: [met[i], unmet[i]] };
@@ -215,9 +221,9 @@ fn extents(trees: &[Tree]) -> [usize; 2] {
 /// The tree below a root. Nodes are taken from the list, so that none is met twice.
 fn read_tree(
     node: &NodeProto,
-    root: (i64, i64),
-    listed: &mut HashMap<(i64, i64), Listed<'_>>,
-    leaves: &mut HashMap<(i64, i64), Vec<(usize, f32)>>,
+    root: Key,
+    listed: &mut HashMap<Key, Listed<'_>>,
+    leaves: &mut LeafValues,
     mode: &mut Option<Mode>,
 ) -> TractResult<Tree> {
     let mut tree = Tree::default();
