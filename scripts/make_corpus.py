@@ -242,6 +242,45 @@ def inflation():
          "a dilated kernel of four weights and 2^26 taps")
 
 
+def trees(nodes, leaves, targets=1):
+    """A tree of nodes (mode, feature, true, false), and leaves (node, target), over the six features of x."""
+    modes, features, met, unmet = zip(*nodes)
+    of_nodes = dict(treeids=[0] * len(nodes), nodeids=list(range(len(nodes))), featureids=features, modes=modes,
+                    values=[0.5] * len(nodes), truenodeids=met, falsenodeids=unmet)
+    of_leaves = dict(treeids=[0] * len(leaves), nodeids=[n for n, _ in leaves], ids=[t for _, t in leaves], weights=[0.25] * len(leaves))
+    attributes = {f"nodes_{key}": list(value) for key, value in of_nodes.items()}
+    attributes.update({f"target_{key}": value for key, value in of_leaves.items()})
+    proto = model([node("TreeEnsembleRegressor", ["x"], "y", domain="ai.onnx.ml", n_targets=targets, **attributes)])
+    proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 3))
+    return proto
+
+
+def choices():
+    """Operators that are written out by others: trees, places and sizes."""
+    leaf = ("LEAF", 0, 0, 0)
+    save("tree_cycle", trees([("BRANCH_LEQ", 0, 0, 1), leaf], [(1, 0)]), "a tree that is below itself")
+    save("tree_shared", trees([("BRANCH_LEQ", 0, 1, 1), leaf], [(1, 0)]), "a leaf on both sides")
+    save("tree_missing", trees([("BRANCH_LEQ", 0, 1, 7), leaf], [(1, 0)]), "a tree without one of its nodes")
+    save("tree_feature", trees([("BRANCH_LEQ", 1 << 40, 1, 2), leaf, leaf], [(1, 0), (2, 0)]), "feature 2^40 of six")
+    save("tree_target", trees([("BRANCH_LEQ", 0, 1, 2), leaf, leaf], [(1, 0), (2, 3)]), "a value of a target that there is not")
+    save("tree_targets", trees([("BRANCH_LEQ", 0, 1, 2), leaf, leaf], [(1, 0), (2, 0)], targets=1 << 40), "2^40 targets")
+    count = 20000
+    chain = [("BRANCH_LEQ", 0, count + i, i + 1) for i in range(count - 1)] + [("BRANCH_LEQ", 0, 2 * count - 1, 2 * count)]
+    save("tree_chain", trees(chain + [leaf] * (count + 1), [(count, 0)]), "a tree of 20,000 conditions one below another")
+    save("tree_condition", trees([("BRANCH_MEMBER", 0, 1, 2), leaf, leaf], [(1, 0), (2, 0)]), "a condition that is not known")
+    top = lambda k: model([helper.make_node("TopK", ["x", "k"], ["y", "i"], name="y")], [ints("k", k)])
+    for name, k in [("none", 0), ("more", 7), ("negative", -1), ("2_40", 1 << 40)]:
+        save(f"top_k_{name}", top(k), f"the {k} greatest of six")
+    for name, scale in [("negative", -1.0), ("zero", 0.0), ("nan", np.nan), ("infinite", np.inf), ("2_40", 2.0**40)]:
+        scales = numpy_helper.from_array(np.array([1, scale], np.float32), "s")
+        save(f"resize_{name}", model([node("Resize", ["x", "", "s"], "y", mode="linear")], [scales]), f"an axis resized by {scale}")
+    save("lrn_of_none", model([node("LRN", ["x"], "y", size=0)], (), [value("x", 1, 6, 2, 2)]), "a mean over no channels")
+    heads = dict(q_num_heads=4, kv_num_heads=4)
+    proto = model([node("Attention", ["x", "x", "x"], "y", **heads)], (), [value("x", 1, 2, 6)])
+    proto.opset_import[0].version = 23
+    save("attention_heads", proto, "four heads of six elements")
+
+
 def structure():
     """Files that would exhaust the stack, or the time."""
     save("many_messages", nested(b"\x0a\x00" * 70000), "70,000 empty nodes")
@@ -427,6 +466,6 @@ def readme():
     (OUT / "README.md").write_text("\n".join(lines) + "\n")
 
 
-for make in [foreign_models, lying_tensors, external_weights, wrong_graphs, inflation, structure, inputs, reference_strings]:
+for make in [foreign_models, lying_tensors, external_weights, wrong_graphs, inflation, choices, structure, inputs, reference_strings]:
     make()
 readme()

@@ -19,6 +19,11 @@ from onnx import TensorProto, helper, numpy_helper
 FOLDER = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent.parent / "tests" / "models" / "ops")
 
 
+LEARNERS = "ai.onnx.ml"
+# Those whose first output is whole numbers.
+INDEX_OPERATORS = ("ArgMax", "ArgMin", "LinearClassifier", "TreeEnsembleClassifier")
+
+
 class Model:
     """An ONNX graph under construction; every method returns the name of its result."""
 
@@ -27,11 +32,20 @@ class Model:
         self.indices = indices
         self.name, self.nodes, self.constants, self.opset = name, [], [], opset
         self.inputs, self.shapes = ["input"], [list(shape)]
+        # Inputs of another type than the others: by name, as above.
+        self.kinds = {}
         self.random = np.random.RandomState(zlib.crc32(name.encode()))
 
     def constant(self, values, dtype=np.float32):
         name = f"constant{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(np.asarray(values, dtype), name))
+        return name
+
+    def written(self, *values):
+        """Numbers of the architecture: those of a Constant node."""
+        name = f"written{len(self.nodes)}"
+        value = numpy_helper.from_array(np.array(values, np.float32))
+        self.nodes.append(helper.make_node("Constant", [], [name], name=f"node_{name}", value=value))
         return name
 
     def weights(self, *shape):
@@ -68,12 +82,21 @@ class Model:
     def proto(self, *outputs):
         value = helper.make_tensor_value_info
         kind = self.indices[0] if self.indices else TensorProto.FLOAT
-        inputs = [value(n, kind, s) for n, s in zip(self.inputs, self.shapes)]
-        kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type in ("ArgMax", "ArgMin")}
+        inputs = [value(n, self.kinds.get(n, [kind])[0], s) for n, s in zip(self.inputs, self.shapes)]
+        kinds = {node.output[0]: TensorProto.INT64 for node in self.nodes if node.op_type in INDEX_OPERATORS}
+        kinds.update({node.output[1]: TensorProto.INT64 for node in self.nodes if node.op_type == "TopK"})
         outputs = [value(n, kinds.get(n, TensorProto.FLOAT), None) for n in outputs]
         graph = helper.make_graph(self.nodes, self.name, inputs, outputs, self.constants)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("test", 1)]
+        if any(node.domain == LEARNERS for node in self.nodes):
+            opsets.append(helper.make_opsetid(LEARNERS, 3))
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="zkml-gpu")
+
+    def values(self, name, shape):
+        if name not in self.kinds:
+            return self.random.uniform(-1, 1, shape).astype(np.float32)
+        kind, low, high = self.kinds[name]
+        return self.random.randint(low, high, shape).astype(helper.tensor_dtype_to_np_dtype(kind))
 
     def save(self, *outputs, symbols=(), reference=None):
         """Of what onnxruntime does not compute, `reference` is the same model in another form, with its outputs."""
@@ -87,7 +110,7 @@ class Model:
             kind, low, high = self.indices
             xs = [self.random.randint(low, high, shape).astype(helper.tensor_dtype_to_np_dtype(kind)) for shape in shapes]
         else:
-            xs = [self.random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+            xs = [self.values(name, shape) for name, shape in zip(self.inputs, shapes)]
         ys = session.run(list(outputs), dict(zip(self.inputs, xs)))
         flat = lambda tensors: [[round(float(v), 7) for v in t.reshape(-1)] for t in tensors]
         text = json.dumps({"input_data": flat(xs), "output_data": flat(ys)})
@@ -1099,6 +1122,235 @@ def quantised():
     m.save_integers(m.op("Add", m.op("Mul", x, m.op("Mul", scale, m.scales(0.004))), m.vector(4)), 1 / 60)
 
 
+def interpolations():
+    """Resize and Upsample between elements."""
+    forms = {
+        "resize_linear": dict(scales=[2, 2]),
+        "resize_linear_uneven": dict(scales=[1.4, 0.7], coordinate_transformation_mode="asymmetric"),
+        "resize_linear_align_corners": dict(sizes=[5, 7], coordinate_transformation_mode="align_corners"),
+        "resize_linear_pytorch": dict(sizes=[1, 8], coordinate_transformation_mode="pytorch_half_pixel"),
+        "resize_cubic": dict(scales=[2, 2], mode="cubic"),
+        "resize_cubic_excluded": dict(scales=[2, 1.3], mode="cubic", exclude_outside=1, cubic_coeff_a=-0.5),
+        "resize_cubic_symmetric": dict(scales=[0.7, 1.4], mode="cubic", coordinate_transformation_mode="half_pixel_symmetric"),
+        "resize_antialias": dict(scales=[0.5, 0.6], antialias=1),
+        "resize_antialias_cubic": dict(sizes=[2, 9], mode="cubic", antialias=1, exclude_outside=1),
+    }
+    for name, attributes in forms.items():
+        m = Model(name, 1, 2, 4, 4, opset=19)
+        scales, sizes = attributes.pop("scales", None), attributes.pop("sizes", None)
+        operands = [m.constant([1, 1, *scales])] if scales else ["", m.ints(1, 2, *sizes)]
+        m.save(m.op("Resize", "input", "", *operands, **{"mode": "linear", **attributes}))
+    m = Model("resize_some_axes", 1, 2, 3, 4, opset=18)
+    m.save(m.op("Resize", "input", "", "", m.ints(7, 6), axes=[3, 2], mode="linear", keep_aspect_ratio_policy="not_larger"))
+    m = Model("resize_to_a_shape", 1, 2, 3, 4)
+    sizes = m.op("Concat", m.op("Slice", m.op("Shape", "input"), m.ints(0), m.ints(3)), m.ints(7), axis=0)
+    m.save(m.op("Resize", "input", "", m.constant([]), sizes, mode="linear"))
+    m = Model("resize_upsample_linear", 1, 1, 2, 3, opset=9)
+    m.save(m.op("Upsample", "input", m.constant([1, 1, 2, 3]), mode="linear"))
+    m = Model("resize_upsample_nearest", 1, 2, 2, 3, opset=7)
+    m.save(m.op("Upsample", "input", mode="nearest", scales=[1.0, 1.0, 3.0, 2.0]))
+
+
+def negatives():
+    m = Model("multiply_negated", 1, 6)
+    x = m.op("Neg", m.op("Mul", "input", m.op("Gemm", "input", m.weights(6, 6))))
+    m.save(m.op("Mul", x, m.op("Neg", "input")))
+
+
+def volumes():
+    """Windows over three axes of space."""
+    m = Model("conv_3d", 2, 2, 3, 4, 4)
+    m.save(m.conv("input", 2, 3, [2, 3, 2], pads=[1, 1, 0, 0, 1, 1]))
+    m = Model("conv_3d_strides", 1, 4, 5, 3, 4)
+    m.save(m.op("Relu", m.conv("input", 4, 4, [2, 2, 2], group=2, strides=[2, 1, 2], dilations=[2, 1, 1])))
+    m = Model("max_pool_3d", 1, 2, 4, 4, 4)
+    m.save(m.op("MaxPool", "input", kernel_shape=[2, 2, 3], strides=[2, 1, 1], pads=[0, 1, 1, 0, 0, 1]))
+    m = Model("average_pool_3d", 1, 2, 3, 4, 4)
+    m.save(m.op("AveragePool", "input", kernel_shape=[2, 3, 2], pads=[1, 1, 0, 0, 1, 1]))
+    for name, size, alpha, beta, bias in [("lrn", 3, 1e-4, 0.75, 1.0), ("lrn_wide", 7, 2.5, 0.5, 0.75)]:
+        m = Model(name, 1, 5, 2, 3)
+        m.save(m.op("LRN", "input", size=size, alpha=alpha, beta=beta, bias=bias))
+
+
+def positions():
+    """Elements that are found, counted or chosen by numbers that are computed."""
+    m = Model("hardmax", 2, 3, 4)
+    m.save(m.op("Hardmax", "input", axis=1))
+    m = Model("hardmax_of_two_axes", 1, 2, 3, opset=11)
+    m.save(m.op("Hardmax", "input", axis=1))
+    m = Model("one_hot_of_an_input", 2, 3, indices=(TensorProto.INT64, -4, 4))
+    m.save(m.op("OneHot", "input", m.constant(4, np.int64), m.written(-0.5, 2.0), axis=1))
+    m = Model("one_hot_of_a_maximum", 2, 5)
+    m.save(m.op("OneHot", m.op("ArgMax", "input", axis=1, keepdims=0), m.constant(5, np.int64), m.written(0.0, 1.0)))
+    m = Model("gather_computed", 1, 3, 4)
+    m.save(m.op("Gather", "input", m.op("ArgMax", "input", axis=2, keepdims=0), axis=2))
+    m = Model("gather_computed_from_table", 1, 5)
+    m.save(m.op("Gather", m.weights(5, 3), m.op("ArgMax", "input", axis=1, keepdims=0)))
+    m = Model("gather_computed_from_end", 1, 4)
+    x = m.op("Cast", m.op("Mul", "input", m.constant(3.0)), to=TensorProto.INT64)
+    m.save(m.op("Gather", m.weights(2, 4), x, axis=1))
+    m = Model("gather_at_an_input", 1, 4, 3)
+    m.inputs, m.shapes, m.kinds = ["input", "at"], [[1, 4, 3], [2]], {"at": (TensorProto.INT64, 0, 4)}
+    m.save(m.op("Gather", m.op("MatMul", "input", m.weights(3, 3)), "at", axis=1))
+    m = Model("gather_elements_computed", 2, 3, 2)
+    m.save(m.op("GatherElements", m.op("Neg", "input"), m.op("ArgMax", "input", axis=1), axis=1))
+    m = Model("gather_elements_from_table", 1, 4)
+    m.save(m.op("GatherElements", m.weights(1, 4), m.op("ArgMin", "input", axis=1), axis=1))
+    m = Model("gather_nd_computed", 3, 4)
+    first, second = m.op("ArgMax", "input", axis=0), m.op("ArgMin", "input", axis=0)
+    x = m.op("Transpose", m.op("Concat", first, m.op("Slice", second, m.ints(0), m.ints(4)), axis=0), perm=[1, 0])
+    m.save(m.op("GatherND", m.weights(3, 3, 2), x))
+    m = Model("scatter_elements_computed", 2, 4, opset=16)
+    m.save(m.op("ScatterElements", "input", m.op("ArgMax", "input", axis=1), m.constant([[0.75], [-0.5]]), axis=1))
+    m = Model("top_k", 1, 6)
+    m.save(*m.op("TopK", m.op("Gemm", "input", m.weights(6, 6)), m.ints(3), outputs=2))
+    m = Model("top_k_least", 4, 2)
+    m.save(*m.op("TopK", "input", m.ints(2), axis=0, largest=0, outputs=2))
+    m = Model("top_k_one", 2, 5)
+    m.save(*m.op("TopK", "input", m.ints(1), outputs=2))
+    m = Model("top_k_router", 3, 4)
+    # Two of four experts, and what they are weighted by.
+    scores = m.op("MatMul", "input", m.weights(4, 4))
+    values, indices = m.op("TopK", scores, m.ints(2), outputs=2)
+    shares = m.op("ScatterElements", m.constant(np.zeros((3, 4))), indices, m.op("Softmax", values, axis=-1), axis=1)
+    m.save(m.op("MatMul", shares, m.weights(4, 2)))
+
+
+def attention_operators():
+    """Attention and RotaryEmbedding of opset 23."""
+    m = Model("attention_causal", 1, 4, 3, 4, opset=23)
+    m.inputs, m.shapes = ["query", "key", "value"], [[1, 4, 3, 4], [1, 2, 5, 4], [1, 2, 5, 3]]
+    m.save(m.op("Attention", "query", "key", "value", is_causal=1))
+    m = Model("attention_softcap", 1, 3, 8, opset=23)
+    x = [m.op("MatMul", "input", m.weights(8, n)) for n in (8, 4, 4)]
+    mask = m.constant([[0, -0.5, 0.25], [1, 0, -1e9], [0, 0, 0]])
+    m.save(m.op("Attention", *x, mask, q_num_heads=4, kv_num_heads=2, scale=0.75, softcap=0.5))
+    m = Model("attention_truth_mask", 2, 3, 4, opset=23)
+    mask = m.constant([[True, False, True], [True, True, True], [False, True, True]], bool)
+    m.save(m.op("Attention", "input", "input", "input", mask, q_num_heads=2, kv_num_heads=2))
+    m = Model("attention_mask_at_an_input", 1, 2, 3, 4, opset=23)
+    m.inputs, m.shapes, m.kinds = ["input", "mask"], [[1, 2, 3, 4], [3, 3]], {"mask": (TensorProto.BOOL, 0, 2)}
+    mask = m.op("Or", "mask", m.constant(np.eye(3), bool))
+    m.save(m.op("Attention", "input", "input", "input", mask, is_causal=1))
+    m = Model("attention_past", 1, 2, 2, 3, opset=23)
+    m.inputs, m.shapes = ["input", "key", "value"], [[1, 2, 2, 3], [1, 2, 2, 3], [1, 2, 2, 3]]
+    mask = m.constant([[0, 0.5, 0, -np.inf], [0, 0, 0.25, 0]])
+    x = m.op("Neg", "input")
+    m.save(*m.op("Attention", "input", x, x, mask, "key", "value", is_causal=1, outputs=3))
+    m = Model("rotary_embedding", 1, 2, 3, 4, opset=23)
+    m.save(m.op("RotaryEmbedding", "input", m.weights(1, 3, 2), m.weights(1, 3, 2)))
+    m = Model("rotary_embedding_interleaved", 1, 3, 12, opset=23)
+    m.save(m.op("RotaryEmbedding", "input", m.weights(1, 3, 3), m.weights(1, 3, 3), num_heads=2, interleaved=1))
+    m = Model("rotary_embedding_at_positions", 1, 3, 12, opset=23)
+    m.inputs, m.shapes, m.kinds = ["input", "positions"], [[1, 3, 12], [1, 3]], {"positions": (TensorProto.INT64, 0, 7)}
+    operands = ["input", m.weights(7, 2), m.weights(7, 2), "positions"]
+    m.save(m.op("RotaryEmbedding", *operands, num_heads=2, rotary_embedding_dim=4))
+
+
+# A tree as feature, threshold, what is done at most, what above; or the values of a leaf.
+TREES = [
+    (0, 0.125, (1, -0.25, [0.5, 0.25, 0.25], [0, 0.75, 0.25]), (2, 0.375, (1, 0.5, [0.125, 0.5, 0.375], [1, 0, 0]), [0, 0, 1])),
+    (2, -0.0625, [0.25, 0.625, 0.125], (0, -0.5, [0, 0.5, 0.5], [0.75, 0.125, 0.125])),
+]
+
+
+def listed(trees, values):
+    """The attributes of trees: those of nodes, and the leaves' values for the results given."""
+    nodes = {key: [] for key in ("treeids", "nodeids", "featureids", "values", "modes", "truenodeids", "falsenodeids")}
+    leaves = {key: [] for key in ("treeids", "nodeids", "ids", "weights")}
+
+    def walk(tree, number, node):
+        place = len(nodes["nodeids"])
+        is_leaf = isinstance(node, list)
+        feature, threshold = (0, 0.0) if is_leaf else node[:2]
+        own = (tree, number, feature, float(threshold), "LEAF" if is_leaf else "BRANCH_LEQ", 0, 0)
+        for key, value in zip(nodes, own):
+            nodes[key].append(value)
+        if is_leaf:
+            for result in values:
+                for key, value in zip(leaves, (tree, number, result, float(node[result]))):
+                    leaves[key].append(value)
+            return number + 1
+        nodes["truenodeids"][place] = number + 1
+        nodes["falsenodeids"][place] = walk(tree, number + 1, node[2])
+        return walk(tree, nodes["falsenodeids"][place], node[3])
+
+    for number, tree in enumerate(trees):
+        walk(number, 0, tree)
+    return {f"nodes_{key}": value for key, value in nodes.items()}, leaves
+
+
+def learners():
+    """Trees and linear models of ai.onnx.ml."""
+    m = Model("trees_regressor", 3, 3)
+    nodes, leaves = listed(TREES, [0, 2])
+    leaves["ids"] = [result // 2 for result in leaves["ids"]]
+    leaves = {f"target_{key}": value for key, value in leaves.items()}
+    m.save(m.op("TreeEnsembleRegressor", "input", domain=LEARNERS, n_targets=2, aggregate_function="AVERAGE", base_values=[0.5, -0.25], **nodes, **leaves))
+    m = Model("trees_classifier", 3, 3)
+    nodes, leaves = listed(TREES, [0, 1, 2])
+    leaves = {f"class_{key}": value for key, value in leaves.items()}
+    m.save(*m.op("TreeEnsembleClassifier", "input", domain=LEARNERS, outputs=2, classlabels_int64s=[3, 5, 8], **nodes, **leaves))
+    m = Model("trees_margin", 3, 3)
+    nodes, leaves = listed(TREES, [0])
+    # As boosted trees are: one margin for two classes, and conditions the other way round.
+    leaves["weights"] = [weight - 0.5 for weight in leaves["weights"]]
+    nodes["nodes_modes"] = [mode.replace("LEQ", "GTE") for mode in nodes["nodes_modes"]]
+    leaves = {f"class_{key}": value for key, value in leaves.items()}
+    attributes = dict(classlabels_int64s=[0, 1], post_transform="LOGISTIC", base_values=[0.125])
+    m.save(*m.op("TreeEnsembleClassifier", "input", domain=LEARNERS, outputs=2, **attributes, **nodes, **leaves))
+    m = Model("linear_classifier", 2, 3)
+    x = m.op("Scaler", "input", domain=LEARNERS, offset=[0.25, -0.5, 0.125], scale=[1.5, 0.75, 2.0])
+    coefficients = [float(c) for c in m.random.uniform(-1, 1, 9)]
+    attributes = dict(coefficients=coefficients, intercepts=[0.25, 0.0, -0.25], classlabels_ints=[0, 1, 2])
+    m.save(*m.op("LinearClassifier", x, domain=LEARNERS, outputs=2, post_transform="SOFTMAX", **attributes))
+    m = Model("linear_classifier_of_two", 3, 2)
+    attributes = dict(coefficients=[0.75, -0.5], intercepts=[0.125], classlabels_ints=[2, 7])
+    m.save(*m.op("LinearClassifier", "input", domain=LEARNERS, outputs=2, post_transform="LOGISTIC", **attributes))
+    m = Model("linear_regressor", 1, 3)
+    x = m.op("Normalizer", m.op("Add", "input", m.constant(2.0)), domain=LEARNERS, norm="L1")
+    x = m.op("Normalizer", x, domain=LEARNERS, norm="L2")
+    m.save(m.op("LinearRegressor", x, domain=LEARNERS, coefficients=[0.5, -1.25, 2.0], intercepts=[0.375], targets=1))
+
+
+def tensor_trees():
+    """The trees as products and as steps from node to node, which are the ways of compilers that write them as tensors."""
+    thresholds = [(feature, threshold) for feature, threshold in [(0, 0.125), (1, -0.25), (2, 0.375), (1, 0.5)]]
+    values = [[0.5, 0.25, 0.25], [0, 0.75, 0.25], [0.125, 0.5, 0.375], [1, 0, 0], [0, 0, 1]]
+    paths = [[1, 1, 0, 0], [1, -1, 0, 0], [-1, 0, 1, 1], [-1, 0, 1, -1], [-1, 0, -1, 0]]
+    m = Model("trees_by_products", 3, 3)
+    taken = np.zeros((3, 4))
+    for place, (feature, _) in enumerate(thresholds):
+        taken[feature, place] = 1
+    x = m.op("LessOrEqual", m.op("MatMul", "input", m.constant(taken)), m.constant([t for _, t in thresholds]))
+    x = m.op("MatMul", m.op("Cast", x, to=TensorProto.FLOAT), m.constant(np.transpose(paths)))
+    wanted = [float(sum(step > 0 for step in path)) for path in paths]
+    x = m.op("Cast", m.op("Equal", x, m.constant(wanted)), to=TensorProto.FLOAT)
+    m.save(m.op("MatMul", x, m.constant(values)))
+    # Nodes 0 to 3 are conditions, the others leaves, which are their own next nodes.
+    features, limits = [0, 1, 2, 1, 0, 0, 0, 0, 0], [t for _, t in thresholds] + [0.0] * 5
+    left, right = [1, 4, 3, 6, 4, 5, 6, 7, 8], [2, 5, 8, 7, 4, 5, 6, 7, 8]
+    m = Model("trees_by_steps", 2, 3)
+    constants = [m.constant(values, kind) for values, kind in [(features, np.int64), (limits, np.float32), (left, np.int64), (right, np.int64)]]
+    node = m.constant([0, 0], np.int64)
+    for _ in range(3):
+        feature, limit, below, above = (m.op("Gather", constant, node, axis=0) for constant in constants)
+        value = m.op("GatherElements", "input", m.op("Unsqueeze", feature, m.ints(1)), axis=1)
+        goes = m.op("LessOrEqual", m.op("Squeeze", value, m.ints(1)), limit)
+        node = m.op("Where", goes, below, above)
+    m.save(m.op("Gather", m.constant([[0, 0, 0]] * 4 + values), node, axis=0))
+    # A perfect tree: each step doubles the number.
+    m = Model("trees_by_halves", 2, 3)
+    node = m.op("Cast", m.op("Greater", m.op("Gather", "input", m.constant([1], np.int64), axis=1), m.constant([0.125])), to=TensorProto.INT64)
+    node = m.op("Reshape", node, m.ints(-1))
+    feature = m.op("Gather", m.constant([0, 2], np.int64), node)
+    limit = m.op("Gather", m.constant([-0.25, 0.375]), node)
+    value = m.op("Reshape", m.op("GatherElements", "input", m.op("Reshape", feature, m.ints(-1, 1)), axis=1), m.ints(-1))
+    goes = m.op("Cast", m.op("Greater", value, limit), to=TensorProto.INT64)
+    node = m.op("Add", m.op("Mul", m.constant([2], np.int64), node), goes)
+    m.save(m.op("Gather", m.weights(4, 2), node))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("unknown", 1, 4)
@@ -1111,8 +1363,8 @@ def refused():
     x = m.op("Pow", m.op("Relu", "input"), m.constant(2.87))
     y = m.op("Pow", "input", m.constant(1.37))
     m.refuse(m.op("Add", m.op("Pow", x, m.constant(0.23)), y))
-    m = Model("conv_3d", 1, 2, 4, 4, 4)
-    m.refuse(m.conv("input", 2, 3, [2, 2, 2]))
+    m = Model("conv_transpose_3d", 1, 2, 3, 3, 3)
+    m.refuse(m.conv_transpose("input", 2, 3, [2, 2, 2]))
     m = Model("conv_transpose_cut", 1, 2, 3, 3)
     m.refuse(m.conv_transpose("input", 2, 2, [2, 2], strides=[2, 2], pads=[2, 2, 1, 1]))
     m = Model("conv_kernel_computed", 1, 2, 4, 4)
@@ -1128,10 +1380,28 @@ def refused():
     m.refuse(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 1, 1), m.constant(-np.inf)))
     m = Model("pad_edge_with_constant", 1, 1, 2, 2)
     m.refuse(m.op("Pad", "input", m.ints(0, 0, 1, 1, 0, 0, 1, 1), m.constant(0.5), mode="edge"))
-    m = Model("resize_linear", 1, 1, 3, 3)
-    m.refuse(m.op("Resize", "input", "", m.constant([1, 1, 2, 2]), mode="linear"))
-    m = Model("gather_computed", 1, 4)
-    m.refuse(m.op("Gather", "input", m.op("ArgMax", "input", axis=1, keepdims=0), axis=1))
+    m = Model("resize_crop", 1, 1, 3, 3)
+    roi = m.constant([0, 0, 0.25, 0.25, 1, 1, 0.75, 0.75])
+    m.refuse(m.op("Resize", "input", roi, m.constant([1, 1, 2, 2]), mode="linear", coordinate_transformation_mode="tf_crop_and_resize"))
+    m = Model("scatter_nd_computed", 1, 4, opset=16)
+    m.refuse(m.op("ScatterND", "input", m.op("ArgMax", m.op("Reshape", "input", m.ints(2, 2)), axis=0), m.constant([0.5])))
+    m = Model("gather_of_many_computed", 1, 200)
+    x = m.op("Cast", m.op("Mul", "input", m.constant(100.0)), to=TensorProto.INT64)
+    m.refuse(m.op("Gather", m.weights(200, 2), x))
+    m = Model("top_k_of_many", 1, 500)
+    m.refuse(*m.op("TopK", "input", m.ints(2), outputs=2))
+    m = Model("attention_products", 1, 2, 3, 4, opset=23)
+    m.refuse(m.op("Attention", "input", "input", "input", outputs=4)[3])
+    m = Model("trees_with_names", 1, 3)
+    nodes, leaves = listed(TREES, [0, 1, 2])
+    leaves = {f"class_{key}": value for key, value in leaves.items()}
+    label, scores = m.op("TreeEnsembleClassifier", "input", domain=LEARNERS, outputs=2, classlabels_strings=["a", "b", "c"], **nodes, **leaves)
+    m.refuse(scores)
+    m = Model("trees_zip_map", 1, 3)
+    nodes, leaves = listed(TREES, [0, 1, 2])
+    leaves = {f"class_{key}": value for key, value in leaves.items()}
+    label, scores = m.op("TreeEnsembleClassifier", "input", domain=LEARNERS, outputs=2, classlabels_int64s=[0, 1, 2], **nodes, **leaves)
+    m.refuse(m.op("ZipMap", scores, domain=LEARNERS, classlabels_int64s=[0, 1, 2]))
     m = Model("where_infinite", 1, 4)
     x = m.op("Gemm", "input", m.weights(4, 4))
     m.refuse(m.op("Where", m.op("Less", "input", m.constant(0.0)), x, m.constant([-np.inf])))
@@ -1184,5 +1454,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, quantised, refused):
         make()

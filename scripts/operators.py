@@ -19,43 +19,59 @@ ROOT = Path(__file__).parent.parent
 LIMITS = {
     "ArgMax": "one axis of two elements or more",
     "ArgMin": "one axis of two elements or more",
-    "AveragePool": "one or two spatial axes; not `ceil_mode` together with `count_include_pad`",
+    "Attention": "without nonpad_kv_seqlen and the output of products; a mask for all keys",
+    "AveragePool": "one to three spatial axes; not `ceil_mode` together with `count_include_pad`",
     "BatchNormalization": "of inference",
     "Cast": "to floats, whole numbers and truth values",
-    "Conv": "one or two spatial axes, constant kernel",
+    "Conv": "one to three spatial axes, constant kernel",
     "ConvTranspose": "one or two spatial axes, constant kernel, pads that cut no more than the kernel adds",
     "CumSum": "constant axis, of at most 1024 elements",
     "Einsum": "one or two operands, products and sums of axes",
     "Equal": "of integers in the circuit: numbers within a scale's step are equal",
-    "Gather": "constant indices, or indices that are an input of the model into a constant table",
-    "GatherElements": "constant indices",
-    "GatherND": "constant indices",
-    "GRU": "sequences of one known length",
+    "Gather": "indices that are constant, an input of the model, or by ArgMax, ArgMin or TopK; of at most 64 places where they are computed otherwise",
+    "GatherElements": "as Gather",
+    "GatherND": "as Gather",
     "Gelu": "",
     "GroupNormalization": "",
+    "GRU": "sequences of one known length",
+    "Hardmax": "of the circuit's integers the first greatest: where they are equal within a scale's step, not always the float model's",
     "If": "a condition that is known before the model runs",
     "InstanceNormalization": "",
     "IsNaN": "never holds: what a circuit computes is a number",
+    "LRN": "an alpha of 0 or more, a bias above 0",
     "LSTM": "sequences of one known length",
     "LayerNormalization": "over the last axes, first output",
     "Loop": "a number of steps that is known before the model runs",
     "MatMul": "with weights or of two activations",
-    "MaxPool": "one or two spatial axes, without indices",
+    "MaxPool": "one to three spatial axes, without indices",
+    "OneHot": "as Gather; constant depth and values",
     "Pad": "constant pads; finite constants, edges and reflections",
     "Pow": "constant exponent that is not learned, or a constant base above 0",
     "RNN": "sequences of one known length",
     "ReduceMean": "also written out in normalisations",
-    "Resize": "mode `nearest`",
+    "Resize": "constant scales or sizes, not `tf_crop_and_resize`; axes of up to 4096 elements where it interpolates",
+    "RotaryEmbedding": "constant caches",
     "Scan": "sequences of one known length",
-    "ScatterElements": "constant indices, without reduction",
+    "ScatterElements": "constant indices without reduction; indices as of Gather where they cover the other axes, also added",
     "ScatterND": "constant indices, without reduction",
     "Slice": "constant positions",
     "Split": "constant sizes",
     "Tile": "constant repetitions",
+    "TopK": "constant number; at most 16384 pairs of elements, or one place; of the circuit's integers, as Hardmax",
+    "Upsample": "constant scales",
     "Where": "finite branches where the condition is computed",
 }
 
 
+# Of trees and linear models.
+LEARNERS = {
+    "LinearClassifier": "classes with numbers; post_transform NONE, SOFTMAX or LOGISTIC, as of all here",
+    "LinearRegressor": "",
+    "Normalizer": "",
+    "Scaler": "",
+    "TreeEnsembleClassifier": "classes with numbers, one kind of conditions, floats of 32 bits; 2^22 weights of paths",
+    "TreeEnsembleRegressor": "sums and averages, as TreeEnsembleClassifier",
+}
 # Of models that are quantised already (circuits/onnx/src/import/quantised.rs).
 QUANTISED = {"ConvInteger", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearConv", "QLinearMatMul", "QuantizeLinear"}
 
@@ -65,7 +81,7 @@ OVER_CONSTANTS = {"Compress", "Range", "TopK"}
 
 def listed(name):
     text = (ROOT / "circuits/onnx/src/import/operators.rs").read_text()
-    body = re.search(rf"const {name}: &\[&str\] = &\[(.*?)\];", text, re.S).group(1)
+    body = re.search(rf"const {name}: &\[&str\] =\s*&\[(.*?)\];", text, re.S).group(1)
     return set(re.findall(r'"(\w+)"', body))
 
 
@@ -77,16 +93,20 @@ def models(folder):
     return found
 
 
+def models_of(tests):
+    tests = sorted(tests)
+    return ", ".join(f"`{test}`" for test in tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
+
+
 def table():
-    supported, folded = listed("SUPPORTED_OPERATORS"), listed("FOLDED_OPERATORS")
+    supported, folded, learners = (listed(f"{kind}_OPERATORS") for kind in ("SUPPORTED", "FOLDED", "LEARNER"))
+    assert learners == LEARNERS.keys(), learners
     by_operator, quantised = models("ops"), models("quantised")
     names = {schema.name for schema in defs.get_all_schemas_with_history() if schema.domain == "" and schema.since_version <= OPSET}
     rows = []
     for name in sorted(names):
         if name in supported:
-            tests = sorted(by_operator[name])
-            shown = ", ".join(f"`{test}`" for test in tests[:3]) + (f" and {len(tests) - 3} more" if len(tests) > 3 else "")
-            rows.append(f"| {name} | {LIMITS.get(name) or 'yes'} | {shown or 'none yet'} |")
+            rows.append(f"| {name} | {LIMITS.get(name) or 'yes'} | {models_of(by_operator[name]) or 'none yet'} |")
         elif name in QUANTISED:
             rows.append(f"| {name} | of [quantised models](guide/models.md) | {', '.join(f'`{test}`' for test in sorted(quantised[name]))} |")
         elif name in folded | OVER_CONSTANTS:
@@ -94,6 +114,7 @@ def table():
         else:
             rows.append(f"| {name} | no | |")
     read = sum(name in supported for name in names)
+    others = [f"| {name} | {LEARNERS[name] or 'yes'} | {models_of(by_operator[name])} |" for name in sorted(learners)]
     return f"""# Operators
 
 All {len(names)} operators of ONNX's own domain up to opset {OPSET}: {read} are read over activations, with the limits that stand
@@ -104,7 +125,16 @@ have theirs in `tests/models/quantised`. `scripts/operators.py` writes this page
 
 | operator | read | test models |
 |---|---|---|
-""" + "\n".join(rows) + "\n"
+""" + "\n".join(rows) + """
+
+## Trees and linear models
+
+Of the domain `ai.onnx.ml` these are read. What trees have learned is weights, as of other layers: a circuit's key shows
+how many trees there are, and the conditions and leaves of the largest.
+
+| operator | read | test models |
+|---|---|---|
+""" + "\n".join(others) + "\n"
 
 
 if __name__ == "__main__":

@@ -475,9 +475,11 @@ fn a_symbol_without_a_size_is_named() {
 fn unsupported_operators_are_named_with_their_node() {
     let text = refuse("unknown").to_string();
     assert!(text.contains("Frobnicate") && text.contains("node0_Frobnicate") && text.contains("models.md"), "{text}");
+    let text = refuse("trees_zip_map").to_string();
+    assert!(text.contains("ZipMap") && text.contains("zipmap=False"), "{text}");
     // What is on the list is not refused by a list that has it.
-    let text = refuse("gather_computed").to_string();
-    assert!(SUPPORTED_OPERATORS.contains(&"Gather") && !text.contains("lists what is supported"), "{text}");
+    let text = refuse("scatter_nd_computed").to_string();
+    assert!(SUPPORTED_OPERATORS.contains(&"ScatterND") && !text.contains("lists what is supported"), "{text}");
 }
 
 #[test]
@@ -502,14 +504,18 @@ fn all_unsupported_operators_are_named_at_once() {
 fn unsupported_forms_are_explained() {
     for (name, operator) in [
         ("mask_without_softmax", "Where"),
-        ("conv_3d", "Conv"),
+        ("conv_transpose_3d", "ConvTranspose"),
         ("no_permutation", "Transpose"),
         ("conv_transpose_cut", "ConvTranspose"),
         ("conv_kernel_computed", "Conv"),
         ("pad_infinite", "Pad"),
         ("pad_edge_with_constant", "Pad"),
-        ("resize_linear", "Resize"),
-        ("gather_computed", "Gather"),
+        ("resize_crop", "Resize"),
+        ("scatter_nd_computed", "ScatterND"),
+        ("gather_of_many_computed", "Gather"),
+        ("top_k_of_many", "TopK"),
+        ("attention_products", "Attention"),
+        ("trees_with_names", "TreeEnsembleClassifier"),
         ("where_infinite", "Where"),
         ("integer_quotient", "Div"),
         ("quantised_by_two_scales", "DequantizeLinear"),

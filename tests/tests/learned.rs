@@ -115,7 +115,8 @@ fn the_layout_of_every_model_is_that_of_any_other_weights() {
     assert!(differ > 50, "only {differ} layouts depend on widths at all");
 }
 
-/// Fields of a protobuf message: number and place of those that have a length, number and value of those that are one.
+/// Fields of a protobuf message: number and place of those that have a length or are a float, number and value of those
+/// that are a whole number.
 type Fields = (Vec<(u64, Range<usize>)>, Vec<(u64, u64)>);
 
 /// The fields of a protobuf message.
@@ -144,22 +145,34 @@ fn fields(bytes: &[u8], message: Range<usize>) -> Fields {
                 contents.push((tag >> 3, at..at + len));
                 at += len;
             }
-            _ => at += 4,
+            _ => {
+                contents.push((tag >> 3, at..at + 4));
+                at += 4;
+            }
         }
     }
     (contents, numbers)
 }
 
-/// The file with every float of its initializers changed a little, but for single numbers that are no learned ones; and
-/// how many were.
+/// The file with every float of its initializers, and of the lists of its trees and linear models, changed a little, but
+/// for single numbers that are no learned ones; and how many were.
 fn changed(mut bytes: Vec<u8>) -> (Vec<u8>, usize) {
     let within = |bytes: &[u8], message: Range<usize>, field: u64| -> Vec<Range<usize>> {
         fields(bytes, message).0.into_iter().filter(|(number, _)| *number == field).map(|(_, place)| place).collect()
     };
     let whole = 0..bytes.len();
     let graphs = within(&bytes, whole, 7);
-    let tensors: Vec<Range<usize>> = graphs.into_iter().flat_map(|graph| within(&bytes, graph, 5)).collect();
-    let mut count = 0;
+    let tensors: Vec<Range<usize>> = graphs.iter().flat_map(|graph| within(&bytes, graph.clone(), 5)).collect();
+    let nodes = graphs.into_iter().flat_map(|graph| within(&bytes, graph, 1));
+    let learners =
+        nodes.filter(|node| within(&bytes, node.clone(), 7).iter().any(|d| bytes[d.clone()] == *b"ai.onnx.ml"));
+    let attributes = learners.flat_map(|node| within(&bytes, node, 5));
+    let floats: Vec<Range<usize>> = attributes.flat_map(|attribute| within(&bytes, attribute, 7)).collect();
+    let mut count = floats.len();
+    for float in floats {
+        let value = f32::from_le_bytes(bytes[float.clone()].try_into().unwrap());
+        bytes[float].copy_from_slice(&(value * (1.0 + 1.0 / 1024.0)).to_le_bytes());
+    }
     for tensor in tensors {
         let (contents, numbers) = fields(&bytes, tensor);
         if !numbers.contains(&(2, 1)) {

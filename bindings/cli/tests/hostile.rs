@@ -38,6 +38,11 @@ const UNSUPPORTED: &[&str] = &[
     "loop_often.onnx",
     "recurrent_long.onnx",
     "recurrent_of_other_weights.onnx",
+    "lrn_of_none.onnx",
+    "ranged.onnx",
+    "tree_chain.onnx",
+    "tree_condition.onnx",
+    "tree_targets.onnx",
 ];
 
 /// The files of a folder of the corpus, each of which its README lists.

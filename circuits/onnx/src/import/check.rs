@@ -7,7 +7,7 @@ use tract_onnx::Onnx;
 use tract_onnx::pb::{GraphProto, NodeProto, ValueInfoProto, tensor_shape_proto, type_proto};
 
 use super::error::ImportError;
-use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
+use super::operators::{FOLDED_OPERATORS, LEARNER_OPERATORS, LEARNERS, SUPPORTED_OPERATORS};
 use super::{quirks, rounding, unroll};
 
 /// Most nodes: several times those of the largest convolutional networks; tract's passes look at all pairs.
@@ -34,13 +34,18 @@ pub(super) fn check(
     let nodes = || graph.node.iter().zip(origins);
     let constants = unroll::constants(graph);
     let problem = |(node, (name, operator)): (&NodeProto, &(String, String))| {
-        let listed = SUPPORTED_OPERATORS.contains(&&**operator)
-            || FOLDED_OPERATORS.contains(&&**operator)
-            || operator == rounding::OPERATOR;
+        let is_own = matches!(node.domain.as_str(), "" | "ai.onnx");
+        let lists: &[&[&str]] = match node.domain.as_str() {
+            "" | "ai.onnx" => &[SUPPORTED_OPERATORS, FOLDED_OPERATORS, &[rounding::OPERATOR]],
+            LEARNERS => &[LEARNER_OPERATORS],
+            _ => &[],
+        };
+        let listed = lists.iter().any(|list| list.contains(&operator.as_str()));
         // Whatever makes constants of constants has been computed before anything is asked of it.
-        let is_folded =
-            onnx.op_register.0.contains_key(operator) && node.output.iter().all(|output| constants.contains(&**output));
-        if matches!(&*node.domain, "" | "ai.onnx") && (listed || is_folded) {
+        let is_folded = is_own
+            && onnx.op_register.0.contains_key(operator)
+            && node.output.iter().all(|output| constants.contains(&**output));
+        if listed || is_folded {
             return unroll::check_attributes(node).err();
         }
         Some(ImportError::UnsupportedOperator { operator: operator.clone(), node: name.clone() })

@@ -1,11 +1,11 @@
-//! Embeddings: `Gather` of rows of a constant table at indices that are an input of the model.
+//! Embeddings: `Gather` of rows of a constant table at indices that are an input of the model, and their one-hot form.
 //!
 //! The indices are public, so they are stored one-hot: whoever reads a statement writes a 1 into the channel of each
 //! index, and a row of the table is a product of the table with that, as of any other weights. An index is no number to
 //! compute with otherwise.
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::Gather;
+use tract_onnx::tract_core::ops::array::{Gather, OneHot};
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use zkml_gpu_graph::{Shape, Storage};
@@ -44,7 +44,7 @@ impl Translator<'_> {
         while let Some(outlet) = queue.pop() {
             for inlet in &model.node(outlet.node).outputs[outlet.slot].successors {
                 let node = model.node(inlet.node);
-                if node.op_is::<Gather>() && inlet.slot == 1 {
+                if node.op_is::<Gather>() && inlet.slot == 1 || node.op_is::<OneHot>() {
                     return true;
                 }
                 if moves_indices(node) {
@@ -66,6 +66,8 @@ impl Translator<'_> {
                 let node = model.node(inlet.node);
                 if moves_indices(node) {
                     queue.push(OutletId::new(node.id, 0));
+                } else if let Some(op) = node.op_as::<OneHot>() {
+                    heights.push(op.dim);
                 } else if let (Some(op), 1) = (node.op_as::<Gather>(), inlet.slot)
                     && let Some(table) = node.inputs.first().and_then(|table| model.outlet_fact(*table).ok())
                     && let (true, Some(dims)) = (table.konst.is_some(), table.shape.as_concrete())

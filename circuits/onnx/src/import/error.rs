@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::operators::{FOLDED_OPERATORS, SUPPORTED_OPERATORS};
+use super::operators::{FOLDED_OPERATORS, LEARNER_OPERATORS, SUPPORTED_OPERATORS};
 
 /// Why a model could not be imported or run.
 #[derive(Debug, thiserror::Error)]
@@ -182,7 +182,9 @@ const LIST: &str = "docs/guide/models.md lists what is supported";
 
 /// What to do about an operator that is not supported: one of the list is not supported where it stands.
 fn known_as(operator: &str) -> &'static str {
-    if SUPPORTED_OPERATORS.contains(&operator) || FOLDED_OPERATORS.contains(&operator) {
+    if operator == "ZipMap" {
+        "export without it, as skl2onnx does with the option `zipmap=False`"
+    } else if [SUPPORTED_OPERATORS, FOLDED_OPERATORS, LEARNER_OPERATORS].iter().any(|list| list.contains(&operator)) {
         "it is supported over other operands, such as constants; docs/guide/models.md says of which"
     } else {
         LIST

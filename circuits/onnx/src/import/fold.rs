@@ -70,13 +70,16 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         }
         (FloatOp::MatMul(FloatMatMul { scale: factor, .. }) | FloatOp::Multiply { scale: factor }, op)
             if let Some((s, shift)) = uniform(op)
-                && shift.is_empty() =>
+                && shift.is_empty()
+                && s > 0.0 =>
         {
             *factor *= s;
         }
         (op, FloatOp::MatMul(FloatMatMul { scale: factor, .. }) | FloatOp::Multiply { scale: factor })
+            // What requantises a product is a positive multiplier.
             if let Some((s, shift)) = uniform(op)
-                && shift.is_empty() =>
+                && shift.is_empty()
+                && s > 0.0 =>
         {
             // A product may read it twice.
             second.inputs.iter().filter(|id| **id == operand).for_each(|_| *factor *= s);

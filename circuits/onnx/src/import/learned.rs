@@ -5,11 +5,11 @@
 //! bound or a function's table.
 //!
 //! An ONNX file has numbers in *initializers*, in `Constant` nodes and in attributes. Those of constant nodes and
-//! attributes are the architecture's. Floats in initializers are **learned**, and so is whatever is computed from them,
-//! but for
+//! attributes are the architecture's, but for the lists of floats that trees and linear models have as attributes. These
+//! and floats in initializers are **learned**, and so is whatever is computed from them, but for
 //!
 //! - operands that say how an operator works ([`SETTINGS`]), most of which were attributes in older versions of ONNX:
-//!   bounds of `Clip`, the value of `Pad`, scales of `Resize`;
+//!   bounds of `Clip`, values of `Pad` and `OneHot`, scales of `Resize`;
 //! - a single number among the [constants that people write](is_written) where arithmetic alone reads it
 //!   ([`ARITHMETIC`]): exporters turn the `1/sqrt(d)` of attention and the parts of a GELU into initializers. A trained
 //!   number is one of these with a probability below 10^-3, and then the key tells this one number;
@@ -34,10 +34,12 @@ use tract_onnx::tensor::load_tensor;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::PowConst;
 
+use super::operators::LEARNERS;
 use super::written::is_written;
 
 /// Operands that say how an operator works, by operator and position.
-const SETTINGS: &[(&str, &[usize])] = &[("Clip", &[1, 2]), ("Dropout", &[1]), ("Pad", &[2]), ("Resize", &[1, 2])];
+const SETTINGS: &[(&str, &[usize])] =
+    &[("Clip", &[1, 2]), ("Dropout", &[1]), ("OneHot", &[2]), ("Pad", &[2]), ("Resize", &[1, 2]), ("Upsample", &[1])];
 /// Operators whose operand may be a constant that somebody wrote. The slope of `PRelu` is always learned.
 const ARITHMETIC: &[&str] =
     &["Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Pow", "Sub", "Sum", "Where"];
@@ -126,14 +128,24 @@ pub(super) fn change(graph: &mut GraphProto, onnx: &Onnx, folder: Option<&str>) 
             found = true;
         }
     }
+    let learners = graph.node.iter_mut().filter(|node| node.domain == LEARNERS);
+    for value in learners.flat_map(|node| &mut node.attribute).flat_map(|attribute| &mut attribute.floats) {
+        *value = greater_number(*value);
+        found = true;
+    }
     Ok(found)
+}
+
+/// A number a little greater in magnitude, and not 0.
+fn greater_number(value: f32) -> f32 {
+    if value == 0.0 { 1.0 / 256.0 } else { value * (1.0 + 1.0 / 256.0) }
 }
 
 /// A tensor with numbers a little greater in magnitude, equal ones alike, and none of them 0.
 fn greater(tensor: &TensorProto, values: &Tensor) -> TractResult<TensorProto> {
     let values = values.cast_to::<f32>()?;
-    let of = |value: &f32| if *value == 0.0 { 1.0 / 256.0 } else { value * (1.0 + 1.0 / 256.0) };
-    let raw_data = values.to_plain_array_view::<f32>()?.iter().flat_map(|value| of(value).to_le_bytes()).collect();
+    let numbers = values.to_plain_array_view::<f32>()?;
+    let raw_data = numbers.iter().flat_map(|value| greater_number(*value).to_le_bytes()).collect();
     Ok(TensorProto {
         name: tensor.name.clone(),
         dims: tensor.dims.clone(),

@@ -1,7 +1,7 @@
 //! Which ONNX operators are read.
 
 /// ONNX operators that can be imported, some with limits that error messages explain: `Pow` takes a constant exponent that
-/// is not learned, `Resize` the mode `nearest`.
+/// is not learned, `TopK` few elements.
 pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Abs",
     "Acos",
@@ -14,6 +14,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Asinh",
     "Atan",
     "Atanh",
+    "Attention",
     "AveragePool",
     "BatchNormalization",
     "Cast",
@@ -51,10 +52,12 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "If",
     "InstanceNormalization",
     "IsNaN",
+    "LRN",
     "LSTM",
     "LayerNormalization",
     "LeakyRelu",
@@ -73,6 +76,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Mul",
     "Neg",
     "Not",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
@@ -93,6 +97,7 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Relu",
     "Reshape",
     "Resize",
+    "RotaryEmbedding",
     "Round",
     "Scan",
     "ScatterElements",
@@ -118,12 +123,21 @@ pub const SUPPORTED_OPERATORS: &[&str] = &[
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
     "Trilu",
     "Unsqueeze",
+    "Upsample",
     "Where",
     "Xor",
 ];
+
+/// Operators of the domain `ai.onnx.ml` that can be imported.
+pub const LEARNER_OPERATORS: &[&str] =
+    &["LinearClassifier", "LinearRegressor", "Normalizer", "Scaler", "TreeEnsembleClassifier", "TreeEnsembleRegressor"];
+
+/// The domain of learners that are no networks.
+pub(super) const LEARNERS: &str = "ai.onnx.ml";
 
 /// Those that move elements and compute nothing.
 pub(super) const MOVING_OPERATORS: &[&str] = &[
@@ -150,6 +164,7 @@ pub(super) const MOVING_OPERATORS: &[&str] = &[
     "Transpose",
     "Trilu",
     "Unsqueeze",
+    "Upsample",
 ];
 
 /// ONNX operators that compute shapes and constants, which tract folds away; over other activations each is refused by

@@ -84,7 +84,7 @@ struct Rewriter<'a> {
 /// the model's other files.
 pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&str>) -> Result<(), Failure> {
     let Some(graph) = &mut proto.graph else { return Ok(()) };
-    if !graph.node.iter().any(|node| QUANTISED.contains(&&*node.op_type)) {
+    if !graph.node.iter().any(|node| QUANTISED.contains(&&*node.op_type) && !is_rewritten(node)) {
         return Ok(());
     }
     let mut constants: HashMap<String, TensorProto> =
@@ -117,6 +117,13 @@ fn drop_unread(graph: &mut GraphProto) {
 impl Rewriter<'_> {
     fn node(&mut self, node: NodeProto) -> Result<(), Failure> {
         match &*node.op_type {
+            // What was put out of a branch or a loop is read once more.
+            "QuantizeLinear" if is_rewritten(&node) => {
+                let scale = attribute(&node, rounding::STEP).map_or(1.0, |of| of.f);
+                self.units.extend(node.output.iter().map(|output| (output.clone(), Unit { scale, zero: 0.0 })));
+                self.nodes.push(node);
+                Ok(())
+            }
             "QuantizeLinear" => self.quantise(&node),
             "DequantizeLinear" => self.dequantise(&node),
             "DynamicQuantizeLinear" => {
@@ -432,6 +439,11 @@ impl Rewriter<'_> {
         let (operator, node) = (node.op_type.clone(), named(node));
         Ok(ImportError::UnsupportedForm { operator, node, form: form.into(), hint: HINT })
     }
+}
+
+/// Whether a node is rounding that was made here.
+fn is_rewritten(node: &NodeProto) -> bool {
+    node.op_type == rounding::OPERATOR && attribute(node, rounding::STEP).is_some()
 }
 
 fn named(node: &NodeProto) -> String {

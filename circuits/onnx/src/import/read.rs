@@ -20,7 +20,7 @@ use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
 use super::source::Source;
-use super::{check, quantised, quirks, repeats, rounding, unroll, wire};
+use super::{check, expand, quantised, quirks, repeats, rounding, unroll, wire};
 
 /// Largest file that is read: protobuf's own limit.
 const MAX_FILE_BYTES: u64 = (2 << 30) - 1;
@@ -91,10 +91,12 @@ pub(super) fn read(
         let model = guarded(|| -> TractResult<TypedModel> {
             let mut model = model.into_typed()?;
             repeats::write_out(&mut model)?;
+            expand::replace(&mut model)?;
             model.into_decluttered()
         });
         let model = model.map_err(invalid)?;
-        model.map_err(|e| invalid(chain(&e)))
+        // Our own words may have come through tract.
+        model.map_err(|error| error.downcast().unwrap_or_else(|error: TractError| invalid(chain(&error))))
     };
     let model = typed(infer((&onnx, &weights), &proto)?)?;
     let name = name(&proto, file);
@@ -132,6 +134,7 @@ fn reader() -> (Onnx, Arc<ExternalWeights>) {
     let mut onnx = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
     onnx.provider = Arc::clone(&weights) as _;
     rounding::register(&mut onnx);
+    expand::register(&mut onnx);
     (onnx, weights)
 }
 
@@ -165,10 +168,12 @@ fn name(proto: &ModelProto, file: &str) -> String {
 
 /// Name (as tract derives it) and operator of each node.
 fn origins(graph: &GraphProto) -> Vec<(String, String)> {
-    let name = |n: &NodeProto| {
-        if n.name.is_empty() { n.output.first().cloned().unwrap_or_default() } else { n.name.clone() }
-    };
-    graph.node.iter().map(|n| (name(n), n.op_type.clone())).collect()
+    graph.node.iter().map(|node| (node_name(node), node.op_type.clone())).collect()
+}
+
+/// Name of a node, as tract derives it.
+pub(super) fn node_name(node: &NodeProto) -> String {
+    if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() }
 }
 
 /// Replaces symbolic dimensions of the inputs by numbers and checks element types. Fails with our own error, or

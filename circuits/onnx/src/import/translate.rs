@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
-use tract_onnx::tract_core::ops::array::{CumSum, Gather};
+use tract_onnx::tract_core::ops::array::{CumSum, Gather, OneHot};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::cast::Cast;
 use tract_onnx::tract_core::ops::change_axes::AxisOp;
@@ -137,6 +137,8 @@ impl Translator<'_> {
             self.select(node)
         } else if node.op_is::<Cast>() {
             self.cast(node)
+        } else if let Some(op) = node.op_as::<OneHot>() {
+            self.one_hot(node, op)
         } else if let Some(op) = node.op_as::<Gather>()
             && matches!(self.value(node, 1), Some(Value::Indices(_)))
         {
