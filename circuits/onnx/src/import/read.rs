@@ -53,6 +53,8 @@ pub(super) fn read(
 ) -> Result<Source, ImportError> {
     let not_onnx = |cause: String| ImportError::NotOnnx { file: file.into(), cause };
     let invalid = |cause: String| ImportError::Invalid { file: file.into(), cause };
+    // Our own words may have come through tract.
+    let failed = |error: TractError| error.downcast().unwrap_or_else(|error: TractError| invalid(chain(&error)));
     wire::check(bytes).map_err(not_onnx)?;
     let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
@@ -66,7 +68,7 @@ pub(super) fn read(
             analyse(&mut model, bytes.len().saturating_add(weights.total()), &origins)?;
             Ok(model)
         });
-        model.map_err(invalid)?.map_err(|e| e.unwrap_or_else(|e| invalid(chain(&e))))
+        model.map_err(invalid)?.map_err(|error| error.unwrap_or_else(failed))
     };
     // A reader counts what it reads of other files, and reads each but once.
     let anew = |proto: &ModelProto| {
@@ -95,8 +97,7 @@ pub(super) fn read(
             model.into_decluttered()
         });
         let model = model.map_err(invalid)?;
-        // Our own words may have come through tract.
-        model.map_err(|error| error.downcast().unwrap_or_else(|error: TractError| invalid(chain(&error))))
+        model.map_err(failed)
     };
     let model = typed(infer((&onnx, &weights), &proto)?)?;
     let name = name(&proto, file);
