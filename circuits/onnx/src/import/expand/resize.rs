@@ -2,8 +2,8 @@
 //!
 //! An output position is somewhere between the input's, and a few of those around it are its taps. Where equal steps of
 //! outputs are equal steps of inputs, as they are when an image doubles, the taps repeat, and the matrix is a
-//! convolution with one output channel for each phase, over the axis with its borders repeated. The numbers are those of
-//! onnxruntime's processor backend, the reference of the tests.
+//! convolution with one output channel for each phase, over the axis with its borders repeated. The numbers are those
+//! of onnxruntime on a processor, the reference of the tests.
 
 use tract_onnx::model::ParsingContext;
 use tract_onnx::pb::NodeProto;

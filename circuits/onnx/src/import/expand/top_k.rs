@@ -1,7 +1,7 @@
 //! `TopK`: an element's rank is the number of those that come before it.
 //!
-//! Each pair is compared by the index of its maximum, which is exact of the integers in a circuit, and of equal ones the
-//! first comes first. So the ranks are a permutation whatever the numbers are, and each place has one element.
+//! Each pair is compared by the index of its maximum, which is exact of the integers in a circuit, and of equal ones
+//! the first comes first. So the ranks are a permutation whatever the numbers are, and each place has one element.
 
 use tract_onnx::tract_core::ops::array::{Gather, Topk, TypedConcat};
 use tract_onnx::tract_core::ops::binary::TypedBinOp;

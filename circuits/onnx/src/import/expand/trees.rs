@@ -1,8 +1,9 @@
 //! Trees and forests of `ai.onnx.ml`, without a branch: every condition of a tree is compared, and a leaf is the result
 //! where as many of its path's conditions are met as it has.
 //!
-//! Three products do it, and what a tree has learned is their weights: the features that its conditions take, the paths of its
-//! leaves, and the leaves' values. A circuit's key shows how many conditions and leaves the largest tree has, and no more.
+//! Three products do it, and what a tree has learned is their weights: the features that its conditions take, the paths
+//! of its leaves, and the leaves' values. A circuit's key shows how many trees there are, and how many conditions and
+//! leaves the largest has, and no more.
 
 use std::collections::HashMap;
 
@@ -335,8 +336,8 @@ impl Forest {
         wiring.reshaped(met, 0, 2, &[rows, trees, conditions])
     }
 
-    /// 1 for the leaf of each tree that is reached, by row, tree and leaf: the conditions that are met there, less those
-    /// that are not, are as many as shall be met.
+    /// 1 for the leaf of each tree that is reached, by row, tree and leaf: of the conditions on its path, those that
+    /// are met, with a minus where they shall not be, are as many as shall be met.
     fn leaves(&self, wiring: &mut Wiring<'_>, met: OutletId) -> TractResult<OutletId> {
         let ([conditions, leaves], trees) = (extents(&self.trees), self.trees.len());
         let mut paths = vec![0f32; trees * leaves * conditions];
