@@ -39,7 +39,6 @@ const UNSUPPORTED: &[&str] = &[
     "recurrent_long.onnx",
     "recurrent_of_other_weights.onnx",
     "lrn_of_none.onnx",
-    "ranged.onnx",
     "tree_chain.onnx",
     "tree_condition.onnx",
     "tree_targets.onnx",
