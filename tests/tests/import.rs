@@ -519,6 +519,12 @@ fn unsupported_forms_are_explained() {
         ("where_infinite", "Where"),
         ("integer_quotient", "Div"),
         ("quantised_by_two_scales", "DequantizeLinear"),
+        ("quantised_by_computed_zero", "QuantizeLinear"),
+        ("quantised_by_another_scale", "QLinearConv"),
+        ("quantised_bias_computed", "QLinearConv"),
+        ("quantised_then_computed", "Cast"),
+        ("quantised_output", "QuantizeLinear"),
+        ("quantised_in_blocks", "DequantizeLinear"),
         ("arg_max_of_one", "ArgMax"),
         ("learned_exponent", "Pow"),
         ("lstm_lengths", "LSTM"),
@@ -529,6 +535,16 @@ fn unsupported_forms_are_explained() {
         let error = refuse(name);
         assert!(matches!(&error, ImportError::UnsupportedForm { operator: o, .. } if o == operator), "{name}: {error}");
     }
+}
+
+/// Rounding that the import writes is no operator of files.
+#[test]
+fn an_operator_of_our_own_is_refused_by_name() {
+    let error = refuse("rounded_by_name");
+    assert!(
+        matches!(&error, ImportError::UnsupportedOperator { operator, .. } if operator == "RoundToScale"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -263,7 +263,7 @@ fn missing_and_wrong_files_exit_2() {
 
 #[test]
 fn unsupported_operators_exit_3_and_are_named() {
-    for (name, operator) in [("lstm", "LSTM"), ("unknown", "Frobnicate")] {
+    for (name, operator) in [("scatter_nd_computed", "ScatterND"), ("unknown", "Frobnicate")] {
         let model = repository(&format!("tests/models/ops/refused/{name}.onnx"));
         let output = run(&["prove", &model, &gemm("json"), "--out", "/nonexistent/out"]);
         assert_eq!(exit_code(&output), 3, "{name}: {}", text(&output.stderr));

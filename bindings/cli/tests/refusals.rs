@@ -218,11 +218,11 @@ fn a_fused_layer_has_the_name_of_the_node_that_computes() {
 fn failures_are_objects_where_json_is_asked_for() {
     let scratch = Scratch::new();
     let (absent, missing) = (scratch.path("absent"), scratch.path("missing/file"));
-    let lstm = repository("tests/models/ops/refused/lstm.onnx");
+    let unknown = repository("tests/models/ops/refused/unknown.onnx");
     let (model, data) = (gemm("onnx"), gemm("json"));
     let cases: [(&[&str], &str, i32, &str); 8] = [
         (&["prove", &absent, &data], "bad_input", 2, "absent"),
-        (&["plan", &lstm, &data], "unsupported", 3, "LSTM"),
+        (&["plan", &unknown, &data], "unsupported", 3, "Frobnicate"),
         (&["plan", &model, &data, "--costs", "reference", "--max-memory", "1MiB"], "would_not_fit", 4, "1 MiB"),
         (&["evaluate", &model, &absent], "bad_input", 2, "absent"),
         (&["calibrate", &model, &data, "--out", &missing], "bad_input", 2, "missing/file"),

@@ -248,6 +248,12 @@ fn the_hash_of_indices_is_of_the_indices() {
     let other = scratch.file("other.json", r#"{"input_data": [[2, 1, 5, 6, 4]]}"#);
     let made = json(&commit(&other));
     assert_eq!(exit_code(&demand(made["hash_file"].as_str().expect("a file"))), 1);
+    // The last one, counted from the end.
+    let [last, from_end] = [6, -1].map(|index| {
+        let file = scratch.file(&format!("{index}.json"), format!(r#"{{"input_data": [[2, 1, 5, 6, {index}]]}}"#));
+        json(&commit(&file))["hash"].clone()
+    });
+    assert_eq!(last, from_end);
     let beyond = scratch.file("beyond.json", r#"{"input_data": [[2, 1, 5, 6, 400]]}"#);
     refused(&commit(&beyond), &["no whole number from 0 to 6"]);
 }

@@ -81,14 +81,17 @@ pub fn hash_numbers(key: &ModelKey, name: &str, numbers: &[f32], salt: Option<&S
         return Err(Error::Arguments { problem, hint: "zkml-gpu inspect NAME.vk lists them" });
     };
     expect_each(&format!("numbers of '{name}'"), numbers.len(), port.logical_len())?;
-    let is_index = |number: &f32| zkml_gpu_graph::index(*number, port.classes()).is_some();
-    if port.storage == Storage::OneHot && !numbers.iter().all(is_index) {
-        let problem = format!("'{name}' takes whole numbers from 0 to {}", port.classes().saturating_sub(1));
-        return Err(Error::Arguments { problem, hint: "give one list of indices" });
-    }
     let format = port.logical_format();
-    expect_within(name, format, numbers)?;
-    let values: Vec<i64> = numbers.iter().map(|number| format.quantise(*number)).collect();
+    let values = if port.storage == Storage::OneHot {
+        let index = |number: &f32| zkml_gpu_graph::index(*number, port.classes()).and_then(|i| i64::try_from(i).ok());
+        numbers.iter().map(index).collect::<Option<Vec<i64>>>().ok_or_else(|| {
+            let problem = format!("'{name}' takes whole numbers from 0 to {}", port.classes().saturating_sub(1));
+            Error::Arguments { problem, hint: "give one list of indices" }
+        })?
+    } else {
+        expect_within(name, format, numbers)?;
+        numbers.iter().map(|number| format.quantise(*number)).collect()
+    };
     hash_tensor(&Poseidon::new(), format, &values, salt).map_err(|source| Error::Hash { input: 0, source })
 }
 

@@ -35,6 +35,7 @@ use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::math::PowConst;
 
 use super::operators::LEARNERS;
+use super::rounding;
 use super::written::is_written;
 
 /// Operands that say how an operator works, by operator and position.
@@ -127,6 +128,11 @@ pub(super) fn change(graph: &mut GraphProto, onnx: &Onnx, folder: Option<&str>) 
             *tensor = greater(tensor, &values)?;
             found = true;
         }
+    }
+    // What is rounded to a scale may be rounded to the same number again: the scale changes with it.
+    for node in graph.node.iter_mut().filter(|node| node.op_type == rounding::OPERATOR) {
+        let steps = node.attribute.iter_mut().filter(|attribute| attribute.name == rounding::STEP);
+        steps.for_each(|attribute| attribute.f = greater_number(attribute.f));
     }
     let learners = graph.node.iter_mut().filter(|node| node.domain == LEARNERS);
     for value in learners.flat_map(|node| &mut node.attribute).flat_map(|attribute| &mut attribute.floats) {

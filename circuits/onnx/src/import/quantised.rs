@@ -58,13 +58,36 @@ const MOVING: [&str; 14] = [
     "Transpose",
     "Unsqueeze",
 ];
+/// First version of ONNX's own operators in which `ReduceMean` has its axes as an operand.
+const REDUCE_OPERANDS: i64 = 18;
 const HINT: &str = "export it with constant scales and zero points, one for each activation";
+
+/// Operators of any numbers that say nothing of what they are, only of their order and number.
+const ORDERING: [&str; 4] = ["ArgMax", "ArgMin", "Shape", "Size"];
 
 /// What the integers of an activation stand for: `(q - zero)·scale`.
 #[derive(Clone, Copy, PartialEq)]
 struct Unit {
     scale: f32,
     zero: f32,
+    /// The type of the integers.
+    kind: i32,
+}
+
+impl Unit {
+    /// Integers that are numbers here: scales are found while the model runs.
+    const NUMBERS: Self = Self { scale: 1.0, zero: 0.0, kind: DataType::Uint8 as i32 };
+
+    /// Least and greatest integer of its type; none of a type that is not known.
+    fn ends(&self) -> Option<[f32; 2]> {
+        let known = [
+            (DataType::Int8, [-128.0, 127.0]),
+            (DataType::Uint8, [0.0, 255.0]),
+            (DataType::Int16, [-32768.0, 32767.0]),
+            (DataType::Uint16, [0.0, 65535.0]),
+        ];
+        known.into_iter().find(|(kind, _)| *kind as i32 == self.kind).map(|(_, ends)| ends)
+    }
 }
 
 /// A constant's shape, and its numbers.
@@ -78,13 +101,16 @@ struct Rewriter<'a> {
     units: HashMap<String, Unit>,
     nodes: Vec<NodeProto>,
     added: Vec<TensorProto>,
+    /// Version of ONNX's own operators.
+    opset: i64,
 }
 
 /// Rewrites a quantised model as the float network that it stands for; others stay as they are. `onnx` reads tensors in
 /// the model's other files.
 pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&str>) -> Result<(), Failure> {
+    let opset = proto.opset_import.iter().find(|of| matches!(&*of.domain, "" | "ai.onnx")).map_or(1, |of| of.version);
     let Some(graph) = &mut proto.graph else { return Ok(()) };
-    if !graph.node.iter().any(|node| QUANTISED.contains(&&*node.op_type) && !is_rewritten(node)) {
+    if !graph.node.iter().any(is_quantised) {
         return Ok(());
     }
     let mut constants: HashMap<String, TensorProto> =
@@ -93,9 +119,24 @@ pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&st
         let value = node.attribute.iter().find(|attribute| attribute.name == "value").and_then(|of| of.t.clone());
         constants.extend(node.output.first().cloned().zip(value));
     }
-    let mut this = Rewriter { onnx, folder, constants, units: HashMap::new(), nodes: Vec::new(), added: Vec::new() };
+    for node in graph.node.iter().filter(|node| node.op_type == "Identity") {
+        let value = node.input.first().and_then(|input| constants.get(input)).cloned();
+        constants.extend(node.output.first().cloned().zip(value));
+    }
+    let mut this =
+        Rewriter { onnx, folder, constants, units: HashMap::new(), nodes: Vec::new(), added: Vec::new(), opset };
     for node in std::mem::take(&mut graph.node) {
         this.node(node)?;
+    }
+    let integers =
+        graph.output.iter().find(|output| this.units.get(&output.name).is_some_and(|of| *of != Unit::NUMBERS));
+    if let Some(output) = integers {
+        return Err(Ok(ImportError::UnsupportedForm {
+            operator: "QuantizeLinear".into(),
+            node: output.name.clone(),
+            form: "integers as an output of the model".into(),
+            hint: "let a DequantizeLinear be the last operator",
+        }));
     }
     graph.node = this.nodes;
     graph.initializer.extend(this.added);
@@ -103,10 +144,27 @@ pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&st
     Ok(())
 }
 
+/// Whether a node is one of those that are rewritten.
+fn is_quantised(node: &NodeProto) -> bool {
+    QUANTISED.contains(&&*node.op_type) && matches!(&*node.domain, "" | "ai.onnx" | "com.microsoft")
+}
+
+/// Names that a graph's nodes read, those in branches and loops among them.
+fn read_names<'g>(graph: &'g GraphProto, names: &mut HashSet<&'g String>) {
+    for node in &graph.node {
+        names.extend(&node.input);
+        let bodies = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
+        bodies.for_each(|body| {
+            names.extend(body.output.iter().map(|output| &output.name));
+            read_names(body, names);
+        });
+    }
+}
+
 /// Drops constants that nothing reads any more: integers of which floats were made.
 fn drop_unread(graph: &mut GraphProto) {
-    let read: HashSet<&String> =
-        graph.node.iter().flat_map(|node| &node.input).chain(graph.output.iter().map(|output| &output.name)).collect();
+    let mut read: HashSet<&String> = graph.output.iter().map(|output| &output.name).collect();
+    read_names(graph, &mut read);
     let unread: HashSet<String> =
         graph.initializer.iter().map(|of| &of.name).filter(|name| !read.contains(name)).cloned().collect();
     graph.initializer.retain(|of| !unread.contains(&of.name));
@@ -116,11 +174,14 @@ fn drop_unread(graph: &mut GraphProto) {
 
 impl Rewriter<'_> {
     fn node(&mut self, node: NodeProto) -> Result<(), Failure> {
-        match &*node.op_type {
+        let operator = if is_quantised(&node) || !QUANTISED.contains(&&*node.op_type) { &*node.op_type } else { "" };
+        match operator {
             // What was put out of a branch or a loop is read once more.
-            "QuantizeLinear" if is_rewritten(&node) => {
+            rounding::OPERATOR => {
+                let integer = |name: &str| attribute(&node, name).map_or(0, |of| of.i);
                 let scale = attribute(&node, rounding::STEP).map_or(1.0, |of| of.f);
-                self.units.extend(node.output.iter().map(|output| (output.clone(), Unit { scale, zero: 0.0 })));
+                let unit = Unit { scale, zero: integer(rounding::ZERO) as f32, kind: integer(rounding::KIND) as i32 };
+                self.units.extend(node.output.iter().map(|output| (output.clone(), unit)));
                 self.nodes.push(node);
                 Ok(())
             }
@@ -128,7 +189,7 @@ impl Rewriter<'_> {
             "DequantizeLinear" => self.dequantise(&node),
             "DynamicQuantizeLinear" => {
                 let [values, scale, zero] = [0, 1, 2].map(|i| node.output.get(i).cloned().unwrap_or_default());
-                self.units.insert(values.clone(), Unit { scale: 1.0, zero: 0.0 });
+                self.units.insert(values.clone(), Unit::NUMBERS);
                 let x = node.input.first().cloned().unwrap_or_default();
                 self.emit(&node, "Identity", vec![x], values, Vec::new());
                 for (name, value) in [(scale, 1.0), (zero, 0.0)] {
@@ -154,37 +215,60 @@ impl Rewriter<'_> {
             "QLinearConcat" => self.concat(&node),
             operator if QUANTISED.contains(&operator) => Err(self.unsupported(&node)),
             operator => {
-                // What moves integers moves what they stand for.
-                if MOVING.contains(&operator)
-                    && let Some(unit) = node.input.first().and_then(|input| self.units.get(input)).copied()
-                {
-                    self.units.extend(node.output.iter().map(|output| (output.clone(), unit)));
-                }
+                self.pass(&node, operator)?;
                 self.nodes.push(node);
                 Ok(())
             }
         }
     }
 
+    /// What other operators make of integers: those that move them move what they stand for, and others would compute with
+    /// something else than the file does.
+    fn pass(&mut self, node: &NodeProto, operator: &str) -> Result<(), Failure> {
+        let units: Vec<Unit> = node.input.iter().filter_map(|input| self.units.get(input)).copied().collect();
+        let Some(unit) = units.first().copied() else { return Ok(()) };
+        let all = || node.input.iter().filter(|input| !input.is_empty()).count();
+        let moves = match operator {
+            "Concat" => units.len() == all() && units.iter().all(|other| *other == unit),
+            // Between two elements there is no integer.
+            "Resize" => attribute(node, "mode").is_none_or(|mode| mode.s == b"nearest"),
+            "Relu" => unit.zero == 0.0,
+            operator => MOVING.contains(&operator),
+        };
+        if moves && self.units.contains_key(&name(&node.input, 0)) {
+            self.units.extend(node.output.iter().map(|output| (output.clone(), unit)));
+            return Ok(());
+        }
+        if unit == Unit::NUMBERS || ORDERING.contains(&operator) {
+            return Ok(());
+        }
+        Err(Ok(ImportError::UnsupportedForm {
+            operator: operator.into(),
+            node: named(node),
+            form: "integers of a quantised model, which it does not only move".into(),
+            hint: "let it read floats, behind a DequantizeLinear",
+        }))
+    }
+
     /// Numbers that become integers: clamped to what these reach. Constants become what their integers stand for.
     fn quantise(&mut self, node: &NodeProto) -> Result<(), Failure> {
-        let unit = self.unit(node, 1, 2)?;
+        let told = attribute(node, "output_dtype").map(|of| of.i as i32).filter(|kind| *kind != 0);
+        let unit = self.unit(node, 1, 2, told)?;
         let (input, output) = (name(&node.input, 0), name(&node.output, 0));
         if let Some((dims, values)) = self.numbers(&input)? {
-            let integers = self.ends(node, 2).map(|end| (end - unit.zero) as i64);
+            let integers = self.integers_of(node, unit)?;
             let round = |value: f32| rounded(value, unit.scale, integers) * unit.scale;
             self.float(output.clone(), dims, values.into_iter().map(round).collect());
             self.units.insert(output, unit);
             return Ok(());
         }
-        self.round(node, input, output, unit, 2);
-        Ok(())
+        self.round(node, input, output, unit)
     }
 
     fn dequantise(&mut self, node: &NodeProto) -> Result<(), Failure> {
         let (input, output) = (name(&node.input, 0), name(&node.output, 0));
         if let Some(unit) = self.units.get(&input).copied() {
-            if unit != self.unit(node, 1, 2)? {
+            if unit != self.unit(node, 1, 2, Some(unit.kind))? {
                 return Err(self.form(node, "another scale than its operand's"));
             }
             if let Some((dims, values)) = self.added.iter().find(|of| of.name == input).map(floats) {
@@ -211,7 +295,7 @@ impl Rewriter<'_> {
             return Err(self.form(node, "a kernel that is computed"));
         };
         let mut inputs = vec![x, self.fresh(node, "weights", dims, weights)];
-        if let Some((dims, bias)) = self.numbers(&name(&node.input, 8))? {
+        if let Some((dims, bias)) = self.optional(node, 8)? {
             let [x, w] = [self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 4))?];
             let [Some((_, x)), Some((_, w))] = [x, w] else { return Err(self.form(node, "a scale that is computed")) };
             let step = |channel: usize| x[0] * w[if w.len() == 1 { 0 } else { channel }];
@@ -232,7 +316,7 @@ impl Rewriter<'_> {
             return Err(self.form(node, "weights that are computed"));
         };
         let mut inputs = vec![a, self.fresh(node, "weights", dims, weights)];
-        if let Some((dims, bias)) = self.numbers(&name(&node.input, 6))? {
+        if let Some((dims, bias)) = self.optional(node, 6)? {
             let [a, b] = [self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 4))?];
             let [Some((_, a)), Some((_, b))] = [a, b] else { return Err(self.form(node, "a scale that is computed")) };
             if b.is_empty() || b.len() != 1 && !bias.len().is_multiple_of(b.len()) {
@@ -269,6 +353,13 @@ impl Rewriter<'_> {
         if attribute(node, "channels_last").is_some_and(|of| of.i != 0) {
             return Err(self.form(node, "channels last"));
         }
+        // What it means by its attributes depends on a version that is not the model's.
+        let has_axes = attribute(node, "axes").is_some();
+        if operator == "ReduceMean" && has_axes && self.opset >= REDUCE_OPERANDS
+            || operator == "Softmax" && attribute(node, "opset").is_none_or(|of| of.i < 13) != (self.opset < 13)
+        {
+            return Err(self.form(node, "attributes of another version than the model's"));
+        }
         let x = self.activation(node, 0)?;
         let attributes = node.attribute.iter().filter(|of| !matches!(&*of.name, "channels_last" | "opset"));
         let attributes = attributes.cloned().collect();
@@ -287,12 +378,12 @@ impl Rewriter<'_> {
     /// `MatMulInteger` and `ConvInteger` with constant weights: scales are factors of their own behind it.
     fn integers(&mut self, node: &NodeProto, operator: &str) -> Result<(), Failure> {
         let x = name(&node.input, 0);
-        if !self.units.get(&x).is_some_and(|unit| *unit == Unit { scale: 1.0, zero: 0.0 }) {
+        // The zero point that was found while the model runs is taken off there, too.
+        let own_zero = self.optional(node, 2)?.is_none_or(|(_, zeros)| zeros.iter().all(|zero| *zero == 0.0));
+        if !self.units.get(&x).is_some_and(|unit| *unit == Unit::NUMBERS) || !own_zero {
             return Err(self.form(node, "integers that follow no DynamicQuantizeLinear"));
         }
-        let (Some((dims, mut weights)), zero) =
-            (self.numbers(&name(&node.input, 1))?, self.numbers(&name(&node.input, 3))?)
-        else {
+        let (Some((dims, mut weights)), zero) = (self.numbers(&name(&node.input, 1))?, self.optional(node, 3)?) else {
             return Err(self.form(node, "weights that are computed"));
         };
         if let Some((_, zero)) = zero {
@@ -315,16 +406,17 @@ impl Rewriter<'_> {
         place: usize,
         attributes: Vec<AttributeProto>,
     ) -> Result<(), Failure> {
-        let unit = self.unit(node, place, place + 1)?;
+        // Without a zero point the result has its operand's type.
+        let kind = node.input.iter().find_map(|input| self.units.get(input)).map(|unit| unit.kind);
+        let unit = self.unit(node, place, place + 1, kind)?;
         let (output, whole) = (name(&node.output, 0), format!("{}.unrounded", name(&node.output, 0)));
         self.emit(node, operator, inputs, whole.clone(), attributes);
-        self.round(node, whole, output, unit, place + 1);
-        Ok(())
+        self.round(node, whole, output, unit)
     }
 
     /// Rounds numbers to the integers of a scale, and clamps them to their type's.
-    fn round(&mut self, node: &NodeProto, input: String, output: String, unit: Unit, zero: usize) {
-        let [least, greatest] = self.ends(node, zero).map(|end| (end - unit.zero) as i64);
+    fn round(&mut self, node: &NodeProto, input: String, output: String, unit: Unit) -> Result<(), Failure> {
+        let [least, greatest] = self.integers_of(node, unit)?;
         self.units.insert(output.clone(), unit);
         let float = AttributeProto {
             name: rounding::STEP.into(),
@@ -338,29 +430,44 @@ impl Rewriter<'_> {
             i,
             ..AttributeProto::default()
         };
-        let attributes = vec![float, integer(rounding::LEAST, least), integer(rounding::GREATEST, greatest)];
+        let integers = [
+            (rounding::LEAST, least),
+            (rounding::GREATEST, greatest),
+            (rounding::ZERO, unit.zero as i64),
+            (rounding::KIND, unit.kind.into()),
+        ];
+        let integers = integers.map(|(name, i)| integer(name, i));
+        let attributes = std::iter::once(float).chain(integers).collect();
         self.emit(node, rounding::OPERATOR, vec![input], output, attributes);
+        Ok(())
     }
 
-    /// Least and greatest integer of a zero point's type.
-    fn ends(&self, node: &NodeProto, zero: usize) -> [f32; 2] {
-        let kind = self.constants.get(&name(&node.input, zero)).map(|tensor| tensor.data_type);
-        match kind {
-            Some(kind) if kind == DataType::Int8 as i32 => [-128.0, 127.0],
-            Some(kind) if kind == DataType::Int16 as i32 => [-32768.0, 32767.0],
-            Some(kind) if kind == DataType::Uint16 as i32 => [0.0, 65535.0],
-            _ => [0.0, 255.0],
+    /// Least and greatest integer of a unit's type, from its zero point.
+    fn integers_of(&self, node: &NodeProto, unit: Unit) -> Result<[i64; 2], Failure> {
+        let ends = unit.ends().ok_or_else(|| self.form(node, "integers that are not of 8 or 16 bits"))?;
+        if unit.zero < ends[0] || unit.zero > ends[1] || unit.zero.fract() != 0.0 {
+            return Err(self.form(node, "a zero point beyond its type"));
         }
+        Ok(ends.map(|end| (end - unit.zero) as i64))
     }
 
     /// An activation that is integers in the file.
     fn activation(&self, node: &NodeProto, place: usize) -> Result<String, Failure> {
         let input = name(&node.input, place);
-        if self.units.contains_key(&input) { Ok(input) } else { Err(self.form(node, "integers that are an input")) }
+        let Some(own) = self.units.get(&input).copied() else {
+            return Err(self.form(node, "integers that are an input"));
+        };
+        if own != self.unit(node, place + 1, place + 2, Some(own.kind))? {
+            return Err(self.form(node, "another scale than its operand's"));
+        }
+        Ok(input)
     }
 
-    /// One scale and zero point.
-    fn unit(&self, node: &NodeProto, scale: usize, zero: usize) -> Result<Unit, Failure> {
+    /// One scale and zero point. Without a zero point the integers are of the type `kind`, or of 8 bits without a sign.
+    fn unit(&self, node: &NodeProto, scale: usize, zero: usize, kind: Option<i32>) -> Result<Unit, Failure> {
+        if attribute(node, "block_size").is_some_and(|of| of.i != 0) {
+            return Err(self.form(node, "scales of blocks"));
+        }
         let one = |numbers: Option<Numbers>| match numbers {
             Some((_, values)) => match values[..] {
                 [value] => Ok(Some(value)),
@@ -368,20 +475,38 @@ impl Rewriter<'_> {
             },
             None => Ok(None),
         };
-        let scale = one(self.numbers(&name(&node.input, scale))?)?;
+        let own = self.constants.get(&name(&node.input, zero)).map(|tensor| tensor.data_type);
+        let scale = one(self.optional(node, scale)?)?;
         let scale = scale.filter(|scale| scale.is_finite() && *scale > 0.0);
         let scale = scale.ok_or_else(|| self.form(node, "a scale that is no constant above 0"))?;
-        Ok(Unit { scale, zero: one(self.numbers(&name(&node.input, zero))?)?.unwrap_or(0.0) })
+        let zero = one(self.optional(node, zero)?)?.unwrap_or(0.0);
+        Ok(Unit { scale, zero, kind: own.or(kind).unwrap_or(DataType::Uint8 as i32) })
+    }
+
+    /// An operand that may be missing; what is computed is refused.
+    fn optional(&self, node: &NodeProto, place: usize) -> Result<Option<Numbers>, Failure> {
+        let operand = name(&node.input, place);
+        match self.numbers(&operand)? {
+            None if !operand.is_empty() => Err(self.form(node, "a scale, zero point or bias that is computed")),
+            numbers => Ok(numbers),
+        }
     }
 
     /// What constant integers stand for, by operand, scale and zero point; `None` where they are computed. Several scales
     /// are along an axis.
     fn meaning(&self, node: &NodeProto, [q, scale, zero]: [usize; 3], axis: i64) -> Result<Option<Numbers>, Failure> {
         let Some((dims, values)) = self.numbers(&name(&node.input, q))? else { return Ok(None) };
-        let Some((_, scales)) = self.numbers(&name(&node.input, scale))? else {
+        let Some((scale_dims, scales)) = self.numbers(&name(&node.input, scale))? else {
             return Err(self.form(node, "a scale that is computed"));
         };
-        let zeros = self.numbers(&name(&node.input, zero))?.map_or(vec![0.0], |(_, zeros)| zeros);
+        if attribute(node, "block_size").is_some_and(|of| of.i != 0) {
+            return Err(self.form(node, "scales of blocks"));
+        }
+        let zeros = self.optional(node, zero)?;
+        if scale_dims.len() > 1 || zeros.as_ref().is_some_and(|(dims, _)| dims.len() > 1) {
+            return Err(self.form(node, "scales of blocks"));
+        }
+        let zeros = zeros.map_or(vec![0.0], |(_, zeros)| zeros);
         let from_end = if axis < 0 { axis + dims.len() as i64 } else { axis };
         let axis = usize::try_from(from_end).unwrap_or(0);
         let of = |list: usize| places(&dims, axis, list).ok_or_else(|| self.form(node, "scales of another shape"));
@@ -425,7 +550,7 @@ impl Rewriter<'_> {
         attribute: Vec<AttributeProto>,
     ) {
         let name = named(node);
-        let is_second = operator == rounding::OPERATOR && node.op_type != operator;
+        let is_second = operator == rounding::OPERATOR && node.op_type != "QuantizeLinear";
         let name = if is_second { format!("{name}.rounded") } else { name };
         let op_type = operator.into();
         self.nodes.push(NodeProto { name, op_type, input, output: vec![output], attribute, ..NodeProto::default() });
@@ -439,11 +564,6 @@ impl Rewriter<'_> {
         let (operator, node) = (node.op_type.clone(), named(node));
         Ok(ImportError::UnsupportedForm { operator, node, form: form.into(), hint: HINT })
     }
-}
-
-/// Whether a node is rounding that was made here.
-fn is_rewritten(node: &NodeProto) -> bool {
-    node.op_type == rounding::OPERATOR && attribute(node, rounding::STEP).is_some()
 }
 
 fn named(node: &NodeProto) -> String {

@@ -59,6 +59,7 @@ pub(super) fn read(
     let (onnx, weights) = reader();
     let mut proto = onnx.proto_model_for_read(&mut &bytes[..]).map_err(|e| not_onnx(chain(&e)))?;
     let folder = folder.and_then(Path::to_str);
+    proto.graph.iter().try_for_each(rounding::refuse)?;
     let private = declares_private(&proto)?;
     let infer = |(onnx, weights): (&Onnx, &ExternalWeights), proto: &ModelProto| {
         let origins = proto.graph.as_ref().map(origins).unwrap_or_default();

@@ -1,23 +1,27 @@
 //! What a quantised model does with a tensor's numbers, as an operator that tract runs: each becomes the nearest integer
 //! of a scale, clamped to those of a type, and is a number again. In the file this is `QuantizeLinear` with the
-//! `DequantizeLinear` behind it.
+//! `DequantizeLinear` behind it; no file has this operator itself.
 
 use tract_onnx::Onnx;
 use tract_onnx::model::ParsingContext;
-use tract_onnx::pb::NodeProto;
+use tract_onnx::pb::{GraphProto, NodeProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::ops::element_wise::{ElementWiseMiniOp, ElementWiseOp};
 use tract_onnx::tract_hir::infer::InferenceOp;
 use tract_onnx::tract_hir::ops::element_wise::ElementWiseIntoHir;
 
+use super::error::ImportError;
 use super::execute::rounded;
 
-/// The operator of such nodes, in the place of tract's own.
-pub(super) const OPERATOR: &str = "QuantizeLinear";
-/// Their attributes: what 1 stands for, and the least and the greatest integer.
+/// The operator of such nodes.
+pub(super) const OPERATOR: &str = "RoundToScale";
+/// Their attributes: what 1 stands for, the least and the greatest integer, and of the file's own integers which one stands
+/// for 0 and their type.
 pub(super) const STEP: &str = "step";
 pub(super) const LEAST: &str = "least";
 pub(super) const GREATEST: &str = "greatest";
+pub(super) const ZERO: &str = "zero";
+pub(super) const KIND: &str = "kind";
 
 /// Rounding to integers of a scale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +50,19 @@ impl ElementWiseMiniOp for Rounding {
         view.iter_mut().for_each(|value| *value = rounded(*value, step, self.integers) * step);
         Ok(())
     }
+}
+
+/// Refuses a file that has such nodes, in branches and loops too: they are written here alone.
+pub(super) fn refuse(graph: &GraphProto) -> Result<(), ImportError> {
+    for node in &graph.node {
+        if node.op_type == OPERATOR {
+            let (operator, node) = (node.op_type.clone(), node.name.clone());
+            return Err(ImportError::UnsupportedOperator { operator, node });
+        }
+        let bodies = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
+        bodies.into_iter().try_for_each(refuse)?;
+    }
+    Ok(())
 }
 
 /// Makes a reader of models read such nodes.

@@ -40,7 +40,7 @@ impl Context<'_> {
     /// shares, of which most are small.
     pub(super) fn bits(&self, id: TensorId) -> u32 {
         if let Some([min, max]) = self.source.tensors[id].integers {
-            return u64::BITS - max.abs_diff(min).leading_zeros();
+            return (u64::BITS - max.abs_diff(min).leading_zeros()).max(2);
         }
         let named = self.options.tensor_bits.get(&self.source.tensors[id].name);
         let own = named.copied().unwrap_or(self.activation_bits);

@@ -120,8 +120,11 @@ fn shifted(
     let least = options.shift_for(bits);
     let is_told = source.tensors.iter().any(|tensor| tensor.integers.is_some());
     let fine = QuantOptions { shift: least.max(TOLD_SHIFT), ..options.clone() };
-    if is_told && let Ok(converted) = convert(source, groups, observations, &fine, bits) {
-        return Ok(converted);
+    if is_told {
+        match convert(source, groups, observations, &fine, bits) {
+            Err(QuantError::Scale { .. }) => {}
+            result => return result,
+        }
     }
     convert(source, groups, observations, &QuantOptions { shift: least, ..options.clone() }, bits)
 }
