@@ -106,8 +106,24 @@ pub(super) fn rows(wiring: &mut Wiring<'_>, x: OutletId) -> TractResult<OutletId
     wiring.cast(x, DatumType::F32)
 }
 
+/// Types and shapes of what a model gives: so many results for each row or, of a classifier of so many classes, a label and
+/// their scores.
+pub(super) fn model_rules<'r, 'p: 'r, 's: 'r>(
+    s: &mut Solver<'r>,
+    inputs: &'p [TensorProxy],
+    outputs: &'p [TensorProxy],
+    [classes, results]: [usize; 2],
+) -> InferenceResult {
+    if classes > 0 {
+        return classifier_rules(s, inputs, outputs, classes);
+    }
+    check_input_arity(inputs, 1)?;
+    check_output_arity(outputs, 1)?;
+    rows_rules(s, inputs, &outputs[0], results)
+}
+
 /// Types and shapes of a label and of the scores of each row.
-pub(super) fn classifier_rules<'r, 'p: 'r, 's: 'r>(
+fn classifier_rules<'r, 'p: 'r, 's: 'r>(
     s: &mut Solver<'r>,
     inputs: &'p [TensorProxy],
     outputs: &'p [TensorProxy],

@@ -6,7 +6,7 @@ use tract_onnx::tract_core::ops::math::{abs, add, mul, recip, sub};
 use tract_onnx::tract_core::ops::nn::{Reduce, Reducer, RmsNorm};
 use tract_onnx::tract_hir::internal::*;
 
-use super::classes::{Single, Transform, classifier_rules, classify, labels, rows, rows_rules};
+use super::classes::{Single, Transform, classify, labels, model_rules, rows};
 use super::refused_attribute;
 use super::wiring::Wiring;
 
@@ -65,12 +65,7 @@ impl Expansion for Linear {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        if !self.labels.is_empty() {
-            return classifier_rules(s, inputs, outputs, self.labels.len());
-        }
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        rows_rules(s, inputs, &outputs[0], self.results)
+        model_rules(s, inputs, outputs, [self.labels.len(), self.results])
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
