@@ -9,7 +9,7 @@ use crate::args::{AuditOptions, CacheOptions};
 use crate::compile::{TARGET, prepare, timed};
 use crate::keys::srs;
 use crate::progress;
-use crate::report::{self, line, short};
+use crate::report::{self, layers_text, line, short};
 
 pub(crate) fn audit(options: &AuditOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
@@ -49,9 +49,8 @@ pub(crate) fn reference_string(given: Option<&Path>, key: &Path, k: u32, cache: 
 
 /// What an audit found, in words.
 pub(crate) fn text(audit: &Audit) -> String {
-    let layers: Vec<String> = audit.layers.iter().map(|(name, count)| format!("{count} × {name}")).collect();
     let mut text = format!("{}: the key is this model's\n", audit.model);
-    text += &line("proves", &format!("that this network gave the output: {}", layers.join(", ")));
+    text += &line("proves", &format!("that this network gave the output: {}", layers_text(&audit.layers)));
     if audit.inferences > 1 {
         text += &line("inputs", &format!("{} in a proof, as the first axis counts them", audit.inferences));
     }

@@ -15,7 +15,7 @@ use crate::args::InspectOptions;
 use crate::compile::source_text;
 use crate::keys::magic;
 use crate::prove::{accuracy_text, error_text};
-use crate::report::{self, grouped, line, plural, port_text, short};
+use crate::report::{self, grouped, layers_text, line, plural, port_text, short};
 use crate::srs::{Told, told};
 
 /// Layers that are shown of a compiled model: those with the greatest errors.
@@ -98,10 +98,9 @@ fn verifying_key(path: &Path) -> anyhow::Result<Found> {
 fn public_model(path: &Path) -> anyhow::Result<Found> {
     let model = PublicModel::read(path)?;
     let architecture = model.architecture_digest()?;
-    let layers: Vec<String> = model.layers().iter().map(|(name, count)| format!("{count} × {name}")).collect();
     let mut text = format!("{}: a public model, which nothing vouches for but an audit\n", path.display());
     text += &line("model", &report::terminal_safe(model.name()));
-    text += &line("network", &layers.join(", "));
+    text += &line("network", &layers_text(&model.layers()));
     text += &line("architecture", &architecture);
     if model.inferences() > 1 {
         text += &line("proofs", &format!("each of {} inputs together", model.inferences()));

@@ -33,6 +33,12 @@ pub(crate) fn short(digest: &str) -> &str {
     digest.get(..SHORT_DIGITS).unwrap_or(digest)
 }
 
+/// Layers by operation, with how many there are of each.
+pub(crate) fn layers_text(layers: &[(String, usize)]) -> String {
+    let layers: Vec<String> = layers.iter().map(|(name, count)| format!("{count} × {name}")).collect();
+    layers.join(", ")
+}
+
 /// A count with separators.
 pub(crate) fn grouped(count: u64) -> String {
     let digits = count.to_string();

@@ -138,7 +138,12 @@ impl TensorCommitment {
 
     /// What 1 stands for among the integers, in words.
     pub fn scale_text(&self) -> String {
-        Format { frac_bits: self.frac_bits, mantissa: self.mantissa, min: 0, max: 0 }.scale_text()
+        self.scale().scale_text()
+    }
+
+    /// The integers' scale, whatever their range.
+    const fn scale(&self) -> Format {
+        Format { frac_bits: self.frac_bits, mantissa: self.mantissa, min: 0, max: 0 }
     }
 
     /// Whether it can be the commitment to this tensor of a statement, whatever its points.
@@ -164,9 +169,8 @@ impl TensorCommitment {
         if self.shape != port.logical_shape {
             return other("shape", format!("{:?}", self.shape), format!("{:?}", port.logical_shape));
         }
-        let own = Format { frac_bits: self.frac_bits, mantissa: self.mantissa, ..port.format };
-        if !own.has_scale_of(&port.format) {
-            return other("integers times", own.scale_text(), port.format.scale_text());
+        if !self.scale().has_scale_of(&port.format) {
+            return other("integers times", self.scale_text(), port.format.scale_text());
         }
         if self.order != order(port.storage) {
             return other("order", self.order.clone(), order(port.storage));

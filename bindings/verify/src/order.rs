@@ -22,10 +22,7 @@ pub(crate) fn to_logical(port: &Port, stored: &[i64]) -> Vec<i64> {
     match port.storage {
         Storage::Plain => stored.to_vec(),
         Storage::Transposed => transpose(stored, features(port)),
-        Storage::OneHot => {
-            let index = |row| port.index(stored, row).and_then(|index| i64::try_from(index).ok());
-            (0..port.logical_len()).map(|row| index(row).unwrap_or(-1)).collect()
-        }
+        Storage::OneHot => port.indices(stored),
         Storage::Interleaved { inferences, transposed } => {
             let len = (stored.len() / (inferences as usize).max(1)).max(1);
             let order = |one: &[i64]| if transposed { transpose(one, features(port)) } else { one.to_vec() };

@@ -513,9 +513,9 @@ impl<'g> Planner<'g> {
     }
 
     /// What stands for 1, times each hashed index, is the sum of the elements of all channels, each times its channel:
-    /// beside the sums that say that one of them stands for 1, at a power of `s` of the hash's own. Sums up to a channel hold each
-    /// channel before it once, so that `channels - 1` times the last, less all others, holds each as often as its
-    /// number says.
+    /// beside the sums that say that one of them stands for 1, at a power of `s` of the hash's own. Sums up to a channel
+    /// hold each channel before it once, so that `channels - 1` times the last, less all others, holds each as often as
+    /// its number says.
     fn tie_hashed_indices(&mut self, tensor: TensorId, port: &Port, hashed: &HashedTensor) -> Result<(), LayoutError> {
         let Some(sums) = self.index_sums.get_mut(&tensor) else {
             let reason = "it is an index that everybody sees as an input, and its ones and zeros have no hash".into();

@@ -486,6 +486,12 @@ impl Port {
         self.len / self.logical_len().max(1)
     }
 
+    /// The indices of all rows of an input of indices, in the model's order; -1 of a row that is no one-hot form.
+    pub fn indices(&self, stored: &[i64]) -> Vec<i64> {
+        let index = |row| self.index(stored, row).and_then(|index| i64::try_from(index).ok());
+        (0..self.logical_len()).map(|row| index(row).unwrap_or(-1)).collect()
+    }
+
     /// The index in a row of an input of indices: the channel that holds the greatest integer, where the others hold 0.
     pub fn index(&self, stored: &[i64], row: usize) -> Option<usize> {
         let value = |channel: usize| stored[channel * self.logical_len() + row];

@@ -243,10 +243,7 @@ impl FirstPhase {
 fn hashed_values<'v>(port: &Port, stored: &'v [i64]) -> Cow<'v, [i64]> {
     match port.storage {
         Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Cow::Borrowed(stored),
-        Storage::OneHot => {
-            let index = |row| port.index(stored, row).and_then(|index| i64::try_from(index).ok());
-            Cow::Owned((0..port.logical_len()).map(|row| index(row).unwrap_or(-1)).collect())
-        }
+        Storage::OneHot => Cow::Owned(port.indices(stored)),
     }
 }
 

@@ -40,6 +40,7 @@ mod one_hot;
 mod operators;
 mod options;
 mod product;
+mod protos;
 mod quantised;
 mod quirks;
 mod read;

@@ -10,13 +10,14 @@ use std::collections::{HashMap, HashSet};
 
 use tract_onnx::Onnx;
 use tract_onnx::pb::tensor_proto::DataType;
-use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, attribute_proto};
+use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tensor::load_tensor;
 
 use super::analyse::Failure;
 use super::error::ImportError;
 use super::execute::rounded;
+use super::protos::{attribute, bodies, float, integer, node_name, opset};
 use super::rounding;
 
 /// Operators that make a model a quantised one.
@@ -108,7 +109,7 @@ struct Rewriter<'a> {
 /// Rewrites a quantised model as the float network that it stands for; others stay as they are. `onnx` reads tensors in
 /// the model's other files.
 pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&str>) -> Result<(), Failure> {
-    let opset = proto.opset_import.iter().find(|of| matches!(&*of.domain, "" | "ai.onnx")).map_or(1, |of| of.version);
+    let opset = opset(proto);
     let Some(graph) = &mut proto.graph else { return Ok(()) };
     if !graph.node.iter().any(is_quantised) {
         return Ok(());
@@ -116,7 +117,7 @@ pub(super) fn dequantise(proto: &mut ModelProto, onnx: &Onnx, folder: Option<&st
     let mut constants: HashMap<String, TensorProto> =
         graph.initializer.iter().map(|tensor| (tensor.name.clone(), tensor.clone())).collect();
     for node in graph.node.iter().filter(|node| node.op_type == "Constant") {
-        let value = node.attribute.iter().find(|attribute| attribute.name == "value").and_then(|of| of.t.clone());
+        let value = attribute(node, "value").and_then(|of| of.t.clone());
         constants.extend(node.output.first().cloned().zip(value));
     }
     for node in graph.node.iter().filter(|node| node.op_type == "Identity") {
@@ -153,8 +154,7 @@ fn is_quantised(node: &NodeProto) -> bool {
 fn read_names<'g>(graph: &'g GraphProto, names: &mut HashSet<&'g String>) {
     for node in &graph.node {
         names.extend(&node.input);
-        let bodies = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
-        bodies.for_each(|body| {
+        bodies(node).for_each(|body| {
             names.extend(body.output.iter().map(|output| &output.name));
             read_names(body, names);
         });
@@ -175,6 +175,9 @@ fn drop_unread(graph: &mut GraphProto) {
 impl Rewriter<'_> {
     fn node(&mut self, node: NodeProto) -> Result<(), Failure> {
         let operator = if is_quantised(&node) || !QUANTISED.contains(&&*node.op_type) { &*node.op_type } else { "" };
+        if is_quantised(&node) && attribute(&node, "block_size").is_some_and(|of| of.i != 0) {
+            return Err(self.form(&node, "scales of blocks"));
+        }
         match operator {
             // What was put out of a branch or a loop is read once more.
             rounding::OPERATOR => {
@@ -244,7 +247,7 @@ impl Rewriter<'_> {
         }
         Err(Ok(ImportError::UnsupportedForm {
             operator: operator.into(),
-            node: named(node),
+            node: node_name(node),
             form: "integers of a quantised model, which it does not only move".into(),
             hint: "let it read floats, behind a DequantizeLinear",
         }))
@@ -418,26 +421,13 @@ impl Rewriter<'_> {
     fn round(&mut self, node: &NodeProto, input: String, output: String, unit: Unit) -> Result<(), Failure> {
         let [least, greatest] = self.integers_of(node, unit)?;
         self.units.insert(output.clone(), unit);
-        let float = AttributeProto {
-            name: rounding::STEP.into(),
-            r#type: attribute_proto::AttributeType::Float as i32,
-            f: unit.scale,
-            ..AttributeProto::default()
-        };
-        let integer = |name: &str, i: i64| AttributeProto {
-            name: name.into(),
-            r#type: attribute_proto::AttributeType::Int as i32,
-            i,
-            ..AttributeProto::default()
-        };
-        let integers = [
-            (rounding::LEAST, least),
-            (rounding::GREATEST, greatest),
-            (rounding::ZERO, unit.zero as i64),
-            (rounding::KIND, unit.kind.into()),
+        let attributes = vec![
+            float(rounding::STEP, unit.scale),
+            integer(rounding::LEAST, least),
+            integer(rounding::GREATEST, greatest),
+            integer(rounding::ZERO, unit.zero as i64),
+            integer(rounding::KIND, unit.kind.into()),
         ];
-        let integers = integers.map(|(name, i)| integer(name, i));
-        let attributes = std::iter::once(float).chain(integers).collect();
         self.emit(node, rounding::OPERATOR, vec![input], output, attributes);
         Ok(())
     }
@@ -465,9 +455,6 @@ impl Rewriter<'_> {
 
     /// One scale and zero point. Without a zero point the integers are of the type `kind`, or of 8 bits without a sign.
     fn unit(&self, node: &NodeProto, scale: usize, zero: usize, kind: Option<i32>) -> Result<Unit, Failure> {
-        if attribute(node, "block_size").is_some_and(|of| of.i != 0) {
-            return Err(self.form(node, "scales of blocks"));
-        }
         let one = |numbers: Option<Numbers>| match numbers {
             Some((_, values)) => match values[..] {
                 [value] => Ok(Some(value)),
@@ -499,9 +486,6 @@ impl Rewriter<'_> {
         let Some((scale_dims, scales)) = self.numbers(&name(&node.input, scale))? else {
             return Err(self.form(node, "a scale that is computed"));
         };
-        if attribute(node, "block_size").is_some_and(|of| of.i != 0) {
-            return Err(self.form(node, "scales of blocks"));
-        }
         let zeros = self.optional(node, zero)?;
         if scale_dims.len() > 1 || zeros.as_ref().is_some_and(|(dims, _)| dims.len() > 1) {
             return Err(self.form(node, "scales of blocks"));
@@ -549,7 +533,7 @@ impl Rewriter<'_> {
         output: String,
         attribute: Vec<AttributeProto>,
     ) {
-        let name = named(node);
+        let name = node_name(node);
         let is_second = operator == rounding::OPERATOR && node.op_type != "QuantizeLinear";
         let name = if is_second { format!("{name}.rounded") } else { name };
         let op_type = operator.into();
@@ -557,25 +541,17 @@ impl Rewriter<'_> {
     }
 
     fn unsupported(&self, node: &NodeProto) -> Failure {
-        Ok(ImportError::UnsupportedOperator { operator: node.op_type.clone(), node: named(node) })
+        Ok(ImportError::UnsupportedOperator { operator: node.op_type.clone(), node: node_name(node) })
     }
 
     fn form(&self, node: &NodeProto, form: &str) -> Failure {
-        let (operator, node) = (node.op_type.clone(), named(node));
+        let (operator, node) = (node.op_type.clone(), node_name(node));
         Ok(ImportError::UnsupportedForm { operator, node, form: form.into(), hint: HINT })
     }
 }
 
-fn named(node: &NodeProto) -> String {
-    if node.name.is_empty() { name(&node.output, 0) } else { node.name.clone() }
-}
-
 fn name(list: &[String], place: usize) -> String {
     list.get(place).cloned().unwrap_or_default()
-}
-
-fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
 /// The numbers of a constant that was made here.

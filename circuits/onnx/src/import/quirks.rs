@@ -7,6 +7,7 @@ use tract_onnx::prelude::TractResult;
 use tract_onnx::tensor::load_tensor;
 
 use super::error::ImportError;
+use super::protos::attribute;
 
 /// Lets an identity compute each output that is itself an input, whose shape tract would forget.
 pub(super) fn separate_outputs(graph: &mut GraphProto) {
@@ -77,7 +78,7 @@ fn brain_floats(tensor: &TensorProto) -> Option<impl Iterator<Item = f32>> {
 pub(super) fn write_celu(graph: &mut GraphProto) {
     let mut nodes = Vec::with_capacity(graph.node.len());
     for mut node in std::mem::take(&mut graph.node) {
-        let alpha = node.attribute.iter().find(|attribute| attribute.name == "alpha").map(|attribute| attribute.f);
+        let alpha = attribute(&node, "alpha").map(|alpha| alpha.f);
         let Some(alpha) = alpha.filter(|alpha| node.op_type == "Celu" && *alpha != 1.0) else {
             nodes.push(node);
             continue;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tract_onnx::Onnx;
-use tract_onnx::pb::{GraphProto, ModelProto, NodeProto};
+use tract_onnx::pb::{GraphProto, ModelProto};
 use tract_onnx::prelude::*;
 use tract_onnx::tract_core::internal::DimLike;
 use tract_onnx::tract_hir::infer::Factoid;
@@ -19,6 +19,7 @@ use super::facts::{bounded, is_index};
 use super::guard::{chain, guarded};
 use super::learned::{self, Learned};
 use super::options::ImportOptions;
+use super::protos::node_name;
 use super::source::Source;
 use super::{check, expand, quantised, quirks, repeats, rounding, unroll, wire};
 
@@ -171,11 +172,6 @@ fn name(proto: &ModelProto, file: &str) -> String {
 /// Name (as tract derives it) and operator of each node.
 fn origins(graph: &GraphProto) -> Vec<(String, String)> {
     graph.node.iter().map(|node| (node_name(node), node.op_type.clone())).collect()
-}
-
-/// Name of a node, as tract derives it.
-pub(super) fn node_name(node: &NodeProto) -> String {
-    if node.name.is_empty() { node.output.first().cloned().unwrap_or_default() } else { node.name.clone() }
 }
 
 /// Replaces symbolic dimensions of the inputs by numbers and checks element types. Fails with our own error, or

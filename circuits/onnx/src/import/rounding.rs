@@ -12,6 +12,7 @@ use tract_onnx::tract_hir::ops::element_wise::ElementWiseIntoHir;
 
 use super::error::ImportError;
 use super::execute::rounded;
+use super::protos::{attribute, bodies};
 
 /// The operator of such nodes.
 pub(super) const OPERATOR: &str = "RoundToScale";
@@ -59,8 +60,7 @@ pub(super) fn refuse(graph: &GraphProto) -> Result<(), ImportError> {
             let (operator, node) = (node.op_type.clone(), node.name.clone());
             return Err(ImportError::UnsupportedOperator { operator, node });
         }
-        let bodies = node.attribute.iter().flat_map(|attribute| attribute.g.iter().chain(&attribute.graphs));
-        bodies.into_iter().try_for_each(refuse)?;
+        bodies(node).try_for_each(refuse)?;
     }
     Ok(())
 }
@@ -71,9 +71,8 @@ pub(super) fn register(onnx: &mut Onnx) {
 }
 
 fn read(_: &ParsingContext<'_>, node: &NodeProto) -> TractResult<(Box<dyn InferenceOp>, Vec<String>)> {
-    let attribute = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
-    let step = attribute(STEP).map_or(1.0, |attribute| attribute.f);
-    let integers = [LEAST, GREATEST].map(|name| attribute(name).map_or(0, |attribute| attribute.i));
+    let step = attribute(node, STEP).map_or(1.0, |attribute| attribute.f);
+    let integers = [LEAST, GREATEST].map(|name| attribute(node, name).map_or(0, |attribute| attribute.i));
     let rounding = Rounding { step: step.to_bits(), integers };
     Ok((ElementWiseOp(Box::new(rounding), None).into_hir(), Vec::new()))
 }

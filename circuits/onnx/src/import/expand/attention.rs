@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::nn::{Softmax, SoftmaxKind};
 use tract_onnx::tract_hir::internal::*;
 
 use super::super::facts::bounded;
-use super::super::read::node_name;
+use super::super::protos::node_name;
 use super::wiring::Wiring;
 use super::{refused, refused_attribute};
 

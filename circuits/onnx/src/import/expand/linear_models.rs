@@ -8,7 +8,7 @@ use tract_onnx::tract_hir::internal::*;
 
 use super::classes::{Single, Transform, classify, labels, model_rules, rows};
 use super::refused_attribute;
-use super::wiring::Wiring;
+use super::wiring::{Wiring, elementwise_rules};
 
 type Read = TractResult<(Box<dyn InferenceOp>, Vec<String>)>;
 
@@ -108,10 +108,7 @@ impl Expansion for Scaler {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        s.equals(&outputs[0].datum_type, DatumType::F32)?;
-        s.equals(&inputs[0].shape, &outputs[0].shape)
+        elementwise_rules(s, inputs, outputs)
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {
@@ -152,10 +149,7 @@ impl Expansion for Normalizer {
         inputs: &'p [TensorProxy],
         outputs: &'p [TensorProxy],
     ) -> InferenceResult {
-        check_input_arity(inputs, 1)?;
-        check_output_arity(outputs, 1)?;
-        s.equals(&outputs[0].datum_type, DatumType::F32)?;
-        s.equals(&inputs[0].shape, &outputs[0].shape)
+        elementwise_rules(s, inputs, outputs)
     }
 
     fn wire(&self, prefix: &str, model: &mut TypedModel, inputs: &[OutletId]) -> TractResult<TVec<OutletId>> {

@@ -22,7 +22,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_core::model::Rewriter;
 
 use super::error::ImportError;
-use super::read::node_name;
+use super::protos::node_name;
 
 /// Adds the readers of operators that are expanded.
 pub(super) fn register(onnx: &mut Onnx) {

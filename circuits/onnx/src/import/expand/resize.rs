@@ -12,7 +12,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, PaddingSpec, PoolSpec
 use tract_onnx::tract_core::ops::nn::DataFormat;
 use tract_onnx::tract_hir::internal::*;
 
-use super::super::read::node_name;
+use super::super::protos::node_name;
 use super::wiring::{Wiring, letters};
 use super::{refused, refused_attribute};
 

@@ -104,6 +104,18 @@ impl<'m> Wiring<'m> {
     }
 }
 
+/// Type and shape of one result with as many floats as the one operand has elements.
+pub(super) fn elementwise_rules<'r, 'p: 'r>(
+    s: &mut Solver<'r>,
+    inputs: &'p [TensorProxy],
+    outputs: &'p [TensorProxy],
+) -> InferenceResult {
+    check_input_arity(inputs, 1)?;
+    check_output_arity(outputs, 1)?;
+    s.equals(&outputs[0].datum_type, DatumType::F32)?;
+    s.equals(&inputs[0].shape, &outputs[0].shape)
+}
+
 /// Names of axes for Einstein sums: so many that no other call names, beginning with a number.
 pub(super) fn letters(first: usize, count: usize) -> String {
     ('a'..='z').chain('A'..='Z').skip(first).take(count).collect()

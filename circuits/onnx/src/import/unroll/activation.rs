@@ -3,9 +3,10 @@
 use tract_onnx::pb::NodeProto;
 
 use super::super::error::ImportError;
+use super::super::protos::{attribute, float};
 use super::recurrent::Kind;
 use super::unsupported;
-use super::writer::{Writer, attribute, float};
+use super::writer::Writer;
 
 const HINT: &str = "use `Tanh`, `Sigmoid` or another function of ONNX's list for recurrent layers, with its numbers";
 

@@ -4,8 +4,9 @@ use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{GraphProto, NodeProto, TensorProto};
 
 use super::super::error::ImportError;
+use super::super::protos::attribute;
 use super::known::Known;
-use super::writer::{Names, Writer, attribute};
+use super::writer::{Names, Writer};
 use super::{inline, unsupported};
 
 /// First version in which `Scan` has no batch.

@@ -7,9 +7,10 @@
 use tract_onnx::pb::NodeProto;
 
 use super::super::error::ImportError;
+use super::super::protos::{attribute, integer, integers};
 use super::activation::{Activation, activations};
 use super::known::Known;
-use super::writer::{Writer, attribute, integer, integers};
+use super::writer::Writer;
 use super::{cell, shown, unsupported};
 
 /// What an attribute says that is none of ONNX's.

@@ -8,6 +8,7 @@ use tract_onnx::pb::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorPr
 
 use super::super::check::MAX_NODES;
 use super::super::error::ImportError;
+use super::super::protos::{float, integer, integers, opset};
 use super::{called, unsupported};
 
 /// Most bytes of what is written: copies of names, and of constants in the bodies of loops.
@@ -31,9 +32,8 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(proto: &ModelProto) -> Self {
-        let own = proto.opset_import.iter().find(|of| matches!(&*of.domain, "" | "ai.onnx"));
         Self {
-            opset: own.map_or(1, |of| of.version),
+            opset: opset(proto),
             nodes: Vec::new(),
             constants: Vec::new(),
             written: HashSet::new(),
@@ -223,28 +223,6 @@ fn graph_bytes(graph: &GraphProto) -> usize {
     let nodes = graph.node.iter().map(|node| EACH + node.name.len() + names(node) + attributes_bytes(node));
     let constants = graph.initializer.iter().map(|tensor| EACH + tensor.name.len() + tensor_bytes(tensor));
     nodes.chain(constants).sum()
-}
-
-pub(super) fn integer(name: &str, i: i64) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: AttributeType::Int as i32, i, ..AttributeProto::default() }
-}
-
-pub(super) fn integers(name: &str, ints: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Ints as i32,
-        ints: ints.to_vec(),
-        ..AttributeProto::default()
-    }
-}
-
-pub(super) fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto { name: name.into(), r#type: AttributeType::Float as i32, f, ..AttributeProto::default() }
-}
-
-/// A node's attribute of a name.
-pub(super) fn attribute<'n>(node: &'n NodeProto, name: &str) -> Option<&'n AttributeProto> {
-    node.attribute.iter().find(|attribute| attribute.name == name)
 }
 
 /// The names of a graph's values that are its own, with what they are called where it is copied to.
