@@ -101,8 +101,8 @@ fn set_accumulator((graph, node): (&Graph, &Node), accumulators: &mut [i64], cha
     let shift = graph.shift * node.op.limbs();
     let members = members(graph, node, change.element);
     let greatest = members.iter().map(|member| accumulators[*member]).max()?;
-    let activation = graph.activation(node)?;
-    let arguments = (activation.min..=activation.max()).filter(|q| activation.apply(*q) == change.value);
+    let function = graph.function(node)?;
+    let arguments = (function.min()..=function.max()).filter(|q| function.apply(*q) == change.value);
     let argument = arguments.min_by_key(|q| q.abs_diff(requantise(greatest, shift)))?;
     let wanted = argument << shift;
     for member in members {

@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::placement::BankRow;
 use zkml_gpu_circuit::system::{
-    Accumulator, Architecture, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Variable,
+    Accumulator, Architecture, Clamp, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Variable,
     kind,
 };
 use zkml_gpu_graph::Graph;
@@ -100,10 +100,14 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
     cells.retain(|_, cells| !cells.is_empty());
     let ports = layout.statement.inputs.iter().chain(&layout.statement.outputs);
     let places: Vec<_> = ports.map(|p| (p.format, p.visibility(), places(p))).collect();
-    // More limbs than are needed say the same, as long as no sum of them wraps: an integer that is not negative.
+    // More limbs than are needed say the same, as long as no sum of them wraps: an integer that is not negative. So do
+    // more cells than are read, and more lanes that may be looked up.
     let numbers = Architecture {
         spread_limbs: 0,
         excess_limbs: 0,
+        short_excess: false,
+        remainder_cells: 0,
+        looked_up_lanes: 0,
         range_columns: 0,
         fixed: Vec::new(),
         ..layout.architecture.clone()
@@ -150,7 +154,10 @@ fn is_expanded(role: &FixedRole) -> bool {
         | FixedRole::SumStep
         | FixedRole::SumEnd
         | FixedRole::Table(_)
+        | FixedRole::LooksUp
         | FixedRole::ActivationTag
+        | FixedRole::Clamp(_)
+        | FixedRole::ClampLeast
         | FixedRole::GatherIndex(_)
         | FixedRole::SourceIndex
         | FixedRole::SourceCount(_)
@@ -265,10 +272,19 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         | FixedRole::LeftPacked(lane)
         | FixedRole::Identity(lane) => nudge_size(rng, lane),
         FixedRole::Table(value) => *value = (*value + 1) % 4,
+        FixedRole::Clamp(Clamp { lanes, bits }) => {
+            if rng.gen_bool(0.5) {
+                nudge_size(rng, lanes);
+            } else {
+                *bits = rng.gen_range(0..20);
+            }
+        }
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
+        | FixedRole::LooksUp
         | FixedRole::ActivationTag
+        | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle
         | FixedRole::LeftSingle
@@ -400,16 +416,22 @@ fn change_kind(rng: &mut ChaCha20Rng, kind: &mut RowKind) {
 /// A bound: the shift, limbs, and what else gates are sized by.
 fn architecture(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
     let a = &mut layout.architecture;
-    let (name, value) = match rng.gen_range(0..5) {
-        0 => {
-            let mut shift = a.shift as usize;
-            nudge_size(rng, &mut shift);
-            a.shift = shift as u32;
-            return Some(format!("shift {shift}"));
+    let (name, value) = match rng.gen_range(0..8) {
+        0 | 1 => {
+            let (name, bits) = if rng.gen_bool(0.5) { ("shift", &mut a.shift) } else { ("limb bits", &mut a.limb_bits) };
+            let mut changed = *bits as usize;
+            nudge_size(rng, &mut changed);
+            *bits = changed as u32;
+            return Some(format!("{name} {changed}"));
         }
-        1 => ("remainder limbs", &mut a.remainder_limbs),
-        2 => ("excess limbs", &mut a.excess_limbs),
-        3 => ("spread limbs", &mut a.spread_limbs),
+        2 => {
+            a.short_excess = !a.short_excess;
+            return Some(format!("short excess {}", a.short_excess));
+        }
+        3 => ("remainder cells", &mut a.remainder_cells),
+        4 => ("excess limbs", &mut a.excess_limbs),
+        5 => ("spread limbs", &mut a.spread_limbs),
+        6 => ("lanes that are looked up", &mut a.looked_up_lanes),
         _ => ("operand lanes", &mut a.operand_lanes),
     };
     let before = *value;

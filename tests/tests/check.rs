@@ -6,7 +6,7 @@ use zkml_gpu_circuit::check::{CheckError, Checked, check};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::{Hiding, KeyError, setup};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
-use zkml_gpu_circuit::placement::{BankValues, lower};
+use zkml_gpu_circuit::placement::{BankValues, Widths, lower};
 use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
@@ -131,7 +131,11 @@ fn weights_beside_a_left_operand_are_refused() {
 #[test]
 fn limbs_that_may_wrap_are_refused() {
     let wide = 43;
-    let spread = changed(networks::gathered(), &LayoutOptions::default(), |layout| {
+    let mut options = LayoutOptions::default();
+    let mut widths = Widths::default();
+    widths.limb_bits = 6;
+    options.widths = Some(widths);
+    let spread = changed(networks::gathered(), &options, |layout| {
         layout.architecture.spread_limbs = wide;
         layout.architecture.range_columns = layout.architecture.range_columns.max(wide * 9);
     });
@@ -144,7 +148,7 @@ fn limbs_that_may_wrap_are_refused() {
         }
     };
     for graph in [networks::shares(), networks::normalised()] {
-        let verdict = changed(graph, &LayoutOptions::default(), |layout| {
+        let verdict = changed(graph, &options, |layout| {
             layout.architecture.range_columns = layout.architecture.range_columns.max(3 * wide + 20);
             layout.results.iter_mut().for_each(|row| change(&mut row.kind));
             for role in &mut layout.architecture.fixed {
@@ -154,6 +158,86 @@ fn limbs_that_may_wrap_are_refused() {
             }
         });
         refused(verdict, "which may wrap");
+    }
+}
+
+/// The cells of the columns with such a role.
+fn cells(layout: &mut Layout, wanted: impl Fn(&FixedRole) -> bool) -> impl Iterator<Item = &mut Vec<(u32, i64)>> {
+    let roles = layout.architecture.fixed.iter().zip(&mut layout.fixed);
+    roles.filter(move |(role, _)| wanted(role)).map(|(_, cells)| cells)
+}
+
+#[test]
+fn results_that_nothing_keeps_in_their_range_are_refused() {
+    const fn is_clamp(role: &FixedRole) -> bool {
+        matches!(role, FixedRole::Clamp(_))
+    }
+    type Change = (&'static str, fn(&mut Layout), &'static str);
+    let changes: [Change; 9] = [
+        ("no clamp", |l| cells(l, is_clamp).for_each(Vec::clear), "does not look up"),
+        ("a row without", |l| cells(l, is_clamp).take(1).for_each(|cells| cells.truncate(1)), "does not look up"),
+        ("half a clamp", |l| cells(l, is_clamp).for_each(|cells| cells[0].1 = 2), "is clamped 2 times"),
+        (
+            "another range",
+            |l| {
+                for role in &mut l.architecture.fixed {
+                    if let FixedRole::Clamp(clamp) = role {
+                        clamp.bits -= 1;
+                    }
+                }
+            },
+            "another range",
+        ),
+        (
+            "fewer lanes",
+            |l| {
+                for role in &mut l.architecture.fixed {
+                    if let FixedRole::Clamp(clamp) = role {
+                        clamp.lanes -= 1;
+                    }
+                }
+            },
+            "",
+        ),
+        (
+            "another least value",
+            |l| cells(l, |role| *role == FixedRole::ClampLeast).for_each(|cells| cells[0].1 -= 1),
+            "another range",
+        ),
+        ("no cell for a short limb", |l| l.architecture.short_excess = false, "numbers out of bounds"),
+        ("too few limbs", |l| l.architecture.excess_limbs = 1, "numbers out of bounds"),
+        ("too few cells for a remainder", |l| l.architecture.remainder_cells = 1, "numbers out of bounds"),
+    ];
+    let mut options = LayoutOptions::default();
+    let mut widths = Widths::default();
+    (widths.limb_bits, widths.activation_lanes) = (3, 2);
+    options.widths = Some(widths);
+    for graph in [networks::residual(), networks::normalised(), networks::multiplied()] {
+        for (what, change, reason) in changes {
+            let verdict = changed(graph.clone(), &options, change);
+            let error = verdict.expect_err(what).to_string();
+            assert!(error.contains(reason), "{what}: {error}");
+        }
+    }
+    let mut widths = Widths::default();
+    (widths.limb_bits, widths.activation_lanes) = (4, 2);
+    options.widths = Some(widths);
+    let looked_up: [Change; 4] = [
+        ("keys that do not count", |l| cells(l, |r| *r == FixedRole::LooksUp).for_each(Vec::clear), "look up"),
+        ("keys that count twice", |l| cells(l, |r| *r == FixedRole::LooksUp).for_each(|c| c[0].1 = 2), "look up"),
+        ("a lane that has no key", |l| l.architecture.looked_up_lanes -= 1, ""),
+        (
+            "a clamp besides",
+            |l| {
+                let row = cells(l, |role| *role == FixedRole::LooksUp).next().expect("marks")[0].0;
+                cells(l, is_clamp).next().expect("a clamp").push((row, 1));
+            },
+            "",
+        ),
+    ];
+    for (what, change, reason) in looked_up {
+        let error = changed(networks::shares(), &options, change).expect_err(what).to_string();
+        assert!(error.contains(reason), "{what}: {error}");
     }
 }
 

@@ -178,7 +178,9 @@ fn the_verifier_rejects_proofs_of_changed_cells_of_every_sort() {
         }
         for (what, column, row) in lies {
             let mut first = session.first.clone();
-            first.columns[column][row] += 1;
+            let cell = &mut first.columns[column][row];
+            // A mark of 0 beside a value at an end is no lie.
+            *cell = if what.ends_with("mark") && *cell != 0 { -*cell } else { *cell + 1 };
             first.fill_multiplicities(&session.layout);
             forged(&what, &first, &[]);
             sorts.insert(what);

@@ -14,7 +14,7 @@ use zkml_gpu_circuit::system::{
     Architecture, Factor, FixedRole, MASKED, Multiplicand, RowKind, WeightMode, kind, saturate,
 };
 use zkml_gpu_circuit::trace::FirstPhase;
-use zkml_gpu_graph::Op;
+use zkml_gpu_graph::{Function, Op};
 use zkml_gpu_tests::networks::{self, Session, embedded, narrow};
 
 /// Sessions of the whole zoo; the dense layers that need several blocks take narrow options.
@@ -57,7 +57,8 @@ fn every_group_size_is_accepted() {
             let mut options = LayoutOptions::default();
             options.lookup_group = Some(lookup_group);
             let s = Session::new(graph, &options, 12);
-            assert!(s.keys.verifying.vk().cs().degree() <= lookup_group.max(1) + 2, "{name}");
+            // A clamp's gates have degree 4.
+            assert!(s.keys.verifying.vk().cs().degree() <= (lookup_group + 2).max(4), "{name}");
             assert!(s.mock(&s.first, &s.outputs, &[]), "{name} with groups of {lookup_group}: MockProver");
             assert!(s.real(&s.first, &s.outputs, &[]), "{name} with groups of {lookup_group}: real proof");
         }
@@ -94,7 +95,7 @@ fn saturated_values_are_proved() {
     let a = &s.layout.architecture;
     let saturated = s.layout.results.iter().filter(|r| r.kind != RowKind::Raw).any(|result| {
         let row = result.row as usize;
-        let excess: i64 = (1..a.requantise_columns()).map(|i| s.first.columns[a.range(i)][row]).sum();
+        let excess: i64 = (a.remainder_cells..a.requantise_columns()).map(|i| s.first.columns[a.range(i)][row]).sum();
         excess > 0 && s.first.columns[a.saturation(0)][row] != 0
     });
     assert!(saturated, "no value of the example leaves its range: the test shows nothing");
@@ -160,6 +161,25 @@ fn kind(s: &Session, row: usize) -> Option<RowKind> {
     s.layout.results.iter().find(|result| result.row as usize == row).map(|result| result.kind)
 }
 
+/// Whether nothing reads this cell of an activation lane: the row neither looks the lane up nor clamps it, and computes
+/// nothing with it.
+fn is_result_unread(s: &Session, column: usize, row: usize) -> bool {
+    let a = &s.layout.architecture;
+    let lanes = a.activation_lanes;
+    let lane = (0..lanes).find(|lane| [a.activated(*lane), a.saturation(*lane)].contains(&column));
+    let lane = lane.unwrap_or_else(|| column - a.activated(lanes));
+    let looked_up = has(s, &FixedRole::LooksUp, row) && lane < a.looked_up_lanes;
+    let roles = || s.layout.architecture.fixed.iter().filter(|role| has(s, role, row));
+    let clamped = roles().any(|role| matches!(role, FixedRole::Clamp(clamp) if lane < clamp.lanes));
+    let by_gates = match kind(s, row) {
+        Some(RowKind::Copies(kind::Copies { lanes })) => lane < lanes,
+        Some(RowKind::GatheredMaximum(_)) => lane == 0,
+        _ => false,
+    };
+    let gathered = roles().any(|role| *role == FixedRole::SourceCount(lane) || *role == FixedRole::SourceByIndex(lane));
+    !looked_up && !clamped && (column != a.activated(lane) || !by_gates && !gathered)
+}
+
 /// Whether nothing reads this cell: changing it changes no statement. Every other cell is constrained.
 fn is_unread(s: &Session, column: usize, row: usize) -> bool {
     let a = &s.layout.architecture;
@@ -179,6 +199,9 @@ fn is_unread(s: &Session, column: usize, row: usize) -> bool {
         let single = column == a.left(0) && has(s, &FixedRole::LeftSingle, row);
         let strides = a.fixed.iter().filter(|role| matches!(role, FixedRole::LeftPacked(_)));
         return !single && !strides.into_iter().any(|role| has(s, role, row));
+    }
+    if (a.activated(0)..a.range(0)).contains(&column) {
+        return is_result_unread(s, column, row);
     }
     if (a.auxiliary(0, 0)..a.auxiliary(a.auxiliary_groups, 0)).contains(&column) {
         let cell = column - a.auxiliary(0, 0);
@@ -440,6 +463,42 @@ fn unsaturated(s: &Session, wanted: impl Fn(RowKind) -> bool) -> usize {
     rows.into_iter().find(|row| inside(*row)).expect("a value inside its range")
 }
 
+/// Adds to a number in range cells, of which the last may go beyond a limb's bits.
+fn add(s: &Session, first: &mut FirstPhase, row: usize, cells: Range<usize>, delta: i64) {
+    let bits = s.layout.architecture.limb_bits as usize;
+    let column = |cell: usize| s.layout.architecture.range(cell);
+    let limbs = cells.clone().enumerate().map(|(i, cell)| first.columns[column(cell)][row] << (bits * i));
+    let number = limbs.sum::<i64>() + delta;
+    let last = cells.len() - 1;
+    for (i, cell) in cells.enumerate() {
+        let limb = number >> (bits * i);
+        first.columns[column(cell)][row] = if i == last { limb } else { limb & ((1 << bits) - 1) };
+    }
+}
+
+/// Range cells of lane 0: the remainder's of one shift, and those of the distance from the least value.
+fn requantise_cells(a: &Architecture) -> [Range<usize>; 2] {
+    [0..a.limbs(a.shift), a.remainder_cells..a.remainder_cells + a.excess_limbs]
+}
+
+/// Moves the result of lane 0 and its argument, and the distance by which a clamped one is in its range.
+fn move_result(s: &Session, first: &mut FirstPhase, row: usize, delta: i64) {
+    let a = &s.layout.architecture;
+    first.columns[a.activated(0)][row] += delta;
+    if a.rounded(0) != a.activated(0) {
+        first.columns[a.rounded(0)][row] += delta;
+    }
+    if is_clamped(s, row) && first.columns[a.saturation(0)][row] == 0 {
+        add(s, first, row, requantise_cells(a)[1].clone(), delta);
+    }
+}
+
+fn is_clamped(s: &Session, row: usize) -> bool {
+    let roles = s.layout.architecture.fixed.iter().zip(&s.layout.fixed);
+    let clamps = roles.filter(|(role, _)| matches!(role, FixedRole::Clamp(_)));
+    clamps.flat_map(|(_, cells)| cells).any(|(at, _)| *at as usize == row)
+}
+
 #[test]
 fn requantisation_rejects_every_other_quotient() {
     for name in ["dense", "convolution, padding and stride", "residual addition", "pooling by gathering"] {
@@ -447,39 +506,118 @@ fn requantisation_rejects_every_other_quotient() {
         let a = s.layout.architecture.clone();
         let row = unsaturated(&s, |kind| matches!(kind, RowKind::Requantise(_) | RowKind::GatheredSum));
         let step = 1i64 << a.shift;
+        let [remainder, distance] = requantise_cells(&a);
         rejects(&s, &format!("{name}: quotient - 1, remainder + 2^S"), |first| {
-            first.columns[a.rounded(0)][row] -= 1;
-            first.columns[a.activated(0)][row] -= 1;
-            first.columns[a.range(0)][row] += step;
+            move_result(&s, first, row, -1);
+            add(&s, first, row, remainder.clone(), step);
         });
         rejects(&s, &format!("{name}: quotient + 1, remainder - 2^S"), |first| {
-            first.columns[a.rounded(0)][row] += 1;
-            first.columns[a.activated(0)][row] += 1;
-            first.columns[a.range(0)][row] -= step;
+            move_result(&s, first, row, 1);
+            add(&s, first, row, remainder.clone(), -step);
         });
         rejects(&s, &format!("{name}: remainder + 1"), |first| {
             let rem = &mut first.columns[a.range(0)][row];
-            *rem = (*rem + 1) % step;
+            *rem = (*rem + 1) % (1 << a.limb_bits);
         });
-        rejects(&s, &format!("{name}: quotient - 1 alone"), |first| {
-            first.columns[a.rounded(0)][row] -= 1;
-            first.columns[a.activated(0)][row] -= 1;
-        });
+        rejects(&s, &format!("{name}: quotient - 1 alone"), |first| move_result(&s, first, row, -1));
         rejects(&s, &format!("{name}: result is not the activation of the quotient"), |first| {
             first.columns[a.activated(0)][row] -= 1;
         });
         rejects(&s, &format!("{name}: saturation claimed inside the range"), |first| {
             first.columns[a.saturation(0)][row] = 1;
         });
-        rejects(&s, &format!("{name}: saturation at the top with a negative excess"), |first| {
-            let format = s.graph.tensors[s.graph.nodes[node(&s, row)].output].format;
-            let q = first.columns[a.rounded(0)][row];
-            first.columns[a.rounded(0)][row] = format.max;
-            first.columns[a.activated(0)][row] = format.max;
-            first.columns[a.saturation(0)][row] = 1;
-            first.columns[a.range(1)][row] = q - format.max;
-        });
+        rejects(&s, &format!("{name}: a mark that is none"), |first| first.columns[a.saturation(0)][row] = 2);
+        let format = s.graph.tensors[s.graph.nodes[node(&s, row)].output].format;
+        for (what, end, mark) in [("top", format.max, 1), ("bottom", format.min, -1)] {
+            rejects(&s, &format!("{name}: saturation at the {what} with a negative excess"), |first| {
+                let q = first.columns[a.rounded(0)][row];
+                first.columns[a.rounded(0)][row] = end;
+                first.columns[a.activated(0)][row] = end;
+                first.columns[a.saturation(0)][row] = mark;
+                distance.clone().for_each(|cell| first.columns[a.range(cell)][row] = 0);
+                first.columns[a.range(distance.start)][row] = mark * (q - end);
+            });
+        }
+        if is_clamped(&s, row) {
+            rejects(&s, &format!("{name}: a distance from the least that is another"), |first| {
+                let limb = &mut first.columns[a.range(distance.start)][row];
+                *limb = (*limb + 1) % (1 << a.limb_bits);
+            });
+        }
     }
+}
+
+/// A clamped value and its quotient beyond the range, each way that a prover may try.
+#[test]
+fn clamps_reject_values_beyond_their_range() {
+    let mut beyond = 0;
+    for limb_bits in [3, 4, 5, 6, 8] {
+        let mut widths = Widths::default();
+        (widths.operand_lanes, widths.limb_bits) = (2, limb_bits);
+        let mut options = LayoutOptions::default();
+        options.widths = Some(widths);
+        let s = Session::new(networks::dense(), &options, 11);
+        assert!(s.mock(&s.first, &s.outputs, &[]) && s.real(&s.first, &s.outputs, &[]), "limbs of {limb_bits} bits");
+        let a = s.layout.architecture.clone();
+        let [remainder, distance] = requantise_cells(&a);
+        for result in s.layout.results.iter().filter(|result| is_clamped(&s, result.row as usize)) {
+            let row = result.row as usize;
+            let format = s.graph.tensors[s.graph.nodes[result.node as usize].output].format;
+            let values = format.max - format.min + 1;
+            let mark = s.first.columns[a.saturation(0)][row];
+            if mark == 0 {
+                // A short highest limb that is not what is looked up, and one that is looked up scaled beyond a limb.
+                let bits = values.ilog2();
+                if a.missing_bits(bits) > 0 {
+                    let short = a.range(a.remainder_cells + a.excess_limbs);
+                    rejects(&s, &format!("{limb_bits}: a short limb"), |first| first.columns[short][row] ^= 1);
+                }
+            } else {
+                // The quotient as the value, beyond the range: consistent but for the range.
+                let [q, excess] = [format.max, format.min].map(|end| end.abs_diff(s.first.columns[a.activated(0)][row]));
+                assert!(q == 0 || excess == 0, "a mark at an end");
+                let mut number = 0;
+                for cell in distance.clone().rev() {
+                    number = (number << limb_bits) | s.first.columns[a.range(cell)][row];
+                }
+                if number == 0 {
+                    continue;
+                }
+                beyond += 1;
+                rejects(&s, &format!("{limb_bits}: no clamp at all"), |first| {
+                    first.columns[a.saturation(0)][row] = 0;
+                    first.columns[a.activated(0)][row] += mark * number;
+                    let from_least = first.columns[a.activated(0)][row] - format.min;
+                    distance.clone().for_each(|cell| first.columns[a.range(cell)][row] = 0);
+                    add(&s, first, row, distance.clone(), from_least);
+                });
+                rejects(&s, &format!("{limb_bits}: an end that is none"), |first| {
+                    first.columns[a.activated(0)][row] += mark;
+                    add(&s, first, row, distance.clone(), -1);
+                });
+                rejects(&s, &format!("{limb_bits}: the other end"), |first| {
+                    first.columns[a.saturation(0)][row] = -mark;
+                });
+            }
+        }
+        if a.missing_bits(a.shift) > 0 {
+            let row = s.layout.results.iter().find(|r| is_clamped(&s, r.row as usize)).expect("a clamped row").row as usize;
+            rejects(&s, &format!("{limb_bits}: another short limb of the remainder"), |first| {
+                let limb = &mut first.columns[a.range(remainder.end)][row];
+                *limb = (*limb + 1) % (1 << limb_bits);
+            });
+            rejects(&s, &format!("{limb_bits}: a remainder of more bits"), |first| {
+                // Inside its limb, and beyond the shift.
+                let missing = a.missing_bits(a.shift);
+                let limb = &mut first.columns[a.range(remainder.end - 1)][row];
+                *limb += 1 << (limb_bits - missing);
+                let scaled = *limb << missing;
+                first.columns[a.range(remainder.end)][row] = scaled;
+                move_result(&s, first, row, -1);
+            });
+        }
+    }
+    assert!(beyond > 5, "{beyond} saturated values");
 }
 
 fn node(s: &Session, row: usize) -> usize {
@@ -498,9 +636,11 @@ fn pooling_rejects_every_other_maximum() {
         first.columns[a.range(0)][row] += 1;
     });
     rejects(&s, "a whole step above all members", |first| {
-        (0..4).for_each(|slot| first.columns[spread(slot) + 1][row] += 1);
-        first.columns[a.rounded(0)][row] += 1;
-        first.columns[a.activated(0)][row] += 1;
+        for slot in 0..4 {
+            let cell = a.requantise_columns() + slot * a.spread_limbs;
+            add(&s, first, row, cell..cell + a.spread_limbs, 1 << a.shift);
+        }
+        move_result(&s, first, row, 1);
     });
     rejects(&s, "a maximum below a member", |first| {
         (0..4).for_each(|slot| first.columns[spread(slot)][row] -= 1);
@@ -514,15 +654,13 @@ fn pooling_rejects_every_other_maximum() {
     let a = s.layout.architecture.clone();
     let row = unsaturated(&s, |kind| matches!(kind, RowKind::GatheredMaximum(_)));
     rejects(&s, "a gathered maximum above all members", |first| {
-        (0..9).for_each(|k| first.columns[a.range(k)][row] += 1);
-        first.columns[a.rounded(0)][row] += 1;
-        first.columns[a.activated(0)][row] += 1;
+        (0..9).for_each(|k| first.columns[a.range(k * a.spread_limbs)][row] += 1);
+        move_result(&s, first, row, 1);
     });
     rejects(&s, "a copy of another value", |first| first.columns[a.copy(0)][row] += 1);
     rejects(&s, "all copies and the maximum moved", |first| {
         (0..9).for_each(|k| first.columns[a.copy(k)][row] += 1);
-        first.columns[a.rounded(0)][row] += 1;
-        first.columns[a.activated(0)][row] += 1;
+        move_result(&s, first, row, 1);
     });
 }
 
@@ -556,18 +694,14 @@ fn rearrangements_reject_another_element() {
     let copies = |kind| matches!(kind, RowKind::Copies(_));
     let row = s.layout.results.iter().find(|r| copies(r.kind)).expect("a row of copies").row as usize;
     rejects(&s, "a copy and its result changed", |first| {
-        for column in [a.copy(0), a.rounded(0), a.activated(0)] {
-            first.columns[column][row] += 1;
-        }
+        first.columns[a.copy(0)][row] += 1;
+        move_result(&s, first, row, 1);
     });
-    rejects(&s, "the result alone", |first| {
-        first.columns[a.rounded(0)][row] += 1;
-        first.columns[a.activated(0)][row] += 1;
-    });
+    rejects(&s, "the result alone", |first| move_result(&s, first, row, 1));
     let constant = s.layout.gathers.iter().find(|cell| cell.source == Gathered::Constant(-5)).expect("a constant");
     let (row, lane) = (constant.row as usize, constant.copy as usize);
     rejects(&s, "another constant", |first| {
-        for column in [a.copy(lane), a.rounded(lane), a.activated(lane)] {
+        for column in [a.copy(lane), a.activated(lane)] {
             first.columns[column][row] += 1;
         }
     });
@@ -578,14 +712,14 @@ fn claim_index(s: &Session, first: &mut FirstPhase, node: usize, element: usize,
     let a = &s.layout.architecture;
     let Op::ArgMax { starts, stride, count, last } = &s.graph.nodes[node].op else { panic!("an index of a maximum") };
     let x = &s.execution.values[s.graph.nodes[node].inputs[0]];
-    let (shift, mask) = (a.shift as usize, (1i64 << a.shift) - 1);
+    let (shift, mask) = (a.limb_bits as usize, (1i64 << a.limb_bits) - 1);
     for result in s.layout.results.iter().filter(|result| result.node as usize == node) {
         let row = result.row as usize;
         match result.kind {
             RowKind::Index if result.element as usize == element => {
                 let (activation, _) =
                     s.layout.tables.activations.iter().find(|(f, _)| f.values.len() == *count && f.min == 0).unwrap();
-                let [q, y, c] = saturate(activation, index).0;
+                let [q, y, c] = saturate(&Function::Table(activation.clone()), index).0;
                 for (column, value) in [a.rounded(0), a.activated(0), a.saturation(0)].into_iter().zip([q, y, c]) {
                     first.columns[column][row] = value;
                 }
@@ -690,7 +824,7 @@ fn limbs(s: &Session, first: &mut FirstPhase, row: usize, range: Range<usize>, v
     for (i, cell) in range.enumerate() {
         // A negative number has no limbs: the first one takes it all.
         let limb =
-            if value < 0 { value * i64::from(i == 0) } else { value >> (a.shift as usize * i) & ((1 << a.shift) - 1) };
+            if value < 0 { value * i64::from(i == 0) } else { value >> (a.limb_bits as usize * i) & ((1 << a.limb_bits) - 1) };
         first.columns[a.range(cell)][row] = limb;
     }
 }
@@ -848,13 +982,16 @@ fn products_of_activations_reject_other_operands() {
 #[test]
 fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     type Change = (&'static str, fn(&mut Architecture));
-    let change: [Change; 9] = [
+    let change: [Change; 12] = [
         ("left lanes", |a| a.left_lanes = 0),
         ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
         ("copies", |a| a.auxiliary_groups -= 1),
         ("more copies than any row has", |a| a.auxiliary_groups = 4),
-        ("limbs of remainders", |a| a.remainder_limbs -= 1),
-        ("remainders beyond 64 bits", |a| (a.shift, a.remainder_limbs) = (20, 3)),
+        ("cells of remainders", |a| a.remainder_cells -= 1),
+        ("remainders of more bits", |a| a.shift = 30),
+        ("clamps", |a| a.clamps = false),
+        ("limbs of no bits", |a| a.limb_bits = 0),
+        ("more lanes that are looked up than there are", |a| a.looked_up_lanes = a.activation_lanes + 1),
         ("range cells", |a| a.range_columns -= 1),
         ("activation lanes", |a| a.activation_lanes -= 1),
         ("inverse roots", |a| a.inverse_roots = false),
@@ -924,7 +1061,7 @@ fn operands_are_the_tensors_they_copy() {
 
 #[test]
 fn no_lookup_crosses_into_another_table() {
-    let s = session("pooling by gathering");
+    let s = session("index of a maximum");
     let (a, tables) = (s.layout.architecture.clone(), &s.layout.tables);
     // Every row of every table, tried as the activation triple of a row that has another tag.
     let mut tags: Vec<i64> = tables.rows.iter().map(|row| row.tag).collect();
@@ -955,13 +1092,14 @@ fn no_lookup_crosses_into_another_table() {
 #[test]
 fn an_output_of_minus_one_is_not_a_range_entry() {
     // With a tag made from the output, -1 would turn an activation into a range lookup.
-    let s = session("convolution, pooled");
+    let s = session("activations by table, learned summands");
     let a = s.layout.architecture.clone();
-    let row = unsaturated(&s, |kind| matches!(kind, RowKind::MaximumOfWindow(_)));
+    let looked_up = |row: &usize| has(&s, &FixedRole::LooksUp, *row) && s.first.columns[a.rounded(0)][*row] >= 0;
+    let row = s.layout.results.iter().map(|result| result.row as usize).find(looked_up).expect("a row of a table");
     let mut first = s.first.clone();
     first.columns[a.activated(0)][row] = -1;
     first.fill_multiplicities(&s.layout);
-    let q = usize::try_from(first.columns[a.rounded(0)][row]).expect("a rectified value");
+    let q = usize::try_from(first.columns[a.rounded(0)][row]).expect("not negative");
     first.columns[a.multiplicity()][q] += 1;
     assert!(!s.mock(&first, &s.outputs, &[]));
     assert!(!s.real(&first, &s.outputs, &[]));

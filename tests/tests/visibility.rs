@@ -146,9 +146,16 @@ fn a_private_input_out_of_range_has_no_proof() {
     let s = Session::new(hidden(layer(75, 5, 3), Visibility::Private, Visibility::Private), &embedded(), 2);
     let a = s.layout.architecture.clone();
     let row = row_of(&s, |kind| matches!(kind, RowKind::Entry(_)));
-    let set = |first: &mut FirstPhase, triple: [i64; 3]| {
-        let cells = [a.rounded(0), a.activated(0), a.saturation(0)];
-        cells.into_iter().zip(triple).for_each(|(column, value)| first.columns[column][row] = value);
+    let distance = a.remainder_cells..a.remainder_cells + a.excess_limbs;
+    // The value, its mark, and its distance from the least, whose last limb takes what is beyond.
+    let set = |first: &mut FirstPhase, [value, mark, from_least]: [i64; 3]| {
+        first.columns[a.activated(0)][row] = value;
+        first.columns[a.saturation(0)][row] = mark;
+        for (i, cell) in distance.clone().enumerate() {
+            let limb = from_least >> (a.limb_bits as usize * i);
+            let is_last = i + 1 == distance.len();
+            first.columns[a.range(cell)][row] = if is_last { limb } else { limb & ((1 << a.limb_bits) - 1) };
+        }
     };
     let format = s.graph.tensors[s.graph.inputs[0]].format;
     // Copies of the element follow it: all else is consistent.
@@ -158,17 +165,19 @@ fn a_private_input_out_of_range_has_no_proof() {
         let copies = s.layout.operands.iter().filter(|cell| (cell.tensor as usize, cell.element) == (tensor, element));
         copies.for_each(|cell| first.columns[a.operand(cell.lane as usize)][cell.row as usize] = value);
     };
-    for (what, triple) in [
-        ("above", [format.max + 1, format.max + 1, 1]),
-        ("below", [format.min - 1, format.min - 1, -1]),
-        ("no saturation at the end", [format.max, format.max, 0]),
-        ("saturation within", [1, 1, 1]),
-        ("far", [1 << 40, 1 << 40, 0]),
-        ("another value than its argument", [4, 5, 0]),
+    let beyond = format.max - format.min + 1;
+    for (what, cells) in [
+        ("above, as an end", [format.max + 1, 1, 0]),
+        ("above, inside", [format.max + 1, 0, beyond]),
+        ("below, as an end", [format.min - 1, -1, 0]),
+        ("below, inside", [format.min - 1, 0, -1]),
+        ("an end within", [1, 1, 0]),
+        ("far", [format.min + (1 << 40), 0, 1 << 40]),
+        ("another distance", [4, 0, 5 - format.min]),
     ] {
         rejects(&s, what, |first| {
-            set(first, triple);
-            followed(first, triple[1]);
+            set(first, cells);
+            followed(first, cells[0]);
         });
     }
     let mut inputs = s.inputs.clone();

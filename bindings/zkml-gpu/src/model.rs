@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, needs};
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, least_cost, needs};
 use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
@@ -22,6 +22,8 @@ use crate::{Error, FileError};
 /// longest; more make tables longer than most circuits are.
 const FEWEST_BITS: u32 = 4;
 const MOST_BITS: u32 = 12;
+/// Shifts that are tried besides: all but the last have fewer bits for weights than the one that bits are searched under.
+const SHIFTS: [u32; 4] = [8, 9, 10, 12];
 /// Layers that a refusal names.
 const WORST_LAYERS: usize = 3;
 /// Significant bits of published extremes that are tried, before all of them are.
@@ -292,6 +294,46 @@ impl Model {
         Ok(search(self.float.graph(), samples, options, target)?.0)
     }
 
+    /// The cheapest of what was found and of other shifts that keep the error's bound, with the same bits of all tensors
+    /// or one more. A shift is a number of bits that a circuit cuts into limbs, and the fewer limbs the better.
+    fn cheapest(
+        &self,
+        found: Quantised,
+        samples: &[Sample],
+        (given, options): (&QuantOptions, &CompileOptions),
+        visibility: &Visibilities,
+    ) -> Result<Quantised, Error> {
+        let cost = |quantised: &Quantised| {
+            let graph = Graph { visibility: visibility.clone(), ..quantised.graph.clone() };
+            Ok::<_, Error>(least_cost(&lower(graph.joint(options.inferences)?), &options.layout)?)
+        };
+        let keeps = |quantised: &Quantised| quantised.report.max_error <= given.error_target;
+        if !keeps(&found) {
+            return Ok(found);
+        }
+        let precision = Precision {
+            activation_bits: found.options.activation_bits,
+            tensor_bits: found.options.tensor_bits.clone(),
+            ..Precision::default()
+        };
+        let mut best = (cost(&found)?, found);
+        for shift in SHIFTS {
+            for bits in [0, 1] {
+                let with = given.with_precision(&precision.raised(bits, shift));
+                let Ok(other) = quantise(self.float.graph(), samples, &with) else { continue };
+                if !keeps(&other) || other.graph.shift == best.1.graph.shift {
+                    continue;
+                }
+                let cost = cost(&other)?;
+                if cost < best.0 {
+                    best = (cost, other);
+                }
+                break;
+            }
+        }
+        Ok(best.1)
+    }
+
     /// Chooses bits and scales of all tensors from samples, and rows and columns for everything.
     ///
     /// # Errors
@@ -304,7 +346,8 @@ impl Model {
         let visibility = self.visibility(options)?;
         let (float, given) = (self.float.graph(), &self.quantisation(options, &visibility));
         let quantised = if options.search {
-            search(float, samples, given, Target::Speed)?.1
+            let found = search(float, samples, given, Target::Speed)?.1;
+            self.cheapest(found, samples, (given, options), &visibility)?
         } else {
             quantise(float, samples, given)?
         };

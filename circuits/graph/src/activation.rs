@@ -1,4 +1,4 @@
-//! Activation functions as lookup tables over integers.
+//! What follows requantisation: a clamp, or a function as a lookup table over integers.
 
 use serde::{Deserialize, Serialize};
 
@@ -26,5 +26,86 @@ impl Activation {
     /// The result for an argument, clamped.
     pub fn apply(&self, q: i64) -> i64 {
         self.values[(q.clamp(self.min, self.max()) - self.min) as usize]
+    }
+}
+
+/// The function from a node's rounded values to its output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// The clamp to the output's range.
+    Clamp {
+        /// Least result.
+        min: i64,
+        /// Greatest result.
+        max: i64,
+    },
+    /// A table.
+    Table(Activation),
+}
+
+impl Function {
+    /// Least argument that is not saturated.
+    pub const fn min(&self) -> i64 {
+        match self {
+            Self::Clamp { min, .. } => *min,
+            Self::Table(table) => table.min,
+        }
+    }
+
+    /// Greatest argument that is not saturated.
+    pub const fn max(&self) -> i64 {
+        match self {
+            Self::Clamp { max, .. } => *max,
+            Self::Table(table) => table.max(),
+        }
+    }
+
+    /// The result for an argument.
+    pub fn apply(&self, q: i64) -> i64 {
+        match self {
+            Self::Clamp { min, max } => q.clamp(*min, *max),
+            Self::Table(table) => table.apply(q),
+        }
+    }
+
+    /// The bits of a clamp to a range of a power of two of values, at least two; none for other functions.
+    pub const fn clamped_bits(&self) -> Option<u32> {
+        match self {
+            Self::Clamp { min, max } => {
+                let values = max.abs_diff(*min).wrapping_add(1);
+                if values > 1 && values.is_power_of_two() { Some(values.ilog2()) } else { None }
+            }
+            Self::Table(_) => None,
+        }
+    }
+
+    /// The function as a table.
+    pub fn table(&self) -> Activation {
+        match self {
+            Self::Clamp { min, max } => Activation::clamp(*min, *max),
+            Self::Table(table) => table.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clamp_is_its_table() {
+        for [min, max] in [[-8, 7], [0, 255], [3, 3], [-5, 9], [-1, 0]] {
+            let clamp = Function::Clamp { min, max };
+            let table = Function::Table(clamp.table());
+            assert!((min - 9..max + 9).all(|q| clamp.apply(q) == table.apply(q)));
+            assert_eq!(table.clamped_bits(), None);
+        }
+    }
+
+    #[test]
+    fn bits_are_those_of_whole_ranges() {
+        let bits = |min, max| Function::Clamp { min, max }.clamped_bits();
+        assert_eq!([bits(-128, 127), bits(0, 1), bits(5, 8)], [Some(8), Some(1), Some(2)]);
+        assert_eq!([bits(0, 0), bits(0, 2), bits(-127, 127), bits(i64::MIN, i64::MAX)], [None; 4]);
     }
 }

@@ -81,9 +81,9 @@ impl Graph {
     /// Requantised accumulators after the activation.
     fn narrow(&self, node: &Node, acc: &[i64]) -> Vec<i64> {
         // Whatever is requantised has one.
-        let Some(activation) = self.activation(node) else { return Vec::new() };
+        let Some(function) = self.function(node) else { return Vec::new() };
         let shift = self.shift * node.op.limbs();
-        acc.iter().map(|&a| activation.apply(requantise(a, shift))).collect()
+        acc.iter().map(|&a| function.apply(requantise(a, shift))).collect()
     }
 }
 

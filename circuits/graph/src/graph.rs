@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Function};
 use crate::bounds::{Bounds, Width};
-use crate::ops::{Linear, Op, entry_table};
+use crate::ops::{Linear, Op, entry_function};
 use crate::site::Site;
 use crate::tensor::{Format, Tensor, TensorId};
 use crate::visibility::{Visibilities, Visibility};
@@ -75,17 +75,19 @@ impl Graph {
         self.inputs.iter().position(|input| *input == tensor).map(|index| self.visibility.input(index))
     }
 
-    /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range.
-    /// `None` for outputs that are looked up in no table: raw ones, whose range may be too wide for one, and reshapes.
-    pub fn activation(&self, node: &Node) -> Option<Activation> {
-        if !node.op.is_looked_up() {
+    /// The function from a node's rounded values to its output: its activation, or the clamp to the output's range; of
+    /// a hidden input's elements, the identity on those that there may be. `None` for outputs that nothing bounds but
+    /// what they are made of: raw ones, whose range may be too wide, and reshapes.
+    pub fn function(&self, node: &Node) -> Option<Function> {
+        if !node.op.has_function() {
             return None;
         }
         if matches!(node.op, Op::Enter) {
-            return Some(entry_table(&self.tensors[node.output]));
+            return Some(entry_function(&self.tensors[node.output]));
         }
         let Format { min, max, .. } = self.tensors[node.output].format;
-        Some(node.activation.map_or_else(|| Activation::clamp(min, max), |index| self.activations[index].clone()))
+        let table = |index: usize| Function::Table(self.activations[index].clone());
+        Some(node.activation.map_or(Function::Clamp { min, max }, table))
     }
 
     /// Multiply-accumulates of one inference.

@@ -44,7 +44,7 @@ mod validate;
 mod visibility;
 pub mod window;
 
-pub use activation::Activation;
+pub use activation::{Activation, Function};
 pub use bounds::{Bounds, Width};
 pub use error::{ExecuteError, ValidateError};
 pub use execute::Execution;

@@ -99,12 +99,12 @@ fn false_root(
 /// The witness of a false group, and of what follows.
 fn told(case: &Case, group: &Group, delta: i64) -> Option<Attempt> {
     let node = &case.graph.nodes[group.node];
-    let activation = case.graph.activation(node)?;
+    let function = case.graph.function(node)?;
     let round = |accumulator| node.op.rescale().expect("a rescaled operation").round(accumulator, case.graph.shift);
     let change = |(element, accumulator): &(usize, i64)| Change {
         tensor: node.output,
         element: *element,
-        value: activation.apply(round(*accumulator)),
+        value: function.apply(round(*accumulator)),
         written: Written::Accumulator(*accumulator),
     };
     let changes: Vec<Change> = group.accumulators.iter().map(change).collect();
@@ -131,7 +131,7 @@ fn write(case: &Case, group: &Group, result: &ResultRow, columns: &mut [Vec<i64>
             let places = [(0, quotient), (quotient, difference), (quotient + difference, difference)];
             for ((first, count), value) in places.into_iter().zip(group.quotient) {
                 for i in 0..count {
-                    let limb = (value >> (a.shift as usize * i).min(127)) & ((1 << a.shift) - 1);
+                    let limb = (value >> (a.limb_bits as usize * i).min(127)) & ((1 << a.limb_bits) - 1);
                     columns[a.range(first + i)][row] = limb as i64;
                 }
             }

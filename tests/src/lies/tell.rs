@@ -227,10 +227,8 @@ fn keep_entries(case: &Case, attempt: &mut Attempt, changes: &[Change]) {
         matches!(node.op, Op::Enter) && copied(node.output)
     };
     for row in layout.results.iter().filter(|result| is_kept(result.node)).map(|result| result.row as usize) {
-        for lane in 0..a.activation_lanes {
-            for column in [a.rounded(lane), a.activated(lane), a.saturation(lane)] {
-                attempt.first.columns[column][row] = case.first.columns[column][row];
-            }
+        for column in a.activated(0)..a.range(a.range_columns) {
+            attempt.first.columns[column][row] = case.first.columns[column][row];
         }
     }
     attempt.first.fill_multiplicities(layout);

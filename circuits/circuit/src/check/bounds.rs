@@ -25,10 +25,10 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     }
     // The limbs that gates add up are integers below p/2, whatever they hold.
     let a = &layout.architecture;
-    let widest = [a.remainder_limbs, a.excess_limbs, a.spread_limbs]
+    let widest = [a.remainder_cells, a.excess_limbs, a.spread_limbs]
         .into_iter()
         .chain(layout.results.iter().flat_map(quotients));
-    let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.shift);
+    let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.limb_bits);
     require(widest < u64::from(LIMIT_BITS), || format!("limbs of {widest} bits, which may wrap"))?;
     // Rows of one node and kind have one bound.
     for rows in layout.results.chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind)) {
@@ -122,21 +122,21 @@ fn check_node(graph: &Graph, layout: &Layout, node: &Node) -> Check {
     let a = &layout.architecture;
     let Some([least, greatest]) = accumulators(graph, node) else { return Ok(()) };
     require(bits(least.abs().max(greatest.abs())) < LIMIT_BITS / 2, || "accumulators that may wrap".into())?;
-    let Some(activation) = graph.activation(node) else { return Ok(()) };
+    let Some(function) = graph.function(node) else { return Ok(()) };
     let shift = graph.shift * node.op.limbs();
     // What a prover may put beside a definition: (q + c·u)·2^shift + rem, with any limbs.
-    let claimed = bits(activation.min.unsigned_abs().max(activation.max().unsigned_abs()).into())
-        .max(a.shift * a.excess_limbs as u32);
+    let claimed = bits(function.min().unsigned_abs().max(function.max().unsigned_abs()).into())
+        .max(a.limb_bits * a.excess_limbs as u32);
     require(claimed + 2 + shift < LIMIT_BITS, || "a requantised value that may wrap".into())?;
     let round = |acc: i128| (acc + (1i128 << (shift - 1))) >> shift;
-    let excess = (round(greatest) - i128::from(activation.max())).max(i128::from(activation.min) - round(least)).max(0);
-    require(bits(excess) <= a.shift * a.excess_limbs as u32, || "an excess that its limbs do not hold".into())
+    let excess = (round(greatest) - i128::from(function.max())).max(i128::from(function.min()) - round(least)).max(0);
+    require(bits(excess) <= a.limb_bits * a.excess_limbs as u32, || "an excess that its limbs do not hold".into())
 }
 
 /// What a row's limbs pin fits the field, and them.
 fn check_row(graph: &Graph, layout: &Layout, kind: RowKind, node: &Node) -> Check {
     let a = &layout.architecture;
-    let width = |limbs: usize| a.shift * limbs as u32;
+    let width = |limbs: usize| a.limb_bits * limbs as u32;
     let fits =
         |limbs: usize, most: i128| require(bits(most) <= width(limbs), || "a number that its limbs do not hold".into());
     let input = graph.tensors[node.inputs[0]].format;

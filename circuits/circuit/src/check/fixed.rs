@@ -77,7 +77,10 @@ impl<'l> Fixed<'l> {
             | FixedRole::SumStep
             | FixedRole::SumEnd
             | FixedRole::Table(_)
+            | FixedRole::LooksUp
             | FixedRole::ActivationTag
+            | FixedRole::Clamp(_)
+            | FixedRole::ClampLeast
             | FixedRole::OperandPacked
             | FixedRole::OperandSingle
             | FixedRole::LeftPacked(_)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use zkml_gpu_graph::{Node, Op, Storage, Window};
+use zkml_gpu_graph::{Function, Node, Op, Storage, Window};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
@@ -16,13 +16,13 @@ use super::tables::CheckedTables;
 use super::values::{Value, Values, multiset};
 use super::{AtNode, Check, refuse, require};
 use crate::placement::ResultRow;
-use crate::system::{FixedRole, RANGE_TAG, RowKind, kind};
+use crate::system::{Clamp, FixedRole, RowKind, kind};
 
 impl<'l> Rows<'l> {
-    /// Checks kinds, tables, masks and coverage, and notes what each result's cell is.
+    /// Checks kinds, clamps and tables, masks and coverage, and notes what each result's cell is.
     pub(super) fn check(&self, fixed: &Fixed<'_>, tables: &CheckedTables, values: &Values, cells: &mut Cells) -> Check {
         self.check_kinds(fixed)?;
-        self.check_tags(fixed, tables)?;
+        self.check_pins(fixed, tables)?;
         self.check_masks(fixed)?;
         self.check_coverage(values, cells)
     }
@@ -77,32 +77,58 @@ impl<'l> Rows<'l> {
         self.graph.tensors[self.node(result).output].storage
     }
 
-    /// Every row looks its activation lanes up in the table of its node's function; a row that computes none, among
-    /// ranges.
-    fn check_tags(&self, fixed: &Fixed<'_>, tables: &CheckedTables) -> Check {
-        let tags = fixed.dense(&FixedRole::ActivationTag);
+    /// The results of each row are clamped to their node's range, or looked up in the table of its function, or follow
+    /// from its gates; no other row is clamped or looks anything up.
+    fn check_pins(&self, fixed: &Fixed<'_>, tables: &CheckedTables) -> Check {
+        let a = &self.layout.architecture;
+        let (marks, tags) = (fixed.dense(&FixedRole::LooksUp), fixed.dense(&FixedRole::ActivationTag));
+        let least = fixed.dense(&FixedRole::ClampLeast);
+        let clamps = clamps(fixed, marks.len())?;
         // A function's table is compared once for each tag.
         let mut proved = vec![(None, None); self.graph.nodes.len()];
-        for (row, tag) in tags.into_iter().enumerate() {
-            let Some(result) = self.at(row).filter(|result| digest_lanes(result.kind) > 0) else {
-                require(tag == RANGE_TAG, || format!("row {row} looks up the table of tag {tag}"))?;
+        for row in 0..marks.len() {
+            let pinned = self.at(row).filter(|result| digest_lanes(result.kind) > 0).map(|result| (result, pins(result.kind)));
+            let free = || {
+                let none = (marks[row], tags[row], clamps[row], least[row]) == (0, 0, None, 0);
+                require(none, || format!("row {row} looks something up, or is clamped"))
+            };
+            let Some((result, pins)) = pinned else {
+                free()?;
                 continue;
             };
-            let index = result.node as usize;
+            let (index, lanes) = (result.node as usize, digest_lanes(result.kind));
             let node = self.node(result);
-            let (function, exponentials) = &mut proved[index];
-            if looks_up_exponentials(result.kind) {
-                if *exponentials != Some(tag) {
+            let looks_up = || {
+                let own = marks[row] == 1 && clamps[row].is_none() && least[row] == 0 && lanes <= a.looked_up_lanes;
+                require(own, || format!("row {row} does not look up all that it computes"))
+            };
+            match pins {
+                Pins::Gates => free().at(self.graph, index)?,
+                Pins::Exponentials => {
+                    looks_up().at(self.graph, index)?;
                     let Op::Softmax(softmax) = &node.op else { return refuse("no exponentials").at(self.graph, index) };
-                    tables.expect_exponentials(tag, &softmax.exp).at(self.graph, index)?;
-                    *exponentials = Some(tag);
+                    if proved[index].1 != Some(tags[row]) {
+                        tables.expect_exponentials(tags[row], &softmax.exp).at(self.graph, index)?;
+                        proved[index].1 = Some(tags[row]);
+                    }
                 }
-            } else if *function != Some(tag) {
-                let Some(activation) = self.graph.activation(node) else {
-                    return refuse("no function").at(self.graph, index);
-                };
-                tables.expect_function(tag, &activation).at(self.graph, index)?;
-                *function = Some(tag);
+                Pins::Function | Pins::Table => {
+                    let Some(function) = self.graph.function(node) else {
+                        return refuse("no function").at(self.graph, index);
+                    };
+                    if let Some(clamp) = clamps[row] {
+                        let is_free = (marks[row], tags[row]) == (0, 0);
+                        let own = is_free && clamp.lanes == lanes && range(clamp, least[row]) == Some(function);
+                        require(own && pins == Pins::Function, || format!("row {row} is clamped to another range"))
+                            .at(self.graph, index)?;
+                        continue;
+                    }
+                    looks_up().at(self.graph, index)?;
+                    if proved[index].0 != Some(tags[row]) {
+                        tables.expect_function(tags[row], &function.table()).at(self.graph, index)?;
+                        proved[index].0 = Some(tags[row]);
+                    }
+                }
             }
         }
         Ok(())
@@ -359,25 +385,58 @@ fn between(op: &Op) -> usize {
     }
 }
 
-/// Whether the table of a row of this kind is one of exponentials, and not its node's function.
-const fn looks_up_exponentials(kind: RowKind) -> bool {
+/// What makes the results of a row what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pins {
+    /// Its gates.
+    Gates,
+    /// Its node's function, by a clamp or a table.
+    Function,
+    /// Its node's function, by a table: the row has no cells for a clamp.
+    Table,
+    /// The table of its node's exponentials.
+    Exponentials,
+}
+
+/// What makes the results of a row of this kind what they are.
+const fn pins(kind: RowKind) -> Pins {
     match kind {
-        RowKind::Exponential(_) => true,
+        RowKind::Exponential(_) => Pins::Exponentials,
         RowKind::Requantise(_)
         | RowKind::Multiply(_)
-        | RowKind::Reciprocal(_)
         | RowKind::Normalise(_)
-        | RowKind::InverseRoot(_)
         | RowKind::MaximumOfWindow(_)
-        | RowKind::Raw
-        | RowKind::GatheredMaximum(_)
         | RowKind::GatheredSum
+        | RowKind::Entry(_) => Pins::Function,
+        RowKind::Index | RowKind::OneHot(_) => Pins::Table,
+        // One of the copies, or the copies themselves; the others have no results.
+        RowKind::GatheredMaximum(_)
         | RowKind::Copies(_)
-        | RowKind::Index
-        | RowKind::Candidate(_)
-        | RowKind::Entry(_)
-        | RowKind::OneHot(_) => false,
+        | RowKind::Reciprocal(_)
+        | RowKind::InverseRoot(_)
+        | RowKind::Raw
+        | RowKind::Candidate(_) => Pins::Gates,
     }
+}
+
+/// The clamp of each row, of which none has two.
+fn clamps(fixed: &Fixed<'_>, rows: usize) -> Check<Vec<Option<Clamp>>> {
+    let mut clamps = vec![None; rows];
+    for (role, cells) in fixed.roles() {
+        let FixedRole::Clamp(clamp) = role else { continue };
+        for (row, value) in cells {
+            let slot = &mut clamps[*row as usize];
+            require(*value == 1 && slot.is_none(), || format!("row {row} is clamped {value} times, or twice"))?;
+            *slot = Some(*clamp);
+        }
+    }
+    Ok(clamps)
+}
+
+/// The function that a clamp is.
+fn range(Clamp { bits, .. }: Clamp, least: i64) -> Option<Function> {
+    let values = 1i64.checked_shl(bits)?;
+    Some(Function::Clamp { min: least, max: least.checked_add(values.checked_sub(1)?)? })
 }
 
 /// Whether rows of this kind, with these numbers, compute a node.

@@ -38,8 +38,9 @@ impl CheckedTables {
         }
         let range = sorted(tables.remove(&RANGE_TAG).unwrap_or_default());
         require(graph.shift == layout.architecture.shift, || "another shift than the graph's".into())?;
-        let whole = range.len() == 1 << graph.shift && range.iter().zip(0..).all(|(row, v)| *row == [v, 0, 0]);
-        require(whole, || format!("the range table is not 0 to 2^{}", graph.shift))?;
+        let bits = layout.architecture.limb_bits;
+        let whole = range.len() == 1 << bits && range.iter().zip(0..).all(|(row, v)| *row == [v, 0, 0]);
+        require(whole, || format!("the range table is not 0 to 2^{bits}"))?;
         let mut constants = HashMap::new();
         for [value, index, zero] in tables.remove(&GATHER_TAG).unwrap_or_default() {
             require(zero == 0 && constants.insert(index, value).is_none(), || "a constant's index is taken".into())?;

@@ -1,8 +1,10 @@
 //! Lookups by logarithmic derivatives (logUp, Haböck, ePrint 2022/1530): `Σ 1/key = Σ multiplicity/table` in the grand
 //! sum (`docs/protocol.md`, section 3).
 //!
-//! Every key of every usable row is looked up; unused cells are 0, a range entry. A helper holds the sum of its group's
-//! reciprocals: `H·Π key = Σ Π of the others` (degree: group + 2). Keys and multiplicities are all in phase 1, before
+//! Every key of every usable row is looked up; unused cells are 0, a range entry. Activation lanes count only on
+//! rows whose fixed mark `m` is 1. A helper holds the sum of its group's reciprocals: `H·Π key = Σ m·Π of the others`
+//! (degree: group + 2). No key is 0 but with the probability that `α` hits one, so a key that does not count leaves
+//! nothing free. Keys and multiplicities are all in phase 1, before
 //! `α` and `θ`. Gather sources are entries that hold a witness's value at a fixed index; they are read as often as the
 //! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell
 //! says besides. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
@@ -27,8 +29,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         meta.create_gate("lookup helper", |cells| {
             let mut row = RowCells::new(cells, config);
             let keys: Vec<_> = members.iter().map(|key| self::key(&mut row, *key)).collect();
-            let others = |i: usize| product(keys.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, k)| k.clone()));
-            let (sum, product) = (total((0..keys.len()).map(others)), product(keys.iter().cloned()));
+            let marks: Vec<_> = members.iter().map(|key| mark(&mut row, *key)).collect();
+            let others = |i: usize| keys.iter().enumerate().filter(move |(j, _)| *j != i).map(|(_, k)| k.clone());
+            let counted = |i: usize| product(marks[i].iter().cloned().chain(others(i)));
+            let (sum, product) = (total((0..keys.len()).map(counted)), product(keys.iter().cloned()));
             fraction(a.helper(group), &sum, &product);
             vec![row.usable() * (row.advice(a.helper(group)) * product - sum)]
         });
@@ -59,6 +63,14 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         });
     }
     derived
+}
+
+/// 1 where a key counts; none where it does on every row.
+fn mark(row: &mut RowCells<'_, '_>, key: Key) -> Option<Expression<Fr>> {
+    match key {
+        Key::Range(_) | Key::Copy(_) => None,
+        Key::Activation(_) => Some(row.role(&FixedRole::LooksUp).unwrap_or(constant(0))),
+    }
 }
 
 fn key(row: &mut RowCells<'_, '_>, key: Key) -> Expression<Fr> {

@@ -5,13 +5,13 @@
 //! So a network of any size is refused at once, and one that fits is placed a few times, not once for every
 //! combination.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use halo2_proofs::plonk::ConstraintSystem;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::CircuitSize;
-use zkml_gpu_graph::Graph;
+use zkml_gpu_graph::{Activation, Graph};
 
 use super::choice::{Alternative, Choice, Needs};
 use super::cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient};
@@ -20,8 +20,8 @@ use super::finished::Layout;
 use super::options::LayoutOptions;
 use super::search::candidates;
 use crate::gates;
-use crate::placement::{Count, Draft, LayoutError, Limbs, Widths, activations, exponentials, tensors};
-use crate::system::{Architecture, BLINDING_ROWS, MAX_K, Tables, WeightMode};
+use crate::placement::{Count, Draft, LayoutError, Limbs, RangeBits, Widths, activations, exponentials, tensors};
+use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
 
 /// A saving that is not worth placing one more layout for.
 const TOLERANCE: f64 = 0.02;
@@ -35,9 +35,21 @@ const LARGEST: usize = 3;
 /// # Errors
 /// [`LayoutError::WouldNotFit`] where no layout has as few rows as permitted, and errors of the graph itself.
 pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutError> {
-    let bounds = bounds(graph, options, &Limbs::default(), 1 << graph.shift)?;
+    // Formats may be those of a calibration that was not made: numbers have as few limbs, and tables as few rows, as
+    // there may be.
+    let bounds = bounds(graph, options, &Sizes::default())?;
     let k = bounds.iter().map(|bound| bound.size.k).min().unwrap_or(0);
     Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes).min().unwrap_or(0) })
+}
+
+/// A lower bound of what a proof of the graph costs, made and verified once, in milliseconds of one thread by the options'
+/// prices: no layout is placed. The graph went through [`lower`](crate::placement::lower).
+///
+/// # Errors
+/// As [`needs`].
+pub fn least_cost(graph: &Graph, options: &LayoutOptions) -> Result<f64, LayoutError> {
+    let bounds = bounds(graph, options, &Sizes::of(graph))?;
+    Ok(bounds.first().map_or(0.0, |bound| bound.cost_ms))
 }
 
 impl Layout {
@@ -55,10 +67,9 @@ impl Layout {
 /// The cheapest layout.
 fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
-    let limbs = Limbs::of(graph);
-    let table_rows = Tables::new(graph.shift, &[], &activations(graph), &exponentials(graph)).rows.len();
-    let bounds = bounds(graph, options, &limbs, table_rows)?;
-    let mut search = Search::new(graph, options, limbs);
+    let sizes = Sizes::of(graph);
+    let bounds = bounds(graph, options, &sizes)?;
+    let mut search = Search::new(graph, options, sizes.ranges);
     for bound in &bounds {
         if search.is_settled(bound.cost_ms) {
             break;
@@ -77,21 +88,45 @@ struct Bound {
     bytes: u64,
 }
 
+/// What is known of range checks and tables before anything is placed.
+#[derive(Clone, Debug, Default)]
+struct Sizes {
+    ranges: RangeBits,
+    /// Rows of the tables of functions and exponentials.
+    functions: usize,
+}
+
+impl Sizes {
+    fn of(graph: &Graph) -> Self {
+        let rows = |tables: &[Activation], more: usize| tables.iter().map(|table| table.values.len() + more).sum();
+        let functions: usize = rows(&activations(graph), 0);
+        // With a row for what attains a maximum, and one for what is masked.
+        let exponentials: usize = rows(&exponentials(graph), 2);
+        Self { ranges: RangeBits::of(graph), functions: functions + exponentials }
+    }
+
+    const fn table_rows(&self, limb_bits: u32) -> usize {
+        (1 << limb_bits) + self.functions
+    }
+}
+
 /// All combinations that may fit, the cheapest first.
-fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usize) -> Result<Vec<Bound>, LayoutError> {
+fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<Bound>, LayoutError> {
     let (network, costs) = (Network::of(graph), options.costs.rounded());
     let least_k = least_k(options);
     let limit = (1usize << options.max_k.min(MAX_K)).saturating_sub(BLINDING_ROWS);
     let mut by_lanes = HashMap::new();
     let mut counts: HashMap<Widths, Count> = HashMap::new();
     let mut bounds: Vec<Bound> = Vec::new();
+    let mut known = HashSet::new();
     let mut least: Option<(usize, Count)> = None;
-    for widths in candidates(graph, options)? {
+    for widths in candidates(graph, options, &sizes.ranges)? {
         let of_lanes = match by_lanes.entry(widths.operand_lanes) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
         };
-        let placed = Widths { lookup_group: 0, ..widths };
+        let (limbs, table_rows) = (sizes.ranges.limbs(widths.limb_bits), sizes.table_rows(widths.limb_bits));
+        let placed = Widths { lookup_group: 0, limb_bits: 0, ..widths };
         let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
         let rows = count.rows().into_iter().fold(table_rows, usize::max);
         if rows > limit {
@@ -101,9 +136,9 @@ fn bounds(graph: &Graph, options: &LayoutOptions, limbs: &Limbs, table_rows: usi
             continue;
         }
         let widths = count.used(widths);
-        if !bounds.iter().any(|bound| bound.widths == widths) {
+        if known.insert(widths) {
             let about = (table_rows, least_k);
-            bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, limbs)));
+            bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs)));
         }
     }
     match least {
@@ -182,7 +217,7 @@ fn refusal(graph: &Graph, rows: usize, limit: usize, count: &Count) -> LayoutErr
 /// The layouts placed so far.
 struct Search<'g> {
     graph: &'g Graph,
-    limbs: Limbs,
+    ranges: RangeBits,
     costs: Costs,
     best: Option<(Alternative, Placed<'g>)>,
     runner_up: Option<Alternative>,
@@ -201,9 +236,9 @@ struct Placed<'g> {
 }
 
 impl<'g> Search<'g> {
-    fn new(graph: &'g Graph, options: &LayoutOptions, limbs: Limbs) -> Self {
+    fn new(graph: &'g Graph, options: &LayoutOptions, ranges: RangeBits) -> Self {
         let costs = options.costs.rounded();
-        Self { graph, limbs, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None, unsupported: None }
+        Self { graph, ranges, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None, unsupported: None }
     }
 
     /// Whether a bound, and so every later one, promises no saving.
@@ -230,9 +265,10 @@ impl<'g> Search<'g> {
         }
         let pinned = options.widths.map(|_| widths.lookup_group).or(options.lookup_group);
         let groups = pinned.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
+        let limbs = self.ranges.limbs(widths.limb_bits);
         let mut cheapest: Option<(Alternative, Architecture, CircuitSize)> = None;
         for lookup_group in groups {
-            let architecture = draft.architecture(lookup_group, &self.limbs);
+            let architecture = draft.architecture(lookup_group, &limbs);
             let size = circuit_size(&architecture, k)?;
             let cost_ms = cost_ms(&architecture, &size, &filling, &self.costs);
             let own = Alternative { widths: Widths { lookup_group, ..widths }, k, cost_ms };
@@ -359,14 +395,13 @@ mod tests {
     fn no_bound_is_above_its_cost_and_no_layout_is_cheaper_than_the_choice_by_more_than_the_tolerance() {
         let graph = network(10);
         let options = LayoutOptions::default();
-        let limbs = Limbs::of(&graph);
-        let table_rows = Tables::new(graph.shift, &[], &activations(&graph), &[]).rows.len();
         let chosen = best(&graph, &options).unwrap().choice;
-        let bounds = bounds(&graph, &options, &limbs, table_rows).unwrap();
+        let sizes = Sizes::of(&graph);
+        let bounds = bounds(&graph, &options, &sizes).unwrap();
         assert!(chosen.placed * 3 < bounds.len(), "{chosen:?}: the bounds save little");
         for bound in &bounds {
             let group = LayoutOptions { lookup_group: Some(bound.widths.lookup_group), ..options.clone() };
-            let mut search = Search::new(&graph, &options, limbs);
+            let mut search = Search::new(&graph, &options, sizes.ranges.clone());
             search.place(bound.widths, &group).unwrap();
             let (placed, _) = search.best.unwrap();
             assert_eq!(placed.widths, bound.widths);

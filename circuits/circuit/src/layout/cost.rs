@@ -190,11 +190,11 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
     let [operand, result, cross_terms, table, _] = filling.rows;
     let value = filling.network.value_bits;
     let accumulators = 3.0;
-    let product_bits = (a.degree() as u32 * a.shift * a.spread_limbs.max(1) as u32).min(SMALL_BITS);
+    let product_bits = (a.degree() as u32 * a.limb_bits * a.spread_limbs.max(1) as u32).min(SMALL_BITS);
     // Rounded and activated value, the sign of the saturation, remainders and limbs, copies, partial products.
-    let results = small(2 * result * a.activation_lanes, value)
+    let results = small(result * (a.activation_lanes + a.looked_up_lanes), value)
         + small(result * a.activation_lanes, 1)
-        + small(result * a.range_columns, a.shift)
+        + small(result * a.range_columns, a.limb_bits)
         + small(filling.gathered_cells, value)
         + small(result * a.product_columns, product_bits);
     let sources = (result * a.source_lanes()).min(filling.gathered_cells);

@@ -143,7 +143,10 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         | FixedRole::SumStep
         | FixedRole::SumEnd
         | FixedRole::Table(_)
+        | FixedRole::LooksUp
         | FixedRole::ActivationTag
+        | FixedRole::Clamp(_)
+        | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle
         | FixedRole::LeftPacked(_)

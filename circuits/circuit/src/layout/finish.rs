@@ -7,7 +7,7 @@ use super::degree::max_degree;
 use super::finished::Layout;
 use crate::gates::unusable_rows;
 use crate::placement::{Draft, LayoutError, Planner};
-use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS, RANGE_TAG};
+use crate::system::{Architecture, FixedRole, MAX_INSTANCE_CELLS};
 
 /// Fills in what depends on the number of rows.
 pub(super) fn finish(
@@ -28,7 +28,7 @@ pub(super) fn finish(
         }
     }
     planner.set(FixedRole::SumEnd, usable - 1, 1);
-    fill_tables(&mut planner, usable);
+    fill_tables(&mut planner);
     statement.set_lengths(architecture.instance_columns());
     if statement.cells() > MAX_INSTANCE_CELLS {
         return Err(LayoutError::PublicValues { cells: statement.cells(), limit: MAX_INSTANCE_CELLS });
@@ -69,18 +69,13 @@ fn check_cells(planner: &Planner<'_>) -> Result<(), LayoutError> {
     Ok(())
 }
 
-/// Table columns, and the range tag on rows that look up no activation (their lanes are 0, a range entry).
-fn fill_tables(planner: &mut Planner<'_>, usable: usize) {
+/// Table columns.
+fn fill_tables(planner: &mut Planner<'_>) {
     for (row, entry) in planner.tables.rows.clone().into_iter().enumerate() {
         for (i, value) in entry.values.into_iter().chain([entry.tag]).enumerate() {
             if value != 0 {
                 planner.set(FixedRole::Table(i as u8), row, value);
             }
         }
-    }
-    let mut tagged = vec![false; usable];
-    planner.results.iter().filter(|r| r.kind.activates()).for_each(|r| tagged[r.row as usize] = true);
-    for row in (0..usable).filter(|row| !tagged[*row]) {
-        planner.set(FixedRole::ActivationTag, row, RANGE_TAG);
     }
 }

@@ -24,7 +24,7 @@ mod plan;
 mod search;
 
 pub use choice::{Alternative, Choice, Needs};
-pub use choose::needs;
+pub use choose::{least_cost, needs};
 pub use cost::MemoryNeeds;
 pub use finished::{Layout, Summary};
 pub use options::LayoutOptions;

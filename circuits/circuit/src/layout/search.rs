@@ -3,11 +3,15 @@
 use zkml_gpu_graph::{Graph, Op};
 
 use super::options::LayoutOptions;
-use crate::placement::{LayoutError, Widths};
-use crate::system::WeightMode;
+use crate::placement::{LayoutError, Limbs, RangeBits, Widths};
+use crate::system::{WeightMode, exact_cells};
 
 /// Every sensible combination, cheap or not; the caller's own where there is one.
-pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<Widths>, LayoutError> {
+pub(super) fn candidates(
+    graph: &Graph,
+    options: &LayoutOptions,
+    ranges: &RangeBits,
+) -> Result<Vec<Widths>, LayoutError> {
     let mut least = 1;
     let mut widest = 1;
     for node in &graph.nodes {
@@ -22,7 +26,7 @@ pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<W
         }
     }
     if let Some(widths) = options.widths {
-        return Ok(vec![widths.at_least(least)]);
+        return Ok(vec![widths.at_least(least, graph.shift)]);
     }
     let widest = widest.min(options.max_weight_columns).max(least);
     let mut weights: Vec<usize> =
@@ -44,17 +48,44 @@ pub(super) fn candidates(graph: &Graph, options: &LayoutOptions) -> Result<Vec<W
             })
         })
     });
+    let limb_bits = limb_bits(graph, ranges);
     let all = all.flat_map(|(weight_columns, operand_lanes, activation_lanes, cross_term_lanes)| {
-        let widths = move |lookup_group| Widths {
+        let widths = move |(limb_bits, lookup_group)| Widths {
             operand_lanes,
             activation_lanes,
             weight_columns,
             cross_term_lanes,
+            limb_bits,
             lookup_group,
         };
-        groups.clone().map(widths)
+        let groups = &groups;
+        limb_bits.iter().flat_map(move |bits| groups.clone().map(move |group| (*bits, group))).map(widths)
     });
     Ok(all.collect())
+}
+
+/// Bits that a limb may have.
+const LIMB_BITS: std::ops::RangeInclusive<u32> = 4..=16;
+
+/// The bits of a limb that are worth trying: those for which a value has fewer range cells than with any smaller table.
+fn limb_bits(graph: &Graph, ranges: &RangeBits) -> Vec<u32> {
+    let mut shifts: Vec<u32> = graph.nodes.iter().map(|node| node.op.limbs()).collect();
+    shifts.push(1);
+    shifts.sort_unstable();
+    shifts.dedup();
+    let cells = |limb_bits: u32| {
+        let Limbs { excess, short, spread } = ranges.limbs(limb_bits);
+        let remainder = shifts.iter().map(|limbs| exact_cells(graph.shift * limbs, limb_bits)).max().unwrap_or(0);
+        [remainder + excess + usize::from(short), spread]
+    };
+    let mut kept: Vec<u32> = Vec::new();
+    for limb_bits in LIMB_BITS {
+        let own = cells(limb_bits);
+        if kept.iter().all(|smaller| cells(*smaller).iter().zip(own).any(|(smaller, own)| own < *smaller)) {
+            kept.push(limb_bits);
+        }
+    }
+    kept
 }
 
 #[cfg(test)]
@@ -68,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::hash::HashRole;
-    use crate::placement::{Count, Draft, Limbs, lower, tensors};
+    use crate::placement::{Count, Draft, lower, tensors};
     use crate::system::{Architecture, FixedRole};
 
     const RANGE: Format = Format::new(0, -16, 15);
@@ -225,7 +256,6 @@ mod tests {
     #[test]
     fn rows_and_columns_are_those_of_the_planner() {
         let rng = &mut ChaCha20Rng::seed_from_u64(1);
-        let limbs = Limbs { excess: 2, spread: 1 };
         let mut options = LayoutOptions::default();
         let (mut cross_terms, mut gathers, mut blocks, mut indices) = (0, 0, 0, 0);
         let (mut left, mut groups) = (0, 0);
@@ -233,7 +263,8 @@ mod tests {
         for seed in 0..300 {
             let graph = random_graph(seed);
             options.max_weight_columns = [19, 1024][seed as usize % 2];
-            let all = candidates(&graph, &options).unwrap();
+            let ranges = RangeBits::of(&graph);
+            let all = candidates(&graph, &options, &ranges).unwrap();
             for _ in 0..4 {
                 let mut widths = all[rng.gen_range(0..all.len())];
                 widths.weight_columns = widths.weight_columns.min(rng.gen_range(1..20));
@@ -241,6 +272,7 @@ mod tests {
                 let weights = [WeightMode::Committed, WeightMode::Embedded][rng.gen_range(0..2)];
                 let count = Count::new(&graph, &tensors, widths, weights);
                 let widths = count.used(widths);
+                let limbs = ranges.limbs(widths.limb_bits);
                 let draft = Draft::place(&graph, widths, weights, 0).unwrap();
                 let layers: Vec<[usize; 3]> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");

@@ -10,14 +10,15 @@ use std::ops::Range;
 use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
 
 use super::limbs::Limbs;
+use super::tables::clamped_bits;
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::hash::HashRole;
 use crate::rows::partial_products;
-use crate::system::{Accumulator, Architecture, FixedRole, Geometry, Multiplicand, WeightMode};
+use crate::system::{Accumulator, Architecture, FixedRole, Geometry, Multiplicand, WeightMode, exact_cells};
 
-/// Fixed columns of every circuit: usable rows, steps and end of the grand sum, the table, the activation tag.
-const FIXED_COLUMNS: usize = 8;
+/// Fixed columns of every circuit: usable rows, steps and end of the grand sum, value and tag of the ranges.
+const FIXED_COLUMNS: usize = 5;
 
 /// Rows of the operand, result and cross-term bank.
 pub(crate) type Rows = [usize; 3];
@@ -43,14 +44,18 @@ pub(crate) struct Count {
     pub(super) indices: bool,
     /// Whether a product has two activations.
     pub(super) left: bool,
-    /// Most limbs of a remainder.
-    pub(super) remainder_limbs: usize,
+    /// Most results of a row that are looked up in a table.
+    pub(super) looked_up_lanes: usize,
+    /// Whether some results are clamped by limbs.
+    pub(super) clamps: bool,
+    /// How many times the shift remainders have as bits.
+    pub(super) shifts: BTreeSet<u32>,
     /// Sorts of copies beside results.
     pub(super) auxiliary_groups: usize,
     /// Whether there are roots of variances.
     pub(super) inverse_roots: bool,
-    /// Range cells of the rows of groups.
-    pub(super) group_cells: usize,
+    /// Bits of the quotients of groups, and of the two numbers that pin each.
+    pub(super) groups: BTreeSet<[u32; 2]>,
     /// Whether operands are read by full rows of lanes, and one by one.
     pub(super) operands: [bool; 2],
     /// Whether some output is raw.
@@ -90,27 +95,37 @@ impl Count {
     /// The columns of the circuit, with one slot for terms, which all have; of the fixed ones no more is told than whether
     /// there are hashes.
     pub(crate) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
-        let remainder_limbs = self.remainder_limbs.max(1);
-        let requantise = remainder_limbs + limbs.excess;
+        let limb_bits = widths.limb_bits;
+        // Rows that requantise nothing count as of one shift.
+        let shifts = [1].into_iter().chain(self.shifts.iter().copied());
+        let remainder_cells = shifts.map(|shifts| exact_cells(shift * shifts, limb_bits)).max().unwrap_or(0);
+        let requantise = remainder_cells + limbs.excess + usize::from(limbs.short);
+        let cells = |bits: u32| bits.div_ceil(limb_bits) as usize;
+        let of_group = |[quotient, difference]: &[u32; 2]| cells(*quotient) + 2 * cells(*difference);
+        let group_cells = self.groups.iter().map(of_group).max().unwrap_or(0);
         let [pool, maximum, sum] = self.windows;
         let pooled = if pool > 0 { requantise + pool * limbs.spread } else { 0 };
         let lanes = self.activation_lanes.max(1);
         let differences = maximum.max(usize::from(self.indices));
         let mut architecture = Architecture {
             shift,
+            limb_bits,
             operand_lanes: widths.operand_lanes,
             operand_columns: if self.operands[0] { widths.operand_lanes } else { usize::from(self.operands[1]) },
             left_lanes: if self.left { widths.operand_lanes } else { 0 },
             activation_lanes: lanes,
-            remainder_limbs,
+            looked_up_lanes: self.looked_up_lanes,
+            clamps: self.clamps,
+            remainder_cells,
             auxiliary_groups: self.auxiliary_groups,
             inverse_roots: self.inverse_roots,
             excess_limbs: limbs.excess,
+            short_excess: limbs.short,
             spread_limbs: limbs.spread,
             range_columns: (self.requantised_lanes * requantise)
                 .max(pooled)
                 .max(differences * limbs.spread)
-                .max(self.group_cells),
+                .max(group_cells),
             cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 0 },
             gather_columns: maximum.max(sum).max(self.copies).max(if self.indices { 3 } else { 0 }),
             gather_by_index: self.indices,
@@ -148,9 +163,20 @@ impl<'a> Counter<'a> {
         self.count.multiplicands.extend(accumulators.iter().map(|accumulator| Multiplicand::Accumulator(*accumulator)));
     }
 
-    pub(super) fn requantises(&mut self, lanes: usize) {
+    /// Rows of a node's results, of so many lanes, with cells for what requantisation leaves.
+    pub(super) fn requantises(&mut self, index: usize, lanes: usize) {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
         self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
+        if clamped_bits(self.graph, self.node(index)).is_some() {
+            self.count.clamps = true;
+        } else {
+            self.looks_up(lanes);
+        }
+    }
+
+    /// Notes a row whose first lanes are looked up in a table.
+    pub(super) fn looks_up(&mut self, lanes: usize) {
+        self.count.looked_up_lanes = self.count.looked_up_lanes.max(lanes);
     }
 
     /// The node with this index.
@@ -159,9 +185,15 @@ impl<'a> Counter<'a> {
     }
 
     /// A node whose rows compute with so many sorts of auxiliary operands, and with a remainder of its own.
-    pub(super) fn computes(&mut self, rescale: Rescale, lanes: usize, auxiliary_groups: usize) {
-        self.requantises(lanes);
-        self.count.remainder_limbs = self.count.remainder_limbs.max(rescale.limbs as usize);
+    pub(super) fn computes(
+        &mut self,
+        index: usize,
+        rescale: Rescale,
+        lanes: usize,
+        auxiliary_groups: usize,
+    ) {
+        self.requantises(index, lanes);
+        self.count.shifts.insert(rescale.limbs);
         self.count.auxiliary_groups = self.count.auxiliary_groups.max(auxiliary_groups);
     }
 

@@ -11,7 +11,9 @@ use super::tables::{activations, exponentials, tensors};
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::rows::{Facts, kinds, partial_products};
-use crate::system::{Architecture, BLINDING_ROWS, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode};
+use crate::system::{
+    Architecture, BLINDING_ROWS, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode, exact_cells,
+};
 
 impl Count {
     /// Counts a graph that went through [`lower`](super::lower::lower).
@@ -46,14 +48,16 @@ impl<'g> Draft<'g> {
         least_k: u32,
     ) -> Result<Self, LayoutError> {
         let tensors = tensors(graph, widths.operand_lanes)?;
-        let tables = Tables::new(graph.shift, tensors.constants(), &activations(graph), &exponentials(graph));
+        let tables = Tables::new(widths.limb_bits, tensors.constants(), &activations(graph), &exponentials(graph));
         let mut planner = Planner::new(graph, widths, weights, tensors, tables);
         // The columns that every circuit has come first.
         for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
             planner.declare(role);
         }
-        (0..4).for_each(|i| planner.declare(FixedRole::Table(i)));
-        planner.declare(FixedRole::ActivationTag);
+        // Ranges alone have one value and a tag.
+        let used = |i: usize| planner.tables.rows.iter().any(|row| row.values.get(i).is_none_or(|value| *value != 0));
+        let columns: Vec<usize> = (0..4).filter(|i| used(*i)).collect();
+        columns.into_iter().for_each(|i| planner.declare(FixedRole::Table(i as u8)));
         planner.keep_public_rows();
         let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
         let mut before = planner.rows();
@@ -165,13 +169,16 @@ fn port(graph: &Graph, tensor: TensorId, placement: Placement) -> Port {
 fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Architecture {
     let fixed: Vec<FixedRole> = planner.fixed.iter().map(|(role, _)| role.clone()).collect();
     let facts = || kinds(&fixed).map(|(_, kind)| kind.facts());
-    let remainder = facts().map(|row| row.remainder_limbs).max().unwrap_or(1);
-    let requantise = remainder + limbs.excess;
+    let (shift, limb_bits) = (planner.graph.shift, planner.widths.limb_bits);
+    let remainder_cells = |row: Facts| exact_cells(shift * row.shifts as u32, limb_bits);
+    let remainder = facts().map(remainder_cells).max().unwrap_or(1);
+    let requantise = remainder + limbs.excess + usize::from(limbs.short);
     let range = |row: Facts| row.range_cells(requantise, limbs.spread).unwrap_or(usize::MAX);
     let largest_window = facts().filter(|row| row.attained).map(|row| row.differences).max().unwrap_or(0);
     let gather = planner.gathers.iter().map(|cell| cell.copy as usize + 1).max().unwrap_or(0);
     let mut architecture = Architecture {
-        shift: planner.graph.shift,
+        shift,
+        limb_bits,
         operand_lanes: planner.widths.operand_lanes,
         operand_columns: match (planner.has(&FixedRole::OperandPacked), planner.has(&FixedRole::OperandSingle)) {
             (true, _) => planner.widths.operand_lanes,
@@ -179,10 +186,13 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         },
         left_lanes: if planner.has_left() { planner.widths.operand_lanes } else { 0 },
         activation_lanes: facts().filter_map(|row| row.lanes).fold(1, usize::max),
-        remainder_limbs: remainder,
+        looked_up_lanes: planner.looked_up_lanes,
+        clamps: fixed.iter().any(|role| matches!(role, FixedRole::Clamp(_))),
+        remainder_cells: remainder,
         auxiliary_groups: facts().map(|row| row.auxiliary).max().unwrap_or(0),
         inverse_roots: kinds(&fixed).any(|(_, kind)| matches!(kind, RowKind::InverseRoot(_))),
         excess_limbs: limbs.excess,
+        short_excess: limbs.short,
         spread_limbs: limbs.spread,
         range_columns: facts().map(range).max().unwrap_or(0),
         cross_term_lanes: if planner.cross_terms.is_empty() { 0 } else { planner.widths.cross_term_lanes },

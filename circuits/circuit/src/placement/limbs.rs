@@ -1,18 +1,37 @@
 //! How many limbs range checks need.
 
+use std::collections::BTreeSet;
+
 use zkml_gpu_graph::{Graph, Op};
 
-/// Limbs of the range checks, from the worst case over all inputs in range and all learned values of the declared
+use super::tables::clamped_bits;
+
+/// Bits of what range checks hold, from the worst case over all inputs in range and all learned values of the declared
 /// widths: no input fails for want of room, and no limb tells of a weight.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RangeBits {
+    /// Of the excess by which a rounded accumulator leaves its function's arguments.
+    excess: u32,
+    /// Of the difference of two members of a maximum.
+    spread: u32,
+    /// Of ranges to which results are clamped by limbs.
+    clamped: BTreeSet<u32>,
+}
+
+/// How many limbs range checks need.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Limbs {
+    /// Of an excess, or of a clamped value's distance from the least.
     pub(crate) excess: usize,
+    /// Whether the highest limb of such a distance is short.
+    pub(crate) short: bool,
+    /// Of the difference of two members of a maximum.
     pub(crate) spread: usize,
 }
 
-impl Limbs {
+impl RangeBits {
     pub(crate) fn of(graph: &Graph) -> Self {
-        let limbs = |value: u64| (64 - value.leading_zeros()).div_ceil(graph.shift) as usize;
+        let bits = |value: u64| 64 - value.leading_zeros();
         let mut result = Self::default();
         for (node, bounds) in graph.nodes.iter().zip(graph.accumulator_bounds()) {
             let input = graph.tensors[node.inputs[0]].format;
@@ -33,14 +52,25 @@ impl Limbs {
                 | Op::Normalise(_)
                 | Op::Enter => 0,
             };
-            result.spread = result.spread.max(limbs(spread));
-            if let Some(activation) = graph.activation(node).filter(|_| node.op.requantises()) {
+            result.spread = result.spread.max(bits(spread));
+            if let Some(function) = graph.function(node).filter(|_| node.op.requantises()) {
                 let rounded = |acc: i64| zkml_gpu_graph::requantise(acc, graph.shift * node.op.limbs());
-                let above = rounded(bounds.max).saturating_sub(activation.max()).max(0);
-                let below = activation.min.saturating_sub(rounded(bounds.min)).max(0);
-                result.excess = result.excess.max(limbs(above.max(below) as u64));
+                let above = rounded(bounds.max).saturating_sub(function.max()).max(0);
+                let below = function.min().saturating_sub(rounded(bounds.min)).max(0);
+                result.excess = result.excess.max(bits(above.max(below) as u64));
             }
+            result.clamped.extend(clamped_bits(graph, node));
         }
         result
+    }
+
+    /// Limbs of so many bits.
+    pub(crate) fn limbs(&self, limb_bits: u32) -> Limbs {
+        let limbs = |bits: u32| bits.div_ceil(limb_bits) as usize;
+        Limbs {
+            excess: self.clamped.iter().copied().chain([self.excess]).map(limbs).max().unwrap_or(0),
+            short: self.clamped.iter().any(|bits| !bits.is_multiple_of(limb_bits)),
+            spread: limbs(self.spread),
+        }
     }
 }

@@ -20,7 +20,7 @@ pub use cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, Operand
 pub(crate) use counter::Count;
 pub(crate) use draft::Draft;
 pub use error::LayoutError;
-pub(crate) use limbs::Limbs;
+pub(crate) use limbs::{Limbs, RangeBits};
 pub use lower::lower;
 pub(crate) use planner::Planner;
 pub(crate) use product::Product;

@@ -7,11 +7,12 @@ use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
 use super::error::LayoutError;
+use super::tables::{clamped_bits, looked_up};
 use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
 use crate::hash::{HashError, HashedTensor};
 use crate::system::{
-    Accumulator, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Tables, WeightMode,
+    Accumulator, Clamp, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Tables, WeightMode,
 };
 
 /// A row of results to be placed.
@@ -44,6 +45,22 @@ pub(crate) enum Order {
     Sums,
 }
 
+/// What pins the results of rows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Pins {
+    /// Their gates.
+    Gates,
+    /// The table of this tag.
+    Table(i64),
+    /// The range of `2^bits` values from `least` on.
+    Clamp {
+        /// Least value.
+        least: i64,
+        /// Bits.
+        bits: u32,
+    },
+}
+
 /// Rows of the result bank one after another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment<'e> {
@@ -53,8 +70,8 @@ pub(crate) struct Segment<'e> {
     pub(crate) entries: &'e [ResultEntry],
     /// How the Result accumulator runs.
     pub(crate) order: Order,
-    /// Tag of the table that the rows look up.
-    pub(crate) tag: Option<i64>,
+    /// What their results are pinned by, where it is not their gates alone.
+    pub(crate) pins: Pins,
     /// Whether they hold the node's output, and not something on the way to it.
     pub(crate) output: bool,
 }
@@ -118,6 +135,8 @@ pub(crate) struct Planner<'g> {
     hashed: usize,
     /// Identities with terms on one row, at most; known once the terms have their columns.
     pub(crate) slots: usize,
+    /// Most results of a row that are looked up in a table.
+    pub(crate) looked_up_lanes: usize,
 }
 
 impl<'g> Planner<'g> {
@@ -154,6 +173,7 @@ impl<'g> Planner<'g> {
             hash_rows: 0,
             hashed: 0,
             slots: 0,
+            looked_up_lanes: 0,
         }
     }
 
@@ -594,9 +614,8 @@ impl<'g> Planner<'g> {
         identity: Option<(usize, usize)>,
     ) -> Result<(), LayoutError> {
         let output = self.graph.nodes[node].output;
-        let activation = self.graph.activation(&self.graph.nodes[node]);
-        let tag = activation.and_then(|activation| self.tables.activation_tag(&activation));
-        let last = self.place_segment(Segment { node, entries, order, tag, output: true })?;
+        let pins = self.pins(node)?;
+        let last = self.place_segment(Segment { node, entries, order, pins, output: true })?;
         if let Some((identity, shift)) = identity {
             let total = Multiplicand::Accumulator(Accumulator::ResultTotal);
             self.term(identity, total, last, Factor::r(shift), -1);
@@ -605,17 +624,27 @@ impl<'g> Planner<'g> {
         Ok(())
     }
 
+    /// What pins the results of a node's last rows.
+    fn pins(&self, index: usize) -> Result<Pins, LayoutError> {
+        let node = &self.graph.nodes[index];
+        if let (Some(bits), Some(function)) = (clamped_bits(self.graph, node), self.graph.function(node)) {
+            return Ok(Pins::Clamp { least: function.min(), bits });
+        }
+        let Some(activation) = looked_up(self.graph, node) else { return Ok(Pins::Gates) };
+        let tag = self.tables.activation_tag(&activation);
+        Ok(Pins::Table(tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {index}")))?))
+    }
+
     /// Places rows, with the digests of what they hold; returns the last one.
     pub(crate) fn place_segment(&mut self, segment: Segment<'_>) -> Result<usize, LayoutError> {
-        let Segment { node, entries, order, tag, output: is_output } = segment;
+        let Segment { node, entries, order, pins, output: is_output } = segment;
         let output = self.graph.nodes[node].output;
         let first_row = self.result_row;
         for (i, entry) in entries.iter().enumerate() {
             let row = first_row + i;
             self.set(FixedRole::Kind(entry.kind), row, 1);
             if entry.kind.activates() {
-                let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {node}")))?;
-                self.set(FixedRole::ActivationTag, row, tag);
+                self.pin(pins, entry, row);
                 let end = entry.element + entry.count;
                 if is_output && self.tensors.is_cut(output, end) {
                     self.ends.insert((output, end), row);
@@ -631,6 +660,23 @@ impl<'g> Planner<'g> {
         }
         self.result_row += entries.len();
         Ok(self.result_row - 1)
+    }
+
+    fn pin(&mut self, pins: Pins, entry: &ResultEntry, row: usize) {
+        match pins {
+            Pins::Gates => {}
+            Pins::Table(tag) => {
+                self.set(FixedRole::LooksUp, row, 1);
+                self.set(FixedRole::ActivationTag, row, tag);
+                self.looked_up_lanes = self.looked_up_lanes.max(entry.count);
+            }
+            Pins::Clamp { least, bits } => {
+                self.set(FixedRole::Clamp(Clamp { lanes: entry.count, bits }), row, 1);
+                if least != 0 {
+                    self.set(FixedRole::ClampLeast, row, least);
+                }
+            }
+        }
     }
 
     /// The row's part in the digests of what it holds and of the copies beside it.

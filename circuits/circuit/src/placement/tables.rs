@@ -1,15 +1,43 @@
 //! The tables of a network, and which of its tensors share cells.
 
-use zkml_gpu_graph::{Activation, Graph, Op};
+use zkml_gpu_graph::{Activation, Graph, Node, Op};
 
 use super::error::LayoutError;
 use super::tensors::Tensors;
 
+/// Whether the results of a node are what its function says, and not its gates.
+const fn follows_function(op: &Op) -> bool {
+    match op {
+        Op::Linear(_)
+        | Op::Combine { .. }
+        | Op::AveragePool { .. }
+        | Op::MatMul(_)
+        | Op::Multiply(_)
+        | Op::Softmax(_)
+        | Op::Normalise(_)
+        | Op::ArgMax { .. }
+        | Op::Enter => true,
+        Op::MaxPool(_) | Op::Reshape | Op::Rearrange { .. } => false,
+    }
+}
+
+/// The bits of a node whose results are clamped by limbs; none where they are looked up, or neither.
+pub(super) fn clamped_bits(graph: &Graph, node: &Node) -> Option<u32> {
+    // The index of a maximum has no limbs: it is looked up.
+    let is_clamped = follows_function(&node.op) && !matches!(node.op, Op::ArgMax { .. });
+    graph.function(node).filter(|_| is_clamped)?.clamped_bits()
+}
+
+/// The table that a node's results are looked up in.
+pub(crate) fn looked_up(graph: &Graph, node: &Node) -> Option<Activation> {
+    let function = graph.function(node).filter(|_| follows_function(&node.op))?;
+    clamped_bits(graph, node).is_none().then(|| function.table())
+}
+
 /// The activation tables that the graph needs.
 pub(crate) fn activations(graph: &Graph) -> Vec<Activation> {
     let mut all: Vec<Activation> = Vec::new();
-    for node in &graph.nodes {
-        let Some(activation) = graph.activation(node) else { continue };
+    for activation in graph.nodes.iter().filter_map(|node| looked_up(graph, node)) {
         if !all.contains(&activation) {
             all.push(activation);
         }

@@ -14,18 +14,22 @@ pub struct Widths {
     pub weight_columns: usize,
     /// Free coefficients per row.
     pub cross_term_lanes: usize,
+    /// Bits of a limb: the range table is `[0, 2^limb_bits)`.
+    pub limb_bits: u32,
     /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
     pub lookup_group: usize,
 }
 
 impl Widths {
-    /// These widths, raised to what a network with so many weight columns needs.
-    pub(crate) fn at_least(self, weight_columns: usize) -> Self {
+    /// These widths, raised to what a network with so many weight columns needs; limbs of `shift` bits where none are
+    /// given.
+    pub(crate) fn at_least(self, weight_columns: usize, shift: u32) -> Self {
         Self {
             operand_lanes: self.operand_lanes.max(1),
             activation_lanes: self.activation_lanes.max(1),
             weight_columns: self.weight_columns.max(weight_columns),
             cross_term_lanes: self.cross_term_lanes.max(1),
+            limb_bits: if self.limb_bits > 0 { self.limb_bits } else { shift },
             lookup_group: self.lookup_group.clamp(1, 3),
         }
     }

@@ -14,7 +14,7 @@ use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness, spread};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness, spread};
 use crate::system::formulas::Cell;
 use crate::system::kind::Candidate;
 use crate::system::{Architecture, FixedRole, NetworkConfig, Ring, RowCells, constant};
@@ -25,7 +25,8 @@ impl Kind for Candidate {
             gate: Some("candidate of a maximum"),
             lanes: None,
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Gates,
+            shifts: 1,
             requantised: 0,
             differences: 1,
             attained: false,

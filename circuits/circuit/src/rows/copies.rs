@@ -4,7 +4,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::Cell;
 use crate::system::kind::Copies;
 use crate::system::{Architecture, Ring, RowCells};
@@ -15,7 +15,8 @@ impl Kind for Copies {
             gate: Some("copies"),
             lanes: Some(self.lanes),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Gates,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,
@@ -58,7 +59,7 @@ impl Kind for Copies {
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
         for lane in 0..self.lanes {
-            row.saturate(lane, computed.values[computed.element + lane], computed.activation);
+            row.set_result(lane, computed.values[computed.element + lane]);
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Elements of a hidden input (`docs/protocol.md`, section 6). Nothing computes them: they are what the prover says, and
-//! the lookup among `(v, v, c)` for `v` in the input's range says no more than that they are in range. The saturation
-//! `c` is the table's, so that no cell of the row is free beside the element itself.
+//! the clamp to the input's range ([`clamp`](super::clamp)), or the lookup among `(v, v, c)` for `v` in it, says no more
+//! than that they are in range.
 //!
 //! Integers below `2^17` (graph validation), far below p/2.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::Cell;
 use crate::system::kind::Entry;
 use crate::system::{Architecture, Ring, RowCells};
@@ -18,8 +18,9 @@ impl Kind for Entry {
             gate: None,
             lanes: Some(self.lanes),
             auxiliary: 0,
-            remainder_limbs: 1,
-            requantised: 0,
+            pinned: Pinned::Function,
+            shifts: 1,
+            requantised: self.lanes,
             differences: 0,
             attained: false,
             quotient_limbs: 0,
@@ -59,7 +60,7 @@ impl Kind for Entry {
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
         for lane in 0..self.lanes {
-            row.saturate(lane, computed.values[computed.element + lane], computed.activation);
+            row.pin(lane, computed.values[computed.element + lane], computed.function);
         }
     }
 }

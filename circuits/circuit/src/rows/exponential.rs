@@ -11,7 +11,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, Pinned, RowWitness};
 use crate::system::formulas::{Cell, horner};
 use crate::system::kind::Exponential;
 use crate::system::{Architecture, FixedRole, MASKED, Ring, RowCells, constant};
@@ -22,7 +22,8 @@ impl Kind for Exponential {
             gate: Some("exponential"),
             lanes: Some(self.lanes),
             auxiliary: 2,
-            remainder_limbs: 1,
+            pinned: Pinned::Table,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,

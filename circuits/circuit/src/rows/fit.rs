@@ -3,8 +3,8 @@
 
 use zkml_gpu_graph::{MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
-use super::{Copied, partial_products};
-use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind};
+use super::{Copied, Pinned, clamp, partial_products};
+use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind, exact_cells};
 
 /// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a
 /// kind by recursion, which for so many fits the two megabytes of stack that a thread has.
@@ -29,8 +29,9 @@ impl Architecture {
             self.operand_columns,
             self.left_lanes,
             self.auxiliary_groups,
-            self.remainder_limbs,
+            self.remainder_cells,
             self.activation_lanes,
+            self.looked_up_lanes,
             self.range_columns,
             self.product_columns,
             self.cross_term_lanes,
@@ -46,13 +47,13 @@ impl Architecture {
             return Err("too many columns".into());
         }
         let shape = (1..=30).contains(&self.shift)
+            && (1..=30).contains(&self.limb_bits)
             && (1..=3).contains(&self.lookup_group)
             && self.operand_lanes > 0
             && self.operand_columns <= self.operand_lanes
             && self.left_lanes <= self.operand_lanes
             && self.auxiliary_groups <= MAX_AUXILIARY_GROUPS
-            && (1..=MAX_REMAINDER_LIMBS as usize).contains(&self.remainder_limbs)
-            && self.shift as usize * self.remainder_limbs <= MAX_REMAINDER_BITS as usize
+            && self.looked_up_lanes <= self.activation_lanes
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| has_cells(self, role))
             && self.activation_lanes > 0;
@@ -72,6 +73,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         FixedRole::Kind(kind) => has_cells_of(a, *kind),
         FixedRole::LeftPacked(_) | FixedRole::LeftSingle => a.left_lanes > 0,
         FixedRole::Masked(lane) => *lane < a.activation_lanes,
+        FixedRole::Clamp(clamp) => clamp::has_cells(a, *clamp),
         FixedRole::Step(accumulator, _) => a.has(*accumulator),
         FixedRole::Term { slot, multiplicand, .. } => {
             let exists = match multiplicand {
@@ -87,7 +89,9 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         | FixedRole::SumStep
         | FixedRole::SumEnd
         | FixedRole::Table(_)
+        | FixedRole::LooksUp
         | FixedRole::ActivationTag
+        | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle
         | FixedRole::InstancePacked
@@ -117,12 +121,20 @@ pub(super) fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
     let attained =
         |size: usize| !facts.attained || size == 1 || size > 1 && partial_products(a, size) <= a.product_columns;
     facts.auxiliary <= a.auxiliary_groups
-        && (1..=a.remainder_limbs).contains(&facts.remainder_limbs)
+        && has_remainder(a, facts.shifts)
         && facts.lanes.is_none_or(|lanes| (1..=a.activation_lanes).contains(&lanes))
+        && (facts.pinned != Pinned::Table || facts.lanes.is_none_or(|lanes| lanes <= a.looked_up_lanes))
         && range.is_some_and(|cells| cells <= a.range_columns)
         && copies
         && attained(facts.differences)
         && kind.fits(a)
+}
+
+/// Whether a remainder of so many shifts has its cells, and fits a number of 64 bits.
+fn has_remainder(a: &Architecture, shifts: usize) -> bool {
+    (1..=MAX_REMAINDER_LIMBS as usize).contains(&shifts)
+        && a.remainder_bits(shifts) <= MAX_REMAINDER_BITS
+        && exact_cells(a.remainder_bits(shifts), a.limb_bits) <= a.remainder_cells
 }
 
 /// Total of the exponents in all gates.
@@ -145,7 +157,10 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
         | FixedRole::SumStep
         | FixedRole::SumEnd
         | FixedRole::Table(_)
+        | FixedRole::LooksUp
         | FixedRole::ActivationTag
+        | FixedRole::Clamp(_)
+        | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle
         | FixedRole::LeftSingle

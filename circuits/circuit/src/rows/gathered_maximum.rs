@@ -6,7 +6,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness, spread};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness, spread};
 use crate::system::formulas::Cell;
 use crate::system::kind::GatheredMaximum;
 use crate::system::{Architecture, Ring, RowCells};
@@ -17,7 +17,8 @@ impl Kind for GatheredMaximum {
             gate: Some("copies of a maximum"),
             lanes: Some(1),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Gates,
+            shifts: 1,
             requantised: 0,
             differences: self.window,
             attained: true,
@@ -65,7 +66,7 @@ impl Kind for GatheredMaximum {
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
         let (maximum, facts) = (computed.values[computed.element], self.facts());
-        row.saturate(0, maximum, computed.activation);
+        row.set_result(0, maximum);
         for k in 0..self.window {
             let copy = row.copy(k);
             row.set_spread(&facts, k, maximum.abs_diff(copy));

@@ -6,7 +6,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::{Cell, requantised};
 use crate::system::{Architecture, FixedRole, Ring, RowCells, constant, total};
 
@@ -19,7 +19,8 @@ impl Kind for GatheredSum {
             gate: Some("sum of copies"),
             lanes: Some(1),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Function,
+            shifts: 1,
             requantised: 1,
             differences: 0,
             attained: false,
@@ -64,6 +65,6 @@ impl Kind for GatheredSum {
     }
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
-        row.requantise(0, 1, computed.accumulators[computed.element], computed.activation);
+        row.requantise(0, 1, computed.accumulators[computed.element], computed.function);
     }
 }

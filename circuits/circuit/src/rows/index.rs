@@ -3,7 +3,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::Cell;
 use crate::system::{Architecture, Ring, RowCells};
 
@@ -16,7 +16,8 @@ impl Kind for Index {
             gate: None,
             lanes: Some(1),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Table,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,
@@ -56,6 +57,6 @@ impl Kind for Index {
     }
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
-        row.saturate(0, computed.values[computed.element], computed.activation);
+        row.saturate(0, computed.values[computed.element], computed.function);
     }
 }

@@ -10,7 +10,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::{MAX_DIVIDEND_BITS, Op};
 
-use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness, quotient_cells};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, Pinned, RowWitness, quotient_cells};
 use crate::scalar;
 use crate::system::formulas::{Cell, quotient};
 use crate::system::kind::InverseRoot;
@@ -22,7 +22,8 @@ impl Kind for InverseRoot {
             gate: Some("inverse root of a group"),
             lanes: None,
             auxiliary: 3,
-            remainder_limbs: 1,
+            pinned: Pinned::Gates,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,

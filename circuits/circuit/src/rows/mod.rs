@@ -7,6 +7,7 @@
 
 mod attained;
 mod candidate;
+mod clamp;
 mod copies;
 mod entry;
 mod exponential;
@@ -28,6 +29,7 @@ mod witness;
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
+use zkml_gpu_graph::Function;
 
 use crate::system::formulas::{Cell, limbs};
 use crate::system::{Architecture, FixedRole, NetworkConfig, Ring, RowCells, RowKind};
@@ -40,14 +42,15 @@ pub(crate) use witness::{Computed, Intermediate, RowWitness};
 pub(crate) struct Facts {
     /// The name of its gate; none where accumulators and lookups say all.
     pub(crate) gate: Option<&'static str>,
-    /// Results, which look up the node's table of activations and enter the output's digest; none where the row looks
-    /// up no table.
+    /// Results, which enter the output's digest; none where the row has none.
     pub(crate) lanes: Option<usize>,
+    /// What makes them what they are.
+    pub(crate) pinned: Pinned,
     /// Sorts of auxiliary operands: copies on the row that its results are computed from.
     pub(crate) auxiliary: usize,
-    /// Limbs of each remainder.
-    pub(crate) remainder_limbs: usize,
-    /// Values with a remainder and an excess in range cells, which come first.
+    /// How many times the shift each remainder has as bits.
+    pub(crate) shifts: usize,
+    /// Values with cells for a remainder and an excess, which come first among the range cells.
     pub(crate) requantised: usize,
     /// Nonnegative differences in range cells, which follow.
     pub(crate) differences: usize,
@@ -84,6 +87,17 @@ impl Degree {
     }
 }
 
+/// What makes the results of a row what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pinned {
+    /// The function that follows requantisation: a clamp by limbs, or a table.
+    Function,
+    /// A table, whatever the function.
+    Table,
+    /// The gates of the row, or nothing where it has no results.
+    Gates,
+}
+
 /// How many gathered copies a row reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Copied {
@@ -107,7 +121,8 @@ impl Facts {
             Copied::All => a.gather_columns,
         };
         let range = self.range_cells(a.requantise_columns(), a.spread_limbs).unwrap_or(usize::MAX);
-        self.lanes.unwrap_or(0).saturating_add(range).saturating_add(copies)
+        let looked_up = self.lanes.filter(|_| self.pinned != Pinned::Gates).unwrap_or(0);
+        looked_up.saturating_add(range).saturating_add(copies)
     }
 }
 
@@ -134,7 +149,7 @@ pub(crate) trait Kind {
     /// What must be zero, times the selector of the kind's rows.
     fn gates(&self, row: &mut RowCells<'_, '_>, selector: &Expression<Fr>) -> Vec<Expression<Fr>>;
 
-    /// Fills the row of the witness. Activation lanes hold the table's first entry before.
+    /// Fills the row of the witness. Lanes of a row that looks up hold the table's first entry before.
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>);
 }
 
@@ -176,9 +191,18 @@ impl RowKind {
         each!(self, row => row.facts())
     }
 
-    /// Whether the row looks up its node's activation table.
+    /// Whether the row has results.
     pub fn activates(self) -> bool {
         self.facts().lanes.is_some()
+    }
+
+    /// Whether a row of this kind whose node has this function looks its results up in a table.
+    pub(crate) fn looks_up(self, function: &Function) -> bool {
+        match self.facts().pinned {
+            Pinned::Function => function.clamped_bits().is_none(),
+            Pinned::Table => true,
+            Pinned::Gates => false,
+        }
     }
 
     /// Results of a row of this kind that enter the output's digest, as a number of activation lanes.
@@ -191,9 +215,9 @@ impl RowKind {
         self.facts().auxiliary
     }
 
-    /// Limbs of the row's remainders.
-    pub fn remainder_limbs(self) -> usize {
-        self.facts().remainder_limbs
+    /// How many times the shift the row's remainders have as bits.
+    pub fn shifts(self) -> usize {
+        self.facts().shifts
     }
 
     /// Differences of which one is zero.
@@ -256,6 +280,7 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
     let has_operands = |(_, kind): &&(usize, RowKind)| kind.auxiliary_groups() > 0;
     kinds.iter().filter(has_operands).for_each(|(index, kind)| create_gate(meta, config, *index, *kind));
     attained::configure(meta, config, &kinds);
+    clamp::configure(meta, config, &kinds);
     kinds.iter().filter(|kind| !has_operands(kind)).for_each(|(index, kind)| create_gate(meta, config, *index, *kind));
     if config.architecture.gather_by_index {
         candidate::configure_index(meta, config);

@@ -8,7 +8,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Intermediate, Kind, Pinned, RowWitness};
 use crate::system::formulas::{Cell, horner, requantised};
 use crate::system::kind::Normalise;
 use crate::system::{Architecture, Ring, RowCells, constant};
@@ -19,7 +19,8 @@ impl Kind for Normalise {
             gate: Some("normalised member"),
             lanes: Some(self.lanes),
             auxiliary: 3,
-            remainder_limbs: self.limbs as usize,
+            pinned: Pinned::Function,
+            shifts: self.limbs as usize,
             requantised: self.lanes,
             differences: 0,
             attained: false,

@@ -10,7 +10,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Degree, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::{Cell, horner};
 use crate::system::kind::OneHot;
 use crate::system::{Architecture, Ring, RowCells};
@@ -21,7 +21,8 @@ impl Kind for OneHot {
             gate: None,
             lanes: Some(self.lanes),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Table,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,
@@ -66,7 +67,7 @@ impl Kind for OneHot {
 
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
         for lane in 0..self.lanes {
-            row.saturate(lane, computed.values[computed.element + lane], computed.activation);
+            row.saturate(lane, computed.values[computed.element + lane], computed.function);
         }
     }
 }

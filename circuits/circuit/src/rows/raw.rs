@@ -7,7 +7,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Degree, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::Cell;
 use crate::system::{Architecture, Ring, RowCells};
 
@@ -20,7 +20,8 @@ impl Kind for Raw {
             gate: None,
             lanes: None,
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Gates,
+            shifts: 1,
             requantised: 0,
             differences: 0,
             attained: false,

@@ -8,7 +8,7 @@
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 
-use super::{Computed, Copied, Degree, Facts, Kind, RowWitness};
+use super::{Computed, Copied, Degree, Facts, Kind, Pinned, RowWitness};
 use crate::system::formulas::{Cell, requantised};
 use crate::system::kind::Requantise;
 use crate::system::{Architecture, Ring, RowCells, Variable};
@@ -20,7 +20,8 @@ impl Kind for Requantise {
             gate: None,
             lanes: Some(self.lanes),
             auxiliary: 0,
-            remainder_limbs: self.limbs as usize,
+            pinned: Pinned::Function,
+            shifts: self.limbs as usize,
             requantised: self.lanes,
             differences: 0,
             attained: false,

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::{Add, Mul, Sub};
 
-use super::{Copied, Degree, fit};
+use super::{Copied, Degree, Pinned, fit};
 use crate::system::formulas::Cell;
 use crate::system::kind::{
     Candidate, Copies, Entry, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, OneHot,
@@ -79,9 +79,12 @@ fn architecture(kind: RowKind) -> Architecture {
     let facts = kind.facts();
     let mut a = Architecture {
         shift: 8,
+        limb_bits: 4,
         operand_lanes: 1,
         activation_lanes: facts.lanes.unwrap_or(1),
-        remainder_limbs: facts.remainder_limbs,
+        looked_up_lanes: if facts.pinned == Pinned::Table { facts.lanes.unwrap_or(0) } else { 0 },
+        clamps: true,
+        remainder_cells: 2 * facts.shifts,
         auxiliary_groups: facts.auxiliary,
         inverse_roots: true,
         excess_limbs: 2,
@@ -133,7 +136,7 @@ fn formulas_read_the_cells_that_the_facts_count_and_no_others() {
         }
         let read = read.into_inner();
         let range = a.range(0)..a.range(a.range_columns);
-        let columns = a.rounded(0)..a.copy(a.gather_columns);
+        let columns = a.activated(0)..a.copy(a.gather_columns);
         assert!(read.iter().all(|column| columns.contains(column)), "{kind:?} reads {read:?} of {columns:?}");
         // Quotients and gathered sums are read by gates alone.
         let in_formulas = facts.requantised > 0 && in_result.is_some() || facts.differences > 0;
@@ -146,13 +149,14 @@ fn formulas_read_the_cells_that_the_facts_count_and_no_others() {
 #[test]
 fn a_row_fits_what_it_needs_and_nothing_less() {
     type Change = (&'static str, fn(&mut Architecture));
-    let less: [Change; 6] = [
+    let less: [Change; 7] = [
         ("range cells", |a| a.range_columns -= 1),
         ("activation lanes", |a| a.activation_lanes -= 1),
         ("auxiliary operands", |a| a.auxiliary_groups -= 1),
         ("copies", |a| a.gather_columns -= 1),
         ("partial products", |a| a.product_columns -= 1),
-        ("remainder limbs", |a| a.remainder_limbs -= 1),
+        ("remainder cells", |a| a.remainder_cells -= 1),
+        ("lanes that are looked up", |a| a.looked_up_lanes -= 1),
     ];
     for kind in kinds() {
         let a = architecture(kind);
@@ -165,6 +169,7 @@ fn a_row_fits_what_it_needs_and_nothing_less() {
             matches!(facts.copies, Copied::First(count) if count > 0),
             a.product_columns > 0,
             true,
+            a.looked_up_lanes > 0,
         ];
         for ((what, change), _) in less.iter().zip(needs).filter(|(_, needed)| *needed) {
             let mut poorer = a.clone();

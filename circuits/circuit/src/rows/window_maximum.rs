@@ -9,7 +9,7 @@ use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;
 use zkml_gpu_graph::Op;
 
-use super::{Computed, Copied, Degree, Facts, Kind, RowWitness, spread};
+use super::{Computed, Copied, Degree, Facts, Kind, Pinned, RowWitness, spread};
 use crate::system::formulas::{Cell, requantised};
 use crate::system::kind::MaximumOfWindow;
 use crate::system::{Architecture, Ring, RowCells};
@@ -20,7 +20,8 @@ impl Kind for MaximumOfWindow {
             gate: None,
             lanes: Some(1),
             auxiliary: 0,
-            remainder_limbs: 1,
+            pinned: Pinned::Function,
+            shifts: 1,
             requantised: 1,
             differences: self.height.saturating_mul(self.width),
             attained: true,
@@ -80,7 +81,7 @@ impl Kind for MaximumOfWindow {
     fn fill(&self, row: &mut RowWitness<'_>, computed: &Computed<'_>) {
         let members = self.members(computed);
         let maximum = members.iter().copied().max().unwrap_or(0);
-        row.requantise(0, 1, maximum, computed.activation);
+        row.requantise(0, 1, maximum, computed.function);
         let facts = self.facts();
         for (slot, member) in members.iter().enumerate() {
             row.set_spread(&facts, slot, maximum.abs_diff(*member));

@@ -1,8 +1,9 @@
 //! One row of the witness's first phase, and what its node computed.
 
-use zkml_gpu_graph::{Activation, Execution, Graph, Node, NormaliseValues, Op, SoftmaxValues};
+use zkml_gpu_graph::{Execution, Function, Graph, Node, NormaliseValues, Op, SoftmaxValues};
 
 use super::{Facts, spread_cell};
+use crate::system::formulas::RequantiseCells;
 use crate::system::{Architecture, saturate};
 
 /// What the node of a row computed.
@@ -21,8 +22,8 @@ pub(crate) struct Computed<'c> {
     pub(crate) accumulators: &'c [i64],
     /// Values of the node's output.
     pub(crate) values: &'c [i64],
-    /// Its activation.
-    pub(crate) activation: &'c Activation,
+    /// What follows requantisation.
+    pub(crate) function: &'c Function,
     /// What it computes on the way.
     pub(crate) intermediate: &'c Intermediate,
 }
@@ -97,6 +98,11 @@ impl RowWitness<'_> {
         self.set(self.a.gather_offset(), offset);
     }
 
+    /// A result that gates tie to other cells.
+    pub(crate) fn set_result(&mut self, lane: usize, value: i64) {
+        self.set(self.a.activated(lane), value);
+    }
+
     /// A row of the table in an activation lane.
     pub(crate) fn activate(&mut self, lane: usize, [rounded, activated, saturation]: [i64; 3]) {
         self.set(self.a.rounded(lane), rounded);
@@ -105,31 +111,51 @@ impl RowWitness<'_> {
     }
 
     /// The row of the table that a value belongs to, in an activation lane.
-    pub(crate) fn saturate(&mut self, lane: usize, value: i64, activation: &Activation) {
-        self.activate(lane, saturate(activation, value).0);
+    pub(crate) fn saturate(&mut self, lane: usize, value: i64, function: &Function) {
+        self.activate(lane, saturate(function, value).0);
     }
 
-    /// A row of the table in all activation lanes from one on.
+    /// A row of the table in all lanes from one on that are looked up.
     pub(crate) fn idle(&mut self, lanes: usize, entry: [i64; 3]) {
-        (lanes..self.a.activation_lanes).for_each(|lane| self.activate(lane, entry));
+        (lanes..self.a.looked_up_lanes).for_each(|lane| self.activate(lane, entry));
     }
 
-    /// A requantised accumulator whose remainder has so many limbs.
-    pub(crate) fn requantise(&mut self, lane: usize, limbs: usize, accumulator: i64, activation: &Activation) {
-        let shift = self.a.shift as usize * limbs;
-        let shifted = accumulator + (1 << (shift - 1));
-        let (triple, excess) = saturate(activation, shifted >> shift);
-        let first = lane * self.a.requantise_columns();
+    /// A rounded value with what shows that its result is the function's: the excess of a saturated one, or the distance
+    /// of a clamped one from the least.
+    pub(crate) fn pin(&mut self, lane: usize, rounded: i64, function: &Function) {
+        let (triple, excess) = saturate(function, rounded);
         self.activate(lane, triple);
-        self.set_limbs(first, limbs, (shifted & ((1 << shift) - 1)) as u64);
-        self.set_limbs(first + self.a.remainder_limbs, self.a.excess_limbs, excess);
+        let cells = RequantiseCells::of(self.a, lane);
+        let Some(bits) = function.clamped_bits().filter(|_| triple[2] == 0) else {
+            return self.set_limbs(cells.excess, self.a.excess_limbs, excess);
+        };
+        let distance = triple[1].abs_diff(function.min());
+        self.set_limbs(cells.excess, self.a.excess_limbs, distance);
+        let highest = distance >> (self.a.limb_bits * (self.a.limbs(bits) as u32 - 1));
+        if self.a.missing_bits(bits) > 0 {
+            self.set(self.a.range(cells.short), (highest << self.a.missing_bits(bits)) as i64);
+        }
+    }
+
+    /// A requantised accumulator whose remainder spans so many shifts.
+    pub(crate) fn requantise(&mut self, lane: usize, shifts: usize, accumulator: i64, function: &Function) {
+        let bits = self.a.remainder_bits(shifts);
+        let shifted = accumulator + (1 << (bits - 1));
+        self.pin(lane, shifted >> bits, function);
+        let (first, limbs) = (RequantiseCells::of(self.a, lane).remainder, self.a.limbs(bits));
+        let remainder = (shifted & ((1 << bits) - 1)) as u64;
+        self.set_limbs(first, limbs, remainder);
+        if self.a.missing_bits(bits) > 0 {
+            let highest = remainder >> (self.a.limb_bits * (limbs as u32 - 1));
+            self.set(self.a.range(first + limbs), (highest << self.a.missing_bits(bits)) as i64);
+        }
     }
 
     /// The node's accumulators from the row's element on, requantised.
-    pub(crate) fn requantise_lanes(&mut self, lanes: usize, limbs: usize, computed: &Computed<'_>) {
+    pub(crate) fn requantise_lanes(&mut self, lanes: usize, shifts: usize, computed: &Computed<'_>) {
         for lane in 0..lanes {
             let accumulator = computed.accumulators[computed.element + lane];
-            self.requantise(lane, limbs, accumulator, computed.activation);
+            self.requantise(lane, shifts, accumulator, computed.function);
         }
     }
 
@@ -143,7 +169,7 @@ impl RowWitness<'_> {
         let places = [(0, quotient), (quotient, difference), (quotient + difference, difference)];
         for ((first, count), value) in places.into_iter().zip(values) {
             for i in 0..count {
-                let limb = value >> (self.a.shift as usize * i).min(127) & ((1 << self.a.shift) - 1);
+                let limb = value >> (self.a.limb_bits as usize * i).min(127) & ((1 << self.a.limb_bits) - 1);
                 self.set(self.a.range(first + i), limb as i64);
             }
         }
@@ -156,7 +182,8 @@ impl RowWitness<'_> {
 
     fn set_limbs(&mut self, first: usize, count: usize, value: u64) {
         for i in 0..count {
-            let limb = (value >> (self.a.shift as usize * i).min(63)) & ((1 << self.a.shift) - 1);
+            // A number of 64 bits has none beyond.
+            let limb = value.checked_shr(self.a.limb_bits * i as u32).unwrap_or(0) & ((1 << self.a.limb_bits) - 1);
             self.set(self.a.range(first + i), limb as i64);
         }
     }

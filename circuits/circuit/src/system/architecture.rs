@@ -27,24 +27,33 @@ pub enum WeightMode {
 /// Shape of the constraint system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Architecture {
-    /// Requantisation shift `S`; the range table is `[0, 2^S)`.
+    /// Requantisation shift `S`.
     pub shift: u32,
+    /// Bits `t` of a limb: the range table is `[0, 2^t)`.
+    pub limb_bits: u32,
     /// Operand cells of a packed row, and instance columns that feed them.
     pub operand_lanes: usize,
     /// Advice columns for copies of operands: all lanes, one where every copy is of single elements, or none.
     pub operand_columns: usize,
     /// Left operand cells of a row: as many as operand lanes, or none.
     pub left_lanes: usize,
-    /// Activation triples per row.
+    /// Results per row.
     pub activation_lanes: usize,
-    /// Limbs of a remainder, at most.
-    pub remainder_limbs: usize,
+    /// The first so many of them may be looked up in a table, which takes a cell for the argument.
+    pub looked_up_lanes: usize,
+    /// Whether some results are clamped to their range by limbs, whose gates have degree 4.
+    pub clamps: bool,
+    /// Range cells of a remainder, at most.
+    pub remainder_cells: usize,
     /// Sorts of auxiliary operands, one cell for each activation lane.
     pub auxiliary_groups: usize,
     /// Whether some row holds the inverse root of a variance, whose gate has degree 4.
     pub inverse_roots: bool,
-    /// Limbs of the excess by which a saturated value leaves its range.
+    /// Limbs of the excess by which a saturated value leaves its range, and of a clamped value's distance from the
+    /// least one.
     pub excess_limbs: usize,
+    /// Whether the highest limb of some such distance has fewer bits than others: it is looked up once more, scaled.
+    pub short_excess: bool,
     /// Limbs of the difference between a window's maximum and a member.
     pub spread_limbs: usize,
     /// Range-checked cells per row.
@@ -77,15 +86,15 @@ pub struct Architecture {
 /// Advice columns by phase, as counted by [`Architecture`]: the order of this struct's methods is the column order.
 impl Architecture {
     /// Degree to which the gates keep: one helper times its group's keys under a selector, at least a product of two
-    /// advice cells under a selector, or of three where there are roots.
+    /// advice cells under a selector, or of three where there are roots or clamps.
     pub const fn degree(&self) -> usize {
-        let least = if self.inverse_roots || self.has_hashes() { 4 } else { 3 };
+        let least = if self.inverse_roots || self.clamps || self.has_hashes() { 4 } else { 3 };
         if self.lookup_group + 2 > least { self.lookup_group + 2 } else { least }
     }
 
     /// Lookup keys per row.
     pub const fn lookups(&self) -> usize {
-        self.range_columns + self.gather_columns + self.activation_lanes
+        self.range_columns + self.gather_columns + self.looked_up_lanes
     }
 
     /// Helper columns.
@@ -122,24 +131,25 @@ impl Architecture {
         self.operand_columns + lane
     }
 
-    /// Rounded accumulator of an activation lane, saturated to its table.
-    pub const fn rounded(&self, lane: usize) -> usize {
-        self.left(self.left_lanes) + 3 * lane
-    }
-
     /// Result of an activation lane.
     pub const fn activated(&self, lane: usize) -> usize {
-        self.rounded(lane) + 1
+        self.left(self.left_lanes) + 2 * lane
     }
 
     /// Saturation of an activation lane: -1, 0 or 1.
     pub const fn saturation(&self, lane: usize) -> usize {
-        self.rounded(lane) + 2
+        self.activated(lane) + 1
+    }
+
+    /// Rounded accumulator of an activation lane, saturated to its function's arguments. Of a lane that is never looked
+    /// up it is the result itself.
+    pub const fn rounded(&self, lane: usize) -> usize {
+        if lane < self.looked_up_lanes { self.activated(self.activation_lanes) + lane } else { self.activated(lane) }
     }
 
     /// Range-checked cell.
     pub const fn range(&self, i: usize) -> usize {
-        self.rounded(self.activation_lanes) + i
+        self.activated(self.activation_lanes) + self.looked_up_lanes + i
     }
 
     /// Auxiliary operand of an activation lane.
@@ -321,8 +331,29 @@ impl Architecture {
         self.operand_lanes + self.raw_output as usize
     }
 
-    /// Range cells that a value's requantisation takes: the limbs of its remainder, then those of its excess.
+    /// Range cells that a value's requantisation takes: its remainder's, the limbs of its excess, and where the highest
+    /// of them may be short the same one scaled.
     pub const fn requantise_columns(&self) -> usize {
-        self.remainder_limbs + self.excess_limbs
+        self.remainder_cells + self.excess_limbs + self.short_excess as usize
     }
+
+    /// Limbs of a number of so many bits.
+    pub const fn limbs(&self, bits: u32) -> usize {
+        bits.div_ceil(self.limb_bits) as usize
+    }
+
+    /// Bits by which the highest limb of a number of exactly so many bits is short; 0 where it is whole.
+    pub const fn missing_bits(&self, bits: u32) -> u32 {
+        bits.next_multiple_of(self.limb_bits) - bits
+    }
+
+    /// Bits of a remainder of `limbs` times the shift.
+    pub const fn remainder_bits(&self, limbs: usize) -> u32 {
+        self.shift * limbs as u32
+    }
+}
+
+/// Range cells of a number of exactly so many bits: its limbs, of which a short one is looked up twice.
+pub(crate) const fn exact_cells(bits: u32, limb_bits: u32) -> usize {
+    bits.div_ceil(limb_bits) as usize + !bits.is_multiple_of(limb_bits) as usize
 }

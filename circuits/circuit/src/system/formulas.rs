@@ -28,32 +28,66 @@ impl Cell for halo2_proofs::plonk::Expression<halo2curves::bn256::Fr> {
     }
 }
 
-/// `Σ_i limb_i · 2^(S·i)`; each limb is in `[0, 2^S)`.
+/// `Σ_i limb_i · 2^(t·i)`; each limb is in `[0, 2^t)`.
 pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advice: &mut impl FnMut(usize) -> T) -> T {
     (0..count)
         .rev()
         .map(|i| advice(a.range(first + i)))
-        .reduce(|sum, limb| sum * T::integer(1 << a.shift) + limb)
+        .reduce(|sum, limb| sum * T::integer(1 << a.limb_bits) + limb)
         .unwrap_or_else(|| T::integer(0))
 }
 
-/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, with the `n = remainder` limbs of
-/// `rem` from range cell `first` on and the limbs of `u` behind those of the longest remainder. `0 <= rem < 2^(S·n)`
-/// exactly, so `q + c·u` is the unique rounded quotient.
+/// Range cells of a lane's requantisation, by number among the row's range cells.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequantiseCells {
+    /// First limb of the remainder.
+    pub(crate) remainder: usize,
+    /// First limb of the excess, or of the distance from the least value.
+    pub(crate) excess: usize,
+    /// The short limb of that distance, scaled.
+    pub(crate) short: usize,
+}
+
+impl RequantiseCells {
+    pub(crate) const fn of(a: &Architecture, lane: usize) -> Self {
+        let remainder = lane * a.requantise_columns();
+        let excess = remainder + a.remainder_cells;
+        Self { remainder, excess, short: excess + a.excess_limbs }
+    }
+}
+
+/// The accumulator of activation lane `lane`: `(q + c·u)·2^(S·n) + rem - 2^(S·n-1)`, for `n = shifts`. `rem` is exactly
+/// `0 <= rem < 2^(S·n)`: its limbs are in their cells, and a short highest one is in another cell as well, scaled to a
+/// whole one ([`short_remainder`]). So `q + c·u` is the unique rounded quotient.
 pub(crate) fn requantised<T: Cell>(
     a: &Architecture,
     lane: usize,
-    remainder: usize,
+    shifts: usize,
     advice: &mut impl FnMut(usize) -> T,
 ) -> T {
-    let first = lane * a.requantise_columns();
+    let cells = RequantiseCells::of(a, lane);
     let mut rounded = advice(a.rounded(lane));
     if a.excess_limbs > 0 {
-        let excess = limbs(a, first + a.remainder_limbs, a.excess_limbs, advice);
+        let excess = limbs(a, cells.excess, a.excess_limbs, advice);
         rounded = rounded + advice(a.saturation(lane)) * excess;
     }
-    let shift = a.shift as usize * remainder;
-    rounded * T::integer(1 << shift) + limbs(a, first, remainder, advice) - T::integer(1 << (shift - 1))
+    let bits = a.remainder_bits(shifts);
+    rounded * T::integer(1 << bits) + limbs(a, cells.remainder, a.limbs(bits), advice) - T::integer(1 << (bits - 1))
+}
+
+/// What must be zero for the remainder of a lane to be less than `2^(S·shifts)`: its short highest limb, scaled, is what
+/// the cell behind its limbs holds. None where all its limbs are whole.
+pub(crate) fn short_remainder<T: Cell>(
+    a: &Architecture,
+    lane: usize,
+    shifts: usize,
+    advice: &mut impl FnMut(usize) -> T,
+) -> Option<T> {
+    let bits = a.remainder_bits(shifts);
+    let behind = RequantiseCells::of(a, lane).remainder + a.limbs(bits);
+    let missing = a.missing_bits(bits);
+    let scaled = |limb: T| limb * T::integer(1 << missing);
+    (missing > 0).then(|| scaled(advice(a.range(behind - 1))) - advice(a.range(behind)))
 }
 
 /// Limbs of the quotient and of the two differences that pin it, on a row with the quotient of a power of two.
@@ -85,7 +119,7 @@ pub(crate) enum Key {
 /// All lookup keys of a row, in the order in which they are grouped.
 pub(crate) fn keys(a: &Architecture) -> Vec<Key> {
     let range = (0..a.range_columns).map(Key::Range);
-    range.chain((0..a.gather_columns).map(Key::Copy)).chain((0..a.activation_lanes).map(Key::Activation)).collect()
+    range.chain((0..a.gather_columns).map(Key::Copy)).chain((0..a.looked_up_lanes).map(Key::Activation)).collect()
 }
 
 /// `v0 + θ·v1 + θ²·v2 + θ³·tag + α`.

@@ -13,13 +13,14 @@ mod role;
 mod statement;
 mod table;
 
+pub(crate) use architecture::exact_cells;
 pub use architecture::{Architecture, WeightMode};
 pub use challenge::{Challenges, Factor, Power, Ring, Variable};
 pub use expressions::NetworkConfig;
 pub(crate) use expressions::{RowCells, constant, product, total};
 pub use geometry::Geometry;
 pub use kind::RowKind;
-pub use role::{Accumulator, FixedRole, Multiplicand};
+pub use role::{Accumulator, Clamp, FixedRole, Multiplicand};
 pub(crate) use role::{Lanes, Read};
 pub(crate) use statement::MAX_INSTANCE_CELLS;
 pub use statement::{Placement, Port, Statement, StatementError};

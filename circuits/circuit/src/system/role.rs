@@ -80,6 +80,15 @@ pub enum Multiplicand {
     Accumulator(Accumulator),
 }
 
+/// Activation lanes that are clamped to a range without a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Clamp {
+    /// Number of lanes.
+    pub lanes: usize,
+    /// The range has `2^bits` values.
+    pub bits: u32,
+}
+
 /// The role of a fixed column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FixedRole {
@@ -91,8 +100,14 @@ pub enum FixedRole {
     SumEnd,
     /// Lookup table: 0 to 2 are the values, 3 is the tag.
     Table(u8),
-    /// Tag of the activation table that the row's activation lanes look up.
+    /// 1 where the row's activation lanes are looked up in a table. Elsewhere their keys count for nothing.
+    LooksUp,
+    /// Tag of the table that the row's activation lanes look up.
     ActivationTag,
+    /// The row's first activation lanes are clamped to a range by limbs.
+    Clamp(Clamp),
+    /// The least value of the range that the row's activation lanes are clamped to.
+    ClampLeast,
     /// All operand lanes of the row are read.
     OperandPacked,
     /// Operand lane 0 alone is read.
@@ -183,7 +198,10 @@ impl FixedRole {
             | Self::SumStep
             | Self::SumEnd
             | Self::Table(_)
+            | Self::LooksUp
             | Self::ActivationTag
+            | Self::Clamp(_)
+            | Self::ClampLeast
             | Self::Accumulate
             | Self::AccumulateCrossTerms
             | Self::CrossTermMask(_)

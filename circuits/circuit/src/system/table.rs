@@ -3,15 +3,17 @@
 //! A key is `(v0, v1, v2, tag)`. Every table has its own nonzero tag, fixed on both sides, so that no witness can move
 //! a lookup from one table to another; range entries have `v1 = v2 = 0`.
 //!
+//! Only what is no clamp to a range of a power of two of values has a table of its own: `rows/clamp.rs` has the others.
+//!
 //! The table of an activation has rows `(q, f(q), c)` with saturation `c` = -1 at the least argument, 1 at the
 //! greatest, 0 between. A table of exponentials has rows `(d, e, 0)` for distances `d`, `(0, e, 1)` for the member that
 //! is shown to attain the maximum, and `(`[`MASKED`]`, 0, 0)`. An argument beyond the domain is looked up at its end,
 //! where `c` admits an excess: `round(acc / 2^S) = q + c·u` with `u >= 0`.
 
 use serde::{Deserialize, Serialize};
-use zkml_gpu_graph::Activation;
+use zkml_gpu_graph::{Activation, Function};
 
-/// Tag of the range table `[0, 2^S)`.
+/// Tag of the range table `[0, 2^t)`.
 pub const RANGE_TAG: i64 = 1;
 /// Tag of gathered values: (value, index).
 pub const GATHER_TAG: i64 = 2;
@@ -30,12 +32,12 @@ pub struct TableRow {
     pub tag: i64,
 }
 
-/// The row of an activation's table for a rounded accumulator, and the excess `u` that its saturation leaves.
-pub fn saturate(activation: &Activation, rounded: i64) -> ([i64; 3], u64) {
-    let (min, max) = (activation.min, activation.max());
+/// The row `(q, f(q), c)` of a function's table for a rounded accumulator, and the excess `u` that its saturation leaves.
+pub fn saturate(function: &Function, rounded: i64) -> ([i64; 3], u64) {
+    let (min, max) = (function.min(), function.max());
     let q = rounded.clamp(min, max);
     let c = i64::from(q == max) - i64::from(q == min);
-    ([q, activation.apply(q), c], rounded.abs_diff(q))
+    ([q, function.apply(q), c], rounded.abs_diff(q))
 }
 
 /// All tables of a circuit, in row order.
@@ -52,16 +54,17 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The range table of `shift` bits, the constants of the gather table, and the tables of activations and of
+    /// The range table of `limb_bits` bits, the constants of the gather table, and the tables of activations and of
     /// exponentials.
-    pub fn new(shift: u32, constants: &[i64], activations: &[Activation], exponentials: &[Activation]) -> Self {
-        let range = (0..1i64 << shift).map(|v| TableRow { values: [v, 0, 0], tag: RANGE_TAG });
+    pub fn new(limb_bits: u32, constants: &[i64], activations: &[Activation], exponentials: &[Activation]) -> Self {
+        let range = (0..1i64 << limb_bits).map(|v| TableRow { values: [v, 0, 0], tag: RANGE_TAG });
         let mut tables = Self { rows: range.collect(), ..Self::default() };
         tables.constants = (tables.rows.len(), constants.len());
         let constants = constants.iter().zip(0..);
         tables.rows.extend(constants.map(|(value, index)| TableRow { values: [*value, index, 0], tag: GATHER_TAG }));
         for (activation, tag) in activations.iter().zip(FIRST_ACTIVATION_TAG..) {
-            let row = |q| TableRow { values: saturate(activation, q).0, tag };
+            let function = Function::Table(activation.clone());
+            let row = |q| TableRow { values: saturate(&function, q).0, tag };
             tables.activations.push((activation.clone(), tables.rows.len()));
             tables.rows.extend((activation.min..=activation.max()).map(row));
         }

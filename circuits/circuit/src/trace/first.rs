@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
-use zkml_gpu_graph::{Activation, Execution, Graph, Storage, Visibility};
+use zkml_gpu_graph::{Execution, Function, Graph, Storage, Visibility};
 
 use super::cross_terms;
 use super::dense::dense;
@@ -84,17 +84,17 @@ impl FirstPhase {
                 Gathered::Constant(value) => value,
             };
         }
-        let activations: Vec<Option<Activation>> = graph.nodes.iter().map(|node| graph.activation(node)).collect();
+        let functions: Vec<Option<Function>> = graph.nodes.iter().map(|node| graph.function(node)).collect();
         let intermediates: Vec<Intermediate> =
             graph.nodes.iter().map(|node| Intermediate::new(node, execution)).collect();
         for result in &layout.results {
             let node = &graph.nodes[result.node as usize];
-            // Rows without a table are raw outputs, which hold nothing.
-            let Some(activation) = &activations[result.node as usize] else { continue };
+            // Rows without a function are raw outputs, which hold nothing.
+            let Some(function) = &functions[result.node as usize] else { continue };
             let mut row = RowWitness { columns: &mut phase.columns, a, row: result.row as usize };
-            if result.kind.activates() {
+            if result.kind.looks_up(function) {
                 // Lanes that the row leaves idle hold the table's first entry.
-                row.idle(0, saturate(activation, activation.min).0);
+                row.idle(0, saturate(function, function.min()).0);
             }
             let computed = Computed {
                 graph,
@@ -103,7 +103,7 @@ impl FirstPhase {
                 element: result.element as usize,
                 accumulators: &execution.accumulators[result.node as usize],
                 values: &execution.values[node.output],
-                activation,
+                function,
                 intermediate: &intermediates[result.node as usize],
             };
             result.kind.fill(&mut row, &computed);
@@ -188,6 +188,7 @@ impl FirstPhase {
         let a = &layout.architecture;
         let usable = layout.usable_rows();
         let tags = dense(layout, &FixedRole::ActivationTag, usable);
+        let marks = dense(layout, &FixedRole::LooksUp, usable);
         let none = || vec![0i64; usable];
         let count = |mut counts: Vec<i64>, key: Key| {
             let indices = match key {
@@ -199,6 +200,7 @@ impl FirstPhase {
                 let found = match key {
                     Key::Range(i) => layout.tables.find([cell(a.range(i)), 0, 0], RANGE_TAG),
                     Key::Copy(k) => layout.tables.find([cell(a.copy(k)), indices[row], 0], GATHER_TAG),
+                    Key::Activation(_) if marks[row] == 0 => None,
                     Key::Activation(lane) => layout
                         .tables
                         .find([cell(a.rounded(lane)), cell(a.activated(lane)), cell(a.saturation(lane))], tags[row]),

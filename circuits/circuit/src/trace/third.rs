@@ -287,7 +287,7 @@ impl<'a> Builder<'a> {
         compress(values.map(scalar::from_i64), scalar::from_i64(tag), theta, alpha)
     }
 
-    /// `1/key` on every usable row: from the table's entry where the key is one.
+    /// `1/key` on every usable row where the key counts: from the table's entry where the key is one.
     fn reciprocals(&self, key: Key, entries: &[Fr]) -> Vec<Fr> {
         let (a, layout, columns) = (self.a, self.before.layout, &self.before.first.columns);
         let fixed = match key {
@@ -295,9 +295,16 @@ impl<'a> Builder<'a> {
             Key::Copy(k) => gather_indices(layout, self.before.first, k),
             Key::Activation(_) => dense(layout, &FixedRole::ActivationTag, self.usable),
         };
+        let marks = match key {
+            Key::Range(_) | Key::Copy(_) => None,
+            Key::Activation(_) => Some(dense(layout, &FixedRole::LooksUp, self.usable)),
+        };
         let mut missing = Vec::new();
         let mut values = vec![Fr::ZERO; self.usable];
         for (row, value) in values.iter_mut().enumerate() {
+            if marks.as_ref().is_some_and(|marks| marks[row] == 0) {
+                continue;
+            }
             let cell = |column: usize| columns[column][row];
             let (triple, tag) = match key {
                 Key::Range(i) => ([cell(a.range(i)), 0, 0], RANGE_TAG),

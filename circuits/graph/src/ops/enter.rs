@@ -1,7 +1,7 @@
 //! A hidden input on cells of its own: equal to what is given, and inside its range. Lowering puts one before all that
 //! read a hidden input.
 
-use crate::activation::Activation;
+use crate::activation::{Activation, Function};
 use crate::ops::outcome::Outcome;
 use crate::site::{Check, Site};
 use crate::tensor::{Format, Storage, Tensor};
@@ -22,10 +22,10 @@ pub(crate) fn run(x: &[i64]) -> Outcome {
 }
 
 /// The values that an element may have: those of the range; of an index's one-hot form, 0 and what stands for 1.
-pub(crate) fn table(tensor: &Tensor) -> Activation {
+pub(crate) fn function(tensor: &Tensor) -> Function {
     let Format { min, max, .. } = tensor.format;
     match tensor.storage {
-        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Activation::clamp(min, max),
-        Storage::OneHot => Activation { min: 0, values: vec![0, max] },
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Function::Clamp { min, max },
+        Storage::OneHot => Function::Table(Activation { min: 0, values: vec![0, max] }),
     }
 }

@@ -27,7 +27,7 @@ use crate::site::{Check, Site};
 use crate::window::Window;
 
 use combine::Combination;
-pub(crate) use enter::table as entry_table;
+pub(crate) use enter::function as entry_function;
 pub use linear::Linear;
 pub use matmul::MatMul;
 pub use normalise::{Normalise, NormaliseValues};
@@ -265,9 +265,9 @@ impl Op {
         }
     }
 
-    /// Whether the output is looked up in a table, be it the clamp's to its range. Raw outputs are not, because their
-    /// range may be too wide for one, nor are reshapes.
-    pub(crate) const fn is_looked_up(&self) -> bool {
+    /// Whether the output has a range of its own that a circuit keeps it to. Raw outputs have none, because theirs may be
+    /// too wide, nor have reshapes.
+    pub(crate) const fn has_function(&self) -> bool {
         match self {
             Self::Linear(linear) => !linear.raw,
             Self::Reshape => false,

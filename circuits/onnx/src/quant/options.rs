@@ -59,6 +59,8 @@ impl Default for QuantOptions {
     }
 }
 
+/// Most bits of a tensor.
+pub(super) const MAX_TENSOR_BITS: u32 = 16;
 /// Bits of the widest activations that the shift is for.
 const NARROW_BITS: u32 = 10;
 /// Greatest shift that wide activations ask for: at more, weights about 1 would not fit their bits.

@@ -8,7 +8,7 @@ use super::convert::convert;
 use super::error::QuantError;
 use super::group::{Group, group};
 use super::ops::{ScaleOf, scale_of};
-use super::options::QuantOptions;
+use super::options::{MAX_TENSOR_BITS, QuantOptions};
 use super::search::Precision;
 use crate::import::{FloatGraph, FloatOp};
 
@@ -142,7 +142,8 @@ pub(super) fn quantise_to(
     let report = measure(source, &graph, samples, observations, bits)?;
     tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
     let calibration = observations.calibration(source);
-    let precision = Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone(), file: None };
+    let precision =
+        Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone(), shift: None, file: None };
     Ok(Quantised { graph, report, sources, calibration, options: options.with_precision(&precision) })
 }
 
@@ -199,7 +200,8 @@ fn check_options(graph: &FloatGraph, options: &QuantOptions) -> Result<(), Quant
     let out_of_range = |option, got: String, expected| Err(QuantError::Option { option, got, expected });
     let bits = [("activation_bits", options.activation_bits), ("max_activation_bits", options.max_activation_bits)];
     let tensor_bits = options.tensor_bits.values().map(|bits| ("tensor_bits", *bits));
-    if let Some((option, got)) = bits.into_iter().chain(tensor_bits).find(|(_, bits)| !(2..=16).contains(bits)) {
+    let is_far = |bits: u32| !(2..=MAX_TENSOR_BITS).contains(&bits);
+    if let Some((option, got)) = bits.into_iter().chain(tensor_bits).find(|(_, bits)| is_far(*bits)) {
         return out_of_range(option, got.to_string(), "2 to 16");
     }
     let is_missing = |name: &&String| graph.tensors.iter().all(|tensor| tensor.name != **name);

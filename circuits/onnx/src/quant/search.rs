@@ -15,7 +15,7 @@ use super::calibrate::Observations;
 use super::context::Context;
 use super::error::QuantError;
 use super::group::{Group, group};
-use super::options::QuantOptions;
+use super::options::{MAX_TENSOR_BITS, QuantOptions};
 use super::quantise::{Quantised, Sample, check, quantise_to};
 use crate::import::FloatGraph;
 
@@ -27,6 +27,9 @@ pub struct Precision {
     pub activation_bits: u32,
     /// Bits of others, by the tensor's name in the model: see [`QuantOptions::tensor_bits`].
     pub tensor_bits: BTreeMap<String, u32>,
+    /// The shift, see [`QuantOptions::shift`]; none for the options' own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shift: Option<u32>,
     /// The file that they were read from, for messages.
     #[serde(skip)]
     pub file: Option<PathBuf>,
@@ -40,8 +43,24 @@ impl QuantOptions {
             activation_bits: precision.activation_bits,
             max_activation_bits: precision.activation_bits,
             tensor_bits: precision.tensor_bits.clone(),
+            shift: precision.shift.unwrap_or(self.shift),
             precision_file: precision.file.clone(),
             ..self.clone()
+        }
+    }
+}
+
+impl Precision {
+    /// So many bits more for all tensors, up to the most that there may be, under another shift.
+    #[must_use]
+    pub fn raised(&self, bits: u32, shift: u32) -> Self {
+        let raise = |own: u32| (own + bits).min(MAX_TENSOR_BITS);
+        let tensor_bits = self.tensor_bits.iter().map(|(name, own)| (name.clone(), raise(*own)));
+        Self {
+            activation_bits: raise(self.activation_bits),
+            tensor_bits: tensor_bits.collect(),
+            shift: Some(shift),
+            file: self.file.clone(),
         }
     }
 }
@@ -136,7 +155,7 @@ impl Search<'_> {
     fn attempt(&self, units: &[Unit], widened: &[usize], base: u32, wide: u32) -> Result<Found, QuantError> {
         let names = widened.iter().flat_map(|unit| &units[*unit].names);
         let tensor_bits = names.map(|name| (name.clone(), wide)).collect();
-        let precision = Precision { activation_bits: base, tensor_bits, file: None };
+        let precision = Precision { activation_bits: base, tensor_bits, shift: None, file: None };
         let options = self.options.with_precision(&precision);
         let quantised = quantise_to(self.source, &self.groups, &self.observations, self.samples, &options, base)?;
         let elements = |units: &mut dyn Iterator<Item = &Unit>| units.map(|unit| unit.elements).sum::<usize>();

@@ -9,6 +9,7 @@ use crate::system::{FixedRole, RowKind, kind};
 /// Counts indices of maxima, each with so many candidates.
 pub(super) fn count(counter: &mut Counter<'_>, indices: usize, candidates: usize) -> Rows {
     counter.count.activation_lanes = counter.count.activation_lanes.max(1);
+    counter.looks_up(1);
     counter.count.indices = true;
     [0, indices * (candidates + 1), 0]
 }

@@ -19,7 +19,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, offset: usize) -> R
     let node = counter.node(index);
     let read: usize = node.inputs.iter().map(|input| counter.digest(*input)).sum();
     let (groups, lanes) = counter.groups(node.output);
-    counter.requantises(lanes);
+    counter.requantises(index, lanes);
     counter.adds(&[Accumulator::ResultTotal]);
     [read + offset, groups, 0]
 }

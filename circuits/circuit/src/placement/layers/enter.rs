@@ -1,4 +1,4 @@
-//! Hidden inputs: rows that hold their elements, each looked up in its range. Of indices in one-hot form, elements of
+//! Hidden inputs: rows that hold their elements, each inside its range. Of indices in one-hot form, elements of
 //! one channel share rows, and one identity says `Σ_channels element - one = 0` at a power of `r` for each index.
 
 use zkml_gpu_graph::{Shape, Storage};
@@ -22,7 +22,13 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize) -> Rows {
             (0..channels).map(of_channel).fold((0, 0), |(rows, most), (more, lanes)| (rows + more, most.max(lanes)))
         }
     };
-    counter.count.activation_lanes = counter.count.activation_lanes.max(lanes);
+    match tensor.storage {
+        Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => counter.requantises(index, lanes),
+        Storage::OneHot => {
+            counter.count.activation_lanes = counter.count.activation_lanes.max(lanes);
+            counter.looks_up(lanes);
+        }
+    }
     [0, rows, 0]
 }
 

@@ -27,7 +27,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, linear: &Linear) ->
     let blocks = linear.out_channels.div_ceil(counter.widths.weight_columns);
     let operand = counter.operand(input, shape, linear.window.taps() * blocks);
     let (results, lanes) = count_results(counter, output, linear, &product);
-    counter.requantises(lanes);
+    counter.requantises(index, lanes);
     counter.count.raw |= linear.raw;
     let runs = match counter.weights {
         WeightMode::Committed => 1,

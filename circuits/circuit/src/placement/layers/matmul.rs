@@ -30,8 +30,8 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, product: &MatMul) -
             (groups * product.rows * product.products(), most)
         }
     };
-    counter.requantises(most);
-    counter.count.remainder_limbs = counter.count.remainder_limbs.max(product.rescale.limbs as usize);
+    counter.requantises(index, most);
+    counter.count.shifts.insert(product.rescale.limbs);
     counter.count.multiplicands.insert(Multiplicand::Dot);
     counter.adds(&[Accumulator::ResultTotal, Accumulator::LeftDigest]);
     [operand, results, 0]

@@ -14,7 +14,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, rescale: Rescale) -
     let node = counter.node(index);
     let read: usize = node.inputs.iter().map(|input| counter.digest(*input)).sum();
     let (groups, lanes) = counter.groups(node.output);
-    counter.computes(rescale, lanes, 2);
+    counter.computes(index, rescale, lanes, 2);
     counter.adds(&[Accumulator::Auxiliary]);
     [read, groups, 0]
 }

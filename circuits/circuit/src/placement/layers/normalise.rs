@@ -17,10 +17,9 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, normalise: &Normali
     let node = counter.node(index);
     let read = counter.digest(node.inputs[0]);
     let (rows, lanes) = counter.groups_in(node.output, 0..normalise.groups);
-    counter.computes(normalise.rescale, lanes, 3);
+    counter.computes(index, normalise.rescale, lanes, 3);
     let magnitude = counter.graph.tensors[node.inputs[0]].format.magnitude();
-    let [root, window] = limbs(normalise, magnitude, counter.graph.shift);
-    counter.count.group_cells = counter.count.group_cells.max(root + 2 * window);
+    counter.count.groups.insert(group_bits(normalise, magnitude));
     counter.count.inverse_roots = true;
     counter.adds(&[Accumulator::ResultTotal, Accumulator::Auxiliary]);
     [read, normalise.groups + normalise.len * rows, 0]
@@ -31,7 +30,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     let Normalise { groups, len, centred, epsilon, bits, rescale } = *normalise;
     let node = &planner.graph.nodes[index];
     let magnitude = planner.graph.tensors[node.inputs[0]].format.magnitude();
-    let limbs = limbs(normalise, magnitude, planner.graph.shift);
+    let limbs = group_bits(normalise, magnitude).map(|bits| bits.div_ceil(planner.widths.limb_bits) as usize);
     let groups = Groups::new(planner, index, groups, len)?;
     let first_row = planner.result_row;
     let roots = groups.place(planner, RowKind::InverseRoot(kind::InverseRoot { bits, limbs }))?;
@@ -56,7 +55,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     planner.digest_term(copies, node.inputs[0], -1)
 }
 
-/// Limbs of a group's root, and of the two differences that pin it, for elements up to `magnitude`.
-fn limbs(normalise: &Normalise, magnitude: i64, shift: u32) -> [usize; 2] {
-    [normalise.inverse_root_bits(), normalise.window_bits(magnitude)].map(|bits| bits.div_ceil(shift) as usize)
+/// Bits of a group's root, and of the two differences that pin it, for elements up to `magnitude`.
+const fn group_bits(normalise: &Normalise, magnitude: i64) -> [u32; 2] {
+    [normalise.inverse_root_bits(), normalise.window_bits(magnitude)]
 }

@@ -18,7 +18,7 @@ use zkml_gpu_graph::Softmax;
 use super::groups::Groups;
 use crate::placement::counter::{Counter, Rows};
 use crate::placement::error::LayoutError;
-use crate::placement::planner::{Order, Planner, Segment};
+use crate::placement::planner::{Order, Pins, Planner, Segment};
 use crate::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
 
 /// Counts a softmax: a row for each group, two for each run of members.
@@ -26,9 +26,9 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, softmax: &Softmax) 
     let node = counter.node(index);
     let read = counter.digest(node.inputs[0]);
     let (rows, lanes) = counter.groups_in(node.output, 0..softmax.groups);
-    counter.computes(softmax.rescale, lanes, 3);
-    let [quotient, difference] = limbs(softmax, counter.graph.shift);
-    counter.count.group_cells = counter.count.group_cells.max(quotient + 2 * difference);
+    counter.computes(index, softmax.rescale, lanes, 3);
+    counter.count.groups.insert(bits(softmax));
+    counter.looks_up(lanes);
     counter.adds(&[Accumulator::ResultTotal, Accumulator::Auxiliary, Accumulator::ResultDigest]);
     [read, softmax.groups + 2 * softmax.len * rows, 0]
 }
@@ -37,13 +37,20 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, softmax: &Softmax) 
 pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) -> Result<(), LayoutError> {
     let node = &planner.graph.nodes[index];
     let groups = Groups::new(planner, index, softmax.groups, softmax.len)?;
-    let limbs = limbs(softmax, planner.graph.shift);
+    let limbs = bits(softmax).map(|bits| bits.div_ceil(planner.widths.limb_bits) as usize);
     let reciprocals = groups.place(planner, RowKind::Reciprocal(kind::Reciprocal { bits: softmax.bits, limbs }))?;
     let tag = planner.tables.exponential_tag(&softmax.exp);
+    let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no exponentials for node {index}")))?;
     let rows = groups.members(planner, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
     let first_row = planner.result_row;
     let exponentials =
-        planner.place_segment(Segment { node: index, entries: &rows, order: Order::Sums, tag, output: false })?;
+        planner.place_segment(Segment {
+            node: index,
+            entries: &rows,
+            order: Order::Sums,
+            pins: Pins::Table(tag),
+            output: false,
+        })?;
     for (row, entry) in (first_row..).zip(&rows) {
         let masked = (0..entry.count).filter(|lane| softmax.is_masked(entry.element + lane));
         masked.for_each(|lane| planner.set(FixedRole::Masked(lane), row, 1));
@@ -65,10 +72,10 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     planner.digest_term(copies, node.inputs[0], -1)
 }
 
-/// Limbs of a group's reciprocal, and of its sum.
-fn limbs(softmax: &Softmax, shift: u32) -> [usize; 2] {
-    let limbs = |value: i64| (i64::BITS - value.leading_zeros()).div_ceil(shift) as usize;
+/// Bits of a group's reciprocal, and of its sum.
+fn bits(softmax: &Softmax) -> [u32; 2] {
+    let bits = |value: i64| i64::BITS - value.leading_zeros();
     let most = softmax.exp.apply(0);
     // The member that attains the maximum alone gives a sum of at least `most`.
-    [limbs((1 << softmax.bits) / most), limbs(most * softmax.len as i64)]
+    [bits((1 << softmax.bits) / most), bits(most * softmax.len as i64)]
 }
