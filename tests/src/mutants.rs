@@ -7,8 +7,8 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_circuit::placement::BankRow;
 use zkml_gpu_circuit::system::{
-    Accumulator, Architecture, Clamp, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Variable,
-    kind,
+    Accumulator, Architecture, Clamp, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind,
+    Variable, kind,
 };
 use zkml_gpu_graph::Graph;
 
@@ -418,7 +418,8 @@ fn architecture(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
     let a = &mut layout.architecture;
     let (name, value) = match rng.gen_range(0..8) {
         0 | 1 => {
-            let (name, bits) = if rng.gen_bool(0.5) { ("shift", &mut a.shift) } else { ("limb bits", &mut a.limb_bits) };
+            let (name, bits) =
+                if rng.gen_bool(0.5) { ("shift", &mut a.shift) } else { ("limb bits", &mut a.limb_bits) };
             let mut changed = *bits as usize;
             nudge_size(rng, &mut changed);
             *bits = changed as u32;

@@ -574,7 +574,8 @@ fn clamps_reject_values_beyond_their_range() {
                 }
             } else {
                 // The quotient as the value, beyond the range: consistent but for the range.
-                let [q, excess] = [format.max, format.min].map(|end| end.abs_diff(s.first.columns[a.activated(0)][row]));
+                let [q, excess] =
+                    [format.max, format.min].map(|end| end.abs_diff(s.first.columns[a.activated(0)][row]));
                 assert!(q == 0 || excess == 0, "a mark at an end");
                 let mut number = 0;
                 for cell in distance.clone().rev() {
@@ -601,7 +602,8 @@ fn clamps_reject_values_beyond_their_range() {
             }
         }
         if a.missing_bits(a.shift) > 0 {
-            let row = s.layout.results.iter().find(|r| is_clamped(&s, r.row as usize)).expect("a clamped row").row as usize;
+            let row =
+                s.layout.results.iter().find(|r| is_clamped(&s, r.row as usize)).expect("a clamped row").row as usize;
             rejects(&s, &format!("{limb_bits}: another short limb of the remainder"), |first| {
                 let limb = &mut first.columns[a.range(remainder.end)][row];
                 *limb = (*limb + 1) % (1 << limb_bits);
@@ -823,8 +825,11 @@ fn limbs(s: &Session, first: &mut FirstPhase, row: usize, range: Range<usize>, v
     let a = &s.layout.architecture;
     for (i, cell) in range.enumerate() {
         // A negative number has no limbs: the first one takes it all.
-        let limb =
-            if value < 0 { value * i64::from(i == 0) } else { value >> (a.limb_bits as usize * i) & ((1 << a.limb_bits) - 1) };
+        let limb = if value < 0 {
+            value * i64::from(i == 0)
+        } else {
+            value >> (a.limb_bits as usize * i) & ((1 << a.limb_bits) - 1)
+        };
         first.columns[a.range(cell)][row] = limb;
     }
 }

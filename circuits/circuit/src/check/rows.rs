@@ -87,7 +87,8 @@ impl<'l> Rows<'l> {
         // A function's table is compared once for each tag.
         let mut proved = vec![(None, None); self.graph.nodes.len()];
         for row in 0..marks.len() {
-            let pinned = self.at(row).filter(|result| digest_lanes(result.kind) > 0).map(|result| (result, pins(result.kind)));
+            let pinned =
+                self.at(row).filter(|result| digest_lanes(result.kind) > 0).map(|result| (result, pins(result.kind)));
             let free = || {
                 let none = (marks[row], tags[row], clamps[row], least[row]) == (0, 0, None, 0);
                 require(none, || format!("row {row} looks something up, or is clamped"))

@@ -185,13 +185,7 @@ impl<'a> Counter<'a> {
     }
 
     /// A node whose rows compute with so many sorts of auxiliary operands, and with a remainder of its own.
-    pub(super) fn computes(
-        &mut self,
-        index: usize,
-        rescale: Rescale,
-        lanes: usize,
-        auxiliary_groups: usize,
-    ) {
+    pub(super) fn computes(&mut self, index: usize, rescale: Rescale, lanes: usize, auxiliary_groups: usize) {
         self.requantises(index, lanes);
         self.count.shifts.insert(rescale.limbs);
         self.count.auxiliary_groups = self.count.auxiliary_groups.max(auxiliary_groups);

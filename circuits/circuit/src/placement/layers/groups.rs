@@ -48,7 +48,13 @@ impl Groups {
         let entry = |element| ResultEntry { kind, element, count: 1, exponent: geometry.exponent(element), channel: 0 };
         let entries: Vec<ResultEntry> = self.range(self.len - 1).map(entry).collect();
         let node = self.node;
-        planner.place_segment(Segment { node, entries: &entries, order: Order::Positions, pins: Pins::Gates, output: false })
+        planner.place_segment(Segment {
+            node,
+            entries: &entries,
+            order: Order::Positions,
+            pins: Pins::Gates,
+            output: false,
+        })
     }
 
     /// Ties sums over members, whose rows end with one, to those on the groups' rows, which end with the other.

@@ -43,14 +43,13 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no exponentials for node {index}")))?;
     let rows = groups.members(planner, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
     let first_row = planner.result_row;
-    let exponentials =
-        planner.place_segment(Segment {
-            node: index,
-            entries: &rows,
-            order: Order::Sums,
-            pins: Pins::Table(tag),
-            output: false,
-        })?;
+    let exponentials = planner.place_segment(Segment {
+        node: index,
+        entries: &rows,
+        order: Order::Sums,
+        pins: Pins::Table(tag),
+        output: false,
+    })?;
     for (row, entry) in (first_row..).zip(&rows) {
         let masked = (0..entry.count).filter(|lane| softmax.is_masked(entry.element + lane));
         masked.for_each(|lane| planner.set(FixedRole::Masked(lane), row, 1));
