@@ -153,7 +153,7 @@ fn is_expanded(role: &FixedRole) -> bool {
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
-        | FixedRole::Table(_)
+        | FixedRole::Table { .. }
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)
@@ -271,7 +271,13 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
         | FixedRole::Masked(lane)
         | FixedRole::LeftPacked(lane)
         | FixedRole::Identity(lane) => nudge_size(rng, lane),
-        FixedRole::Table(value) => *value = (*value + 1) % 4,
+        FixedRole::Table { lane, value } => {
+            if rng.gen_bool(0.5) {
+                nudge_size(rng, lane);
+            } else {
+                *value = (*value + 1) % 4;
+            }
+        }
         FixedRole::Clamp(Clamp { lanes, bits }) => {
             if rng.gen_bool(0.5) {
                 nudge_size(rng, lanes);

@@ -213,7 +213,7 @@ fn every_challenge_follows_what_it_must_not_be_known_for() {
         // A challenge of a phase is squeezed after the columns of that phase. All that the identities and the lookups
         // hold comes first, free coefficients and multiplicities too; what is computed from challenges, after all of
         // them.
-        assert!(a.cross_term(a.cross_term_lanes) == a.first_phase() && a.multiplicity() < a.first_phase());
+        assert!(a.cross_term(a.cross_term_lanes) == a.first_phase() && a.multiplicity(0) < a.first_phase());
         let (before, after) = columns.split_at(a.first_phase());
         assert!(before.iter().all(|phase| challenges.iter().all(|challenge| phase <= challenge)));
         assert!(after.iter().all(|phase| challenges.iter().all(|challenge| phase > challenge)));

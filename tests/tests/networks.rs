@@ -135,7 +135,7 @@ fn wrong_inputs_are_rejected() {
 fn classes(s: &Session) -> Vec<Vec<usize>> {
     let mut classes = vec![Vec::new(); s.layout.usable_rows()];
     for (index, cells) in s.layout.fixed.iter().enumerate() {
-        if matches!(s.layout.architecture.fixed[index], FixedRole::Table(_) | FixedRole::GatherIndex(_)) {
+        if matches!(s.layout.architecture.fixed[index], FixedRole::Table { .. } | FixedRole::GatherIndex(_)) {
             continue;
         }
         cells.iter().filter(|(_, value)| *value != 0).for_each(|(row, _)| classes[*row as usize].push(index));
@@ -1088,7 +1088,8 @@ fn no_lookup_crosses_into_another_table() {
             first.fill_multiplicities(&s.layout);
             // The balance that the forgery needs: the foreign row is counted once more.
             let entry = tables.find(foreign.values, foreign.tag).expect("a row of its table");
-            first.columns[a.multiplicity()][entry] += 1;
+            let (lane, at) = a.entry(entry);
+            first.columns[a.multiplicity(lane)][at] += 1;
             assert!(!s.mock(&first, &s.outputs, &[]), "{foreign:?} on a row of tag {row_tag}");
         }
     }
@@ -1105,7 +1106,8 @@ fn an_output_of_minus_one_is_not_a_range_entry() {
     first.columns[a.activated(0)][row] = -1;
     first.fill_multiplicities(&s.layout);
     let q = usize::try_from(first.columns[a.rounded(0)][row]).expect("not negative");
-    first.columns[a.multiplicity()][q] += 1;
+    let (lane, at) = a.entry(q);
+    first.columns[a.multiplicity(lane)][at] += 1;
     assert!(!s.mock(&first, &s.outputs, &[]));
     assert!(!s.real(&first, &s.outputs, &[]));
 }

@@ -76,7 +76,7 @@ impl<'l> Fixed<'l> {
             FixedRole::Usable
             | FixedRole::SumStep
             | FixedRole::SumEnd
-            | FixedRole::Table(_)
+            | FixedRole::Table { .. }
             | FixedRole::LooksUp
             | FixedRole::ActivationTag
             | FixedRole::Clamp(_)

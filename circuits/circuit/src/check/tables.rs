@@ -23,14 +23,18 @@ impl CheckedTables {
     /// Reads the tables; those of ranges and of gathered constants are checked here, functions where a row looks them
     /// up.
     pub(super) fn new(graph: &Graph, layout: &Layout, fixed: &Fixed<'_>) -> Check<Self> {
-        let roles = [0, 1, 2, 3].map(FixedRole::Table);
-        let end = roles.iter().flat_map(|role| fixed.cells(role)).map(|(row, _)| *row as usize + 1).max().unwrap_or(0);
-        let mut rows = vec![[0; 4]; end];
-        for (i, role) in roles.iter().enumerate() {
-            fixed.cells(role).iter().for_each(|(row, value)| rows[*row as usize][i] = *value);
+        // Entries by lane and row.
+        let mut entries: BTreeMap<(usize, u32), [i64; 4]> = BTreeMap::new();
+        for (role, cells) in fixed.roles() {
+            let FixedRole::Table { lane, value } = role else { continue };
+            require(*lane < layout.architecture.table_lanes && *value < 4, || format!("a table column {role:?}"))?;
+            for (row, number) in cells {
+                entries.entry((*lane, *row)).or_default()[usize::from(*value)] = *number;
+            }
         }
+        let end = entries.keys().map(|(_, row)| *row as usize + 1).max().unwrap_or(0);
         let mut tables: BTreeMap<i64, Vec<[i64; 3]>> = BTreeMap::new();
-        for [v0, v1, v2, tag] in &rows {
+        for [v0, v1, v2, tag] in entries.values() {
             require(*tag != 0 || [*v0, *v1, *v2] == [0; 3], || "a table row without a tag".into())?;
             if *tag != 0 {
                 tables.entry(*tag).or_default().push([*v0, *v1, *v2]);

@@ -37,16 +37,19 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
             vec![row.usable() * (row.advice(a.helper(group)) * product - sum)]
         });
     }
-    meta.create_gate("table helper", |cells| {
-        let mut row = RowCells::new(cells, config);
-        let Challenges { alpha, theta, .. } = row.challenges();
-        // Rows beyond the table have tag 0, which no key has.
-        let [v0, v1, v2, tag] = [0, 1, 2, 3].map(|i| row.role(&FixedRole::Table(i)).unwrap_or(constant(0)));
-        let entry = compress([v0, v1, v2], tag, &theta, &alpha);
-        let multiplicity = row.advice(a.multiplicity());
-        fraction(a.table_helper(), &multiplicity, &entry);
-        vec![row.usable() * (row.advice(a.table_helper()) * entry - multiplicity)]
-    });
+    for lane in 0..a.table_lanes {
+        meta.create_gate("table helper", |cells| {
+            let mut row = RowCells::new(cells, config);
+            let Challenges { alpha, theta, .. } = row.challenges();
+            // Cells beyond the table have tag 0, which no key that counts has.
+            let mut cell = |value: u8| row.role(&FixedRole::Table { lane, value }).unwrap_or(constant(0));
+            let [v0, v1, v2, tag] = [0, 1, 2, 3].map(&mut cell);
+            let entry = compress([v0, v1, v2], tag, &theta, &alpha);
+            let multiplicity = row.advice(a.multiplicity(lane));
+            fraction(a.table_helper(lane), &multiplicity, &entry);
+            vec![row.usable() * (row.advice(a.table_helper(lane)) * entry - multiplicity)]
+        });
+    }
     for lane in 0..a.source_lanes() {
         meta.create_gate("gather source", |cells| {
             let mut row = RowCells::new(cells, config);

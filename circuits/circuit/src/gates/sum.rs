@@ -35,9 +35,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
         let mut row = RowCells::new(cells, config);
         let sum = row.advice(a.sum());
         let helpers = total((0..a.helpers()).map(|group| row.advice(a.helper(group))));
+        let tables = total((0..a.table_lanes).map(|lane| row.advice(a.table_helper(lane))));
         let sources = total((0..a.source_lanes()).map(|lane| row.advice(a.source_helper(lane))));
         let identities = total((0..a.slots).map(|slot| row.advice(a.weighted(slot))));
-        let added = helpers - row.advice(a.table_helper()) - sources + identities;
+        let added = helpers - tables - sources + identities;
         let step = row.role(&FixedRole::SumStep).unwrap_or(constant(0));
         let end = row.role(&FixedRole::SumEnd).unwrap_or(constant(0));
         sums.push(Derived { column: a.sum(), rule: Rule::Recurrence { step: step.clone(), input: added.clone() } });

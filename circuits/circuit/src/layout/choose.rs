@@ -27,6 +27,8 @@ use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
 const TOLERANCE: f64 = 0.02;
 /// Most combinations that are placed.
 const MOST_PLACED: usize = 32;
+/// Most entries of the table on a row.
+const MOST_TABLE_LANES: usize = 8;
 /// Layers named in a refusal.
 const LARGEST: usize = 3;
 
@@ -126,19 +128,23 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
         };
         let (limbs, table_rows) = (sizes.ranges.limbs(widths.limb_bits), sizes.table_rows(widths.limb_bits));
-        let placed = Widths { lookup_group: 0, limb_bits: 0, ..widths };
+        let placed = Widths { lookup_group: 0, limb_bits: 0, table_lanes: 0, ..widths };
         let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
-        let rows = count.rows().into_iter().fold(table_rows, usize::max);
-        if rows > limit {
-            if least.as_ref().is_none_or(|(least, _)| rows < *least) {
-                least = Some((rows, count.clone()));
+        let banks = count.rows().into_iter().fold(0, usize::max);
+        for table_lanes in table_lanes(widths, table_rows, banks) {
+            let table_rows = table_rows.div_ceil(table_lanes);
+            let rows = banks.max(table_rows);
+            if rows > limit {
+                if least.as_ref().is_none_or(|(least, _)| rows < *least) {
+                    least = Some((rows, count.clone()));
+                }
+                continue;
             }
-            continue;
-        }
-        let widths = count.used(widths);
-        if known.insert(widths) {
-            let about = (table_rows, least_k);
-            bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs)));
+            let widths = Widths { table_lanes, ..count.used(widths) };
+            if known.insert(widths) {
+                let about = (table_rows, least_k);
+                bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs)));
+            }
         }
     }
     match least {
@@ -148,6 +154,17 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             Ok(bounds)
         }
     }
+}
+
+/// Numbers of entries of the table on a row that are worth trying: one, and as many as make the table no longer than
+/// the banks; those of the widths where they ask for more than one.
+fn table_lanes(widths: Widths, entries: usize, banks: usize) -> Vec<usize> {
+    if widths.table_lanes > 1 {
+        return vec![widths.table_lanes];
+    }
+    let room = (1usize << rows_log2(&[banks])) - BLINDING_ROWS;
+    let enough = entries.div_ceil(room.max(1)).next_power_of_two().min(MOST_TABLE_LANES);
+    if enough > 1 { vec![1, enough] } else { vec![1] }
 }
 
 fn bound(

@@ -181,7 +181,7 @@ fn bank_columns(a: &Architecture) -> [usize; 4] {
     let accumulators = 3;
     let cross_terms = if a.cross_term_lanes > 0 { a.cross_term_lanes + 1 } else { 0 };
     let operand = a.operand_columns + a.instance_columns() + 1 + accumulators;
-    let table = 2;
+    let table = 2 * a.table_lanes;
     [operand, a.advice_columns() + a.instance_columns() - operand - cross_terms - table - 1, cross_terms, table]
 }
 
@@ -204,7 +204,7 @@ fn rows(a: &Architecture, filling: &Filling) -> [Work; 4] {
         small(filling.operand_cells, value) + full(operand as f64 * (1.0 + accumulators)),
         results + full(result as f64 * accumulators + sources as f64),
         full(cross_terms as f64 * if a.cross_term_lanes > 0 { a.cross_term_lanes as f64 + 1.0 } else { 0.0 }),
-        small(table, counts) + full(table as f64),
+        small(table * a.table_lanes, counts) + full((table * a.table_lanes) as f64),
     ]
 }
 

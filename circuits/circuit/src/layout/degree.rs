@@ -142,7 +142,7 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
-        | FixedRole::Table(_)
+        | FixedRole::Table { .. }
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)

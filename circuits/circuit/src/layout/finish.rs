@@ -71,10 +71,11 @@ fn check_cells(planner: &Planner<'_>) -> Result<(), LayoutError> {
 
 /// Table columns.
 fn fill_tables(planner: &mut Planner<'_>) {
-    for (row, entry) in planner.tables.rows.clone().into_iter().enumerate() {
-        for (i, value) in entry.values.into_iter().chain([entry.tag]).enumerate() {
+    let lanes = planner.widths.table_lanes;
+    for (index, entry) in planner.tables.rows.clone().into_iter().enumerate() {
+        for (i, value) in (0..).zip(entry.values.into_iter().chain([entry.tag])) {
             if value != 0 {
-                planner.set(FixedRole::Table(i as u8), row, value);
+                planner.set(FixedRole::Table { lane: index % lanes, value: i }, index / lanes, value);
             }
         }
     }

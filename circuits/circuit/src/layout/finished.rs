@@ -101,15 +101,15 @@ impl Layout {
             |is: fn(&FixedRole) -> bool| columns.iter().filter(move |(role, _)| is(role)).flat_map(|(_, cells)| cells);
         let numbers = cells(|role| matches!(role, FixedRole::Identity(_))).map(|(_, number)| *number);
         let identities = usize::try_from(numbers.max().unwrap_or(0)).unwrap_or(0);
-        let rows = cells(|role| matches!(role, FixedRole::Table(_))).map(|(row, _)| *row as usize + 1);
-        let table_rows = rows.max().unwrap_or(0);
-        self.bits(max_degree(a, &columns, self.usable), identities, table_rows)
+        let rows = cells(|role| matches!(role, FixedRole::Table { .. })).map(|(row, _)| *row as usize + 1);
+        let entries = rows.max().unwrap_or(0) * a.table_lanes;
+        self.bits(max_degree(a, &columns, self.usable), identities, entries)
     }
 
-    fn bits(&self, degree: Degree, identities: usize, table_rows: usize) -> f64 {
+    fn bits(&self, degree: Degree, identities: usize, entries: usize) -> f64 {
         let a = &self.architecture;
         let keys = a.lookups() * self.usable;
-        let entries = table_rows + a.source_lanes() * self.usable;
+        let entries = entries + a.source_lanes() * self.usable;
         let degrees = degree.r + degree.s + identities + 1 + 4 * (keys + entries);
         MODULUS_BITS - (degrees as f64).log2()
     }

@@ -75,7 +75,7 @@ impl Layout {
         let tables = &self.tables;
         let (first, constants) = tables.constants;
         let mut all = tables.activations.iter().chain(&tables.exponentials);
-        tables.rows.len() <= self.usable
+        tables.rows.len().div_ceil(self.architecture.table_lanes) <= self.usable
             && first.checked_add(constants).is_some_and(|end| end <= tables.rows.len())
             && all.all(|(table, first)| {
                 let end = first.checked_add(table.values.len());

@@ -56,6 +56,7 @@ pub(super) fn candidates(
             weight_columns,
             cross_term_lanes,
             limb_bits,
+            table_lanes: 1,
             lookup_group,
         };
         let groups = &groups;

@@ -133,6 +133,7 @@ impl Count {
             slots: 1,
             raw_output: self.raw,
             committed_columns: self.committed,
+            table_lanes: widths.table_lanes,
             lookup_group: widths.lookup_group,
             weight_columns: widths.weight_columns,
             ..Architecture::default()

@@ -55,9 +55,13 @@ impl<'g> Draft<'g> {
             planner.declare(role);
         }
         // Ranges alone have one value and a tag.
-        let used = |i: usize| planner.tables.rows.iter().any(|row| row.values.get(i).is_none_or(|value| *value != 0));
-        let columns: Vec<usize> = (0..4).filter(|i| used(*i)).collect();
-        columns.into_iter().for_each(|i| planner.declare(FixedRole::Table(i as u8)));
+        let used = |lane: usize, i: usize| {
+            let mut entries = planner.tables.rows.iter().skip(lane).step_by(widths.table_lanes);
+            entries.any(|row| row.values.get(i).is_none_or(|value| *value != 0))
+        };
+        let cells = (0..widths.table_lanes).flat_map(|lane| (0..4).map(move |value| (lane, value)));
+        let columns: Vec<(usize, usize)> = cells.filter(|(lane, value)| used(*lane, *value)).collect();
+        columns.into_iter().for_each(|(lane, value)| planner.declare(FixedRole::Table { lane, value: value as u8 }));
         planner.keep_public_rows();
         let mut layers = Vec::with_capacity(graph.nodes.len() + 1);
         let mut before = planner.rows();
@@ -201,6 +205,7 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         slots: planner.slots,
         raw_output: !planner.raw_places.is_empty(),
         committed_columns: planner.committed_columns,
+        table_lanes: planner.widths.table_lanes,
         lookup_group,
         weights: planner.weights,
         weight_columns: planner.widths.weight_columns,

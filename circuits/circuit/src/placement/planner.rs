@@ -181,7 +181,7 @@ impl<'g> Planner<'g> {
     pub(crate) fn rows(&self) -> [usize; 5] {
         let unused = |bank: usize| self.kept[bank] - self.next_kept[bank];
         let banks = [self.operand_row - unused(0), self.result_row - unused(1), self.cross_term_row];
-        [banks[0], banks[1], banks[2], self.tables.rows.len(), self.hash_rows]
+        [banks[0], banks[1], banks[2], self.tables.rows.len().div_ceil(self.widths.table_lanes), self.hash_rows]
     }
 
     /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw

@@ -16,6 +16,8 @@ pub struct Widths {
     pub cross_term_lanes: usize,
     /// Bits of a limb: the range table is `[0, 2^limb_bits)`.
     pub limb_bits: u32,
+    /// Entries of the lookup table on a row.
+    pub table_lanes: usize,
     /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
     pub lookup_group: usize,
 }
@@ -30,6 +32,7 @@ impl Widths {
             weight_columns: self.weight_columns.max(weight_columns),
             cross_term_lanes: self.cross_term_lanes.max(1),
             limb_bits: if self.limb_bits > 0 { self.limb_bits } else { shift },
+            table_lanes: self.table_lanes.max(1),
             lookup_group: self.lookup_group.clamp(1, 3),
         }
     }

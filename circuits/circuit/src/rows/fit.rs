@@ -40,6 +40,7 @@ impl Architecture {
             self.excess_limbs,
             self.spread_limbs,
             self.committed_columns,
+            self.table_lanes,
         ];
         // First the weight columns alone, so that the sum cannot overflow.
         let few = self.weight_columns <= MAX_WEIGHT_COLUMNS && self.fixed_columns() <= MAX_FIXED_COLUMNS;
@@ -54,6 +55,7 @@ impl Architecture {
             && self.left_lanes <= self.operand_lanes
             && self.auxiliary_groups <= MAX_AUXILIARY_GROUPS
             && self.looked_up_lanes <= self.activation_lanes
+            && self.table_lanes > 0
             && self.reads_existing_operands()
             && self.fixed.iter().all(|role| has_cells(self, role))
             && self.activation_lanes > 0;
@@ -74,6 +76,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         FixedRole::LeftPacked(_) | FixedRole::LeftSingle => a.left_lanes > 0,
         FixedRole::Masked(lane) => *lane < a.activation_lanes,
         FixedRole::Clamp(clamp) => clamp::has_cells(a, *clamp),
+        FixedRole::Table { lane, value } => *lane < a.table_lanes && *value < 4,
         FixedRole::Step(accumulator, _) => a.has(*accumulator),
         FixedRole::Term { slot, multiplicand, .. } => {
             let exists = match multiplicand {
@@ -88,7 +91,6 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
-        | FixedRole::Table(_)
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::ClampLeast
@@ -156,7 +158,7 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
-        | FixedRole::Table(_)
+        | FixedRole::Table { .. }
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)

@@ -73,6 +73,8 @@ pub struct Architecture {
     pub raw_output: bool,
     /// Columns of committed inputs and outputs.
     pub committed_columns: usize,
+    /// Entries of the lookup table on a row, each with a multiplicity.
+    pub table_lanes: usize,
     /// Lookups that share one helper column.
     pub lookup_group: usize,
     /// Where the weight bank stands.
@@ -178,14 +180,19 @@ impl Architecture {
         self.gather_offset() + by_index + i
     }
 
-    /// Multiplicities of the table's rows.
-    pub const fn multiplicity(&self) -> usize {
-        self.product(self.product_columns)
+    /// Multiplicities of the table's entries in a lane.
+    pub const fn multiplicity(&self, lane: usize) -> usize {
+        self.product(self.product_columns) + lane
+    }
+
+    /// Lane and row of an entry of the table.
+    pub const fn entry(&self, index: usize) -> (usize, usize) {
+        (index % self.table_lanes, index / self.table_lanes)
     }
 
     /// A column of a committed input or output: the column that the link proof ties to the tensor's commitment.
     pub const fn committed(&self, column: usize) -> usize {
-        self.multiplicity() + 1 + column
+        self.multiplicity(self.table_lanes) + column
     }
 
     /// A column of the hashes of tensors, in the order of [`HashColumns`]: those of elements, then the values.
@@ -283,14 +290,14 @@ impl Architecture {
         self.weighted(self.slots) + group
     }
 
-    /// Helper of the table.
-    pub const fn table_helper(&self) -> usize {
-        self.helper(self.helpers())
+    /// Helper of a lane of the table.
+    pub const fn table_helper(&self, lane: usize) -> usize {
+        self.helper(self.helpers()) + lane
     }
 
     /// Helper of a gather source lane.
     pub const fn source_helper(&self, lane: usize) -> usize {
-        self.table_helper() + 1 + lane
+        self.table_helper(self.table_lanes) + lane
     }
 
     /// Gather source lanes: all activation lanes where anything is gathered.

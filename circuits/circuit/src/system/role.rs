@@ -98,8 +98,13 @@ pub enum FixedRole {
     SumStep,
     /// 1 on the last usable row, where the grand sum must be 0.
     SumEnd,
-    /// Lookup table: 0 to 2 are the values, 3 is the tag.
-    Table(u8),
+    /// Lookup table.
+    Table {
+        /// One of the tables side by side.
+        lane: usize,
+        /// 0 to 2 are the values, 3 is the tag.
+        value: u8,
+    },
     /// 1 where the row's activation lanes are looked up in a table. Elsewhere their keys count for nothing.
     LooksUp,
     /// Tag of the table that the row's activation lanes look up.
@@ -197,7 +202,7 @@ impl FixedRole {
             Self::Usable
             | Self::SumStep
             | Self::SumEnd
-            | Self::Table(_)
+            | Self::Table { .. }
             | Self::LooksUp
             | Self::ActivationTag
             | Self::Clamp(_)

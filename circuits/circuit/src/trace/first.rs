@@ -189,7 +189,7 @@ impl FirstPhase {
         let usable = layout.usable_rows();
         let tags = dense(layout, &FixedRole::ActivationTag, usable);
         let marks = dense(layout, &FixedRole::LooksUp, usable);
-        let none = || vec![0i64; usable];
+        let none = || vec![0i64; layout.tables.rows.len()];
         let count = |mut counts: Vec<i64>, key: Key| {
             let indices = match key {
                 Key::Copy(k) => gather_indices(layout, self, k),
@@ -216,7 +216,10 @@ impl FirstPhase {
             sums
         };
         let counts = keys(a).into_par_iter().fold(none, count).reduce(none, add);
-        self.columns[a.multiplicity()] = counts;
+        for lane in 0..a.table_lanes {
+            let of_lane = counts.iter().skip(lane).step_by(a.table_lanes).copied();
+            self.columns[a.multiplicity(lane)] = of_lane.chain(std::iter::repeat(0)).take(usable).collect();
+        }
         if a.gather_by_index {
             self.fill_source_uses(layout);
         }

@@ -261,13 +261,18 @@ impl<'a> Builder<'a> {
         let groups = keys(self.a);
         let helpers = groups.par_chunks(self.a.lookup_group).map(|group| self.helper(group, &entries));
         self.columns.extend(helpers.collect::<Vec<_>>());
-        let multiplicities = &self.before.first.columns[self.a.multiplicity()];
         let beyond = self.challenges.alpha.invert().unwrap_or(Fr::ZERO);
-        let helper = |(row, count): (usize, &i64)| match count {
-            0 => Fr::ZERO,
-            _ => entries.get(row).copied().unwrap_or(beyond) * scalar::from_i64(*count),
-        };
-        self.columns.push(multiplicities.iter().enumerate().map(helper).collect());
+        for lane in 0..self.a.table_lanes {
+            let multiplicities = &self.before.first.columns[self.a.multiplicity(lane)];
+            let helper = |(row, count): (usize, &i64)| match count {
+                0 => Fr::ZERO,
+                _ => {
+                    let entry = entries.get(row * self.a.table_lanes + lane).copied();
+                    entry.unwrap_or(beyond) * scalar::from_i64(*count)
+                }
+            };
+            self.columns.push(multiplicities.iter().enumerate().map(helper).collect());
+        }
         let sources = (0..self.a.source_lanes()).into_par_iter().map(|lane| self.source_helper(lane));
         self.columns.extend(sources.collect::<Vec<_>>());
     }
@@ -348,7 +353,8 @@ impl<'a> Builder<'a> {
             added.iter_mut().zip(self.column(self.a.helper(group))).for_each(|(sum, value)| *sum += value);
         }
         let negative = (0..self.a.source_lanes()).map(|lane| self.a.source_helper(lane));
-        for index in negative.chain([self.a.table_helper()]) {
+        let tables = (0..self.a.table_lanes).map(|lane| self.a.table_helper(lane));
+        for index in negative.chain(tables) {
             added.iter_mut().zip(self.column(index)).for_each(|(sum, value)| *sum -= value);
         }
         for slot in 0..self.a.slots {
