@@ -34,6 +34,8 @@ class Model:
         self.inputs, self.shapes = ["input"], [list(shape)]
         # Inputs of another type than the others: by name, as above.
         self.kinds = {}
+        # Inputs whose numbers are at equal ratios between two: by name.
+        self.decades = {}
         self.random = np.random.RandomState(zlib.crc32(name.encode()))
 
     def constant(self, values, dtype=np.float32):
@@ -93,6 +95,8 @@ class Model:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="zkml-gpu")
 
     def values(self, name, shape):
+        if name in self.decades:
+            return np.geomspace(*self.decades[name], int(np.prod(shape))).reshape(shape).astype(np.float32)
         if name not in self.kinds:
             return self.random.uniform(-1, 1, shape).astype(np.float32)
         kind, low, high = self.kinds[name]
@@ -1351,6 +1355,24 @@ def tensor_trees():
     m.save(m.op("Gather", m.weights(4, 2), node))
 
 
+def numbers_that_span_decades():
+    for name, kind, least, most in (("log", "Log", 1e-4, 1e3), ("reciprocal", "Reciprocal", 0.01, 20), ("root", "Sqrt", 1e-5, 9)):
+        m = Model(f"wide_{name}", 1, 8)
+        m.decades["input"] = least, most
+        m.save(m.op(kind, "input"))
+    m = Model("wide_quotient", 1, 8)
+    m.inputs.append("divisor")
+    m.shapes.append([1, 8])
+    m.decades["divisor"] = 0.01, 20
+    m.save(m.op("Div", "input", "divisor"))
+    m = Model("wide_power", 1, 8)
+    m.decades["input"] = -5, -0.02
+    m.save(m.op("Pow", m.op("Mul", "input", m.written(-0.5)), m.written(-1.5)))
+    m = Model("wide_rows", 4, 8, opset=17)
+    x = m.op("Mul", "input", m.constant([[1.0], [0.01], [0.3], [1.0]]))
+    m.save(m.op("LayerNormalization", x, m.vector(8, 0.8, 1.2), m.vector(8), axis=-1))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("unknown", 1, 4)
@@ -1481,5 +1503,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, numbers_that_span_decades, quantised, refused):
         make()

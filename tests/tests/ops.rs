@@ -4,9 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use zkml_gpu_circuit::layout::LayoutOptions;
+use zkml_gpu_circuit::placement::lower;
 use zkml_gpu_graph::Graph;
 use zkml_gpu_onnx::import::FloatModel;
-use zkml_gpu_onnx::quant::{QuantOptions, quantise};
+use zkml_gpu_onnx::quant::{QuantOptions, Target, quantise, search};
 use zkml_gpu_tests::models::symbols;
 use zkml_gpu_tests::networks::{Session, embedded};
 
@@ -59,6 +60,32 @@ fn what_is_quantised_already_stays_within_a_step_of_its_integers() {
 }
 
 /// Names of all models, in an order that does not change.
+/// Where one step for all arguments would leave nothing of the small ones.
+#[test]
+fn numbers_that_span_decades_keep_the_bound() {
+    let names: Vec<String> = models().into_iter().filter(|name| name.starts_with("wide_")).collect();
+    assert!(names.len() >= 6, "{names:?}");
+    for name in names {
+        let path = folder().join(format!("{name}.onnx"));
+        let model = FloatModel::load(&path, &symbols("")).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let text = std::fs::read_to_string(path.with_extension("json")).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let sample: Vec<Vec<f32>> = serde_json::from_value(json["input_data"].clone()).unwrap();
+        let options = QuantOptions::default().with_activation_bits(4).with_max_activation_bits(16);
+        let (_, found) = search(model.graph(), std::slice::from_ref(&sample), &options, Target::Speed).unwrap();
+        assert!(found.report.max_error <= options.error_target, "{name}: {}", found.report.max_error);
+        // Parts with steps of their own, and no table that is longer than the others.
+        let longest = found.graph.activations.iter().map(|table| table.values.len()).max().unwrap_or(0);
+        assert!(longest <= 1 << 12, "{name}: a table of {longest} rows");
+        let inputs = found.graph.quantise_inputs(&sample);
+        let session = Session::with_inputs(lower(found.graph), &LayoutOptions::default(), 1, inputs);
+        assert!(session.real(&session.first, &session.outputs, &[]), "{name}: an honest proof is rejected");
+        let mut outputs = session.outputs.clone();
+        outputs[0][0] += 1;
+        assert!(!session.real(&session.first, &outputs, &[]), "{name}: a wrong output is accepted");
+    }
+}
+
 fn models() -> Vec<String> {
     let files = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
     let models = files.filter(|path| path.extension().is_some_and(|e| e == "onnx"));

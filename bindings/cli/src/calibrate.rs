@@ -15,7 +15,7 @@ use crate::evaluate::{shown, shown_layer};
 use crate::report::{self, grouped, line, plural};
 
 /// Most bits of a tensor where none are asked for.
-const DEFAULT_MAX_BITS: u32 = 12;
+const DEFAULT_MAX_BITS: u32 = 16;
 /// Characters shown of a tensor's name.
 const MAX_NAME_CHARS: usize = 40;
 

@@ -21,7 +21,7 @@ use crate::{Error, FileError};
 /// Widths that are searched for tensors unless others are asked for. Fewer bits make no table shorter that would be the
 /// longest; more make tables longer than most circuits are.
 const FEWEST_BITS: u32 = 4;
-const MOST_BITS: u32 = 12;
+const MOST_BITS: u32 = 16;
 /// Shifts that are tried besides: all but the last have fewer bits for weights than the one that bits are searched under.
 const SHIFTS: [u32; 4] = [8, 9, 10, 12];
 /// Layers that a refusal names.
@@ -304,8 +304,9 @@ impl Model {
         visibility: &Visibilities,
     ) -> Result<Quantised, Error> {
         let cost = |quantised: &Quantised| {
+            // Of one inference, so that several in one proof have the integers that each alone has.
             let graph = Graph { visibility: visibility.clone(), ..quantised.graph.clone() };
-            Ok::<_, Error>(least_cost(&lower(graph.joint(options.inferences)?), &options.layout)?)
+            Ok::<_, Error>(least_cost(&lower(graph), &options.layout)?)
         };
         let keeps = |quantised: &Quantised| quantised.report.max_error <= given.error_target;
         if !keeps(&found) {

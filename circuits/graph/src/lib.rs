@@ -52,8 +52,8 @@ pub use graph::{Graph, Node};
 pub use interleaving::Interleaving;
 pub use joint::JointError;
 pub use limits::{
-    ACTIVATION_LIMIT, BIAS_LIMIT, FRAC_BITS_LIMIT, MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS,
-    MAX_SHIFT, WEIGHT_BITS,
+    ACTIVATION_LIMIT, ARGUMENT_LIMIT, BIAS_LIMIT, FRAC_BITS_LIMIT, MAX_DIVIDEND_BITS, MAX_REMAINDER_BITS,
+    MAX_REMAINDER_LIMBS, MAX_SHIFT, WEIGHT_BITS,
 };
 pub use ops::{Linear, MatMul, Normalise, NormaliseValues, Op, Origin, Softmax, SoftmaxValues};
 pub use rescale::{Rescale, requantise};

@@ -1,11 +1,13 @@
 //! The magnitudes that a graph keeps to.
 //!
-//! With them no accumulator can overflow `i64`: an activation lies within `±2^16`, a weight within `±2^15`, a bias
+//! With them no accumulator can overflow `i64`: an activation lies within `±2^28`, a weight within `±2^15`, a bias
 //! within `±2^40`, and a product of multipliers, activations and their number within `±2^61`.
 
-/// Largest magnitude of an activation: 16 bits unsigned.
-pub const ACTIVATION_LIMIT: i64 = (1 << 16) - 1;
-/// Most fractional bits of a tensor, and most that may be missing: integers of 17 bits with these scales are far inside
+/// Largest magnitude of an activation: 28 bits unsigned, for numbers that span decades.
+pub const ACTIVATION_LIMIT: i64 = (1 << 28) - 1;
+/// Largest magnitude of an argument of a table.
+pub const ARGUMENT_LIMIT: i64 = (1 << 16) - 1;
+/// Most fractional bits of a tensor, and most that may be missing: integers of 29 bits with these scales are far inside
 /// of what 32-bit floats hold, so that no difference of two of them is infinite.
 pub const FRAC_BITS_LIMIT: i32 = 64;
 /// Bits of a weight, with its sign.

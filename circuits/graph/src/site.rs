@@ -5,8 +5,7 @@ use std::fmt::Debug;
 use crate::bounds::{Bounds, Width};
 use crate::error::ValidateError;
 use crate::limits::{
-    ACCUMULATOR_LIMIT, ACTIVATION_LIMIT, BIAS_LIMIT, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, MAX_WIDTH_BITS,
-    WINDOW_LIMIT,
+    ACCUMULATOR_LIMIT, BIAS_LIMIT, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, MAX_WIDTH_BITS, WINDOW_LIMIT,
 };
 use crate::rescale::Rescale;
 use crate::tensor::{Tensor, TensorId};
@@ -104,10 +103,15 @@ impl<'a> Site<'a> {
         }
     }
 
-    /// Multipliers of which no sum with activations overflows; `sum` is that of their magnitudes.
-    pub(crate) fn check_multipliers(&self, sum: i128) -> Check {
-        if sum > ACCUMULATOR_LIMIT / i128::from(ACTIVATION_LIMIT) {
-            return Err(self.mismatch("sum of multipliers", sum.to_string(), "accumulators within ±2^61".into()));
+    /// Multipliers of which no sum with activations overflows: each of so many elements of an operand.
+    pub(crate) fn check_multipliers(&self, multipliers: impl Iterator<Item = (usize, i64, usize)>) -> Check {
+        let greatest = |(operand, multiplier, elements): (usize, i64, usize)| {
+            let most = i128::from(self.operand(operand).format.magnitude()) * elements as i128;
+            i128::from(multiplier).abs().saturating_mul(most)
+        };
+        let sum = multipliers.map(greatest).fold(0, i128::saturating_add);
+        if sum > ACCUMULATOR_LIMIT {
+            return Err(self.mismatch("sum of products", sum.to_string(), "accumulators within ±2^61".into()));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use crate::activation::Activation;
 use crate::error::ValidateError;
 use crate::graph::{Graph, Node};
-use crate::limits::{ACTIVATION_LIMIT, FRAC_BITS_LIMIT, MAX_SHIFT};
+use crate::limits::{ACTIVATION_LIMIT, ARGUMENT_LIMIT, FRAC_BITS_LIMIT, MAX_SHIFT};
 use crate::ops::Op;
 use crate::site::{Check, Site};
 use crate::tensor::{Format, MANTISSA_LIMIT, Shape, Storage, Tensor, TensorId};
@@ -117,8 +117,7 @@ impl Graph {
             let known = format!("below {}", self.activations.len());
             return Err(site.mismatch("activation", index.to_string(), known));
         };
-        let domain =
-            (-ACTIVATION_LIMIT..=ACTIVATION_LIMIT).contains(min) && values.len() <= 2 * ACTIVATION_LIMIT as usize;
+        let domain = (-ARGUMENT_LIMIT..=ARGUMENT_LIMIT).contains(min) && values.len() <= 2 * ARGUMENT_LIMIT as usize;
         site.expect("an activation with two arguments or more, within 17 bits", domain && values.len() > 1, true)?;
         let Format { min, max, .. } = self.tensors[node.output].format;
         let inside = values.iter().all(|value| (min..=max).contains(value));

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! by limbs that hold it exactly: `x_k <= x_y`, and `x_k < x_y` for a preferred `k`. `y` is in its table `[0, count)`,
-//! so the index of `x_y` is that of a candidate. As integers both sides are below `count·2^17 + count < 2^58`.
+//! so the index of `x_y` is that of a candidate. As integers both sides are below `count·2^29 + count < 2^70`.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;

@@ -16,8 +16,8 @@
 //! A limb that is the highest of a number of exactly so many bits may have fewer bits than `t`: it is looked up, and so
 //! is its product with `2^missing`, in another range cell. Both are below `2^t`, so the limb is below `2^(t - missing)`.
 //!
-//! All are integers: `z` and `Σ z_above`, in limbs, are below `2^250` (the check of the layout), far below p/2, and `y`
-//! is within the range, which has at most 17 bits (graph validation), or below `2^250 + 2^17` where it is tied to `z`.
+//! All are integers: `z` and `Σ z_above`, in limbs, are below `2^250` (the check of the layout), and the range has at most
+//! 29 bits (graph validation), so `y` is below `2^250 + 2^29`, far below p/2.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;

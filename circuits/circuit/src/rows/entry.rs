@@ -2,7 +2,7 @@
 //! the clamp to the input's range ([`clamp`](super::clamp)), or the lookup among `(v, v, c)` for `v` in it, says no more
 //! than that they are in range.
 //!
-//! Integers below `2^17` (graph validation), far below p/2.
+//! Integers below `2^29` (graph validation), far below p/2.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,7 +1,7 @@
 //! The maximum of gathered copies: `copy_k = max - d_k`, and the product of the differences `d_k` is zero
 //! ([`attained`](super::attained); `docs/protocol.md`, section 6).
 //!
-//! Copies and maximum are elements below `2^17`, differences sums of limbs that hold the range of two: nothing wraps.
+//! Copies and maximum are elements below `2^29`, differences sums of limbs that hold the range of two: nothing wraps.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,6 +1,6 @@
 //! The requantised sum of gathered copies times the row's factor: means over windows (`docs/protocol.md`, section 6).
 //!
-//! A sum's accumulator is bounded by `multiplier · 2^16 · window < 2^60` (graph validation): equality modulo p is
+//! A sum's accumulator is bounded by `multiplier · |x| · window < 2^61` (graph validation): equality modulo p is
 //! equality.
 
 use halo2_proofs::plonk::Expression;

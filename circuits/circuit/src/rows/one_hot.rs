@@ -5,7 +5,7 @@
 //! Where the indices are hashed, the identity has another power of `s`: the elements times their channels' numbers, less
 //! `one` times the hashed cell. Since one of them is `one` and the others are 0, that cell is the number of its channel.
 //!
-//! The sum of so many elements is below `2^40·2^17` (graph validation), far below p/2.
+//! The sum of so many elements is below `2^40·2^29` (graph validation), far below p/2.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -20,7 +20,8 @@ pub const GATHER_TAG: i64 = 2;
 /// Tag of the first activation table.
 pub const FIRST_ACTIVATION_TAG: i64 = 3;
 
-/// The argument of masked members: no distance of two activations, which are below `2^17`.
+/// The argument of masked members: no distance that a table of exponentials has, which the check of the layout makes sure
+/// of.
 pub const MASKED: i64 = 1 << 20;
 
 /// A row of the table.

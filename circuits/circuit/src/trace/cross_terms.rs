@@ -48,8 +48,8 @@ pub(super) fn for_each_element(
     }
 }
 
-/// One output channel's coefficients by position; 0 where none is free. `|x| < 2^16` and `|w| <= 2^15` (graph
-/// validation), so that no sum of fewer than 2^32 products overflows.
+/// One output channel's coefficients by position; 0 where none is free. `|x| < 2^28` and `|w| <= 2^15` (graph
+/// validation), so that no sum of fewer than 2^20 products overflows.
 pub(super) fn of_channel(graph: &Graph, execution: &Execution, run: &CrossTermRun, channel: usize) -> Vec<i64> {
     let mut coefficients = vec![0; run.free.len()];
     let node = &graph.nodes[run.node as usize];

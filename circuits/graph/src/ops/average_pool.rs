@@ -10,8 +10,8 @@ pub(crate) fn validate(site: &Site<'_>, window: &Window, multipliers: &[i64]) ->
     site.check_window(window)?;
     let area = window.taps();
     site.expect("number of multipliers", multipliers.len(), area + 1)?;
-    let largest = multipliers.iter().map(|m| i128::from(*m).abs()).max().unwrap_or(0);
-    site.check_multipliers(largest * area as i128)?;
+    let largest = multipliers.iter().copied().max_by_key(|multiplier| multiplier.unsigned_abs()).unwrap_or(0);
+    site.check_multipliers(std::iter::once((0, largest, area)))?;
     site.expect("output shape", Some(site.output().shape), window.pooled(site.operand(0).shape))
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn validate(site: &Site<'_>, combination: Combination<'_>) -> Check {
     }
     site.check_summands("summand", offset)?;
     site.check_width(width, || vec![Bounds::of(offset)])?;
-    site.check_multipliers(multipliers.iter().map(|m| i128::from(*m).abs()).sum())
+    site.check_multipliers(multipliers.iter().enumerate().map(|(operand, multiplier)| (operand, *multiplier, 1)))
 }
 
 /// Public bounds of the accumulators.

@@ -223,7 +223,7 @@ fn accumulate(linear: &Linear, x: &[i64], shape: Shape) -> Vec<i64> {
 
 /// Products of a vector with each row of weights.
 fn accumulate_dense(linear: &Linear, x: &[i64]) -> Vec<i64> {
-    // Activations have at most 17 bits with sign, so the narrowing is exact; 32-bit operands multiply faster.
+    // Activations have at most 29 bits with sign, so the narrowing is exact; 32-bit operands multiply faster.
     let x: Vec<i32> = x.iter().map(|&v| v as i32).collect();
     let rows = linear.weights.chunks_exact(x.len().max(1));
     let dot = |row: &[i32]| row.iter().zip(&x).map(|(&w, &v)| i64::from(w) * i64::from(v)).sum::<i64>();

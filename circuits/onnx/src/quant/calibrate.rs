@@ -39,6 +39,8 @@ impl Spread {
 pub struct Calibration {
     /// Least and greatest value of each tensor of the float graph, by its name, in the graph's order.
     pub tensors: Vec<(String, [f32; 2])>,
+    /// Least magnitude but 0 of those that a function takes, in the same order; 0 of others, and where all are 0.
+    pub least: Vec<f32>,
 }
 
 impl Calibration {
@@ -52,7 +54,9 @@ impl Calibration {
             if rounded.is_finite() { rounded } else { extreme }
         };
         let tensors = self.tensors.iter().map(|(name, extremes)| (name.clone(), extremes.map(round)));
-        Self { tensors: tensors.collect() }
+        // Towards 0, so that no magnitude is below.
+        let least = self.least.iter().map(|least| f32::from_bits(least.to_bits() & !below));
+        Self { tensors: tensors.collect(), least: least.collect() }
     }
 }
 
@@ -62,6 +66,8 @@ impl Calibration {
 pub(super) struct Observations {
     /// Extremes of each tensor, with zero among them.
     spreads: Vec<Spread>,
+    /// Least magnitude of each tensor but 0; 0 where there is none.
+    least: Vec<f32>,
     /// Values of the outputs, by sample; empty for other tensors.
     outputs: Vec<HashMap<TensorId, Vec<f32>>>,
 }
@@ -70,6 +76,7 @@ impl Observations {
     /// Runs the float graph on every sample.
     pub(super) fn collect(graph: &FloatGraph, samples: &[Vec<Vec<f32>>]) -> Result<Self, QuantError> {
         let mut spreads = vec![Spread { min: 0.0, max: 0.0 }; graph.tensors.len()];
+        let mut least = vec![0f32; graph.tensors.len()];
         let mut outputs = Vec::with_capacity(samples.len());
         let mut greatest = f32::INFINITY;
         for sample in samples {
@@ -81,6 +88,9 @@ impl Observations {
                 }
                 let unit = graph.tensors[id].unit;
                 let values = values.iter().map(|value| value / unit);
+                let magnitudes = values.clone().map(f32::abs).filter(|magnitude| *magnitude > 0.0);
+                let known = Some(least[id]).filter(|least| *least > 0.0);
+                least[id] = magnitudes.chain(known).reduce(f32::min).unwrap_or(0.0);
                 *spread = values.fold(*spread, |s, v| Spread { min: s.min.min(v), max: s.max.max(v) });
             }
             let mut kept = HashMap::new();
@@ -97,13 +107,16 @@ impl Observations {
         operands.for_each(|(id, spread)| {
             spread.min = spread.min.max(((greatest - REACH) / graph.tensors[id].unit).min(0.0));
         });
-        Ok(Self { spreads, outputs })
+        Ok(Self { spreads, least, outputs })
     }
 
     /// The extremes by tensor.
     pub(super) fn calibration(&self, graph: &FloatGraph) -> Calibration {
         let tensors = graph.tensors.iter().zip(&self.spreads);
+        let takes = |id: usize| graph.readers(id).any(|node| matches!(graph.nodes[node].op, FloatOp::Activation(_)));
+        let least = |(id, least): (usize, &f32)| if takes(id) { *least } else { 0.0 };
         Calibration {
+            least: self.least.iter().enumerate().map(least).collect(),
             tensors: tensors.map(|(tensor, Spread { min, max })| (tensor.name.clone(), [*min, *max])).collect(),
         }
     }
@@ -121,7 +134,12 @@ impl Observations {
             return Err(QuantError::OtherTensors);
         }
         let is_range = |[min, max]: &[f32; 2]| min.is_finite() && max.is_finite() && *min <= 0.0 && *max >= 0.0;
-        if !calibration.tensors.iter().all(|(_, range)| is_range(range)) {
+        let is_magnitude = |least: &f32| least.is_finite() && *least >= 0.0;
+        let is_whole = calibration.least.len() == calibration.tensors.len();
+        if !is_whole
+            || !calibration.tensors.iter().all(|(_, range)| is_range(range))
+            || !calibration.least.iter().all(is_magnitude)
+        {
             return Err(QuantError::OtherTensors);
         }
         let spreads: Vec<Spread> =
@@ -132,12 +150,17 @@ impl Observations {
                 return Err(QuantError::Saturates { tensor: graph.tensors[output].name.clone() });
             }
         }
-        Ok(Self { spreads, outputs: self.outputs })
+        Ok(Self { spreads, least: calibration.least.clone(), outputs: self.outputs })
     }
 
     /// Extremes of a tensor, with zero among them.
     pub(super) fn spread(&self, tensor: TensorId) -> Spread {
         self.spreads[tensor]
+    }
+
+    /// Least magnitude of a tensor but 0; 0 where there is none.
+    pub(super) fn least(&self, tensor: TensorId) -> f32 {
+        self.least[tensor]
     }
 
     /// Values of an output in one sample.

@@ -8,6 +8,7 @@ use super::calibrate::Observations;
 use super::fitting::range;
 use super::group::Group;
 use super::options::QuantOptions;
+use super::wide::WideArguments;
 use crate::import::{FloatGraph, FloatOp};
 
 /// Further bits of what exponentials are taken of, and of their shares; each one doubles their tables.
@@ -23,6 +24,8 @@ pub(super) struct Context<'a> {
     pub(super) observations: &'a Observations,
     pub(super) options: &'a QuantOptions,
     pub(super) activation_bits: u32,
+    /// Arguments of functions that span decades.
+    pub(super) wide: WideArguments,
 }
 
 /// Scales of all tensors.
@@ -35,10 +38,32 @@ pub(super) struct Scales {
     pub(super) cuts: HashSet<(usize, usize)>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Of a model; arguments of functions may be wide, or all have one table.
+    pub(super) fn new(
+        (source, groups): (&'a FloatGraph, &'a [Group]),
+        observations: &'a Observations,
+        options: &'a QuantOptions,
+        activation_bits: u32,
+        may_be_wide: bool,
+    ) -> Self {
+        let wide = WideArguments::default();
+        let mut context = Self { source, groups, observations, options, activation_bits, wide };
+        if may_be_wide {
+            let classes = context.classes(&context.fixed_operands());
+            context.wide = WideArguments::new(&context, &classes);
+        }
+        context
+    }
+
+    /// Bits of a tensor's integers: more than others have for the argument of a function that spans decades.
+    pub(super) fn bits(&self, id: TensorId) -> u32 {
+        self.own_bits(id).max(self.wide.bits(id))
+    }
+
     /// Bits of a tensor's integers: more for what a softmax takes, whose rounding its exponentials multiply, and for
     /// shares, of which most are small.
-    pub(super) fn bits(&self, id: TensorId) -> u32 {
+    pub(super) fn own_bits(&self, id: TensorId) -> u32 {
         if let Some([min, max]) = self.source.tensors[id].integers {
             return (u64::BITS - max.abs_diff(min).leading_zeros()).max(2);
         }

@@ -1,16 +1,23 @@
 //! From float nodes to integers, once every scale is chosen.
 
-use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, Op, TensorId};
+use std::cmp::Reverse;
+
+use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, Interleaving, Node, Op, TensorId};
 
 use super::calibrate::Observations;
 use super::context::Context;
 use super::converter::{Converter, Target};
 use super::error::QuantError;
+use super::fitting::range;
 use super::group::Group;
 use super::ops::{self, limit};
 use super::options::QuantOptions;
 use super::table;
+use super::wide::{FINER, Part, Wide};
 use crate::import::{FloatGraph, FloatOp, Function};
+
+/// Largest factor of a sum.
+const MOST_FACTOR: i64 = 1 << 30;
 
 /// Quantises with a fixed number of activation bits; returns the graph, and its tensors with those of the float graph.
 pub(super) fn convert(
@@ -20,7 +27,23 @@ pub(super) fn convert(
     options: &QuantOptions,
     activation_bits: u32,
 ) -> Result<(Graph, Vec<(TensorId, TensorId)>), QuantError> {
-    let context = Context { source, groups, observations, options, activation_bits };
+    // Wide numbers may be too wide for what else reads them.
+    match convert_with(source, groups, observations, options, (activation_bits, true)) {
+        Err(QuantError::Scale { .. } | QuantError::Graph(_)) => {
+            convert_with(source, groups, observations, options, (activation_bits, false))
+        }
+        result => result,
+    }
+}
+
+fn convert_with(
+    source: &FloatGraph,
+    groups: &[Group],
+    observations: &Observations,
+    options: &QuantOptions,
+    (activation_bits, may_be_wide): (u32, bool),
+) -> Result<(Graph, Vec<(TensorId, TensorId)>), QuantError> {
+    let context = Context::new((source, groups), observations, options, activation_bits, may_be_wide);
     let mut converter = Converter::new(&context, context.scales()?);
     for &id in &source.inputs {
         let format = context.input_format(id, &converter.scales);
@@ -58,6 +81,10 @@ fn in_units(graph: &mut Graph, source: &FloatGraph, sources: &[(TensorId, Tensor
 }
 
 fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Result<(), QuantError> {
+    let context = converter.context;
+    if let (Some(function), Some(plan)) = (&group.function, context.wide.of(group.argument)) {
+        return convert_wide(converter, (g, group), function, plan);
+    }
     let nodes = &converter.context.source.nodes;
     let mut converted = ops::convert(converter, (g, group), |converter| target(converter, group))?;
     let own = || nodes[group.head].inputs.iter().map(|id| converter.ids[id]).collect();
@@ -65,6 +92,89 @@ fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Resu
     let output = converter.add_tensor(group.output, converted.format);
     converter.push(&nodes[group.head], converted, inputs, output);
     Ok(())
+}
+
+/// A function of numbers that span decades: its argument as a tensor, its parts, and their sum.
+fn convert_wide(
+    converter: &mut Converter<'_>,
+    (g, group): (usize, &Group),
+    function: &Function,
+    plan: &Wide,
+) -> Result<(), QuantError> {
+    let context = converter.context;
+    let node = &context.source.nodes[group.head];
+    let shift = converter.shift() as i32;
+    let argument = match &node.op {
+        FloatOp::Activation(_) => node.inputs[0],
+        _ => convert_argument(converter, (g, group), plan)?,
+    };
+    let mut format = converter.format(argument);
+    let mut x = converter.ids[&argument];
+    let result = bounded(context.full_format(group.output, &converter.scales), group.clamp);
+    let parts = plan.parts(function, (format.frac_bits, converter.gain(argument)), result);
+    let name = &context.source.tensors[group.output].name;
+    let node_of = |op, inputs, output, activation| Node { name: node.name.clone(), op, inputs, output, activation };
+    let sum = |multipliers| Op::Combine { multipliers, offset: Vec::new(), shared: Interleaving::NONE, width: None };
+    let mut operands = Vec::with_capacity(parts.len());
+    // The finest steps first: what the others are rounded from becomes coarser.
+    let mut order: Vec<usize> = (0..parts.len()).collect();
+    order.sort_by_key(|index| Reverse(parts[*index].frac_bits));
+    for index in order {
+        let Part { frac_bits, table } = &parts[index];
+        while shift + frac_bits < format.frac_bits {
+            // A range of a power of two of values stays one, and is clamped without a table.
+            let (min, max) = (format.min >> shift, ((format.max + 1) >> shift) - 1);
+            format = Format { frac_bits: format.frac_bits - shift, min, max: max.max(min), ..format };
+            let coarser = converter.add_unnamed(group.output, format!("{name} (argument, coarser)"), format);
+            converter.graph.nodes.push(node_of(sum(vec![1]), vec![x], coarser, None));
+            x = coarser;
+        }
+        let multiplier = 1i64.checked_shl((shift + frac_bits - format.frac_bits) as u32).filter(|m| *m <= MOST_FACTOR);
+        let multiplier = multiplier.ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "factors" })?;
+        let (min, max) = table.values.iter().fold((i64::MAX, i64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let part = Format::new(result.frac_bits + FINER, min, max);
+        let output = converter.add_unnamed(group.output, format!("{name} (part {index})"), part);
+        let activation = converter.shared(table.clone());
+        converter.graph.nodes.push(node_of(sum(vec![multiplier]), vec![x], output, Some(activation)));
+        operands.push(output);
+    }
+    if shift < FINER {
+        return Err(QuantError::Scale { node: node.name.clone(), what: "factors" });
+    }
+    let output = converter.add_tensor(group.output, result);
+    let op = sum(vec![1 << (shift - FINER); operands.len()]);
+    converter.graph.nodes.push(node_of(op, operands, output, None));
+    Ok(())
+}
+
+/// What a group's operation makes of its operands, as a tensor of its own; returns it as one of the float graph.
+fn convert_argument(
+    converter: &mut Converter<'_>,
+    (g, group): (usize, &Group),
+    plan: &Wide,
+) -> Result<TensorId, QuantError> {
+    let Context { source, observations, options, .. } = *converter.context;
+    let node = &source.nodes[group.head];
+    let signed = observations.spread(group.argument).min < 0.0;
+    let limits = range(signed, plan.bits);
+    let fitting = observations.frac_bits(group.argument, limits, options.headroom, None);
+    let limit = limit(node, |id| converter.format(id).frac_bits, options.shift)?;
+    let frac_bits = plan.frac_bits.min(fitting).min(limit);
+    if frac_bits < -FRAC_BITS_LIMIT {
+        return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
+    }
+    // As many bits less as there are fractional ones.
+    let fewer = u32::try_from(fitting.saturating_sub(frac_bits)).unwrap_or(0);
+    let (min, max) = range(signed, plan.bits.saturating_sub(fewer).max(2));
+    let format = Format::new(frac_bits, min, max);
+    let bare = Group { function: None, clamp: None, output: group.argument, ..group.clone() };
+    let target = |_: &Converter<'_>| Ok(Target { frac_bits, format, activation: None });
+    let mut converted = ops::convert(converter, (g, &bare), target)?;
+    let own = || node.inputs.iter().map(|id| converter.ids[id]).collect();
+    let inputs = converted.operands.take().unwrap_or_else(own);
+    let output = converter.add_tensor(group.argument, converted.format);
+    converter.push(node, converted, inputs, output);
+    Ok(group.argument)
 }
 
 /// What a group's accumulators are requantised to.

@@ -87,6 +87,14 @@ impl<'a> Converter<'a> {
         id
     }
 
+    /// Adds a tensor of a float tensor's shape that holds something on the way to its values.
+    pub(super) fn add_unnamed(&mut self, source: TensorId, name: String, format: Format) -> TensorId {
+        let tensor = &self.context.source.tensors[source];
+        let (shape, logical_shape, storage) = (tensor.shape, tensor.logical_shape.clone(), tensor.storage);
+        self.graph.tensors.push(Tensor { name, shape, format, logical_shape, storage });
+        self.graph.tensors.len() - 1
+    }
+
     /// Format of the tensor that holds a float tensor's values.
     pub(super) fn format(&self, source: TensorId) -> Format {
         self.graph.tensors[self.ids[&source]].format
@@ -105,7 +113,7 @@ impl<'a> Converter<'a> {
     }
 
     /// Index of a function's table, which equal functions share.
-    fn shared(&mut self, activation: Activation) -> usize {
+    pub(super) fn shared(&mut self, activation: Activation) -> usize {
         let known = self.graph.activations.iter().position(|known| *known == activation);
         known.unwrap_or_else(|| {
             self.graph.activations.push(activation);

@@ -42,6 +42,7 @@ mod rescale;
 mod scales;
 mod search;
 mod table;
+mod wide;
 
 pub use calibrate::Calibration;
 pub use error::QuantError;

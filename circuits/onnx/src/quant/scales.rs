@@ -24,10 +24,10 @@ use super::table;
 const TOLERATED_LOSS: i32 = 2;
 
 /// Classes of tensors as a forest.
-struct Classes(Vec<TensorId>);
+pub(super) struct Classes(Vec<TensorId>);
 
 impl Classes {
-    fn root(&self, mut id: TensorId) -> TensorId {
+    pub(super) fn root(&self, mut id: TensorId) -> TensorId {
         while self.0[id] != id {
             id = self.0[id];
         }
@@ -168,7 +168,7 @@ impl Context<'_> {
     }
 
     /// Classes of tensors with one scale.
-    fn classes(&self, cuts: &HashSet<(usize, usize)>) -> Classes {
+    pub(super) fn classes(&self, cuts: &HashSet<(usize, usize)>) -> Classes {
         let mut classes = self.rigid();
         for (g, i, operand) in self.rearranged() {
             if !cuts.contains(&(g, i)) {
@@ -179,7 +179,7 @@ impl Context<'_> {
     }
 
     /// Operands of rearrangements that are indices of maxima.
-    fn fixed_operands(&self) -> HashSet<(usize, usize)> {
+    pub(super) fn fixed_operands(&self) -> HashSet<(usize, usize)> {
         let classes = self.rigid();
         let indices = self.groups.iter().filter(|group| self.scale_of(group) == ScaleOf::Indices);
         let fixed: HashSet<TensorId> = indices.map(|group| classes.root(group.output)).collect();

@@ -142,7 +142,7 @@ impl Search<'_> {
     fn units(&self) -> Vec<Unit> {
         let activation_bits = self.options.activation_bits;
         let Self { source, groups, observations, options, .. } = self;
-        let context = Context { source, groups, observations, options, activation_bits };
+        let context = Context::new((source, groups), observations, options, activation_bits, false);
         let tensors = &source.tensors;
         let unit = |members: Vec<usize>| Unit {
             names: members.iter().map(|id| tensors[*id].name.clone()).collect(),
