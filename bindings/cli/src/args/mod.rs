@@ -173,7 +173,7 @@ pub(crate) struct CalibrateOptions {
     /// Fewest bits of a tensor
     #[arg(long, value_name = "BITS", default_value_t = 4, value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) min_bits: u32,
-    /// Most bits of a tensor [default: 12, or --min-bits where those are more]
+    /// Most bits of a tensor [default: 16, or --min-bits where those are more]
     #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(2..=16))]
     pub(crate) max_bits: Option<u32>,
     /// Write the bits to a file, for --precision of prove, plan and evaluate
