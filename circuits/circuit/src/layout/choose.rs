@@ -6,7 +6,7 @@
 //! combination.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use halo2_proofs::plonk::ConstraintSystem;
 use zkml_gpu_engine::cost::Costs;
@@ -18,7 +18,7 @@ use super::cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_qu
 use super::finish::finish;
 use super::finished::Layout;
 use super::options::LayoutOptions;
-use super::search::candidates;
+use super::search::{TABLE_BITS, candidates};
 use crate::gates;
 use crate::placement::{Count, Draft, LayoutError, Limbs, RangeBits, Widths, activations, exponentials, tensors};
 use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
@@ -94,21 +94,23 @@ struct Bound {
 #[derive(Clone, Debug, Default)]
 struct Sizes {
     ranges: RangeBits,
-    /// Rows of the tables of functions and exponentials.
-    functions: usize,
+    /// Rows of the tables of functions and exponentials, by the bits up to which clamps have tables.
+    functions: BTreeMap<u32, usize>,
 }
 
 impl Sizes {
     fn of(graph: &Graph) -> Self {
         let rows = |tables: &[Activation], more: usize| tables.iter().map(|table| table.values.len() + more).sum();
-        let functions: usize = rows(&activations(graph), 0);
         // With a row for what attains a maximum, and one for what is masked.
         let exponentials: usize = rows(&exponentials(graph), 2);
-        Self { ranges: RangeBits::of(graph), functions: functions + exponentials }
+        let functions = |bits: u32| (bits, rows(&activations(graph, bits), 0) + exponentials);
+        Self { ranges: RangeBits::of(graph), functions: [0, TABLE_BITS].map(functions).into() }
     }
 
-    const fn table_rows(&self, limb_bits: u32) -> usize {
-        (1 << limb_bits) + self.functions
+    fn table_rows(&self, widths: Widths) -> usize {
+        // Widths that a caller gives may have other tables: what there is at least is those without clamps.
+        let known = self.functions.get(&widths.table_bits).or_else(|| self.functions.get(&0));
+        (1 << widths.limb_bits) + known.copied().unwrap_or(0)
     }
 }
 
@@ -127,7 +129,8 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
         };
-        let (limbs, table_rows) = (sizes.ranges.limbs(widths.limb_bits), sizes.table_rows(widths.limb_bits));
+        let limbs = sizes.ranges.limbs(widths.limb_bits, widths.table_bits);
+        let table_rows = sizes.table_rows(widths);
         let placed = Widths { lookup_group: 0, limb_bits: 0, table_lanes: 0, ..widths };
         let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
         let banks = count.rows().into_iter().fold(0, usize::max);
@@ -282,7 +285,7 @@ impl<'g> Search<'g> {
         }
         let pinned = options.widths.map(|_| widths.lookup_group).or(options.lookup_group);
         let groups = pinned.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
-        let limbs = self.ranges.limbs(widths.limb_bits);
+        let limbs = self.ranges.limbs(widths.limb_bits, widths.table_bits);
         let mut cheapest: Option<(Alternative, Architecture, CircuitSize)> = None;
         for lookup_group in groups {
             let architecture = draft.architecture(lookup_group, &limbs);

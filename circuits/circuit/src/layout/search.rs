@@ -48,15 +48,18 @@ pub(super) fn candidates(
             })
         })
     });
-    let limb_bits = limb_bits(graph, ranges);
+    let tables = if ranges.has_clamps_of(TABLE_BITS) { vec![0, TABLE_BITS] } else { vec![0] };
+    let of_tables = |bits: u32| limb_bits(graph, ranges, bits).into_iter().map(move |limb| (limb, bits));
+    let limb_bits: Vec<(u32, u32)> = tables.into_iter().flat_map(of_tables).collect();
     let all = all.flat_map(|(weight_columns, operand_lanes, activation_lanes, cross_term_lanes)| {
-        let widths = move |(limb_bits, lookup_group)| Widths {
+        let widths = move |((limb_bits, table_bits), lookup_group)| Widths {
             operand_lanes,
             activation_lanes,
             weight_columns,
             cross_term_lanes,
             limb_bits,
             table_lanes: 1,
+            table_bits,
             lookup_group,
         };
         let groups = &groups;
@@ -65,17 +68,19 @@ pub(super) fn candidates(
     Ok(all.collect())
 }
 
+/// Bits of the widest clamps that may have tables: each has a row for every value.
+pub(super) const TABLE_BITS: u32 = 10;
 /// Bits that a limb may have.
 const LIMB_BITS: std::ops::RangeInclusive<u32> = 4..=16;
 
 /// The bits of a limb that are worth trying: those for which a value has fewer range cells than with any smaller table.
-fn limb_bits(graph: &Graph, ranges: &RangeBits) -> Vec<u32> {
+fn limb_bits(graph: &Graph, ranges: &RangeBits, table_bits: u32) -> Vec<u32> {
     let mut shifts: Vec<u32> = graph.nodes.iter().map(|node| node.op.limbs()).collect();
     shifts.push(1);
     shifts.sort_unstable();
     shifts.dedup();
     let cells = |limb_bits: u32| {
-        let Limbs { excess, short, spread } = ranges.limbs(limb_bits);
+        let Limbs { excess, short, spread } = ranges.limbs(limb_bits, table_bits);
         let remainder = shifts.iter().map(|limbs| exact_cells(graph.shift * limbs, limb_bits)).max().unwrap_or(0);
         [remainder + excess + usize::from(short), spread]
     };
@@ -273,7 +278,7 @@ mod tests {
                 let weights = [WeightMode::Committed, WeightMode::Embedded][rng.gen_range(0..2)];
                 let count = Count::new(&graph, &tensors, widths, weights);
                 let widths = count.used(widths);
-                let limbs = ranges.limbs(widths.limb_bits);
+                let limbs = ranges.limbs(widths.limb_bits, widths.table_bits);
                 let draft = Draft::place(&graph, widths, weights, 0).unwrap();
                 let layers: Vec<[usize; 3]> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");

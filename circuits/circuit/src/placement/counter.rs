@@ -168,7 +168,7 @@ impl<'a> Counter<'a> {
     pub(super) fn requantises(&mut self, index: usize, lanes: usize) {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
         self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
-        if clamped_bits(self.graph, self.node(index)).is_some() {
+        if clamped_bits(self.graph, self.node(index), self.widths.table_bits).is_some() {
             self.count.clamps = true;
         } else {
             self.looks_up(lanes);

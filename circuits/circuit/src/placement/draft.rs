@@ -48,7 +48,12 @@ impl<'g> Draft<'g> {
         least_k: u32,
     ) -> Result<Self, LayoutError> {
         let tensors = tensors(graph, widths.operand_lanes)?;
-        let tables = Tables::new(widths.limb_bits, tensors.constants(), &activations(graph), &exponentials(graph));
+        let tables = Tables::new(
+            widths.limb_bits,
+            tensors.constants(),
+            &activations(graph, widths.table_bits),
+            &exponentials(graph),
+        );
         let mut planner = Planner::new(graph, widths, weights, tensors, tables);
         // The columns that every circuit has come first.
         for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {

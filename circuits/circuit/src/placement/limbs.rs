@@ -14,7 +14,7 @@ pub(crate) struct RangeBits {
     excess: u32,
     /// Of the difference of two members of a maximum.
     spread: u32,
-    /// Of ranges to which results are clamped by limbs.
+    /// Of ranges to which results are clamped, as may be shown by limbs.
     clamped: BTreeSet<u32>,
 }
 
@@ -59,17 +59,23 @@ impl RangeBits {
                 let below = function.min().saturating_sub(rounded(bounds.min)).max(0);
                 result.excess = result.excess.max(bits(above.max(below) as u64));
             }
-            result.clamped.extend(clamped_bits(graph, node));
+            result.clamped.extend(clamped_bits(graph, node, 0));
         }
         result
     }
 
-    /// Limbs of so many bits.
-    pub(crate) fn limbs(&self, limb_bits: u32) -> Limbs {
+    /// Whether some range of at most so many bits is clamped.
+    pub(crate) fn has_clamps_of(&self, bits: u32) -> bool {
+        self.clamped.first().is_some_and(|least| *least <= bits)
+    }
+
+    /// Limbs of so many bits, where clamps of up to `table_bits` have tables.
+    pub(crate) fn limbs(&self, limb_bits: u32, table_bits: u32) -> Limbs {
         let limbs = |bits: u32| bits.div_ceil(limb_bits) as usize;
+        let clamped = || self.clamped.iter().copied().filter(|bits| *bits > table_bits);
         Limbs {
-            excess: self.clamped.iter().copied().chain([self.excess]).map(limbs).max().unwrap_or(0),
-            short: self.clamped.iter().any(|bits| !bits.is_multiple_of(limb_bits)),
+            excess: clamped().chain([self.excess]).map(limbs).max().unwrap_or(0),
+            short: clamped().any(|bits| !bits.is_multiple_of(limb_bits)),
             spread: limbs(self.spread),
         }
     }

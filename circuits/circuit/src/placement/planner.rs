@@ -627,10 +627,12 @@ impl<'g> Planner<'g> {
     /// What pins the results of a node's last rows.
     fn pins(&self, index: usize) -> Result<Pins, LayoutError> {
         let node = &self.graph.nodes[index];
-        if let (Some(bits), Some(function)) = (clamped_bits(self.graph, node), self.graph.function(node)) {
+        if let (Some(bits), Some(function)) =
+            (clamped_bits(self.graph, node, self.widths.table_bits), self.graph.function(node))
+        {
             return Ok(Pins::Clamp { least: function.min(), bits });
         }
-        let Some(activation) = looked_up(self.graph, node) else { return Ok(Pins::Gates) };
+        let Some(activation) = looked_up(self.graph, node, self.widths.table_bits) else { return Ok(Pins::Gates) };
         let tag = self.tables.activation_tag(&activation);
         Ok(Pins::Table(tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {index}")))?))
     }

@@ -21,23 +21,24 @@ const fn follows_function(op: &Op) -> bool {
     }
 }
 
-/// The bits of a node whose results are clamped by limbs; none where they are looked up, or neither.
-pub(super) fn clamped_bits(graph: &Graph, node: &Node) -> Option<u32> {
+/// The bits of a node whose results are clamped by limbs, where clamps of up to `table_bits` have tables; none where they
+/// are looked up, or neither.
+pub(super) fn clamped_bits(graph: &Graph, node: &Node, table_bits: u32) -> Option<u32> {
     // The index of a maximum has no limbs: it is looked up.
     let is_clamped = follows_function(&node.op) && !matches!(node.op, Op::ArgMax { .. });
-    graph.function(node).filter(|_| is_clamped)?.clamped_bits()
+    graph.function(node).filter(|_| is_clamped)?.clamped_bits().filter(|bits| *bits > table_bits)
 }
 
 /// The table that a node's results are looked up in.
-pub(crate) fn looked_up(graph: &Graph, node: &Node) -> Option<Activation> {
+pub(crate) fn looked_up(graph: &Graph, node: &Node, table_bits: u32) -> Option<Activation> {
     let function = graph.function(node).filter(|_| follows_function(&node.op))?;
-    clamped_bits(graph, node).is_none().then(|| function.table())
+    clamped_bits(graph, node, table_bits).is_none().then(|| function.table())
 }
 
-/// The activation tables that the graph needs.
-pub(crate) fn activations(graph: &Graph) -> Vec<Activation> {
+/// The activation tables that the graph needs, where clamps of up to `table_bits` have one.
+pub(crate) fn activations(graph: &Graph, table_bits: u32) -> Vec<Activation> {
     let mut all: Vec<Activation> = Vec::new();
-    for activation in graph.nodes.iter().filter_map(|node| looked_up(graph, node)) {
+    for activation in graph.nodes.iter().filter_map(|node| looked_up(graph, node, table_bits)) {
         if !all.contains(&activation) {
             all.push(activation);
         }

@@ -18,6 +18,8 @@ pub struct Widths {
     pub limb_bits: u32,
     /// Entries of the lookup table on a row.
     pub table_lanes: usize,
+    /// Clamps to ranges of up to so many bits have tables, others limbs.
+    pub table_bits: u32,
     /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
     pub lookup_group: usize,
 }
@@ -33,6 +35,7 @@ impl Widths {
             cross_term_lanes: self.cross_term_lanes.max(1),
             limb_bits: if self.limb_bits > 0 { self.limb_bits } else { shift },
             table_lanes: self.table_lanes.max(1),
+            table_bits: self.table_bits,
             lookup_group: self.lookup_group.clamp(1, 3),
         }
     }
