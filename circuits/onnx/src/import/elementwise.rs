@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Not;
 use tract_onnx::tract_core::ops::math::{
@@ -18,8 +20,10 @@ use zkml_gpu_graph::{Shape, TensorId};
 use super::error::ImportError;
 use super::float::{FloatOp, FloatOrigin};
 use super::function::{Angle, Comparison, Composed, Function};
+use super::movement::is_movement;
 use super::numbers::Numbers;
 use super::rounding::Rounding;
+use super::select::FAR_BELOW;
 use super::translator::Translator;
 use super::view::View;
 use super::written::MASKED;
@@ -308,6 +312,14 @@ impl Translator<'_> {
         if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
             return self.masked(node, view, &numbers.values);
         }
+        if let ("Mul", Some(factor)) = (operator, numbers.constant())
+            && factor.abs() >= -MASKED
+            && self.reaches_softmaxes(node)
+        {
+            // A mask that is computed: what is as far from the scores as this, and a number that a circuit holds.
+            let far = |x| Composed::Clamp(Arc::new(Composed::Affine(x, factor, 0.0)), -FAR_BELOW, FAR_BELOW);
+            return Ok(self.function(node, view, far));
+        }
         let factors = if operator == "Div" { numbers.map(f32::recip) } else { numbers };
         if factors.values.iter().any(|v| !v.is_finite()) {
             return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
@@ -352,6 +364,20 @@ impl Translator<'_> {
         let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
         let to_softmax = |inlet: &InletId| model.node(inlet.node).op_is::<Softmax>();
         !readers.is_empty() && !is_output && readers.iter().all(to_softmax)
+    }
+
+    /// Whether nothing sees a node's result but softmaxes, of sums with it and of what is moved.
+    pub(super) fn reaches_softmaxes(&self, node: &TypedNode) -> bool {
+        let (model, outlet) = (&self.source.model, OutletId::new(node.id, 0));
+        let readers = &node.outputs[0].successors;
+        let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
+        let to_softmaxes = |inlet: &InletId| {
+            let reader = model.node(inlet.node);
+            let is_sum = reader.op_as::<TypedBinOp>().is_some_and(|op| op.0.name() == "Add");
+            let passes = is_sum || reader.op_is::<AxisOp>() || is_movement(reader);
+            reader.op_is::<Softmax>() || passes && self.reaches_softmaxes(reader)
+        };
+        !readers.is_empty() && !is_output && readers.iter().all(to_softmaxes)
     }
 
     /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the
