@@ -1,5 +1,7 @@
 //! Valid models that tract reads as something else, put right or refused before tract sees them.
 
+use std::collections::HashMap;
+
 use tract_onnx::Onnx;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto, type_proto};
@@ -23,6 +25,22 @@ pub(super) fn separate_outputs(graph: &mut GraphProto) {
         };
         node.push(identity);
         output.name = computed;
+    }
+}
+
+/// Gives the axis of `CumSum` as a number, which it is written as a vector of one: others take it for the same.
+pub(super) fn write_axes(graph: &mut GraphProto) {
+    let GraphProto { node, initializer, .. } = graph;
+    let written = node.iter().filter(|node| node.op_type == "Constant");
+    let mut constants: HashMap<String, TensorProto> =
+        written.filter_map(|node| Some((node.output.first()?.clone(), attribute(node, "value")?.t.clone()?))).collect();
+    constants.extend(initializer.iter().map(|tensor| (tensor.name.clone(), tensor.clone())));
+    for (i, node) in node.iter_mut().enumerate().filter(|(_, node)| node.op_type == "CumSum") {
+        let Some(axis) = node.input.get_mut(1) else { continue };
+        if let Some(tensor) = constants.get(axis).filter(|tensor| tensor.dims == [1]) {
+            *axis = format!("{axis}.number{i}");
+            initializer.push(TensorProto { name: axis.clone(), dims: Vec::new(), ..tensor.clone() });
+        }
     }
 }
 

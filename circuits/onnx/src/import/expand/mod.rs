@@ -7,7 +7,9 @@
 
 mod attention;
 mod classes;
+mod cumulative;
 mod gather;
+mod indices;
 mod linear_models;
 mod lrn;
 mod resize;
@@ -42,6 +44,7 @@ pub(super) fn register(onnx: &mut Onnx) {
 /// Replaces operators of a typed model that would not be translated.
 pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
     let rules = Rewriter::default()
+        .with_rule_for("cumulative-sum", cumulative::cumulative_sum)
         .with_rule_for("gather", gather::gather)
         .with_rule_for("gather-elements", gather::gather_elements)
         .with_rule_for("gather-nd", gather::gather_nd)
@@ -50,7 +53,8 @@ pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
         .with_rule_for("conv-3d", volumes::convolution)
         .with_rule_for("max-pool-3d", volumes::max_pool)
         .with_rule_for("sum-pool-3d", volumes::sum_pool);
-    rules.rewrite(&(), model)
+    rules.rewrite(&(), model)?;
+    indices::write_tables(model)
 }
 
 /// The error of a form of an operator that is not expanded.
