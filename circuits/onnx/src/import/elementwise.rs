@@ -199,6 +199,10 @@ impl Translator<'_> {
             return Err(self.form(node, "a quotient of whole numbers", "divide floats, and round"));
         }
         match (self.constant(node, 0), self.constant(node, 1)) {
+            // A product of whole numbers with a power of two, as tract writes it.
+            (None, Some((dims, bits))) if operator == "ShiftLeft" => {
+                self.with_constant(node, "Mul", 0, (dims, bits.into_iter().map(f32::exp2).collect()))
+            }
             (None, None) if operator == "Mul" => self.multiply(node),
             (None, None) if matches!(operator, "Max" | "Min") => self.greatest(node, operator),
             (None, None) => self.sum(node, operator),

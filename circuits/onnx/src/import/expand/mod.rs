@@ -16,6 +16,7 @@ mod resize;
 mod top_k;
 mod trees;
 mod volumes;
+mod whole_numbers;
 mod wiring;
 
 use tract_onnx::Onnx;
@@ -48,6 +49,7 @@ pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
         .with_rule_for("gather", gather::gather)
         .with_rule_for("gather-elements", gather::gather_elements)
         .with_rule_for("gather-nd", gather::gather_nd)
+        .with_rule_for("quotient", whole_numbers::quotient)
         .with_rule_for("scatter-elements", gather::scatter_elements)
         .with_rule_for("top-k", top_k::top_k)
         .with_rule_for("conv-3d", volumes::convolution)
