@@ -1,5 +1,6 @@
 //! Elementwise operators: sums, scales, shifts, clamps and functions of one number.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
@@ -14,7 +15,7 @@ use tract_onnx::tract_core::ops::math::{
 use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
 use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
 use tract_onnx::tract_core::ops::nn::silu::Silu;
-use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax, SoftmaxKind};
 use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;
@@ -372,16 +373,24 @@ impl Translator<'_> {
 
     /// Whether nothing sees a node's result but softmaxes, of sums with it and of what is moved.
     pub(super) fn reaches_softmaxes(&self, node: &TypedNode) -> bool {
-        let (model, outlet) = (&self.source.model, OutletId::new(node.id, 0));
-        let readers = &node.outputs[0].successors;
-        let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
-        let to_softmaxes = |inlet: &InletId| {
-            let reader = model.node(inlet.node);
-            let is_sum = reader.op_as::<TypedBinOp>().is_some_and(|op| op.0.name() == "Add");
-            let passes = is_sum || reader.op_is::<AxisOp>() || is_movement(reader);
-            reader.op_is::<Softmax>() || passes && self.reaches_softmaxes(reader)
-        };
-        !readers.is_empty() && !is_output && readers.iter().all(to_softmaxes)
+        let model = &self.source.model;
+        let Ok(outputs) = model.output_outlets() else { return false };
+        let (mut queue, mut seen) = (vec![node.id], HashSet::from([node.id]));
+        while let Some(id) = queue.pop() {
+            let readers = &model.node(id).outputs[0].successors;
+            if readers.is_empty() || outputs.contains(&OutletId::new(id, 0)) {
+                return false;
+            }
+            for reader in readers.iter().map(|inlet| model.node(inlet.node)) {
+                let is_sum = reader.op_as::<TypedBinOp>().is_some_and(|op| op.0.name() == "Add");
+                if is_sum || reader.op_is::<AxisOp>() || is_movement(reader) {
+                    queue.extend(seen.insert(reader.id).then_some(reader.id));
+                } else if reader.op_as::<Softmax>().is_none_or(|op| op.kind != SoftmaxKind::Softmax) {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the
