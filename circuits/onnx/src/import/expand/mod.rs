@@ -15,6 +15,7 @@ mod lrn;
 mod resize;
 mod top_k;
 mod trees;
+mod truths;
 mod volumes;
 mod whole_numbers;
 mod wiring;
@@ -50,6 +51,7 @@ pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
         .with_rule_for("gather-elements", gather::gather_elements)
         .with_rule_for("gather-nd", gather::gather_nd)
         .with_rule_for("quotient", whole_numbers::quotient)
+        .with_rule_for("truths", truths::comparison)
         .with_rule_for("scatter-elements", gather::scatter_elements)
         .with_rule_for("top-k", top_k::top_k)
         .with_rule_for("conv-3d", volumes::convolution)
