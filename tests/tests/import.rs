@@ -517,7 +517,6 @@ fn unsupported_forms_are_explained() {
         ("attention_products", "Attention"),
         ("trees_with_names", "TreeEnsembleClassifier"),
         ("where_infinite", "Where"),
-        ("integer_quotient", "Div"),
         ("quantised_by_two_scales", "DequantizeLinear"),
         ("quantised_by_computed_zero", "QuantizeLinear"),
         ("quantised_by_another_scale", "QLinearConv"),
