@@ -898,6 +898,18 @@ def types():
     m = Model("integer_mask", 1, 5, indices=(TensorProto.INT64, 0, 2))
     x = m.op("Sub", m.constant(1.0), m.op("Cast", "input", to=TensorProto.FLOAT))
     m.save(m.op("Mul", x, m.constant(-3.0)))
+    m = Model("truths_compared", 1, 4)
+    low, high = m.op("Less", "input", m.constant(-0.3)), m.op("Greater", "input", m.constant(0.25))
+    m.save(m.op("Cast", m.op("Equal", m.op("Equal", low, m.constant([True], bool)), high), to=TensorProto.FLOAT))
+    m = Model("integer_quotients", 1, 6, indices=(TensorProto.INT32, -20, 20))
+    shifted = m.op("Mul", "input", m.constant(2, np.int32))
+    x = m.op("Add", m.op("Div", "input", m.constant(3, np.int32)), m.op("Div", shifted, m.constant(8, np.int32)))
+    y = m.op("Mod", m.op("Add", "input", m.constant(1, np.int32)), m.constant(7, np.int32))
+    m.save(m.op("Cast", x, to=TensorProto.FLOAT), m.op("Cast", y, to=TensorProto.FLOAT))
+    m = Model("integer_quotient_of_64_bits", 1, 4, indices=(TensorProto.INT64, -9, 9))
+    m.save(m.op("Cast", m.op("Div", "input", m.constant(4, np.int64)), to=TensorProto.FLOAT))
+    m = Model("remainder", 1, 6)
+    m.save(m.op("Mod", "input", m.constant(0.5), fmod=1))
     m = Model("cast_to_integer", 1, 4)
     x = m.op("Cast", m.op("Mul", "input", m.constant(3.0)), to=TensorProto.INT64)
     m.save(m.op("Cast", x, to=TensorProto.FLOAT))
@@ -994,6 +1006,8 @@ def loops():
 def cumulative_sums():
     m = Model("cum_sum", 2, 5)
     m.save(m.op("CumSum", "input", m.constant(1, np.int64)))
+    m = Model("cum_sum_axis_in_a_vector", 1, 3)
+    m.save(m.op("CumSum", "input", m.ints(1)))
     m = Model("cum_sum_reverse", 1, 3, 2)
     x = m.op("MatMul", "input", m.weights(2, 3))
     before = m.op("CumSum", x, m.constant(-2, np.int64), exclusive=1)
@@ -1013,6 +1027,9 @@ def folded_constants():
     x = m.op("Add", "input", m.op("Gather", m.weights(4, 3), m.op("Unsqueeze", places, m.ints(0))))
     x = m.op("Add", x, m.op("Gather", m.weights(4, 3), m.op("Add", counted, m.op("Mod", other, m.ints(1)))))
     m.save(x)
+    m = Model("diagonal_by_zeros_of_a_shape", 1, 3, 3)
+    ones = m.op("EyeLike", m.op("ConstantOfShape", m.ints(3, 3)))
+    m.save(m.op("ReduceSum", m.op("Mul", "input", ones), m.ints(1), keepdims=0))
     m = Model("constants_chosen", 1, 4)
     _, greatest = m.op("TopK", m.constant(m.random.permutation(6)), m.ints(3), axis=0, outputs=2)
     table = m.op("Compress", m.weights(8, 4), m.constant(np.arange(8) % 4 != 3, bool), axis=0)
@@ -1373,6 +1390,50 @@ def numbers_that_span_decades():
     m.save(m.op("LayerNormalization", x, m.vector(8, 0.8, 1.2), m.vector(8), axis=-1))
 
 
+def tokens():
+    """Masks and positions that are computed of a model's inputs, as exporters of language models write them."""
+    m = Model("mask_of_tokens", 1, 3, 4)
+    m.inputs, m.shapes, m.kinds = ["input", "mask"], [[1, 3, 4], [1, 3]], {"mask": (TensorProto.INT64, 0, 2)}
+    # What each token sees besides itself, as a summand of every layer's scores.
+    seen = m.op("Unsqueeze", m.op("Cast", "mask", to=TensorProto.BOOL), m.ints(1))
+    seen = m.op("Or", seen, m.constant(np.eye(3), bool))
+    mask = m.op("Where", seen, m.constant(0.0), m.constant(-np.inf))
+    x = "input"
+    for _ in range(2):
+        scores = m.op("MatMul", m.op("MatMul", x, m.weights(4, 4)), m.op("Transpose", x, perm=[0, 2, 1]))
+        shares = m.op("Softmax", m.op("Add", scores, mask), axis=-1)
+        x = m.op("MatMul", m.op("Where", m.op("IsNaN", shares), m.constant(0.0), shares), x)
+    m.save(x)
+    m = Model("mask_of_tokens_scaled", 1, 3, 4)
+    m.inputs, m.shapes, m.kinds = ["input", "mask"], [[1, 3, 4], [1, 2]], {"mask": (TensorProto.INT64, 0, 2)}
+    # The first token is always there.
+    mask = m.op("Concat", m.constant([[1.0]]), m.op("Cast", "mask", to=TensorProto.FLOAT), axis=1)
+    mask = m.op("Unsqueeze", m.op("Sub", m.constant(1.0), mask), m.ints(1))
+    mask = m.op("Mul", mask, m.constant(np.finfo(np.float32).min))
+    scores = m.op("MatMul", "input", m.op("Transpose", "input", perm=[0, 2, 1]))
+    m.save(m.op("MatMul", m.op("Softmax", m.op("Add", scores, mask), axis=-1), "input"))
+    m = Model("mask_of_scores", 1, 3, 4)
+    m.inputs, m.shapes, m.kinds = ["input", "mask"], [[1, 3, 4], [1, 3]], {"mask": (TensorProto.BOOL, 0, 2)}
+    # Scores or the least float, under other axes before the softmax.
+    seen = m.op("Or", m.op("Unsqueeze", "mask", m.ints(1)), m.constant(np.eye(3), bool))
+    scores = m.op("MatMul", "input", m.op("Transpose", "input", perm=[0, 2, 1]))
+    scores = m.op("Where", seen, scores, m.constant(np.finfo(np.float32).min))
+    shares = m.op("Softmax", m.op("Reshape", scores, m.ints(1, 1, 3, 3)), axis=-1)
+    m.save(m.op("MatMul", m.op("Squeeze", shares, m.ints(1)), "input"))
+    m = Model("tokens_counted", 1, 4, indices=(TensorProto.INT64, 0, 3))
+    counted = m.op("Cast", m.op("Not", m.op("Equal", "input", m.constant(1, np.int64))), to=TensorProto.INT64)
+    places = m.op("Mul", m.op("CumSum", counted, m.constant(1, np.int64)), counted)
+    places = m.op("Add", places, m.constant(1, np.int64))
+    kinds = m.op("GatherElements", m.constant(np.zeros((1, 6)), np.int64), places, axis=1)
+    x = m.op("Add", m.op("Gather", m.weights(3, 4), "input"), m.op("Gather", m.weights(2, 4), kinds))
+    m.save(m.op("Add", x, m.op("Gather", m.weights(6, 4), places)))
+    m = Model("tokens_compared", 1, 4, indices=(TensorProto.INT32, 0, 5))
+    table, number = m.op("Gather", m.weights(5, 3), "input"), m.op("Cast", "input", to=TensorProto.FLOAT)
+    x = m.op("Add", table, m.op("Unsqueeze", m.op("Mul", number, m.constant(0.25)), m.ints(2)))
+    kept = m.op("Greater", m.constant(3, np.int32), m.op("Unsqueeze", "input", m.ints(2)))
+    m.save(m.op("Where", kept, x, m.constant(-0.5)))
+
+
 def refused():
     (FOLDER / "refused").mkdir(exist_ok=True)
     m = Model("unknown", 1, 4)
@@ -1457,8 +1518,6 @@ def refused():
     m.refuse(m.op("MatMul", "input", w))
     m = Model("rounded_by_name", 1, 4)
     m.refuse(m.op("RoundToScale", "input", step=1.0, least=5, greatest=0))
-    m = Model("integer_quotient", 1, 4, indices=(TensorProto.INT64, 0, 9))
-    m.refuse(m.op("Cast", m.op("Div", "input", m.constant(2, np.int64)), to=TensorProto.FLOAT))
     m = Model("arg_max_of_one", 1, 4, 1)
     m.refuse(m.op("ArgMax", "input", axis=2))
     m = Model("learned_exponent", 1, 4)
@@ -1496,6 +1555,9 @@ def refused():
     proto = m.proto(m.op("Relu", "input"))
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT16
     onnx.save(proto, FOLDER / "refused" / "integer_input.onnx")
+    m = Model("large_index_as_number", 1, 4, indices=(TensorProto.INT64, 0, 100))
+    number = m.op("Unsqueeze", m.op("Cast", "input", to=TensorProto.FLOAT), m.ints(2))
+    m.refuse(m.op("Add", m.op("Gather", m.weights(100, 3), "input"), number))
     m = Model("tables_of_two_heights", 1, 4, indices=(TensorProto.INT64, 0, 4))
     m.refuse(m.op("Add", m.op("Gather", m.weights(4, 3), "input"), m.op("Gather", m.weights(5, 3), "input")))
 
@@ -1503,5 +1565,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, numbers_that_span_decades, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, tokens, numbers_that_span_decades, quantised, refused):
         make()

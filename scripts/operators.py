@@ -44,6 +44,7 @@ LIMITS = {
     "Loop": "a number of steps that is known before the model runs",
     "MatMul": "with weights or of two activations",
     "MaxPool": "one to three spatial axes, without indices",
+    "Mod": "of integers in the circuit, as Equal",
     "OneHot": "as Gather; constant depth and values",
     "Pad": "constant pads; finite constants, edges and reflections",
     "Pow": "constant exponent that is not learned, or a constant base above 0",

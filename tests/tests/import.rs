@@ -517,7 +517,6 @@ fn unsupported_forms_are_explained() {
         ("attention_products", "Attention"),
         ("trees_with_names", "TreeEnsembleClassifier"),
         ("where_infinite", "Where"),
-        ("integer_quotient", "Div"),
         ("quantised_by_two_scales", "DequantizeLinear"),
         ("quantised_by_computed_zero", "QuantizeLinear"),
         ("quantised_by_another_scale", "QLinearConv"),
@@ -571,6 +570,9 @@ fn integers_are_indices_of_constant_tables_of_one_height_or_refused() {
         matches!(&error, ImportError::ElementType { got, .. } if got.contains('4') && got.contains('5')),
         "{error}"
     );
+    // As numbers they would have the bits of an activation.
+    let error = refuse("large_index_as_number");
+    assert!(matches!(&error, ImportError::UnsupportedForm { form, .. } if form.contains("integers")), "{error}");
     let model = load("embedding_from_end");
     for wrong in [7.0, -8.0, 0.5, f32::NAN] {
         let error = model.run(&[vec![0.0, wrong, 1.0]]).expect_err("no index");

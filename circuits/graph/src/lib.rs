@@ -40,6 +40,7 @@ mod real;
 mod rescale;
 mod site;
 mod tensor;
+mod tiles;
 mod validate;
 mod visibility;
 pub mod window;

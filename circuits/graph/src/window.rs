@@ -7,6 +7,7 @@ use std::ops::{AddAssign, Mul, Range};
 use serde::{Deserialize, Serialize};
 
 use crate::tensor::Shape;
+use crate::tiles::{self, Element};
 
 /// Kernel size, stride, dilation and zero padding of a window that slides over an image, or over several that lie
 /// column beside column.
@@ -86,19 +87,28 @@ pub struct Convolution {
 /// the biases as `[out channel][height][width]`. Nothing where the window does not fit.
 pub fn convolve<T, W>(out: &mut [T], x: &[T], shape: Shape, convolution: &Convolution, weights: &[W])
 where
-    T: Copy + Default + AddAssign + Mul<Output = T>,
+    T: Element,
     W: Copy + Into<T>,
 {
     let Convolution { window, input_dilation, groups } = convolution;
     let (x, shape) = dilated(x, shape, *input_dilation, window.images);
     let Some(extent) = window.output(shape.height, shape.width) else { return };
     let (area, group_inputs) = (shape.height * shape.width, shape.channels / groups);
-    let mut planes: Vec<&mut [T]> = out.chunks_exact_mut((extent[0] * extent[1]).max(1)).collect();
-    let group_outputs = planes.len() / groups;
-    for (o, (out, weights)) in planes.iter_mut().zip(weights.chunks_exact(group_inputs * window.taps())).enumerate() {
-        let inputs = &x[o / group_outputs * group_inputs * area..][..group_inputs * area];
-        for (channel, kernel) in inputs.chunks_exact(area).zip(weights.chunks_exact(window.taps())) {
-            convolve_plane(out, extent, channel, shape, window, kernel);
+    let plane = extent[0] * extent[1];
+    let group_outputs = out.len() / plane.max(1) / groups;
+    let group = Shape { channels: group_inputs, ..shape };
+    let parts = x
+        .chunks_exact((group_inputs * area).max(1))
+        .zip(weights.chunks_exact((group_outputs * group_inputs * window.taps()).max(1)));
+    for (out, (x, weights)) in out.chunks_exact_mut((group_outputs * plane).max(1)).zip(parts) {
+        if tiles::convolve(out, x, group, window, weights) {
+            continue;
+        }
+        let kernels = weights.chunks_exact(group_inputs * window.taps());
+        for (out, weights) in out.chunks_exact_mut(plane).zip(kernels) {
+            for (channel, kernel) in x.chunks_exact(area).zip(weights.chunks_exact(window.taps())) {
+                convolve_plane(out, extent, channel, shape, window, kernel);
+            }
         }
     }
 }

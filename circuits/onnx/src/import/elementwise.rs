@@ -1,8 +1,11 @@
 //! Elementwise operators: sums, scales, shifts, clamps and functions of one number.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tract_onnx::prelude::*;
+use tract_onnx::tract_core::ops::binary::TypedBinOp;
+use tract_onnx::tract_core::ops::change_axes::AxisOp;
 use tract_onnx::tract_core::ops::element_wise::ElementWiseOp;
 use tract_onnx::tract_core::ops::logic::Not;
 use tract_onnx::tract_core::ops::math::{
@@ -12,14 +15,16 @@ use tract_onnx::tract_core::ops::math::{
 use tract_onnx::tract_core::ops::nn::gelu_approximate::GeluApproximate;
 use tract_onnx::tract_core::ops::nn::gelu_exact::GeluExact;
 use tract_onnx::tract_core::ops::nn::silu::Silu;
-use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax};
+use tract_onnx::tract_core::ops::nn::{HardSwish, LeakyRelu, Sigmoid, Softmax, SoftmaxKind};
 use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;
 use super::float::{FloatOp, FloatOrigin};
 use super::function::{Angle, Comparison, Composed, Function};
+use super::movement::is_movement;
 use super::numbers::Numbers;
 use super::rounding::Rounding;
+use super::select::FAR_BELOW;
 use super::translator::Translator;
 use super::view::View;
 use super::written::MASKED;
@@ -195,6 +200,10 @@ impl Translator<'_> {
             return Err(self.form(node, "a quotient of whole numbers", "divide floats, and round"));
         }
         match (self.constant(node, 0), self.constant(node, 1)) {
+            // A product of whole numbers with a power of two, as tract writes it.
+            (None, Some((dims, bits))) if operator == "ShiftLeft" => {
+                self.with_constant(node, "Mul", 0, (dims, bits.into_iter().map(f32::exp2).collect()))
+            }
             (None, None) if operator == "Mul" => self.multiply(node),
             (None, None) if matches!(operator, "Max" | "Min") => self.greatest(node, operator),
             (None, None) => self.sum(node, operator),
@@ -308,6 +317,14 @@ impl Translator<'_> {
         if operator == "Add" && numbers.values.iter().any(|v| *v <= MASKED) && self.feeds_softmax(node) {
             return self.masked(node, view, &numbers.values);
         }
+        if let ("Mul", Some(factor)) = (operator, numbers.constant())
+            && factor.abs() >= -MASKED
+            && self.reaches_softmaxes(node)
+        {
+            // A mask that is computed: what is as far from the scores as this, and a number that a circuit holds.
+            let far = |x| Composed::Clamp(Arc::new(Composed::Affine(x, factor, 0.0)), -FAR_BELOW, FAR_BELOW);
+            return Ok(self.function(node, view, far));
+        }
         let factors = if operator == "Div" { numbers.map(f32::recip) } else { numbers };
         if factors.values.iter().any(|v| !v.is_finite()) {
             return Err(ImportError::NotFinite { node: self.origin(node).0.into(), what: "constants" });
@@ -352,6 +369,28 @@ impl Translator<'_> {
         let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(&outlet));
         let to_softmax = |inlet: &InletId| model.node(inlet.node).op_is::<Softmax>();
         !readers.is_empty() && !is_output && readers.iter().all(to_softmax)
+    }
+
+    /// Whether nothing sees a node's result but softmaxes, of sums with it and of what is moved.
+    pub(super) fn reaches_softmaxes(&self, node: &TypedNode) -> bool {
+        let model = &self.source.model;
+        let Ok(outputs) = model.output_outlets() else { return false };
+        let (mut queue, mut seen) = (vec![node.id], HashSet::from([node.id]));
+        while let Some(id) = queue.pop() {
+            let readers = &model.node(id).outputs[0].successors;
+            if readers.is_empty() || outputs.contains(&OutletId::new(id, 0)) {
+                return false;
+            }
+            for reader in readers.iter().map(|inlet| model.node(inlet.node)) {
+                let is_sum = reader.op_as::<TypedBinOp>().is_some_and(|op| op.0.name() == "Add");
+                if is_sum || reader.op_is::<AxisOp>() || is_movement(reader) {
+                    queue.extend(seen.insert(reader.id).then_some(reader.id));
+                } else if reader.op_as::<Softmax>().is_none_or(|op| op.kind != SoftmaxKind::Softmax) {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// A sum with a constant that takes elements out of the softmax that reads it: at least [`MASKED`] below the

@@ -1,5 +1,7 @@
 //! Valid models that tract reads as something else, put right or refused before tract sees them.
 
+use std::collections::HashMap;
+
 use tract_onnx::Onnx;
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::{AttributeProto, GraphProto, NodeProto, TensorProto, attribute_proto, type_proto};
@@ -23,6 +25,45 @@ pub(super) fn separate_outputs(graph: &mut GraphProto) {
         };
         node.push(identity);
         output.name = computed;
+    }
+}
+
+/// Gives `ConstantOfShape` the value that it has without one, which tract would take for one of 64 bits.
+pub(super) fn write_zeros(graph: &mut GraphProto) {
+    let of_shapes = graph.node.iter_mut().filter(|node| node.op_type == "ConstantOfShape");
+    for node in of_shapes.filter(|node| attribute(node, "value").is_none()) {
+        node.attribute.push(number("value", 0.0));
+    }
+}
+
+/// An attribute that is a number.
+fn number(name: &str, value: f32) -> AttributeProto {
+    let tensor = TensorProto {
+        data_type: DataType::Float as i32,
+        raw_data: value.to_le_bytes().to_vec(),
+        ..TensorProto::default()
+    };
+    AttributeProto {
+        name: name.into(),
+        r#type: attribute_proto::AttributeType::Tensor as i32,
+        t: Some(tensor),
+        ..AttributeProto::default()
+    }
+}
+
+/// Gives the axis of `CumSum` as a number, which it is written as a vector of one: others take it for the same.
+pub(super) fn write_axes(graph: &mut GraphProto) {
+    let GraphProto { node, initializer, .. } = graph;
+    let written = node.iter().filter(|node| node.op_type == "Constant");
+    let mut constants: HashMap<String, TensorProto> =
+        written.filter_map(|node| Some((node.output.first()?.clone(), attribute(node, "value")?.t.clone()?))).collect();
+    constants.extend(initializer.iter().map(|tensor| (tensor.name.clone(), tensor.clone())));
+    for (i, node) in node.iter_mut().enumerate().filter(|(_, node)| node.op_type == "CumSum") {
+        let Some(axis) = node.input.get_mut(1) else { continue };
+        if let Some(tensor) = constants.get(axis).filter(|tensor| tensor.dims == [1]) {
+            *axis = format!("{axis}.number{i}");
+            initializer.push(TensorProto { name: axis.clone(), dims: Vec::new(), ..tensor.clone() });
+        }
     }
 }
 
@@ -85,17 +126,6 @@ pub(super) fn write_celu(graph: &mut GraphProto) {
         };
         let result = node.output.first().cloned().unwrap_or_default();
         let [constant, scaled, curved] = ["alpha", "scaled", "curved"].map(|part| format!("{result}.{part}"));
-        let tensor = TensorProto {
-            data_type: DataType::Float as i32,
-            raw_data: alpha.to_le_bytes().to_vec(),
-            ..TensorProto::default()
-        };
-        let value = AttributeProto {
-            name: "value".into(),
-            r#type: attribute_proto::AttributeType::Tensor as i32,
-            t: Some(tensor),
-            ..AttributeProto::default()
-        };
         let made = |op_type: &str, input: Vec<String>, output: &str| NodeProto {
             name: output.into(),
             op_type: op_type.into(),
@@ -103,7 +133,7 @@ pub(super) fn write_celu(graph: &mut GraphProto) {
             output: vec![output.into()],
             ..NodeProto::default()
         };
-        nodes.push(NodeProto { attribute: vec![value], ..made("Constant", Vec::new(), &constant) });
+        nodes.push(NodeProto { attribute: vec![number("value", alpha)], ..made("Constant", Vec::new(), &constant) });
         nodes.push(made("Div", vec![node.input.concat(), constant.clone()], &scaled));
         nodes.push(made("Elu", vec![scaled], &curved));
         (node.op_type, node.input, node.attribute) = ("Mul".into(), vec![curved, constant], Vec::new());

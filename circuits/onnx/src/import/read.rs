@@ -122,6 +122,8 @@ fn prepare(
 ) -> Result<(), ImportError> {
     proto.graph.iter_mut().for_each(quirks::separate_outputs);
     proto.graph.iter_mut().for_each(quirks::write_celu);
+    proto.graph.iter_mut().for_each(quirks::write_axes);
+    proto.graph.iter_mut().for_each(quirks::write_zeros);
     if let Some(graph) = &mut proto.graph {
         let single = guarded(|| quirks::single_precision(graph, onnx, folder)).map_err(invalid)?;
         single.map_err(|error| invalid(chain(&error)))?;

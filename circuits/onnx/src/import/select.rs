@@ -16,8 +16,8 @@ use super::view::View;
 use super::written::MASKED;
 
 const HINT: &str = "give both branches finite numbers";
-/// What takes an element out of a softmax where a condition is computed.
-const FAR_BELOW: f32 = 1000.0;
+/// What takes an element out of a softmax where a condition is computed: between [`MASKED`] and any score.
+pub(super) const FAR_BELOW: f32 = 1000.0;
 
 impl Translator<'_> {
     /// A comparison, as 1 where it holds and 0 elsewhere: of a number and a constant, of two functions of one number, or
@@ -99,13 +99,14 @@ impl Translator<'_> {
         if let Some(view) = self.by_sign(node, &condition) {
             return Ok(view);
         }
-        let branches = [1, 2].map(|i| self.branch(node, i, &condition));
+        let in_softmax = self.reaches_softmaxes(node);
+        let branches = [1, 2].map(|i| self.branch(node, i, &condition, in_softmax));
         if let [Some(first), Some(second)] = branches
             && condition.dims == self.dims(node)?
         {
             return Ok(self.function(node, condition, |of| Composed::Choose(of, first, second)));
         }
-        if self.feeds_softmax(node) {
+        if in_softmax {
             for (masked, kept) in [(1, 2), (2, 1)] {
                 let is_mask = self.constant(node, masked).is_some_and(|(_, of)| of.iter().all(|c| *c <= MASKED));
                 if is_mask && self.constant(node, kept).is_none() {
@@ -113,7 +114,7 @@ impl Translator<'_> {
                 }
             }
         }
-        self.chosen(node, condition)
+        self.chosen(node, condition, in_softmax)
     }
 
     /// Takes elements out of the softmax that reads them where a computed condition says so: they are far below the others
@@ -132,8 +133,8 @@ impl Translator<'_> {
     }
 
     /// A branch of a choice as a function of the number that the condition is a function of.
-    fn branch(&self, node: &TypedNode, i: usize, condition: &View) -> Option<Arc<Composed>> {
-        if let Some((_, elements)) = self.constant(node, i) {
+    fn branch(&self, node: &TypedNode, i: usize, condition: &View, in_softmax: bool) -> Option<Arc<Composed>> {
+        if let Some((_, elements)) = self.constant_branch(node, i, in_softmax) {
             let first = *elements.first()?;
             let is_number = first.is_finite() && elements.iter().all(|element| *element == first);
             let is_public = !self.source.learned.is_operand(node, i);
@@ -144,8 +145,18 @@ impl Translator<'_> {
         (root == self.function_of(condition.tensor).0 && view.aligned(condition)).then_some(function)
     }
 
+    /// A constant branch of a choice. Where nothing but softmaxes sees the result, as that of a mask which is added to scores,
+    /// its masks are numbers that a circuit holds.
+    fn constant_branch(&self, node: &TypedNode, i: usize, in_softmax: bool) -> Option<(Vec<usize>, Vec<f32>)> {
+        let (dims, mut elements) = self.constant(node, i)?;
+        if in_softmax {
+            elements.iter_mut().filter(|element| **element <= MASKED).for_each(|element| *element = -FAR_BELOW);
+        }
+        Some((dims, elements))
+    }
+
     /// `b + c·(a - b)`, where the condition `c` is 0 or 1.
-    fn chosen(&mut self, node: &TypedNode, condition: View) -> Result<View, ImportError> {
+    fn chosen(&mut self, node: &TypedNode, condition: View, in_softmax: bool) -> Result<View, ImportError> {
         let dims = self.dims(node)?;
         let condition = self.broadcast(node, condition, &dims)?;
         let shape = self.graph.tensors[condition.tensor].shape;
@@ -154,7 +165,7 @@ impl Translator<'_> {
         let mut constants = [None, None];
         let mut views = [None, None];
         for (place, i) in [1, 2].into_iter().enumerate() {
-            match self.constant(node, i) {
+            match self.constant_branch(node, i, in_softmax) {
                 Some((dims, elements)) => {
                     let learned = self.source.learned.is_operand(node, i);
                     let numbers = Numbers::stored(&condition, (&dims, &elements), learned, area);

@@ -23,6 +23,9 @@ pub(super) fn gather(
     if is_constant(model, node)? || is_table && is_input(model, node.inputs[1]) {
         return Ok(None);
     }
+    if let Some(same) = only_element(model, node)? {
+        return rewired(model, node, name, &|wiring, _| wiring.constant(same.clone()));
+    }
     rewired(model, node, name, &|wiring, inputs| {
         let (data, indices) = (wiring.dims(inputs[0])?, wiring.dims(inputs[1])?.len());
         let chosen = one_hot(wiring, inputs[1], data[op.axis])?;
@@ -43,6 +46,9 @@ pub(super) fn gather_elements(
 ) -> TractResult<Option<TypedModelPatch>> {
     if is_constant(model, node)? {
         return Ok(None);
+    }
+    if let Some(same) = only_element(model, node)? {
+        return rewired(model, node, name, &|wiring, _| wiring.constant(same.clone()));
     }
     rewired(model, node, name, &|wiring, inputs| {
         let (data, indices) = (wiring.dims(inputs[0])?, wiring.dims(inputs[1])?);
@@ -166,6 +172,23 @@ fn product(wiring: &mut Wiring<'_>, axes: &str, chosen: OutletId, data: OutletId
 /// Whether the positions, or all operands, are constants.
 fn is_constant(model: &TypedModel, node: &TypedNode) -> TractResult<bool> {
     Ok(model.outlet_fact(node.inputs[1])?.konst.is_some())
+}
+
+/// The result of taking elements of constant whole numbers that are all the same, such as types of tokens, wherever they
+/// are taken. Floats may be learned.
+fn only_element(model: &TypedModel, node: &TypedNode) -> TractResult<Option<Tensor>> {
+    let Some(table) = model.outlet_fact(node.inputs[0])?.konst.as_ref().filter(|table| is_index(table.datum_type()))
+    else {
+        return Ok(None);
+    };
+    let Some(dims) = node.outputs[0].fact.shape.as_concrete() else { return Ok(None) };
+    let elements = table.cast_to::<i64>()?;
+    let elements = elements.to_plain_array_view::<i64>()?;
+    let Some(first) = elements.first().filter(|first| elements.iter().all(|element| element == *first)) else {
+        return Ok(None);
+    };
+    let same = tensor0(*first).cast_to_dt(table.datum_type())?.broadcast_scalar_to_shape(dims)?;
+    Ok(Some(same))
 }
 
 /// Whether an outlet holds the numbers of an input of the model, perhaps under other axes.

@@ -7,13 +7,17 @@
 
 mod attention;
 mod classes;
+mod cumulative;
 mod gather;
+mod indices;
 mod linear_models;
 mod lrn;
 mod resize;
 mod top_k;
 mod trees;
+mod truths;
 mod volumes;
+mod whole_numbers;
 mod wiring;
 
 use tract_onnx::Onnx;
@@ -42,15 +46,19 @@ pub(super) fn register(onnx: &mut Onnx) {
 /// Replaces operators of a typed model that would not be translated.
 pub(super) fn replace(model: &mut TypedModel) -> TractResult<()> {
     let rules = Rewriter::default()
+        .with_rule_for("cumulative-sum", cumulative::cumulative_sum)
         .with_rule_for("gather", gather::gather)
         .with_rule_for("gather-elements", gather::gather_elements)
         .with_rule_for("gather-nd", gather::gather_nd)
+        .with_rule_for("quotient", whole_numbers::quotient)
+        .with_rule_for("truths", truths::comparison)
         .with_rule_for("scatter-elements", gather::scatter_elements)
         .with_rule_for("top-k", top_k::top_k)
         .with_rule_for("conv-3d", volumes::convolution)
         .with_rule_for("max-pool-3d", volumes::max_pool)
         .with_rule_for("sum-pool-3d", volumes::sum_pool);
-    rules.rewrite(&(), model)
+    rules.rewrite(&(), model)?;
+    indices::write_tables(model)
 }
 
 /// The error of a form of an operator that is not expanded.

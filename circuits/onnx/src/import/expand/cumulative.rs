@@ -1,0 +1,26 @@
+//! `CumSum` of whole numbers that tract takes for sizes, which it adds up in no run.
+
+use tract_onnx::tract_core::ops::array::CumSum;
+use tract_onnx::tract_hir::internal::*;
+
+use super::wiring::Wiring;
+
+/// Sums of sizes as sums of integers.
+pub(super) fn cumulative_sum(
+    (): &(),
+    model: &TypedModel,
+    node: &TypedNode,
+    name: &str,
+    op: &CumSum,
+) -> TractResult<Option<TypedModelPatch>> {
+    if model.outlet_fact(node.inputs[0])?.datum_type != DatumType::TDim {
+        return Ok(None);
+    }
+    let wire = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
+        let mut wiring = Wiring::new(&mut patch.model, name);
+        let integers = wiring.cast(inputs[0], DatumType::I64)?;
+        let sums = wiring.apply(op.clone(), &[integers])?;
+        Ok(tvec!(wiring.cast(sums, DatumType::TDim)?))
+    };
+    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &wire).map(Some)
+}
