@@ -104,10 +104,8 @@ fn convert_wide(
     let context = converter.context;
     let node = &context.source.nodes[group.head];
     let shift = converter.shift() as i32;
-    let argument = match &node.op {
-        FloatOp::Activation(_) => node.inputs[0],
-        _ => convert_argument(converter, (g, group), plan)?,
-    };
+    let is_operand = matches!(node.op, FloatOp::Activation(_));
+    let argument = if is_operand { node.inputs[0] } else { convert_argument(converter, (g, group), plan)? };
     let mut format = converter.format(argument);
     let mut x = converter.ids[&argument];
     let result = bounded(context.full_format(group.output, &converter.scales), group.clamp);
