@@ -151,15 +151,15 @@ fn prices_in_a_file_give_the_same_circuit_and_wrong_ones_exit_2() {
 #[test]
 fn a_model_with_too_many_rows_exits_4_before_its_input_is_read() {
     let scratch = Scratch::new();
-    let features = 1 << 20;
+    let features = 1 << 22;
     let shapes = onnx::Shapes { input: &[features], convolutions: &[], dense: &[1] };
     let model = scratch.file("wide.onnx", shapes.model());
     for command in ["prove", "plan"] {
         let output = run(&[command, &model, &scratch.path("absent.json")]);
         assert_eq!(exit_code(&output), 4, "{}", text(&output.stderr));
         let message = text(&output.stderr);
-        // Each feature has a row, and the bias one; the largest circuit has 2^20 rows, of which 6 blind it.
-        for part in ["1048577 rows", "1048570 usable", "k = 20", "'gemm0' 1048577", "hint:"] {
+        // Each feature has a row, and the bias one; the largest circuit has 2^22 rows, of which 6 blind it.
+        for part in ["4194305 rows", "4194298 usable", "k = 22", "'gemm0' 4194305", "hint:"] {
             assert!(message.contains(part), "{part}: {message}");
         }
     }

@@ -27,6 +27,10 @@ use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
 const TOLERANCE: f64 = 0.02;
 /// Most combinations that are placed.
 const MOST_PLACED: usize = 32;
+/// Fewer are placed where they have more rows than this together, but no fewer than the second number: of large networks
+/// each placement takes a second, and the first ones differ by less than one in a hundred.
+const MOST_PLACED_ROWS: usize = 1 << 20;
+const LEAST_PLACED: usize = 3;
 /// Most entries of the table on a row.
 const MOST_TABLE_LANES: usize = 8;
 /// Layers named in a refusal.
@@ -242,6 +246,8 @@ struct Search<'g> {
     best: Option<(Alternative, Placed<'g>)>,
     runner_up: Option<Alternative>,
     tried: Vec<Widths>,
+    /// Rows of all of them.
+    placed_rows: usize,
     /// The fewest rows of a layout that was placed and did not fit.
     too_many: Option<usize>,
     /// The first node that some widths cannot express: others may.
@@ -258,13 +264,15 @@ struct Placed<'g> {
 impl<'g> Search<'g> {
     fn new(graph: &'g Graph, options: &LayoutOptions, ranges: RangeBits) -> Self {
         let costs = options.costs.rounded();
-        Self { graph, ranges, costs, best: None, runner_up: None, tried: Vec::new(), too_many: None, unsupported: None }
+        Self { graph, ranges, costs, best: None, runner_up: None, tried: Vec::new(), placed_rows: 0, too_many: None, unsupported: None }
     }
 
     /// Whether a bound, and so every later one, promises no saving.
     fn is_settled(&self, bound_ms: f64) -> bool {
         let best = self.best.as_ref().map(|(best, _)| best.cost_ms);
-        best.is_some_and(|best| bound_ms > best * (1.0 - TOLERANCE) || self.tried.len() >= MOST_PLACED)
+        let placed = self.tried.len();
+        let is_enough = placed >= MOST_PLACED || placed >= LEAST_PLACED && self.placed_rows >= MOST_PLACED_ROWS;
+        best.is_some_and(|best| bound_ms > best * (1.0 - TOLERANCE) || is_enough)
     }
 
     /// Places a combination, and compares it with every permitted number of lookups to a helper.
@@ -277,6 +285,7 @@ impl<'g> Search<'g> {
         let least_k = least_k(options);
         let draft = Draft::place(self.graph, widths, options.weights, least_k)?;
         let (rows, filling) = (draft.planner.rows(), filling(&draft, Network::of(self.graph)));
+        self.placed_rows += rows.into_iter().sum::<usize>();
         let k = rows_log2(&rows).max(least_k);
         if k > options.max_k.min(MAX_K) {
             let rows = rows.into_iter().fold(0, usize::max);

@@ -3,7 +3,7 @@
 use zkml_gpu_engine::cost::Costs;
 
 use crate::placement::Widths;
-use crate::system::WeightMode;
+use crate::system::{MAX_K, WeightMode};
 
 /// Choices that the layout leaves to its caller.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct LayoutOptions {
 impl Default for LayoutOptions {
     fn default() -> Self {
         Self {
-            max_k: 20,
+            max_k: MAX_K,
             min_k: 0,
             weights: WeightMode::default(),
             max_weight_columns: 1024,

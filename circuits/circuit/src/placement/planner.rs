@@ -120,7 +120,8 @@ pub(crate) struct Planner<'g> {
     pub(crate) gathers: Vec<GatherCell>,
     /// (row, root, first element, lanes) of gathered tensors' results.
     sources: Vec<(usize, TensorId, usize, usize)>,
-    gather_counts: HashMap<(TensorId, usize), i64>,
+    /// How often each element of a tensor is gathered.
+    gather_counts: HashMap<TensorId, Vec<i64>>,
     /// Tensors that are gathered at indices that depend on the witness.
     gathered_by_index: HashSet<TensorId>,
     /// Coefficients of terms by what they multiply, then by row and identity.
@@ -212,12 +213,11 @@ impl<'g> Planner<'g> {
 
     /// Sets a fixed cell, creating its column at first use.
     pub(crate) fn set(&mut self, role: FixedRole, row: usize, value: i64) {
-        let next = self.fixed.len();
-        let column = *self.roles.entry(role.clone()).or_insert(next);
-        if column == next {
-            self.fixed.push((role, Vec::new()));
+        if let Some(column) = self.roles.get(&role) {
+            return self.fixed[*column].1.push((row as u32, value));
         }
-        self.fixed[column].1.push((row as u32, value));
+        self.roles.insert(role.clone(), self.fixed.len());
+        self.fixed.push((role, vec![(row as u32, value)]));
     }
 
     /// Creates a column whose cells come later.
@@ -810,7 +810,9 @@ impl<'g> Planner<'g> {
                 index.ok_or_else(|| LayoutError::Malformed(format!("constant {value} was not declared")))? as i64
             }
             Gathered::Element { tensor, element } => {
-                *self.gather_counts.entry((tensor as usize, element as usize)).or_default() += 1;
+                let len = self.graph.tensors[tensor as usize].shape.len();
+                let counts = self.gather_counts.entry(tensor as usize).or_insert_with(|| vec![0; len]);
+                counts[element as usize] += 1;
                 self.gather_index(tensor as usize)? + i64::from(element)
             }
         };
@@ -850,12 +852,15 @@ impl<'g> Planner<'g> {
 
     /// Sets how often each gathered element is used, once all uses are known.
     pub(crate) fn finish_gathers(&mut self) {
+        let all = std::mem::take(&mut self.gather_counts);
         for (row, root, element, count) in std::mem::take(&mut self.sources) {
+            let by_index = self.gathered_by_index.contains(&root);
+            let counts = all.get(&root);
             for lane in 0..count {
-                if self.gathered_by_index.contains(&root) {
+                if by_index {
                     self.set(FixedRole::SourceByIndex(lane), row, 1);
                 }
-                if let Some(uses) = self.gather_counts.get(&(root, element + lane)).copied() {
+                if let Some(uses) = counts.map(|counts| counts[element + lane]).filter(|uses| *uses > 0) {
                     self.set(FixedRole::SourceCount(lane), row, uses);
                 }
             }

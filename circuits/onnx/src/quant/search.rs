@@ -77,6 +77,9 @@ pub enum Target {
 
 /// Factor by which the error may exceed the least one where accuracy is the target.
 const NEAR_LEAST: f32 = 1.1;
+/// Multiplications of a run on all samples for each tensor, above which all have one width: further bits of a clamp cost
+/// limbs alone.
+const MOST_WORK: usize = 1 << 37;
 /// How much narrower than the width that does for all tensors the others are tried.
 const NARROWER: u32 = 4;
 
@@ -105,6 +108,11 @@ pub fn search(
     };
     let mut best = uniform.into_iter().find(|found| error(found) <= bound).ok_or(QuantError::NoSamples)?;
     let (wide, units) = (best.precision.activation_bits, search.units());
+    let work = best.quantised.graph.macs().saturating_mul(samples.len()).saturating_mul(units.len());
+    if work > MOST_WORK {
+        tracing::debug!(work, "one width for all: a run for each tensor would take minutes");
+        return Ok((best.precision, best.quantised));
+    }
     for base in (wide.saturating_sub(NARROWER).max(options.activation_bits)..wide).rev() {
         match search.widened(&units, base, wide, bound)? {
             Some(found) if found.bits < best.bits => best = found,
