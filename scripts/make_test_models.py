@@ -1386,7 +1386,7 @@ def numbers_that_span_decades():
     m.decades["input"] = -5, -0.02
     m.save(m.op("Pow", m.op("Mul", "input", m.written(-0.5)), m.written(-1.5)))
     m = Model("wide_rows", 4, 8, opset=17)
-    x = m.op("Mul", "input", m.constant([[1.0], [0.01], [0.3], [1.0]]))
+    x = m.op("Mul", "input", m.constant([[1.0], [0.1], [0.3], [1.0]]))
     m.save(m.op("LayerNormalization", x, m.vector(8, 0.8, 1.2), m.vector(8), axis=-1))
 
 

@@ -79,9 +79,14 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
     // A sum and a maximum are over their copies in any order, and a maximum over each once.
     let kinds: BTreeMap<u32, RowKind> = layout.results.iter().map(|result| (result.row, result.kind)).collect();
     let mut windows: BTreeMap<(u32, i64), i64> = BTreeMap::new();
+    // A table is a set of entries, wherever they stand.
+    let mut entries: BTreeMap<(usize, u32), [i64; 4]> = BTreeMap::new();
     for (role, own) in columns(layout).filter(|(role, _)| !is_expanded(role)) {
         for (row, value) in own {
             match (role, kinds.get(row)) {
+                (FixedRole::Table { lane, value: part }, _) => {
+                    entries.entry((*lane, *row)).or_default()[usize::from(*part)] = *value;
+                }
                 (FixedRole::GatherIndex(_), Some(RowKind::GatheredSum)) => {
                     *windows.entry((*row, *value)).or_default() += 1;
                 }
@@ -93,6 +98,11 @@ pub fn sayings(graph: &Graph, layout: &Layout) -> Option<Sayings> {
                 }
             }
         }
+    }
+    let mut numbers: BTreeMap<[i64; 4], i64> = BTreeMap::new();
+    entries.into_values().for_each(|entry| *numbers.entry(entry).or_default() += 1);
+    for (entry, count) in numbers {
+        cells.entry(format!("entry {entry:?}")).or_default().insert((0, count));
     }
     for ((row, index), count) in windows {
         cells.entry(format!("windows with {index}")).or_default().insert((row, count));

@@ -197,7 +197,7 @@ fn results_that_nothing_keeps_in_their_range_are_refused() {
                     }
                 }
             },
-            "",
+            "another range|numbers out of bounds",
         ),
         (
             "another least value",
@@ -216,7 +216,7 @@ fn results_that_nothing_keeps_in_their_range_are_refused() {
         for (what, change, reason) in changes {
             let verdict = changed(graph.clone(), &options, change);
             let error = verdict.expect_err(what).to_string();
-            assert!(error.contains(reason), "{what}: {error}");
+            assert!(reason.split('|').any(|reason| error.contains(reason)), "{what}: {error}");
         }
     }
     let mut widths = Widths::default();
@@ -225,19 +225,19 @@ fn results_that_nothing_keeps_in_their_range_are_refused() {
     let looked_up: [Change; 4] = [
         ("keys that do not count", |l| cells(l, |r| *r == FixedRole::LooksUp).for_each(Vec::clear), "look up"),
         ("keys that count twice", |l| cells(l, |r| *r == FixedRole::LooksUp).for_each(|c| c[0].1 = 2), "look up"),
-        ("a lane that has no key", |l| l.architecture.looked_up_lanes -= 1, ""),
+        ("a lane that has no key", |l| l.architecture.looked_up_lanes -= 1, "numbers out of bounds|look up"),
         (
             "a clamp besides",
             |l| {
                 let row = cells(l, |role| *role == FixedRole::LooksUp).next().expect("marks")[0].0;
                 cells(l, is_clamp).next().expect("a clamp").push((row, 1));
             },
-            "",
+            "look up|twice|is clamped",
         ),
     ];
     for (what, change, reason) in looked_up {
         let error = changed(networks::shares(), &options, change).expect_err(what).to_string();
-        assert!(error.contains(reason), "{what}: {error}");
+        assert!(reason.split('|').any(|reason| error.contains(reason)), "{what}: {error}");
     }
 }
 

@@ -357,10 +357,10 @@ fn functions_are_tables_which_equal_layers_share() {
     let (nodes, activations) = tables("hard_swish_pool");
     assert_eq!((nodes, activations.len()), (vec![Some(0), None], 1));
     assert_eq!(tables("conv_relu6").1, []);
-    // Some are far from the float model at 8 bits, and get up to 10.
+    // Some are far from the float model at 8 bits, and get up to 10; parts of those that span decades have 2^11 steps.
     let largest = |name: &String| tables(name).1.iter().map(|table| table.values.len()).max().unwrap_or(0);
     let wide: Vec<String> = models().into_iter().filter(|name| largest(name) > 1 << 10).collect();
-    assert!(wide.len() <= 4 && wide.iter().all(|name| largest(name) <= 1 << 12), "{wide:?}");
+    assert!(wide.len() <= 9 && wide.iter().all(|name| largest(name) <= 1 << 12), "{wide:?}");
 }
 
 #[test]

@@ -547,6 +547,61 @@ fn requantisation_rejects_every_other_quotient() {
     }
 }
 
+/// Clamps with tables, with limbs, and with both, of rows with fewer lanes than there are.
+#[test]
+fn honest_proofs_of_clamps_with_and_without_tables_are_accepted() {
+    for table_bits in [0, 5, 20] {
+        for (limb_bits, table_lanes) in [(4, 1), (5, 2), (6, 8)] {
+            for (name, graph) in networks::zoo() {
+                let mut widths = Widths::default();
+                (widths.operand_lanes, widths.activation_lanes, widths.table_lanes) = (2, 3, table_lanes);
+                (widths.limb_bits, widths.table_bits) = (limb_bits, table_bits);
+                let mut options = LayoutOptions::default();
+                options.widths = Some(widths);
+                let s = Session::new(graph, &options, 11);
+                let what = format!("{name}, tables up to {table_bits} bits, limbs of {limb_bits}, {table_lanes} lanes");
+                assert!(s.mock(&s.first, &s.outputs, &[]), "{what}");
+            }
+        }
+    }
+}
+
+/// A clamped output and its claim beyond the range: nothing reads it, so that its clamp alone refuses it.
+#[test]
+fn a_claim_beyond_the_range_of_a_clamp_is_rejected() {
+    let mut refused = 0;
+    for limb_bits in [3, 4, 5, 8] {
+        let mut widths = Widths::default();
+        (widths.operand_lanes, widths.limb_bits, widths.weight_columns) = (2, limb_bits, 32);
+        let mut options = LayoutOptions::default();
+        options.widths = Some(widths);
+        let s = Session::new(networks::batched(), &options, 11);
+        let a = s.layout.architecture.clone();
+        let distance = requantise_cells(&a)[1].clone();
+        let last = s.graph.nodes.iter().position(|node| node.output == s.graph.outputs[0]).expect("the output's node");
+        let format = s.graph.tensors[s.graph.outputs[0]].format;
+        for result in s.layout.results.iter().filter(|r| r.node as usize == last && is_clamped(&s, r.row as usize)) {
+            let (row, element) = (result.row as usize, result.element as usize);
+            let mark = s.first.columns[a.saturation(0)][row];
+            let limbs = distance.clone().rev();
+            let number = limbs.fold(0, |number, cell| number << limb_bits | s.first.columns[a.range(cell)][row]);
+            if mark == 0 || number == 0 {
+                continue;
+            }
+            let (mut first, mut outputs) = (s.first.clone(), s.outputs.clone());
+            let value = outputs[0][element] + mark * number;
+            (first.columns[a.activated(0)][row], first.columns[a.saturation(0)][row]) = (value, 0);
+            outputs[0][element] = value;
+            distance.clone().for_each(|cell| first.columns[a.range(cell)][row] = 0);
+            add(&s, &mut first, row, distance.clone(), value - format.min);
+            first.fill_multiplicities(&s.layout);
+            assert!(!s.mock(&first, &outputs, &[]), "limbs of {limb_bits} bits, element {element}: {value}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "no output leaves its range: the test shows nothing");
+}
+
 /// A clamped value and its quotient beyond the range, each way that a prover may try.
 #[test]
 fn clamps_reject_values_beyond_their_range() {

@@ -325,7 +325,8 @@ impl Model {
                 if !keeps(&other) || other.graph.shift == best.1.graph.shift {
                     continue;
                 }
-                let cost = cost(&other)?;
+                // What was found may be the only one that fits.
+                let Ok(cost) = cost(&other) else { continue };
                 if cost < best.0 {
                     best = (cost, other);
                 }
@@ -554,8 +555,10 @@ fn coarse(float: &FloatGraph, quantised: &Quantised) -> Calibration {
     let same = |calibration: &Calibration| {
         recall(float, calibration, &quantised.options).is_ok_and(|graph| graph == quantised.graph)
     };
-    let rounded = FEW_BITS.map(|bits| quantised.calibration.rounded(bits));
-    rounded.into_iter().find(same).unwrap_or_else(|| quantised.calibration.clone())
+    // Least magnitudes only where a function needs them.
+    let without = Calibration { least: vec![0.0; quantised.calibration.least.len()], ..quantised.calibration.clone() };
+    let all = [&without, &quantised.calibration].map(|calibration| FEW_BITS.map(|bits| calibration.rounded(bits)));
+    all.into_iter().flatten().chain([without]).find(same).unwrap_or_else(|| quantised.calibration.clone())
 }
 
 /// A model's integers under an earlier calibration.

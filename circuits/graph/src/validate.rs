@@ -239,7 +239,7 @@ mod tests {
             ("'fc'", |g| g.nodes[0].output = 0),
             ("outputs", |g| g.outputs = vec![9]),
             ("'x'", |g| g.tensors[0].format.min = 128),
-            ("'y'", |g| g.tensors[1].format.max = 1 << 16),
+            ("'y'", |g| g.tensors[1].format.max = 1 << 28),
             ("'fc'", |g| g.tensors[1].shape = Shape { channels: 1, height: 2, width: 1 }),
             ("'fc'", |g| linear(g).weights[0] = 1 << 15),
             ("'fc'", |g| linear(g).bias[1] = (1 << 40) + 1),

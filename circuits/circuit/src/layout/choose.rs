@@ -264,7 +264,17 @@ struct Placed<'g> {
 impl<'g> Search<'g> {
     fn new(graph: &'g Graph, options: &LayoutOptions, ranges: RangeBits) -> Self {
         let costs = options.costs.rounded();
-        Self { graph, ranges, costs, best: None, runner_up: None, tried: Vec::new(), placed_rows: 0, too_many: None, unsupported: None }
+        Self {
+            graph,
+            ranges,
+            costs,
+            best: None,
+            runner_up: None,
+            tried: Vec::new(),
+            placed_rows: 0,
+            too_many: None,
+            unsupported: None,
+        }
     }
 
     /// Whether a bound, and so every later one, promises no saving.

@@ -1,5 +1,7 @@
 //! A finished layout.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::prover::CircuitSize;
 
@@ -90,7 +92,9 @@ impl Layout {
     /// with the greatest degrees `D` in `r` and `E` in `s` of an identity, `I` identities, `L` looked-up keys, and `T`
     /// table and gather entries (`docs/protocol.md`, section 9).
     pub fn soundness_bits(&self) -> f64 {
-        self.bits(Degree { s: self.max_channel_degree, r: self.max_degree }, self.identities, self.tables.rows.len())
+        // Whole rows of the table.
+        let entries = self.tables.rows.len().next_multiple_of(self.architecture.table_lanes);
+        self.bits(Degree { s: self.max_channel_degree, r: self.max_degree }, self.identities, entries)
     }
 
     /// The same from the fixed cells alone, whatever a layout from a file says of its degrees and numbers.
@@ -114,6 +118,20 @@ impl Layout {
         MODULUS_BITS - (degrees as f64).log2()
     }
 
+    /// Looked-up cells of each result row.
+    pub(super) fn lookups(&self) -> impl Iterator<Item = (&ResultRow, usize)> {
+        let marks: HashSet<u32> = self.marked(&FixedRole::LooksUp).collect();
+        let of = move |row: &ResultRow| row.kind.facts().lookups(&self.architecture, marks.contains(&row.row));
+        self.results.iter().map(move |row| (row, of(row)))
+    }
+
+    /// Rows on which a fixed column is not 0; none where the circuit has no such column.
+    fn marked(&self, role: &FixedRole) -> impl Iterator<Item = u32> + '_ {
+        let column = self.architecture.fixed.iter().position(|known| known == role);
+        let cells = column.into_iter().flat_map(|column| &self.fixed[column]);
+        cells.filter(|(_, value)| *value != 0).map(|(row, _)| *row)
+    }
+
     /// The layout in numbers.
     pub fn summary(&self) -> Summary {
         Summary {
@@ -122,7 +140,7 @@ impl Layout {
             advice_columns: self.architecture.advice_columns(),
             fixed_columns: self.architecture.fixed_columns(),
             weight_columns: self.architecture.weight_columns,
-            lookups: self.results.iter().map(|row| row.kind.facts().lookups(&self.architecture)).sum(),
+            lookups: self.lookups().map(|(_, lookups)| lookups).sum(),
             table_rows: self.tables.rows.len(),
             identities: self.identities,
             max_degree: self.max_degree,

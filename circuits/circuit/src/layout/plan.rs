@@ -136,8 +136,8 @@ impl Layout {
 
     fn layers(&self, graph: &Graph, costs: &Costs, expense: &Expense, prove: Time) -> Vec<LayerPlan> {
         let mut lookups = vec![0; graph.nodes.len()];
-        for row in &self.results {
-            lookups[row.node as usize] += row.kind.facts().lookups(&self.architecture);
+        for (row, looked_up) in self.lookups() {
+            lookups[row.node as usize] += looked_up;
         }
         let nodes = graph.nodes.iter().map(|node| (node.name.as_str(), operator(&node.op)));
         let all = nodes.chain([("public tensors", "Statement")]).zip(lookups.into_iter().chain([0]));

@@ -29,7 +29,6 @@ mod witness;
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};
 use halo2curves::bn256::Fr;
-use zkml_gpu_graph::Function;
 
 use crate::system::formulas::{Cell, limbs};
 use crate::system::{Architecture, FixedRole, NetworkConfig, Ring, RowCells, RowKind};
@@ -114,14 +113,14 @@ impl Facts {
         requantised.checked_add(self.differences.checked_mul(spread)?)?.checked_add(self.quotient_limbs)
     }
 
-    /// Cells of the row that are looked up.
-    pub(crate) fn lookups(&self, a: &Architecture) -> usize {
+    /// Cells of the row that are looked up, where its results are in a table or not.
+    pub(crate) fn lookups(&self, a: &Architecture, looks_up: bool) -> usize {
         let copies = match self.copies {
             Copied::First(count) => count,
             Copied::All => a.gather_columns,
         };
         let range = self.range_cells(a.requantise_columns(), a.spread_limbs).unwrap_or(usize::MAX);
-        let looked_up = self.lanes.filter(|_| self.pinned != Pinned::Gates).unwrap_or(0);
+        let looked_up = self.lanes.filter(|_| looks_up).unwrap_or(0);
         looked_up.saturating_add(range).saturating_add(copies)
     }
 }
@@ -194,15 +193,6 @@ impl RowKind {
     /// Whether the row has results.
     pub fn activates(self) -> bool {
         self.facts().lanes.is_some()
-    }
-
-    /// Whether a row of this kind whose node has this function looks its results up in a table.
-    pub(crate) fn looks_up(self, function: &Function) -> bool {
-        match self.facts().pinned {
-            Pinned::Function => function.clamped_bits().is_none(),
-            Pinned::Table => true,
-            Pinned::Gates => false,
-        }
     }
 
     /// Results of a row of this kind that enter the output's digest, as a number of activation lanes.

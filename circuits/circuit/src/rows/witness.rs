@@ -77,6 +77,8 @@ pub(crate) struct RowWitness<'w> {
     pub(crate) columns: &'w mut [Vec<i64>],
     pub(crate) a: &'w Architecture,
     pub(crate) row: usize,
+    /// Whether its results are in a table; otherwise a clamp's limbs show that they are in their range.
+    pub(crate) looks_up: bool,
 }
 
 impl RowWitness<'_> {
@@ -126,7 +128,7 @@ impl RowWitness<'_> {
         let (triple, excess) = saturate(function, rounded);
         self.activate(lane, triple);
         let cells = RequantiseCells::of(self.a, lane);
-        let Some(bits) = function.clamped_bits().filter(|_| triple[2] == 0) else {
+        let Some(bits) = function.clamped_bits().filter(|_| triple[2] == 0 && !self.looks_up) else {
             return self.set_limbs(cells.excess, self.a.excess_limbs, excess);
         };
         let distance = triple[1].abs_diff(function.min());

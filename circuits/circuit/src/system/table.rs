@@ -35,7 +35,8 @@ pub struct TableRow {
 
 /// The row `(q, f(q), c)` of a function's table for a rounded accumulator, and the excess `u` that its saturation leaves.
 pub fn saturate(function: &Function, rounded: i64) -> ([i64; 3], u64) {
-    let (min, max) = (function.min(), function.max());
+    // A range of one value has two arguments.
+    let (min, max) = (function.min(), function.max().max(function.min() + 1));
     let q = rounded.clamp(min, max);
     let c = i64::from(q == max) - i64::from(q == min);
     ([q, function.apply(q), c], rounded.abs_diff(q))

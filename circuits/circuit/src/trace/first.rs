@@ -87,12 +87,14 @@ impl FirstPhase {
         let functions: Vec<Option<Function>> = graph.nodes.iter().map(|node| graph.function(node)).collect();
         let intermediates: Vec<Intermediate> =
             graph.nodes.iter().map(|node| Intermediate::new(node, execution)).collect();
+        let marks = dense(layout, &FixedRole::LooksUp, usable);
         for result in &layout.results {
             let node = &graph.nodes[result.node as usize];
             // Rows without a function are raw outputs, which hold nothing.
             let Some(function) = &functions[result.node as usize] else { continue };
-            let mut row = RowWitness { columns: &mut phase.columns, a, row: result.row as usize };
-            if result.kind.looks_up(function) {
+            let looks_up = marks[result.row as usize] != 0;
+            let mut row = RowWitness { columns: &mut phase.columns, a, row: result.row as usize, looks_up };
+            if looks_up {
                 // Lanes that the row leaves idle hold the table's first entry.
                 row.idle(0, saturate(function, function.min()).0);
             }

@@ -82,7 +82,7 @@ fn in_units(graph: &mut Graph, source: &FloatGraph, sources: &[(TensorId, Tensor
 
 fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Result<(), QuantError> {
     let context = converter.context;
-    if let (Some(function), Some(plan)) = (&group.function, context.wide.of(group.argument)) {
+    if let (Some(function), Some(plan)) = (&group.function, context.wide.of(group.output)) {
         return convert_wide(converter, (g, group), function, plan);
     }
     let nodes = &converter.context.source.nodes;

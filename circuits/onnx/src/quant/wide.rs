@@ -84,22 +84,28 @@ impl Wide {
             // Beyond its range a result saturates; where there is none it is never asked for.
             if y.is_nan() { 0 } else { y.clamp(least, greatest).round() as i64 }
         };
-        let part = |(index, interval): (usize, &Interval)| {
+        let mut parts: Vec<Part> = Vec::new();
+        for interval in &self.intervals {
             let frac_bits = (-interval.step).min(argument_bits);
             let scale = 2f64.powi(frac_bits);
             let [min, max] = [interval.low, interval.high].map(|end| (end * scale).round() as i64);
-            let max = max.max(min + 1);
-            let base = if index == 0 { 0 } else { value(min as f64 / scale) };
+            // Where an argument has fewer bits than the plan is for, an interval near 0 may hold no two arguments: what
+            // there is of it is the end of the next one.
+            if min == max {
+                continue;
+            }
+            let base = if parts.is_empty() { 0 } else { value(min as f64 / scale) };
             let values = (min..=max).map(|q| value(q as f64 / scale) - base).collect();
-            Part { frac_bits, table: Activation { min, values } }
-        };
-        self.intervals.iter().enumerate().map(part).collect()
+            parts.push(Part { frac_bits, table: Activation { min, values } });
+        }
+        parts
     }
 }
 
 /// The arguments that are to be wide.
 #[derive(Debug, Default)]
 pub(super) struct WideArguments {
+    /// By the functions' results.
     plans: HashMap<TensorId, Wide>,
     /// Bits of tensors that share a scale with one.
     bits: HashMap<TensorId, u32>,
@@ -108,22 +114,37 @@ pub(super) struct WideArguments {
 impl WideArguments {
     /// Of all functions; `classes` are tensors with one scale.
     pub(super) fn new(context: &Context<'_>, classes: &Classes) -> Self {
+        let tensors = 0..context.source.tensors.len();
+        let root = |group: &Group| classes.root(group.argument);
+        let needed: Vec<TensorId> =
+            context.groups.iter().filter(|group| plan(context, group, classes, false).is_some()).map(root).collect();
         let mut this = Self::default();
-        for group in context.groups {
-            let Some(plan) = plan(context, group, classes) else { continue };
-            let root = classes.root(group.argument);
-            for alike in (0..context.source.tensors.len()).filter(|id| classes.root(*id) == root) {
-                let bits = this.bits.entry(alike).or_default();
-                *bits = (*bits).max(plan.bits);
+        for of in needed {
+            // Every function of the same numbers has parts, or none has: a table of one would have a row for each.
+            let alike = || context.groups.iter().filter(|group| group.function.is_some() && root(group) == of);
+            let plans: Option<Vec<Wide>> = alike().map(|group| plan(context, group, classes, true)).collect();
+            let Some(plans) = plans else { continue };
+            for (group, plan) in alike().zip(plans) {
+                // A sum is no finer than what is added.
+                let head = &context.source.nodes[group.head];
+                let is_sum = matches!(head.op, FloatOp::Combine { .. });
+                let operands = head.inputs.iter().copied().filter(|id| is_sum && !is_narrow(context, classes, *id));
+                for wide in operands.chain([group.argument]) {
+                    let root = classes.root(wide);
+                    for alike in tensors.clone().filter(|id| classes.root(*id) == root) {
+                        let bits = this.bits.entry(alike).or_default();
+                        *bits = (*bits).max(plan.bits);
+                    }
+                }
+                this.plans.insert(group.output, plan);
             }
-            this.plans.insert(group.argument, plan);
         }
         this
     }
 
-    /// The intervals of a function's argument; none where one table will do.
-    pub(super) fn of(&self, argument: TensorId) -> Option<&Wide> {
-        self.plans.get(&argument)
+    /// The intervals of the function that gives a tensor; none where one table will do.
+    pub(super) fn of(&self, output: TensorId) -> Option<&Wide> {
+        self.plans.get(&output)
     }
 
     /// The bits that a tensor has for a function; 0 where there are none.
@@ -132,19 +153,13 @@ impl WideArguments {
     }
 }
 
-fn plan(context: &Context<'_>, group: &Group, classes: &Classes) -> Option<Wide> {
+/// The intervals of a group's function; none where one table will do, unless it has parts `anyway`, and where the argument
+/// cannot be wide.
+fn plan(context: &Context<'_>, group: &Group, classes: &Classes, anyway: bool) -> Option<Wide> {
     let function = group.function.as_ref().filter(|function| !function.is_stepped())?;
     let Context { source, observations, options, .. } = *context;
-    // Exponentials have a row for each distance, and products of two activations no bits to spare.
-    let is_narrow = |id: TensorId| {
-        let takes = |op: &FloatOp| matches!(op, FloatOp::Softmax(_) | FloatOp::MatMul(_) | FloatOp::Normalise(_));
-        source.readers(id).any(|node| takes(&source.nodes[node].op))
-            || source.producer(id).is_some_and(|node| matches!(source.nodes[node].op, FloatOp::Softmax(_)))
-    };
-    let is_told = source.tensors[group.argument].integers.is_some() || source.tensors[group.output].integers.is_some();
-    let root = classes.root(group.argument);
-    let mut alike = (0..source.tensors.len()).filter(|id| classes.root(*id) == root);
-    if is_told || group.pool != [1, 1] || alike.any(is_narrow) {
+    let is_told = source.tensors[group.output].integers.is_some();
+    if is_told || group.pool != [1, 1] || is_narrow(context, classes, group.argument) {
         return None;
     }
     let seen = Seen::new(observations, group.argument, options.headroom)?;
@@ -169,14 +184,34 @@ fn plan(context: &Context<'_>, group: &Group, classes: &Classes) -> Option<Wide>
         table::argument(function, widened, result, own, i32::MAX)
     };
     let step = 2f64.powi(-narrow.frac_bits);
-    if error(function, &values, step) <= COARSE * extent {
+    if !anyway && error(function, &values, step) <= COARSE * extent {
         return None;
     }
     let intervals = seen.intervals(function, &values, FINE * extent)?;
     let frac_bits = intervals.iter().map(|interval| -interval.step).max()?;
     let most = seen.most();
     let bits = (most * 2f64.powi(frac_bits)).log2().ceil().max(2.0) as u32 + u32::from(seen.min < 0.0);
-    Some(Wide { intervals, frac_bits, bits: bits.min(MOST_BITS) }).filter(|wide| wide.intervals.len() > 1)
+    Some(Wide { intervals, frac_bits, bits: bits.min(MOST_BITS) }).filter(|wide| anyway || wide.intervals.len() > 1)
+}
+
+/// Whether a tensor, or one of its scale, has no bits to spare: exponentials have a row for each distance, products grow
+/// with both factors and weights have what bits their operand leaves, and a clamp to another range than one of a power of
+/// two of values has a table. Or the model's file tells its integers.
+fn is_narrow(context: &Context<'_>, classes: &Classes, id: TensorId) -> bool {
+    let source = context.source;
+    let takes = |op: &FloatOp| {
+        matches!(op, FloatOp::Softmax(_) | FloatOp::MatMul(_) | FloatOp::Normalise(_) | FloatOp::Linear(_))
+    };
+    let is_cut =
+        |group: &&Group| group.clamp.is_some_and(|[low, high]| low.is_finite() && low != 0.0 || high.is_finite());
+    let root = classes.root(id);
+    let mut alike = (0..source.tensors.len()).filter(|other| classes.root(*other) == root);
+    alike.any(|id| {
+        source.tensors[id].integers.is_some()
+            || context.groups.iter().filter(is_cut).any(|group| group.output == id)
+            || source.readers(id).any(|node| takes(&source.nodes[node].op))
+            || source.producer(id).is_some_and(|node| matches!(source.nodes[node].op, FloatOp::Softmax(_)))
+    })
 }
 
 fn apply(function: &Function, x: f64) -> f64 {
@@ -318,12 +353,23 @@ mod tests {
                 let result_bits = (extent / 65536.0).log2().floor() as i32;
                 let result = Format::new(-result_bits, -(1 << 17), 1 << 17);
                 let wide = Wide { intervals, frac_bits, bits: MOST_BITS };
-                let parts = wide.parts(&function, (frac_bits, 1.0), result);
                 let step = 2f64.powi(-(result.frac_bits + FINER));
-                for (x, y) in values {
-                    let rounded = |part: &Part| part.table.apply((x * 2f64.powi(part.frac_bits)).round() as i64);
-                    let sum = parts.iter().map(rounded).sum::<i64>() as f64 * step;
-                    assert!((sum - y).abs() <= 2.0 * FINE * extent, "{function:?} of {x}: {sum} for {y}");
+                for fewer in [0, 4, 8, 12] {
+                    let argument_bits = frac_bits - fewer;
+                    let parts = wide.parts(&function, (argument_bits, 1.0), result);
+                    let own = 2f64.powi(-argument_bits);
+                    for (x, y) in &values {
+                        // The argument as it is, and what its own rounding does to the function.
+                        let x = (x / own).round() * own;
+                        let rounded = |part: &Part| part.table.apply((x * 2f64.powi(part.frac_bits)).round() as i64);
+                        let sum = parts.iter().map(rounded).sum::<i64>() as f64 * step;
+                        let y = if fewer == 0 { *y } else { apply(&function, x) };
+                        let is_seen = x.abs() >= least && y.is_finite();
+                        assert!(
+                            !is_seen || (sum - y).abs() <= 2.0 * FINE * extent,
+                            "{function:?} of {x} with {fewer} bits fewer: {sum} for {y}"
+                        );
+                    }
                 }
             }
         }
