@@ -149,11 +149,14 @@ fn widths(plan: &Plan) -> String {
     let choice = &plan.choice;
     let list = |widths: &zkml_gpu::Widths| {
         format!(
-            "{} operands, {} results, {} cross terms a row, {} weight columns, {} lookups a helper",
+            "{} operands, {} results, {} cross terms, {} table entries a row, {} weight columns, limbs of {} bits, \
+             {} lookups a helper",
             widths.operand_lanes,
             widths.activation_lanes,
             widths.cross_term_lanes,
+            widths.table_lanes,
             widths.weight_columns,
+            widths.limb_bits,
             widths.lookup_group
         )
     };

@@ -7,7 +7,7 @@
 //! nothing free. Keys and multiplicities are all in phase 1, before
 //! `α` and `θ`. Gather sources are entries that hold a witness's value at a fixed index; they are read as often as the
 //! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell
-//! says besides. At most (columns · rows) < 2^32 lookups hit one entry, so multiplicities, free in the field, cannot
+//! says besides. At most (columns · rows) < 2^33 lookups hit one entry, so multiplicities, free in the field, cannot
 //! wrap to a false balance.
 
 use halo2_proofs::plonk::{ConstraintSystem, Expression};

@@ -5,7 +5,7 @@
 //! A table of exponentials has a row for every distance from 0 to the greatest of two elements, and one for masked
 //! members, which no distance is: so `max >= x` for every member that is kept. A second row for the distance 0 has a
 //! mark, and the identity of the sums says that the marks of a group add up to 1: so the maximum is attained. Distances
-//! and members are below `2^18`: nothing wraps.
+//! are those of the table, and members below `2^29`: nothing wraps.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

@@ -1,8 +1,8 @@
 //! Products of two auxiliary operands: `acc = m·a·b` (`docs/protocol.md`, section 6).
 //!
 //! Copies are tied to what they copy by digests, so they are integers in their tensors' ranges: `|m·a·b| <= 2^61` by
-//! graph validation, and what is requantised is below `2^(61 + 20 + 1)`, for whole limbs hold its excess. Both are far
-//! below `p/2 > 2^252`.
+//! graph validation, and what is requantised, in limbs, below `2^250` (the check of the layout). Both are below
+//! `p/2 > 2^252`.
 
 use halo2_proofs::plonk::Expression;
 use halo2curves::bn256::Fr;

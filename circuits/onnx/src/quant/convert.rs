@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use zkml_gpu_graph::{FRAC_BITS_LIMIT, Format, Graph, Interleaving, Node, Op, TensorId};
+use zkml_gpu_graph::{ARGUMENT_LIMIT, FRAC_BITS_LIMIT, Format, Graph, Interleaving, Node, Op, TensorId};
 
 use super::calibrate::Observations;
 use super::context::Context;
@@ -197,7 +197,11 @@ fn argument(
 ) -> Result<Format, QuantError> {
     let node = &converter.context.source.nodes[group.head];
     if matches!(node.op, FloatOp::Activation(_)) {
-        return Ok(converter.format(node.inputs[0]));
+        let format = converter.format(node.inputs[0]);
+        // A table has a row for each argument.
+        let is_tabulated = -ARGUMENT_LIMIT <= format.min && format.max <= ARGUMENT_LIMIT;
+        let what = "arguments";
+        return if is_tabulated { Ok(format) } else { Err(QuantError::Scale { node: node.name.clone(), what }) };
     }
     let Context { observations, options, .. } = *converter.context;
     let activation_bits = converter.context.bits(group.output);

@@ -125,10 +125,15 @@ impl WideArguments {
             let plans: Option<Vec<Wide>> = alike().map(|group| plan(context, group, classes, true)).collect();
             let Some(plans) = plans else { continue };
             for (group, plan) in alike().zip(plans) {
-                // A sum is no finer than what is added.
+                // A sum is no finer than what is added, where no other function takes that.
                 let head = &context.source.nodes[group.head];
                 let is_sum = matches!(head.op, FloatOp::Combine { .. });
-                let operands = head.inputs.iter().copied().filter(|id| is_sum && !is_narrow(context, classes, *id));
+                let is_taken = |id: TensorId| {
+                    let takes = |group: &Group| group.function.is_some() && root(group) == classes.root(id);
+                    context.groups.iter().any(takes)
+                };
+                let may_be_wide = |id: &TensorId| is_sum && !is_taken(*id) && !is_narrow(context, classes, *id);
+                let operands = head.inputs.iter().copied().filter(may_be_wide);
                 for wide in operands.chain([group.argument]) {
                     let root = classes.root(wide);
                     for alike in tensors.clone().filter(|id| classes.root(*id) == root) {
