@@ -92,7 +92,9 @@ fn relearn(graph: &mut Graph, mut number: impl FnMut(i64) -> i64) {
 fn the_layout_of_every_model_is_that_of_any_other_weights() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     let mut differ = 0;
-    for path in all() {
+    // Functions of numbers that span decades have no value at every number, and no learned one.
+    let is_wide = |path: &PathBuf| path.file_stem().is_some_and(|name| name.to_string_lossy().starts_with("wide_"));
+    for path in all().into_iter().filter(|path| !is_wide(path)) {
         let model = read(&std::fs::read(&path).unwrap(), &path);
         let graph = integers(&model, &samples(model.graph()));
         let own = shown(&graph);
