@@ -1092,7 +1092,7 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
         assert!(architecture.check().is_err(), "{role:?}");
     }
     // A power for each left lane, of which few are too many.
-    for (factors, refused) in [(1 << 17, false), (1 << 19, true)] {
+    for (factors, refused) in [(1 << 17, false), (1 << 21, true)] {
         let mut wide = Session::new(networks::multiplied(), &LayoutOptions::default(), 11).layout.architecture;
         wide.fixed.push(FixedRole::LeftPacked(factors / wide.left_lanes));
         assert_eq!(wide.check().is_err(), refused, "{factors}");

@@ -14,8 +14,8 @@ const MAX_AUXILIARY_GROUPS: usize = 3;
 const MAX_FIXED_COLUMNS: usize = 1 << 11;
 const MAX_WEIGHT_COLUMNS: usize = 1 << 16;
 /// Total of the exponents in all gates: an expression has about two nodes for each, which take some 300 bytes together.
-/// Networks for k = 12 have about 2,000.
-const MAX_EXPONENTS: usize = 1 << 18;
+/// Networks for k = 12 have about 2,000; concatenations of many images most, up to some hundred thousand.
+const MAX_EXPONENTS: usize = 1 << 20;
 
 impl Architecture {
     /// Bounds every number before columns are created by it: for shapes read from a file, and for those that will be

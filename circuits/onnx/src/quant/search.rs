@@ -79,7 +79,7 @@ pub enum Target {
 const NEAR_LEAST: f32 = 1.1;
 /// Multiplications of a run on all samples for each tensor, above which all have one width: further bits of a clamp cost
 /// limbs alone.
-const MOST_WORK: usize = 1 << 37;
+const MOST_WORK: usize = 1 << 35;
 /// How much narrower than the width that does for all tensors the others are tried.
 const NARROWER: u32 = 4;
 
