@@ -7,7 +7,7 @@ use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::{Hiding, KeyError, setup};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{BankValues, Widths, lower};
-use zkml_gpu_circuit::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
+use zkml_gpu_circuit::system::{Accumulator, Clamp, Factor, FixedRole, Multiplicand, RowKind, kind};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::srs::Srs;
@@ -167,6 +167,12 @@ fn cells(layout: &mut Layout, wanted: impl Fn(&FixedRole) -> bool) -> impl Itera
     roles.filter(move |(role, _)| wanted(role)).map(|(_, cells)| cells)
 }
 
+/// The clamps of the circuit's roles.
+fn clamps(layout: &mut Layout) -> impl Iterator<Item = &mut Clamp> {
+    let roles = layout.architecture.fixed.iter_mut();
+    roles.filter_map(|role| if let FixedRole::Clamp(clamp) = role { Some(clamp) } else { None })
+}
+
 #[test]
 fn results_that_nothing_keeps_in_their_range_are_refused() {
     const fn is_clamp(role: &FixedRole) -> bool {
@@ -177,28 +183,8 @@ fn results_that_nothing_keeps_in_their_range_are_refused() {
         ("no clamp", |l| cells(l, is_clamp).for_each(Vec::clear), "does not look up"),
         ("a row without", |l| cells(l, is_clamp).take(1).for_each(|cells| cells.truncate(1)), "does not look up"),
         ("half a clamp", |l| cells(l, is_clamp).for_each(|cells| cells[0].1 = 2), "is clamped 2 times"),
-        (
-            "another range",
-            |l| {
-                for role in &mut l.architecture.fixed {
-                    if let FixedRole::Clamp(clamp) = role {
-                        clamp.bits -= 1;
-                    }
-                }
-            },
-            "another range",
-        ),
-        (
-            "fewer lanes",
-            |l| {
-                for role in &mut l.architecture.fixed {
-                    if let FixedRole::Clamp(clamp) = role {
-                        clamp.lanes -= 1;
-                    }
-                }
-            },
-            "another range|numbers out of bounds",
-        ),
+        ("another range", |l| clamps(l).for_each(|clamp| clamp.bits -= 1), "another range"),
+        ("fewer lanes", |l| clamps(l).for_each(|clamp| clamp.lanes -= 1), "another range|numbers out of bounds"),
         (
             "another least value",
             |l| cells(l, |role| *role == FixedRole::ClampLeast).for_each(|cells| cells[0].1 -= 1),

@@ -80,10 +80,10 @@ impl Function {
     }
 
     /// The function as a table.
-    pub fn table(&self) -> Activation {
+    pub fn into_table(self) -> Activation {
         match self {
-            Self::Clamp { min, max } => Activation::clamp(*min, *max),
-            Self::Table(table) => table.clone(),
+            Self::Clamp { min, max } => Activation::clamp(min, max),
+            Self::Table(table) => table,
         }
     }
 }
@@ -96,7 +96,7 @@ mod tests {
     fn a_clamp_is_its_table() {
         for [min, max] in [[-8, 7], [0, 255], [3, 3], [-5, 9], [-1, 0]] {
             let clamp = Function::Clamp { min, max };
-            let table = Function::Table(clamp.table());
+            let table = Function::Table(clamp.clone().into_table());
             assert!((min - 9..max + 9).all(|q| clamp.apply(q) == table.apply(q)));
             assert_eq!(table.clamped_bits(), None);
         }

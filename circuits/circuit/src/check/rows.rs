@@ -126,7 +126,7 @@ impl<'l> Rows<'l> {
                     }
                     looks_up().at(self.graph, index)?;
                     if proved[index].0 != Some(tags[row]) {
-                        tables.expect_function(tags[row], &function).at(self.graph, index)?;
+                        tables.expect_function(tags[row], function).at(self.graph, index)?;
                         proved[index].0 = Some(tags[row]);
                     }
                 }

@@ -65,12 +65,12 @@ impl CheckedTables {
 
     /// Refuses a tag whose table is not the function: `(q, f(q), c)` with the saturation `c` = -1 at the least
     /// argument, 1 at the greatest, 0 between.
-    pub(super) fn expect_function(&self, tag: i64, function: &Function) -> Check {
+    pub(super) fn expect_function(&self, tag: i64, function: Function) -> Check {
         // A table is made only where there are as many rows: a range may have any number of values.
         let arguments = function.max().abs_diff(function.min()).max(1).saturating_add(1);
         let rows = self.functions.get(&tag).map_or(0, Vec::len);
         require(arguments == rows as u64, || format!("the table of tag {tag} has {rows} rows, not {arguments}"))?;
-        let function = &function.table();
+        let function = function.into_table();
         let end = function.values.len() as i64 - 1;
         let row = |(i, y): (i64, &i64)| [function.min + i, *y, i64::from(i == end) - i64::from(i == 0)];
         self.expect(tag, (0..).zip(&function.values).map(row).collect())

@@ -10,7 +10,7 @@ use std::ops::Range;
 use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
 
 use super::limbs::Limbs;
-use super::tables::clamped_bits;
+use super::tables::{Kept, kept};
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::hash::HashRole;
@@ -168,7 +168,7 @@ impl<'a> Counter<'a> {
     pub(super) fn requantises(&mut self, index: usize, lanes: usize) {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
         self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
-        if clamped_bits(self.graph, self.node(index), self.widths.table_bits).is_some() {
+        if matches!(kept(self.graph, self.node(index), self.widths.table_bits), Some(Kept::Clamped { .. })) {
             self.count.clamps = true;
         } else {
             self.looks_up(lanes);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zkml_gpu_graph::{Graph, Op};
 
-use super::tables::clamped_bits;
+use super::tables::{Kept, kept};
 
 /// Bits of what range checks hold, from the worst case over all inputs in range and all learned values of the declared
 /// widths: no input fails for want of room, and no limb tells of a weight.
@@ -59,7 +59,9 @@ impl RangeBits {
                 let below = function.min().saturating_sub(rounded(bounds.min)).max(0);
                 result.excess = result.excess.max(bits(above.max(below) as u64));
             }
-            result.clamped.extend(clamped_bits(graph, node, 0));
+            if let Some(Kept::Clamped { bits, .. }) = kept(graph, node, 0) {
+                result.clamped.insert(bits);
+            }
         }
         result
     }

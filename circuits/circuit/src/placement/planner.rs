@@ -7,7 +7,7 @@ use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
 use super::error::LayoutError;
-use super::tables::{clamped_bits, looked_up};
+use super::tables::{Kept, kept};
 use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
 use crate::hash::{HashError, HashedTensor};
@@ -626,15 +626,14 @@ impl<'g> Planner<'g> {
 
     /// What pins the results of a node's last rows.
     fn pins(&self, index: usize) -> Result<Pins, LayoutError> {
-        let node = &self.graph.nodes[index];
-        if let (Some(bits), Some(function)) =
-            (clamped_bits(self.graph, node, self.widths.table_bits), self.graph.function(node))
-        {
-            return Ok(Pins::Clamp { least: function.min(), bits });
+        match kept(self.graph, &self.graph.nodes[index], self.widths.table_bits) {
+            None => Ok(Pins::Gates),
+            Some(Kept::Clamped { least, bits }) => Ok(Pins::Clamp { least, bits }),
+            Some(Kept::LookedUp(function)) => {
+                let tag = self.tables.activation_tag(&function.into_table());
+                Ok(Pins::Table(tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {index}")))?))
+            }
         }
-        let Some(activation) = looked_up(self.graph, node, self.widths.table_bits) else { return Ok(Pins::Gates) };
-        let tag = self.tables.activation_tag(&activation);
-        Ok(Pins::Table(tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {index}")))?))
     }
 
     /// Places rows, with the digests of what they hold; returns the last one.

@@ -1,6 +1,6 @@
 //! The tables of a network, and which of its tensors share cells.
 
-use zkml_gpu_graph::{Activation, Graph, Node, Op};
+use zkml_gpu_graph::{Activation, Function, Graph, Node, Op};
 
 use super::error::LayoutError;
 use super::tensors::Tensors;
@@ -21,24 +21,31 @@ const fn follows_function(op: &Op) -> bool {
     }
 }
 
-/// The bits of a node whose results are clamped by limbs, where clamps of up to `table_bits` have tables; none where they
-/// are looked up, or neither.
-pub(super) fn clamped_bits(graph: &Graph, node: &Node, table_bits: u32) -> Option<u32> {
-    // The index of a maximum has no limbs: it is looked up.
-    let is_clamped = follows_function(&node.op) && !matches!(node.op, Op::ArgMax { .. });
-    graph.function(node).filter(|_| is_clamped)?.clamped_bits().filter(|bits| *bits > table_bits)
+/// What keeps the results of a node to its function, where that is not its gates alone.
+pub(super) enum Kept {
+    /// Limbs: in the range of `2^bits` values from `least` on.
+    Clamped { least: i64, bits: u32 },
+    /// A table of the function.
+    LookedUp(Function),
 }
 
-/// The table that a node's results are looked up in.
-pub(crate) fn looked_up(graph: &Graph, node: &Node, table_bits: u32) -> Option<Activation> {
+/// What keeps the results of a node to its function, where clamps of up to `table_bits` have tables.
+pub(super) fn kept(graph: &Graph, node: &Node, table_bits: u32) -> Option<Kept> {
     let function = graph.function(node).filter(|_| follows_function(&node.op))?;
-    clamped_bits(graph, node, table_bits).is_none().then(|| function.table())
+    // The index of a maximum has no limbs: it is looked up.
+    let bits = function.clamped_bits().filter(|bits| *bits > table_bits && !matches!(node.op, Op::ArgMax { .. }));
+    Some(match bits {
+        Some(bits) => Kept::Clamped { least: function.min(), bits },
+        None => Kept::LookedUp(function),
+    })
 }
 
 /// The activation tables that the graph needs, where clamps of up to `table_bits` have one.
 pub(crate) fn activations(graph: &Graph, table_bits: u32) -> Vec<Activation> {
     let mut all: Vec<Activation> = Vec::new();
-    for activation in graph.nodes.iter().filter_map(|node| looked_up(graph, node, table_bits)) {
+    for kept in graph.nodes.iter().filter_map(|node| kept(graph, node, table_bits)) {
+        let Kept::LookedUp(function) = kept else { continue };
+        let activation = function.into_table();
         if !all.contains(&activation) {
             all.push(activation);
         }

@@ -133,10 +133,7 @@ impl RowWitness<'_> {
         };
         let distance = triple[1].abs_diff(function.min());
         self.set_limbs(cells.excess, self.a.excess_limbs, distance);
-        let highest = distance >> (self.a.limb_bits * (self.a.limbs(bits) as u32 - 1));
-        if self.a.missing_bits(bits) > 0 {
-            self.set(self.a.range(cells.short), (highest << self.a.missing_bits(bits)) as i64);
-        }
+        self.set_short(cells.short, bits, distance);
     }
 
     /// A requantised accumulator whose remainder spans so many shifts.
@@ -147,9 +144,15 @@ impl RowWitness<'_> {
         let (first, limbs) = (RequantiseCells::of(self.a, lane).remainder, self.a.limbs(bits));
         let remainder = (shifted & ((1 << bits) - 1)) as u64;
         self.set_limbs(first, limbs, remainder);
-        if self.a.missing_bits(bits) > 0 {
-            let highest = remainder >> (self.a.limb_bits * (limbs as u32 - 1));
-            self.set(self.a.range(first + limbs), (highest << self.a.missing_bits(bits)) as i64);
+        self.set_short(first + limbs, bits, remainder);
+    }
+
+    /// The highest limb of a number of exactly so many bits, scaled, where it is short.
+    fn set_short(&mut self, cell: usize, bits: u32, number: u64) {
+        let missing = self.a.missing_bits(bits);
+        if missing > 0 {
+            let highest = number >> (self.a.limb_bits * (self.a.limbs(bits) as u32 - 1));
+            self.set(self.a.range(cell), (highest << missing) as i64);
         }
     }
 

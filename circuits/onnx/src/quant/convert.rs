@@ -2,11 +2,11 @@
 
 use std::cmp::Reverse;
 
-use zkml_gpu_graph::{ARGUMENT_LIMIT, FRAC_BITS_LIMIT, Format, Graph, Interleaving, Node, Op, TensorId};
+use zkml_gpu_graph::{ARGUMENT_LIMIT, Bounds, FRAC_BITS_LIMIT, Format, Graph, Interleaving, Node, Op, TensorId};
 
 use super::calibrate::Observations;
 use super::context::Context;
-use super::converter::{Converter, Target};
+use super::converter::{Converted, Converter, Target};
 use super::error::QuantError;
 use super::fitting::range;
 use super::group::Group;
@@ -85,13 +85,28 @@ fn convert_group(converter: &mut Converter<'_>, g: usize, group: &Group) -> Resu
     if let (Some(function), Some(plan)) = (&group.function, context.wide.of(group.output)) {
         return convert_wide(converter, (g, group), function, plan);
     }
-    let nodes = &converter.context.source.nodes;
-    let mut converted = ops::convert(converter, (g, group), |converter| target(converter, group))?;
-    let own = || nodes[group.head].inputs.iter().map(|id| converter.ids[id]).collect();
+    let converted = ops::convert(converter, (g, group), |converter| target(converter, group))?;
+    append(converter, group, converted);
+    Ok(())
+}
+
+/// Appends what a group's operation became, with the tensor of its result.
+fn append(converter: &mut Converter<'_>, group: &Group, mut converted: Converted) {
+    let node = &converter.context.source.nodes[group.head];
+    let own = || node.inputs.iter().map(|id| converter.ids[id]).collect();
     let inputs = converted.operands.take().unwrap_or_else(own);
     let output = converter.add_tensor(group.output, converted.format);
-    converter.push(&nodes[group.head], converted, inputs, output);
-    Ok(())
+    converter.push(node, converted, inputs, output);
+}
+
+/// Most fractional bits of what a group's operation gives, at which its weights, biases and factors fit.
+fn most_bits(converter: &Converter<'_>, group: &Group) -> Result<i32, QuantError> {
+    let node = &converter.context.source.nodes[group.head];
+    let limit = limit(node, |id| converter.format(id).frac_bits, converter.context.options.shift)?;
+    if limit < -FRAC_BITS_LIMIT {
+        return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
+    }
+    Ok(limit)
 }
 
 /// A function of numbers that span decades: its argument as a tensor, its parts, and their sum.
@@ -129,7 +144,7 @@ fn convert_wide(
         }
         let multiplier = 1i64.checked_shl((shift + frac_bits - format.frac_bits) as u32).filter(|m| *m <= MOST_FACTOR);
         let multiplier = multiplier.ok_or_else(|| QuantError::Scale { node: node.name.clone(), what: "factors" })?;
-        let (min, max) = table.values.iter().fold((i64::MAX, i64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+        let Bounds { min, max } = Bounds::of(&table.values);
         let part = Format::new(result.frac_bits + FINER, min, max);
         let output = converter.add_unnamed(group.output, format!("{name} (part {index})"), part);
         let activation = converter.shared(table.clone());
@@ -151,27 +166,19 @@ fn convert_argument(
     (g, group): (usize, &Group),
     plan: &Wide,
 ) -> Result<TensorId, QuantError> {
-    let Context { source, observations, options, .. } = *converter.context;
-    let node = &source.nodes[group.head];
+    let Context { observations, options, .. } = *converter.context;
     let signed = observations.spread(group.argument).min < 0.0;
     let limits = range(signed, plan.bits);
     let fitting = observations.frac_bits(group.argument, limits, options.headroom, None);
-    let limit = limit(node, |id| converter.format(id).frac_bits, options.shift)?;
-    let frac_bits = plan.frac_bits.min(fitting).min(limit);
-    if frac_bits < -FRAC_BITS_LIMIT {
-        return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
-    }
+    let frac_bits = plan.frac_bits.min(fitting).min(most_bits(converter, group)?);
     // As many bits less as there are fractional ones.
     let fewer = u32::try_from(fitting.saturating_sub(frac_bits)).unwrap_or(0);
     let (min, max) = range(signed, plan.bits.saturating_sub(fewer).max(2));
     let format = Format::new(frac_bits, min, max);
     let bare = Group { function: None, clamp: None, output: group.argument, ..group.clone() };
     let target = |_: &Converter<'_>| Ok(Target { frac_bits, format, activation: None });
-    let mut converted = ops::convert(converter, (g, &bare), target)?;
-    let own = || node.inputs.iter().map(|id| converter.ids[id]).collect();
-    let inputs = converted.operands.take().unwrap_or_else(own);
-    let output = converter.add_tensor(group.argument, converted.format);
-    converter.push(node, converted, inputs, output);
+    let converted = ops::convert(converter, (g, &bare), target)?;
+    append(converter, &bare, converted);
     Ok(group.argument)
 }
 
@@ -183,7 +190,7 @@ fn target(converter: &Converter<'_>, group: &Group) -> Result<Target, QuantError
     };
     let argument = argument(converter, group, function, format)?;
     let activation = table::tabulate(function, argument, format);
-    let (min, max) = activation.values.iter().fold((i64::MAX, i64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
+    let Bounds { min, max } = Bounds::of(&activation.values);
     let format = Format { min, max, ..format };
     Ok(Target { frac_bits: argument.frac_bits, format, activation: Some(activation) })
 }
@@ -206,11 +213,7 @@ fn argument(
     let Context { observations, options, .. } = *converter.context;
     let activation_bits = converter.context.bits(group.output);
     let spread = observations.spread(group.argument).widened(options.headroom);
-    let limit = limit(node, |id| converter.format(id).frac_bits, options.shift)?;
-    if limit < -FRAC_BITS_LIMIT {
-        return Err(QuantError::Scale { node: node.name.clone(), what: "weights, biases or factors" });
-    }
-    Ok(table::argument(function, spread, result, activation_bits, limit))
+    Ok(table::argument(function, spread, result, activation_bits, most_bits(converter, group)?))
 }
 
 /// A format's part that an activation's bounds leave.

@@ -13,7 +13,7 @@
 //! are rounded by cancels. Which intervals there are follows from the extremes and the least magnitude on the samples,
 //! and from where an interval's step would be too coarse.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use zkml_gpu_graph::{ACTIVATION_LIMIT, Activation, Format, TensorId};
 
@@ -116,8 +116,8 @@ impl WideArguments {
     pub(super) fn new(context: &Context<'_>, classes: &Classes) -> Self {
         let tensors = 0..context.source.tensors.len();
         let root = |group: &Group| classes.root(group.argument);
-        let needed: Vec<TensorId> =
-            context.groups.iter().filter(|group| plan(context, group, classes, false).is_some()).map(root).collect();
+        let needs = |group: &&Group| plan(context, group, classes, false).is_some();
+        let needed: BTreeSet<TensorId> = context.groups.iter().filter(needs).map(root).collect();
         let mut this = Self::default();
         for of in needed {
             // Every function of the same numbers has parts, or none has: a table of one would have a row for each.
