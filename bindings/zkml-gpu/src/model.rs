@@ -18,8 +18,8 @@ use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
 use crate::memory::check_memory;
 use crate::{Error, FileError};
 
-/// Widths that are searched for tensors unless others are asked for. Fewer bits make no table shorter that would be the
-/// longest; more make tables longer than most circuits are.
+/// Widths that are searched for tensors unless others are asked for. Fewer bits make no limb less; more make tables of
+/// functions longer than most circuits are.
 const FEWEST_BITS: u32 = 4;
 const MOST_BITS: u32 = 16;
 /// Shifts that are tried besides: all but the last have fewer bits for weights than the one that bits are searched under.

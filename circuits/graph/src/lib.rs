@@ -11,9 +11,9 @@
 //! q = floor((acc + 2^(S-1)) / 2^S)        y = clamp(q, min, max)
 //! ```
 //!
-//! so a weight has `S + f_y - f_x` fractional bits, and a circuit needs one remainder table only. Products of
+//! so a weight has `S + f_y - f_x` fractional bits, and all remainders have the same bits. Products of
 //! activations have no weight to absorb a scale: they are multiplied by an integer and shifted by a multiple of `S`
-//! ([`Rescale`]), with a remainder of as many limbs. The clamp to the output's range is the activation function: a ReLU
+//! ([`Rescale`]), with a remainder of as many bits. The clamp to the output's range is the activation function: a ReLU
 //! is a range that starts at zero. Other functions are tables ([`Activation`]): `y = f(q)`, with `q` clamped to the
 //! table's domain.
 //!

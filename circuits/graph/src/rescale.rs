@@ -13,7 +13,7 @@ pub const fn requantise(acc: i64, shift: u32) -> i64 {
 pub struct Rescale {
     /// Factor of the accumulator.
     pub multiplier: i64,
-    /// Shift as a multiple of the graph's: the limbs of the remainder, 1 to
+    /// Shift as a multiple of the graph's: the remainder has so many times its bits, 1 to
     /// [`MAX_REMAINDER_LIMBS`](crate::MAX_REMAINDER_LIMBS).
     pub limbs: u32,
 }

@@ -13,7 +13,7 @@ use super::search::Precision;
 use crate::import::{FloatGraph, FloatOp};
 
 /// Shift where a model's file tells its integers. With 11 some of four small networks had 98 % of their outputs within one
-/// unit of onnxruntime's, with 12 all of them 99 % and more; each bit more doubles the table of remainders.
+/// unit of onnxruntime's, with 12 all of them 99 % and more; more bits are more limbs.
 const TOLD_SHIFT: u32 = 12;
 
 /// One inference's inputs, flat and in the model's axis order, one list an input.

@@ -1,9 +1,9 @@
 //! Bits tensor by tensor: the fewest that keep the error on samples under a bound.
 //!
-//! The search ends with two widths at most, because every width that occurs has tables of its own: the least that would
-//! do for all tensors, and a smaller one for as many of them as can do with it. Which tensors need the wider one is
-//! measured: each is widened alone, and those that lower the error most come first. Tensors with one scale between them
-//! have one width.
+//! The search ends with two widths at most, because every width that occurs has functions' tables of its own: the least
+//! that would do for all tensors, and a smaller one for as many of them as can do with it. Which tensors need the wider
+//! one is measured: each is widened alone, and those that lower the error most come first. Tensors with one scale
+//! between them have one width.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

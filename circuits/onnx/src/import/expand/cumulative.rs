@@ -3,7 +3,7 @@
 use tract_onnx::tract_core::ops::array::CumSum;
 use tract_onnx::tract_hir::internal::*;
 
-use super::wiring::Wiring;
+use super::wiring::rewired;
 
 /// Sums of sizes as sums of integers.
 pub(super) fn cumulative_sum(
@@ -16,11 +16,9 @@ pub(super) fn cumulative_sum(
     if model.outlet_fact(node.inputs[0])?.datum_type != DatumType::TDim {
         return Ok(None);
     }
-    let wire = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
-        let mut wiring = Wiring::new(&mut patch.model, name);
+    rewired(model, node, name, &|wiring, inputs| {
         let integers = wiring.cast(inputs[0], DatumType::I64)?;
         let sums = wiring.apply(op.clone(), &[integers])?;
-        Ok(tvec!(wiring.cast(sums, DatumType::TDim)?))
-    };
-    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &wire).map(Some)
+        wiring.cast(sums, DatumType::TDim)
+    })
 }

@@ -9,7 +9,7 @@ use tract_onnx::tract_core::ops::nn::Reducer;
 use tract_onnx::tract_hir::internal::*;
 
 use super::super::facts::is_index;
-use super::wiring::{Wiring, letters};
+use super::wiring::{Wiring, letters, rewired};
 
 /// Elements along one axis; rows of a constant table at an input of the model are an embedding.
 pub(super) fn gather(
@@ -134,19 +134,6 @@ pub(super) fn scatter_elements(
         let kept = wiring.binary(mul(), inputs[0], kept)?;
         wiring.binary(add(), kept, put)
     })
-}
-
-/// A patch with what is made of a node's operands.
-fn rewired(
-    model: &TypedModel,
-    node: &TypedNode,
-    name: &str,
-    made: &dyn Fn(&mut Wiring<'_>, &[OutletId]) -> TractResult<OutletId>,
-) -> TractResult<Option<TypedModelPatch>> {
-    let wire = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
-        Ok(tvec!(made(&mut Wiring::new(&mut patch.model, name), inputs)?))
-    };
-    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &wire).map(Some)
 }
 
 /// 1 at each index and 0 elsewhere, along a last axis.

@@ -10,7 +10,7 @@ use tract_onnx::tract_core::ops::cnn::{Conv, KernelFormat, MaxPool, PaddingSpec,
 use tract_onnx::tract_core::ops::nn::DataFormat;
 use tract_onnx::tract_hir::internal::*;
 
-use super::wiring::Wiring;
+use super::wiring::rewired;
 
 /// Axes of space that are too many.
 const VOLUME: usize = 3;
@@ -25,8 +25,7 @@ pub(super) fn convolution(
     if !is_volume(&op.pool_spec) || op.q_params.is_some() || op.kernel_fmt != KernelFormat::OIHW {
         return Ok(None);
     }
-    let by_images = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
-        let mut wiring = Wiring::new(&mut patch.model, name);
+    rewired(model, node, name, &|wiring, inputs| {
         let (x, kernel) = (wiring.dims(inputs[0])?, wiring.dims(inputs[1])?);
         let spec = &op.pool_spec;
         let padding = spec.computed_padding(&x[2..]);
@@ -55,9 +54,8 @@ pub(super) fn convolution(
         };
         let images = wiring.apply(Conv { pool_spec: spec, ..op.clone() }, &[images, taps, inputs[2]])?;
         let result = wiring.reshaped(images, 0, 1, &[x[0], depth])?;
-        Ok(tvec!(wiring.moved(result, 1, 2)?))
-    };
-    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &by_images).map(Some)
+        wiring.moved(result, 1, 2)
+    })
 }
 
 pub(super) fn max_pool(
@@ -94,8 +92,7 @@ fn pool(
     if !is_volume(spec) {
         return Ok(None);
     }
-    let in_two_steps = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
-        let mut wiring = Wiring::new(&mut patch.model, name);
+    rewired(model, node, name, &|wiring, inputs| {
         let x = wiring.dims(inputs[0])?;
         let images = wiring.moved(inputs[0], 2, 1)?;
         let images = wiring.reshaped(images, 0, 2, &[x[0] * x[2]])?;
@@ -109,9 +106,8 @@ fn pool(
             PoolSpec { input_channels: channels_of_rows, output_channels: channels_of_rows, ..part(spec, 0..1) };
         let rows = wiring.apply(pooled(along), &[rows])?;
         let result = wiring.reshaped(rows, 1, 1, &[channels, height, width])?;
-        Ok(tvec!(wiring.moved(result, 4, 2)?))
-    };
-    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &in_two_steps).map(Some)
+        wiring.moved(result, 4, 2)
+    })
 }
 
 fn is_volume(spec: &PoolSpec) -> bool {

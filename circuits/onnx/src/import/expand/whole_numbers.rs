@@ -8,7 +8,7 @@ use tract_onnx::tract_core::ops::binary::TypedBinOp;
 use tract_onnx::tract_core::ops::math::{Div, Rem, add, div, mul, sign, sub};
 use tract_onnx::tract_hir::internal::*;
 
-use super::wiring::Wiring;
+use super::wiring::{Wiring, rewired};
 
 /// `Div` of whole numbers, and `Mod`.
 pub(super) fn quotient(
@@ -25,16 +25,14 @@ pub(super) fn quotient(
     if is_constant || !(is_remainder || op.0.is::<Div>() && (is_whole || kind == DatumType::TDim)) {
         return Ok(None);
     }
-    let wire = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
-        let mut wiring = Wiring::new(&mut patch.model, name);
-        let whole = whole_quotient(&mut wiring, inputs, kind)?;
+    rewired(model, node, name, &|wiring, inputs| {
+        let whole = whole_quotient(wiring, inputs, kind)?;
         if !is_remainder {
-            return Ok(tvec!(whole));
+            return Ok(whole);
         }
         let part = wiring.binary(mul(), whole, inputs[1])?;
-        Ok(tvec!(wiring.binary(sub(), inputs[0], part)?))
-    };
-    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &wire).map(Some)
+        wiring.binary(sub(), inputs[0], part)
+    })
 }
 
 /// A quotient without its fraction.

@@ -104,6 +104,19 @@ impl<'m> Wiring<'m> {
     }
 }
 
+/// A patch with what is made of a node's operands.
+pub(super) fn rewired(
+    model: &TypedModel,
+    node: &TypedNode,
+    name: &str,
+    made: &dyn Fn(&mut Wiring<'_>, &[OutletId]) -> TractResult<OutletId>,
+) -> TractResult<Option<TypedModelPatch>> {
+    let wire = |patch: &mut TypedModelPatch, inputs: &[OutletId]| -> TractResult<TVec<OutletId>> {
+        Ok(tvec!(made(&mut Wiring::new(&mut patch.model, name), inputs)?))
+    };
+    TypedModelPatch::rewire(model, &node.inputs, &[node.id.into()], &wire).map(Some)
+}
+
 /// Type and shape of one result with as many floats as the one operand has elements.
 pub(super) fn elementwise_rules<'r, 'p: 'r>(
     s: &mut Solver<'r>,
