@@ -9,8 +9,8 @@ use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_graph::{Graph, Node, Op, Storage, ValidateError, Visibilities, Visibility};
 use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
-    Calibration, Evaluation, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError, evaluate,
-    needs_samples, outline, quantise, recall, requantise, search,
+    Calibration, Evaluation, Observed, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError,
+    evaluate, needs_samples, outline, quantise, recall, requantise, search,
 };
 use zkml_gpu_verify::{Accuracy, model_name};
 
@@ -299,7 +299,7 @@ impl Model {
     fn cheapest(
         &self,
         found: Quantised,
-        samples: &[Sample],
+        observed: &Observed<'_>,
         (given, options): (&QuantOptions, &CompileOptions),
         visibility: &Visibilities,
     ) -> Result<Quantised, Error> {
@@ -321,8 +321,8 @@ impl Model {
         for shift in SHIFTS {
             for bits in [0, 1] {
                 let with = given.with_precision(&precision.raised(bits, shift));
-                let Ok(other) = quantise(self.float.graph(), samples, &with) else { continue };
-                if !keeps(&other) || other.graph.shift == best.1.graph.shift {
+                let Ok(Some(other)) = observed.quantise_within(&with) else { continue };
+                if other.graph.shift == best.1.graph.shift {
                     continue;
                 }
                 // What was found may be the only one that fits.
@@ -348,8 +348,9 @@ impl Model {
         let visibility = self.visibility(options)?;
         let (float, given) = (self.float.graph(), &self.quantisation(options, &visibility));
         let quantised = if options.search {
-            let found = search(float, samples, given, Target::Speed)?.1;
-            self.cheapest(found, samples, (given, options), &visibility)?
+            let observed = Observed::new(float, samples)?;
+            let found = observed.search(given, Target::Speed)?.1;
+            self.cheapest(found, &observed, (given, options), &visibility)?
         } else {
             quantise(float, samples, given)?
         };

@@ -177,14 +177,26 @@ impl<T: Element> Product<'_, T> {
         for (sums, row) in sums.iter_mut().zip(out.chunks(stride)) {
             sums[..len].copy_from_slice(&row[..len]);
         }
+        sums = Self::summed(sums, weights, near);
+        for (sums, row) in sums.iter().zip(out.chunks_mut(stride)) {
+            row[..len].copy_from_slice(&sums[..len]);
+        }
+    }
+
+    /// The sums with all products. They come and go by value, since what a slice of any length was copied into does not
+    /// stay in registers.
+    #[inline(always)]
+    fn summed<const N: usize>(
+        mut sums: [[T::Sum; N]; CHANNELS],
+        weights: &[[T::Sum; CHANNELS]],
+        near: &[[T::Sum; N]],
+    ) -> [[T::Sum; N]; CHANNELS] {
         for (weights, x) in weights.iter().zip(near) {
             for (sums, weight) in sums.iter_mut().zip(weights) {
                 sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += *weight * *x);
             }
         }
-        for (sums, row) in sums.iter().zip(out.chunks_mut(stride)) {
-            row[..len].copy_from_slice(&sums[..len]);
-        }
+        sums
     }
 
     #[cfg(target_arch = "x86_64")]

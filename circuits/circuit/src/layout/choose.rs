@@ -74,7 +74,10 @@ impl Layout {
 fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     graph.validate().map_err(|error| LayoutError::Malformed(error.to_string()))?;
     let sizes = Sizes::of(graph);
-    let bounds = bounds(graph, options, &sizes)?;
+    let bounds = {
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "count").entered();
+        bounds(graph, options, &sizes)?
+    };
     let mut search = Search::new(graph, options, sizes.ranges);
     for bound in &bounds {
         if search.is_settled(bound.cost_ms) {
@@ -292,6 +295,7 @@ impl<'g> Search<'g> {
             return Ok(());
         }
         self.tried.push(placed);
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "place").entered();
         let least_k = least_k(options);
         let draft = Draft::place(self.graph, widths, options.weights, least_k)?;
         let (rows, filling) = (draft.planner.rows(), filling(&draft, Network::of(self.graph)));
@@ -365,6 +369,7 @@ impl<'g> Search<'g> {
             considered,
             placed: self.tried.len(),
         };
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "lay_out", k = best.k).entered();
         finish(placed.draft, placed.architecture, placed.size, choice)
     }
 }

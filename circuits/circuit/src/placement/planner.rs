@@ -1,8 +1,9 @@
 //! Places nodes one after another: rows of the three banks, fixed cells, and the terms of each identity.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
 
+use rustc_hash::{FxHashMap, FxHashSet};
 use zkml_gpu_graph::{Graph, Storage, TensorId};
 
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
@@ -98,7 +99,7 @@ pub(crate) struct Planner<'g> {
     pub(crate) weights: WeightMode,
     pub(crate) tensors: Tensors,
     pub(crate) tables: Tables,
-    roles: HashMap<FixedRole, usize>,
+    roles: FxHashMap<FixedRole, usize>,
     /// Roles and cells of the fixed columns, in column order.
     pub(crate) fixed: Vec<(FixedRole, Vec<(u32, i64)>)>,
     pub(crate) operand_row: usize,
@@ -108,11 +109,11 @@ pub(crate) struct Planner<'g> {
     /// ones of them: the verifier's work grows with the last row of an instance column.
     kept: [usize; 2],
     next_kept: [usize; 2],
-    homes: HashMap<TensorId, Home>,
+    homes: FxHashMap<TensorId, Home>,
     /// Rows of the result bank after which a piece of a tensor begins or ends: by tensor and elements up to there.
-    ends: HashMap<(TensorId, usize), usize>,
-    pub(crate) input_places: HashMap<TensorId, Placement>,
-    pub(crate) raw_places: HashMap<TensorId, Placement>,
+    ends: FxHashMap<(TensorId, usize), usize>,
+    pub(crate) input_places: FxHashMap<TensorId, Placement>,
+    pub(crate) raw_places: FxHashMap<TensorId, Placement>,
     pub(crate) operands: Vec<OperandCell>,
     pub(crate) results: Vec<ResultRow>,
     pub(crate) bank: Vec<BankRow>,
@@ -121,16 +122,16 @@ pub(crate) struct Planner<'g> {
     /// (row, root, first element, lanes) of gathered tensors' results.
     sources: Vec<(usize, TensorId, usize, usize)>,
     /// How often each element of a tensor is gathered.
-    gather_counts: HashMap<TensorId, Vec<i64>>,
+    gather_counts: FxHashMap<TensorId, Vec<i64>>,
     /// Tensors that are gathered at indices that depend on the witness.
-    gathered_by_index: HashSet<TensorId>,
+    gathered_by_index: FxHashSet<TensorId>,
     /// Coefficients of terms by what they multiply, then by row and identity.
     terms: BTreeMap<(Multiplicand, Factor), BTreeMap<(usize, usize), i64>>,
     pub(crate) identities: usize,
     /// Columns of committed tensors.
     pub(crate) committed_columns: usize,
     /// Sums of hidden indices in one-hot form.
-    index_sums: HashMap<TensorId, IndexSums>,
+    index_sums: FxHashMap<TensorId, IndexSums>,
     /// Rows up to the last hash, and the number of hashed tensors.
     hash_rows: usize,
     hashed: usize,
@@ -148,29 +149,29 @@ impl<'g> Planner<'g> {
             weights,
             tensors,
             tables,
-            roles: HashMap::new(),
+            roles: FxHashMap::default(),
             fixed: Vec::new(),
             operand_row: 0,
             result_row: 0,
             cross_term_row: 0,
             kept: [0; 2],
             next_kept: [0; 2],
-            homes: HashMap::new(),
-            ends: HashMap::new(),
-            input_places: HashMap::new(),
-            raw_places: HashMap::new(),
+            homes: FxHashMap::default(),
+            ends: FxHashMap::default(),
+            input_places: FxHashMap::default(),
+            raw_places: FxHashMap::default(),
             operands: Vec::new(),
             results: Vec::new(),
             bank: Vec::new(),
             cross_terms: Vec::new(),
             gathers: Vec::new(),
             sources: Vec::new(),
-            gather_counts: HashMap::new(),
-            gathered_by_index: HashSet::new(),
+            gather_counts: FxHashMap::default(),
+            gathered_by_index: FxHashSet::default(),
             terms: BTreeMap::new(),
             identities: 0,
             committed_columns: 0,
-            index_sums: HashMap::new(),
+            index_sums: FxHashMap::default(),
             hash_rows: 0,
             hashed: 0,
             slots: 0,
@@ -188,7 +189,7 @@ impl<'g> Planner<'g> {
     /// Keeps rows for the outputs, before anything is placed: those of claims in the operand bank, those of raw
     /// results.
     pub(crate) fn keep_public_rows(&mut self) {
-        let raw: HashSet<TensorId> =
+        let raw: FxHashSet<TensorId> =
             self.graph.nodes.iter().filter(|node| node.is_raw()).map(|node| node.output).collect();
         let claim = |output: &TensorId| {
             let (sequences, length) = self.geometry(*output).sequences(self.widths.operand_lanes);
@@ -254,7 +255,7 @@ impl<'g> Planner<'g> {
     /// Gives the terms their columns, once all are known. An identity's terms on a row share a slot: one in which what
     /// the term multiplies has a column already, where there is one.
     pub(crate) fn finish_terms(&mut self) {
-        let mut slots: HashMap<usize, Vec<Option<usize>>> = HashMap::new();
+        let mut slots: FxHashMap<usize, Vec<Option<usize>>> = FxHashMap::default();
         let mut sorts: Vec<_> = std::mem::take(&mut self.terms).into_iter().collect();
         sorts.sort_by_key(|(_, cells)| Reverse(cells.len()));
         for ((multiplicand, factor), cells) in sorts {

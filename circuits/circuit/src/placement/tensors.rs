@@ -4,8 +4,9 @@
 //! elements from where they come from, and a digest of few contiguous pieces of other tensors (a concatenation, a slice
 //! of channels) is a sum of those tensors' partial digests. Other rearrangements are placed: rows that gather.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
+use rustc_hash::FxHashMap;
 use zkml_gpu_graph::{Graph, Op, Origin, Shape, TensorId};
 
 use super::cells::Gathered;
@@ -42,11 +43,11 @@ struct Rearranged {
 #[derive(Clone, Debug)]
 pub(crate) struct Tensors {
     roots: Vec<TensorId>,
-    rearranged: HashMap<TensorId, Rearranged>,
+    rearranged: FxHashMap<TensorId, Rearranged>,
     geometries: Vec<Geometry>,
-    gather_base: HashMap<TensorId, i64>,
+    gather_base: FxHashMap<TensorId, i64>,
     constants: Vec<i64>,
-    cuts: HashMap<TensorId, BTreeSet<usize>>,
+    cuts: FxHashMap<TensorId, BTreeSet<usize>>,
 }
 
 impl Tensors {
@@ -62,7 +63,7 @@ impl Tensors {
         let mut wanted = classes.wanted(graph, &roots)?;
         let mut rearranged = origins(graph, &roots);
         let read = digested(graph, &roots);
-        let mut cuts: HashMap<TensorId, BTreeSet<usize>> = HashMap::new();
+        let mut cuts: FxHashMap<TensorId, BTreeSet<usize>> = FxHashMap::default();
         let mut accepted: Vec<(TensorId, Vec<Piece>)> = Vec::new();
         for tensor in rearrangements(graph).filter(|tensor| read.contains(tensor)) {
             let Some(entry) = rearranged.get_mut(&tensor) else { continue };
@@ -97,7 +98,8 @@ impl Tensors {
             }
         };
         let geometries = (0..graph.tensors.len()).map(geometry).collect();
-        let mut this = Self { roots, rearranged, geometries, gather_base: HashMap::new(), constants: Vec::new(), cuts };
+        let mut this =
+            Self { roots, rearranged, geometries, gather_base: FxHashMap::default(), constants: Vec::new(), cuts };
         this.index_gathered(graph);
         Ok(this)
     }
@@ -235,8 +237,8 @@ fn digested(graph: &Graph, roots: &[TensorId]) -> BTreeSet<TensorId> {
 }
 
 /// Origins of each rearranged tensor, through all rearrangements before it.
-fn origins(graph: &Graph, roots: &[TensorId]) -> HashMap<TensorId, Rearranged> {
-    let mut all: HashMap<TensorId, Rearranged> = HashMap::new();
+fn origins(graph: &Graph, roots: &[TensorId]) -> FxHashMap<TensorId, Rearranged> {
+    let mut all: FxHashMap<TensorId, Rearranged> = FxHashMap::default();
     for node in &graph.nodes {
         let Op::Rearrange { origins } = &node.op else { continue };
         let resolve = |origin: &Origin| match *origin {
@@ -349,7 +351,7 @@ impl Classes {
         graph: &Graph,
         roots: &[TensorId],
         accepted: &[(TensorId, Vec<Piece>)],
-    ) -> Option<(Self, HashMap<TensorId, Wanted>)> {
+    ) -> Option<(Self, FxHashMap<TensorId, Wanted>)> {
         let (tensor, pieces) = accepted.last()?;
         let mut classes = self.clone();
         pieces.iter().for_each(|piece| classes.join(piece.root, *tensor));
@@ -371,8 +373,8 @@ impl Classes {
     }
 
     /// What products ask of each class; the error is a node and which of its operands disagrees with an earlier one.
-    fn wanted(&self, graph: &Graph, roots: &[TensorId]) -> Result<HashMap<TensorId, Wanted>, (usize, usize)> {
-        let mut wanted: HashMap<TensorId, Wanted> = HashMap::new();
+    fn wanted(&self, graph: &Graph, roots: &[TensorId]) -> Result<FxHashMap<TensorId, Wanted>, (usize, usize)> {
+        let mut wanted: FxHashMap<TensorId, Wanted> = FxHashMap::default();
         for (index, node) in graph.nodes.iter().enumerate() {
             for (operand, &input) in node.inputs.iter().enumerate() {
                 let Some(own) = Wanted::by(&node.op, graph.tensors[input].shape) else { continue };

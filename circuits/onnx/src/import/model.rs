@@ -50,6 +50,7 @@ impl FloatModel {
     }
 
     fn read(bytes: &[u8], name: &str, folder: Option<&Path>, options: &ImportOptions) -> Result<Self, ImportError> {
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "import").entered();
         let source = read(bytes, name, folder, options)?;
         let mut graph = translate(&source)?;
         // Before the weights are multiplied with each other, and after.

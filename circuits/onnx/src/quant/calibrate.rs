@@ -62,7 +62,7 @@ impl Calibration {
 
 /// What is kept of the runs on all samples: the extremes of every tensor, and the outputs. Memory does not grow with
 /// the samples by more than their outputs.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Observations {
     /// Extremes of each tensor, with zero among them.
     spreads: Vec<Spread>,
@@ -75,6 +75,7 @@ pub(super) struct Observations {
 impl Observations {
     /// Runs the float graph on every sample.
     pub(super) fn collect(graph: &FloatGraph, samples: &[Vec<Vec<f32>>]) -> Result<Self, QuantError> {
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "observe", samples = samples.len()).entered();
         let mut spreads = vec![Spread { min: 0.0, max: 0.0 }; graph.tensors.len()];
         let mut least = vec![0f32; graph.tensors.len()];
         let mut outputs = Vec::with_capacity(samples.len());

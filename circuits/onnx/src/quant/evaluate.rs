@@ -56,6 +56,7 @@ pub fn evaluate(source: &FloatGraph, quantised: &Quantised, samples: &[Sample]) 
     if samples.is_empty() {
         return Err(QuantError::NoSamples);
     }
+    let _span = tracing::info_span!(target: "zkml_gpu::compile", "evaluate", samples = samples.len()).entered();
     let graph = &quantised.graph;
     let rounded = |id: TensorId| match graph.inputs.contains(&id) {
         true => graph.tensors[id].storage != Storage::OneHot,

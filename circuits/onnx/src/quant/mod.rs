@@ -49,5 +49,7 @@ pub use error::QuantError;
 pub use evaluate::{Evaluation, TensorError, evaluate};
 pub use options::QuantOptions;
 pub use outline::outline;
-pub use quantise::{QuantReport, Quantised, Sample, needs_samples, quantise, recall, requantise, split_samples};
+pub use quantise::{
+    Observed, QuantReport, Quantised, Sample, needs_samples, quantise, recall, requantise, split_samples,
+};
 pub use search::{Precision, Target, search};

@@ -47,6 +47,90 @@ pub struct Quantised {
     pub options: QuantOptions,
 }
 
+/// A float graph, samples, and what was observed of the one on the others: any number of quantisations follow from it.
+#[derive(Debug)]
+pub struct Observed<'a> {
+    pub(super) source: &'a FloatGraph,
+    pub(super) samples: &'a [Sample],
+    pub(super) observations: Observations,
+}
+
+impl<'a> Observed<'a> {
+    /// Runs the graph on the samples.
+    ///
+    /// # Errors
+    /// [`QuantError`] where a sample does not fit the graph, or what it computes is not finite.
+    pub fn new(source: &'a FloatGraph, samples: &'a [Sample]) -> Result<Self, QuantError> {
+        Ok(Self { source, samples, observations: Observations::collect(source, samples)? })
+    }
+
+    /// As [`quantise()`].
+    ///
+    /// # Errors
+    /// Those of [`quantise()`].
+    pub fn quantise(&self, options: &QuantOptions) -> Result<Quantised, QuantError> {
+        check(self.source, self.samples, options)?;
+        let groups = group(self.source, &options.hidden_outputs);
+        let mut best: Option<Quantised> = None;
+        for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
+            let found = match self.quantise_to(&groups, options, bits) {
+                Ok(found) => found,
+                // More bits may be too many for the accumulators of a long sum.
+                Err(QuantError::Scale { .. }) if best.is_some() => break,
+                Err(error) => return Err(error),
+            };
+            let good = found.report.max_error <= options.error_target;
+            if best.as_ref().is_none_or(|best| found.report.max_error < best.report.max_error) {
+                best = Some(found);
+            }
+            if good {
+                break;
+            }
+        }
+        best.ok_or(QuantError::NoSamples)
+    }
+
+    /// Quantises with `options.activation_bits`; `None` where the error on some sample is above `options.error_target`,
+    /// and what follows that sample is not run.
+    ///
+    /// # Errors
+    /// Those of [`quantise()`].
+    pub fn quantise_within(&self, options: &QuantOptions) -> Result<Option<Quantised>, QuantError> {
+        check(self.source, self.samples, options)?;
+        let groups = group(self.source, &options.hidden_outputs);
+        self.attempt(&groups, options, options.activation_bits, options.error_target)
+    }
+
+    /// Quantises with a fixed number of bits.
+    pub(super) fn quantise_to(
+        &self,
+        groups: &[Group],
+        options: &QuantOptions,
+        bits: u32,
+    ) -> Result<Quantised, QuantError> {
+        self.attempt(groups, options, bits, f32::INFINITY)?.ok_or(QuantError::NoSamples)
+    }
+
+    /// Quantises with a fixed number of bits, unless the error is above a bound.
+    pub(super) fn attempt(
+        &self,
+        groups: &[Group],
+        options: &QuantOptions,
+        bits: u32,
+        bound: f32,
+    ) -> Result<Option<Quantised>, QuantError> {
+        let _span = tracing::info_span!(target: "zkml_gpu::compile", "quantise", bits).entered();
+        let Self { source, samples, observations } = self;
+        let (graph, sources) = shifted(source, groups, observations, options, bits)?;
+        let Some(report) = measure(source, &graph, samples, observations, bits, bound)? else { return Ok(None) };
+        tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
+        let calibration = observations.calibration(source);
+        let precision =
+            Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone(), shift: None, file: None };
+        Ok(Some(Quantised { graph, report, sources, calibration, options: options.with_precision(&precision) }))
+    }
+}
+
 /// Quantises a float graph with scales from samples.
 ///
 /// # Errors
@@ -55,25 +139,7 @@ pub struct Quantised {
 /// not finite.
 pub fn quantise(graph: &FloatGraph, samples: &[Sample], options: &QuantOptions) -> Result<Quantised, QuantError> {
     check(graph, samples, options)?;
-    let observations = Observations::collect(graph, samples)?;
-    let groups = group(graph, &options.hidden_outputs);
-    let mut best: Option<Quantised> = None;
-    for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
-        let found = match quantise_to(graph, &groups, &observations, samples, options, bits) {
-            Ok(found) => found,
-            // More bits may be too many for the accumulators of a long sum.
-            Err(QuantError::Scale { .. }) if best.is_some() => break,
-            Err(error) => return Err(error),
-        };
-        let good = found.report.max_error <= options.error_target;
-        if best.as_ref().is_none_or(|best| found.report.max_error < best.report.max_error) {
-            best = Some(found);
-        }
-        if good {
-            break;
-        }
-    }
-    best.ok_or(QuantError::NoSamples)
+    Observed::new(graph, samples)?.quantise(options)
 }
 
 /// Quantises retrained weights to the scales of an earlier calibration, so that they keep their circuit: with
@@ -93,7 +159,7 @@ pub fn requantise(
     check(graph, samples, options)?;
     let observations = Observations::collect(graph, samples)?.recall(graph, calibration, options.headroom)?;
     let groups = group(graph, &options.hidden_outputs);
-    quantise_to(graph, &groups, &observations, samples, options, options.activation_bits)
+    Observed { source: graph, samples, observations }.quantise_to(&groups, options, options.activation_bits)
 }
 
 /// The integers of weights under the scales of an earlier calibration, as [`requantise`] finds them, and nothing measured:
@@ -127,24 +193,6 @@ fn shifted(
         }
     }
     convert(source, groups, observations, &QuantOptions { shift: least, ..options.clone() }, bits)
-}
-
-/// Quantises with a fixed number of bits.
-pub(super) fn quantise_to(
-    source: &FloatGraph,
-    groups: &[Group],
-    observations: &Observations,
-    samples: &[Sample],
-    options: &QuantOptions,
-    bits: u32,
-) -> Result<Quantised, QuantError> {
-    let (graph, sources) = shifted(source, groups, observations, options, bits)?;
-    let report = measure(source, &graph, samples, observations, bits)?;
-    tracing::debug!(bits, max_error = report.max_error, rms_error = report.rms_error, "quantised");
-    let calibration = observations.calibration(source);
-    let precision =
-        Precision { activation_bits: bits, tensor_bits: options.tensor_bits.clone(), shift: None, file: None };
-    Ok(Quantised { graph, report, sources, calibration, options: options.with_precision(&precision) })
 }
 
 /// Cuts flat calibration data, whole samples one after another in one list an input, into samples.
@@ -220,14 +268,15 @@ fn check_options(graph: &FloatGraph, options: &QuantOptions) -> Result<(), Quant
     Ok(())
 }
 
-/// Compares the quantised outputs with the float ones on all samples.
+/// Compares the quantised outputs with the float ones on all samples, or up to the first with an error above the bound.
 fn measure(
     source: &FloatGraph,
     graph: &Graph,
     samples: &[Sample],
     observations: &Observations,
     activation_bits: u32,
-) -> Result<QuantReport, QuantError> {
+    bound: f32,
+) -> Result<Option<QuantReport>, QuantError> {
     let ranges: Vec<f32> = source.outputs.iter().map(|&id| output_range(observations, samples.len(), id)).collect();
     let (mut max_error, mut squares, mut count) = (0f32, 0f64, 0usize);
     for (i, sample) in samples.iter().enumerate() {
@@ -241,9 +290,12 @@ fn measure(
                 count += 1;
             }
         }
+        if max_error > bound {
+            return Ok(None);
+        }
     }
     let rms_error = (squares / count.max(1) as f64).sqrt() as f32;
-    Ok(QuantReport { activation_bits, samples: samples.len(), max_error, rms_error })
+    Ok(Some(QuantReport { activation_bits, samples: samples.len(), max_error, rms_error }))
 }
 
 /// Extent of an output over the samples; its magnitude where it never changes.

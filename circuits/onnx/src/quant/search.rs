@@ -11,12 +11,11 @@ use std::path::PathBuf;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::calibrate::Observations;
 use super::context::Context;
 use super::error::QuantError;
 use super::group::{Group, group};
 use super::options::{MAX_TENSOR_BITS, QuantOptions};
-use super::quantise::{Quantised, Sample, check, quantise_to};
+use super::quantise::{Observed, Quantised, Sample, check};
 use crate::import::FloatGraph;
 
 /// Bits of all activations.
@@ -83,9 +82,42 @@ const MOST_WORK: usize = 1 << 35;
 /// How much narrower than the width that does for all tensors the others are tried.
 const NARROWER: u32 = 4;
 
-/// Searches bits for all tensors, from `options.activation_bits` to `options.max_activation_bits`: the fewest at which
-/// the largest error on the samples is at most `options.error_target` or, where accuracy is the target, near the least
-/// error. Where nothing keeps the bound, the result is that of the least error; its report tells.
+impl Observed<'_> {
+    /// Searches bits for all tensors, from `options.activation_bits` to `options.max_activation_bits`: the fewest at which
+    /// the largest error on the samples is at most `options.error_target` or, where accuracy is the target, near the least
+    /// error. Where nothing keeps the bound, the result is that of the least error; its report tells.
+    ///
+    /// # Errors
+    /// As [`quantise`](super::quantise()).
+    pub fn search(&self, options: &QuantOptions, target: Target) -> Result<(Precision, Quantised), QuantError> {
+        check(self.source, self.samples, options)?;
+        let groups = group(self.source, &options.hidden_outputs);
+        let search = Search { observed: self, options, groups };
+        let uniform = search.uniform(target)?;
+        let error = |found: &Found| found.quantised.report.max_error;
+        let least = uniform.iter().map(error).fold(f32::INFINITY, f32::min);
+        let bound = match target {
+            Target::Accuracy => least * NEAR_LEAST,
+            Target::Speed => options.error_target.max(least),
+        };
+        let mut best = uniform.into_iter().find(|found| error(found) <= bound).ok_or(QuantError::NoSamples)?;
+        let (wide, units) = (best.precision.activation_bits, search.units());
+        let work = best.quantised.graph.macs().saturating_mul(self.samples.len()).saturating_mul(units.len());
+        if work > MOST_WORK {
+            tracing::debug!(work, "one width for all: a run for each tensor would take minutes");
+            return Ok((best.precision, best.quantised));
+        }
+        for base in (wide.saturating_sub(NARROWER).max(options.activation_bits)..wide).rev() {
+            match search.widened(&units, base, wide, bound)? {
+                Some(found) if found.bits < best.bits => best = found,
+                _ => break,
+            }
+        }
+        Ok((best.precision, best.quantised))
+    }
+}
+
+/// As [`Observed::search`], of samples that are not yet observed.
 ///
 /// # Errors
 /// As [`quantise`](super::quantise()).
@@ -96,38 +128,13 @@ pub fn search(
     target: Target,
 ) -> Result<(Precision, Quantised), QuantError> {
     check(source, samples, options)?;
-    let observations = Observations::collect(source, samples)?;
-    let groups = group(source, &options.hidden_outputs);
-    let search = Search { source, samples, options, observations, groups };
-    let uniform = search.uniform(target)?;
-    let error = |found: &Found| found.quantised.report.max_error;
-    let least = uniform.iter().map(error).fold(f32::INFINITY, f32::min);
-    let bound = match target {
-        Target::Accuracy => least * NEAR_LEAST,
-        Target::Speed => options.error_target.max(least),
-    };
-    let mut best = uniform.into_iter().find(|found| error(found) <= bound).ok_or(QuantError::NoSamples)?;
-    let (wide, units) = (best.precision.activation_bits, search.units());
-    let work = best.quantised.graph.macs().saturating_mul(samples.len()).saturating_mul(units.len());
-    if work > MOST_WORK {
-        tracing::debug!(work, "one width for all: a run for each tensor would take minutes");
-        return Ok((best.precision, best.quantised));
-    }
-    for base in (wide.saturating_sub(NARROWER).max(options.activation_bits)..wide).rev() {
-        match search.widened(&units, base, wide, bound)? {
-            Some(found) if found.bits < best.bits => best = found,
-            _ => break,
-        }
-    }
-    Ok((best.precision, best.quantised))
+    Observed::new(source, samples)?.search(options, target)
 }
 
-/// A model and its samples.
+/// A model with its samples, and what is asked for.
 struct Search<'a> {
-    source: &'a FloatGraph,
-    samples: &'a [Sample],
+    observed: &'a Observed<'a>,
     options: &'a QuantOptions,
-    observations: Observations,
     groups: Vec<Group>,
 }
 
@@ -149,7 +156,7 @@ struct Found {
 impl Search<'_> {
     fn units(&self) -> Vec<Unit> {
         let activation_bits = self.options.activation_bits;
-        let Self { source, groups, observations, options, .. } = self;
+        let Self { groups, options, observed: Observed { source, observations, .. } } = self;
         let context = Context::new((source, groups), observations, options, activation_bits, false);
         let tensors = &source.tensors;
         let unit = |members: Vec<usize>| Unit {
@@ -159,32 +166,48 @@ impl Search<'_> {
         context.units().into_iter().map(unit).collect()
     }
 
-    /// `base` bits for all tensors but those of some units, which have `wide` ones.
-    fn attempt(&self, units: &[Unit], widened: &[usize], base: u32, wide: u32) -> Result<Found, QuantError> {
+    /// `base` bits for all tensors but those of some units, which have `wide` ones; `None` where the error is above the
+    /// bound.
+    fn attempt(
+        &self,
+        units: &[Unit],
+        widened: &[usize],
+        [base, wide]: [u32; 2],
+        bound: f32,
+    ) -> Result<Option<Found>, QuantError> {
         let names = widened.iter().flat_map(|unit| &units[*unit].names);
         let tensor_bits = names.map(|name| (name.clone(), wide)).collect();
         let precision = Precision { activation_bits: base, tensor_bits, shift: None, file: None };
         let options = self.options.with_precision(&precision);
-        let quantised = quantise_to(self.source, &self.groups, &self.observations, self.samples, &options, base)?;
+        let Some(quantised) = self.observed.attempt(&self.groups, &options, base, bound)? else { return Ok(None) };
         let elements = |units: &mut dyn Iterator<Item = &Unit>| units.map(|unit| unit.elements).sum::<usize>();
         let more = elements(&mut widened.iter().map(|unit| &units[*unit])) * wide.saturating_sub(base) as usize;
-        Ok(Found { precision, quantised, bits: elements(&mut units.iter()) * base as usize + more })
+        Ok(Some(Found { precision, quantised, bits: elements(&mut units.iter()) * base as usize + more }))
     }
 
-    /// One width for all, from narrow to wide: up to the first that keeps the bound, or every one.
+    /// One width for all: the narrowest that keeps the bound, where speed is the target and some width does; or every one.
     fn uniform(&self, target: Target) -> Result<Vec<Found>, QuantError> {
+        let within = match target {
+            Target::Speed => self.widths(self.options.error_target)?,
+            Target::Accuracy => Vec::new(),
+        };
+        if within.is_empty() { self.widths(f32::INFINITY) } else { Ok(within) }
+    }
+
+    /// One width for all, from narrow to wide: the first that keeps a bound, or every one without a bound.
+    fn widths(&self, bound: f32) -> Result<Vec<Found>, QuantError> {
         let units = self.units();
         let mut found: Vec<Found> = Vec::new();
         let Search { options, .. } = self;
-        for bits in options.activation_bits..=options.max_activation_bits.max(options.activation_bits) {
-            match self.attempt(&units, &[], bits, bits) {
-                Ok(attempt) => found.push(attempt),
+        let (fewest, most) = (options.activation_bits, options.max_activation_bits.max(options.activation_bits));
+        for bits in fewest..=most {
+            match self.attempt(&units, &[], [bits, bits], bound) {
+                Ok(attempt) => found.extend(attempt),
                 // More bits may be too many for the accumulators of a long sum.
-                Err(QuantError::Scale { .. }) if !found.is_empty() => break,
+                Err(QuantError::Scale { .. }) if bits > fewest => break,
                 Err(error) => return Err(error),
             }
-            let error = found.last().map(|found| found.quantised.report.max_error);
-            if target == Target::Speed && error.is_some_and(|error| error <= self.options.error_target) {
+            if bound.is_finite() && !found.is_empty() {
                 break;
             }
         }
@@ -195,7 +218,7 @@ impl Search<'_> {
     /// does to it.
     fn widened(&self, units: &[Unit], base: u32, wide: u32, bound: f32) -> Result<Option<Found>, QuantError> {
         let alone = |unit: usize| {
-            let found = self.attempt(units, &[unit], base, wide)?;
+            let found = self.attempt(units, &[unit], [base, wide], f32::INFINITY)?.ok_or(QuantError::NoSamples)?;
             Ok((found.quantised.report.rms_error, unit))
         };
         let mut order = (0..units.len()).into_par_iter().map(alone).collect::<Result<Vec<_>, QuantError>>()?;
@@ -204,11 +227,9 @@ impl Search<'_> {
         let (mut least, mut most, mut best) = (0, order.len() + 1, None);
         while most - least > 1 {
             let count = (least + most) / 2;
-            let found = self.attempt(units, &order[..count], base, wide)?;
-            if found.quantised.report.max_error <= bound {
-                (most, best) = (count, Some(found));
-            } else {
-                least = count;
+            match self.attempt(units, &order[..count], [base, wide], bound)? {
+                Some(found) => (most, best) = (count, Some(found)),
+                None => least = count,
             }
         }
         Ok(best)
