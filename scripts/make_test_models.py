@@ -713,6 +713,44 @@ def smooth_functions():
     m.save(m.op("Mul", m.op("Mul", x, m.op("Add", m.op("Tanh", inner), m.constant(1.0))), m.constant(0.5)))
 
 
+def written_functions():
+    """Functions of one number, each written out in another way: one table for each output, and nothing else."""
+    m = Model("written_functions", 1, 6, opset=17)
+    x, c = "input", m.written
+    mul, add = (lambda a, b: m.op("Mul", a, b)), (lambda a, b: m.op("Add", a, b))
+    relu, exp, tanh = (lambda of: m.op("Relu", of)), (lambda of: m.op("Exp", of)), (lambda of: m.op("Tanh", of))
+    cube = lambda: mul(mul(mul(c(0.044715), x), x), x)
+    inner = lambda cube: mul(c(0.7978845608), add(x, cube))
+    sigmoid = lambda of: m.op("Sigmoid", of)
+    negative = lambda: m.op("Neg", x)
+    forms = [
+        mul(mul(x, add(c(1.0), tanh(inner(cube())))), c(0.5)),
+        mul(c(0.5), mul(x, add(c(1.0), tanh(inner(mul(c(0.044715), m.op("Pow", x, c(3.0)))))))),
+        add(mul(c(0.5), x), mul(mul(c(0.5), x), tanh(inner(cube())))),
+        mul(x, sigmoid(mul(c(1.702), x))),
+        m.op("Div", x, add(c(1.0), exp(negative()))),
+        mul(x, tanh(m.op("Log", add(c(1.0), exp(x))))),
+        mul(x, m.op("Div", m.op("Clip", add(x, c(0.3)), c(0.0), c(0.6)), c(0.6))),
+        m.op("Div", mul(x, m.op("Clip", add(x, c(0.3)), c(0.0), c(0.6))), c(0.6)),
+        mul(x, m.op("HardSigmoid", x, alpha=0.9, beta=0.5)),
+        mul(x, relu(x)),
+        (lambda r: mul(r, r))(relu(mul(c(3.0), x))),
+        m.op("Max", x, mul(x, c(0.1))),
+        m.op("Min", mul(x, c(2.0)), x),
+        m.op("Max", x, negative()),
+        m.op("Sub", relu(x), mul(c(0.2), relu(negative()))),
+        m.op("Where", m.op("GreaterOrEqual", x, c(0.0)), x, m.op("Sub", exp(x), c(1.0))),
+        m.op("Where", m.op("LessOrEqual", x, c(0.0)), mul(x, c(0.01)), mul(x, c(2.0))),
+        m.op("Clip", mul(m.op("Sub", x, tanh(x)), c(3.0)), c(-0.5), c(0.5)),
+        mul(tanh(m.op("Clip", mul(x, c(2.0)), c(-0.5), c(1.0))), c(3.0)),
+        m.op("Sqrt", mul(relu(m.op("Sub", x, c(0.25))), c(4.0))),
+    ]
+    m.save(*forms)
+    m = Model("written_function_of_a_shared_clamp", 1, 6)
+    clamped = m.op("Relu", m.op("Gemm", x, m.weights(6, 5)))
+    m.save(m.op("Mul", clamped, clamped), m.op("Gemm", clamped, m.weights(5, 2)))
+
+
 def batches():
     """Models that were exported with a batch over 1."""
     m = Model("batch_conv", 3, 2, 5, 6)
@@ -1565,5 +1603,5 @@ def refused():
 if __name__ == "__main__":
     FOLDER.mkdir(parents=True, exist_ok=True)
     accepted = (convolutions, grouped_convolutions, transposed_convolutions, activations, functions, pools, large_pools)
-    for make in (*accepted, products, attention, smooth_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, tokens, numbers_that_span_decades, quantised, refused):
+    for make in (*accepted, products, attention, smooth_functions, written_functions, sums, constants, movements, shared_pieces, embeddings, learned_numbers, resizes, channels_last, maxima, outputs, shapes, batches, standard_functions, comparisons, further_forms, types, recurrent_layers, loops, cumulative_sums, folded_constants, old_versions, negatives, interpolations, volumes, positions, attention_operators, learners, tensor_trees, tokens, numbers_that_span_decades, quantised, refused):
         make()

@@ -241,6 +241,16 @@ fn functions_are_recognised_and_move_to_what_they_follow() {
 }
 
 #[test]
+fn a_function_of_one_number_is_one_table_however_it_is_written() {
+    let (model, samples) = (load("written_functions"), [sample("written_functions").0]);
+    let graph = quantise(model.graph(), &samples, &QuantOptions::default()).unwrap().graph;
+    assert_eq!(graph.nodes.len(), graph.outputs.len());
+    assert!(graph.nodes.iter().all(|node| node.activation.is_some() && node.inputs == graph.inputs));
+    // What others read too is nearer than what it is made of.
+    assert_eq!(kinds(&load("written_function_of_a_shared_clamp")), ["linear", "clamp", "function", "linear"]);
+}
+
+#[test]
 fn learned_numbers_are_weights_or_summands_and_others_are_not() {
     for (name, expected) in [
         ("learned_activation", &["linear", "clamp", "linear", "combine", "linear", "combine", "linear"][..]),

@@ -20,7 +20,7 @@ use zkml_gpu_graph::{Shape, TensorId};
 
 use super::error::ImportError;
 use super::float::{FloatOp, FloatOrigin};
-use super::function::{Angle, Comparison, Composed, Function};
+use super::function::{Angle, Composed, Function};
 use super::movement::is_movement;
 use super::numbers::Numbers;
 use super::rounding::Rounding;
@@ -132,7 +132,7 @@ impl Translator<'_> {
     }
 
     /// Remembers that a tensor is a function of each element of another one.
-    fn note_function(&mut self, x: TensorId, result: TensorId, op: &FloatOp) {
+    pub(super) fn note_function(&mut self, x: TensorId, result: TensorId, op: &FloatOp) {
         let (root, inner) = self.function_of(x);
         let composed = match op {
             FloatOp::Activation(function) => Composed::Apply(function.clone(), inner),
@@ -160,8 +160,7 @@ impl Translator<'_> {
         self.pointwise.get(&tensor).cloned().unwrap_or_else(|| (tensor, Arc::new(Composed::Argument)))
     }
 
-    /// Two functions of the same tensor as one; `None` where they are of different ones, or both of them the tensor
-    /// itself.
+    /// Two functions of the same tensor as one; `None` where they are of different ones, or have too many parts.
     pub(super) fn composed(
         &mut self,
         node: &TypedNode,
@@ -169,11 +168,25 @@ impl Translator<'_> {
         b: &View,
         join: impl Fn(Arc<Composed>, Arc<Composed>) -> Composed,
     ) -> Option<View> {
-        let ((root, left), (other, right)) = (self.function_of(a.tensor), self.function_of(b.tensor));
-        if root != other || !a.aligned(b) || !(left.is_curved() || right.is_curved()) {
+        let ((mut root, mut left), (other, mut right)) = (self.function_of(a.tensor), self.function_of(b.tensor));
+        if root != other || !a.aligned(b) || !left.is_short() || !right.is_short() {
             return None;
         }
+        if a.tensor == b.tensor && !left.is_curved() && self.has_other_readers(node) {
+            // A clamp that is a tensor of its own anyway is nearer than what it clamps.
+            root = a.tensor;
+            (left, right) = (Arc::new(Composed::Argument), Arc::new(Composed::Argument));
+        }
         Some(self.apply(node, View { tensor: root, ..a.clone() }, Arc::new(join(left, right))))
+    }
+
+    /// Whether something else reads the first operand of a node.
+    fn has_other_readers(&self, node: &TypedNode) -> bool {
+        let model = &self.source.model;
+        let Some(outlet) = node.inputs.first() else { return false };
+        let readers = &model.node(outlet.node).outputs[outlet.slot].successors;
+        let is_output = model.output_outlets().is_ok_and(|outputs| outputs.contains(outlet));
+        is_output || readers.iter().any(|inlet| inlet.node != node.id)
     }
 
     /// `Mul` of two activations.
@@ -223,11 +236,8 @@ impl Translator<'_> {
 
     /// The greater, or the less, of two activations: one of them and what the other has more.
     fn greatest(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
-        let greater = if operator == "Max" { Comparison::Greater } else { Comparison::Less };
         let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
-        let chosen = |a: Arc<Composed>, b: Arc<Composed>| {
-            Composed::Choose(Arc::new(Composed::Compare(greater, a.clone(), b.clone())), a, b)
-        };
+        let chosen = |a: Arc<Composed>, b: Arc<Composed>| Composed::greatest(a, b, operator == "Max");
         if let Some(composed) = self.composed(node, &a, &b, chosen) {
             return Ok(composed);
         }
@@ -249,7 +259,10 @@ impl Translator<'_> {
         };
         let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
         let joined = |left, right| Composed::Sum(left, right, [factors[0], factors[1]]);
-        if let Some(composed) = self.composed(node, &a, &b, joined) {
+        // What is a scale and a shift needs no table.
+        if !(self.function_of(a.tensor).1.is_linear() && self.function_of(b.tensor).1.is_linear())
+            && let Some(composed) = self.composed(node, &a, &b, joined)
+        {
             return Ok(composed);
         }
         let dims = self.dims(node)?;

@@ -1,9 +1,12 @@
 //! Simplification of a float graph: scales and shifts go into the weights around them, clamps move next to the
 //! operation whose output they bound.
 
+use std::sync::Arc;
+
 use zkml_gpu_graph::Shape;
 
 use super::float::{FloatGraph, FloatLinear, FloatMatMul, FloatNode, FloatOp};
+use super::function::{Composed, Function};
 use super::rewrite::{absorb, may_swap, merge, prune, swap};
 use super::{matrices, tidy};
 
@@ -44,6 +47,7 @@ fn spread(graph: &mut FloatGraph, i: usize) -> bool {
 fn step(graph: &mut FloatGraph, i: usize) -> bool {
     let Some(j) = graph.sole_reader(graph.nodes[i].output) else { return false };
     let swappable = may_swap(graph, i);
+    let is_scaled_later = graph.sole_reader(graph.nodes[j].output).is_some_and(|k| takes_scales(&graph.nodes[k].op));
     let shape = graph.tensors[graph.nodes[i].inputs[0]].shape;
     let result = graph.tensors[graph.nodes[i].output].shape;
     let (head, tail) = graph.nodes.split_at_mut(i.max(j));
@@ -119,6 +123,30 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         (FloatOp::MaxPool(_) | FloatOp::Reshape, FloatOp::Clamp { .. } | FloatOp::Round { .. }) if swappable => {
             return swap(graph, i, j);
         }
+        // One table for both.
+        (op @ (FloatOp::Activation(_) | FloatOp::Clamp { .. }), FloatOp::Activation(function))
+            if let Some(inner) = pointwise(op)
+                && inner.is_short() =>
+        {
+            let outer = Composed::Apply(function.clone(), Arc::new(inner));
+            *op = FloatOp::Activation(Function::Composed(Arc::new(outer)));
+        }
+        // A scale that nothing else takes.
+        (FloatOp::Activation(function), op)
+            if !is_scaled_later
+                && let Some((s, shift)) = uniform(op)
+                && shift.is_empty() =>
+        {
+            *function = Function::Composed(Arc::new(Composed::Affine(Arc::new(expression(function)), s, 0.0)));
+        }
+        (op, FloatOp::Activation(function))
+            if let Some((s, shift)) = uniform(op)
+                && shift.is_empty() =>
+        {
+            let scaled = Arc::new(Composed::Affine(Arc::new(Composed::Argument), s, 0.0));
+            *function = Function::Composed(Arc::new(Composed::Apply(function.clone(), scaled)));
+            return absorb(graph, i, j);
+        }
         (FloatOp::Reshape, FloatOp::Activation(_)) if swappable => return swap(graph, i, j),
         (FloatOp::MaxPool(_), FloatOp::Activation(f)) if swappable && f.is_monotone() => return swap(graph, i, j),
         // The signs of learned factors are nobody's business.
@@ -147,6 +175,55 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         ) => return false,
     }
     merge(graph, i, j)
+}
+
+/// A clamp or a function of each element as an expression.
+fn pointwise(op: &FloatOp) -> Option<Composed> {
+    match op {
+        FloatOp::Activation(function) => Some(expression(function)),
+        FloatOp::Clamp { min, max } => Some(Composed::Clamp(Arc::new(Composed::Argument), *min, *max)),
+        FloatOp::Affine { .. }
+        | FloatOp::Combine { .. }
+        | FloatOp::Linear(_)
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::Round { .. }
+        | FloatOp::MaxPool(_)
+        | FloatOp::AveragePool { .. }
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => None,
+    }
+}
+
+fn expression(function: &Function) -> Composed {
+    if let Function::Composed(expression) = function {
+        return Composed::clone(expression);
+    }
+    Composed::Apply(function.clone(), Arc::new(Composed::Argument))
+}
+
+/// Whether a scale of its operand goes into the operation.
+fn takes_scales(op: &FloatOp) -> bool {
+    match op {
+        FloatOp::Affine { .. }
+        | FloatOp::Combine { .. }
+        | FloatOp::Linear(_)
+        | FloatOp::MatMul(_)
+        | FloatOp::Multiply { .. } => true,
+        FloatOp::Activation(_)
+        | FloatOp::Clamp { .. }
+        | FloatOp::Softmax(_)
+        | FloatOp::Normalise(_)
+        | FloatOp::Round { .. }
+        | FloatOp::MaxPool(_)
+        | FloatOp::AveragePool { .. }
+        | FloatOp::Reshape
+        | FloatOp::Rearrange { .. }
+        | FloatOp::ArgMax { .. } => false,
+    }
 }
 
 /// Whether a clamp's bound is infinite, or a whole number of steps.

@@ -170,7 +170,47 @@ pub enum Composed {
     Choose(Arc<Self>, Arc<Self>, Arc<Self>),
 }
 
+/// Most parts of an expression that grows by one: a table's entries are computed from all of them.
+const MOST_PARTS: usize = 512;
+
 impl Composed {
+    /// Whether it is a number, scaled and shifted.
+    pub(super) fn is_linear(&self) -> bool {
+        match self {
+            Self::Argument | Self::Constant(_) => true,
+            Self::Affine(of, ..) => of.is_linear(),
+            Self::Clamp(..)
+            | Self::Apply(..)
+            | Self::Product(..)
+            | Self::Sum(..)
+            | Self::Compare(..)
+            | Self::Choose(..) => false,
+        }
+    }
+
+    /// The greater of two expressions, or the less.
+    pub(super) fn greatest(a: Arc<Self>, b: Arc<Self>, greater: bool) -> Self {
+        let [low, high] = if greater { [0.0, f32::INFINITY] } else { [f32::NEG_INFINITY, 0.0] };
+        let more = Self::Sum(a, Arc::clone(&b), [1.0, -1.0]);
+        Self::Sum(Arc::new(Self::Clamp(Arc::new(more), low, high)), b, [1.0, 1.0])
+    }
+
+    /// Whether it has few enough parts to be one of a longer expression.
+    pub(super) fn is_short(&self) -> bool {
+        self.parts(MOST_PARTS) > 0
+    }
+
+    /// What is left of so many parts without its own; 0 where they are too few. No more than those are looked at.
+    fn parts(&self, left: usize) -> usize {
+        let Some(left) = left.checked_sub(1) else { return 0 };
+        match self {
+            Self::Argument | Self::Constant(_) => left,
+            Self::Affine(of, ..) | Self::Clamp(of, ..) | Self::Apply(_, of) => of.parts(left),
+            Self::Product(a, b) | Self::Sum(a, b, _) | Self::Compare(_, a, b) => b.parts(a.parts(left)),
+            Self::Choose(condition, a, b) => b.parts(a.parts(condition.parts(left))),
+        }
+    }
+
     /// Whether it is more than scales, shifts and clamps.
     pub(super) fn is_curved(&self) -> bool {
         match self {
@@ -362,6 +402,27 @@ mod tests {
         let gelu = Function::Composed(Arc::new(Composed::Product(argument, Arc::new(half))));
         for x in [-3.0, -0.5, 0.0, 0.25, 2.0] {
             assert!((gelu.apply(x) - Function::Gelu.apply(x)).abs() < 1e-6, "{x}");
+        }
+    }
+
+    #[test]
+    fn the_greater_and_the_less_of_two_expressions_are_one_of_them() {
+        let argument = Arc::new(Composed::Argument);
+        let other = Arc::new(Composed::Affine(argument.clone(), -0.5, 1.0));
+        let [most, least] = [true, false].map(|greater| {
+            let chosen = Composed::greatest(argument.clone(), other.clone(), greater);
+            [-2.0, 0.5, 4.0].map(|x| Function::Composed(Arc::new(chosen.clone())).apply(x))
+        });
+        assert_eq!((most, least), ([2.0, 0.75, 4.0], [-2.0, 0.5, -1.0]));
+    }
+
+    #[test]
+    fn an_expression_of_too_many_parts_is_no_part_of_another() {
+        // 2^20 parts, of which few are looked at.
+        let mut expression = Arc::new(Composed::Argument);
+        for doublings in 0..20 {
+            assert_eq!(expression.is_short(), doublings < 9, "{doublings}");
+            expression = Arc::new(Composed::Product(expression.clone(), expression));
         }
     }
 

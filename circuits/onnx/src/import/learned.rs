@@ -42,8 +42,22 @@ use super::written::is_written;
 const SETTINGS: &[(&str, &[usize])] =
     &[("Clip", &[1, 2]), ("Dropout", &[1]), ("OneHot", &[2]), ("Pad", &[2]), ("Resize", &[1, 2]), ("Upsample", &[1])];
 /// Operators whose operand may be a constant that somebody wrote. The slope of `PRelu` is always learned.
-const ARITHMETIC: &[&str] =
-    &["Add", "Div", "Equal", "Greater", "Less", "Max", "Min", "Mul", "Pow", "Sub", "Sum", "Where"];
+const ARITHMETIC: &[&str] = &[
+    "Add",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Min",
+    "Mul",
+    "Pow",
+    "Sub",
+    "Sum",
+    "Where",
+];
 
 /// What is learned of a typed model.
 #[derive(Debug, Default)]

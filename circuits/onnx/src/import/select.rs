@@ -263,6 +263,16 @@ impl Translator<'_> {
 
     /// `negative · x` where `x` is negative and `positive · x` elsewhere.
     fn piecewise(&mut self, node: &TypedNode, negative: &Numbers, positive: &Numbers, view: View) -> View {
+        if let (Some(below), Some(above)) = (negative.constant(), positive.constant())
+            && above != 1.0
+        {
+            let part = |x: &Arc<Composed>, low, high| Arc::new(Composed::Clamp(Arc::clone(x), low, high));
+            let parts = |x: Arc<Composed>| {
+                let (negative, positive) = (part(&x, f32::NEG_INFINITY, 0.0), part(&x, 0.0, f32::INFINITY));
+                Composed::Sum(negative, positive, [below, above])
+            };
+            return self.function(node, view, parts);
+        }
         if positive.constant() != Some(1.0) {
             // Functions keep positive numbers, so the rest is a sum of both parts.
             let parts = [(f32::NEG_INFINITY, 0.0, negative), (0.0, f32::INFINITY, positive)];
@@ -277,7 +287,10 @@ impl Translator<'_> {
                 0.0 => FloatOp::Clamp { min: 0.0, max: f32::INFINITY },
                 slope => FloatOp::Activation(Function::LeakyRelu { slope }),
             };
-            return self.elementwise(node, op, view);
+            let (x, applied) = (view.tensor, op.clone());
+            let result = self.elementwise(node, op, view);
+            self.note_function(x, result.tensor, &applied);
+            return result;
         }
         // x + (slope - 1) · min(x, 0): one product with a diagonal, and nothing is rearranged. Learned slopes are
         // weights of it, and in no table.
