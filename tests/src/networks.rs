@@ -18,7 +18,7 @@ use zkml_gpu_engine::prover::{Prover, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{
     Activation, Execution, Format, Graph, Interleaving, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape,
-    Softmax, Storage, Tensor, Visibilities, Visibility, Window,
+    Softmax, Storage, Tensor, Visibilities, Visibility, Width, Window,
 };
 
 /// Range of 8-bit values after a rectifier.
@@ -350,13 +350,16 @@ pub fn multiplied() -> Graph {
         head_minor: false,
         inferences: 1,
         rescale: Rescale { multiplier: 5, limbs: 1 },
+        summands: Vec::new(),
+        width: None,
     };
-    let product = b.node(Op::MatMul(major), &[x, y], image(6, 1, 3), (-16, 15));
+    let product = b.node(Op::MatMul(major.clone()), &[x, y], image(6, 1, 3), (-16, 15));
     let rescale = Rescale { multiplier: 300, limbs: 2 };
-    let minor = MatMul { head_minor: true, rescale, ..major };
+    let summands = (0..18).map(|i| i * 173 % 1024 - 512).collect();
+    let minor = MatMul { head_minor: true, rescale, summands, ..major };
     let again = b.node(Op::MatMul(minor), &[product, y], image(6, 1, 3), (-16, 15));
     let squares = b.node(Op::Multiply(rescale), &[again, x], image(6, 1, 3), (-16, 15));
-    let one = MatMul { heads: 1, inner: 6, rows: 3, columns: 1, head_minor: false, inferences: 1, rescale };
+    let one = MatMul { heads: 1, inner: 6, rows: 3, columns: 1, rescale, ..major };
     let single = b.linear(squares, 6, Window { kernel: [1, 3], ..Window::UNIT }, [1, 1], 20, (-16, 15));
     let sums = b.node(Op::MatMul(one), &[x, single], image(3, 1, 1), (-16, 15));
     b.finish(&[squares, sums])
@@ -413,6 +416,9 @@ pub fn attention() -> Graph {
         head_minor: false,
         inferences: 1,
         rescale: Rescale { multiplier: 9, limbs: 1 },
+        // Learned relative positions.
+        summands: (0..18).map(|i| i * 173 % 300 - 150).collect(),
+        width: Some(Width { bits: 9, spread_bits: 10 }),
     };
     let scores = b.node(Op::MatMul(scores), &[key, query], image(6, 1, 3), (-16, 15));
     let exp = |d: i64| (f64::from(1 << 10) * (-d as f64 / 4.0).exp()).round() as i64;
@@ -427,8 +433,17 @@ pub fn attention() -> Graph {
     };
     let shares = b.node(Op::Softmax(softmax), &[scores], image(6, 1, 3), (0, 63));
     let blocks = b.node(Op::Reshape, &[value], image(6, 1, 2), (-16, 15));
-    let mix =
-        MatMul { heads: 2, inner: 3, rows: 2, columns: 3, head_minor: true, inferences: 1, rescale: Rescale::UNIT };
+    let mix = MatMul {
+        heads: 2,
+        inner: 3,
+        rows: 2,
+        columns: 3,
+        head_minor: true,
+        inferences: 1,
+        rescale: Rescale::UNIT,
+        summands: Vec::new(),
+        width: None,
+    };
     let mixed = b.node(Op::MatMul(mix), &[blocks, shares], shape, (-16, 15));
     let out = b.linear(mixed, 4, Window::UNIT, [1, 1], 60, (-16, 15));
     let sum = b.node(

@@ -108,12 +108,46 @@ fn keys_are_made_from_no_layout_that_is_refused() {
 }
 
 #[test]
+fn summands_of_another_element_or_none_are_refused() {
+    let is_summand = |values: &BankValues| matches!(values, BankValues::Summands(_));
+    for options in [LayoutOptions::default(), narrow(), embedded()] {
+        let graph = networks::attention();
+        let verdict = changed(graph.clone(), &options, |layout| {
+            let rows: Vec<usize> = (0..layout.bank.len()).filter(|i| is_summand(&layout.bank[*i].values)).collect();
+            let (first, second) = (layout.bank[rows[0]].values, layout.bank[rows[1]].values);
+            (layout.bank[rows[0]].values, layout.bank[rows[1]].values) = (second, first);
+        });
+        refused(verdict, "of the weights on row");
+        let verdict = changed(graph, &options, |layout| {
+            let row = layout.bank.iter().find(|row| is_summand(&row.values)).expect("summands").row;
+            // The accumulator begins anew on every row, so that the last column's summands alone count.
+            for (role, cells) in layout.architecture.fixed.iter().zip(&mut layout.fixed) {
+                if matches!(role, FixedRole::Step(Accumulator::Weights, _)) {
+                    cells.retain(|(at, _)| !(row..row + 3).contains(at));
+                }
+            }
+        });
+        refused(verdict, "not every summand counts");
+    }
+}
+
+#[test]
 fn weights_beside_a_left_operand_are_refused() {
     // The gate of embedded weights adds them there.
     let mut b = Builder::new(3, 6, image(1, 1, 1), (-16, 15));
     let other = b.input(image(1, 1, 1), (-16, 15));
     let rescale = Rescale { multiplier: 9, limbs: 1 };
-    let product = MatMul { heads: 1, inner: 1, rows: 1, columns: 1, head_minor: false, inferences: 1, rescale };
+    let product = MatMul {
+        heads: 1,
+        inner: 1,
+        rows: 1,
+        columns: 1,
+        head_minor: false,
+        inferences: 1,
+        rescale,
+        summands: Vec::new(),
+        width: None,
+    };
     let y = b.node(Op::MatMul(product), &[0, other], image(1, 1, 1), (-16, 15));
     let z = b.linear(0, 1, Window::UNIT, [1, 1], 60, (-16, 15));
     let graph = b.finish(&[y, z]);
@@ -330,7 +364,17 @@ fn unusual() -> Vec<(&'static str, Graph)> {
             .collect();
         let x = b.rearranged(&[a], image(4, 1, 3), range, origins);
         let rescale = Rescale { multiplier: 9, limbs: 1 };
-        let product = MatMul { heads: 2, inner: 2, rows: 3, columns: 3, head_minor: true, inferences: 1, rescale };
+        let product = MatMul {
+            heads: 2,
+            inner: 2,
+            rows: 3,
+            columns: 3,
+            head_minor: true,
+            inferences: 1,
+            rescale,
+            summands: Vec::new(),
+            width: None,
+        };
         let y = b.node(Op::MatMul(product), &[x, x], image(6, 1, 3), range);
         let m = b.node(Op::Multiply(rescale), &[x, a], image(4, 1, 3), range);
         let argmax = Op::ArgMax { starts: vec![0, 1, 2, 0], stride: 3, count: 4, last: constant == 0 };

@@ -112,7 +112,17 @@ fn claimed_pieces_of_rows() -> Graph {
     let claimed = b.rearranged(&[p, q], Shape::vector(3), (-128, 127), pieces);
     let rows = b.rearranged(&[q], image(1, 1, 3), (-32, 31), elements(0, 0..3));
     let rescale = Rescale { multiplier: 1, limbs: 1 };
-    let product = MatMul { heads: 1, inner: 1, rows: 3, columns: 3, head_minor: false, inferences: 1, rescale };
+    let product = MatMul {
+        heads: 1,
+        inner: 1,
+        rows: 3,
+        columns: 3,
+        head_minor: false,
+        inferences: 1,
+        rescale,
+        summands: Vec::new(),
+        width: None,
+    };
     let product = b.node(Op::MatMul(product), &[rows, rows], image(3, 1, 3), (-32, 31));
     b.finish(&[claimed, product])
 }

@@ -16,7 +16,8 @@ use zkml_gpu_circuit::weights::{
 };
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Cpu;
-use zkml_gpu_tests::networks::{Session, dense, embedded_rows, grouped, pooled, zoo};
+use zkml_gpu_graph::{Bounds, Graph, MatMul, Op, Rescale, Width, Window};
+use zkml_gpu_tests::networks::{Builder, Session, dense, embedded_rows, grouped, image, pooled, zoo};
 
 /// A session's weights, or others, with a commitment of their own.
 struct Weights<'s> {
@@ -58,8 +59,9 @@ impl<'s> Weights<'s> {
     /// A proof by a prover who looks away.
     fn proof(&self, changed: &[(usize, usize, usize, i64)]) -> WeightsProof {
         let rng = ChaCha20Rng::seed_from_u64(3);
-        // A change in no column at all: the witness is not checked.
-        let changed = [changed, &[(0, usize::MAX, 0, 0)]].concat();
+        // A change in no column at all of any part: the witness is not checked.
+        let parts = self.session.layout.architecture.weight_columns;
+        let changed: Vec<_> = changed.iter().copied().chain((0..parts).map(|part| (part, usize::MAX, 0, 0))).collect();
         prove_weights(self.opening(&changed), || Ok(committer(self.session)), rng).expect("bytes")
     }
 
@@ -77,7 +79,7 @@ fn committer(session: &Session) -> Committer<Cpu> {
     Committer::new(Cpu::default(), &session.srs, 0).expect("a committer")
 }
 
-fn session(graph: zkml_gpu_graph::Graph) -> Session {
+fn session(graph: Graph) -> Session {
     Session::new(graph, &LayoutOptions::default(), 1)
 }
 
@@ -184,6 +186,47 @@ fn the_ends_of_the_ranges_are_proved_and_what_lies_beyond_is_not() {
         for value in [-end - 1, end, i64::MAX / 2, i64::MIN / 2] {
             Weights::changed(&session, |bank| bank.set(index, 0, value)).is_rejected(&[]);
         }
+    }
+}
+
+/// Scores of four heads, each with a learned summand.
+fn positions() -> Graph {
+    let shape = image(4, 1, 16);
+    let mut b = Builder::new(31, 6, shape, (-16, 15));
+    let x = b.linear(0, 4, Window::UNIT, [1, 1], 60, (-16, 15));
+    let scores = MatMul {
+        heads: 4,
+        inner: 1,
+        rows: 16,
+        columns: 16,
+        head_minor: false,
+        inferences: 1,
+        rescale: Rescale { multiplier: 9, limbs: 1 },
+        summands: (0..1024).map(|i| i * 173 % 300 - 150).collect(),
+        width: Some(Width::of(&[Bounds::within(150)])),
+    };
+    let scores = b.node(Op::MatMul(scores), &[x, x], image(64, 1, 16), (-16, 15));
+    b.finish(&[scores])
+}
+
+#[test]
+fn more_summands_than_rows_are_proved_in_several_parts() {
+    let session = session(positions());
+    let rows = session.layout.usable_rows();
+    assert!(rows < 1024, "{rows} rows hold all of them");
+    let weights = Weights::honest(&session);
+    let proof = weights.proof(&[]);
+    assert!(weights.mock(&[]));
+    verify_weights(&weights.keys, &proof).expect("honest summands");
+    let keys = weights_keys(&session.graph, &session.layout, &committer(&session)).expect("keys");
+    assert_eq!(proof.keys().expect("keys"), keys);
+    assert!(keys.len() > 1, "one part");
+    let (index, _) = bank_row(&session, |values| matches!(values, BankValues::Summands(_)));
+    let last = session.layout.architecture.weight_columns - 1;
+    for column in [0, last] {
+        let end = 1i64 << (BIAS_BITS - 1);
+        assert!(Weights::changed(&session, |bank| bank.set(index, column, end - 1)).mock(&[]));
+        Weights::changed(&session, |bank| bank.set(index, column, end)).is_rejected(&[]);
     }
 }
 

@@ -84,6 +84,7 @@ fn without_learned(node: &Node) -> Node {
             linear.bias = vec![0; linear.bias.len()];
         }
         Op::Combine { offset, width: Some(_), .. } => *offset = vec![0; offset.len()],
+        Op::MatMul(product) if product.width.is_some() => product.summands = vec![0; product.summands.len()],
         Op::Linear(_)
         | Op::Combine { .. }
         | Op::MaxPool(_)

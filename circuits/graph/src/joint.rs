@@ -371,7 +371,7 @@ impl<'g> Joiner<'g> {
     /// A product of activations: blocks of each inference in turn.
     fn matmul(&mut self, node: &Node, product: &MatMul) {
         let MatMul { rows, columns, .. } = *product;
-        let joint = MatMul { inferences: self.inferences, ..*product };
+        let joint = MatMul { inferences: self.inferences, ..product.clone() };
         let mut inputs = Vec::with_capacity(2);
         for (input, width) in node.inputs.iter().zip([rows, columns]) {
             let operand = self.variant(node, *input, width);

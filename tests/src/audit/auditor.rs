@@ -192,6 +192,11 @@ impl<'l> Auditor<'l> {
         if let BankValues::Offset(element) = entry.values {
             return if column == 0 { Cell::Learned { node, output: 0, tap: element as usize } } else { masked };
         }
+        if let (Op::MatMul(product), BankValues::Summands(place)) = (&self.graph.nodes[node].op, entry.values) {
+            let from_last = entry.block as usize * self.layout.architecture.weight_columns + column;
+            let Some(row) = (product.rows * product.heads).checked_sub(1 + from_last) else { return masked };
+            return Cell::Learned { node, output: row, tap: place as usize };
+        }
         let Op::Linear(linear) = &self.graph.nodes[node].op else { return masked };
         let from_last = entry.block as usize * self.layout.architecture.weight_columns + column;
         let Some(output) = linear.out_channels.checked_sub(1 + from_last) else { return masked };
@@ -541,6 +546,7 @@ impl<'l> Auditor<'l> {
             Op::MatMul(product) => {
                 let (j, rest) = ((element + slot) % product.columns, (element + slot) / product.columns);
                 let (inference, rest) = (rest % product.inferences, rest / product.inferences);
+                let row = rest;
                 let (head, i) = (rest % product.heads, rest / product.heads);
                 let mut form = Form::new();
                 for k in 0..product.inner {
@@ -552,6 +558,9 @@ impl<'l> Auditor<'l> {
                     let Some(mut cells) = cells.collect::<Option<Vec<Cell>>>() else { continue };
                     cells.sort_unstable();
                     *form.entry(cells).or_default() += product.rescale.multiplier;
+                }
+                if !product.summands.is_empty() {
+                    form.insert(vec![Cell::Learned { node: result.node as usize, output: row, tap: j }], 1);
                 }
                 form
             }

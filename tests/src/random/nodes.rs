@@ -2,7 +2,7 @@
 
 use rand::Rng;
 use zkml_gpu_graph::{
-    Activation, Interleaving, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Window,
+    Activation, Bounds, Interleaving, Linear, MatMul, Normalise, Op, Rescale, Shape, Softmax, TensorId, Width, Window,
 };
 
 use super::{Grower, LARGEST};
@@ -225,8 +225,15 @@ impl Grower {
         let inner = per_head / inferences;
         let size = self.scale(left) * self.scale(right) * (inner as f64).sqrt();
         let rescale = self.rescale(size, range);
-        let product = MatMul { heads, inner, rows, columns, head_minor, inferences, rescale };
-        self.push(Op::MatMul(product), &[left, right], image(rows * product.products(), 1, columns), range)
+        let some = columns > 1 && self.rng.gen_bool(0.4);
+        let limit = i64::from(some) << (self.graph.shift * rescale.limbs + 3).min(30);
+        let summands: Vec<i64> =
+            (0..if some { rows * heads * columns } else { 0 }).map(|_| self.rng.gen_range(-limit..=limit)).collect();
+        let width =
+            (some && self.rng.gen_bool(0.5)).then(|| Width::of(&[Bounds::within(Bounds::of(&summands).magnitude())]));
+        let product = MatMul { heads, inner, rows, columns, head_minor, inferences, rescale, summands, width };
+        let products = product.products();
+        self.push(Op::MatMul(product), &[left, right], image(rows * products, 1, columns), range)
     }
 
     pub(super) fn multiply(&mut self) -> TensorId {

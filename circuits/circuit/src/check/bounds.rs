@@ -70,6 +70,9 @@ fn accumulators(graph: &Graph, node: &Node) -> Option<[i128; 2]> {
         let ends = [i128::from(min) * factor, i128::from(max) * factor];
         [ends[0].min(ends[1]), ends[0].max(ends[1])]
     };
+    let ends = |summands: &[i64]| {
+        [i64::min, i64::max].map(|f: fn(i64, i64) -> i64| i128::from(summands.iter().copied().reduce(f).unwrap_or(0)))
+    };
     let magnitude = |most: i128| Some([-most, most]);
     let product = || i128::from(format(0).magnitude()) * i128::from(format(1).magnitude());
     match &node.op {
@@ -86,8 +89,7 @@ fn accumulators(graph: &Graph, node: &Node) -> Option<[i128; 2]> {
             all.reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])
         }
         Op::Combine { multipliers, offset, .. } => {
-            let ends = |f: fn(i64, i64) -> i64| i128::from(offset.iter().copied().reduce(f).unwrap_or(0));
-            let start = [ends(i64::min), ends(i64::max)];
+            let start = ends(offset);
             Some(multipliers.iter().enumerate().fold(start, |sum, (i, m)| {
                 let [low, high] = scaled(format(i), i128::from(*m));
                 [sum[0] + low, sum[1] + high]
@@ -97,7 +99,11 @@ fn accumulators(graph: &Graph, node: &Node) -> Option<[i128; 2]> {
             let of_count = |(count, m): (usize, &i64)| scaled(format(0), i128::from(*m) * count as i128);
             multipliers.iter().enumerate().map(of_count).reduce(|a, b| [a[0].min(b[0]), a[1].max(b[1])])
         }
-        Op::MatMul(of) => magnitude(product() * i128::from(of.rescale.multiplier) * of.inner as i128),
+        Op::MatMul(of) => {
+            let most = product() * i128::from(of.rescale.multiplier) * of.inner as i128;
+            let [low, high] = ends(&of.summands);
+            Some([low - most, high + most])
+        }
         Op::Multiply(rescale) => magnitude(product() * i128::from(rescale.multiplier)),
         // e·R <= Σe·R <= 2^bits
         Op::Softmax(softmax) => Some([0, (1i128 << softmax.bits) * i128::from(softmax.rescale.multiplier)]),

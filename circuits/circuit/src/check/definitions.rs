@@ -255,35 +255,84 @@ impl Definition<'_, '_> {
         Ok((len, 0))
     }
 
-    /// `m · Σ_k left(h, k, i) · right(h, k, j)`.
+    /// `m · Σ_k left(h, k, i) · right(h, k, j) + summand(i, h, j)`.
     fn matmul(&self, product: &MatMul) -> Check<(usize, usize)> {
-        let MatMul { inner, rows, columns, inferences, rescale, .. } = *product;
-        // Inferences side by side are products as heads are: block (h, k, b), or (k, h, b), belongs to product (h, b).
-        let heads = product.heads * inferences;
-        let head = |block: usize| {
+        let MatMul { inner, rows, columns, inferences, ref rescale, .. } = *product;
+        // Block (h, k, b), or (k, h, b). Inferences side by side have powers of s as heads do, or powers of r as columns
+        // do: the first where a matrix has one column.
+        let number = |block: usize| {
             let (of_head, inference) = (block / inferences, block % inferences);
             let head = if product.head_minor { of_head % product.heads } else { of_head / inner };
-            head * inferences + inference
+            if columns == 1 { (head * inferences + inference, 0) } else { (head, inference) }
         };
+        let (heads, turns) = if columns == 1 { (product.heads * inferences, 1) } else { (product.heads, inferences) };
+        let across = turns * columns;
         let places = self.slots().map(|(item, slot)| {
             let (element, _) = self.slot(item, slot)?;
-            // A result is stored as [row][head][column].
-            Ok(([element / columns, element % columns], [item.s, item.r]))
+            // A result is stored as [row][head][inference][column].
+            Ok(([element / across, element % across], [item.s, item.r]))
         });
-        let grid = Grid::new(rows * heads, columns, places)?;
-        require(self.identity.items.len() == rows * heads * columns, || "more than accumulators and products".into())?;
-        require(self.identity.dots.len() == heads * inner, || "not one product for each block".into())?;
+        let grid = Grid::new(rows * heads, across, places)?;
+        self.check_summands(product, &grid)?;
+        require(self.identity.dots.len() == product.heads * inferences * inner, || {
+            "not one product for each block".into()
+        })?;
         let mut dots: Vec<&Dot> = self.identity.dots.iter().collect();
         dots.sort_unstable_by_key(|dot| dot.row);
         for (block, dot) in dots.into_iter().enumerate() {
             require(dot.coefficient == rescale.multiplier, || format!("a product counts {} times", dot.coefficient))?;
             let [right, left] = self.identities.factors(dot)?;
-            let head = head(block);
+            let (head, turn) = number(block);
             let place = |i: usize| grid.s[i * heads + head];
             self.matmul_left(dot, &left, rows, (block * rows, place))?;
-            self.matmul_right(dot, &right, &grid, block * columns)?;
+            self.matmul_right(dot, &right, &grid.r[turn * columns..][..columns], block * columns)?;
         }
-        Ok((rows * heads * columns, 0))
+        Ok((rows * heads * across, 0))
+    }
+
+    /// Every accumulator of a product of activations has its summand, once, where there are summands.
+    fn check_summands(&self, product: &MatMul, grid: &Grid) -> Check {
+        let (across, columns) = (grid.r.len(), product.columns);
+        let mut seen = vec![false; if product.summands.is_empty() { 0 } else { grid.s.len() * across }];
+        for item in &self.identity.items {
+            match item.symbol {
+                Symbol::Slot(_) => {}
+                Symbol::Weight(column) => {
+                    let learned = self.reading.weights.learned(self.reading.graph, item.row, column);
+                    let at = (grid.by_s.get(item.s), grid.by_r.get(item.r));
+                    match (learned, at) {
+                        // A cell that the architecture leaves zero, where no accumulator stands.
+                        (None, (None, _)) if self.reading.weights.has(item.row) => {}
+                        (Some((node, Learned::Offset(of))), (Some(outer), Some(inner)))
+                            if !seen.is_empty() && (node, of) == (self.index, outer * columns + inner % columns) =>
+                        {
+                            let again = std::mem::replace(&mut seen[outer * across + inner], true);
+                            require(item.coefficient == 1 && !again, || {
+                                format!("summand {of} counts otherwise than once for an element")
+                            })?;
+                        }
+                        _ => {
+                            return refuse(format!(
+                                "column {column} of the weights on row {} at s^{}·r^{}",
+                                item.row, item.s, item.r
+                            ));
+                        }
+                    }
+                }
+                Symbol::Operand(_)
+                | Symbol::Left(_)
+                | Symbol::Instance(_)
+                | Symbol::Activated(_)
+                | Symbol::Committed(_)
+                | Symbol::Hashed
+                | Symbol::Copy(..)
+                | Symbol::Square(..)
+                | Symbol::Mark(_)
+                | Symbol::Free(_)
+                | Symbol::One => return refuse(format!("{:?} in a product of activations", item.symbol)),
+            }
+        }
+        require(seen.into_iter().all(|seen| seen), || "not every summand counts".into())
     }
 
     /// A block of the left operand: element `first + i` at the power of `s` of row `i`, and nothing else.
@@ -315,17 +364,17 @@ impl Definition<'_, '_> {
         require(found.is_empty(), || "a left element at a power of no row".into())
     }
 
-    /// A block of the right operand: element `first + j` at the power of `r` of column `j`.
-    fn matmul_right(&self, dot: &Dot, items: &[Item], grid: &Grid, first: usize) -> Check {
+    /// A block of the right operand: element `first + j` at the power of `r` of column `j`, and nothing else.
+    fn matmul_right(&self, dot: &Dot, items: &[Item], powers: &[usize], first: usize) -> Check {
         let operand = Operand::new(self, items)?;
-        for (j, r) in grid.r.iter().enumerate() {
+        for (j, r) in powers.iter().enumerate() {
             let expected = self.reading.values.element(self.node.inputs[1], first + j);
             let holds = r.checked_sub(dot.r).map_or(Value::ZERO, |at| operand.at(at)) == expected;
             require(holds, || {
                 format!("column {j} of the block that starts with right element {first} is another element")
             })?;
         }
-        let own = (0..grid.r.len()).map(|j| self.reading.values.element(self.node.inputs[1], first + j));
+        let own = (0..powers.len()).map(|j| self.reading.values.element(self.node.inputs[1], first + j));
         operand.expect_elements(own)
     }
 }

@@ -22,7 +22,7 @@ pub(super) enum Learned {
     },
     /// Bias of an output channel.
     Bias(usize),
-    /// Summand of an element.
+    /// Summand of an element; of an element of all inferences alike where several share it.
     Offset(usize),
 }
 
@@ -95,8 +95,13 @@ impl<'l> Weights<'l> {
                 match values {
                     BankValues::Weight(tap) => Some(Learned::Weight { output, tap: tap as usize }),
                     BankValues::Bias => Some(Learned::Bias(output)),
-                    BankValues::Offset(_) => None,
+                    BankValues::Offset(_) | BankValues::Summands(_) => None,
                 }
+            }
+            (Op::MatMul(product), BankValues::Summands(place)) => {
+                let from_last = (block as usize).checked_mul(self.columns)?.checked_add(column)?;
+                let channel = (product.rows * product.heads).checked_sub(1 + from_last)?;
+                Some(Learned::Offset(channel * product.columns + place as usize))
             }
             _ => None,
         };
@@ -152,6 +157,7 @@ fn has(graph: &Graph, node: usize, learned: Learned) -> bool {
         }
         (Op::Linear(linear), Learned::Bias(output)) => output < linear.bias.len(),
         (Op::Combine { offset, .. }, Learned::Offset(element)) => element < offset.len(),
+        (Op::MatMul(product), Learned::Offset(element)) => element < product.summands.len(),
         _ => false,
     }
 }
@@ -169,6 +175,7 @@ fn number(graph: &Graph, node: usize, learned: Learned) -> Option<i64> {
         }
         (Op::Linear(linear), Learned::Bias(output)) => linear.bias.get(output).copied(),
         (Op::Combine { offset, .. }, Learned::Offset(element)) => offset.get(element).copied(),
+        (Op::MatMul(product), Learned::Offset(element)) => product.summands.get(element).copied(),
         _ => None,
     }
 }

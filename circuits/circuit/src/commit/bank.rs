@@ -7,7 +7,7 @@ use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 use zkml_gpu_engine::backend::{Cpu, IntegerRow};
 use zkml_gpu_engine::prover::Fold;
-use zkml_gpu_graph::{Graph, Linear, Op};
+use zkml_gpu_graph::{Graph, Op};
 
 use crate::layout::Layout;
 use crate::placement::{BankRow, BankValues};
@@ -160,33 +160,40 @@ fn learned(row: &BankRow, graph: &Graph, columns: usize) -> Row {
             let (channel, tap) = (tap as usize / taps, tap as usize % taps);
             let group_outputs = linear.out_channels / linear.groups;
             let group = channel / (input.channels / linear.groups);
-            let outputs = block(linear, row, columns, group * group_outputs..(group + 1) * group_outputs);
+            let outputs = block(linear.out_channels, row, columns, group * group_outputs..(group + 1) * group_outputs);
             let weight = |output| linear.weight_index(input, output, channel, tap).map_or(0, |i| linear.weights[i]);
             // Graph validation holds weights to 16 bits.
             let values = outputs.clone().rev().map(|output| weight(output) as i16).collect();
-            (column(linear, row, columns, &outputs), Values::Narrow(values))
+            (column(linear.out_channels, row, columns, &outputs), Values::Narrow(values))
         }
         (Op::Linear(linear), BankValues::Bias) => {
-            let outputs = block(linear, row, columns, 0..linear.out_channels);
+            let outputs = block(linear.out_channels, row, columns, 0..linear.out_channels);
             let values = outputs.clone().rev().map(|output| linear.bias[output]).collect();
-            (column(linear, row, columns, &outputs), Values::Wide(values))
+            (column(linear.out_channels, row, columns, &outputs), Values::Wide(values))
         }
         (Op::Combine { offset, .. }, BankValues::Offset(element)) => {
             (0, Values::Wide([offset[element as usize]].into()))
+        }
+        (Op::MatMul(product), BankValues::Summands(place)) => {
+            let channels = product.rows * product.heads;
+            let outputs = block(channels, row, columns, 0..channels);
+            let summand = |output| product.summands[output * product.columns + place as usize];
+            let values = outputs.clone().rev().map(summand).collect();
+            (column(channels, row, columns, &outputs), Values::Wide(values))
         }
         _ => (0, Values::Narrow(Box::default())),
     };
     Row { row: row.row, first, values }
 }
 
-/// Those of `outputs` that the row's block holds.
-fn block(linear: &Linear, row: &BankRow, columns: usize, outputs: Range<usize>) -> Range<usize> {
-    let end = linear.out_channels.saturating_sub(row.block as usize * columns);
+/// Those of `outputs`, among so many, that the row's block holds.
+fn block(all: usize, row: &BankRow, columns: usize, outputs: Range<usize>) -> Range<usize> {
+    let end = all.saturating_sub(row.block as usize * columns);
     let (start, end) = (outputs.start.max(end.saturating_sub(columns)), outputs.end.min(end));
     start.min(end)..end
 }
 
 /// The column of the last of a row's outputs, which stands first.
-fn column(linear: &Linear, row: &BankRow, columns: usize, outputs: &Range<usize>) -> usize {
-    if outputs.is_empty() { 0 } else { linear.out_channels - outputs.end - row.block as usize * columns }
+fn column(all: usize, row: &BankRow, columns: usize, outputs: &Range<usize>) -> usize {
+    if outputs.is_empty() { 0 } else { all - outputs.end - row.block as usize * columns }
 }

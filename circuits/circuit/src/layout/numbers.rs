@@ -93,7 +93,12 @@ impl Layout {
                 }
                 (Op::Linear(_), BankValues::Bias) => true,
                 (Op::Combine { offset, .. }, BankValues::Offset(element)) => (element as usize) < offset.len(),
-                (_, BankValues::Weight(_) | BankValues::Bias | BankValues::Offset(_)) => false,
+                (Op::MatMul(product), BankValues::Summands(place)) => {
+                    (place as usize) < product.columns && !product.summands.is_empty()
+                }
+                (_, BankValues::Weight(_) | BankValues::Bias | BankValues::Offset(_) | BankValues::Summands(_)) => {
+                    false
+                }
             };
             holds && (place.row as usize) < self.usable
         })

@@ -15,6 +15,12 @@ pub(super) fn candidates(
     let mut least = 1;
     let mut widest = 1;
     for node in &graph.nodes {
+        if let Op::MatMul(product) = &node.op
+            && !product.summands.is_empty()
+        {
+            // More rows of matrices have further blocks.
+            widest = widest.max(product.rows * product.heads);
+        }
         let Op::Linear(linear) = &node.op else { continue };
         widest = widest.max(linear.out_channels);
         if linear.window.taps() > 1 {
@@ -227,7 +233,11 @@ mod tests {
                     let matrix = node(&mut graph, Op::Reshape, &[x], matrix);
                     let rescale = Rescale { multiplier: 1, limbs: 1 };
                     let (heads, inner, columns) = (1, shape.channels, rows);
-                    let matmul = MatMul { heads, inner, rows, columns, head_minor: false, inferences: 1, rescale };
+                    let some = columns > 1 && rng.gen_bool(0.5);
+                    let summands = vec![1; if some { rows * heads * columns } else { 0 }];
+                    let (head_minor, inferences, width) = (false, 1, None);
+                    let matmul =
+                        MatMul { heads, inner, rows, columns, head_minor, inferences, rescale, summands, width };
                     let shape = Shape { channels: rows, height: 1, width: rows };
                     node(&mut graph, Op::MatMul(matmul), &[matrix, matrix], shape)
                 }

@@ -81,6 +81,8 @@ pub enum BankValues {
     Bias,
     /// The summand of this element; one output channel.
     Offset(u32),
+    /// The summands of a column of matrices; their rows are output channels.
+    Summands(u32),
 }
 
 /// The free coefficients of one convolution, or of one of its output channels.

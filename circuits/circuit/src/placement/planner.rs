@@ -606,6 +606,24 @@ impl<'g> Planner<'g> {
         }
     }
 
+    /// Places rows of learned values that end at `end`: those of one block of output channels for each of `list`.
+    pub(crate) fn place_block(
+        &mut self,
+        node: usize,
+        end: usize,
+        list: &[BankValues],
+        distances: &[Power],
+        block: usize,
+    ) {
+        let first = end + 1 - list.len();
+        for (i, (row, values)) in (first..).zip(list).enumerate() {
+            self.bank.push(BankRow { row: row as u32, node: node as u32, block: block as u32, values: *values });
+            if i > 0 {
+                self.step(Accumulator::Weights, row, distances[i - 1]);
+            }
+        }
+    }
+
     /// Places a node's results, and ties them to `identity`, whose term is `-r^shift · Σ accumulators`.
     pub(crate) fn place_results(
         &mut self,

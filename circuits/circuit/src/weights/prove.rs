@@ -59,7 +59,7 @@ pub fn prove_weights<B: Backend>(
     let _span = tracing::info_span!(target: "zkml_gpu::keys", "weights_proof").entered();
     let (cells, usable) = (cells(graph, layout)?, layout.usable_rows());
     let mut proved = Vec::new();
-    for (index, columns) in parts(layout.architecture.weight_columns, 1 << layout.k).into_iter().enumerate() {
+    for (index, columns) in parts(layout, &cells).into_iter().enumerate() {
         let rows = Rows::new(Masks::new(&cells, columns.clone())?, usable)?;
         let committer = committer()?;
         let key = CircuitKey::new(committer.backend(), committer.lagrange(), layout.k, &WeightsCircuit::keygen(&rows))?;
@@ -111,7 +111,7 @@ pub fn mock_weights(opening: WeightsOpening<'_>) -> Result<bool, WeightsError> {
     let WeightsOpening { graph, layout, model, changed, .. } = opening;
     let (cells, usable) = (cells(graph, layout)?, layout.usable_rows());
     let mut holds = true;
-    for (index, columns) in parts(layout.architecture.weight_columns, 1 << layout.k).into_iter().enumerate() {
+    for (index, columns) in parts(layout, &cells).into_iter().enumerate() {
         let rows = Rows::new(Masks::new(&cells, columns.clone())?, usable)?;
         let changed = of_part(changed, index);
         let bank: Vec<Vec<i64>> = columns.map(|column| dense(model, column, usable)).collect();

@@ -6,6 +6,7 @@ use halo2curves::bn256::Fr;
 use serde::{Deserialize, Serialize};
 
 use super::masks::Masks;
+use crate::check::BankCells;
 use crate::layout::Layout;
 use crate::system::WeightMode;
 
@@ -209,19 +210,39 @@ pub fn memory_bytes(layout: &Layout) -> u64 {
         return 0;
     }
     let rows = 1usize << layout.k;
-    let parts = parts(layout.architecture.weight_columns, rows);
-    let largest = parts.into_iter().map(|part| part.len()).max().unwrap_or(0);
+    // Biases may make more of them, and smaller ones.
+    let columns = layout.architecture.weight_columns;
+    let largest = columns.div_ceil(least_parts(columns, rows).max(1));
     let shape = Shape::cheapest(vec![0; largest], CLASSES.min(largest), true, layout.usable_rows().max(1));
     let elements = FORMS * (shape.advice_columns() + shape.fixed_columns()) * size_of::<Fr>();
     (rows * (elements + shape.first_phase() * INTEGER)) as u64
 }
 
-/// The parts of a bank: runs of columns, as equal as can be, of which each keeps to the memory of a part.
-pub(super) fn parts(columns: usize, rows: usize) -> Vec<Range<usize>> {
+/// The parts of a layout's bank: as few as keep to the memory of a part, and have rows for all biases and summands of their
+/// columns.
+pub(super) fn parts(layout: &Layout, cells: &[BankCells]) -> Vec<Range<usize>> {
+    let (columns, usable) = (layout.architecture.weight_columns, layout.usable_rows());
+    let biases = |part: &Range<usize>| -> usize {
+        let here =
+            |cells: &BankCells| cells.columns.end.min(part.end).saturating_sub(cells.columns.start.max(part.start));
+        cells.iter().filter(|cells| !cells.are_weights).map(here).sum()
+    };
+    // No column has more values than there are rows.
+    let fit = |count: &usize| split(columns, *count).iter().all(|part| biases(part) <= usable);
+    let count = (least_parts(columns, 1 << layout.k)..=columns).find(fit).unwrap_or(columns);
+    split(columns, count)
+}
+
+/// The fewest parts of a bank that keep to the memory of a part.
+pub(super) fn least_parts(columns: usize, rows: usize) -> usize {
     // A weight, and its share of a helper or limb.
     const COLUMNS_OF_WEIGHT: usize = 2;
     let most = (PART_BYTES / (rows * size_of::<Fr>() * FORMS * COLUMNS_OF_WEIGHT)).clamp(1, MAX_COLUMNS);
-    let count = columns.div_ceil(most);
+    columns.div_ceil(most)
+}
+
+/// So many runs of columns, as equal as can be.
+pub(super) fn split(columns: usize, count: usize) -> Vec<Range<usize>> {
     (0..count).map(|part| columns * part / count..columns * (part + 1) / count).collect()
 }
 
@@ -255,9 +276,13 @@ mod tests {
     #[test]
     fn parts_cover_all_columns_once() {
         for (columns, rows) in [(0, 1 << 5), (1, 1 << 20), (120, 1 << 12), (240, 1 << 16), (1000, 1 << 20)] {
-            let parts = parts(columns, rows);
-            assert_eq!(parts.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..columns).collect::<Vec<_>>());
+            let least = least_parts(columns, rows);
+            for count in [least, least + 1, columns].into_iter().filter(|count| *count <= columns) {
+                let parts = split(columns, count);
+                assert_eq!(parts.iter().flat_map(Clone::clone).collect::<Vec<_>>(), (0..columns).collect::<Vec<_>>());
+                assert!(parts.iter().all(|part| !part.is_empty()));
+            }
         }
-        assert_eq!(parts(240, 1 << 16).len(), 3);
+        assert_eq!(least_parts(240, 1 << 16), 3);
     }
 }

@@ -18,7 +18,7 @@ use zkml_gpu_graph::Graph;
 use super::WeightsError;
 use super::circuit::{Rows, WeightsCircuit};
 use super::masks::{Masks, cells};
-use super::shape::{Shape, parts};
+use super::shape::{Shape, least_parts, parts, split};
 use crate::commit::{LinkStatement, PartBound, verify_link};
 use crate::keys::{VerifyingKeys, vk_bytes_fit};
 use crate::layout::Layout;
@@ -163,10 +163,12 @@ impl WeightsProof {
     fn read(&self, keys: &VerifyingKeys) -> Result<Vec<(Part, &[u8])>, WeightsError> {
         let rows = 1usize << keys.k;
         let usable = rows.checked_sub(keys.blinding_points.len()).ok_or_else(|| malformed("no usable rows"))?;
-        let ranges = parts(keys.model.len(), rows);
-        if ranges.len() != self.parts.len() {
+        // Whichever number there is, they are of all columns, each once.
+        let columns = keys.model.len();
+        if !(least_parts(columns, rows)..=columns).contains(&self.parts.len()) {
             return Err(malformed("it has another number of parts"));
         }
+        let ranges = split(columns, self.parts.len());
         let read = |(part, columns): (&'_ WeightsPart, Range<usize>)| {
             let shape = &part.shape;
             if !shape.is_sound(columns.len(), usable) || !vk_bytes_fit(&part.vk, keys.k, shape.fixed_columns()) {
@@ -210,7 +212,7 @@ pub fn weights_keys<B: Backend>(
         let key = CircuitKey::new(committer.backend(), committer.lagrange(), layout.k, &circuit)?;
         key_bytes(&rows.shape, &key.vk().to_bytes(SerdeFormat::Processed))
     };
-    parts(layout.architecture.weight_columns, 1 << layout.k).into_iter().map(key).collect()
+    parts(layout, &cells).into_iter().map(key).collect()
 }
 
 /// Verifies that the model commitment of `keys` opens to integers of their widths, 0 outside the masks that the parts'

@@ -197,11 +197,11 @@ impl Op {
         match self {
             Self::Linear(linear) => [linear.parameters(), linear.weight_cells()],
             Self::Combine { offset, .. } => [offset.len(); 2],
+            Self::MatMul(product) => [product.summands.len(); 2],
             Self::MaxPool(_)
             | Self::AveragePool { .. }
             | Self::Reshape
             | Self::Rearrange { .. }
-            | Self::MatMul(_)
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
@@ -216,11 +216,11 @@ impl Op {
         match self {
             Self::Linear(linear) => linear.width,
             Self::Combine { width, .. } => *width,
+            Self::MatMul(product) => product.width,
             Self::MaxPool(_)
             | Self::AveragePool { .. }
             | Self::Reshape
             | Self::Rearrange { .. }
-            | Self::MatMul(_)
             | Self::Multiply(_)
             | Self::Softmax(_)
             | Self::Normalise(_)
@@ -233,9 +233,9 @@ impl Op {
     pub(crate) const fn take_width(&mut self, other: &Self) {
         let Some(other) = other.width() else { return };
         match self {
-            Self::Linear(Linear { width: Some(width), .. }) | Self::Combine { width: Some(width), .. } => {
-                *width = other
-            }
+            Self::Linear(Linear { width: Some(width), .. })
+            | Self::Combine { width: Some(width), .. }
+            | Self::MatMul(MatMul { width: Some(width), .. }) => *width = other,
             Self::Linear(_)
             | Self::Combine { .. }
             | Self::MaxPool(_)

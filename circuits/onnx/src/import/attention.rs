@@ -75,7 +75,7 @@ impl Translator<'_> {
             let view = self.arranged(node, &view, &order(side, head_minor), shape);
             inputs.push(self.stored_as(node, view.tensor, shape));
         }
-        let product = FloatMatMul { heads, inner, rows, columns, head_minor, scale: 1.0 };
+        let product = FloatMatMul { heads, inner, rows, columns, head_minor, scale: 1.0, offset: Vec::new() };
         let shape = Shape { channels: rows * heads, height: 1, width: columns };
         let tensor = self.push(node, FloatOp::MatMul(product), inputs, shape);
         // Stored as rows, heads, columns.

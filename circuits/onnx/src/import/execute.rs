@@ -172,8 +172,8 @@ fn linear_forward(linear: &FloatLinear, x: &[f32], shape: Shape) -> Vec<f32> {
 }
 
 fn matmul(product: &FloatMatMul, left: &[f32], right: &[f32]) -> Vec<f32> {
-    let FloatMatMul { heads, inner, rows, columns, head_minor, scale } = *product;
-    let mut out = vec![0.0; rows * heads * columns];
+    let FloatMatMul { heads, inner, rows, columns, head_minor, scale, ref offset } = *product;
+    let mut out = if offset.is_empty() { vec![0.0; rows * heads * columns] } else { offset.clone() };
     for block in 0..heads * inner {
         let head = if head_minor { block % heads } else { block / inner };
         let right = &right[block * columns..][..columns];

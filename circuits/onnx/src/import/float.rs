@@ -53,7 +53,7 @@ pub struct FloatLinear {
 }
 
 /// A product of two activations; see [`MatMul`](zkml_gpu_graph::MatMul).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FloatMatMul {
     /// Products side by side.
     pub heads: usize,
@@ -67,6 +67,8 @@ pub struct FloatMatMul {
     pub head_minor: bool,
     /// Factor of the sums.
     pub scale: f32,
+    /// Learned summands, in the result's order; empty for none.
+    pub offset: Vec<f32>,
 }
 
 /// Softmax over the outermost axis.
@@ -231,7 +233,7 @@ impl FloatOp {
             Self::Combine { factors, offset } => unless(finite(factors) && finite(offset), "factors"),
             Self::Rearrange { origins } => unless(!origins.iter().any(FloatOrigin::is_infinite), "constants"),
             Self::AveragePool { scale, .. } | Self::Multiply { scale } => unless(scale.is_finite(), "factors"),
-            Self::MatMul(product) => unless(product.scale.is_finite(), "factors"),
+            Self::MatMul(product) => unless(product.scale.is_finite() && finite(&product.offset), "factors"),
             Self::Clamp { min, max } => unless(!min.is_nan() && !max.is_nan(), "bounds"),
             Self::Round { step, .. } => unless(step.is_normal() && *step > 0.0, "scales"),
             Self::Softmax(_)

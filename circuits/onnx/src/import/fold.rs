@@ -72,7 +72,19 @@ fn step(graph: &mut FloatGraph, i: usize) -> bool {
         {
             *factor *= s;
         }
-        (FloatOp::MatMul(FloatMatMul { scale: factor, .. }) | FloatOp::Multiply { scale: factor }, op)
+        // Matrices of one column have no summands.
+        (FloatOp::MatMul(FloatMatMul { scale, offset, columns, .. }), op)
+            if let Some((s, shift)) = uniform(op)
+                && (shift.is_empty() || *columns > 1)
+                && s > 0.0 =>
+        {
+            *scale *= s;
+            offset.iter_mut().for_each(|o| *o *= s);
+            if !shift.is_empty() {
+                add_offset(offset, 1.0, &shift);
+            }
+        }
+        (FloatOp::Multiply { scale: factor }, op)
             if let Some((s, shift)) = uniform(op)
                 && shift.is_empty()
                 && s > 0.0 =>

@@ -74,7 +74,10 @@ fn settle_node(graph: &mut FloatGraph, index: usize) -> usize {
             factors.iter_mut().enumerate().for_each(|(i, factor)| scaled(factor, ratio(i)));
             offset.iter_mut().for_each(|summand| scaled(summand, inverse));
         }
-        FloatOp::MatMul(product) => scaled(&mut product.scale, ratio(0) * f64::from(units[1])),
+        FloatOp::MatMul(product) => {
+            scaled(&mut product.scale, ratio(0) * f64::from(units[1]));
+            product.offset.iter_mut().for_each(|summand| scaled(summand, inverse));
+        }
         FloatOp::Multiply { scale } => scaled(scale, ratio(0) * f64::from(units[1])),
         FloatOp::AveragePool { scale, .. } => scaled(scale, ratio(0)),
         FloatOp::Activation(function) => *function = in_units(function, units[0], wanted),

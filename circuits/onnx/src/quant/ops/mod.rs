@@ -91,8 +91,8 @@ pub(super) fn limit(node: &FloatNode, scale: impl Fn(TensorId) -> i32, shift: u3
         FloatOp::Combine { factors, offset } => combine::limit(node, factors, offset, scale, shift)?,
         FloatOp::AveragePool { scale: factor, .. } => average_pool::limit(node, *factor, scale, shift),
         FloatOp::Clamp { .. } | FloatOp::Round { .. } | FloatOp::Activation(_) => pointwise::limit(node, scale, shift),
+        FloatOp::MatMul(product) => matmul::limit(node, product, shift)?,
         FloatOp::Affine { .. }
-        | FloatOp::MatMul(_)
         | FloatOp::Multiply { .. }
         | FloatOp::Softmax(_)
         | FloatOp::Normalise(_)
