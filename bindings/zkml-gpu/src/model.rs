@@ -23,7 +23,7 @@ use crate::{Error, FileError};
 const FEWEST_BITS: u32 = 4;
 const MOST_BITS: u32 = 16;
 /// Shifts that are tried besides: all but the last have fewer bits for weights than the one that bits are searched under.
-const SHIFTS: [u32; 4] = [8, 9, 10, 12];
+const SHIFTS: [u32; 6] = [8, 9, 10, 12, 13, 14];
 /// Layers that a refusal names.
 const WORST_LAYERS: usize = 3;
 /// Significant bits of published extremes that are tried, before all of them are.
