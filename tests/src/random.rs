@@ -53,6 +53,7 @@ pub fn random_options(seed: u64) -> LayoutOptions {
     widths.weight_columns = rng.gen_range(1..=8);
     widths.cross_term_lanes = rng.gen_range(1..=8);
     widths.lookup_group = rng.gen_range(1..=3);
+    widths.shared_remainders = rng.gen_bool(0.5);
     options.widths = Some(widths);
     options
 }

@@ -132,6 +132,28 @@ fn summands_of_another_element_or_none_are_refused() {
 }
 
 #[test]
+fn a_learned_value_in_two_cells_is_refused() {
+    // Two inferences of one proof could have different ones.
+    let mut b = Builder::new(1, 6, Shape::vector(3), (-16, 15));
+    let x = b.linear(0, 3, Window::UNIT, [1, 1], 40, (-16, 15));
+    let sum = Op::Combine { multipliers: vec![64], offset: vec![1, 2, 3], shared: Interleaving::NONE, width: None };
+    let y = b.node(sum, &[x], Shape::vector(3), (-16, 15));
+    let graph = networks::joint(&b.finish(&[y]), 2);
+    let verdict = changed(graph, &LayoutOptions::default(), |layout| {
+        let mut again = *layout.bank.iter().find(|row| matches!(row.values, BankValues::Offset(_))).expect("a summand");
+        let free = (0..).find(|row| layout.bank.iter().all(|other| other.row != *row)).expect("a row");
+        (again.block, again.row) = (1, free);
+        layout.bank.push(again);
+    });
+    refused(verdict, "that another row holds");
+    let verdict = changed(networks::attention(), &LayoutOptions::default(), |layout| {
+        let row = layout.bank.iter_mut().find(|row| matches!(row.values, BankValues::Summands(_))).expect("summands");
+        row.values = BankValues::Summands(3);
+    });
+    refused(verdict, "that another row holds, or none");
+}
+
+#[test]
 fn weights_beside_a_left_operand_are_refused() {
     // The gate of embedded weights adds them there.
     let mut b = Builder::new(3, 6, image(1, 1, 1), (-16, 15));

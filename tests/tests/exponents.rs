@@ -127,6 +127,7 @@ fn random_widths(seed: u64, weight_columns: usize) -> Widths {
     widths.activation_lanes = rng.gen_range(1..=8);
     widths.weight_columns = weight_columns;
     widths.cross_term_lanes = rng.gen_range(1..=8);
+    widths.shared_remainders = rng.gen_bool(0.5);
     widths.lookup_group = rng.gen_range(1..=3);
     widths
 }

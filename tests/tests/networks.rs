@@ -1042,6 +1042,47 @@ fn products_of_activations_reject_other_operands() {
 }
 
 #[test]
+fn a_remainder_in_the_cells_of_several_lanes_is_what_its_quotient_leaves() {
+    let mut widths = Widths::default();
+    (widths.operand_lanes, widths.activation_lanes, widths.shared_remainders) = (2, 4, true);
+    let mut options = LayoutOptions::default();
+    options.widths = Some(widths);
+    for graph in [networks::multiplied(), networks::normalised(), networks::shares()] {
+        let s = Session::new(graph, &options, 11);
+        assert!(s.mock(&s.first, &s.outputs, &[]) && s.real(&s.first, &s.outputs, &[]), "an honest proof");
+        let a = s.layout.architecture.clone();
+        let shifts = |kind: &RowKind| match kind {
+            RowKind::Multiply(of) => of.limbs as usize,
+            RowKind::Requantise(of) => of.limbs as usize,
+            RowKind::Normalise(of) => of.limbs as usize,
+            _ => 1,
+        };
+        let longer = s.layout.results.iter().filter(|result| shifts(&result.kind) > 1);
+        let rows: Vec<(usize, usize)> = longer.map(|row| (row.row as usize, shifts(&row.kind))).take(2).collect();
+        assert!(!rows.is_empty(), "no remainder is longer");
+        for (row, shifts) in rows {
+            assert_eq!(a.remainder_lanes(shifts), shifts, "a lane takes the cells of others");
+            let limbs = a.limbs(a.remainder_bits(shifts));
+            let own = a.remainder_cells;
+            let cell = |i: usize| a.range(i / own * a.requantise_columns() + i % own);
+            for i in 0..limbs {
+                rejects(&s, &format!("limb {i} of a remainder"), |first| first.columns[cell(i)][row] ^= 1);
+            }
+            // A limb of the first lane's cells moved into the second lane's, consistent but for the range.
+            rejects(&s, "a limb that the next one takes", |first| {
+                first.columns[cell(limbs - 1)][row] -= 1;
+                first.columns[cell(limbs - 2)][row] += 1 << a.limb_bits;
+            });
+            rejects(&s, "the quotient + 1, the remainder - 2^(S·n)", |first| {
+                first.columns[a.rounded(0)][row] += 1;
+                first.columns[cell(limbs - 1)][row] -=
+                    1 << (a.remainder_bits(shifts) - a.limb_bits * (limbs as u32 - 1));
+            });
+        }
+    }
+}
+
+#[test]
 fn an_architecture_without_cells_that_its_rows_read_is_refused() {
     type Change = (&'static str, fn(&mut Architecture));
     let change: [Change; 12] = [
@@ -1049,7 +1090,7 @@ fn an_architecture_without_cells_that_its_rows_read_is_refused() {
         ("more left lanes than operand lanes", |a| a.left_lanes = a.operand_lanes + 1),
         ("copies", |a| a.auxiliary_groups -= 1),
         ("more copies than any row has", |a| a.auxiliary_groups = 4),
-        ("cells of remainders", |a| a.remainder_cells -= 1),
+        ("cells of remainders", |a| a.remainder_cells = 0),
         ("remainders of more bits", |a| a.shift = 30),
         ("clamps", |a| a.clamps = false),
         ("limbs of no bits", |a| a.limb_bits = 0),

@@ -111,6 +111,7 @@ fn the_weights_of_every_network_are_proved() {
         assert_eq!(read, proof, "{name}");
         let keys = weights_keys(&session.graph, &session.layout, &committer(&session)).expect(name);
         assert_eq!(proof.keys().expect(name), keys, "{name}: whoever has the architecture derives the keys");
+        assert!(proof.has_keys_of(&session.graph, &session.layout, &committer(&session)).expect(name));
     }
 }
 
@@ -221,6 +222,8 @@ fn more_summands_than_rows_are_proved_in_several_parts() {
     let keys = weights_keys(&session.graph, &session.layout, &committer(&session)).expect("keys");
     assert_eq!(proof.keys().expect("keys"), keys);
     assert!(keys.len() > 1, "one part");
+    let other = Session::new(dense(), &LayoutOptions::default(), 1);
+    assert!(!proof.has_keys_of(&other.graph, &other.layout, &committer(&other)).expect("keys"), "of another network");
     let (index, _) = bank_row(&session, |values| matches!(values, BankValues::Summands(_)));
     let last = session.layout.architecture.weight_columns - 1;
     for column in [0, last] {

@@ -575,18 +575,31 @@ pub(crate) struct Recalled {
 
 /// Learned values of a graph that are not 0.
 fn not_zero(graph: &Graph) -> usize {
-    let values = |node: &Node| {
-        let Op::Linear(linear) = &node.op else { return 0 };
-        let weights = linear.weights.iter().filter(|weight| **weight != 0).count();
-        weights + linear.bias.iter().filter(|bias| **bias != 0).count()
+    let count = |values: &[i64]| values.iter().filter(|value| **value != 0).count();
+    let values = |node: &Node| match &node.op {
+        Op::Linear(linear) => linear.weights.iter().filter(|weight| **weight != 0).count() + count(&linear.bias),
+        op => summands(op).map_or(0, count),
     };
     graph.nodes.iter().map(values).sum()
 }
 
-/// Products of a graph that have no weight but 0.
+/// Products of a graph that have no weight but 0, and sums that have no other summand.
 fn empty_layers(graph: &Graph) -> usize {
-    let is_empty = |node: &&Node| matches!(&node.op, Op::Linear(linear) if linear.weights.iter().all(|w| *w == 0));
+    let is_empty = |node: &&Node| match &node.op {
+        Op::Linear(linear) => linear.weights.iter().all(|weight| *weight == 0),
+        op => summands(op).is_some_and(|summands| summands.iter().all(|summand| *summand == 0)),
+    };
     graph.nodes.iter().filter(is_empty).count()
+}
+
+/// The summands of a sum or a product of activations that has any.
+fn summands(op: &Op) -> Option<&[i64]> {
+    let summands = match op {
+        Op::Combine { offset, .. } => offset,
+        Op::MatMul(product) => &product.summands,
+        _ => return None,
+    };
+    (!summands.is_empty()).then_some(summands)
 }
 
 /// Refuses an error above the bound, unless it is allowed.

@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{KeyError, audit, public_commitment};
 use zkml_gpu_circuit::layout::{Choice, Layout};
 use zkml_gpu_circuit::system::{Statement, WeightMode};
-use zkml_gpu_circuit::weights::weights_keys;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::{Any, Backend};
 use zkml_gpu_engine::prover::ProverError;
@@ -370,7 +369,7 @@ impl PublicModel {
         }
         match key.weights_proof() {
             Some(proof) => {
-                if proof.keys()? != weights_keys(&self.graph, &self.layout, committer)? {
+                if !proof.has_keys_of(&self.graph, &self.layout, committer)? {
                     return Err(Error::Audit("the weights' proof has other masks".into()));
                 }
                 key.verify_weights().map_err(|rejection| Error::Audit(rejection.to_string()))?;

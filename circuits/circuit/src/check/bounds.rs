@@ -3,7 +3,7 @@
 //!
 //! The bounds are in bits of magnitude, from the formats' ranges and the graph's numbers alone.
 
-use zkml_gpu_graph::{Format, Graph, Linear, Node, Op};
+use zkml_gpu_graph::{Format, Graph, Linear, MAX_REMAINDER_BITS, Node, Op};
 
 use super::{AtNode, Check, require};
 use crate::layout::Layout;
@@ -25,9 +25,9 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
     }
     // The limbs that gates add up are integers below p/2, whatever they hold.
     let a = &layout.architecture;
-    let widest = [a.remainder_cells, a.excess_limbs, a.spread_limbs]
-        .into_iter()
-        .chain(layout.results.iter().flat_map(quotients));
+    let remainder = MAX_REMAINDER_BITS.div_ceil(a.limb_bits) as usize;
+    let widest =
+        [remainder, a.excess_limbs, a.spread_limbs].into_iter().chain(layout.results.iter().flat_map(quotients));
     let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.limb_bits);
     require(widest < u64::from(LIMIT_BITS), || format!("limbs of {widest} bits, which may wrap"))?;
     // Rows of one node and kind have one bound.

@@ -258,14 +258,15 @@ impl Definition<'_, '_> {
     /// `m · Σ_k left(h, k, i) · right(h, k, j) + summand(i, h, j)`.
     fn matmul(&self, product: &MatMul) -> Check<(usize, usize)> {
         let MatMul { inner, rows, columns, inferences, ref rescale, .. } = *product;
-        // Block (h, k, b), or (k, h, b). Inferences side by side have powers of s as heads do, or powers of r as columns
-        // do: the first where a matrix has one column.
+        // Block (h, k, b), or (k, h, b). Inferences side by side have powers of s as heads do; or powers of r as columns do,
+        // where they share summands.
+        let apart = product.summands.is_empty();
         let number = |block: usize| {
             let (of_head, inference) = (block / inferences, block % inferences);
             let head = if product.head_minor { of_head % product.heads } else { of_head / inner };
-            if columns == 1 { (head * inferences + inference, 0) } else { (head, inference) }
+            if apart { (head * inferences + inference, 0) } else { (head, inference) }
         };
-        let (heads, turns) = if columns == 1 { (product.heads * inferences, 1) } else { (product.heads, inferences) };
+        let (heads, turns) = if apart { (product.heads * inferences, 1) } else { (product.heads, inferences) };
         let across = turns * columns;
         let places = self.slots().map(|(item, slot)| {
             let (element, _) = self.slot(item, slot)?;

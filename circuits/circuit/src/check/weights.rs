@@ -63,9 +63,22 @@ impl<'l> Weights<'l> {
         let mut places = HashSet::new();
         for row in &layout.bank {
             require((row.node as usize) < graph.nodes.len(), || "weights of no node".into())?;
-            // A learned value with two cells would be two values, of which a commitment may hold any.
-            require(places.insert((row.node, row.block, row.values)), || {
-                format!("row {} holds learned values that another row holds", row.row)
+            // A learned value with two cells would be two values, of which a commitment may hold any: the rows of a node
+            // are told apart by what decides which values they hold, and by nothing else.
+            let is_only = match (&graph.nodes[row.node as usize].op, row.values) {
+                (Op::Combine { offset, .. }, BankValues::Offset(element)) => {
+                    row.block == 0 && (element as usize) < offset.len()
+                }
+                (Op::MatMul(product), BankValues::Summands(place)) => (place as usize) < product.columns,
+                (Op::Linear(linear), BankValues::Weight(tap)) => {
+                    let input = graph.tensors[graph.nodes[row.node as usize].inputs[0]].shape;
+                    (tap as usize) < input.channels * linear.window.taps()
+                }
+                (Op::Linear(_), BankValues::Bias) => true,
+                _ => false,
+            };
+            require(is_only && places.insert((row.node, row.block, row.values)), || {
+                format!("row {} holds learned values that another row holds, or none", row.row)
             })
             .at(graph, row.node as usize)?;
             match this.rows.get_mut(row.row as usize) {

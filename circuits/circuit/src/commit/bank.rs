@@ -177,7 +177,9 @@ fn learned(row: &BankRow, graph: &Graph, columns: usize) -> Row {
         (Op::MatMul(product), BankValues::Summands(place)) => {
             let channels = product.rows * product.heads;
             let outputs = block(channels, row, columns, 0..channels);
-            let summand = |output| product.summands[output * product.columns + place as usize];
+            // A place beyond the columns is refused by the check.
+            let summand =
+                |output| product.summands.get(output * product.columns + place as usize).copied().unwrap_or(0);
             let values = outputs.clone().rev().map(summand).collect();
             (column(channels, row, columns, &outputs), Values::Wide(values))
         }

@@ -255,6 +255,8 @@ struct Search<'g> {
     too_many: Option<usize>,
     /// The first node that some widths cannot express: others may.
     unsupported: Option<LayoutError>,
+    /// The first bound that some widths exceed: others may not.
+    beyond: Option<LayoutError>,
 }
 
 /// A layout but for what depends on the number of rows.
@@ -277,6 +279,7 @@ impl<'g> Search<'g> {
             placed_rows: 0,
             too_many: None,
             unsupported: None,
+            beyond: None,
         }
     }
 
@@ -325,7 +328,11 @@ impl<'g> Search<'g> {
             }
         }
         if let Some((own, architecture, size)) = cheapest {
-            self.offer(own, Placed { draft, architecture, size });
+            // Others may be within the bounds.
+            match architecture.check() {
+                Ok(()) => self.offer(own, Placed { draft, architecture, size }),
+                Err(bounds) => self.beyond = Some(self.beyond.take().unwrap_or(LayoutError::Bounds(bounds))),
+            }
         }
         Ok(())
     }
@@ -355,8 +362,8 @@ impl<'g> Search<'g> {
 
     fn finish(self, considered: usize, options: &LayoutOptions) -> Result<Layout, LayoutError> {
         let Some((best, placed)) = self.best else {
-            if let Some(unsupported) = self.unsupported.filter(|_| self.too_many.is_none()) {
-                return Err(unsupported);
+            if let Some(error) = self.unsupported.or(self.beyond).filter(|_| self.too_many.is_none()) {
+                return Err(error);
             }
             let k = options.max_k.min(MAX_K);
             let limit = (1usize << k).saturating_sub(BLINDING_ROWS);

@@ -1,6 +1,6 @@
 //! The widths that a layout may choose from.
 
-use zkml_gpu_graph::{Graph, Op};
+use zkml_gpu_graph::{Graph, Node, Op};
 
 use super::options::LayoutOptions;
 use crate::placement::{LayoutError, Limbs, RangeBits, Widths};
@@ -45,32 +45,42 @@ pub(super) fn candidates(
         // Each output channel has free coefficients of its own: many, but small.
         WeightMode::Embedded => &[1, 2, 4, 8, 16, 32],
     };
+    // Where some remainders are longer than others, they may take several lanes.
+    let is_longer = |node: &Node| node.op.rescale().is_some_and(|rescale| rescale.limbs > 1);
+    let has_longer = graph.nodes.iter().any(is_longer);
+    let shared = move |lanes: usize| if has_longer && lanes > 1 { vec![false, true] } else { vec![false] };
+    let activation_lanes =
+        [1, 2, 4, 8].into_iter().flat_map(|lanes| shared(lanes).into_iter().map(move |of| (lanes, of)));
+    let activation_lanes: Vec<(usize, bool)> = activation_lanes.collect();
     let all = weights.into_iter().flat_map(|weight_columns| {
+        let activation_lanes = &activation_lanes;
         lanes.clone().flat_map(move |operand_lanes| {
-            [1, 2, 4, 8].into_iter().flat_map(move |activation_lanes| {
+            activation_lanes.iter().flat_map(move |activation_lanes| {
                 cross_terms
                     .iter()
-                    .map(move |cross_term_lanes| (weight_columns, operand_lanes, activation_lanes, *cross_term_lanes))
+                    .map(move |cross_term_lanes| (weight_columns, operand_lanes, *activation_lanes, *cross_term_lanes))
             })
         })
     });
     let tables = if ranges.has_clamps_of(TABLE_BITS) { vec![0, TABLE_BITS] } else { vec![0] };
     let of_tables = |bits: u32| limb_bits(graph, ranges, bits).into_iter().map(move |limb| (limb, bits));
     let limb_bits: Vec<(u32, u32)> = tables.into_iter().flat_map(of_tables).collect();
-    let all = all.flat_map(|(weight_columns, operand_lanes, activation_lanes, cross_term_lanes)| {
-        let widths = move |((limb_bits, table_bits), lookup_group)| Widths {
-            operand_lanes,
-            activation_lanes,
-            weight_columns,
-            cross_term_lanes,
-            limb_bits,
-            table_lanes: 1,
-            table_bits,
-            lookup_group,
-        };
-        let groups = &groups;
-        limb_bits.iter().flat_map(move |bits| groups.clone().map(move |group| (*bits, group))).map(widths)
-    });
+    let all =
+        all.flat_map(|(weight_columns, operand_lanes, (activation_lanes, shared_remainders), cross_term_lanes)| {
+            let widths = move |((limb_bits, table_bits), lookup_group)| Widths {
+                operand_lanes,
+                activation_lanes,
+                weight_columns,
+                cross_term_lanes,
+                limb_bits,
+                shared_remainders,
+                table_lanes: 1,
+                table_bits,
+                lookup_group,
+            };
+            let groups = &groups;
+            limb_bits.iter().flat_map(move |bits| groups.clone().map(move |group| (*bits, group))).map(widths)
+        });
     Ok(all.collect())
 }
 

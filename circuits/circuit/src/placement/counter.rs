@@ -4,7 +4,7 @@
 //! operator asks for that is not counted here makes the count a lower bound: the search prunes by it, and refuses by
 //! it, and neither is ever wrong for want of a number.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
@@ -34,8 +34,8 @@ pub(crate) struct Count {
     pub(crate) operand_cells: usize,
     /// Most activations of a row.
     pub(super) activation_lanes: usize,
-    /// Most values of a row that are requantised.
-    pub(super) requantised_lanes: usize,
+    /// Lanes with cells for what requantisation leaves, by the shifts of their remainders.
+    pub(super) requantised: BTreeMap<u32, usize>,
     /// Most members of a pooling window: of a product's accumulators, gathered as a maximum, gathered as a sum.
     pub(super) windows: [usize; 3],
     /// Most copies of a row that are results as they are.
@@ -48,8 +48,6 @@ pub(crate) struct Count {
     pub(super) looked_up_lanes: usize,
     /// Whether some results are clamped by limbs.
     pub(super) clamps: bool,
-    /// How many times the shift remainders have as bits.
-    pub(super) shifts: BTreeSet<u32>,
     /// Sorts of copies beside results.
     pub(super) auxiliary_groups: usize,
     /// Whether there are roots of variances.
@@ -79,8 +77,10 @@ impl Count {
 
     /// The widths, with those that the graph makes no use of at their least: they make no difference.
     pub(crate) fn used(&self, widths: Widths) -> Widths {
+        // Lanes that no row has make no difference, unless others are parts of them.
+        let lanes = if widths.shared_remainders { widths.activation_lanes } else { self.activation_lanes };
         Widths {
-            activation_lanes: self.activation_lanes.max(1),
+            activation_lanes: lanes.max(1),
             cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 1 },
             ..widths
         }
@@ -96,9 +96,11 @@ impl Count {
     /// there are hashes.
     pub(crate) fn architecture(&self, shift: u32, limbs: &Limbs, widths: Widths, weights: WeightMode) -> Architecture {
         let limb_bits = widths.limb_bits;
+        let cells_of = |shifts: u32| exact_cells(shift * shifts, limb_bits);
         // Rows that requantise nothing count as of one shift.
-        let shifts = [1].into_iter().chain(self.shifts.iter().copied());
-        let remainder_cells = shifts.map(|shifts| exact_cells(shift * shifts, limb_bits)).max().unwrap_or(0);
+        let shifts = [1].into_iter().chain(self.requantised.keys().copied());
+        let longest = shifts.map(cells_of).max().unwrap_or(0);
+        let remainder_cells = if widths.shared_remainders { cells_of(1) } else { longest };
         let requantise = remainder_cells + limbs.excess + usize::from(limbs.short);
         let cells = |bits: u32| bits.div_ceil(limb_bits) as usize;
         let of_group = |[quotient, difference]: &[u32; 2]| cells(*quotient) + 2 * cells(*difference);
@@ -106,6 +108,8 @@ impl Count {
         let [pool, maximum, sum] = self.windows;
         let pooled = if pool > 0 { requantise + pool * limbs.spread } else { 0 };
         let lanes = self.activation_lanes.max(1);
+        let taken = |(shifts, lanes): (&u32, &usize)| lanes * cells_of(*shifts).div_ceil(remainder_cells);
+        let of_lanes = self.requantised.iter().map(taken).max().unwrap_or(0);
         let differences = maximum.max(usize::from(self.indices));
         let mut architecture = Architecture {
             shift,
@@ -122,10 +126,7 @@ impl Count {
             excess_limbs: limbs.excess,
             short_excess: limbs.short,
             spread_limbs: limbs.spread,
-            range_columns: (self.requantised_lanes * requantise)
-                .max(pooled)
-                .max(differences * limbs.spread)
-                .max(group_cells),
+            range_columns: (of_lanes * requantise).max(pooled).max(differences * limbs.spread).max(group_cells),
             cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 0 },
             gather_columns: maximum.max(sum).max(self.copies).max(if self.indices { 3 } else { 0 }),
             gather_by_index: self.indices,
@@ -164,10 +165,11 @@ impl<'a> Counter<'a> {
         self.count.multiplicands.extend(accumulators.iter().map(|accumulator| Multiplicand::Accumulator(*accumulator)));
     }
 
-    /// Rows of a node's results, of so many lanes, with cells for what requantisation leaves.
-    pub(super) fn requantises(&mut self, index: usize, lanes: usize) {
+    /// Rows of a node's results, of so many lanes, with cells for what requantisation by so many shifts leaves.
+    pub(super) fn requantises(&mut self, index: usize, lanes: usize, shifts: u32) {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
-        self.count.requantised_lanes = self.count.requantised_lanes.max(lanes);
+        let most = self.count.requantised.entry(shifts).or_default();
+        *most = (*most).max(lanes);
         if matches!(kept(self.graph, self.node(index), self.widths.table_bits), Some(Kept::Clamped { .. })) {
             self.count.clamps = true;
         } else {
@@ -187,8 +189,7 @@ impl<'a> Counter<'a> {
 
     /// A node whose rows compute with so many sorts of auxiliary operands, and with a remainder of its own.
     pub(super) fn computes(&mut self, index: usize, rescale: Rescale, lanes: usize, auxiliary_groups: usize) {
-        self.requantises(index, lanes);
-        self.count.shifts.insert(rescale.limbs);
+        self.requantises(index, lanes, rescale.limbs);
         self.count.auxiliary_groups = self.count.auxiliary_groups.max(auxiliary_groups);
     }
 
@@ -217,11 +218,12 @@ impl<'a> Counter<'a> {
         if new { self.packed(root, 0) } else { 0 }
     }
 
-    /// Groups of neighbouring elements that fill activation lanes, and the most elements of a group.
-    pub(super) fn groups(&self, tensor: TensorId) -> (usize, usize) {
-        let lanes = self.widths.activation_lanes;
+    /// Groups of neighbouring elements that fill the lanes of a row whose remainders are of so many shifts, and the most
+    /// elements of a group.
+    pub(super) fn groups(&self, tensor: TensorId, shifts: u32) -> (usize, usize) {
+        let lanes = self.widths.lanes_of(shifts);
         if self.stands_apart(tensor) {
-            return self.walked_groups(tensor);
+            return self.groups_in(tensor, 0..self.graph.tensors[tensor].shape.len(), shifts);
         }
         let runs = self.runs(tensor).into_iter().filter(|(count, _)| *count > 0);
         runs.fold((0, 0), |(groups, most), (count, run)| {
@@ -235,18 +237,14 @@ impl<'a> Counter<'a> {
         matches!(geometry, Geometry::Image { width, column_pitch, .. } if width > 1 && column_pitch > 1)
     }
 
-    /// As [`groups`](Self::groups), element by element.
-    pub(super) fn walked_groups(&self, tensor: TensorId) -> (usize, usize) {
-        self.groups_in(tensor, 0..self.graph.tensors[tensor].shape.len())
-    }
-
     /// As [`groups`](Self::groups), of some elements, one by one.
-    pub(super) fn groups_in(&self, tensor: TensorId, elements: Range<usize>) -> (usize, usize) {
+    pub(super) fn groups_in(&self, tensor: TensorId, elements: Range<usize>, shifts: u32) -> (usize, usize) {
+        let lanes = self.widths.lanes_of(shifts);
         let geometry = self.tensors.geometry(self.tensors.root(tensor));
         let (mut groups, mut most, mut run) = (0, 0, 0);
         for element in elements.clone() {
             let follows = element > elements.start && geometry.exponent(element - 1) == geometry.exponent(element) + 1;
-            if follows && run < self.widths.activation_lanes {
+            if follows && run < lanes {
                 run += 1;
             } else {
                 (groups, run) = (groups + 1, 1);

@@ -179,10 +179,12 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
     let fixed: Vec<FixedRole> = planner.fixed.iter().map(|(role, _)| role.clone()).collect();
     let facts = || kinds(&fixed).map(|(_, kind)| kind.facts());
     let (shift, limb_bits) = (planner.graph.shift, planner.widths.limb_bits);
-    let remainder_cells = |row: Facts| exact_cells(shift * row.shifts as u32, limb_bits);
-    let remainder = facts().map(remainder_cells).max().unwrap_or(1);
+    let cells_of = |row: Facts| exact_cells(shift * row.shifts as u32, limb_bits);
+    let longest = facts().map(cells_of).max().unwrap_or(1);
+    let remainder = if planner.widths.shared_remainders { exact_cells(shift, limb_bits) } else { longest };
     let requantise = remainder + limbs.excess + usize::from(limbs.short);
-    let range = |row: Facts| row.range_cells(requantise, limbs.spread).unwrap_or(usize::MAX);
+    let range =
+        |row: Facts| row.range_cells(requantise, limbs.spread, cells_of(row).div_ceil(remainder)).unwrap_or(usize::MAX);
     let largest_window = facts().filter(|row| row.attained).map(|row| row.differences).max().unwrap_or(0);
     let gather = planner.gathers.iter().map(|cell| cell.copy as usize + 1).max().unwrap_or(0);
     let mut architecture = Architecture {

@@ -885,15 +885,22 @@ impl<'g> Planner<'g> {
         }
     }
 
-    /// Splits `elements` (of one run in storage order) into groups that fill activation lanes: at most
-    /// [`Widths::activation_lanes`], neighbours in the output's digest, and in one piece where it is read in pieces.
-    pub(crate) fn lane_groups(&self, output: TensorId, elements: std::ops::Range<usize>) -> Vec<(usize, usize)> {
+    /// Splits `elements` (of one run in storage order) into groups that fill the lanes of a row whose remainders are of so
+    /// many shifts: at most [`Widths::lanes_of`], neighbours in the output's digest, and in one piece where it is read in
+    /// pieces.
+    pub(crate) fn lane_groups(
+        &self,
+        output: TensorId,
+        elements: std::ops::Range<usize>,
+        shifts: u32,
+    ) -> Vec<(usize, usize)> {
+        let lanes = self.widths.lanes_of(shifts);
         let geometry = self.tensors.geometry(output);
         let mut groups: Vec<(usize, usize)> = Vec::new();
         for element in elements {
             match groups.last_mut() {
                 Some((first, count))
-                    if *count < self.widths.activation_lanes
+                    if *count < lanes
                         && !self.tensors.is_cut(output, element)
                         && geometry.exponent(*first + *count - 1) == geometry.exponent(element) + 1 =>
                 {

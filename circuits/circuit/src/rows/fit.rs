@@ -4,7 +4,7 @@
 use zkml_gpu_graph::{MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
 use super::{Copied, Pinned, clamp, partial_products};
-use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind, exact_cells};
+use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind};
 
 /// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a
 /// kind by recursion, which for so many fits the two megabytes of stack that a thread has.
@@ -119,11 +119,12 @@ pub(super) fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
         Copied::First(count) => count <= a.gather_columns,
         Copied::All => true,
     };
-    let range = facts.range_cells(a.requantise_columns(), a.spread_limbs);
+    let range = has_remainder(a, facts.shifts)
+        .then(|| facts.range_cells(a.requantise_columns(), a.spread_limbs, a.remainder_lanes(facts.shifts)))
+        .flatten();
     let attained =
         |size: usize| !facts.attained || size == 1 || size > 1 && partial_products(a, size) <= a.product_columns;
     facts.auxiliary <= a.auxiliary_groups
-        && has_remainder(a, facts.shifts)
         && facts.lanes.is_none_or(|lanes| (1..=a.activation_lanes).contains(&lanes))
         && (facts.pinned != Pinned::Table || facts.lanes.is_none_or(|lanes| lanes <= a.looked_up_lanes))
         && range.is_some_and(|cells| cells <= a.range_columns)
@@ -136,7 +137,7 @@ pub(super) fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
 fn has_remainder(a: &Architecture, shifts: usize) -> bool {
     (1..=MAX_REMAINDER_LIMBS as usize).contains(&shifts)
         && a.remainder_bits(shifts) <= MAX_REMAINDER_BITS
-        && exact_cells(a.remainder_bits(shifts), a.limb_bits) <= a.remainder_cells
+        && a.remainder_cells > 0
 }
 
 /// Total of the exponents in all gates.

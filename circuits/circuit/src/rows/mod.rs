@@ -107,9 +107,10 @@ pub(crate) enum Copied {
 }
 
 impl Facts {
-    /// Range cells, given those of a requantised value and of a difference; none where the numbers overflow.
-    pub(crate) fn range_cells(&self, requantise: usize, spread: usize) -> Option<usize> {
-        let requantised = self.requantised.checked_mul(requantise)?;
+    /// Range cells, given those of a lane and of a difference, and the lanes that a remainder of this row takes; none where
+    /// the numbers overflow.
+    pub(crate) fn range_cells(&self, requantise: usize, spread: usize, lanes: usize) -> Option<usize> {
+        let requantised = self.requantised.checked_mul(requantise)?.checked_mul(lanes)?;
         requantised.checked_add(self.differences.checked_mul(spread)?)?.checked_add(self.quotient_limbs)
     }
 
@@ -119,7 +120,8 @@ impl Facts {
             Copied::First(count) => count,
             Copied::All => a.gather_columns,
         };
-        let range = self.range_cells(a.requantise_columns(), a.spread_limbs).unwrap_or(usize::MAX);
+        let lanes = a.remainder_lanes(self.shifts);
+        let range = self.range_cells(a.requantise_columns(), a.spread_limbs, lanes).unwrap_or(usize::MAX);
         let looked_up = self.lanes.filter(|_| looks_up).unwrap_or(0);
         looked_up.saturating_add(range).saturating_add(copies)
     }
@@ -257,7 +259,7 @@ impl RowKind {
 }
 
 fn spread_cell(facts: &Facts, a: &Architecture, slot: usize) -> usize {
-    facts.requantised * a.requantise_columns() + slot * a.spread_limbs
+    facts.requantised * a.remainder_lanes(facts.shifts) * a.requantise_columns() + slot * a.spread_limbs
 }
 
 fn spread<T: Cell>(facts: &Facts, a: &Architecture, slot: usize, advice: &mut impl FnMut(usize) -> T) -> T {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::{Add, Mul, Sub};
 
 use super::{Copied, Degree, Pinned, fit};
-use crate::system::formulas::Cell;
+use crate::system::formulas::{Cell, RequantiseCells};
 use crate::system::kind::{
     Candidate, Copies, Entry, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, OneHot,
     Reciprocal, Requantise,
@@ -76,6 +76,11 @@ fn kinds() -> Vec<RowKind> {
 
 /// An architecture that has what all kinds need, and not a cell more for this one.
 fn architecture(kind: RowKind) -> Architecture {
+    architecture_of(kind, false)
+}
+
+/// The same, in which longer remainders may take the cells of several lanes.
+fn architecture_of(kind: RowKind, shared: bool) -> Architecture {
     let facts = kind.facts();
     let mut a = Architecture {
         shift: 8,
@@ -84,7 +89,7 @@ fn architecture(kind: RowKind) -> Architecture {
         activation_lanes: facts.lanes.unwrap_or(1),
         looked_up_lanes: if facts.pinned == Pinned::Table { facts.lanes.unwrap_or(0) } else { 0 },
         clamps: true,
-        remainder_cells: 2 * facts.shifts,
+        remainder_cells: if shared { 2 } else { 2 * facts.shifts },
         auxiliary_groups: facts.auxiliary,
         inverse_roots: true,
         excess_limbs: 2,
@@ -100,7 +105,9 @@ fn architecture(kind: RowKind) -> Architecture {
         weight_columns: 1,
         ..Architecture::default()
     };
-    a.range_columns = facts.range_cells(a.requantise_columns(), a.spread_limbs).unwrap();
+    let lanes = a.remainder_lanes(facts.shifts);
+    assert_eq!(lanes, if shared { facts.shifts } else { 1 });
+    a.range_columns = facts.range_cells(a.requantise_columns(), a.spread_limbs, lanes).unwrap();
     a.product_columns = kind.attained().map_or(0, |size| super::partial_products(&a, size));
     a
 }
@@ -119,22 +126,28 @@ fn degrees_are_those_of_the_formulas() {
     }
 }
 
+/// The columns that a kind's formulas read.
+fn read_by(kind: RowKind, a: &Architecture) -> BTreeSet<usize> {
+    let read = RefCell::new(BTreeSet::new());
+    let mut advice = |column: usize| {
+        read.borrow_mut().insert(column);
+        Exponents(Degree::default())
+    };
+    let raw = || Exponents(Degree::default());
+    let _ = (kind.result(a, &ring(), &mut advice, raw), kind.auxiliary(a, &ring(), &mut advice));
+    for slot in 0..kind.facts().differences {
+        kind.spread(a, slot, &mut advice);
+    }
+    read.into_inner()
+}
+
 #[test]
 fn formulas_read_the_cells_that_the_facts_count_and_no_others() {
     for kind in kinds() {
         let a = architecture(kind);
-        let read = RefCell::new(BTreeSet::new());
-        let mut advice = |column: usize| {
-            read.borrow_mut().insert(column);
-            Exponents(Degree::default())
-        };
-        let raw = || Exponents(Degree::default());
-        let (in_result, _) = (kind.result(&a, &ring(), &mut advice, raw), kind.auxiliary(&a, &ring(), &mut advice));
+        let read = read_by(kind, &a);
         let facts = kind.facts();
-        for slot in 0..facts.differences {
-            kind.spread(&a, slot, &mut advice);
-        }
-        let read = read.into_inner();
+        let in_result = facts.result_degree;
         let range = a.range(0)..a.range(a.range_columns);
         let columns = a.activated(0)..a.copy(a.gather_columns);
         assert!(read.iter().all(|column| columns.contains(column)), "{kind:?} reads {read:?} of {columns:?}");
@@ -143,6 +156,28 @@ fn formulas_read_the_cells_that_the_facts_count_and_no_others() {
         let missing: Vec<usize> = range.filter(|column| in_formulas && !read.contains(column)).collect();
         let by_gates = matches!(kind, RowKind::Multiply(_) | RowKind::Normalise(_) | RowKind::GatheredSum);
         assert!(missing.is_empty() || by_gates, "{kind:?} never reads {missing:?}");
+    }
+}
+
+#[test]
+fn a_remainder_that_takes_the_cells_of_several_lanes_shares_none_of_them() {
+    for kind in kinds() {
+        let (own, shared) = (architecture(kind), architecture_of(kind, true));
+        let [alone, together] = [&own, &shared].map(|a| {
+            let range = a.range(0)..a.range(a.range_columns);
+            read_by(kind, a).into_iter().filter(|column| range.contains(column)).count()
+        });
+        assert_eq!(alone, together, "{kind:?}");
+        // Limbs, and the cell behind a short one, of all lanes: each in a cell of its own.
+        let (facts, short) = (kind.facts(), Architecture { limb_bits: 5, remainder_cells: 3, ..shared });
+        let limbs = short.limbs(short.remainder_bits(facts.shifts));
+        let cells = (0..facts.requantised).flat_map(|lane| {
+            let remainder = (0..=limbs).map(move |i| (lane, i));
+            remainder.map(|(lane, i)| RequantiseCells::remainder(&short, lane, facts.shifts, i))
+        });
+        let excess = (0..facts.requantised).map(|lane| RequantiseCells::of(&short, lane).excess);
+        let all: Vec<usize> = cells.chain(excess).collect();
+        assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len(), "{kind:?}");
     }
 }
 
@@ -168,7 +203,7 @@ fn a_row_fits_what_it_needs_and_nothing_less() {
             facts.auxiliary > 0,
             matches!(facts.copies, Copied::First(count) if count > 0),
             a.product_columns > 0,
-            true,
+            facts.requantised > 0,
             a.looked_up_lanes > 0,
         ];
         for ((what, change), _) in less.iter().zip(needs).filter(|(_, needed)| *needed) {

@@ -141,10 +141,13 @@ impl RowWitness<'_> {
         let bits = self.a.remainder_bits(shifts);
         let shifted = accumulator + (1 << (bits - 1));
         self.pin(lane, shifted >> bits, function);
-        let (first, limbs) = (RequantiseCells::of(self.a, lane).remainder, self.a.limbs(bits));
         let remainder = (shifted & ((1 << bits) - 1)) as u64;
-        self.set_limbs(first, limbs, remainder);
-        self.set_short(first + limbs, bits, remainder);
+        let cell = |i: usize| RequantiseCells::remainder(self.a, lane, shifts, i);
+        let limbs = self.a.limbs(bits);
+        for i in 0..limbs {
+            self.set_limbs(cell(i), 1, remainder >> (self.a.limb_bits * i as u32) & ((1 << self.a.limb_bits) - 1));
+        }
+        self.set_short(cell(limbs), bits, remainder);
     }
 
     /// The highest limb of a number of exactly so many bits, scaled, where it is short.

@@ -43,7 +43,7 @@ pub struct Architecture {
     pub looked_up_lanes: usize,
     /// Whether some results are clamped to their range by limbs, whose gates have degree 4.
     pub clamps: bool,
-    /// Range cells of a remainder, at most.
+    /// Range cells of a lane for a remainder; a longer one takes those of several lanes.
     pub remainder_cells: usize,
     /// Sorts of auxiliary operands, one cell for each activation lane.
     pub auxiliary_groups: usize,
@@ -342,6 +342,12 @@ impl Architecture {
     /// of them may be short the same one scaled.
     pub const fn requantise_columns(&self) -> usize {
         self.remainder_cells + self.excess_limbs + self.short_excess as usize
+    }
+
+    /// Lanes whose range cells hold the remainder of one, of `shifts` times the shift.
+    pub const fn remainder_lanes(&self, shifts: usize) -> usize {
+        let own = if self.remainder_cells > 0 { self.remainder_cells } else { 1 };
+        exact_cells(self.remainder_bits(shifts), self.limb_bits).div_ceil(own)
     }
 
     /// Limbs of a number of so many bits.

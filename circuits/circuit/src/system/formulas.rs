@@ -30,9 +30,18 @@ impl Cell for halo2_proofs::plonk::Expression<halo2curves::bn256::Fr> {
 
 /// `Σ_i limb_i · 2^(t·i)`; each limb is in `[0, 2^t)`.
 pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advice: &mut impl FnMut(usize) -> T) -> T {
-    (0..count)
+    limbs_at(a, first..first + count, advice)
+}
+
+/// As [`limbs`], of these range cells.
+fn limbs_at<T: Cell>(
+    a: &Architecture,
+    cells: impl DoubleEndedIterator<Item = usize>,
+    advice: &mut impl FnMut(usize) -> T,
+) -> T {
+    cells
         .rev()
-        .map(|i| advice(a.range(first + i)))
+        .map(|cell| advice(a.range(cell)))
         .reduce(|sum, limb| sum * T::integer(1 << a.limb_bits) + limb)
         .unwrap_or_else(|| T::integer(0))
 }
@@ -40,8 +49,6 @@ pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advic
 /// Range cells of a lane's requantisation, by number among the row's range cells.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequantiseCells {
-    /// First limb of the remainder.
-    pub(crate) remainder: usize,
     /// First limb of the excess, or of the distance from the least value.
     pub(crate) excess: usize,
     /// The short limb of that distance, scaled.
@@ -50,9 +57,15 @@ pub(crate) struct RequantiseCells {
 
 impl RequantiseCells {
     pub(crate) const fn of(a: &Architecture, lane: usize) -> Self {
-        let remainder = lane * a.requantise_columns();
-        let excess = remainder + a.remainder_cells;
-        Self { remainder, excess, short: excess + a.excess_limbs }
+        let excess = lane * a.requantise_columns() + a.remainder_cells;
+        Self { excess, short: excess + a.excess_limbs }
+    }
+
+    /// Limb `i` of a lane's remainder of so many shifts, or the cell behind the last one: in the cells of the lane's own,
+    /// then in those of the lanes that it takes besides.
+    pub(crate) const fn remainder(a: &Architecture, lane: usize, shifts: usize, i: usize) -> usize {
+        let own = if a.remainder_cells > 0 { a.remainder_cells } else { 1 };
+        (lane * a.remainder_lanes(shifts) + i / own) * a.requantise_columns() + i % own
     }
 }
 
@@ -72,7 +85,8 @@ pub(crate) fn requantised<T: Cell>(
         rounded = rounded + advice(a.saturation(lane)) * excess;
     }
     let bits = a.remainder_bits(shifts);
-    rounded * T::integer(1 << bits) + limbs(a, cells.remainder, a.limbs(bits), advice) - T::integer(1 << (bits - 1))
+    let remainder = (0..a.limbs(bits)).map(|i| RequantiseCells::remainder(a, lane, shifts, i));
+    rounded * T::integer(1 << bits) + limbs_at(a, remainder, advice) - T::integer(1 << (bits - 1))
 }
 
 /// What must be zero for the remainder of a lane to be less than `2^(S·shifts)`: its short highest limb, scaled, is what
@@ -84,10 +98,10 @@ pub(crate) fn short_remainder<T: Cell>(
     advice: &mut impl FnMut(usize) -> T,
 ) -> Option<T> {
     let bits = a.remainder_bits(shifts);
-    let behind = RequantiseCells::of(a, lane).remainder + a.limbs(bits);
-    let missing = a.missing_bits(bits);
+    let (limbs, missing) = (a.limbs(bits), a.missing_bits(bits));
+    let cell = |i: usize| a.range(RequantiseCells::remainder(a, lane, shifts, i));
     let scaled = |limb: T| limb * T::integer(1 << missing);
-    (missing > 0).then(|| scaled(advice(a.range(behind - 1))) - advice(a.range(behind)))
+    (missing > 0).then(|| scaled(advice(cell(limbs - 1))) - advice(cell(limbs)))
 }
 
 /// Limbs of the quotient and of the two differences that pin it, on a row with the quotient of a power of two.

@@ -221,15 +221,17 @@ pub fn memory_bytes(layout: &Layout) -> u64 {
 /// The parts of a layout's bank: as few as keep to the memory of a part, and have rows for all biases and summands of their
 /// columns.
 pub(super) fn parts(layout: &Layout, cells: &[BankCells]) -> Vec<Range<usize>> {
-    let (columns, usable) = (layout.architecture.weight_columns, layout.usable_rows());
-    let biases = |part: &Range<usize>| -> usize {
-        let here =
-            |cells: &BankCells| cells.columns.end.min(part.end).saturating_sub(cells.columns.start.max(part.start));
-        cells.iter().filter(|cells| !cells.are_weights).map(here).sum()
-    };
+    let (columns, usable) = (layout.architecture.weight_columns, layout.usable_rows().max(1));
+    // Biases of all columns before each.
+    let mut before = vec![0usize; columns + 1];
+    for cells in cells.iter().filter(|cells| !cells.are_weights) {
+        cells.columns.clone().filter(|column| *column < columns).for_each(|column| before[column + 1] += 1);
+    }
+    (0..columns).for_each(|column| before[column + 1] += before[column]);
     // No column has more values than there are rows.
-    let fit = |count: &usize| split(columns, *count).iter().all(|part| biases(part) <= usable);
-    let count = (least_parts(columns, 1 << layout.k)..=columns).find(fit).unwrap_or(columns);
+    let fit = |count: &usize| split(columns, *count).iter().all(|part| before[part.end] - before[part.start] <= usable);
+    let least = least_parts(columns, 1 << layout.k).max(before[columns].div_ceil(usable));
+    let count = (least..=columns).find(fit).unwrap_or(columns);
     split(columns, count)
 }
 

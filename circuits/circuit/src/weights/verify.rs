@@ -19,6 +19,7 @@ use super::WeightsError;
 use super::circuit::{Rows, WeightsCircuit};
 use super::masks::{Masks, cells};
 use super::shape::{Shape, least_parts, parts, split};
+use crate::check::BankCells;
 use crate::commit::{LinkStatement, PartBound, verify_link};
 use crate::keys::{VerifyingKeys, vk_bytes_fit};
 use crate::layout::Layout;
@@ -205,14 +206,46 @@ pub fn weights_keys<B: Backend>(
     layout: &Layout,
     committer: &Committer<B>,
 ) -> Result<Vec<Vec<u8>>, WeightsError> {
-    let (cells, usable) = (cells(graph, layout)?, layout.usable_rows());
-    let key = |columns: Range<usize>| {
-        let rows = Rows::new(Masks::new(&cells, columns)?, usable)?;
-        let circuit = WeightsCircuit::keygen(&rows);
-        let key = CircuitKey::new(committer.backend(), committer.lagrange(), layout.k, &circuit)?;
-        key_bytes(&rows.shape, &key.vk().to_bytes(SerdeFormat::Processed))
-    };
-    parts(layout, &cells).into_iter().map(key).collect()
+    let cells = cells(graph, layout)?;
+    parts(layout, &cells).into_iter().map(|columns| part_key(layout, &cells, columns, committer)).collect()
+}
+
+impl WeightsProof {
+    /// Whether these are the keys that follow from an architecture, part by part. The first that is another ends the
+    /// comparison, so that nobody derives more keys than a proof has.
+    ///
+    /// # Errors
+    /// As [`weights_keys`].
+    pub fn has_keys_of<B: Backend>(
+        &self,
+        graph: &Graph,
+        layout: &Layout,
+        committer: &Committer<B>,
+    ) -> Result<bool, WeightsError> {
+        let cells = cells(graph, layout)?;
+        let (ranges, claimed) = (parts(layout, &cells), self.keys()?);
+        if ranges.len() != claimed.len() {
+            return Ok(false);
+        }
+        for (columns, claimed) in ranges.into_iter().zip(claimed) {
+            if part_key(layout, &cells, columns, committer)? != claimed {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn part_key<B: Backend>(
+    layout: &Layout,
+    cells: &[BankCells],
+    columns: Range<usize>,
+    committer: &Committer<B>,
+) -> Result<Vec<u8>, WeightsError> {
+    let rows = Rows::new(Masks::new(cells, columns)?, layout.usable_rows())?;
+    let circuit = WeightsCircuit::keygen(&rows);
+    let key = CircuitKey::new(committer.backend(), committer.lagrange(), layout.k, &circuit)?;
+    key_bytes(&rows.shape, &key.vk().to_bytes(SerdeFormat::Processed))
 }
 
 /// Verifies that the model commitment of `keys` opens to integers of their widths, 0 outside the masks that the parts'

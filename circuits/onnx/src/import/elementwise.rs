@@ -237,7 +237,7 @@ impl Translator<'_> {
     /// The greater, or the less, of two activations: one of them and what the other has more.
     fn greatest(&mut self, node: &TypedNode, operator: &str) -> Result<View, ImportError> {
         let (a, b) = (self.view(node, 0)?, self.view(node, 1)?);
-        let chosen = |a: Arc<Composed>, b: Arc<Composed>| Composed::greatest(a, b, operator == "Max");
+        let chosen = |a: Arc<Composed>, b: Arc<Composed>| Composed::Greatest(a, b, operator == "Max");
         if let Some(composed) = self.composed(node, &a, &b, chosen) {
             return Ok(composed);
         }

@@ -306,16 +306,31 @@ impl FloatGraph {
         !self.outputs.contains(&tensor) && readers.peek().is_some() && readers.all(to_softmax)
     }
 
-    /// Learned values of products that are not 0, and products that have no weight but 0.
+    /// Weights and summands that are not 0, and products and sums that have some, but none other than 0.
     pub fn learned(&self) -> [usize; 2] {
         let count = |values: &[f32]| values.iter().filter(|value| **value != 0.0).count();
-        let products = self.nodes.iter().filter_map(|node| {
-            let FloatOp::Linear(linear) = &node.op else { return None };
-            Some(linear)
-        });
-        products.fold([0, 0], |[values, empty], linear| {
-            let weights = count(&linear.weights);
-            [values + weights + count(&linear.bias), empty + usize::from(weights == 0)]
+        self.nodes.iter().fold([0, 0], |[values, empty], node| {
+            let (learned, biases) = match &node.op {
+                FloatOp::Linear(linear) => (&linear.weights, count(&linear.bias)),
+                FloatOp::Combine { offset, .. } if !offset.is_empty() => (offset, 0),
+                FloatOp::MatMul(product) if !product.offset.is_empty() => (&product.offset, 0),
+                FloatOp::Affine { .. }
+                | FloatOp::Combine { .. }
+                | FloatOp::MatMul(_)
+                | FloatOp::Multiply { .. }
+                | FloatOp::Softmax(_)
+                | FloatOp::Normalise(_)
+                | FloatOp::Activation(_)
+                | FloatOp::Clamp { .. }
+                | FloatOp::Round { .. }
+                | FloatOp::MaxPool(_)
+                | FloatOp::AveragePool { .. }
+                | FloatOp::Reshape
+                | FloatOp::Rearrange { .. }
+                | FloatOp::ArgMax { .. } => return [values, empty],
+            };
+            let own = count(learned);
+            [values + own + biases, empty + usize::from(own == 0)]
         })
     }
 

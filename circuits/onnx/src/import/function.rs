@@ -162,6 +162,8 @@ pub enum Composed {
     Product(Arc<Self>, Arc<Self>),
     /// `a·x + b·y`.
     Sum(Arc<Self>, Arc<Self>, [f32; 2]),
+    /// The greater of two expressions, or the less where the flag is clear.
+    Greatest(Arc<Self>, Arc<Self>, bool),
     /// A number, which is not learned.
     Constant(f32),
     /// 1 where a comparison holds, and 0 elsewhere.
@@ -183,16 +185,10 @@ impl Composed {
             | Self::Apply(..)
             | Self::Product(..)
             | Self::Sum(..)
+            | Self::Greatest(..)
             | Self::Compare(..)
             | Self::Choose(..) => false,
         }
-    }
-
-    /// The greater of two expressions, or the less.
-    pub(super) fn greatest(a: Arc<Self>, b: Arc<Self>, greater: bool) -> Self {
-        let [low, high] = if greater { [0.0, f32::INFINITY] } else { [f32::NEG_INFINITY, 0.0] };
-        let more = Self::Sum(a, Arc::clone(&b), [1.0, -1.0]);
-        Self::Sum(Arc::new(Self::Clamp(Arc::new(more), low, high)), b, [1.0, 1.0])
     }
 
     /// Whether it has few enough parts to be one of a longer expression.
@@ -206,7 +202,9 @@ impl Composed {
         match self {
             Self::Argument | Self::Constant(_) => left,
             Self::Affine(of, ..) | Self::Clamp(of, ..) | Self::Apply(_, of) => of.parts(left),
-            Self::Product(a, b) | Self::Sum(a, b, _) | Self::Compare(_, a, b) => b.parts(a.parts(left)),
+            Self::Product(a, b) | Self::Sum(a, b, _) | Self::Greatest(a, b, _) | Self::Compare(_, a, b) => {
+                b.parts(a.parts(left))
+            }
             Self::Choose(condition, a, b) => b.parts(a.parts(condition.parts(left))),
         }
     }
@@ -216,7 +214,12 @@ impl Composed {
         match self {
             Self::Argument | Self::Constant(_) => false,
             Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_curved(),
-            Self::Apply(..) | Self::Product(..) | Self::Sum(..) | Self::Compare(..) | Self::Choose(..) => true,
+            Self::Apply(..)
+            | Self::Product(..)
+            | Self::Sum(..)
+            | Self::Greatest(..)
+            | Self::Compare(..)
+            | Self::Choose(..) => true,
         }
     }
 
@@ -226,7 +229,7 @@ impl Composed {
             Self::Argument | Self::Constant(_) => false,
             Self::Affine(of, ..) | Self::Clamp(of, ..) => of.is_stepped(),
             Self::Apply(function, of) => function.is_stepped() || of.is_stepped(),
-            Self::Product(a, b) | Self::Sum(a, b, _) => a.is_stepped() || b.is_stepped(),
+            Self::Product(a, b) | Self::Sum(a, b, _) | Self::Greatest(a, b, _) => a.is_stepped() || b.is_stepped(),
             Self::Compare(..) | Self::Choose(..) => true,
         }
     }
@@ -239,6 +242,8 @@ impl Composed {
             Self::Apply(function, of) => function.apply(of.apply(x)),
             Self::Product(a, b) => a.apply(x) * b.apply(x),
             Self::Sum(a, b, [c, d]) => c * a.apply(x) + d * b.apply(x),
+            Self::Greatest(a, b, true) => a.apply(x).max(b.apply(x)),
+            Self::Greatest(a, b, false) => a.apply(x).min(b.apply(x)),
             Self::Constant(number) => *number,
             Self::Compare(comparison, a, b) => f32::from(u8::from(comparison.holds(a.apply(x), b.apply(x)))),
             Self::Choose(condition, a, b) => {
@@ -410,10 +415,14 @@ mod tests {
         let argument = Arc::new(Composed::Argument);
         let other = Arc::new(Composed::Affine(argument.clone(), -0.5, 1.0));
         let [most, least] = [true, false].map(|greater| {
-            let chosen = Composed::greatest(argument.clone(), other.clone(), greater);
+            let chosen = Composed::Greatest(argument.clone(), other.clone(), greater);
             [-2.0, 0.5, 4.0].map(|x| Function::Composed(Arc::new(chosen.clone())).apply(x))
         });
         assert_eq!((most, least), ([2.0, 0.75, 4.0], [-2.0, 0.5, -1.0]));
+        let huge = Arc::new(Composed::Apply(Function::Exp, argument.clone()));
+        assert_eq!(Composed::Greatest(argument.clone(), huge, false).apply(20.0), 20.0);
+        let low = Arc::new(Composed::Apply(Function::Log, argument.clone()));
+        assert_eq!(Composed::Greatest(argument, low, true).apply(0.0), 0.0);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Requantisation of operations whose scale no weight takes in: an integer multiplier and a shift by limbs.
 
-use zkml_gpu_graph::{Format, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, Rescale};
+use zkml_gpu_graph::{BIAS_LIMIT, Format, MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS, Rescale};
 
 use super::error::QuantError;
 use crate::import::FloatNode;
@@ -17,8 +17,20 @@ const DIVIDEND_BITS: (i32, i32) = (20, 38);
 /// Multiplier and shift for accumulators that are at most `most` before the multiplier, `scale · 2^bits` times what
 /// they are requantised to.
 pub(super) fn rescale(node: &FloatNode, scale: f64, bits: i32, shift: u32, most: f64) -> Result<Rescale, QuantError> {
+    rescale_within(node, scale, bits, shift, most, MAX_REMAINDER_LIMBS)
+}
+
+/// The same, with a shift of so many limbs at most.
+fn rescale_within(
+    node: &FloatNode,
+    scale: f64,
+    bits: i32,
+    shift: u32,
+    most: f64,
+    most_limbs: u32,
+) -> Result<Rescale, QuantError> {
     let mut found = None;
-    for limbs in (1..=MAX_REMAINDER_LIMBS).take_while(|limbs| shift * limbs <= MAX_REMAINDER_BITS) {
+    for limbs in (1..=most_limbs).take_while(|limbs| shift * limbs <= MAX_REMAINDER_BITS) {
         let multiplier = scale * 2f64.powi((shift * limbs) as i32 - bits);
         if !(1.0..=MOST_MULTIPLIER).contains(&multiplier) || multiplier * most > MOST_ACCUMULATOR {
             continue;
@@ -32,7 +44,7 @@ pub(super) fn rescale(node: &FloatNode, scale: f64, bits: i32, shift: u32, most:
 }
 
 /// What follows the products of two activations, of which `inner` are summed and multiplied by `scale`, for results
-/// with `to` fractional bits.
+/// with `to` fractional bits, where summands of the results are at most so great.
 pub(super) fn of_products(
     node: &FloatNode,
     scale: f32,
@@ -40,9 +52,13 @@ pub(super) fn of_products(
     [x, y]: [Format; 2],
     to: i32,
     shift: u32,
+    summand: f64,
 ) -> Result<Rescale, QuantError> {
     let most = inner as f64 * x.magnitude() as f64 * y.magnitude() as f64;
-    rescale(node, f64::from(scale), x.frac_bits + y.frac_bits - to, shift, most)
+    // A summand is in units of the accumulators: with more limbs it may be too great.
+    let fits = |limbs: &u32| summand * 2f64.powi((shift * limbs) as i32 + to) <= BIAS_LIMIT as f64;
+    let limbs = (1..=MAX_REMAINDER_LIMBS).take_while(fits).last().unwrap_or(1);
+    rescale_within(node, f64::from(scale), x.frac_bits + y.frac_bits - to, shift, most, limbs)
 }
 
 /// Bits of the dividend whose quotients are results with `to` fractional bits.

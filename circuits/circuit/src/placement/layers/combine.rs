@@ -18,8 +18,8 @@ use crate::system::{Accumulator, Factor, Geometry, Multiplicand, Power, RowKind,
 pub(super) fn count(counter: &mut Counter<'_>, index: usize, offset: usize) -> Rows {
     let node = counter.node(index);
     let read: usize = node.inputs.iter().map(|input| counter.digest(*input)).sum();
-    let (groups, lanes) = counter.groups(node.output);
-    counter.requantises(index, lanes);
+    let (groups, lanes) = counter.groups(node.output, 1);
+    counter.requantises(index, lanes, 1);
     counter.adds(&[Accumulator::ResultTotal]);
     [read + offset, groups, 0]
 }
@@ -83,6 +83,6 @@ pub(super) fn place(
         ResultEntry { kind, element, count, exponent: geometry.exponent(element + count - 1), channel: 0 }
     };
     let entries: Vec<ResultEntry> =
-        planner.lane_groups(node.output, 0..geometry.len()).into_iter().map(entry).collect();
+        planner.lane_groups(node.output, 0..geometry.len(), 1).into_iter().map(entry).collect();
     planner.place_results(index, &entries, Order::Positions, Some((identity, 0)))
 }

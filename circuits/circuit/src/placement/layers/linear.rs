@@ -27,7 +27,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, linear: &Linear) ->
     let blocks = linear.out_channels.div_ceil(counter.widths.weight_columns);
     let operand = counter.operand(input, shape, linear.window.taps() * blocks);
     let (results, lanes) = count_results(counter, output, linear, &product);
-    counter.requantises(index, lanes);
+    counter.requantises(index, lanes, 1);
     counter.count.raw |= linear.raw;
     let runs = match counter.weights {
         WeightMode::Committed => 1,
@@ -48,12 +48,12 @@ fn count_results(counter: &mut Counter<'_>, output: TensorId, linear: &Linear, p
     match linear.pool {
         _ if linear.raw => (linear.out_channels * height * width, 0),
         _ if linear.transposed && width > 1 => {
-            let (groups, most) = counter.groups_in(output, 0..linear.out_channels);
+            let (groups, most) = counter.groups_in(output, 0..linear.out_channels, 1);
             (groups * width, most)
         }
-        [1, 1] if [height, width] == [1, 1] => counter.groups(output),
+        [1, 1] if [height, width] == [1, 1] => counter.groups(output, 1),
         [1, 1] => {
-            let (_, most) = counter.groups(output);
+            let (_, most) = counter.groups(output, 1);
             let [even, _] = product.even();
             let lanes = if counter.stands_apart(output) { 1 } else { most.min(even) };
             (linear.out_channels * height * (width / even) * even.div_ceil(lanes), lanes)
@@ -132,7 +132,7 @@ fn vector_entries(planner: &Planner<'_>, index: usize, linear: &Linear) -> Vec<R
         let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 });
         ResultEntry { kind, element, count, exponent: 0, channel: 0 }
     };
-    planner.lane_groups(output, 0..linear.out_channels).into_iter().map(entry).collect()
+    planner.lane_groups(output, 0..linear.out_channels, 1).into_iter().map(entry).collect()
 }
 
 /// Rows of a matrix, one after another: lanes run over channels, whose powers of `s` fall within a row.
@@ -144,7 +144,7 @@ fn row_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: &P
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 });
             ResultEntry { kind, element, count, exponent: 0, channel }
         };
-        planner.lane_groups(output, first..first + linear.out_channels).into_iter().map(entry)
+        planner.lane_groups(output, first..first + linear.out_channels, 1).into_iter().map(entry)
     };
     (0..product.used[1]).flat_map(row).collect()
 }
@@ -157,7 +157,7 @@ fn image_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: 
     let mut entries = Vec::new();
     for start in (0..linear.out_channels * height * width).step_by(even) {
         let (channel, i) = (start / (height * width), start / width % height);
-        for (element, count) in planner.lane_groups(output, start..start + even) {
+        for (element, count) in planner.lane_groups(output, start..start + even, 1) {
             let exponent = product.output(i, (element + count - 1) % width);
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing, limbs: 1 });
             entries.push(ResultEntry { kind, element, count, exponent, channel });

@@ -5,9 +5,9 @@
 //! Block `b = (h, k, i)` of the left operand is `L_b = Σ_i s^(H·(m-1-i))·left(b, i)`, of the right one
 //! `R_b = Σ_j r^(n-1-j)·right(b, j)`; they end on one row, where their product is a term, for each head under its own
 //! power of `s`, and for each inference under its own power of `r`. The exponents `H·(m-1-i) + (H-1-h)` of `s` are
-//! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Matrices of one column have
-//! inferences side by side as heads are, so that a row of results holds several. Both operands are copies, tied by digests
-//! in `r` that count the idle lanes.
+//! distinct, and so are those of `r`: each monomial holds one accumulator and its definition. Without summands inferences
+//! stand side by side as heads do: their powers are smaller. Both operands are copies, tied by digests in `r` that count
+//! the idle lanes.
 //!
 //! `B = Σ_c s^(C-1-c)·Σ_j r^(n-1-j)·summand(c, j)` comes from the weight bank, column by column of the matrices, in blocks
 //! of as many rows `c` as the bank has columns, each a term of its own. As integers `|acc| <= 2^61` (graph validation), far
@@ -21,14 +21,14 @@ use crate::placement::error::LayoutError;
 use crate::placement::planner::{Order, Planner, ResultEntry};
 use crate::system::{Accumulator, Factor, Multiplicand, Power, RowKind, kind};
 
-/// Products that stand side by side as heads do: inferences are among them where matrices have one column.
+/// Products that stand side by side as heads do: inferences are among them, unless they share summands.
 const fn heads(product: &MatMul) -> usize {
-    if product.columns == 1 { product.products() } else { product.heads }
+    if product.summands.is_empty() { product.products() } else { product.heads }
 }
 
 /// Columns of all inferences that do not.
 const fn columns(product: &MatMul) -> usize {
-    if product.columns == 1 { 1 } else { product.columns * product.inferences }
+    if product.summands.is_empty() { product.columns } else { product.columns * product.inferences }
 }
 
 /// Counts a product: copies of both operands, summands, and its results.
@@ -39,15 +39,15 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, product: &MatMul) -
     let operand = counter.operand(right, counter.graph.tensors[right].shape, product.rows.div_ceil(lanes));
     counter.count.operand_cells += counter.graph.tensors[left].shape.len();
     counter.count.left = true;
+    let shifts = product.rescale.limbs;
     let (results, most) = match product.columns {
-        1 => counter.groups_in(output, 0..product.rows * product.products()),
+        1 => counter.groups_in(output, 0..product.rows * product.products(), shifts),
         _ => {
-            let (groups, most) = counter.groups_in(output, 0..columns(product));
-            (groups * product.rows * product.heads, most)
+            let (groups, most) = counter.groups_in(output, 0..columns(product), shifts);
+            (groups * product.rows * heads(product), most)
         }
     };
-    counter.requantises(index, most);
-    counter.count.shifts.insert(product.rescale.limbs);
+    counter.requantises(index, most, shifts);
     counter.count.multiplicands.insert(Multiplicand::Dot);
     counter.adds(&[Accumulator::ResultTotal, Accumulator::LeftDigest]);
     let summands = match product.summands.len() {
@@ -70,8 +70,11 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, product: &MatMul) -
     planner.place_left(left, rows, heads, &ends)?;
     for (block, &end) in ends.iter().enumerate() {
         let number = product.product(block);
-        let (head, inference) =
-            if product.columns == 1 { (number, 0) } else { (number / product.inferences, number % product.inferences) };
+        let (head, inference) = if product.summands.is_empty() {
+            (number, 0)
+        } else {
+            (number / product.inferences, number % product.inferences)
+        };
         let shift = columns - (inference + 1) * product.columns;
         let factor = Factor { channels: heads - 1 - head, shift, ..Factor::default() };
         planner.term(identity, Multiplicand::Dot, end, factor, product.rescale.multiplier);
@@ -109,7 +112,7 @@ fn entries(planner: &Planner<'_>, index: usize, product: &MatMul) -> Vec<ResultE
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs });
             ResultEntry { kind, element, count, exponent: 0, channel: 0 }
         };
-        return planner.lane_groups(output, 0..rows * heads).into_iter().map(entry).collect();
+        return planner.lane_groups(output, 0..rows * heads, limbs).into_iter().map(entry).collect();
     }
     let channel = |channel: usize| {
         let first = channel * columns;
@@ -117,7 +120,7 @@ fn entries(planner: &Planner<'_>, index: usize, product: &MatMul) -> Vec<ResultE
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::r(1), limbs });
             ResultEntry { kind, element, count, exponent: columns - (element - first) - count, channel }
         };
-        planner.lane_groups(output, first..first + columns).into_iter().map(entry)
+        planner.lane_groups(output, first..first + columns, limbs).into_iter().map(entry)
     };
     (0..rows * heads).flat_map(channel).collect()
 }

@@ -13,7 +13,7 @@ use crate::system::{Accumulator, Factor, Multiplicand, RowKind, kind};
 pub(super) fn count(counter: &mut Counter<'_>, index: usize, rescale: Rescale) -> Rows {
     let node = counter.node(index);
     let read: usize = node.inputs.iter().map(|input| counter.digest(*input)).sum();
-    let (groups, lanes) = counter.groups(node.output);
+    let (groups, lanes) = counter.groups(node.output, rescale.limbs);
     counter.computes(index, rescale, lanes, 2);
     counter.adds(&[Accumulator::Auxiliary]);
     [read, groups, 0]
@@ -28,7 +28,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, rescale: Rescale) -
         let kind = RowKind::Multiply(kind::Multiply { lanes, limbs: rescale.limbs, multiplier: rescale.multiplier });
         ResultEntry { kind, element, count: lanes, exponent: 0, channel: 0 }
     };
-    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len).into_iter().map(entry).collect();
+    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len, rescale.limbs).into_iter().map(entry).collect();
     planner.place_results(index, &entries, Order::Unread, None)?;
     let identity = planner.identity();
     let last = planner.result_row - 1;

@@ -16,7 +16,7 @@ use crate::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind}
 pub(super) fn count(counter: &mut Counter<'_>, index: usize, normalise: &Normalise) -> Rows {
     let node = counter.node(index);
     let read = counter.digest(node.inputs[0]);
-    let (rows, lanes) = counter.groups_in(node.output, 0..normalise.groups);
+    let (rows, lanes) = counter.groups_in(node.output, 0..normalise.groups, normalise.rescale.limbs);
     counter.computes(index, normalise.rescale, lanes, 3);
     let magnitude = counter.graph.tensors[node.inputs[0]].format.magnitude();
     counter.count.groups.insert(group_bits(normalise, magnitude));
@@ -35,7 +35,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     let first_row = planner.result_row;
     let roots = groups.place(planner, RowKind::InverseRoot(kind::InverseRoot { bits, limbs }))?;
     (first_row..=roots).for_each(|row| planner.set(FixedRole::Epsilon, row, epsilon));
-    let rows = groups.members(planner, |lanes| {
+    let rows = groups.members(planner, rescale.limbs, |lanes| {
         RowKind::Normalise(kind::Normalise {
             lanes,
             limbs: rescale.limbs,

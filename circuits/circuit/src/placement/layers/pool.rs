@@ -20,7 +20,7 @@ pub(super) fn count_sum(counter: &mut Counter<'_>, index: usize, window: &Window
     let node = counter.node(index);
     let input = counter.graph.tensors[node.inputs[0]].shape;
     counter.count.windows[2] = counter.count.windows[2].max(most_inside(window, input));
-    counter.requantises(index, 1);
+    counter.requantises(index, 1, 1);
     [0, counter.graph.tensors[node.output].shape.len(), 0]
 }
 

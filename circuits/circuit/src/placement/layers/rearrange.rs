@@ -12,7 +12,7 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize) -> Rows {
     if !counter.tensors.is_placed(output) {
         return [0; 3];
     }
-    let (groups, lanes) = counter.groups(output);
+    let (groups, lanes) = counter.groups(output, 1);
     counter.count.activation_lanes = counter.count.activation_lanes.max(lanes);
     counter.count.copies = counter.count.copies.max(lanes);
     [0, groups, 0]
@@ -29,7 +29,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
         let kind = RowKind::Copies(kind::Copies { lanes: count });
         ResultEntry { kind, element, count, exponent: 0, channel: 0 }
     };
-    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len).into_iter().map(entry).collect();
+    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len, 1).into_iter().map(entry).collect();
     let first_row = planner.result_row;
     for (i, entry) in entries.iter().enumerate() {
         for lane in 0..entry.count {

@@ -25,12 +25,15 @@ use crate::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind}
 pub(super) fn count(counter: &mut Counter<'_>, index: usize, softmax: &Softmax) -> Rows {
     let node = counter.node(index);
     let read = counter.digest(node.inputs[0]);
-    let (rows, lanes) = counter.groups_in(node.output, 0..softmax.groups);
+    let (rows, lanes) = counter.groups_in(node.output, 0..softmax.groups, softmax.rescale.limbs);
     counter.computes(index, softmax.rescale, lanes, 3);
+    // Exponentials are not requantised.
+    let (exponentials, lanes) = counter.groups_in(node.output, 0..softmax.groups, 1);
+    counter.count.activation_lanes = counter.count.activation_lanes.max(lanes);
     counter.count.groups.insert(bits(softmax));
     counter.looks_up(lanes);
     counter.adds(&[Accumulator::ResultTotal, Accumulator::Auxiliary, Accumulator::ResultDigest]);
-    [read, softmax.groups + 2 * softmax.len * rows, 0]
+    [read, softmax.groups + softmax.len * (exponentials + rows), 0]
 }
 
 /// Places a softmax and its requantisation.
@@ -41,7 +44,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     let reciprocals = groups.place(planner, RowKind::Reciprocal(kind::Reciprocal { bits: softmax.bits, limbs }))?;
     let tag = planner.tables.exponential_tag(&softmax.exp);
     let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no exponentials for node {index}")))?;
-    let rows = groups.members(planner, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
+    let rows = groups.members(planner, 1, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
     let first_row = planner.result_row;
     let exponentials = planner.place_segment(Segment {
         node: index,
@@ -55,7 +58,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
         masked.for_each(|lane| planner.set(FixedRole::Masked(lane), row, 1));
     }
     let rescale = softmax.rescale;
-    let rows = groups.members(planner, |lanes| {
+    let rows = groups.members(planner, rescale.limbs, |lanes| {
         RowKind::Multiply(kind::Multiply { lanes, limbs: rescale.limbs, multiplier: rescale.multiplier })
     });
     planner.place_results(index, &rows, Order::Unread, None)?;

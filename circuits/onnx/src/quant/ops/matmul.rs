@@ -27,7 +27,8 @@ pub(super) fn convert(
     target: Target,
 ) -> Result<Converted, QuantError> {
     let formats = converter.formats(node);
-    let rescale = of_products(node, product.scale, product.inner, formats, target.frac_bits, converter.shift())?;
+    let (to, shift, most) = (target.frac_bits, converter.shift(), largest(&product.offset));
+    let rescale = of_products(node, product.scale, product.inner, formats, to, shift, most)?;
     let bits = (converter.shift() * rescale.limbs) as i32 + target.frac_bits;
     let summand = |summand: &f32| (f64::from(*summand) * 2f64.powi(bits)).round() as i64;
     let summands: Vec<i64> = product.offset.iter().map(summand).collect();

@@ -18,7 +18,7 @@ pub(super) fn convert(
     scale: f32,
     target: Target,
 ) -> Result<Converted, QuantError> {
-    let rescale = of_products(node, scale, 1, converter.formats(node), target.frac_bits, converter.shift())?;
+    let rescale = of_products(node, scale, 1, converter.formats(node), target.frac_bits, converter.shift(), 0.0)?;
     Ok(Converted::to(Op::Multiply(rescale), target))
 }
 
