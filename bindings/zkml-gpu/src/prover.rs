@@ -69,7 +69,7 @@ impl ModelProver {
     ///
     /// # Errors
     /// [`Error::Prove`] where the device fails or a value has no place in the circuit's tables.
-    pub fn prove<R: RngCore + CryptoRng>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
+    pub fn prove<R: RngCore + CryptoRng + Send>(&self, sample: &Sample, rng: R) -> Result<Proved, Error> {
         self.prove_opened(sample, &[], &[], rng)
     }
 
@@ -80,7 +80,7 @@ impl ModelProver {
     /// # Errors
     /// As [`prove`](Self::prove); [`Error::Arguments`] where an opening does not fit the key, [`Error::Prove`] where it
     /// is not of this inference's tensor.
-    pub fn prove_opened<R: RngCore + CryptoRng>(
+    pub fn prove_opened<R: RngCore + CryptoRng + Send>(
         &self,
         sample: &Sample,
         openings: &[(String, Opening)],
@@ -107,7 +107,9 @@ impl ModelProver {
         let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
         let keys = (&self.keys, &self.model.layout, graph);
         let given = Openings { tensors: &given, salts };
-        let proof = prove_opened(&self.engine, keys, &inputs.0, given, rng)?;
+        // On a thread of the pool: from another one each of a proof's thousands of parallel steps would wait for the pool to
+        // wake, and be woken by it.
+        let proof = rayon::scope(|_| prove_opened(&self.engine, keys, &inputs.0, given, rng))?;
         let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs.0, &proof.outputs, &proof.bytes);
         let bundle = bundle.with_commitments(&self.key, &points).with_hashes(&self.key, &proof.hashes);
@@ -126,7 +128,7 @@ impl ModelProver {
     ///
     /// # Errors
     /// [`Error::Inferences`] where they are more or fewer, and those of [`prove`](Self::prove).
-    pub fn prove_joint<R: RngCore + CryptoRng>(&self, samples: &[Sample], rng: R) -> Result<Proved, Error> {
+    pub fn prove_joint<R: RngCore + CryptoRng + Send>(&self, samples: &[Sample], rng: R) -> Result<Proved, Error> {
         self.prove(&self.model.together(samples)?, rng)
     }
 

@@ -23,6 +23,8 @@ pub enum Kind {
     MinusOne,
     /// All the same random value.
     AllEqual,
+    /// Random values, then the same one again and again, and six more random ones, as in a padded column with blinding.
+    Padded,
     /// Uniform in [-128, 127], as an int8 column.
     SignedBytes,
     /// Around the powers of two up to 2^64, of either sign.
@@ -40,6 +42,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Ones,
     Kind::MinusOne,
     Kind::AllEqual,
+    Kind::Padded,
     Kind::SignedBytes,
     Kind::Edges,
     Kind::Middle,
@@ -79,7 +82,11 @@ impl Case {
     pub fn scalars(&self, stream: u64) -> Vec<Fr> {
         let mut rng = self.rng(stream);
         let repeated = Fr::random(&mut rng);
-        (0..self.len).map(|_| self.scalar(&mut rng, repeated)).collect()
+        let mut scalars: Vec<Fr> = (0..self.len).map(|_| self.scalar(&mut rng, repeated)).collect();
+        if matches!(self.kind, Kind::Padded) {
+            scalars[self.len.min(17)..(self.len.max(23) - 6).min(self.len)].fill(repeated);
+        }
+        scalars
     }
 
     /// A random scalar, whatever the kind.
@@ -89,7 +96,7 @@ impl Case {
 
     fn scalar(&self, rng: &mut ChaCha8Rng, repeated: Fr) -> Fr {
         match self.kind {
-            Kind::Random => Fr::random(rng),
+            Kind::Random | Kind::Padded => Fr::random(rng),
             Kind::Zeros => Fr::ZERO,
             Kind::Ones => Fr::ONE,
             Kind::MinusOne => -Fr::ONE,

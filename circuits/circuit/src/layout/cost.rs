@@ -1,8 +1,9 @@
 //! What a circuit costs: the work of a proof by what causes it, its verification, and memory.
 //!
 //! The engine counts its own steps ([`CircuitSize::work`]); what is added here is what the cells hold. A commitment
-//! costs by its points that are not zero: an accumulator's are the rows of its bank, a lookup helper's are all rows,
-//! for unused cells are looked up too. A value of phase 1 costs by its bits.
+//! costs by its points that are not zero: an accumulator's and a lookup helper's are the rows of their bank. Unused cells
+//! are looked up too, but a helper has one number on all their rows, which costs little. A value of phase 1 costs by its
+//! bits.
 //!
 //! Numbers that are neither counted nor measured on the back end are constants here: the host's own work, in
 //! multiplications of field elements, and bytes. They were fitted to proofs of eight models from 24 to 4 million
@@ -85,6 +86,8 @@ impl WeightColumn {
 
 /// Host work for each cell of an advice column: computed, assigned, copied.
 const CELL: f64 = 4.0;
+/// Host work for each advice column, however short: its blinding, and what its commitment takes beside the points.
+const COLUMN: f64 = 10_000.0;
 /// Elements of a row of a hash: the state and its square; a word, the word before, and a digest on most rows.
 const HASH_CELLS: f64 = 6.0;
 /// Host work for each lookup: its table row found and its reciprocal summed up.
@@ -131,7 +134,7 @@ impl Expense {
         for (bank, columns) in banks.iter_mut().zip(columns) {
             bank.columns = every * (columns as f64 / all);
         }
-        banks[1].columns += full(a.helpers() as f64 * n);
+        banks[1].rows += full(a.helpers() as f64 * filling.rows[1] as f64);
         let blinding = (size.advice_columns * BLINDING_ROWS) as f64;
         let inference = filling.network.macs as f64 * MAC + filling.network.parameters as f64 * PARAMETER;
         // A column of integers, and the accumulator of its digest.
@@ -173,7 +176,7 @@ fn bits(largest: usize) -> u32 {
 /// The host's work for all rows.
 fn host(a: &Architecture, n: f64) -> Work {
     let cells = a.advice_columns() as f64 * CELL + a.lookups() as f64 * LOOKUP;
-    Work { host_multiplications: n * cells, ..Work::default() }
+    Work { host_multiplications: n * cells + a.advice_columns() as f64 * COLUMN, ..Work::default() }
 }
 
 /// Advice and instance columns of each bank; the grand sum is the one left.

@@ -36,24 +36,27 @@ pub(super) enum Rows<'a> {
 }
 
 /// Scalars, and their points.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Column<'a> {
     /// Which of the multiplications they belong to.
     pub(super) number: usize,
     pub(super) scalars: Scalars<'a>,
     pub(super) rows: Rows<'a>,
+    /// Those that count as 0.
+    pub(super) skipped: Range<usize>,
 }
 
 impl<'a> Column<'a> {
     /// Parts of at most so many scalars.
     fn parts(self, len: usize) -> impl Iterator<Item = Column<'a>> {
         (0..self.scalars.len()).step_by(len).map(move |start| {
+            let skipped = self.skipped.start.max(start) - start..self.skipped.end.max(start) - start;
             let rows = match self.rows {
                 Rows::From(first) => Rows::From(first + start),
                 Rows::Listed(rows) => Rows::Listed(&rows[start..]),
             };
             let end = self.scalars.len().min(start + len);
-            Column { scalars: self.scalars.range(start..end), rows, ..self }
+            Column { scalars: self.scalars.range(start..end), rows, skipped, number: self.number }
         })
     }
 
@@ -73,7 +76,8 @@ impl<'a> Column<'a> {
             }
             Scalars::Integers(integers) => largest(integers).checked_ilog2().map_or(0, |log| log as usize + 1),
         };
-        self.scalars.len() * bits.div_ceil(decomposition.window_bits)
+        let skipped = self.skipped.end.min(self.scalars.len()).saturating_sub(self.skipped.start);
+        (self.scalars.len() - skipped) * bits.div_ceil(decomposition.window_bits)
     }
 }
 
@@ -121,7 +125,7 @@ impl CpuBases {
         let mut filled = full;
         for (column, digits) in columns.iter().zip(digits) {
             let rows = column.scalars.len().div_ceil(digits.div_ceil(PART.min(share)).max(1)).next_multiple_of(LANES);
-            for part in column.parts(rows.clamp(LANES, self.decomposition.rows_of_part())) {
+            for part in column.clone().parts(rows.clamp(LANES, self.decomposition.rows_of_part())) {
                 let digits = part.digits(&self.decomposition);
                 match batches.last_mut() {
                     Some(batch) if filled + digits <= full => batch.push(part),
@@ -195,7 +199,8 @@ impl Part {
         self.digits.clear();
         self.lengths.clear();
         let (digits, lengths) = (&mut self.digits, &mut self.lengths);
-        lanes.run(Decompose { scalars: column.scalars, bits: bases.decomposition.window_bits, digits, lengths });
+        let (scalars, skipped) = (column.scalars, column.skipped.clone());
+        lanes.run(Decompose { scalars, skipped, bits: bases.decomposition.window_bits, digits, lengths });
     }
 
     /// Calls `digit(key, index of the table's point, whether it is negative)` for every digit that is not zero.

@@ -43,6 +43,8 @@ impl<'a> Scalars<'a> {
 /// Absolute values are below 2^253, so the last of `ceil(254 / bits)` windows absorbs its carry.
 pub(super) struct Decompose<'a> {
     pub(super) scalars: Scalars<'a>,
+    /// Elements that count as 0.
+    pub(super) skipped: Range<usize>,
     pub(super) bits: usize,
     pub(super) digits: &'a mut Vec<Digits>,
     pub(super) lengths: &'a mut Vec<u8>,
@@ -57,9 +59,15 @@ impl<L: Lanes> Kernel<L> for Decompose<'_> {
         self.lengths.reserve(self.scalars.len().div_ceil(LANES));
         match self.scalars {
             Scalars::Elements(elements) => {
-                for chunk in elements.chunks(LANES) {
+                for (chunk, first) in elements.chunks(LANES).zip((0..).step_by(LANES)) {
+                    if self.skipped.start <= first && first + chunk.len() <= self.skipped.end {
+                        self.lengths.push(0);
+                        continue;
+                    }
                     let mut padded = [Fr::default(); LANES];
                     padded[..chunk.len()].copy_from_slice(chunk);
+                    let inside = |bound: usize| bound.clamp(first, first + chunk.len()) - first;
+                    padded[inside(self.skipped.start)..inside(self.skipped.end)].fill(Fr::default());
                     let mut words = lanes.canonical_words(lanes.load(&padded));
                     let negative = magnitudes(&mut words);
                     self.lengths.push(decompose(&words, &negative, bits, digits));
@@ -131,8 +139,13 @@ mod tests {
         scalars.extend((0..16).map(|i| Fr::from(i * i)));
         for bits in 4..=17 {
             let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-            let work =
-                Decompose { scalars: Scalars::Elements(&scalars), bits, digits: &mut digits, lengths: &mut lengths };
+            let work = Decompose {
+                scalars: Scalars::Elements(&scalars),
+                skipped: 0..0,
+                bits,
+                digits: &mut digits,
+                lengths: &mut lengths,
+            };
             with_lanes!(Processor::detect(), lanes => lanes.run(work));
             let mut rows = digits.iter();
             for (chunk, windows) in scalars.chunks(LANES).zip(&lengths) {
@@ -158,11 +171,33 @@ mod tests {
         let scalars: Vec<Fr> =
             (-64i64..64).map(|i| if i < 0 { -Fr::from(i.unsigned_abs()) } else { Fr::from(i as u64) }).collect();
         let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-        let work =
-            Decompose { scalars: Scalars::Elements(&scalars), bits: 8, digits: &mut digits, lengths: &mut lengths };
+        let work = Decompose {
+            scalars: Scalars::Elements(&scalars),
+            skipped: 0..0,
+            bits: 8,
+            digits: &mut digits,
+            lengths: &mut lengths,
+        };
         with_lanes!(Processor::detect(), lanes => lanes.run(work));
         assert!(lengths.iter().all(|windows| *windows == 1));
         assert_eq!(digits.as_flattened(), (-64..64).collect::<Vec<i32>>());
+    }
+
+    #[test]
+    fn skipped_scalars_have_the_digits_of_0() {
+        let scalars: Vec<Fr> = (0..100u64).map(|i| Fr::from(i * i + 1) * Fr::from(u64::MAX)).collect();
+        for range in [0..0, 0..8, 3..5, 5..27, 16..100, 90..97, 0..100] {
+            let mut zeroed = scalars.clone();
+            zeroed[range.clone()].fill(Fr::zero());
+            let digits = [(&scalars, range), (&zeroed, 0..0)].map(|(scalars, skipped)| {
+                let (mut digits, mut lengths) = (Vec::new(), Vec::new());
+                let scalars = Scalars::Elements(scalars);
+                let work = Decompose { scalars, skipped, bits: 8, digits: &mut digits, lengths: &mut lengths };
+                with_lanes!(Processor::detect(), lanes => lanes.run(work));
+                (digits, lengths)
+            });
+            assert_eq!(digits[0], digits[1]);
+        }
     }
 
     #[test]
@@ -174,7 +209,7 @@ mod tests {
         for bits in 4..=17 {
             let digits = [Scalars::Elements(&elements), Scalars::Integers(&integers)].map(|scalars| {
                 let (mut digits, mut lengths) = (Vec::new(), Vec::new());
-                let work = Decompose { scalars, bits, digits: &mut digits, lengths: &mut lengths };
+                let work = Decompose { scalars, skipped: 0..0, bits, digits: &mut digits, lengths: &mut lengths };
                 with_lanes!(Processor::detect(), lanes => lanes.run(work));
                 (digits, lengths)
             });

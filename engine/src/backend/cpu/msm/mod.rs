@@ -15,12 +15,14 @@
 //! | digits sorted by bucket, many columns at once where they are short | `batches.rs` |
 //! | sums of buckets, eight additions at a time | `buckets.rs`, `point.rs` |
 //! | weighted sums of buckets | `weighted.rs` |
+//! | runs of equal scalars | `repeats.rs` |
 
 mod batches;
 mod buckets;
 mod decomposition;
 mod digits;
 mod point;
+mod repeats;
 mod weighted;
 
 use group::{Curve, Group};
@@ -87,18 +89,28 @@ impl MsmOps for Cpu {
         }
         let elements: Vec<_> =
             columns.iter().map(|column| column.integers().is_none().then(|| column.elements(self))).collect();
+        let repeated: Vec<_> =
+            elements.par_iter().map(|elements| elements.as_ref().and_then(|own| repeats::longest(own))).collect();
         let mut parts = Vec::with_capacity(columns.len());
+        let mut runs = Vec::new();
         for (number, (column, elements)) in columns.iter().zip(&elements).enumerate() {
-            let part = |scalars, first| Column { number, scalars, rows: Rows::From(first) };
+            let part = |scalars, first| Column { number, scalars, rows: Rows::From(first), skipped: 0..0 };
             if let Some(elements) = elements {
-                parts.push(part(Scalars::Elements(elements), 0));
+                let skipped = repeated[number].clone().unwrap_or_default();
+                if !skipped.is_empty() {
+                    runs.push((number, (skipped.clone(), elements[skipped.start])));
+                }
+                parts.push(Column { skipped, ..part(Scalars::Elements(elements), 0) });
             }
             if let Some(Integers { values, rest }) = column.integers() {
                 parts.push(part(Scalars::Integers(values), 0));
                 parts.push(part(Scalars::Elements(rest), values.len()));
             }
         }
-        let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, columns.len(), &parts));
+        let mut sums = with_lanes!(self.processor, lanes => bases.sum(lanes, columns.len(), &parts));
+        let (numbers, runs): (Vec<usize>, Vec<_>) = runs.into_iter().unzip();
+        let multiplied = with_lanes!(self.processor, lanes => bases.multiplied_sums(lanes, &runs));
+        numbers.into_iter().zip(multiplied).for_each(|(number, sum)| sums[number] += sum);
         Ok(normalize(&sums))
     }
 
@@ -110,7 +122,7 @@ impl MsmOps for Cpu {
         if let Some(row) = rows.iter().find(|row| **row >= bases.len) {
             return Err(BackendError::TooFewBases { scalars: row + 1, bases: bases.len });
         }
-        let column = Column { number: 0, scalars: Scalars::Elements(scalars), rows: Rows::Listed(rows) };
+        let column = Column { number: 0, scalars: Scalars::Elements(scalars), rows: Rows::Listed(rows), skipped: 0..0 };
         let sums = with_lanes!(self.processor, lanes => bases.sum(lanes, 1, &[column]));
         Ok(sums.into_iter().next().unwrap_or_else(G1::identity).to_affine())
     }
