@@ -19,7 +19,7 @@ use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
 use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys, VerifyingKeys};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
-use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::placement::{Widths, lower};
 use zkml_gpu_circuit::prove::Job;
 use zkml_gpu_circuit::system::{Accumulator, RowKind, WeightMode};
 use zkml_gpu_circuit::trace::FirstPhase;
@@ -466,7 +466,9 @@ fn the_layout_pays_for_embedded_columns() {
     let y = b.linear(x, 2, Window::UNIT, [1, 1], 20, WIDE);
     let graph = lower(b.finish(&[y]));
     let plan = |mut options: LayoutOptions, columns: usize| {
-        options.max_weight_columns = columns;
+        let mut widths = Widths::default();
+        (widths.operand_lanes, widths.activation_lanes, widths.weight_columns) = (4, 2, columns);
+        options.widths = Some(widths);
         let layout = Layout::compile(&graph, &options).expect("a layout");
         let a = &layout.architecture;
         assert_eq!(layout.summary().fixed_columns, a.fixed.len() + a.embedded_columns());

@@ -77,7 +77,7 @@ fn every_operation_is_measured_beside_its_peers() {
         for op in OPERATIONS {
             assert!(!peers(rows, op, log_n).is_empty(), "{op} 2^{log_n}");
         }
-        for op in ["msm", "msm_i8", "msm_i32"] {
+        for op in ["msm", "msm_i8", "msm_i32", "msm_no_table", "msm_i8_no_table", "msm_i32_no_table"] {
             assert_eq!(peers(rows, op, log_n), [Some("halo2-axiom"), Some("halo2curves"), Some("ark-bn254")], "{op}");
         }
         for op in ["ntt", "intt", "coset_ntt", "batch_invert", "eval_polynomials"] {

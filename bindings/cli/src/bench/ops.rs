@@ -32,7 +32,8 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     if !HAS_ARKWORKS {
         progress::note(&format!("ark-bn254 is not part of this build\nhint: {WITH_ARKWORKS}"));
     }
-    let rows = choices.len() * options.log_n.0.len() * Operation::ALL.len();
+    let again = if options.table_budget > 0 { multiplications().count() } else { 0 };
+    let rows = choices.len() * options.log_n.0.len() * (Operation::ALL.len() + again);
     let mut record = OpsRecord {
         setting: Setting::here(OpsRecord::BENCH),
         rows: Vec::new(),
@@ -65,7 +66,7 @@ impl Measure<'_> {
             self.with_points(backend, log_n)?;
             let fixture = Fixture::new(backend, None).map_err(failed)?;
             for operation in Operation::ALL.iter().filter(|operation| !operation.takes_points()) {
-                self.measure(&fixture, *operation, log_n, &[])?;
+                self.measure(&fixture, (*operation, ""), log_n, &[])?;
             }
         }
         Ok(())
@@ -77,25 +78,34 @@ impl Measure<'_> {
         let resident = Points { points: &points, table_budget_bytes };
         let fixture = Fixture::new(backend, Some(resident)).map_err(failed)?;
         for operation in Operation::ALL.iter().filter(|operation| operation.takes_points()) {
-            let ms = self.measure(&fixture, *operation, log_n, &points)?;
+            let ms = self.measure(&fixture, (*operation, ""), log_n, &points)?;
             if *operation == Operation::LoadBases {
                 let table =
                     Table { log_n, backend: self.name.clone(), table_bytes: fixture.table_bytes(), build_ms: ms };
                 self.record.tables.push(table);
             }
         }
+        drop(fixture);
+        if table_budget_bytes > 0 {
+            // Peers have no tables: this is the comparison of the algorithm alone.
+            let resident = Points { points: &points, table_budget_bytes: 0 };
+            let fixture = Fixture::new(backend, Some(resident)).map_err(failed)?;
+            for operation in multiplications() {
+                self.measure(&fixture, (operation, NO_TABLE), log_n, &points)?;
+            }
+        }
         Ok(())
     }
 
-    /// Checks and times one operation; its time in milliseconds.
+    /// Checks and times one operation; its time in milliseconds. The record has its name with a suffix.
     fn measure(
         &mut self,
         fixture: &Fixture<'_, Any>,
-        operation: Operation,
+        (operation, suffix): (Operation, &str),
         log_n: u32,
         points: &[G1Affine],
     ) -> Result<f64, Error> {
-        self.bar.message(format!("{} 2^{log_n} on {}", operation.name(), self.name));
+        self.bar.message(format!("{}{suffix} 2^{log_n} on {}", operation.name(), self.name));
         let inputs = operation.inputs(log_n);
         let case = fixture.case(&inputs).map_err(failed)?;
         let peers = peers(&inputs, points);
@@ -104,7 +114,7 @@ impl Measure<'_> {
         let (spread, peer_spreads) = in_turns(|| case.time().map_err(failed), &peers)?;
         let peers = peers.iter().map(|peer| peer.name).zip(peer_spreads.iter().map(|spread| spread.median));
         let row = |peer: Option<(&str, f64)>| OpsRow {
-            op: operation.name().into(),
+            op: format!("{}{suffix}", operation.name()),
             log_n,
             backend: self.name.clone(),
             elements: operation.elements(log_n),
@@ -122,6 +132,15 @@ impl Measure<'_> {
         self.bar.step();
         Ok(spread.median)
     }
+}
+
+/// What names of multiplications end with where the points have no table.
+const NO_TABLE: &str = "_no_table";
+
+/// Operations that a table of the points' multiples makes faster.
+fn multiplications() -> impl Iterator<Item = Operation> {
+    let with_points = Operation::ALL.iter().copied().filter(|operation| operation.takes_points());
+    with_points.filter(|operation| *operation != Operation::LoadBases)
 }
 
 /// Refuses a size whose batches of columns need more memory than there is, before the system ends the process.

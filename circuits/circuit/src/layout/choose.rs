@@ -491,7 +491,7 @@ mod tests {
         // A helper of more keys is evaluated on more cosets, with more multiplications for each key.
         let dear_gates = Costs {
             full_point_ns: reference.full_point_ns / 1024.0,
-            row_multiplication_ns: 64.0 * reference.row_multiplication_ns,
+            row_multiplication_ns: 256.0 * reference.row_multiplication_ns,
             ..reference
         };
         assert_eq!((group(dear_points), group(dear_gates)), (3, 1));
