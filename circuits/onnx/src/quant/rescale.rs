@@ -73,6 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn summands_leave_room_for_fewer_limbs() {
+        let node = FloatNode { name: String::new(), op: FloatOp::Reshape, inputs: vec![0], output: 0 };
+        let operand = Format::new(7, -128, 127);
+        let of = |summand: f64| of_products(&node, 0.1768, 32, [operand; 2], 1, 11, summand).unwrap();
+        assert_eq!((of(0.0).limbs, of(1.0).limbs), (3, 3));
+        let far = of(128.0);
+        // Less precise, and within what a summand may be.
+        assert_eq!(far, Rescale { multiplier: 91, limbs: 2 });
+        assert!(128.0 * 2f64.powi(3 * 11 + 1) > BIAS_LIMIT as f64);
+    }
+
+    #[test]
     fn a_scale_takes_as_few_limbs_as_it_can() {
         let node = FloatNode { name: "n".into(), op: FloatOp::Reshape, inputs: vec![0], output: 1 };
         let of = |scale, bits, most| rescale(&node, scale, bits, 11, most);
