@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use zkml_gpu_graph::{Graph, Storage, TensorId};
@@ -582,7 +583,7 @@ impl<'g> Planner<'g> {
         place
     }
 
-    /// Places rows of learned values that end at `end`: the values of `list`, each over all blocks of output channels.
+    /// Places rows of learned values that end at `end`: the values of `list`, each over these blocks of output channels.
     /// `distance` is the power between two neighbours of the list.
     pub(crate) fn place_weights(
         &mut self,
@@ -590,36 +591,18 @@ impl<'g> Planner<'g> {
         end: usize,
         list: &[BankValues],
         distances: &[Power],
-        blocks: usize,
+        blocks: Range<usize>,
     ) {
-        let first = end + 1 - list.len() * blocks;
+        let first = end + 1 - list.len() * blocks.len();
         for (i, values) in list.iter().enumerate() {
-            for block in (0..blocks).rev() {
-                let row = first + i * blocks + (blocks - 1 - block);
+            for (place, block) in blocks.clone().rev().enumerate() {
+                let row = first + i * blocks.len() + place;
                 self.bank.push(BankRow { row: row as u32, node: node as u32, block: block as u32, values: *values });
-                if block + 1 < blocks {
+                if place > 0 {
                     self.step(Accumulator::Weights, row, Power::s(self.widths.weight_columns));
                 } else if i > 0 {
                     self.step(Accumulator::Weights, row, distances[i - 1]);
                 }
-            }
-        }
-    }
-
-    /// Places rows of learned values that end at `end`: those of one block of output channels for each of `list`.
-    pub(crate) fn place_block(
-        &mut self,
-        node: usize,
-        end: usize,
-        list: &[BankValues],
-        distances: &[Power],
-        block: usize,
-    ) {
-        let first = end + 1 - list.len();
-        for (i, (row, values)) in (first..).zip(list).enumerate() {
-            self.bank.push(BankRow { row: row as u32, node: node as u32, block: block as u32, values: *values });
-            if i > 0 {
-                self.step(Accumulator::Weights, row, distances[i - 1]);
             }
         }
     }
@@ -888,12 +871,7 @@ impl<'g> Planner<'g> {
     /// Splits `elements` (of one run in storage order) into groups that fill the lanes of a row whose remainders are of so
     /// many shifts: at most [`Widths::lanes_of`], neighbours in the output's digest, and in one piece where it is read in
     /// pieces.
-    pub(crate) fn lane_groups(
-        &self,
-        output: TensorId,
-        elements: std::ops::Range<usize>,
-        shifts: u32,
-    ) -> Vec<(usize, usize)> {
+    pub(crate) fn lane_groups(&self, output: TensorId, elements: Range<usize>, shifts: u32) -> Vec<(usize, usize)> {
         let lanes = self.widths.lanes_of(shifts);
         let geometry = self.tensors.geometry(output);
         let mut groups: Vec<(usize, usize)> = Vec::new();

@@ -73,7 +73,7 @@ pub(super) fn place(
         let distances: Vec<Power> = (1..offset.len()).map(|i| Power::r(exponent(i - 1) - exponent(i))).collect();
         let end = planner.operand_row + list.len() - 1;
         planner.operand_row += list.len();
-        planner.place_weights(index, end, &list, &distances, 1);
+        planner.place_weights(index, end, &list, &distances, 0..1);
         let runs = if shared.inferences == 1 { Vec::new() } else { vec![(distance, shared.inferences)] };
         let factor = Factor { runs, ..Factor::default() };
         planner.term(identity, Multiplicand::Accumulator(Accumulator::Weights), end, factor, 1);

@@ -115,12 +115,12 @@ fn place_operand(
     for (channel, &end) in ends.iter().enumerate() {
         let list: Vec<BankValues> =
             taps.iter().map(|&(a, b)| BankValues::Weight(((channel * height + a) * width + b) as u32)).collect();
-        planner.place_weights(index, end, &list, &distances, blocks);
+        planner.place_weights(index, end, &list, &distances, 0..blocks);
         planner.term(identity, Multiplicand::Dot, end, Factor::r(product.lead), 1);
     }
     let end = planner.operand_row + blocks - 1;
     planner.operand_row += blocks;
-    planner.place_weights(index, end, &[BankValues::Bias], &[], blocks);
+    planner.place_weights(index, end, &[BankValues::Bias], &[], 0..blocks);
     planner.term(identity, Multiplicand::Accumulator(Accumulator::Weights), end, product.ones(), 1);
     Ok(())
 }

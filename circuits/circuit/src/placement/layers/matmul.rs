@@ -97,7 +97,7 @@ fn place_summands(planner: &mut Planner<'_>, index: usize, product: &MatMul, ide
     for block in 0..(product.rows * product.heads).div_ceil(width) {
         let end = planner.operand_row + list.len() - 1;
         planner.operand_row += list.len();
-        planner.place_block(index, end, &list, &distances, block);
+        planner.place_weights(index, end, &list, &distances, block..block + 1);
         let factor = Factor { channels: width * block, shift: 0, runs: runs.clone() };
         planner.term(identity, Multiplicand::Accumulator(Accumulator::Weights), end, factor, 1);
     }

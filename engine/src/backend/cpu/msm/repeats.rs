@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use ff::{Field, PrimeField};
+use ff::PrimeField;
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use rayon::prelude::*;
 
@@ -35,7 +35,7 @@ pub(super) fn longest(scalars: &[Fr]) -> Option<Range<usize>> {
 /// Whether a scalar or its negative has few bytes.
 fn is_small(scalar: Fr) -> bool {
     let is_short = |scalar: Fr| scalar.to_repr().as_ref()[SMALL_BYTES..].iter().all(|byte| *byte == 0);
-    bool::from(scalar.is_zero()) || is_short(scalar) || is_short(-scalar)
+    is_short(scalar) || is_short(-scalar)
 }
 
 impl CpuBases {
