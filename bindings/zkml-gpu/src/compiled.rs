@@ -24,7 +24,7 @@ use zkml_gpu_verify::{Accuracy, model_name};
 use crate::{Error, FileError, ModelInput, encoding};
 
 /// The kind of file that `NAME.zkml` is.
-pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 5, what: "a compiled model" };
+pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 6, what: "a compiled model" };
 /// Its sections, in their order.
 pub(crate) const MODEL_SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0"];
 /// Largest description that is read: extremes and errors of some ten thousand tensors.

@@ -28,7 +28,7 @@ use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
-pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 5, what: "a proving key" };
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 6, what: "a proving key" };
 /// Its sections, in their order; the first says to whoever looks into the file what it is.
 const SECTIONS: [SectionName; 8] = [
     *b"PRIVATE\0",
