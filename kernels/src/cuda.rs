@@ -76,6 +76,9 @@ pub const EXPORT: &str = include_str!("../cuda/host/export.cpp");
 /// it.
 pub const DRIVER: &str = include_str!("../cuda/host/driver.cpp");
 
+/// What [`DRIVER`] calls its device. Where a real device is asked for, one of this name is refused.
+pub const HOST_NAME: &str = "the host, as a CUDA device";
+
 /// A library with the functions of NVRTC, which calls the host's C++ compiler. It is compiled with `HOST_FOLDER`, where
 /// it keeps files: in there it finds [`HOST`] as `shim.h` and [`EXPORT`] as `export.cpp`.
 pub const COMPILER: &str = include_str!("../cuda/host/compiler.cpp");
@@ -190,6 +193,11 @@ mod tests {
         let text = source(&[]);
         assert!(text.contains("CONSTANT u32 FR_MODULUS[8] = {0xf0000001u, 0x43e1f593u, "));
         assert!(text.contains("CONSTANT u32 FQ_MODULUS[8] = {0xd87cfd47u, 0x3c208c16u, "));
+    }
+
+    #[test]
+    fn the_driver_for_the_host_names_its_device() {
+        assert_eq!(DRIVER.matches(&format!("\"{HOST_NAME}\"")).count(), 1);
     }
 
     #[test]

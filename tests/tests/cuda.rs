@@ -1,12 +1,15 @@
 //! What the suite for all back ends does not ask of the one on CUDA: where its work runs, what is refused, how it
 //! fails.
 
+use std::process::Command;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, devices};
 use zkml_gpu_engine::backend::program::ProgramBuilder;
 use zkml_gpu_engine::backend::{Cpu, MemoryOps, MsmOps, NttOps, VectorOps};
+use zkml_gpu_kernels::cuda::HOST_NAME;
 use zkml_gpu_tests::conformance::data::Points;
 use zkml_gpu_tests::cuda::{self, configure, is_real};
 use zkml_gpu_tests::device::{
@@ -161,12 +164,43 @@ fn tables_of_points_shrink_to_what_fits() {
     assert!(gpu.table_bytes(&bases).expect("told") <= 1 << 19);
 }
 
+/// A machine without a device fails the tests that ask for one, whatever else it has: a compiler, with which the host
+/// could stand in, or the host's driver where the loader finds it first.
 #[test]
-fn devices_are_listed_and_what_cannot_be_used_says_why() {
-    device!(cuda::libraries());
+fn the_host_never_stands_in_for_a_device_that_is_asked_for() {
     if is_real() {
         return;
     }
+    let libraries = device!(cuda::libraries());
+    let names = [
+        "a_device_opens_where_there_is_a_compiler",
+        "devices_are_listed_and_what_cannot_be_used_says_why",
+        "a_cache_that_is_damaged_or_cannot_be_written_is_done_without",
+    ];
+    for folder in [None, Some(libraries)] {
+        let mut run = Command::new(std::env::current_exe().expect("this program has a path"));
+        // In one process, so that what one test loads would be there for the others.
+        run.args(["--exact", "--nocapture", "--test-threads=1"]).args(names).env("ZKML_TEST_CUDA", "device");
+        run.envs(folder.map(|folder| ("LD_LIBRARY_PATH", folder)));
+        let output = run.output().expect("the tests start");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains("running 3 tests"), "{text}");
+        // On a machine that has a device these are tests of that.
+        let has_device = folder.is_none() && text.contains("3 passed; 0 failed");
+        assert!(has_device || text.contains("0 passed; 3 failed"), "{text}");
+        assert!(!text.contains(&format!("CUDA tests run on {HOST_NAME}")), "{text}");
+    }
+}
+
+#[test]
+fn devices_are_listed_and_what_cannot_be_used_says_why() {
+    if is_real() {
+        let found = devices().expect("a driver");
+        assert!(found.iter().all(|device| device.name != HOST_NAME), "{found:?}");
+        assert!(found.iter().any(|device| device.reason.is_none()), "{found:?}");
+        return;
+    }
+    device!(cuda::libraries());
     let found = devices().expect("a driver");
     assert!(found[0].to_string().contains("compute capability 9.0"), "{}", found[0]);
     assert_eq!((found.len(), found[0].reason.clone()), (1, None));
@@ -210,7 +244,6 @@ fn a_device_whose_kernel_fails_is_lost_and_says_so() {
 /// Code that a cache holds only in part is compiled anew.
 #[test]
 fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
-    device!(cuda::libraries());
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("no folder");
     std::fs::write(&file, "a file").expect("writes");

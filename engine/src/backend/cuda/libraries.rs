@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use cudarc::driver::sys as cuda;
 use cudarc::nvrtc::sys as nvrtc;
@@ -71,8 +72,22 @@ const COMPILER_FUNCTIONS: &[&str] = &[
 /// The files of both in a folder, in the order in which they need each other.
 const FILES: &[&str] = &["libcuda.so", "libnvrtc-builtins.so", "libnvrtc.so"];
 
+/// The folder that both are taken from, before the system's are looked for.
+const FOLDER: &str = "ZKML_CUDA_LIB_DIR";
+
+/// Loads the libraries of the folder that is named, once, before any others are looked for.
+fn load_named() -> Result<(), String> {
+    static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let Some(folder) = std::env::var_os(FOLDER) else { return Ok(()) };
+        let loaded = load_libraries(Path::new(&folder));
+        loaded.map(drop).map_err(|failed| format!("{FOLDER}={}: {failed}", folder.display()))
+    });
+    LOADED.clone()
+}
+
 /// Why there is no driver to work with, and what helps.
 pub(super) fn driver() -> Result<(), String> {
+    load_named()?;
     // SAFETY: what is loaded is NVIDIA's driver library, or what was put in its place by whoever may.
     if !unsafe { cuda::is_culib_present() } {
         return Err("there is no NVIDIA driver (libcuda); install it from NVIDIA or your distribution".to_owned());
@@ -98,6 +113,7 @@ pub(super) fn driver() -> Result<(), String> {
 
 /// Why there is no run-time compiler, and what helps.
 pub(super) fn compiler() -> Result<(), String> {
+    load_named()?;
     let hint = "install CUDA's NVRTC (libnvrtc, of the CUDA toolkit or PyPI's nvidia-cuda-nvrtc)";
     // SAFETY: what is loaded is NVIDIA's compiler, or what was put in its place by whoever may.
     if !unsafe { nvrtc::is_culib_present() } {
