@@ -72,15 +72,24 @@ pub fn is_real() -> bool {
 ///
 /// # Panics
 /// Where the library is not what it should be.
-#[allow(unsafe_code)]
 pub fn configure(name: &str, value: u64) -> Option<()> {
-    if is_real() {
-        return None;
-    }
+    set("libcuda.so", name, value)
+}
+
+/// The same of the host's compiler, as `compiler.cpp` lists them.
+///
+/// # Panics
+/// As [`configure`].
+pub fn configure_compiler(name: &str, value: u64) -> Option<()> {
+    set("libnvrtc.so", name, value)
+}
+
+#[allow(unsafe_code)]
+fn set(library: &str, name: &str, value: u64) -> Option<()> {
     let name = std::ffi::CString::new(name).expect("a name");
     // SAFETY: the library is the one that was built here, and the function's type is what it declares.
     unsafe {
-        let library = libloading::Library::new(libraries()?.join("libcuda.so")).expect("the library that was built");
+        let library = libloading::Library::new(libraries()?.join(library)).expect("the library that was built");
         let configure = library.get::<unsafe extern "C" fn(*const std::ffi::c_char, u64)>(b"host_configure");
         configure.expect("its function")(name.as_ptr(), value);
     }
