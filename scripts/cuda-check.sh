@@ -13,7 +13,8 @@ work=$(realpath "$work")
 install_toolkit() {
     python3 -m pip install --quiet --no-deps --target "$work/toolkit" \
         nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
-        nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 nvidia-cuda-cuobjdump==13.0.85
+        nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 \
+        nvidia-cuda-cuobjdump==13.2.78 nvidia-cuda-nvdisasm==13.2.78
 }
 
 if [ -n "${CUDA_HOME:-}" ]; then
