@@ -256,8 +256,8 @@ fn remedies(backend: &str, problem: Option<&str>, system: &System) -> Vec<String
         "wgpu" if system.nvidia == Some(true) => vec![packages.nvidia().to_owned(), packages.vulkan().to_owned()],
         "wgpu" => vec![packages.vulkan().to_owned()],
         "icicle" => vec![
-            "only for owners of a licence of its GPU plugins: install ICICLE 3 or 4 from \
-             https://github.com/ingonyama-zk/icicle, and name its folder in ZKML_ICICLE_LIB_DIR"
+            "only to compare with it: scripts/peers/open-icicle.sh builds ICICLE 3 or 4 from a checkout, \
+             and tells what to name in ZKML_ICICLE_LIB_DIR"
                 .to_owned(),
         ],
         "cpu" => vec!["please report this: the processor computes something else than its portable code".to_owned()],

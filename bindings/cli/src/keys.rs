@@ -17,7 +17,7 @@ use zkml_gpu_files::{Access, Staged};
 
 use crate::args::{CacheOptions, CircuitOptions, CostsSource, MachineOptions, ProveOptions, Weights};
 use crate::batch::Task;
-use crate::compile::{Prepared, TARGET, costs, load, timed};
+use crate::compile::{Prepared, TARGET, costs, load, timed, usual_costs};
 use crate::progress;
 
 /// Largest file of bits or prices.
@@ -281,7 +281,7 @@ fn make(
     calibration: &[Sample],
     [srs_ms, setup_ms]: &mut [f64; 2],
 ) -> Result<ProverKey, Error> {
-    let costs: Costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
+    let costs: Costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compile = || prepared.compile(calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     let of = (options.srs.as_deref(), &options.cache);
@@ -360,7 +360,8 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         let bytes = read_bounded(path, MAX_FILE_BYTES)?;
         Ok(blake2b_simd::Params::new().hash_length(32).hash(&bytes).to_hex().to_string())
     };
-    let source = circuit.costs.as_ref().unwrap_or(&CostsSource::Measured);
+    let usual = usual_costs(&options.machine.backend)?;
+    let source = circuit.costs.as_ref().unwrap_or(&usual);
     let (costs, prices) = match source {
         CostsSource::Measured => ("measured", None),
         CostsSource::Reference => ("reference", None),

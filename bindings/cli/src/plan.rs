@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 use zkml_gpu::{Costs, FunctionPlan, LayerPlan, MOST_OFF_BY_LINES, MemoryBudget, Plan, available_bytes, read_samples};
 
-use crate::args::{CostsSource, PlanOptions};
-use crate::compile::{costs, load, prepare};
+use crate::args::PlanOptions;
+use crate::compile::{costs, load, prepare, usual_costs};
 use crate::report::{self, grouped, line};
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
@@ -40,7 +40,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
         Some(path) => read_samples(path, &inputs)?,
         None => samples,
     };
-    let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
+    let costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compiled = prepared.compile(&calibration, costs.clone())?;
     let budget = compiled.memory_budget(options.machine.max_memory)?;
     let model = &prepared.model;

@@ -100,6 +100,10 @@ pub(crate) struct BenchOpsOptions {
     /// Most memory for a table of multiples of the points
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "128MiB")]
     pub(crate) table_budget: u64,
+    /// Measure nobody else's code: on a device most of the time would be theirs. Results are compared with the portable
+    /// processor's all the same, up to 2^18
+    #[arg(long)]
+    pub(crate) no_peers: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }
