@@ -52,6 +52,16 @@ fn all_back_ends_prove_the_same_and_tell_what_it_takes() {
 }
 
 #[test]
+fn another_error_is_another_circuit() {
+    let digest = |more: &[&str]| {
+        let report = json(&bench(&[&["--backend", "cpu", "--json"], more].concat()));
+        rows(&report)[0]["circuit_digest"].clone()
+    };
+    let [coarse, fine] = ["0.2", "0.000001"].map(|error| digest(&["--max-error", error]));
+    assert_ne!(coarse, fine);
+}
+
+#[test]
 fn the_steps_of_a_run_add_up_to_its_time() {
     let report = json(&bench(&["--backend", "cpu", "--json"]));
     for run in rows(&report)[0]["runs"].as_array().expect("runs") {
@@ -154,6 +164,7 @@ fn wrong_arguments_are_refused_with_a_hint() {
         (&["--input", "absent.json"], 2),
         (&["--suite", "--input", "absent.json"], 2),
         (&["--max-memory", "1MiB", "--backend", "cpu"], 4),
+        (&["--max-error", "-1"], 2),
     ] {
         let output = bench(arguments);
         let message = text(&output.stderr);

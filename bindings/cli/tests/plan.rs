@@ -50,7 +50,6 @@ const LAYER_FIELDS: [&str; 9] = [
     "small_cells",
     "full_cells",
     "lookups",
-    "functions",
     "share",
 ];
 

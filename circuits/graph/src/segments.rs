@@ -11,7 +11,9 @@ const MAX_LOW_BITS: u32 = 16;
 /// Most bits of a slope's fraction.
 const MAX_SCALE_BITS: u32 = 20;
 /// Largest magnitude of an intercept, and of a slope.
-const LINE_LIMIT: i64 = 1 << 44;
+const LINE_LIMIT: u64 = 1 << 44;
+/// Most arguments of all segments: a table has fewer, and distances of a softmax do not reach that of masked members.
+const MAX_ARGUMENTS: usize = 1 << 20;
 
 /// The lines of a function, segment by segment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,8 +44,8 @@ impl Segments {
     pub fn is_bounded(&self) -> bool {
         (1..=MAX_LOW_BITS).contains(&self.low)
             && (1..=MAX_SCALE_BITS).contains(&self.scale)
-            && self.lines.len() < 1 << 20
-            && self.lines.iter().flatten().all(|number| number.abs() <= LINE_LIMIT)
+            && (1..=MAX_ARGUMENTS >> self.low).contains(&self.lines.len())
+            && self.lines.iter().flatten().all(|number| number.unsigned_abs() <= LINE_LIMIT)
     }
 }
 
@@ -67,8 +69,12 @@ mod tests {
             Segments { low: 17, ..segments.clone() },
             Segments { scale: 0, ..segments.clone() },
             Segments { scale: 21, ..segments.clone() },
-            Segments { lines: vec![[LINE_LIMIT + 1, 0]], ..segments.clone() },
-            Segments { lines: vec![[0, i64::MIN + 1]], ..segments.clone() },
+            Segments { lines: vec![[LINE_LIMIT as i64 + 1, 0]], ..segments.clone() },
+            Segments { lines: vec![[0, i64::MIN]], ..segments.clone() },
+            Segments { lines: Vec::new(), ..segments.clone() },
+            // Few numbers in a file, which would be results of half a terabyte.
+            Segments { low: 16, lines: vec![[0; 2]; (1 << 20) - 1], ..segments.clone() },
+            Segments { low: 2, lines: vec![[0; 2]; (1 << 18) + 1], ..segments.clone() },
         ] {
             assert_eq!(broken.values(), None, "{broken:?}");
         }

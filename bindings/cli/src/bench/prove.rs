@@ -146,6 +146,7 @@ impl Race<'_> {
             input: options.input.clone(),
             dimensions: subject.dimensions.clone(),
             embedded: matches!(options.weights, Weights::Embedded),
+            max_error: options.max_error,
             prover: prover.clone(),
             costs: self.costs.clone(),
             seed: options.seed,

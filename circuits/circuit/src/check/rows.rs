@@ -3,7 +3,7 @@
 //! What the gates of a kind say is in `rows`; here it is checked that the row is of the right kind, with
 //! the node's own numbers and table, that it computes with the right copies, and that its results are named once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use zkml_gpu_graph::{Activation, Function, Node, Op, Segments, Storage, Window};
 
@@ -85,7 +85,7 @@ impl<'l> Rows<'l> {
         let (marks, tags) = (fixed.dense(&FixedRole::LooksUp), fixed.dense(&FixedRole::ActivationTag));
         let least = fixed.dense(&FixedRole::ClampLeast);
         let (clamps, lines) = (clamps(fixed, marks.len())?, lines(fixed, marks.len())?);
-        let mut proved_lines = vec![None; self.graph.nodes.len()];
+        let mut proved_lines = HashSet::new();
         // A function's table is compared once for each tag.
         let mut proved = vec![(None, None); self.graph.nodes.len()];
         for row in 0..marks.len() {
@@ -114,9 +114,8 @@ impl<'l> Rows<'l> {
                         require(is_alone, || format!("row {row} has lines, and something else"))
                             .at(self.graph, index)?;
                         let own = (of, least[row], tags[row], result.kind);
-                        if proved_lines[index] != Some(own) {
+                        if proved_lines.insert((index, own)) {
                             self.check_exponential_lines(node, own, tables).at(self.graph, index)?;
-                            proved_lines[index] = Some(own);
                         }
                         continue;
                     }
@@ -133,9 +132,8 @@ impl<'l> Rows<'l> {
                         require(is_alone, || format!("row {row} has lines, and something else"))
                             .at(self.graph, index)?;
                         let own = (of, least[row], tags[row], result.kind);
-                        if proved_lines[index] != Some(own) {
+                        if proved_lines.insert((index, own)) {
                             self.check_lines(node, own, tables).at(self.graph, index)?;
-                            proved_lines[index] = Some(own);
                         }
                         continue;
                     }

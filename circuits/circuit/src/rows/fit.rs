@@ -141,6 +141,9 @@ pub(super) fn has_remainder(a: &Architecture, shifts: usize) -> bool {
         && a.remainder_cells > 0
 }
 
+/// Nodes of the gates of a result by lines, as exponents: two for each.
+const LINE_NODES: usize = 64;
+
 /// Total of the exponents in all gates.
 fn exponents(a: &Architecture) -> usize {
     a.fixed.iter().map(|role| exponents_of(a, role)).fold(0, usize::saturating_add)
@@ -157,6 +160,8 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
             .iter()
             .map(|(step, count)| (*step).max(1).saturating_mul(*count))
             .fold(factor.shift.saturating_add(factor.channels), usize::saturating_add),
+        // No exponents, but gates of as many nodes: each lane has its own, and each column may.
+        FixedRole::Lines(of) => of.lanes.saturating_mul(LINE_NODES).saturating_add(of.lanes * a.excess_limbs),
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd
@@ -164,7 +169,6 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)
-        | FixedRole::Lines(_)
         | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle

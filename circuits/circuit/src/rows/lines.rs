@@ -16,7 +16,9 @@
 //! layout makes sure of it), and `ρ = 2^(p-1)` leaves `y = f`.
 //!
 //! Exponentials of distances have no quotient: their argument is `max - x`, from 0 on, or that of masked members, which has
-//! a segment of its own (`rows/exponential.rs`). Their `c` is a mark, `c·(c - 1) = 0` and `c·q = 0`, and `y - u = 0`.
+//! a segment of its own (`rows/exponential.rs`). No distance reaches that one: the maximum is attained, so distances are
+//! those of two elements, whose number is that of the results, and all segments end before it (the check of the layout).
+//! Their `c` is a mark, `c·(c - 1) = 0` and `c·q = 0`, and `y - u = 0`.
 //!
 //! All are integers: `|A + B·m| < 2^61` (graph validation) and `|2^p·y + ρ| < 2^p·(u + 2^w + 1)`, which the check of the
 //! layout keeps below `2^250`, far below p/2.

@@ -170,7 +170,7 @@ impl RowWitness<'_> {
     fn follow_line(&mut self, lane: usize, of: &Lines, (number, line): (i64, [i64; 2]), distance: i64) -> i64 {
         let [intercept, slope] = line;
         let inside = distance & ((1 << of.low) - 1);
-        let sum = intercept + slope * inside;
+        let sum = slope.wrapping_mul(inside).wrapping_add(intercept);
         let a = self.a;
         let cells = LineCells::new(a, of, lane);
         self.activate(cells.line, [number, intercept, slope]);

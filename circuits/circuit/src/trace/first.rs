@@ -97,7 +97,9 @@ impl FirstPhase {
             // Rows without a function are raw outputs, which hold nothing.
             let Some(function) = &functions[result.node as usize] else { continue };
             let at = result.row as usize;
-            let (looks_up, lines) = (looked_up[at] != 0, by_lines[at]);
+            // No check accepts a row with more results than its lines are for.
+            let lines = by_lines[at].filter(|of| result.kind.digest_lanes() <= of.lanes);
+            let looks_up = looked_up[at] != 0;
             let mut row = RowWitness { columns: &mut phase.columns, a, row: at, looks_up, lines };
             if looks_up {
                 // Lanes that the row leaves idle hold the table's first entry.
