@@ -386,14 +386,37 @@ macro_rules! limbs_of_columns {
     }};
 }
 
-/// a·b/2^255 modulo p; operands as the module's documentation has it.
+/// a·b/2^255 modulo p for half a vector; operands as the module's documentation has it.
 ///
 /// Each of the first four columns, a limb t from -2^50 to 2^50, is replaced by t·(k·p + 1)/2^51 one column further,
 /// which takes no multiplication to find the multiple of p. The last one is removed as in Montgomery's reduction, since
 /// the replacements are 51 bits longer than p. They add up to at most 2^50·0.26·p before the last division by 2^51, and
 /// m·p adds p/2 after it: the product is below (0.378·α·β + 0.63)·p in absolute value.
-///
-/// One half after the other: the columns of both would not fit into registers.
+macro_rules! multiply_half {
+    ($field:ty, $table:expr, $a:expr, $b:expr) => {{
+        let mut columns = [set_integer(0); COLUMNS];
+        for i in 0..COLUMNS {
+            columns[i] = set_integer(START[i]);
+        }
+        add_row!(columns, 0, $a[0], $b);
+        fold_column!(columns, 0, $table.fold);
+        add_row!(columns, 1, $a[1], $b);
+        fold_column!(columns, 1, $table.fold);
+        add_row!(columns, 2, $a[2], $b);
+        fold_column!(columns, 2, $table.fold);
+        add_row!(columns, 3, $a[3], $b);
+        fold_column!(columns, 3, $table.fold);
+        add_row!(columns, 4, $a[4], $b);
+        reduce_last!(columns, $field, $table.p);
+        let mut limbs = limbs_of_columns!(columns);
+        // Below (0.378·5 + 0.63)·p = 2.6·p, and so its top limb below 2^51.
+        let top = add_integers(columns[COLUMNS - 1], set_integer(SIGNED_BITS));
+        limbs[LIMBS - 1] = sub(from_bits(top), set(SIGNED));
+        limbs
+    }};
+}
+
+/// [`multiply_half!`] of both halves, one after the other: the columns of both would not fit into registers.
 #[target_feature(enable = "avx2,fma,bmi2")]
 #[inline(never)]
 pub(super) fn multiply<F: Modulus>(a: &Halves, b: &Halves, out: &mut Halves) {
@@ -401,25 +424,23 @@ pub(super) fn multiply<F: Modulus>(a: &Halves, b: &Halves, out: &mut Halves) {
     let table = std::hint::black_box(F::TABLE);
     for half in 0..2 {
         let (a, b) = (&a[half], &b[half]);
-        let mut columns = [set_integer(0); COLUMNS];
-        for i in 0..COLUMNS {
-            columns[i] = set_integer(START[i]);
+        out[half] = multiply_half!(F, table, a, b);
+    }
+}
+
+/// `(a + w·b/2^255, a - w·b/2^255)`, not normalised, in the vectors' own places.
+#[target_feature(enable = "avx2,fma,bmi2")]
+#[inline(never)]
+pub(super) fn butterfly<F: Modulus>(a: &mut Halves, b: &mut Halves, w: &Limbs) {
+    // As for `multiply`.
+    let table = std::hint::black_box(F::TABLE);
+    let w = constant(*w);
+    for half in 0..2 {
+        let (a, b) = (&mut a[half], &mut b[half]);
+        let turned = multiply_half!(F, table, b, w);
+        for i in 0..LIMBS {
+            (a[i], b[i]) = (add(a[i], turned[i]), sub(a[i], turned[i]));
         }
-        add_row!(columns, 0, a[0], b);
-        fold_column!(columns, 0, table.fold);
-        add_row!(columns, 1, a[1], b);
-        fold_column!(columns, 1, table.fold);
-        add_row!(columns, 2, a[2], b);
-        fold_column!(columns, 2, table.fold);
-        add_row!(columns, 3, a[3], b);
-        fold_column!(columns, 3, table.fold);
-        add_row!(columns, 4, a[4], b);
-        reduce_last!(columns, F, table.p);
-        let mut limbs = limbs_of_columns!(columns);
-        // Below (0.378·5 + 0.63)·p = 2.6·p, and so its top limb below 2^51.
-        let top = add_integers(columns[COLUMNS - 1], set_integer(SIGNED_BITS));
-        limbs[LIMBS - 1] = sub(from_bits(top), set(SIGNED));
-        out[half] = limbs;
     }
 }
 

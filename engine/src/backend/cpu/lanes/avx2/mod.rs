@@ -25,7 +25,7 @@
 //! to 2^50, or *plain*, from 0 to 2^51, as loads and reductions leave them. A product needs |a_i·b_j| ≤ 2^102: it takes
 //! two plain operands; a plain one and one below 2.6·p; and any two below 5.2·p, where one of them is balanced if the
 //! other is above 2.6·p. It is balanced, and in absolute value below (0.378·α·β + 0.63)·p: α·β·p/2^255, and what the
-//! reduction adds (see `multiply`). Its own top limb must be below 2^51, so that α·β must not exceed 5. Vectors are signed, so a difference needs no offset, and
+//! reduction adds (see `multiply_half`). Its own top limb must be below 2^51, so that α·β must not exceed 5. Vectors are signed, so a difference needs no offset, and
 //! the bounds that the kernels state, those of nonnegative residues, are larger. What the kernels multiply here:
 //!
 //! | operands | at most |
@@ -305,8 +305,8 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn twist<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>, w: &Single<F>) {
-        *b = self.mul(*b, self.broadcast(w));
-        self.cross::<F>(a, b);
+        // SAFETY: lanes with these features are running.
+        unsafe { butterfly::<F>(&mut a.0, &mut b.0, &w.0) };
     }
 
     #[inline(always)]
