@@ -1,4 +1,4 @@
-"""Figures of the binding: what a call from Python adds to the library's, how long the import takes, and the wheel's size.
+"""Figures of the binding: what a call from Python adds to the library's, how long the import takes, the wheel's size.
 
     python bench.py [--rounds N] [--wheel FILE] [--model MODEL.onnx --input INPUT.json]
 

@@ -40,7 +40,8 @@ def main(folder: Path) -> None:
     options = {id(network): {"zipmap": False}}
     onnx = to_onnx(network, seen[:1], options=options, target_opset=15)
     onnx = select_model_inputs_outputs(onnx, outputs=["probabilities"])
-    sizes = {dimension.dim_param: 1 for dimension in onnx.graph.input[0].type.tensor_type.shape.dim if dimension.dim_param}
+    axes = onnx.graph.input[0].type.tensor_type.shape.dim
+    sizes = {axis.dim_param: 1 for axis in axes if axis.dim_param}
     model = zkml_gpu.Model.load(onnx.SerializeToString(), dimensions=sizes, name="digits")
     print(f"inputs {model.inputs}, outputs {model.outputs}")
 

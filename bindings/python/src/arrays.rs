@@ -1,9 +1,9 @@
 //! Arrays as samples, and numbers as arrays.
 //!
-//! An input is an array of the model's shape, in the order of its axes. Where an array lies in memory is no matter: that
-//! of another order, with negative strides, or of another byte order is read in the order of its indices. Its shape is
-//! the model's own for one sample, or has one more axis in front that counts samples; where the model's first axis is 1,
-//! that axis may count them, or be left out. So a shape says which elements are which, and none is guessed.
+//! An input is an array of the model's shape, in the order of its axes. Where an array lies in memory is no matter:
+//! that of another order, with negative strides, or of another byte order is read in the order of its indices. Its
+//! shape is the model's own for one sample, or has one more axis in front that counts samples; where the model's first
+//! axis is 1, that axis may count them, or be left out. So a shape says which elements are which, and none is guessed.
 
 use numpy::ndarray::ArrayView1;
 use numpy::{PyArray1, PyArrayDescrMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods};

@@ -42,7 +42,7 @@ pub(crate) fn run<T: Send>(
 
 /// Refuses a process that was forked from one whose pool had started: the threads are the parent's, and work for them
 /// would wait forever.
-fn check_process() -> Result<(), Failure> {
+pub(crate) fn check_process() -> Result<(), Failure> {
     let own = std::process::id();
     match OWNER.compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed) {
         Err(owner) if owner != own => Err(Failure::new(

@@ -132,8 +132,8 @@ impl ProvingKey {
         run(py, None, || Ok(self.0.write(path)?))
     }
 
-    /// Writes `NAME.pk`, `NAME.vk` to publish, and `NAME.public.zkml`, by which others audit it, into a folder, which is
-    /// made where it is missing. Returns the three paths.
+    /// Writes `NAME.pk`, `NAME.vk` to publish, and `NAME.public.zkml`, by which others audit it, into a folder, which
+    /// is made where it is missing. Returns the three paths.
     ///
     /// Keys of that name that are there are refused unless `replace`: without them no proofs are made under a published
     /// key.
@@ -221,7 +221,9 @@ impl ProvingKey {
     /// Makes keys for a retrained model of the same architecture under this key's circuit.
     ///
     /// `zkml_gpu.retrain` says what the options mean.
-    #[pyo3(signature = (model, calibration, *, max_error = 0.016, allow_error = false, backend = "auto", progress = None))]
+    #[pyo3(signature = (
+        model, calibration, *, max_error = 0.016, allow_error = false, backend = "auto", progress = None
+    ))]
     #[expect(clippy::too_many_arguments, reason = "Python gives them by their names")]
     fn retrain(
         &self,

@@ -1,7 +1,7 @@
 //! Python's module `zkml_gpu._native`: the library's models, keys and proofs as Python's classes.
 //!
-//! It is thin. What a class does is the library's work, and the verbs (`zkml_gpu.compile`, `zkml_gpu.prove`) are written
-//! in Python on top of it, in `python/zkml_gpu/verbs.py`. What is here is what a boundary needs:
+//! It is thin. What a class does is the library's work, and the verbs (`zkml_gpu.compile`, `zkml_gpu.prove`) are
+//! written in Python on top of it, in `python/zkml_gpu/verbs.py`. What is here is what a boundary needs:
 //!
 //! | file | what |
 //! |---|---|

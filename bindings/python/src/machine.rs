@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use serde::Serialize;
 use zkml_gpu::{Artifact, Device};
 
-use crate::boundary::run;
+use crate::boundary::{check_process, run};
 use crate::error::Failure;
 use crate::json::to_python;
 
@@ -42,6 +42,8 @@ pub(crate) fn start_threads(threads: u16) -> PyResult<()> {
     if threads == 0 {
         return Err(Failure::arguments("0 threads do no work", "1 or more").into());
     }
+    // They are this process's: one that is forked later is refused.
+    check_process()?;
     rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global().map_err(|error| {
         let hint = "call it once, before anything else";
         Failure::arguments(format!("{threads} threads cannot be started: {error}"), hint).into()

@@ -74,7 +74,8 @@ def test_inputs_are_given_as_arrays_lists_names_or_a_file(two_inputs: Network, t
     flat = [array.ravel().tolist() for array in (first, second)]
     sample.write_text(f'{{"input_data": {flat}}}')
     expected = two_inputs.proof.outputs[0].values
-    for inputs in ([first, second], (first, second), dict(zip(names, (first, second))), [first.tolist(), second.tolist()],
+    lists = [first.tolist(), second.tolist()]
+    for inputs in ([first, second], (first, second), dict(zip(names, (first, second))), lists,
                    [first[0], second[0]], {names[1]: second, names[0]: first}, sample, str(sample)):
         proof = two_inputs.prover.prove(inputs)
         np.testing.assert_array_equal(proof.outputs[0].values, expected)
