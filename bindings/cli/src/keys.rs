@@ -1,6 +1,5 @@
 //! Where the keys of `prove` come from: a file, the user's cache, or made now.
 
-use std::fs::File;
 use std::path::Path;
 
 use rand_core::OsRng;
@@ -8,11 +7,11 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model,
-    ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded,
+    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache, Model, ModelInput,
+    ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, magic, read_bounded,
     read_samples, samples_digest,
 };
-use zkml_gpu_files::container::{self, ContainerError};
+use zkml_gpu_files::container::ContainerError;
 use zkml_gpu_files::{Access, Staged};
 
 use crate::args::{CacheOptions, CircuitOptions, CostsSource, MachineOptions, ProveOptions, Weights};
@@ -65,17 +64,6 @@ pub(crate) struct Keys {
     /// Milliseconds that the reference string and the keys took, or that loading took.
     pub(crate) srs_ms: f64,
     pub(crate) setup_ms: f64,
-}
-
-/// The kind of file that a path is, by its first bytes.
-pub(crate) fn magic(path: &Path) -> Result<Option<[u8; 8]>, Error> {
-    let fail = |source| FileError::File { path: path.into(), action: "read", source };
-    // A pipe or a folder is refused by the reader of models, by name.
-    let metadata = std::fs::metadata(path).map_err(fail)?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
-    Ok(File::open(path).and_then(container::magic).map_err(fail)?)
 }
 
 /// What proofs are to be made of: a proving key, or a model whose key is found or made.
