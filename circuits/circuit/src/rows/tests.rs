@@ -258,16 +258,7 @@ fn hostile_lines_neither_overflow_nor_fit_and_few_fit_at_all() {
         table_lanes: 1,
         ..architecture(RowKind::GatheredSum)
     };
-    let own = Lines {
-        lanes: 2,
-        places: 3,
-        exponentials: false,
-        shifts: 1,
-        segments: 10,
-        low: 3,
-        scale: 5,
-        bits: 4,
-    };
+    let own = Lines { lanes: 2, places: 3, exponentials: false, shifts: 1, segments: 10, low: 3, scale: 5, bits: 4 };
     assert!(lines::has_cells(&a, &own), "{a:?}");
     let huge = usize::MAX;
     for hostile in [
