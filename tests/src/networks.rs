@@ -8,7 +8,7 @@ use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
 use zkml_gpu_circuit::keys::{self, KeyError, ProvingKeys};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{Widths, lower};
-use zkml_gpu_circuit::prove::{CommittedTensor, Job, committed};
+use zkml_gpu_circuit::prove::{CommittedTensor, Job, Openings, committed};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
@@ -244,7 +244,8 @@ impl Session {
         let execution = graph.run(&inputs).expect("the graph runs");
         let outputs = graph.outputs.iter().map(|t| execution.values[*t].clone()).collect();
         let first = FirstPhase::new(&layout, &graph, &execution);
-        let tensors = committed(&prover, &layout, &graph, &execution, &[], &mut rng).expect("commitments");
+        let tensors =
+            committed(&prover, &layout, &graph, &execution, Openings::default(), &mut rng).expect("commitments");
         Self { graph, layout, keys, prover, srs, inputs, outputs, execution, first, tensors }
     }
 

@@ -28,10 +28,11 @@ const FORMAT: &str = "zkml-gpu proof";
 /// Value of [`ProofBundle::version`].
 const VERSION: u32 = 3;
 /// Largest `proof.json` that is read: millions of public values.
-const MAX_BYTES: u64 = 512 << 20;
+pub(crate) const MAX_PROOF_BYTES: u64 = 512 << 20;
 /// Most characters of a value that a message shows.
 const SHOWN_CHARS: usize = 100;
-const HINT: &str = "proof.json is written by `zkml-gpu prove`; fetch it again from whoever made the proof";
+pub(crate) const PROOF_HINT: &str =
+    "proof.json is written by `zkml-gpu prove`; fetch it again from whoever made the proof";
 
 /// A proof and what it proves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -210,6 +211,14 @@ pub enum Rejection {
         /// What it has.
         reason: String,
     },
+    /// The proof of a segment does not hold.
+    #[error("segment {segment}: {reason}")]
+    Segment {
+        /// The segment, counted from 1.
+        segment: usize,
+        /// Why not.
+        reason: Box<Rejection>,
+    },
     /// The proof itself does not hold.
     #[error(transparent)]
     Proof(#[from] VerifyError),
@@ -327,7 +336,7 @@ impl ProofBundle {
     /// holds is for [`ModelKey::verify`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        Self::from_json(&read_bounded(path, MAX_BYTES)?, &path.display().to_string())
+        Self::from_json(&read_bounded(path, MAX_PROOF_BYTES)?, &path.display().to_string())
     }
 
     /// As [`ProofBundle::read`], from memory; `file` stands for the file in messages.
@@ -335,7 +344,7 @@ impl ProofBundle {
     /// # Errors
     /// As [`ProofBundle::read`].
     pub fn from_json(bytes: &[u8], file: &str) -> Result<Self, Error> {
-        let fail = |problem| Error::Artifact { file: file.into(), problem, hint: HINT };
+        let fail = |problem| Error::Artifact { file: file.into(), problem, hint: PROOF_HINT };
         let bundle: Self = serde_json::from_slice(bytes).map_err(|error| fail(format!("not a proof: {error}")))?;
         if bundle.format != FORMAT || bundle.version != VERSION {
             let found = format!("format {:?} version {}", bundle.format, bundle.version);
@@ -451,9 +460,14 @@ impl ProofBundle {
 
 impl PublicTensor {
     fn new(port: &Port, stored: &[i64]) -> Self {
+        let values = if port.visibility().is_hidden() { Vec::new() } else { to_logical(port, stored) };
+        Self { values, ..Self::without_values(port) }
+    }
+
+    /// A tensor of which nothing is told.
+    pub(crate) fn without_values(port: &Port) -> Self {
         let Format { frac_bits, mantissa, min, max } = port.logical_format();
-        let visibility = port.visibility();
-        let values = if visibility.is_hidden() { Vec::new() } else { to_logical(port, stored) };
+        let (visibility, values) = (port.visibility(), Vec::new());
         let (name, shape) = (port.name.clone(), port.logical_shape.clone());
         Self { name, shape, frac_bits, mantissa, min, max, values, visibility, commitments: Vec::new(), hash: None }
     }
@@ -507,7 +521,7 @@ impl PublicTensor {
     }
 }
 
-fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
+pub(crate) fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
     ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
 }
 
@@ -533,7 +547,11 @@ fn stored(place: &str, tensors: &[PublicTensor], ports: &[Port]) -> Result<Vec<V
         .collect()
 }
 
-fn expect<A: PartialEq<B> + ToString, B: ToString>(field: &str, got: A, expected: B) -> Result<(), Rejection> {
+pub(crate) fn expect<A: PartialEq<B> + ToString, B: ToString>(
+    field: &str,
+    got: A,
+    expected: B,
+) -> Result<(), Rejection> {
     if got == expected {
         return Ok(());
     }
@@ -542,7 +560,7 @@ fn expect<A: PartialEq<B> + ToString, B: ToString>(field: &str, got: A, expected
 }
 
 /// A value from a file in a message: its beginning, escaped.
-fn shown(value: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     let start: String = value.chars().take(SHOWN_CHARS).collect();
     let dots = if start.len() < value.len() { "..." } else { "" };
     format!("{}{dots}", start.escape_debug())

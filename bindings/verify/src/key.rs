@@ -29,7 +29,7 @@ const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0
 /// The last version whose keys may belong to a circuit that proves something else than its model (`SECURITY.md`).
 const LAST_UNCHECKED: u32 = 3;
 /// Longest name of a model in bytes.
-const MAX_NAME_BYTES: usize = 255;
+pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// Largest `model.vk` that is read.
 const MAX_BYTES: u64 = 256 << 20;
 const HINT: &str =
@@ -57,7 +57,7 @@ pub struct About {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
-const fn is_false(value: &bool) -> bool {
+pub(crate) const fn is_false(value: &bool) -> bool {
     !*value
 }
 

@@ -29,6 +29,7 @@ mod order;
 mod place;
 pub mod program;
 pub mod report;
+mod segmented;
 mod text;
 mod verdict;
 #[cfg(feature = "write")]
@@ -44,6 +45,7 @@ pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
 pub use order::hash_stored;
 #[cfg(feature = "write")]
 pub use place::try_place;
+pub use segmented::{MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey, SegmentedProof, Wire, Wiring};
 pub use verdict::Verdict;
 #[cfg(feature = "write")]
 pub use write::write_whole;

@@ -377,9 +377,22 @@ pub(crate) fn read_container<T>(
     hint: &'static str,
     read: impl FnOnce(&mut Container<File>) -> Result<T, ContainerError>,
 ) -> Result<T, Error> {
+    Ok(open_container(path, kind, hint, read)?.1)
+}
+
+/// Opens a file of sections, and reads some of them.
+pub(crate) fn open_container<T>(
+    path: &Path,
+    kind: Kind,
+    hint: &'static str,
+    read: impl FnOnce(&mut Container<File>) -> Result<T, ContainerError>,
+) -> Result<(Container<File>, T), Error> {
     let io = |source| FileError::File { path: path.into(), action: "read", source };
     let (file, _) = open_regular(path).map_err(io)?;
-    let value = Container::open(file, kind).and_then(|mut container| read(&mut container));
+    let value = Container::open(file, kind).and_then(|mut container| {
+        let value = read(&mut container)?;
+        Ok((container, value))
+    });
     value.map_err(|error| match error {
         // What is read is in memory or was digested: other failures are the system's.
         ContainerError::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => io(source).into(),

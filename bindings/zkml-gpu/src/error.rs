@@ -10,7 +10,7 @@ use zkml_gpu_circuit::weights::WeightsError;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::SrsError;
-use zkml_gpu_graph::JointError;
+use zkml_gpu_graph::{CutError, JointError};
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
 use zkml_gpu_verify::report::{bytes_texts, plural};
@@ -174,6 +174,9 @@ pub enum Error {
         /// Inputs of a proof.
         expected: usize,
     },
+    /// The model cannot be cut into these segments.
+    #[error(transparent)]
+    Cut(#[from] CutError),
     /// The model has no circuit.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -247,6 +250,7 @@ impl Error {
             | Self::EmbeddedWeights { .. }
             | Self::Inferences { .. }
             | Self::Environment { .. }
+            | Self::Cut(CutError::Places { .. } | CutError::Name { .. })
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
             Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
@@ -262,6 +266,7 @@ impl Error {
             Self::Layout(LayoutError::Unsupported { .. }) | Self::Joint(JointError::Several { .. }) => {
                 ErrorClass::Unsupported
             }
+            Self::Cut(_) => ErrorClass::Unsupported,
             Self::Joint(JointError::Empty) => ErrorClass::BadInput,
             Self::Joint(_) => ErrorClass::WouldNotFit,
             Self::Layout(_) | Self::Key(_) | Self::Weights(_) | Self::Prove(_) | Self::Internal(_) => ErrorClass::Bug,

@@ -147,6 +147,29 @@ pub fn pair(folder: impl AsRef<Path>, name: &str) -> [PathBuf; 2] {
     ["pk", "vk"].map(|kind| folder.as_ref().join(format!("{name}.{kind}")))
 }
 
+/// Writes a pair of keys, as [`ProverKey::write_pair`] says.
+pub(crate) fn write_staged_pair(
+    folder: &Path,
+    name: &str,
+    verifying_key: &[u8],
+    stage: impl FnOnce(&Path) -> Result<Staged, Error>,
+) -> Result<[PathBuf; 2], Error> {
+    let [pk, vk] = pair(folder, name);
+    let made = NewFolder::make(folder).map_err(|source| FileError::unwritten(folder, source))?;
+    let private = stage(&pk)?;
+    let public = Staged::new(&vk, verifying_key, Access::Public).map_err(|source| FileError::unwritten(&vk, source))?;
+    match std::fs::remove_file(&vk) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            return Err(FileError::unwritten(&vk, source).into());
+        }
+        _ => {}
+    }
+    private.publish().map_err(|source| FileError::unwritten(&pk, source))?;
+    public.publish().map_err(|source| FileError::unwritten(&vk, source))?;
+    made.keep();
+    Ok([pk, vk])
+}
+
 impl ProverKey {
     /// The keys with a proof that the weights are integers of their widths, and 0 where the architecture has none; as
     /// they are where the weights are embedded. The verifying key is another one then: proofs name it by its digest.
@@ -186,22 +209,7 @@ impl ProverKey {
     /// # Errors
     /// [`Error::File`] where the system refuses.
     pub fn write_pair(&self, folder: impl AsRef<Path>, name: &str) -> Result<[PathBuf; 2], Error> {
-        let folder = folder.as_ref();
-        let [pk, vk] = pair(folder, name);
-        let made = NewFolder::make(folder).map_err(|source| FileError::unwritten(folder, source))?;
-        let private = self.stage(&pk)?;
-        let public = Staged::new(&vk, self.key.to_bytes(), Access::Public)
-            .map_err(|source| FileError::unwritten(&vk, source))?;
-        match std::fs::remove_file(&vk) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                return Err(FileError::unwritten(&vk, source).into());
-            }
-            _ => {}
-        }
-        private.publish().map_err(|source| FileError::unwritten(&pk, source))?;
-        public.publish().map_err(|source| FileError::unwritten(&vk, source))?;
-        made.keep();
-        Ok([pk, vk])
+        write_staged_pair(folder.as_ref(), name, self.key.to_bytes(), |path| self.stage(path))
     }
 
     fn stage(&self, path: &Path) -> Result<Staged, Error> {

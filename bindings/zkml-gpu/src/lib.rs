@@ -56,6 +56,7 @@ mod precision;
 mod prover;
 pub mod public;
 mod saturation;
+pub mod segmented;
 
 pub use available::available_bytes;
 pub use backend::BackendChoice;
@@ -77,6 +78,7 @@ pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
+pub use segmented::{SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};
@@ -91,7 +93,7 @@ pub use zkml_gpu_onnx::quant::{
 };
 pub use zkml_gpu_verify::{
     About, Accuracy, Error as FileError, ErrorClass, Expected, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
-    TensorCommitment, VERIFYING_KEY, read_bounded, read_hash, write_whole,
+    SEGMENTED_KEY, SegmentedKey, SegmentedProof, TensorCommitment, VERIFYING_KEY, read_bounded, read_hash, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

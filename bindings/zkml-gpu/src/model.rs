@@ -16,6 +16,7 @@ use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
 use crate::memory::check_memory;
+use crate::segmented::SegmentedModel;
 use crate::{Error, FileError};
 
 /// Widths that are searched for tensors unless others are asked for. Fewer bits make no limb less; more make tables of
@@ -369,8 +370,30 @@ impl Model {
     /// samples or weights, [`Error::Inaccurate`] where the error on the samples is above the bound,
     /// [`Error::Joint`] where it cannot be one of several inferences, [`Error::Layout`] for a model without a circuit.
     pub fn compile(&self, samples: &[Sample], options: &CompileOptions) -> Result<CompiledModel, Error> {
-        self.check_privacy(options)?;
         self.check_rows(options)?;
+        let (about, graph) = self.quantised(samples, options)?;
+        let graph = lower(graph);
+        let layout = Layout::compile(&graph, &options.layout)?;
+        Ok(CompiledModel { about, graph, layout })
+    }
+
+    /// As [`compile`](Self::compile), in segments that are cut after so many layers each.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); [`Error::Cut`] where it cannot be cut there.
+    pub fn compile_segments(
+        &self,
+        samples: &[Sample],
+        options: &CompileOptions,
+        cuts: &[usize],
+    ) -> Result<SegmentedModel, Error> {
+        let (about, graph) = self.quantised(samples, options)?;
+        SegmentedModel::of(about, &graph, cuts, &options.layout)
+    }
+
+    /// The integers, and what they were made from.
+    fn quantised(&self, samples: &[Sample], options: &CompileOptions) -> Result<(ModelAbout, Graph), Error> {
+        self.check_privacy(options)?;
         let visibility = self.visibility(options)?;
         let (float, given) = (self.float.graph(), &self.quantisation(options, &visibility));
         let quantised = if options.search {
@@ -385,8 +408,7 @@ impl Model {
         check_error(&quantised, &evaluation, options)?;
         let is_published = options.public_weights || options.layout.weights == WeightMode::Embedded;
         let published = is_published.then(|| coarse(float, &quantised));
-        let graph = lower(Graph { visibility, ..quantised.graph }.joint(options.inferences)?);
-        let layout = Layout::compile(&graph, &options.layout)?;
+        let graph = Graph { visibility, ..quantised.graph }.joint(options.inferences)?;
         let source = self.source(samples, &options.layout.costs);
         let about = ModelAbout {
             name: self.name.clone(),
@@ -401,7 +423,7 @@ impl Model {
             published,
             told_inputs: self.told_inputs(),
         };
-        Ok(CompiledModel { about, graph, layout })
+        Ok((about, graph))
     }
 
     /// Inputs of which the file tells integers.

@@ -106,7 +106,7 @@ impl ModelProver {
         }
         let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
         let keys = (&self.keys, &self.model.layout, graph);
-        let given = Openings { tensors: &given, salts };
+        let given = Openings { tensors: &given, known: &[], salts };
         // On a thread of the pool: from another one each of a proof's thousands of parallel steps would wait for the pool to
         // wake, and be woken by it.
         let proof = rayon::scope(|_| prove_opened(&self.engine, keys, &inputs.0, given, rng))?;

@@ -440,6 +440,19 @@ impl VerifyingKeys {
         }
     }
 
+    /// The keys of another model of this circuit, from the model's part of [`to_parts`](Self::to_parts).
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] where it is no commitment to as many columns.
+    pub fn with_model_part(&self, model: &[u8]) -> Result<Self, KeyError> {
+        if model.len() != self.model.len() * G1_BYTES {
+            return Err(malformed("the model commitment's length disagrees with the circuit"));
+        }
+        let mut reader = Reader(model);
+        let model = (0..self.model.len()).map(|_| reader.g1()).collect::<Result<_, _>>()?;
+        Ok(Self { model, ..self.clone() })
+    }
+
     /// Reads what [`to_bytes`](Self::to_bytes) wrote. Points must be on their curves, sizes must agree, and nothing may
     /// follow.
     ///

@@ -106,6 +106,8 @@ pub fn prove<B: Backend>(
 pub struct Openings<'o> {
     /// Of committed ones, which have their commitments already. Fresh ones are made of those that are not listed.
     pub tensors: &'o [(String, TensorOpening)],
+    /// Of committed ones whose commitments are known, which are not computed again.
+    pub known: &'o [(String, &'o CommittedTensor)],
     /// Salts of hashed ones. Those that are not listed are hashed without.
     pub salts: &'o [(String, Salt)],
 }
@@ -127,7 +129,7 @@ pub fn prove_opened<B: Backend>(
     let first = &Cleared(first);
     let (execution, first) = (&execution.0, &first.0);
     let witness_ms = start.elapsed().as_secs_f64() * 1e3;
-    let tensors = committed(prover, layout, graph, execution, openings.tensors, &mut rng)?;
+    let tensors = committed(prover, layout, graph, execution, openings, &mut rng)?;
     let outputs = Cleared(graph.outputs.iter().map(|t| execution.values[*t].clone()).collect::<Vec<_>>());
     let job = Job { keys, layout, graph, execution, first, tensors: &tensors };
     let bytes = job.prove(prover, inputs, &outputs.0, rng, |circuit| circuit)?;
@@ -150,14 +152,19 @@ pub fn committed<B: Backend>(
     layout: &Layout,
     graph: &Graph,
     execution: &Execution,
-    openings: &[(String, TensorOpening)],
+    openings: Openings<'_>,
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<Vec<CommittedTensor>, ProveError> {
     let tensors = layout.statement.ports().zip(graph.inputs.iter().chain(&graph.outputs));
     let mut all = Vec::new();
     for (port, tensor) in tensors.filter(|(port, _)| port.committed_columns() > 0) {
         let values = &execution.values[*tensor];
-        let opening = match openings.iter().find(|(name, _)| *name == port.name) {
+        if let Some((_, known)) = openings.known.iter().find(|(name, _)| *name == port.name) {
+            own(port, &known.opening, values)?;
+            all.push((*known).clone());
+            continue;
+        }
+        let opening = match openings.tensors.iter().find(|(name, _)| *name == port.name) {
             Some((_, opening)) => own(port, opening, values)?.clone(),
             None => TensorOpening::new(values.clone(), layout.k, &mut rng),
         };

@@ -67,6 +67,11 @@ impl Graph {
         Self { nodes: self.nodes.iter().map(without_learned).collect(), ..self.clone() }
     }
 
+    /// Declares no width of accumulators where one was declared: for comparing graphs that may have one width.
+    pub fn forget_widths(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.op.set_width(Width::default()));
+    }
+
     /// Declares accumulators as wide as another graph of the same layers does, so that retrained weights keep their
     /// circuit. Whether they hold this one's learned values is for [`validate`](Self::validate).
     pub fn take_widths(&mut self, other: &Self) {
@@ -74,6 +79,18 @@ impl Graph {
             node.op.take_width(&other.op);
         }
     }
+}
+
+/// Graphs of one architecture but for the widths that they declare: each declares the greatest of all, so that they are
+/// one architecture.
+pub fn share_widths(graphs: &mut [&mut Graph]) {
+    let Some((first, others)) = graphs.split_first_mut() else { return };
+    for other in others.iter() {
+        for (node, other) in first.nodes.iter_mut().zip(&other.nodes) {
+            node.op.widen(&other.op);
+        }
+    }
+    others.iter_mut().for_each(|other| other.take_widths(first));
 }
 
 fn without_learned(node: &Node) -> Node {

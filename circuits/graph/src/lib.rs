@@ -29,6 +29,7 @@
 mod activation;
 mod architecture;
 mod bounds;
+mod cut;
 mod error;
 mod execute;
 mod graph;
@@ -47,7 +48,9 @@ mod visibility;
 pub mod window;
 
 pub use activation::{Activation, Function};
+pub use architecture::share_widths;
 pub use bounds::{Bounds, Width};
+pub use cut::{Cut, CutError, End, Part};
 pub use error::{ExecuteError, ValidateError};
 pub use execute::Execution;
 pub use graph::{Graph, Node};

@@ -40,7 +40,7 @@ const FIXED_BYTES: usize = 8 + 4 + 4;
 /// Name, length and digest of a section.
 const ENTRY_BYTES: usize = 8 + 8 + DIGEST_BYTES;
 /// Most sections of a file: no kind has more, and a number from a file is bounded before memory is taken by it.
-const MAX_SECTIONS: u32 = 16;
+const MAX_SECTIONS: u32 = 1 << 11;
 /// Bytes that are read at a time: enough to make the calls cheap, little beside any section worth it.
 const CHUNK_BYTES: usize = 1 << 20;
 

@@ -229,9 +229,25 @@ impl Op {
         }
     }
 
+    /// Declares the greater of the widths of both operations, where both declare one.
+    pub(crate) fn widen(&mut self, other: &Self) {
+        if let (Some(own), Some(other)) = (self.width(), other.width()) {
+            self.set_width(Width {
+                bits: own.bits.max(other.bits),
+                spread_bits: own.spread_bits.max(other.spread_bits),
+            });
+        }
+    }
+
     /// Declares the width of another operation, where both declare one.
     pub(crate) const fn take_width(&mut self, other: &Self) {
-        let Some(other) = other.width() else { return };
+        if let Some(other) = other.width() {
+            self.set_width(other);
+        }
+    }
+
+    /// Declares another width, where there is one.
+    pub(crate) const fn set_width(&mut self, other: Width) {
         match self {
             Self::Linear(Linear { width: Some(width), .. })
             | Self::Combine { width: Some(width), .. }
