@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use tracing::info_span;
-use zkml_gpu::{Audit, AuditedFile, Error, Measured, ModelKey, PublicModel, Srs};
+use zkml_gpu::segmented::SegmentedPublicModel;
+use zkml_gpu::{AnyKey, Audit, AuditedFile, Error, Measured, PublicModel, Srs};
 
 use crate::args::{AuditOptions, CacheOptions};
 use crate::compile::{TARGET, prepare, timed};
@@ -14,12 +15,23 @@ use crate::report::{self, layers_text, line, short};
 pub(crate) fn audit(options: &AuditOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
-    let key = ModelKey::read(&options.key)?;
-    let model = PublicModel::read(&options.model)?;
-    model.expect_size(&key)?;
-    let srs = reference_string(options.srs.as_deref(), &options.key, model.k(), &options.cache)?;
-    let look = || model.audit(&key, &srs, &options.machine.backend, options.allow_unproven_weights);
-    let (audit, _) = timed(info_span!(target: TARGET, "audit"), look)?;
+    let (backend, unproven) = (&options.machine.backend, options.allow_unproven_weights);
+    let string = |k| reference_string(options.srs.as_deref(), &options.key, k, &options.cache);
+    let span = || info_span!(target: TARGET, "audit");
+    let audit = match AnyKey::read(&options.key)? {
+        AnyKey::Whole(key) => {
+            let model = PublicModel::read(&options.model)?;
+            model.expect_size(&key)?;
+            let srs = string(model.k())?;
+            timed(span(), || model.audit(&key, &srs, backend, unproven))?.0
+        }
+        AnyKey::Segmented(key) => {
+            let model = SegmentedPublicModel::open(&options.model)?;
+            model.expect_size(&key)?;
+            let srs = string(model.k())?;
+            timed(span(), || model.audit(&key, &srs, backend, unproven))?.0
+        }
+    };
     if options.json {
         report::print_json(&audit)?;
     } else {
@@ -53,6 +65,9 @@ pub(crate) fn text(audit: &Audit) -> String {
     text += &line("proves", &format!("that this network gave the output: {}", layers_text(&audit.layers)));
     if audit.inferences > 1 {
         text += &line("inputs", &format!("{} in a proof, as the first axis counts them", audit.inferences));
+    }
+    if let Some(segments) = audit.segments {
+        text += &line("segments", &format!("{segments}, tied by commitments to what lies between them"));
     }
     text += &line("parameters", &format!("{} learned values", audit.parameters));
     text += &line("weights", &audit.weights);

@@ -9,7 +9,9 @@ use std::time::Instant;
 use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::engine::secret::wipe_integers;
-use zkml_gpu::{Error, FileError, Model, ModelProver, ProofBundle, Proved, Sample, read_samples, saturation};
+use zkml_gpu::{
+    Error, FileError, Model, ModelProver, ProofBundle, Proved, PublicTensor, Sample, read_samples, saturation,
+};
 
 use crate::args::ProveOptions;
 use crate::prove::{check_saturation, compare, own_check, read_openings, read_salts, write_openings};
@@ -221,7 +223,9 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
     let prove = || -> anyhow::Result<Done> {
         check_saturation(clamped, options.max_saturation)?;
         let compared = |bundle: &ProofBundle| -> Result<Option<f64>, Error> {
-            let compared = float.map(|model| compare(model, prover, task, bundle, options)).transpose()?;
+            let compared = float
+                .map(|model| compare(model, prover.model().about(), task, &bundle.outputs, options))
+                .transpose()?;
             Ok(compared.map(|compared| compared.relative_error))
         };
         if let Some(bundle) = already_proved(prover, task) {
@@ -260,7 +264,28 @@ fn already_proved(prover: &ModelProver, task: &Task) -> Option<ProofBundle> {
 }
 
 impl Done {
-    fn failed(input: &Path, index: Option<usize>, error: String) -> Self {
+    /// A task that was proved.
+    pub(crate) fn proved(
+        task: &Task,
+        saturated: f64,
+        prove_ms: f64,
+        relative_error: Option<f64>,
+        outputs: &[PublicTensor],
+    ) -> Self {
+        Self {
+            input: task.input.clone(),
+            index: task.index,
+            file: Some(task.file.clone()),
+            state: State::Proved,
+            error: None,
+            saturated,
+            prove_ms: Some(prove_ms),
+            relative_error,
+            output: Some(outputs.iter().map(|tensor| tensor.reals()).collect()),
+        }
+    }
+
+    pub(crate) fn failed(input: &Path, index: Option<usize>, error: String) -> Self {
         Self {
             input: input.into(),
             index,

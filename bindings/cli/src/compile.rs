@@ -7,8 +7,8 @@ use serde::Serialize;
 use tracing::{Span, info_span};
 use zkml_gpu::verify::try_place;
 use zkml_gpu::{
-    BackendChoice, CompileOptions, CompiledModel, Costs, Error, ErrorClass, ImportOptions, Model, ModelAbout,
-    ModelSource, Sample, read_costs, read_precision, read_samples,
+    BackendChoice, CompileOptions, Compiled, Costs, Error, ErrorClass, ImportOptions, Model, ModelAbout, ModelSource,
+    Sample, SegmentChoice, read_costs, read_precision, read_samples,
 };
 
 use crate::args::{self, CircuitOptions, CostsSource, MachineOptions, Weights};
@@ -16,6 +16,7 @@ use crate::failure::Failed;
 use crate::inspect::model_lines;
 use crate::progress;
 use crate::report::{self, elapsed_ms, line};
+use crate::segments;
 
 /// Target of the spans of this program.
 pub(crate) const TARGET: &str = "zkml_gpu::cli";
@@ -40,6 +41,8 @@ struct Report<'a> {
 pub(crate) struct Prepared {
     pub(crate) model: Model,
     pub(crate) choices: CompileOptions,
+    /// Circuits that are asked for; `None` for one, or as many as the memory demands.
+    pub(crate) segments: Option<usize>,
 }
 
 pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
@@ -62,7 +65,12 @@ pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
         }
     };
     let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Reference)?;
-    let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), || prepared.compile(&samples, costs))?;
+    let compile = || prepared.compile_any(&samples, costs, &options.machine);
+    let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), compile)?;
+    let compiled = match compiled {
+        Compiled::Whole(compiled) => compiled,
+        Compiled::Segmented(compiled) => return segments::compiled(&compiled, compile_ms, file, options.json),
+    };
     // A layout that does not say what the graph says is found here, where it is a bug of ours.
     compiled.check()?;
     compiled.write(&file)?;
@@ -115,8 +123,9 @@ pub(crate) fn timed<T>(span: Span, step: impl FnOnce() -> Result<T, Error>) -> R
 pub(crate) fn load(path: &Path, circuit: &CircuitOptions, machine: &MachineOptions) -> anyhow::Result<Prepared> {
     let choices = choices(circuit)?;
     let model = Model::load(path, &ImportOptions::default().with_symbols(circuit.dimensions.clone()))?;
-    model.check_fits(&choices, machine.max_memory)?;
-    Ok(Prepared { model, choices })
+    let prepared = Prepared { model, choices, segments: circuit.segments.map(|segments| segments as usize) };
+    prepared.check_fits(machine)?;
+    Ok(prepared)
 }
 
 /// What the arguments choose, but for prices.
@@ -142,16 +151,31 @@ impl Prepared {
     pub(crate) fn together(mut self, inputs: usize, machine: &MachineOptions) -> Result<Self, Error> {
         self.choices = self.choices.with_inferences(inputs);
         if inputs != 1 {
-            self.model.check_fits(&self.choices, machine.max_memory)?;
+            self.check_fits(machine)?;
         }
         Ok(self)
     }
 
-    /// Calibrates and lays out.
-    pub(crate) fn compile(&self, samples: &[Sample], costs: Costs) -> Result<CompiledModel, Error> {
+    /// Refuses what was asked for in one piece and does not fit. Anything else is cut.
+    fn check_fits(&self, machine: &MachineOptions) -> Result<(), Error> {
+        match self.segments {
+            Some(1) => self.model.check_fits(&self.choices, machine.max_memory),
+            _ => Ok(()),
+        }
+    }
+
+    /// Calibrates and lays out, in one circuit or in several.
+    pub(crate) fn compile_any(
+        &self,
+        samples: &[Sample],
+        costs: Costs,
+        machine: &MachineOptions,
+    ) -> Result<Compiled, Error> {
         let mut choices = self.choices.clone();
         choices.layout.costs = costs;
-        self.model.compile(samples, &choices)
+        let mut choice = SegmentChoice::default();
+        (choice.segments, choice.max_memory_bytes) = (self.segments, machine.max_memory);
+        self.model.compile_within(samples, &choices, choice)
     }
 }
 

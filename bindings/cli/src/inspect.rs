@@ -4,7 +4,11 @@ use std::path::Path;
 
 use zkml_gpu::circuit::system::Statement;
 use zkml_gpu::engine::srs::Identity;
-use zkml_gpu::{Artifact, CompiledModel, Error, ModelKey, ProofBundle, PublicModel, TensorCommitment, weights_text};
+use zkml_gpu::verify::report::{segmented_guarantee_lines, segmented_proof_lines};
+use zkml_gpu::{
+    Artifact, CompiledModel, Error, ModelKey, ProofBundle, PublicModel, SegmentedKey, SegmentedModel, SegmentedProof,
+    TensorCommitment, weights_text,
+};
 
 use crate::args::InspectOptions;
 use crate::compile::source_text;
@@ -38,9 +42,30 @@ fn text(path: &Path, found: &Artifact) -> anyhow::Result<String> {
         }
         Artifact::VerifyingKey(key) => {
             let text = format!("{shown}: a verifying key, of '{}'\n", key.model());
-            text + &line("calibration", &accuracy_text(key)) + &key_lines(key)
+            text + &line("calibration", &accuracy_text(key.accuracy())) + &key_lines(key)
         }
         Artifact::PublicModel(model) => public_model(path, model)?,
+        Artifact::SegmentedModel(model) => {
+            format!("{shown}: a compiled model of segments, which holds the weights\n") + &segmented_lines(model)
+        }
+        Artifact::SegmentedProvingKey(key) => {
+            let text =
+                format!("{shown}: a proving key of segments. Private: it holds the weights and what hides them\n");
+            text + &segmented_lines(key.model()) + &segmented_key_lines(key.key())
+        }
+        Artifact::SegmentedVerifyingKey(key) => {
+            let text = format!("{shown}: a verifying key of segments, of '{}'\n", key.model());
+            text + &line("calibration", &accuracy_text(key.accuracy())) + &segmented_key_lines(key)
+        }
+        Artifact::SegmentedPublicModel(model) => {
+            let text = format!("{shown}: a public model of segments, which nothing vouches for but an audit\n");
+            let text = text + &line("model", &report::terminal_safe(model.name()));
+            let segments = plural(model.segments(), "segment");
+            let text = text + &line("segments", &format!("{segments}, {}", plural(model.circuits(), "circuit")));
+            let text = text + &line("circuits", &format!("k = {}", model.k()));
+            text + &line("audit", "zkml-gpu audit NAME.vk --model NAME.public.zkml")
+        }
+        Artifact::SegmentedProof(bundle) => segmented_proof(path, bundle),
         Artifact::Opening(opening) => {
             let text = format!("{shown}: an opening. Private: it holds the tensor of a commitment\n");
             text + &commitment_lines(opening.commitment())
@@ -89,6 +114,40 @@ fn proof(path: &Path, proof: &ProofBundle) -> String {
     text += &line("proof", &format!("{} bytes", grouped(proof.proof_bytes().len() as u64)));
     text += &report::proof_lines(proof);
     text + &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust")
+}
+
+fn segmented_proof(path: &Path, proof: &SegmentedProof) -> String {
+    let mut text = format!("{}: proofs for '{}', not verified\n", path.display(), report::terminal_safe(&proof.model));
+    text += &line("key", &report::terminal_safe(&proof.verifying_key));
+    text += &line("weights", &report::terminal_safe(&format!("{}; {}", proof.weights, proof.note)));
+    text += &line("made on", &report::terminal_safe(&proof.backend));
+    text += &line("proofs", &format!("{} bytes", grouped(proof.proof_bytes() as u64)));
+    text += &segmented_proof_lines(proof);
+    text + &line("verify", "zkml-gpu verify PROOF.json --vk NAME.vk, with a key from someone you trust")
+}
+
+/// What a compiled model in segments is.
+fn segmented_lines(model: &SegmentedModel) -> String {
+    let about = model.about();
+    let parameters = plural(model.parameters(), "learned value");
+    let mut text =
+        line("model", &format!("{}, {parameters} and {} multiplications", about.name, grouped(model.macs() as u64)));
+    text += &line("made from", &source_text(&about.source));
+    text += &line("error", &error_text(about.accuracy.max_error, about.source.samples));
+    let circuits = plural(model.circuits(), "circuit");
+    text + &line("segments", &format!("{}, {circuits} of 2^{} rows", model.segments(), model.k()))
+}
+
+/// What a verifying key of segments says.
+fn segmented_key_lines(key: &SegmentedKey) -> String {
+    let mut text = line("key", key.digest());
+    text += &line("segments", &plural(key.segments().len(), "segment"));
+    key.inputs().into_iter().for_each(|port| text += &line("input", &port_text(port)));
+    key.outputs().into_iter().for_each(|port| text += &line("output", &port_text(port)));
+    let origin = if key.is_insecure() { "made on one machine" } else { "of a file, taken for a ceremony's" };
+    let identity = Identity::of(key.segments()[0].keys().s_g2()).to_string();
+    text += &line("srs", &format!("{} ({origin})", short(&identity)));
+    text + &segmented_guarantee_lines(key)
 }
 
 /// What a compiled model is.

@@ -5,11 +5,13 @@ use std::path::Path;
 use rand_core::OsRng;
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::circuit::system::Port;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
+use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache, Model, ModelInput,
-    ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, magic, read_bounded,
-    read_samples, samples_digest,
+    AnyProverKey, BackendChoice, COMPILED_MODEL, Compiled, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache,
+    Model, ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, SEGMENTED_KEY, Sample, SegmentedKey, Srs,
+    VERIFYING_KEY, Visibility, magic, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::ContainerError;
 use zkml_gpu_files::{Access, Staged};
@@ -17,7 +19,7 @@ use zkml_gpu_files::{Access, Staged};
 use crate::args::{CacheOptions, CircuitOptions, CostsSource, MachineOptions, ProveOptions, Weights};
 use crate::batch::Task;
 use crate::compile::{Prepared, TARGET, costs, load, timed, usual_costs};
-use crate::progress;
+use crate::{progress, segments};
 
 /// Largest file of bits or prices.
 const MAX_FILE_BYTES: u64 = 1 << 24;
@@ -42,6 +44,9 @@ struct Choices<'a> {
     /// Who sees inputs and outputs, and the least size.
     visibility: [&'a [(String, Visibility)]; 2],
     min_k: u32,
+    /// Segments that are asked for, and the memory by which a model is cut.
+    segments: Option<usize>,
+    max_memory: Option<u64>,
     max_error: f32,
     allow_error: bool,
     dimensions: &'a [(String, usize)],
@@ -56,7 +61,7 @@ struct Choices<'a> {
 /// Keys, and what is known besides.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    pub(crate) key: ProverKey,
+    pub(crate) key: AnyProverKey,
     /// The model in floating point, where an ONNX file was given.
     pub(crate) float: Option<Model>,
     /// Where the keys come from, for people.
@@ -81,11 +86,13 @@ impl Source {
             Error::Arguments { problem, hint }.into()
         };
         match magic(&options.source)? {
-            Some(magic) if magic == PROVING_KEY.magic => from_file(options).map(|keys| Self::Key(Box::new(keys))),
-            Some(magic) if magic == COMPILED_MODEL.magic => {
+            Some(magic) if [PROVING_KEY.magic, SEGMENTED_PROVING_KEY.magic].contains(&magic) => {
+                from_file(options).map(|keys| Self::Key(Box::new(keys)))
+            }
+            Some(magic) if [COMPILED_MODEL.magic, SEGMENTED_MODEL.magic].contains(&magic) => {
                 Err(other("a compiled model", "zkml-gpu setup NAME.zkml --out DIR makes its proving key"))
             }
-            Some(magic) if magic == VERIFYING_KEY.magic => {
+            Some(magic) if [VERIFYING_KEY.magic, SEGMENTED_KEY.magic].contains(&magic) => {
                 Err(other("a verifying key", "the proving key, NAME.pk, was written beside it and is private"))
             }
             Some(_) | None => {
@@ -98,7 +105,10 @@ impl Source {
     /// What each input takes.
     pub(crate) fn inputs(&self) -> Vec<ModelInput<'_>> {
         match self {
-            Self::Key(keys) => keys.key.model().inputs(),
+            Self::Key(keys) => match &keys.key {
+                AnyProverKey::Whole(key) => key.model().inputs(),
+                AnyProverKey::Segmented(key) => key.model().inputs(),
+            },
             Self::Model(prepared) => prepared.model.inputs(),
         }
     }
@@ -107,10 +117,11 @@ impl Source {
     pub(crate) fn together(self, inputs: usize, options: &ProveOptions) -> Result<Self, Error> {
         match self {
             Self::Key(keys) => {
-                let (model, expected) = (keys.key.model().name(), keys.key.model().inferences());
+                let about = keys.key.about();
+                let (model, expected) = (&about.name, about.inferences);
                 match expected == inputs {
                     true => Ok(Self::Key(keys)),
-                    false => Err(Error::Inferences { model: model.into(), given: inputs, expected }),
+                    false => Err(Error::Inferences { model: model.clone(), given: inputs, expected }),
                 }
             }
             Self::Model(prepared) => Ok(Self::Model(Box::new(prepared.together(inputs, &options.machine)?))),
@@ -130,7 +141,7 @@ fn from_file(options: &ProveOptions) -> anyhow::Result<Keys> {
     refuse_choices(options)?;
     let _span = info_span!(target: TARGET, "load_keys").entered();
     let start = std::time::Instant::now();
-    let key = ProverKey::read(&options.source)?;
+    let key = AnyProverKey::read(&options.source)?;
     let setup_ms = crate::report::elapsed_ms(start);
     Ok(Keys { key, float: None, origin: options.source.display().to_string(), srs_ms: 0.0, setup_ms })
 }
@@ -150,6 +161,7 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
         ("--min-k", circuit.min_k.is_some()),
         ("--dim", !circuit.dimensions.is_empty()),
         ("--costs", circuit.costs.is_some()),
+        ("--segments", circuit.segments.is_some()),
         ("--srs", options.srs.is_some()),
         ("--unproven-weights", options.unproven_weights),
     ];
@@ -183,7 +195,7 @@ fn of_model(options: &ProveOptions, prepared: Prepared, tasks: &[Task]) -> anyho
     let (key, origin) = match cache {
         None => (make()?, "made for this run".to_owned()),
         Some(cache) => {
-            let suits = |key: &ProverKey| suits(key, options, &prepared, given.as_deref());
+            let suits = |key: &AnyProverKey| suits(key, options, &prepared, given.as_deref());
             let (key, origin) = cache.get_or_make(&identity, suits, make)?;
             let origin = match origin {
                 Origin::Kept => format!("kept in {}", cache.folder().display()),
@@ -218,9 +230,18 @@ fn is_of(key: &ModelKey, path: &Path) -> bool {
 }
 
 /// Whether a kept key is of this model and these choices, whatever its name.
-fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibration: Option<&[Sample]>) -> bool {
-    let Prepared { model, choices } = prepared;
-    let (about, verifying) = (key.model().about(), key.key());
+fn suits(key: &AnyProverKey, options: &ProveOptions, prepared: &Prepared, calibration: Option<&[Sample]>) -> bool {
+    let Prepared { model, choices, segments } = prepared;
+    let about = key.about();
+    // Segments are alike in what is asked here.
+    let (verifying, own_segments) = match key {
+        AnyProverKey::Whole(key) => (key.key(), 1),
+        AnyProverKey::Segmented(key) => (&key.key().segments()[0], key.key().segments().len()),
+    };
+    let is_visible = match key {
+        AnyProverKey::Whole(key) => is_visible(key.key(), &options.circuit),
+        AnyProverKey::Segmented(key) => is_visible_in_segments(key.key(), &options.circuit),
+    };
     let weights = options.circuit.weights.unwrap_or(Weights::Committed);
     let source = &about.source;
     source.file_digest == model.digest()
@@ -229,7 +250,8 @@ fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibrati
         && source.dimensions == options.circuit.dimensions
         && verifying.weight_mode() == weights.into()
         && verifying.has_public_weights() == (weights == Weights::Public)
-        && is_visible(verifying, &options.circuit)
+        && is_visible
+        && segments.is_none_or(|segments| segments == own_segments)
         && verifying.keys().k() >= options.circuit.min_k.unwrap_or(0)
         && calibration.is_none_or(|samples| source.samples_digest == samples_digest(samples))
         && options.srs.as_deref().is_none_or(|path| is_of(verifying, path))
@@ -238,14 +260,24 @@ fn suits(key: &ProverKey, options: &ProveOptions, prepared: &Prepared, calibrati
 /// Whether a key hides what these choices hide, and nothing else.
 fn is_visible(key: &ModelKey, circuit: &CircuitOptions) -> bool {
     let statement = key.keys().statement();
-    [(&statement.inputs, &circuit.input_visibility), (&statement.outputs, &circuit.output_visibility)].into_iter().all(
-        |(ports, named)| {
-            // Of one tensor named twice the last word counts.
-            let chosen =
-                |name: &str| named.iter().rev().find(|(of, _)| of == name).map_or(Visibility::Public, |(_, v)| *v);
-            ports.iter().all(|port| port.visibility() == chosen(&port.name))
-        },
-    )
+    let is = |port: &Port, named: &[(String, Visibility)]| port.visibility() == chosen(named, &port.name);
+    statement.inputs.iter().all(|port| is(port, &circuit.input_visibility))
+        && statement.outputs.iter().all(|port| is(port, &circuit.output_visibility))
+}
+
+/// As [`is_visible`]; a private input that several segments read is committed there.
+fn is_visible_in_segments(key: &SegmentedKey, circuit: &CircuitOptions) -> bool {
+    let is_input = |port: &&Port| match (chosen(&circuit.input_visibility, &port.name), port.visibility()) {
+        (Visibility::Private, Visibility::Committed) => true,
+        (chosen, own) => chosen == own,
+    };
+    key.inputs().iter().all(is_input)
+        && key.outputs().iter().all(|port| port.visibility() == chosen(&circuit.output_visibility, &port.name))
+}
+
+/// Of one tensor named twice the last word counts.
+fn chosen(named: &[(String, Visibility)], name: &str) -> Visibility {
+    named.iter().rev().find(|(of, _)| of == name).map_or(Visibility::Public, |(_, visibility)| *visibility)
 }
 
 fn cache(options: &CacheOptions) -> Option<KeyCache> {
@@ -268,20 +300,30 @@ fn make(
     prepared: &Prepared,
     calibration: &[Sample],
     [srs_ms, setup_ms]: &mut [f64; 2],
-) -> Result<ProverKey, Error> {
+) -> Result<AnyProverKey, Error> {
     let costs: Costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
-    let compile = || prepared.compile(calibration, costs);
+    let compile = || prepared.compile_any(calibration, costs, &options.machine);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     let of = (options.srs.as_deref(), &options.cache);
-    let made = set_up(compiled, of, &options.machine, options.unproven_weights)?;
-    [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
-    Ok(made.key)
+    match compiled {
+        Compiled::Whole(compiled) => {
+            let made = set_up(compiled, of, &options.machine, options.unproven_weights)?;
+            [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
+            Ok(AnyProverKey::Whole(Box::new(made.key)))
+        }
+        Compiled::Segmented(compiled) => {
+            progress::note(&segments::cut_text(&compiled));
+            let made = segments::set_up(compiled, of, &options.machine, options.unproven_weights)?;
+            [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
+            Ok(AnyProverKey::Segmented(Box::new(made.key)))
+        }
+    }
 }
 
 /// Keys that were made, with their reference string and the milliseconds that both took.
 #[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) key: ProverKey,
+pub(crate) struct Made<K> {
+    pub(crate) key: K,
     pub(crate) srs: Srs,
     pub(crate) srs_ms: f64,
     pub(crate) setup_ms: f64,
@@ -293,7 +335,7 @@ pub(crate) fn set_up(
     (file, cache): (Option<&Path>, &CacheOptions),
     machine: &MachineOptions,
     unproven_weights: bool,
-) -> Result<Made, Error> {
+) -> Result<Made<ProverKey>, Error> {
     model.memory_budget(machine.max_memory)?;
     if !unproven_weights {
         model.check_weights_memory(machine.max_memory)?;
@@ -343,7 +385,7 @@ pub(crate) fn write_srs(srs: &Srs, path: &Path, access: Access) -> Result<(), Co
 }
 
 fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[Sample]>) -> Result<String, Error> {
-    let (circuit, Prepared { model, choices }) = (&options.circuit, prepared);
+    let (circuit, Prepared { model, choices, segments }) = (&options.circuit, prepared);
     let digest_of = |path: &Path| -> Result<String, Error> {
         let bytes = read_bounded(path, MAX_FILE_BYTES)?;
         Ok(blake2b_simd::Params::new().hash_length(32).hash(&bytes).to_hex().to_string())
@@ -371,6 +413,9 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         private: circuit.private,
         visibility: [&circuit.input_visibility, &circuit.output_visibility],
         min_k: choices.layout.min_k,
+        segments: *segments,
+        // Cuts follow from it where it is given; without it from what is free, which is another each time.
+        max_memory: options.machine.max_memory,
         max_error: choices.quantisation.error_target,
         allow_error: circuit.allow_error,
         dimensions: &circuit.dimensions,

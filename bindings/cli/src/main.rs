@@ -25,6 +25,7 @@ mod progress;
 mod prove;
 mod report;
 mod resources;
+mod segments;
 mod setup;
 mod srs;
 mod verify;

@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Costs, FunctionPlan, LayerPlan, MOST_OFF_BY_LINES, MemoryBudget, Plan, available_bytes, read_samples};
+use zkml_gpu::{
+    Compiled, Costs, FunctionPlan, LayerPlan, MOST_OFF_BY_LINES, MemoryBudget, Plan, available_bytes, read_samples,
+};
 
 use crate::args::PlanOptions;
 use crate::compile::{costs, load, prepare, usual_costs};
 use crate::report::{self, grouped, line};
+use crate::segments;
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -41,7 +44,10 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
         None => samples,
     };
     let costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
-    let compiled = prepared.compile(&calibration, costs.clone())?;
+    let compiled = match prepared.compile_any(&calibration, costs.clone(), &options.machine)? {
+        Compiled::Whole(compiled) => compiled,
+        Compiled::Segmented(compiled) => return segments::plan(&compiled, &costs, options.json),
+    };
     let budget = compiled.memory_budget(options.machine.max_memory)?;
     let model = &prepared.model;
     let plan = compiled.plan(&costs);

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::report::number_text;
 use zkml_gpu::{
-    Error, FileError, Model, ModelKey, ModelProver, Opening, ProofBundle, Proved, Salt, Saturation, read_bounded,
-    read_salt, saturation,
+    Accuracy, AnyProof, AnyProverKey, Error, FileError, Model, ModelAbout, ModelKey, ModelProver, Opening, ProofBundle,
+    Proved, ProverKey, PublicTensor, Salt, Saturation, read_bounded, read_salt, saturation,
 };
 
 use crate::args::ProveOptions;
@@ -19,14 +19,14 @@ use crate::compile::{TARGET, prepare, timed};
 use crate::keys::{Keys, Source};
 use crate::report::{self, elapsed_ms, grouped, line, plural};
 use crate::resources::{cpu_ms, peak_rss_bytes};
-use crate::{output, progress};
+use crate::{output, progress, segments};
 
 /// Proofs from which on tables of multiples of the reference string's points pay: making them takes as long as they
 /// save in about so many.
 const PROOFS_FOR_TABLES: usize = 4;
 
 /// Largest model.vk that a folder of results has.
-const MAX_KEY_BYTES: u64 = 256 << 20;
+const MAX_KEY_BYTES: u64 = 1 << 30;
 
 /// What `--json` prints for one inference. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -117,6 +117,15 @@ struct BatchReport<'a> {
     artifacts: Artifacts,
 }
 
+/// The keys of a model in one piece, and what is known besides, as [`Keys`] has it.
+struct WholeKeys {
+    key: ProverKey,
+    float: Option<Model>,
+    origin: String,
+    srs_ms: f64,
+    setup_ms: f64,
+}
+
 /// Durations in milliseconds.
 struct Timings {
     srs_ms: f64,
@@ -149,12 +158,22 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
         return Err(Error::Arguments { problem, hint: "prove the input that it is for by itself" }.into());
     }
     let key_file = folder.join("model.vk");
-    check_other_key(&key_file, keys.key.key(), options.replace)?;
+    let Keys { key, float, origin, srs_ms, setup_ms } = keys;
+    let key = match key {
+        AnyProverKey::Whole(key) => *key,
+        AnyProverKey::Segmented(key) => {
+            check_other_key(&key_file, key.key().to_bytes(), options.replace)?;
+            let run = segments::Run { float, origin, srs_ms, setup_ms, key_file };
+            return segments::prove(options, *key, run, &tasks, unreadable);
+        }
+    };
+    check_other_key(&key_file, key.key().to_bytes(), options.replace)?;
+    let keys = WholeKeys { key, float, origin, srs_ms, setup_ms };
     let task = match &tasks[..] {
         [task] if unreadable.is_empty() => task,
         _ => return prove_batch(options, keys, &tasks, unreadable, key_file),
     };
-    let Keys { key, float, origin, srs_ms, setup_ms } = keys;
+    let WholeKeys { key, float, origin, srs_ms, setup_ms } = keys;
     let sample = key.model().together(&task.samples)?;
     let saturation = check_saturation(saturation(key.model(), &sample), options.max_saturation)?;
     let budget = key.model().memory_budget(options.machine.max_memory)?.for_one_proof();
@@ -170,7 +189,8 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
 
     // Whatever can fail comes before the files: those of a command that failed would be taken for good ones.
-    let compared = float.map(|model| compare(&model, &prover, task, &proof, options)).transpose()?;
+    let compared =
+        float.map(|model| compare(&model, prover.model().about(), task, &proof.outputs, options)).transpose()?;
     let timings = Timings { srs_ms, setup_ms, witness_ms, prove_ms, prove_cpu_ms, verify_ms };
     let artifacts = artifacts(prover.key(), origin, options, Some(task.file.clone()), key_file);
     let report = report(&prover, &proof, compared, saturation, &timings, artifacts);
@@ -228,12 +248,12 @@ pub(crate) fn write_openings(
 /// All inputs with one load; ends with the code of bad input where one of them failed.
 fn prove_batch(
     options: &ProveOptions,
-    keys: Keys,
+    keys: WholeKeys,
     tasks: &[Task],
     unreadable: Vec<Done>,
     key_file: PathBuf,
 ) -> anyhow::Result<u8> {
-    let Keys { key, float, origin, setup_ms, .. } = keys;
+    let WholeKeys { key, float, origin, setup_ms, .. } = keys;
     let limit = options.machine.max_memory;
     let budget = key.model().memory_budget(limit)?;
     let budget = if tasks.len() < PROOFS_FOR_TABLES { budget.without_tables() } else { budget };
@@ -242,7 +262,7 @@ fn prove_batch(
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
     std::fs::create_dir_all(output_folder(options))
         .map_err(|source| FileError::unwritten(&output_folder(options), source))?;
-    drop_other_proofs(&output_folder(options), &key_file, prover.key())?;
+    drop_other_proofs(&output_folder(options), &key_file, prover.key().to_bytes())?;
     // The key comes first: no proof is without it, also where the command is killed.
     prover.key().write(&key_file)?;
     let start = Instant::now();
@@ -305,8 +325,8 @@ pub(crate) fn check_saturation(found: Option<Saturation>, most: f64) -> Result<O
 
 /// What the float model gives, and how far the proof is from it.
 pub(crate) struct Compared {
-    output: Vec<Vec<f32>>,
-    max_abs_error: f64,
+    pub(crate) output: Vec<Vec<f32>>,
+    pub(crate) max_abs_error: f64,
     /// As a part of the output's range over the samples of the calibration.
     pub(crate) relative_error: f64,
 }
@@ -314,18 +334,17 @@ pub(crate) struct Compared {
 /// Compares a proof with the float model, and refuses one that is farther from it than was asked for.
 pub(crate) fn compare(
     model: &Model,
-    prover: &ModelProver,
+    about: &ModelAbout,
     task: &Task,
-    proof: &ProofBundle,
+    outputs: &[PublicTensor],
     options: &ProveOptions,
 ) -> Result<Compared, Error> {
-    let mut output: Vec<Vec<f32>> = vec![Vec::new(); proof.outputs.len()];
+    let mut output: Vec<Vec<f32>> = vec![Vec::new(); outputs.len()];
     for sample in &task.samples {
         output.iter_mut().zip(model.run(sample)?).for_each(|(all, own)| all.extend(own));
     }
-    let about = prover.model().about();
     let (mut max_abs_error, mut relative_error, mut own_error) = (0f64, 0f64, 0f64);
-    for ((tensor, float), extent) in proof.outputs.iter().zip(&output).zip(model.output_extents(&about.calibration)) {
+    for ((tensor, float), extent) in outputs.iter().zip(&output).zip(model.output_extents(&about.calibration)) {
         let pairs = tensor.reals().into_iter().zip(float);
         let error = pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max);
         max_abs_error = max_abs_error.max(error);
@@ -357,10 +376,10 @@ pub(crate) fn compare(
 }
 
 /// A key that others may rely on is not replaced in passing.
-fn check_other_key(path: &Path, key: &ModelKey, replace: bool) -> Result<(), Error> {
+fn check_other_key(path: &Path, key: &[u8], replace: bool) -> Result<(), Error> {
     match read_bounded(path, MAX_KEY_BYTES) {
         Err(FileError::File { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Ok(bytes) if bytes == key.to_bytes() => Ok(()),
+        Ok(bytes) if bytes == key => Ok(()),
         _ if replace => Ok(()),
         _ => Err(Error::Arguments {
             problem: format!("{} is of other keys: proofs made with it would lose it", path.display()),
@@ -370,15 +389,15 @@ fn check_other_key(path: &Path, key: &ModelKey, replace: bool) -> Result<(), Err
 }
 
 /// Where a key is replaced, the proofs for the old one go first: they would be taken for the new one's.
-fn drop_other_proofs(folder: &Path, key_file: &Path, key: &ModelKey) -> Result<(), Error> {
-    if !key_file.exists() || read_bounded(key_file, MAX_KEY_BYTES).is_ok_and(|bytes| bytes == key.to_bytes()) {
+pub(crate) fn drop_other_proofs(folder: &Path, key_file: &Path, key: &[u8]) -> Result<(), Error> {
+    if !key_file.exists() || read_bounded(key_file, MAX_KEY_BYTES).is_ok_and(|bytes| bytes == key) {
         return Ok(());
     }
     let fail = |source| Error::from(FileError::unwritten(folder, source));
     for entry in std::fs::read_dir(folder).map_err(fail)? {
         let path = entry.map_err(fail)?.path();
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if batch::is_proof(&name) && ProofBundle::read(&path).is_ok() {
+        if batch::is_proof(&name) && AnyProof::read(&path).is_ok() {
             std::fs::remove_file(&path).map_err(fail)?;
         }
     }
@@ -386,7 +405,7 @@ fn drop_other_proofs(folder: &Path, key_file: &Path, key: &ModelKey) -> Result<(
 }
 
 /// Where the artifacts go.
-fn output_folder(options: &ProveOptions) -> PathBuf {
+pub(crate) fn output_folder(options: &ProveOptions) -> PathBuf {
     let stem = options.source.file_stem().unwrap_or_default().to_string_lossy();
     options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{stem}.proof")))
 }
@@ -465,7 +484,7 @@ fn text(report: &Report, proof: &ProofBundle, key: &ModelKey) -> String {
             format!("differs by at most {}, {:.2} % of the output's range", number_text(error), 100.0 * relative);
         text += &line("float model", &range);
     }
-    text += &line("calibration", &accuracy_text(key));
+    text += &line("calibration", &accuracy_text(key.accuracy()));
     if let Some(saturation) = &report.saturation {
         text += &line("clamped", &format!("{:.2} % of input '{}'", 100.0 * saturation.share, saturation.input));
     }
@@ -508,8 +527,7 @@ fn shown(mut output: Vec<Vec<f32>>, key: &ModelKey) -> Vec<Vec<f32>> {
 }
 
 /// The error on the samples, as the key tells it.
-pub(crate) fn accuracy_text(key: &ModelKey) -> String {
-    let accuracy = key.accuracy();
+pub(crate) fn accuracy_text(accuracy: &Accuracy) -> String {
     let samples = usize::try_from(accuracy.samples).unwrap_or(usize::MAX);
     let of = if samples == 0 { "" } else { "of " };
     format!("error {of}{}", error_text(accuracy.max_error, samples))
@@ -552,7 +570,7 @@ fn batch_text(report: &BatchReport<'_>, key: &ModelKey) -> String {
         "prove",
         &format!("{:.0} ms in all, {:.0} ms of CPU time of the process", report.prove_ms, report.total_cpu_ms),
     );
-    text += &line("calibration", &accuracy_text(key));
+    text += &line("calibration", &accuracy_text(key.accuracy()));
     text += &report::guarantee_lines(key);
     text + &artifact_lines(&report.artifacts)
 }

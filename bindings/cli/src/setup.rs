@@ -7,7 +7,10 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::circuit::keys::KeyError;
 use zkml_gpu::key::pair;
-use zkml_gpu::{CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, read_samples};
+use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
+use zkml_gpu::{
+    CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, Srs, magic, read_samples,
+};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::ContainerError;
 
@@ -18,6 +21,7 @@ use crate::output;
 use crate::progress;
 use crate::prove::accuracy_text;
 use crate::report::{self, line, short};
+use crate::segments;
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -46,6 +50,9 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
+    if magic(&options.model)? == Some(SEGMENTED_MODEL.magic) {
+        return segments::setup(options, &name);
+    }
     let model = CompiledModel::read(&options.model)?;
     let of = (options.srs.as_deref(), &options.cache);
     let made = set_up(model, of, &options.machine, options.unproven_weights);
@@ -53,14 +60,18 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     let [pk, vk] = key.write_pair(&options.out, &name)?;
     let public = write_public(&key, &options.out, &name)?;
     if options.srs.is_none() {
-        // Nobody else has the string, and without it nobody can check the key.
-        let path = options.out.join(format!("{name}.srs"));
-        write_srs(&srs, &path, Access::Public).map_err(|error| match error {
-            ContainerError::Io(source) => Error::from(FileError::unwritten(&path, source)),
-            error => Error::Internal(format!("{}: {error}", path.display())),
-        })?;
+        publish_srs(&srs, &options.out, &name)?;
     }
     print(&report(&key, [srs_ms, setup_ms], [pk, vk, public]), &key, options.json)
+}
+
+/// Writes a reference string that was made for a key: nobody else has it, and without it nobody can check the key.
+pub(crate) fn publish_srs(srs: &Srs, folder: &Path, name: &str) -> Result<(), Error> {
+    let path = folder.join(format!("{name}.srs"));
+    write_srs(srs, &path, Access::Public).map_err(|error| match error {
+        ContainerError::Io(source) => Error::from(FileError::unwritten(&path, source)),
+        error => Error::Internal(format!("{}: {error}", path.display())),
+    })
 }
 
 /// Writes the model without its weights, by which others check the key.
@@ -71,7 +82,7 @@ fn write_public(key: &ProverKey, folder: &Path, name: &str) -> Result<PathBuf, E
 }
 
 /// A layout that does not say what its graph says is not our fault here: the file may be anybody's.
-fn refusal(error: Error, model: &Path) -> Error {
+pub(crate) fn refusal(error: Error, model: &Path) -> Error {
     match error {
         Error::Key(error @ KeyError::Layout(_)) => Error::File(FileError::Artifact {
             file: model.display().to_string(),
@@ -86,6 +97,13 @@ pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
+    if magic(&options.key)? == Some(SEGMENTED_PROVING_KEY.magic) {
+        return Err(Error::Arguments {
+            problem: format!("{} is a proving key of segments, which is not retrained", options.key.display()),
+            hint: "compile and setup make keys for the retrained model",
+        }
+        .into());
+    }
     let old = ProverKey::read(&options.key)?;
     let dimensions = old.model().about().source.dimensions.clone();
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(dimensions))?;
@@ -146,7 +164,7 @@ fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
         return Ok(0);
     }
     let mut text = format!("{}: keys made\n", report.model);
-    text += &line("calibration", &accuracy_text(key.key()));
+    text += &line("calibration", &accuracy_text(key.key().accuracy()));
     text += &line("circuit key", short(&report.circuit_key));
     text += &line("model", &format!("{}, its commitment", short(&report.model_commitment)));
     text += &report::guarantee_lines(key.key());

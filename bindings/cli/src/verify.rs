@@ -6,7 +6,8 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::verify::Verdict;
 use zkml_gpu::{
-    Audit, BackendChoice, Error, Expected, Model, ModelKey, ProofBundle, PublicModel, Sample, read_samples,
+    AnyKey, AnyProof, Audit, BackendChoice, Error, Expected, Model, ModelKey, ProofBundle, PublicModel, Sample,
+    read_samples,
 };
 
 use crate::args::VerifyOptions;
@@ -25,14 +26,20 @@ struct Report<'a> {
 }
 
 pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
-    let key = ModelKey::read(&options.vk)?;
-    let proof = ProofBundle::read(&options.proof)?;
+    let key = AnyKey::read(&options.vk)?;
+    let proof = AnyProof::read(&options.proof)?;
     let expected = Expected::read(&options.commitments, &options.hashes)?;
-    let mut verdict = Verdict::expecting(&key, &proof, &expected);
+    let mut verdict = Verdict::of_any(&key, &proof, &expected, &options.proof)?;
     let mut audit = None;
     // A proof that does not hold is of no file.
     if let Some(file) = options.model.as_deref().filter(|_| verdict.accepted) {
-        match audit_file(options, &key, &proof, file) {
+        let (AnyKey::Whole(key), AnyProof::Whole(proof)) = (&key, &proof) else {
+            let problem = "the key is of segments, which are not compared with the model's file".into();
+            return Err(
+                Error::Arguments { problem, hint: "zkml-gpu audit compares the key with its public model" }.into()
+            );
+        };
+        match audit_file(options, key, proof, file) {
             Ok(found) => audit = Some(found),
             Err(error @ (Error::Audit(_) | Error::OtherArchitecture { .. })) => verdict.reject(error.to_string()),
             Err(error) => return Err(error.into()),

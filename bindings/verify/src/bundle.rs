@@ -386,16 +386,7 @@ impl ProofBundle {
     /// is empty where the tensor is hidden. None where all are hidden, or where they are not those of as many inferences
     /// as it tells, which no accepted proof's are.
     pub fn pairs(&self) -> Vec<Pair> {
-        let count = usize::try_from(self.inferences).unwrap_or(usize::MAX).max(1);
-        // Whoever wrote the file may tell any number: what is there bounds it.
-        let whole = |tensor: &PublicTensor| tensor.values.len() >= count && tensor.values.len().is_multiple_of(count);
-        let mut shown =
-            self.inputs.iter().chain(&self.outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
-        if shown.peek().is_none() || !shown.all(whole) {
-            return Vec::new();
-        }
-        let part = |tensors: &[PublicTensor], at: usize| tensors.iter().map(|tensor| tensor.part(at, count)).collect();
-        (0..count).map(|at| Pair { input: part(&self.inputs, at), output: part(&self.outputs, at) }).collect()
+        pairs(self.inferences, &self.inputs, &self.outputs)
     }
 
     /// Recomputes the checksum, after a change of another field.
@@ -521,7 +512,20 @@ impl PublicTensor {
     }
 }
 
-pub(crate) fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
+/// What [`ProofBundle::pairs`] gives of these tensors.
+pub(crate) fn pairs(inferences: u64, inputs: &[PublicTensor], outputs: &[PublicTensor]) -> Vec<Pair> {
+    let count = usize::try_from(inferences).unwrap_or(usize::MAX).max(1);
+    // Whoever wrote the file may tell any number: what is there bounds it.
+    let whole = |tensor: &PublicTensor| tensor.values.len() >= count && tensor.values.len().is_multiple_of(count);
+    let mut shown = inputs.iter().chain(outputs).filter(|tensor| !tensor.visibility.is_hidden()).peekable();
+    if shown.peek().is_none() || !shown.all(whole) {
+        return Vec::new();
+    }
+    let part = |tensors: &[PublicTensor], at: usize| tensors.iter().map(|tensor| tensor.part(at, count)).collect();
+    (0..count).map(|at| Pair { input: part(inputs, at), output: part(outputs, at) }).collect()
+}
+
+fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {
     ports.iter().zip(values).map(|(port, values)| PublicTensor::new(port, values)).collect()
 }
 

@@ -17,6 +17,7 @@
 //!
 //! The program `zkml-gpu-verify` does the same and prints what `zkml-gpu verify` prints: both print a [`Verdict`].
 
+mod any;
 mod backend_name;
 mod bundle;
 mod commitment;
@@ -35,6 +36,7 @@ mod verdict;
 #[cfg(feature = "write")]
 mod write;
 
+pub use any::{AnyKey, AnyProof};
 pub use backend_name::is_backend;
 pub use bundle::{Pair, ProofBundle, PublicTensor, Rejection};
 pub use commitment::{TensorCommitment, names, port};

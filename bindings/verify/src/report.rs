@@ -8,7 +8,7 @@ use serde::Serialize;
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_graph::{Format, Visibility};
 
-use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor};
+use crate::{ErrorClass, ModelKey, Pair, ProofBundle, PublicTensor, SegmentedKey, SegmentedProof};
 
 /// Values shown of a long tensor.
 const SHOWN: usize = 10;
@@ -133,12 +133,23 @@ pub fn tensor_line(label: &str, name: &str, values: &[f64]) -> String {
 
 /// What a proof is of: its outputs and inputs, those of several inferences pair by pair, and then what of them is hidden.
 pub fn proof_lines(proof: &ProofBundle) -> String {
-    let all = || [("output", &proof.outputs), ("input", &proof.inputs)].into_iter();
+    tensor_lines(&proof.inputs, &proof.outputs, &proof.pairs())
+}
+
+/// What the proofs of a model in segments are of.
+pub fn segmented_proof_lines(proof: &SegmentedProof) -> String {
+    let text = tensor_lines(&proof.inputs, &proof.outputs, &proof.pairs());
+    let between = plural(proof.between.len(), "tensor");
+    let segments = plural(proof.proofs.len(), "proof");
+    text + &line("segments", &format!("{segments} together, tied by commitments to {between} between them"))
+}
+
+fn tensor_lines(inputs: &[PublicTensor], outputs: &[PublicTensor], pairs: &[Pair]) -> String {
+    let all = || [("output", outputs), ("input", inputs)].into_iter();
     let whole = |tensors: &[PublicTensor], label: &str, hidden_alone: bool| -> String {
         let shown = tensors.iter().filter(|tensor| !hidden_alone || tensor.visibility.is_hidden());
         shown.map(|tensor| public_line(label, tensor)).collect()
     };
-    let pairs = proof.pairs();
     let count = pairs.len();
     if count <= 1 {
         return all().map(|(label, tensors)| whole(tensors, label, false)).collect();
@@ -184,21 +195,39 @@ pub fn port_text(port: &Port) -> String {
 
 /// What a proof does and does not say.
 pub fn guarantee_lines(key: &ModelKey) -> String {
-    let mut text = line("weights", &format!("{}; {}", key.weights(), key.note()));
-    if key.has_public_weights() {
+    let statement = key.keys().statement();
+    let [inputs, outputs] = [&statement.inputs, &statement.outputs].map(|ports| ports.iter().collect());
+    let public = key.has_public_weights();
+    said((key.weights(), key.note()), (public, key.weight_mode()), [inputs, outputs], key.is_insecure())
+}
+
+/// What the proofs of a model in segments do and do not say.
+pub fn segmented_guarantee_lines(key: &SegmentedKey) -> String {
+    let public = key.has_public_weights();
+    said((key.weights(), key.note()), (public, key.weight_mode()), [key.inputs(), key.outputs()], key.is_insecure())
+}
+
+fn said(
+    (weights, note): (&str, &str),
+    (has_public_weights, mode): (bool, WeightMode),
+    [inputs, outputs]: [Vec<&Port>; 2],
+    is_insecure: bool,
+) -> String {
+    let mut text = line("weights", &format!("{weights}; {note}"));
+    if has_public_weights {
         text += &line(
             "public",
             "whoever has model.vk can check guesses of the weights; verify --model checks the model's file",
         );
     }
-    if key.weight_mode() == WeightMode::Embedded {
+    if mode == WeightMode::Embedded {
         text += &line(
             "public",
             "whoever has model.vk can check guesses of the weights, and every proof reveals more of them",
         );
     }
-    for (what, ports) in [("input", &key.keys().statement().inputs), ("output", &key.keys().statement().outputs)] {
-        for port in ports.iter().filter(|port| port.visibility().is_hidden()) {
+    for (what, ports) in [("input", inputs), ("output", outputs)] {
+        for port in ports.into_iter().filter(|port| port.visibility().is_hidden()) {
             let shows = match port.visibility() {
                 Visibility::Committed => "a commitment, which hides it",
                 Visibility::Hashed => "its hash",
@@ -208,7 +237,7 @@ pub fn guarantee_lines(key: &ModelKey) -> String {
             text += &line("hidden", &format!("{what} {name} is {visibility}: proofs show {shows}"));
         }
     }
-    if key.is_insecure() {
+    if is_insecure {
         text += &line(
             "insecure",
             "the reference string was made on one machine, whose owner could forge proofs: use --srs",

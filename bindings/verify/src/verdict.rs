@@ -7,8 +7,8 @@ use serde::Serialize;
 use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 
-use crate::report::{elapsed_ms, guarantee_lines, proof_lines};
-use crate::{Error, Expected, ModelKey, Pair, ProofBundle};
+use crate::report::{elapsed_ms, guarantee_lines, proof_lines, segmented_guarantee_lines, segmented_proof_lines};
+use crate::{Error, Expected, ModelKey, Pair, ProofBundle, SegmentedKey, SegmentedProof};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
@@ -51,20 +51,22 @@ pub struct Verdict<'a> {
     pub insecure_srs: bool,
     /// Wall time of the check, in milliseconds.
     pub verify_ms: f64,
+    /// Segments that the model is proved in; none where it is one circuit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<usize>,
+    /// What is proved and what it says, for people.
     #[serde(skip)]
-    key: &'a ModelKey,
-    #[serde(skip)]
-    proof: &'a ProofBundle,
+    lines: String,
 }
 
 impl<'a> Verdict<'a> {
     /// Checks the proof.
-    pub fn new(key: &'a ModelKey, proof: &'a ProofBundle) -> Self {
+    pub fn new(key: &'a ModelKey, proof: &ProofBundle) -> Self {
         Self::expecting(key, proof, &Expected::default())
     }
 
     /// Checks the proof, and that tensors have these commitments and hashes.
-    pub fn expecting(key: &'a ModelKey, proof: &'a ProofBundle, expected: &Expected) -> Self {
+    pub fn expecting(key: &'a ModelKey, proof: &ProofBundle, expected: &Expected) -> Self {
         let start = Instant::now();
         let verdict = key
             .verify(proof)
@@ -91,8 +93,37 @@ impl<'a> Verdict<'a> {
             verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
             verify_ms,
-            key,
-            proof,
+            segments: None,
+            lines: proof_lines(proof) + &guarantee_lines(key),
+        }
+    }
+
+    /// Checks the proofs of a model in segments, and that tensors have these commitments and hashes.
+    pub fn of_segments(key: &'a SegmentedKey, proof: &SegmentedProof, expected: &Expected) -> Self {
+        let start = Instant::now();
+        let verdict = key.verify(proof).and_then(|()| proof.expect(key, expected));
+        let verify_ms = elapsed_ms(start);
+        let several = verdict.is_ok() && proof.inferences > 1;
+        let visibility = |ports: Vec<&Port>| ports.into_iter().map(|port| port.visibility().name()).collect();
+        Self {
+            inferences: proof.inferences,
+            pairs: if several { proof.pairs() } else { Vec::new() },
+            accepted: verdict.is_ok(),
+            reason: verdict.err().map(|rejection| rejection.to_string()),
+            model: key.model(),
+            input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
+            output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
+            input_visibility: visibility(key.inputs()),
+            output_visibility: visibility(key.outputs()),
+            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
+            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
+            weights: key.weights(),
+            note: key.note(),
+            verifying_key: key.digest().into(),
+            insecure_srs: key.is_insecure(),
+            verify_ms,
+            segments: Some(key.segments().len()),
+            lines: segmented_proof_lines(proof) + &segmented_guarantee_lines(key),
         }
     }
 
@@ -124,9 +155,8 @@ impl fmt::Display for Verdict<'_> {
         if let Some(reason) = &self.reason {
             return writeln!(f, "rejected: {reason}");
         }
-        let gave = if self.proof.inferences > 1 { "these outputs" } else { "this output" };
+        let gave = if self.inferences > 1 { "these outputs" } else { "this output" };
         writeln!(f, "accepted: {} gave {gave} ({:.1} ms)", self.model, self.verify_ms)?;
-        f.write_str(&proof_lines(self.proof))?;
-        f.write_str(&guarantee_lines(self.key))
+        f.write_str(&self.lines)
     }
 }

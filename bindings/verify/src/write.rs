@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zkml_gpu_files::{Access, NewFolder, Staged};
 
-use crate::{Error, ModelKey, ProofBundle};
+use crate::{Error, ModelKey, ProofBundle, SegmentedKey, SegmentedProof};
 
 impl ModelKey {
     /// Writes `model.vk`, whole or not at all.
@@ -35,20 +35,50 @@ impl ProofBundle {
     /// # Errors
     /// [`Error::File`] where the system refuses.
     pub fn write_with_key(&self, key: &ModelKey, folder: impl AsRef<Path>) -> Result<[PathBuf; 2], Error> {
-        let folder = folder.as_ref();
-        let paths = [folder.join("proof.json"), folder.join("model.vk")];
-        let text = self.to_json()?;
-        let made = NewFolder::make(folder).map_err(|error| Error::unwritten(folder, error))?;
-        let stage = |path: &Path, bytes| {
-            Staged::new(path, bytes, Access::Public).map_err(|error| Error::unwritten(path, error))
-        };
-        let (proof, vk) = (stage(&paths[0], &text)?, stage(&paths[1], key.to_bytes())?);
-        remove_if_there(&paths[0])?;
-        vk.publish().map_err(|error| Error::unwritten(&paths[1], error))?;
-        proof.publish().map_err(|error| Error::unwritten(&paths[0], error))?;
-        made.keep();
-        Ok(paths)
+        write_pair(&self.to_json()?, key.to_bytes(), folder.as_ref())
     }
+}
+
+impl SegmentedKey {
+    /// Writes `model.vk`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path.as_ref(), self.to_bytes())
+    }
+}
+
+impl SegmentedProof {
+    /// Writes `proof.json`, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        write_whole(path.as_ref(), &self.to_json()?)
+    }
+
+    /// Writes `proof.json` and `model.vk` into a folder, as [`ProofBundle::write_with_key`] does.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    pub fn write_with_key(&self, key: &SegmentedKey, folder: impl AsRef<Path>) -> Result<[PathBuf; 2], Error> {
+        write_pair(&self.to_json()?, key.to_bytes(), folder.as_ref())
+    }
+}
+
+/// Writes a proof and its key into a folder.
+fn write_pair(proof: &[u8], key: &[u8], folder: &Path) -> Result<[PathBuf; 2], Error> {
+    let paths = [folder.join("proof.json"), folder.join("model.vk")];
+    let made = NewFolder::make(folder).map_err(|error| Error::unwritten(folder, error))?;
+    let stage =
+        |path: &Path, bytes| Staged::new(path, bytes, Access::Public).map_err(|error| Error::unwritten(path, error));
+    let (proof, vk) = (stage(&paths[0], proof)?, stage(&paths[1], key)?);
+    remove_if_there(&paths[0])?;
+    vk.publish().map_err(|error| Error::unwritten(&paths[1], error))?;
+    proof.publish().map_err(|error| Error::unwritten(&paths[0], error))?;
+    made.keep();
+    Ok(paths)
 }
 
 /// Writes a file that everybody may read beside its name and renames it, so that readers see the old one or the new one,

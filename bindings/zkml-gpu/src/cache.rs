@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use zkml_gpu_files::TEMPORARY_PREFIX;
 
-use crate::{Error, FileError, ProverKey};
+use crate::{AnyProverKey, Error, FileError, ProverKey};
 
 /// Most bytes of all entries, unless told otherwise: some hundred keys of small networks, or a few of large ones.
 pub const DEFAULT_CACHE_BYTES: u64 = 8 << 30;
@@ -46,6 +46,41 @@ pub enum Origin {
     },
 }
 
+/// A key that can be kept.
+pub trait Kept: Sized {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::File`] where it cannot be read or is no such key.
+    fn read_kept(path: &Path) -> Result<Self, Error>;
+
+    /// Writes it, whole or not at all.
+    ///
+    /// # Errors
+    /// [`Error::File`] where the system refuses.
+    fn keep(&self, path: &Path) -> Result<(), Error>;
+}
+
+impl Kept for ProverKey {
+    fn read_kept(path: &Path) -> Result<Self, Error> {
+        Self::read(path)
+    }
+
+    fn keep(&self, path: &Path) -> Result<(), Error> {
+        self.write(path)
+    }
+}
+
+impl Kept for AnyProverKey {
+    fn read_kept(path: &Path) -> Result<Self, Error> {
+        Self::read(path)
+    }
+
+    fn keep(&self, path: &Path) -> Result<(), Error> {
+        self.write(path)
+    }
+}
+
 impl KeyCache {
     /// Keys in this folder, which is made where it is missing, of at most so many bytes.
     pub fn new(folder: impl Into<PathBuf>, limit_bytes: u64) -> Self {
@@ -74,18 +109,18 @@ impl KeyCache {
     ///
     /// # Errors
     /// Those of `make`. That a key cannot be kept is no error: the [`Origin`] tells.
-    pub fn get_or_make(
+    pub fn get_or_make<K: Kept>(
         &self,
         identity: &str,
-        suits: impl Fn(&ProverKey) -> bool,
-        make: impl FnOnce() -> Result<ProverKey, Error>,
-    ) -> Result<(ProverKey, Origin), Error> {
+        suits: impl Fn(&K) -> bool,
+        make: impl FnOnce() -> Result<K, Error>,
+    ) -> Result<(K, Origin), Error> {
         let path = self.folder.join(identity).with_extension("pk");
         // The lock goes with the file that it is on, also where the process is killed.
         let _lock = match self.lock(identity) {
             Ok(lock) => lock,
             // A folder that cannot be written to may have the key.
-            Err(error) => match self.kept(&path) {
+            Err(error) => match self.kept::<K>(&path) {
                 Ok(key) if suits(&key) => return Ok((key, Origin::Kept)),
                 _ => return Ok((make()?, self.not_kept(&error.to_string()))),
             },
@@ -103,7 +138,7 @@ impl KeyCache {
             Err(error) => return Ok((make()?, self.not_kept(&error.to_string()))),
         };
         let key = make()?;
-        let kept = key.write(&path).and_then(|()| self.evict(&path));
+        let kept = key.keep(&path).and_then(|()| self.evict(&path));
         let origin = match (kept, damaged) {
             (Err(error), _) => self.not_kept(&error.to_string()),
             (Ok(false), _) => self.not_kept(&format!("it is larger than {} bytes", self.limit_bytes)),
@@ -114,7 +149,7 @@ impl KeyCache {
     }
 
     /// An entry that nobody else could have put there.
-    fn kept(&self, path: &Path) -> Result<ProverKey, Error> {
+    fn kept<K: Kept>(&self, path: &Path) -> Result<K, Error> {
         for place in [self.folder.as_path(), path] {
             let fail = |source| Error::from(FileError::File { path: place.into(), action: "read", source });
             let metadata = fs::metadata(place).map_err(fail)?;
@@ -123,7 +158,7 @@ impl KeyCache {
                 return Err(fail(io::Error::new(io::ErrorKind::PermissionDenied, problem)));
             }
         }
-        ProverKey::read(path)
+        K::read_kept(path)
     }
 
     fn not_kept(&self, problem: &str) -> Origin {

@@ -13,7 +13,7 @@ use zkml_gpu_engine::srs::SrsError;
 use zkml_gpu_graph::{CutError, JointError};
 use zkml_gpu_onnx::import::ImportError;
 use zkml_gpu_onnx::quant::QuantError;
-use zkml_gpu_verify::report::{bytes_texts, plural};
+use zkml_gpu_verify::report::{bytes_text, bytes_texts, plural};
 use zkml_gpu_verify::{Error as FileError, ErrorClass};
 
 /// A failure of the library. [`Error::class`] says whose move it is.
@@ -174,6 +174,18 @@ pub enum Error {
         /// Inputs of a proof.
         expected: usize,
     },
+    /// No cuts make segments that fit.
+    #[error(
+        "no cuts make {} that fit {}\nhint: --max-memory takes more, and a model whose layers are smaller takes less",
+        segments.map_or("segments".into(), |segments| plural(segments, "segment")),
+        bytes_text(*available_bytes)
+    )]
+    SegmentsWouldNotFit {
+        /// How many were asked for.
+        segments: Option<usize>,
+        /// The bytes that a segment may take.
+        available_bytes: u64,
+    },
     /// The model cannot be cut into these segments.
     #[error(transparent)]
     Cut(#[from] CutError),
@@ -253,7 +265,9 @@ impl Error {
             | Self::Cut(CutError::Places { .. } | CutError::Name { .. })
             | Self::Srs(_) => ErrorClass::BadInput,
             Self::MissingBackend { .. } | Self::NoDevice { .. } => ErrorClass::Unsupported,
-            Self::WouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => ErrorClass::WouldNotFit,
+            Self::WouldNotFit { .. } | Self::SegmentsWouldNotFit { .. } | Self::OperationsWouldNotFit { .. } => {
+                ErrorClass::WouldNotFit
+            }
             Self::Import(error) | Self::Model { source: error, .. } => import_class(error),
             Self::Quantise(error) => quantise_class(error),
             Self::Prover(error) | Self::Prove(ProveError::Prover(error)) => prover_class(error),

@@ -7,12 +7,19 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use zkml_gpu_engine::srs::{FileInfo, FileKind, Identity, inspect};
 use zkml_gpu_files::container;
-use zkml_gpu_verify::{Accuracy, ProofBundle, PublicTensor, TensorCommitment, VERIFYING_KEY, read_hash};
+use zkml_gpu_verify::{
+    Accuracy, AnyProof, ProofBundle, PublicTensor, SEGMENTED_KEY, SegmentedKey, SegmentedProof, TensorCommitment,
+    VERIFYING_KEY, read_hash,
+};
 
 use crate::compiled::{COMPILED_MODEL, CompiledModel};
 use crate::key::{PROVING_KEY, ProverKey};
 use crate::opening::{OPENING, Opening};
 use crate::public::{PUBLIC_MODEL, PublicModel};
+use crate::segmented::{
+    SEGMENTED_MODEL, SEGMENTED_PROVING_KEY, SEGMENTED_PUBLIC_MODEL, SegmentedModel, SegmentedProverKey,
+    SegmentedPublicModel,
+};
 use crate::{Error, FileError, ModelKey, WeightMode};
 
 /// A file that was read, as what it is.
@@ -27,6 +34,16 @@ pub enum Artifact {
     VerifyingKey(Box<ModelKey>),
     /// `NAME.public.zkml`.
     PublicModel(Box<PublicModel>),
+    /// `NAME.zkml` of a model in segments.
+    SegmentedModel(Box<SegmentedModel>),
+    /// `NAME.pk` of a model in segments.
+    SegmentedProvingKey(Box<SegmentedProverKey>),
+    /// `NAME.vk` of a model in segments.
+    SegmentedVerifyingKey(Box<SegmentedKey>),
+    /// `NAME.public.zkml` of a model in segments.
+    SegmentedPublicModel(Box<SegmentedPublicModel>),
+    /// `proof.json` of a model in segments, which is not verified.
+    SegmentedProof(Box<SegmentedProof>),
     /// `NAME.opening`.
     Opening(Box<Opening>),
     /// `NAME.commitment.json`.
@@ -73,11 +90,26 @@ impl Artifact {
             Some(magic) if magic == PROVING_KEY.magic => Self::ProvingKey(Box::new(ProverKey::read(path)?)),
             Some(magic) if magic == VERIFYING_KEY.magic => Self::VerifyingKey(Box::new(ModelKey::read(path)?)),
             Some(magic) if magic == PUBLIC_MODEL.magic => Self::PublicModel(Box::new(PublicModel::read(path)?)),
+            Some(magic) if magic == SEGMENTED_MODEL.magic => {
+                Self::SegmentedModel(Box::new(SegmentedModel::open(path)?))
+            }
+            Some(magic) if magic == SEGMENTED_PROVING_KEY.magic => {
+                Self::SegmentedProvingKey(Box::new(SegmentedProverKey::open(path)?))
+            }
+            Some(magic) if magic == SEGMENTED_KEY.magic => {
+                Self::SegmentedVerifyingKey(Box::new(SegmentedKey::read(path)?))
+            }
+            Some(magic) if magic == SEGMENTED_PUBLIC_MODEL.magic => {
+                Self::SegmentedPublicModel(Box::new(SegmentedPublicModel::open(path)?))
+            }
             Some(magic) if magic == OPENING.magic => Self::Opening(Box::new(Opening::read(path)?)),
             // A commitment and a proof are JSON, and a commitment says so of itself.
             Some(magic) if magic.starts_with(b"{") => match TensorCommitment::is_one(path)? {
                 true => Self::Commitment(Box::new(TensorCommitment::read(path)?)),
-                false => Self::Proof(Box::new(ProofBundle::read(path)?)),
+                false => match AnyProof::read(path)? {
+                    AnyProof::Whole(proof) => Self::Proof(proof),
+                    AnyProof::Segmented(proof) => Self::SegmentedProof(proof),
+                },
             },
             Some(magic) if magic.iter().all(u8::is_ascii_hexdigit) && read_hash(path).is_ok() => Self::HashOrSalt,
             Some(magic) if magic.starts_with(b"ptau") || magic == *b"zkmlgpuS" => {
@@ -128,6 +160,49 @@ impl Artifact {
                 "k": model.k(),
                 "tells_quantisation": model.tells_quantisation(),
                 "statement": model.statement(),
+            }),
+            Self::SegmentedModel(model) => json!({
+                "kind": "compiled model of segments",
+                "version": SEGMENTED_MODEL.version,
+                "model": segmented_model_json(model),
+            }),
+            Self::SegmentedProvingKey(key) => json!({
+                "kind": "proving key of segments",
+                "version": SEGMENTED_PROVING_KEY.version,
+                "private": true,
+                "model": segmented_model_json(key.model()),
+                "verifying_key": segmented_key_json(key.key()),
+            }),
+            Self::SegmentedVerifyingKey(key) => {
+                let mut json = segmented_key_json(key);
+                json["kind"] = "verifying key of segments".into();
+                json["version"] = SEGMENTED_KEY.version.into();
+                json
+            }
+            Self::SegmentedPublicModel(model) => json!({
+                "kind": "public model of segments",
+                "version": SEGMENTED_PUBLIC_MODEL.version,
+                "model": model.name(),
+                "inferences": model.inferences(),
+                "segments": model.segments(),
+                "circuits": model.circuits(),
+                "k": model.k(),
+            }),
+            Self::SegmentedProof(proof) => json!({
+                "kind": "proof of segments",
+                "version": proof.version,
+                "model": proof.model,
+                "verifying_key": proof.verifying_key,
+                "weights": proof.weights,
+                "note": proof.note,
+                "backend": proof.backend,
+                "insecure_srs": proof.insecure_srs,
+                "max_error": proof.max_error,
+                "proof_bytes": proof.proof_bytes(),
+                "segments": proof.proofs.len(),
+                "inferences": proof.inferences,
+                "inputs": tensors_json(&proof.inputs),
+                "outputs": tensors_json(&proof.outputs),
             }),
             Self::Opening(opening) => json!({
                 "kind": "opening",
@@ -196,20 +271,48 @@ fn key_json(key: &ModelKey) -> Value {
     })
 }
 
-fn proof_json(proof: &ProofBundle) -> Value {
-    let tensors = |tensors: &[PublicTensor]| -> Vec<Value> {
-        let tensor = |tensor: &PublicTensor| {
-            json!({
-                "name": tensor.name,
-                "shape": tensor.shape,
-                "reals": tensor.reals(),
-                "visibility": tensor.visibility,
-                "commitments": tensor.commitments,
-                "hash": tensor.hash,
-            })
-        };
-        tensors.iter().map(tensor).collect()
+fn segmented_model_json(model: &SegmentedModel) -> Value {
+    json!({
+        "about": model.about(),
+        "parameters": model.parameters(),
+        "macs": model.macs(),
+        "segments": model.segments(),
+        "circuits": model.circuits(),
+        "wires": model.wires(),
+        "k": model.k(),
+    })
+}
+
+fn segmented_key_json(key: &SegmentedKey) -> Value {
+    json!({
+        "model": key.model(),
+        "digest": key.digest(),
+        "about": key.about(),
+        "k": key.k(),
+        "weights": key.weights(),
+        "note": key.note(),
+        "srs": Identity::of(key.segments()[0].keys().s_g2()).to_string(),
+        "insecure_srs": key.is_insecure(),
+        "inputs": key.inputs(),
+        "outputs": key.outputs(),
+    })
+}
+
+fn tensors_json(tensors: &[PublicTensor]) -> Vec<Value> {
+    let tensor = |tensor: &PublicTensor| {
+        json!({
+            "name": tensor.name,
+            "shape": tensor.shape,
+            "reals": tensor.reals(),
+            "visibility": tensor.visibility,
+            "commitments": tensor.commitments,
+            "hash": tensor.hash,
+        })
     };
+    tensors.iter().map(tensor).collect()
+}
+
+fn proof_json(proof: &ProofBundle) -> Value {
     json!({
         "kind": "proof",
         "version": proof.version,
@@ -222,8 +325,8 @@ fn proof_json(proof: &ProofBundle) -> Value {
         "max_error": proof.max_error,
         "proof_bytes": proof.proof_bytes().len(),
         "inferences": proof.inferences,
-        "inputs": tensors(&proof.inputs),
-        "outputs": tensors(&proof.outputs),
+        "inputs": tensors_json(&proof.inputs),
+        "outputs": tensors_json(&proof.outputs),
     })
 }
 

@@ -37,6 +37,7 @@
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
 
+mod any;
 mod available;
 mod backend;
 pub mod cache;
@@ -58,9 +59,10 @@ pub mod public;
 mod saturation;
 pub mod segmented;
 
+pub use any::AnyProverKey;
 pub use available::available_bytes;
 pub use backend::BackendChoice;
-pub use cache::{DEFAULT_CACHE_BYTES, KeyCache, Origin};
+pub use cache::{DEFAULT_CACHE_BYTES, Kept, KeyCache, Origin};
 pub use compiled::{COMPILED_MODEL, CompiledModel, ModelAbout, ModelSource};
 pub use costs::read_costs;
 #[cfg(feature = "cuda")]
@@ -72,13 +74,13 @@ pub use input::read_samples;
 pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
-pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+pub use model::{CompileOptions, Compiled, Model, ModelInput, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
-pub use segmented::{SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
+pub use segmented::{SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};
@@ -92,8 +94,9 @@ pub use zkml_gpu_onnx::quant::{
     Evaluation, MOST_OFF_BY_LINES, Precision, QuantOptions, QuantReport, Sample, Target, TensorError,
 };
 pub use zkml_gpu_verify::{
-    About, Accuracy, Error as FileError, ErrorClass, Expected, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
-    SEGMENTED_KEY, SegmentedKey, SegmentedProof, TensorCommitment, VERIFYING_KEY, read_bounded, read_hash, write_whole,
+    About, Accuracy, AnyKey, AnyProof, Error as FileError, ErrorClass, Expected, ModelKey, Pair, ProofBundle,
+    PublicTensor, Rejection, SEGMENTED_KEY, SegmentedKey, SegmentedProof, TensorCommitment, VERIFYING_KEY,
+    read_bounded, read_hash, write_whole,
 };
 
 pub use zkml_gpu_circuit as circuit;

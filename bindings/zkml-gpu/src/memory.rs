@@ -127,6 +127,13 @@ impl CompiledModel {
         check_memory(others.saturating_add(memory_bytes(&self.layout)), max_memory_bytes)
     }
 
+    /// What keys, proof and the proof of the weights need at least.
+    pub(crate) fn least_memory(&self) -> u64 {
+        let needs = self.layout.memory(&self.graph);
+        let others = needs.least_bytes.saturating_sub(needs.proof_bytes);
+        needs.least_bytes.max(others.saturating_add(memory_bytes(&self.layout)))
+    }
+
     /// The layers with the most rows.
     fn largest_layers(&self) -> Vec<(String, usize)> {
         let nodes = self.graph.nodes.iter().map(|node| node.name.clone());
@@ -149,7 +156,7 @@ pub(crate) fn check_memory(needed_bytes: u64, max_memory_bytes: Option<u64>) -> 
 }
 
 /// The caller's limit, or else what is available; no limit where the system does not tell.
-fn limit_bytes(max_memory_bytes: Option<u64>) -> u64 {
+pub(crate) fn limit_bytes(max_memory_bytes: Option<u64>) -> u64 {
     max_memory_bytes.or_else(available_bytes).unwrap_or(u64::MAX)
 }
 

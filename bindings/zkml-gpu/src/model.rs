@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, least_cost, needs};
-use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, least_cost, needs, without_weights};
+use zkml_gpu_circuit::placement::{LayoutError, lower};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_graph::{Graph, Node, Op, Storage, ValidateError, Visibilities, Visibility};
@@ -15,8 +15,8 @@ use zkml_gpu_onnx::quant::{
 use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
-use crate::memory::check_memory;
-use crate::segmented::SegmentedModel;
+use crate::memory::{check_memory, limit_bytes};
+use crate::segmented::{SegmentChoice, SegmentedModel};
 use crate::{Error, FileError};
 
 /// Widths that are searched for tensors unless others are asked for. Fewer bits make no limb less; more make tables of
@@ -330,10 +330,20 @@ impl Model {
         (given, options): (&QuantOptions, &CompileOptions),
         visibility: &Visibilities,
     ) -> Result<Quantised, Error> {
-        let cost = |quantised: &Quantised| {
+        let mut cuts: Option<Vec<usize>> = None;
+        let mut cost = |quantised: &Quantised| {
             // Of one inference, so that several in one proof have the integers that each alone has.
             let graph = Graph { visibility: visibility.clone(), ..quantised.graph.clone() };
-            Ok::<_, Error>(least_cost(&lower(graph), &options.layout)?)
+            match least_cost(&lower(without_weights(&graph)), &options.layout) {
+                // What is too large in one piece is proved in segments.
+                Err(LayoutError::WouldNotFit { .. }) => {
+                    let cuts = cuts.get_or_insert_with(|| even_cuts(&graph));
+                    let parts = without_weights(&graph).parts(cuts)?;
+                    let costs = parts.into_iter().map(|part| Ok(least_cost(&lower(part.graph), &options.layout)?));
+                    costs.sum::<Result<f64, Error>>()
+                }
+                cost => Ok(cost?),
+            }
         };
         let keeps = |quantised: &Quantised| quantised.report.max_error <= given.error_target;
         if !keeps(&found) {
@@ -375,6 +385,31 @@ impl Model {
         let graph = lower(graph);
         let layout = Layout::compile(&graph, &options.layout)?;
         Ok(CompiledModel { about, graph, layout })
+    }
+
+    /// As [`compile`](Self::compile), and in segments where it does not fit the memory in one piece, or where a number of
+    /// them is asked for.
+    ///
+    /// # Errors
+    /// As [`compile`](Self::compile); [`Error::SegmentsWouldNotFit`] where no cuts make segments that fit.
+    pub fn compile_within(
+        &self,
+        samples: &[Sample],
+        options: &CompileOptions,
+        choice: SegmentChoice,
+    ) -> Result<Compiled, Error> {
+        let (about, graph) = self.quantised(samples, options)?;
+        let alone = choice.segments.is_none_or(|segments| segments == 1);
+        if alone && graph_fits(&graph, options, choice)? {
+            let whole = lower(graph.clone());
+            let layout = Layout::compile(&whole, &options.layout)?;
+            let model = CompiledModel { about, graph: whole, layout };
+            if choice.segments == Some(1) || model.least_memory() <= limit_bytes(choice.max_memory_bytes) {
+                return Ok(Compiled::Whole(model));
+            }
+            return Ok(Compiled::Segmented(SegmentedModel::cheapest(&model.about, &graph, &options.layout, choice)?));
+        }
+        Ok(Compiled::Segmented(SegmentedModel::cheapest(&about, &graph, &options.layout, choice)?))
     }
 
     /// As [`compile`](Self::compile), in segments that are cut after so many layers each.
@@ -619,6 +654,35 @@ pub(crate) struct Recalled {
     pub(crate) empty_layers: usize,
     /// The error on samples, where there are some.
     pub(crate) evaluation: Option<Evaluation>,
+}
+
+/// A model with its circuit, or with those of its segments.
+#[derive(Debug)]
+pub enum Compiled {
+    /// In one piece.
+    Whole(CompiledModel),
+    /// In segments.
+    Segmented(SegmentedModel),
+}
+
+/// Segments by which what is too large in one piece is priced while bits are searched.
+const PRICED_SEGMENTS: usize = 16;
+
+/// The narrowest cut of each of so many parts of a graph.
+fn even_cuts(graph: &Graph) -> Vec<usize> {
+    let cuts = graph.cuts();
+    let parts = cuts.chunks(cuts.len().div_ceil(PRICED_SEGMENTS).max(1));
+    parts.filter_map(|part| part.iter().min_by_key(|cut| cut.elements)).map(|cut| cut.at).collect()
+}
+
+/// Whether a graph that is not lowered may fit in one piece, by bounds. One that is asked for in one piece is refused
+/// with the numbers where it does not.
+fn graph_fits(graph: &Graph, options: &CompileOptions, choice: SegmentChoice) -> Result<bool, Error> {
+    match needs(&lower(without_weights(graph)), &options.layout) {
+        Ok(needs) => Ok(choice.segments == Some(1) || needs.bytes <= limit_bytes(choice.max_memory_bytes)),
+        Err(LayoutError::WouldNotFit { .. }) if choice.segments.is_none() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Learned values of a graph that are not 0.

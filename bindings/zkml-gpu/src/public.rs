@@ -110,8 +110,12 @@ pub struct Audit {
     pub reference_string: String,
     /// Whether it was made on one machine, whose owner could forge proofs.
     pub insecure_srs: bool,
-    /// Bits of the statistical error of the circuit's identities and lookups.
+    /// Bits of the statistical error of the circuit's identities and lookups; of segments that of all together.
     pub soundness_bits: f64,
+    /// Segments that the model is proved in, where they are several circuits: the digests are then those of all of them,
+    /// one after the other.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segments: Option<usize>,
 }
 
 /// A model's file whose weights a key's were found to be.
@@ -343,6 +347,11 @@ impl PublicModel {
         ImportOptions::default().with_symbols(dimensions.unwrap_or_default())
     }
 
+    /// The public model of a segment's circuit.
+    pub(crate) fn of_segment(name: String, inferences: u64, graph: Graph, layout: Layout) -> Self {
+        Self { about: PublicAbout { name, inferences }, graph, layout, recipe: None }
+    }
+
     fn audit_on<B: Backend>(
         &self,
         key: &ModelKey,
@@ -350,6 +359,17 @@ impl PublicModel {
         committer: &Committer<B>,
         allow_unproven_weights: bool,
     ) -> Result<Audit, Error> {
+        self.audit_circuit(key, srs, committer)?;
+        self.audit_weights(key, committer, allow_unproven_weights)
+    }
+
+    /// Derives the circuit's key, and compares it.
+    pub(crate) fn audit_circuit<B: Backend>(
+        &self,
+        key: &ModelKey,
+        srs: &Srs,
+        committer: &Committer<B>,
+    ) -> Result<(), Error> {
         let circuit = audit(key.keys(), &self.graph, &self.layout, srs, committer);
         circuit.map_err(|error| match error {
             KeyError::Differs(difference) => Error::Audit(difference),
@@ -358,7 +378,16 @@ impl PublicModel {
                 Error::Audit(format!("its public model has a layout that is refused: {refusal}"))
             }
             error => error.into(),
-        })?;
+        })
+    }
+
+    /// What else a key of this circuit says: of the architecture, and of its weights.
+    pub(crate) fn audit_weights<B: Backend>(
+        &self,
+        key: &ModelKey,
+        committer: &Committer<B>,
+        allow_unproven_weights: bool,
+    ) -> Result<Audit, Error> {
         let architecture = self.architecture_digest()?;
         if architecture != key.architecture_digest() {
             return Err(Error::Audit("it names another architecture's digest".into()));
@@ -399,6 +428,7 @@ impl PublicModel {
             reference_string: Identity::of(key.keys().s_g2()).to_string(),
             insecure_srs: key.is_insecure(),
             soundness_bits: self.layout.soundness_bits_of_cells(),
+            segments: None,
         })
     }
 
@@ -438,7 +468,7 @@ impl PublicModel {
 }
 
 /// Commits by this reference string on a back end.
-fn committer(srs: &Srs, backend: &BackendChoice) -> Result<Committer<Any>, Error> {
+pub(crate) fn committer(srs: &Srs, backend: &BackendChoice) -> Result<Committer<Any>, Error> {
     let backend = backend.resolve()?.open()?;
     Ok(Committer::new(backend, srs, 0).map_err(ProverError::Backend)?)
 }

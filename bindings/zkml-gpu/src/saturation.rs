@@ -1,7 +1,7 @@
 //! Values of an input that lie beyond the range it was calibrated for: they are clamped to its ends.
 
 use serde::Serialize;
-use zkml_gpu_graph::Storage;
+use zkml_gpu_graph::{Format, Storage};
 use zkml_gpu_onnx::quant::Sample;
 
 use crate::CompiledModel;
@@ -28,8 +28,13 @@ pub fn saturation(model: &CompiledModel, sample: &Sample) -> Option<Saturation> 
     let inputs = graph.inputs.iter().enumerate().map(tensor).zip(sample);
     let told = &model.about().told_inputs;
     let numbers = inputs.filter(|((tensor, _), _)| tensor.storage != Storage::OneHot && !told.contains(&tensor.name));
-    let clamped = numbers.filter_map(|((tensor, hidden), values)| {
-        let format = tensor.format;
+    worst(numbers.map(|((tensor, hidden), values)| (&tensor.name[..], tensor.format, hidden, &values[..])))
+}
+
+/// The input with the greatest share of such values, of inputs with their names and formats, whether they are hidden, and
+/// their values.
+pub(crate) fn worst<'i>(inputs: impl Iterator<Item = (&'i str, Format, bool, &'i [f32])>) -> Option<Saturation> {
+    let clamped = inputs.filter_map(|(name, format, hidden, values)| {
         let [low, high] = [format.min, format.max].map(|value| f64::from(format.dequantise(value)));
         let step = f64::from(format.dequantise(1));
         let excess = |value: &f32| (f64::from(*value) - high).max(low - f64::from(*value));
@@ -37,7 +42,7 @@ pub fn saturation(model: &CompiledModel, sample: &Sample) -> Option<Saturation> 
         let count = beyond.clone().count();
         let farthest = beyond.max_by(|a, b| excess(a).total_cmp(&excess(b)))?;
         Some(Saturation {
-            input: tensor.name.clone(),
+            input: name.into(),
             share: count as f64 / values.len().max(1) as f64,
             range: [low, high],
             farthest: (!hidden).then(|| f64::from(*farthest)),

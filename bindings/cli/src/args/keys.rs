@@ -43,6 +43,10 @@ pub(crate) struct CircuitOptions {
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
+    /// Prove in so many circuits, one after the other, tied by commitments to what lies between them. Without it in one,
+    /// or in as many as the memory demands
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub(crate) segments: Option<u32>,
     /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a
     /// plan [default: reference for compile, else measured]
     #[arg(long, value_name = "SOURCE")]

@@ -25,7 +25,7 @@ pub const SEGMENTED_KEY: Kind = Kind { magic: *b"zkmlgpuv", version: 1, what: "a
 /// Most segments of a model.
 pub const MAX_SEGMENTS: usize = 256;
 /// Largest file that is read.
-const MAX_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_BYTES: u64 = 1 << 30;
 const ABOUT: SectionName = *b"about\0\0\0";
 const HINT: &str =
     "model.vk is written by `zkml-gpu setup` and `prove`; fetch it again from whoever published the model";

@@ -8,6 +8,7 @@ mod key;
 mod proof;
 mod wiring;
 
+pub(crate) use key::MAX_BYTES as MAX_KEY_BYTES;
 pub use key::{MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey};
 pub use proof::SegmentedProof;
 pub use wiring::{Wire, Wiring};

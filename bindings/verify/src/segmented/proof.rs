@@ -12,10 +12,10 @@ use zkml_gpu_graph::End;
 
 use super::SegmentedKey;
 use crate::backend_name::is_backend;
-use crate::bundle::{MAX_PROOF_BYTES, PROOF_HINT, expect, is_hex, shown};
+use crate::bundle::{MAX_PROOF_BYTES, PROOF_HINT, expect, is_hex, pairs, shown};
 use crate::files::read_bounded;
 use crate::key::{is_one, one};
-use crate::{Error, Expected, ProofBundle, PublicTensor, Rejection};
+use crate::{Error, Expected, Pair, ProofBundle, PublicTensor, Rejection};
 
 /// Value of [`SegmentedProof::format`].
 const FORMAT: &str = "zkml-gpu proof of segments";
@@ -147,6 +147,11 @@ impl SegmentedProof {
         let mut text = serde_json::to_vec(self).map_err(|error| Error::Internal(format!("proof.json: {error}")))?;
         text.push(b'\n');
         Ok(text)
+    }
+
+    /// The pairs that are proved, as [`ProofBundle::pairs`].
+    pub fn pairs(&self) -> Vec<Pair> {
+        pairs(self.inferences, &self.inputs, &self.outputs)
     }
 
     /// Bytes of all proofs together.

@@ -3,11 +3,15 @@
 //!
 //! A segment is read when it is needed and dropped when it is proved, so memory is what the largest of them takes.
 
+mod choose;
 mod key;
 mod model;
 mod prover;
+mod public;
 mod store;
 
+pub use choose::SegmentChoice;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
-pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedInput, SegmentedModel};
+pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};
 pub use prover::{SegmentTimes, SegmentedProved, SegmentedProver};
+pub use public::{SEGMENTED_PUBLIC_MODEL, SegmentedPublicModel};

@@ -18,13 +18,14 @@ use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName, Writer};
-use zkml_gpu_graph::{End, Graph, Part, Storage, share_widths};
-use zkml_gpu_onnx::quant::Sample;
+use zkml_gpu_graph::{End, Format, Graph, Node, Op, Part, Storage, Tensor, Visibility, share_widths};
+use zkml_gpu_onnx::quant::{Calibration, Evaluation, Sample};
 use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedAbout, Wire, model_name};
 
 use super::store::Store;
 use crate::compiled::{open_container, write_container};
 use crate::public::architecture_digest;
+use crate::saturation::{Saturation, worst};
 use crate::{CompiledModel, Error, FileError, MemoryBudget, ModelAbout, ModelInput};
 
 /// The kind of file that `NAME.zkml` of a model in segments is.
@@ -43,6 +44,7 @@ pub(super) struct About {
     pub(super) circuits: Vec<usize>,
     /// For each segment what its inputs and outputs are.
     pub(super) wires: Vec<Wire>,
+    pub(super) inputs: Vec<SegmentedInput>,
     /// Multiplications of one inference, and learned values.
     pub(super) macs: usize,
     pub(super) parameters: usize,
@@ -88,6 +90,11 @@ impl SegmentedModel {
             return Err(Error::Internal(format!("{} segments", parts.len())));
         }
         let (macs, parameters) = (graph.macs(), graph.parameters());
+        let inputs = graph.inputs.iter().enumerate();
+        let inputs = inputs.map(|(index, id)| {
+            SegmentedInput::of(&graph.tensors[*id], graph.visibility.input(index), model.inferences)
+        });
+        let inputs = inputs.collect();
         let wires =
             parts.iter().map(|Part { inputs, outputs, .. }| Wire { inputs: inputs.clone(), outputs: outputs.clone() });
         let wires = wires.collect();
@@ -97,7 +104,7 @@ impl SegmentedModel {
         let circuits = if shares { share_circuits(&mut graphs)? } else { (0..graphs.len()).collect() };
         let layouts = layouts(&graphs, &circuits, options)?;
         let k = layouts.first().map_or(0, Layout::k);
-        let about = About { model, circuits, wires, macs, parameters, k };
+        let about = About { model, circuits, wires, inputs, macs, parameters, k };
         Ok(Self { about, store: Store::Memory(graphs, layouts) })
     }
 
@@ -189,8 +196,8 @@ impl SegmentedModel {
             source: whole.source.clone(),
             quantisation: whole.quantisation.clone(),
             // Those are the whole's.
-            evaluation: zkml_gpu_onnx::quant::Evaluation::default(),
-            calibration: zkml_gpu_onnx::quant::Calibration::default(),
+            evaluation: Evaluation::default(),
+            calibration: Calibration::default(),
             published: None,
             told_inputs: Vec::new(),
         };
@@ -227,9 +234,9 @@ impl SegmentedModel {
     fn summary(&self, segment: usize, costs: &Costs) -> Result<SegmentSummary, Error> {
         let model = self.segment(segment)?;
         let graph = &model.graph;
-        let name = |node: Option<&zkml_gpu_graph::Node>| node.map(|node| node.name.clone()).unwrap_or_default();
+        let name = |node: Option<&Node>| node.map(|node| node.name.clone()).unwrap_or_default();
         // What enters a circuit has nodes of its own.
-        let is_layer = |node: &&zkml_gpu_graph::Node| !matches!(node.op, zkml_gpu_graph::Op::Enter);
+        let is_layer = |node: &&Node| !matches!(node.op, Op::Enter);
         let mut layers = graph.nodes.iter().filter(is_layer);
         let first = name(layers.next());
         let last = name(layers.next_back());
@@ -258,33 +265,22 @@ impl SegmentedModel {
     }
 
     /// What each input takes for one inference.
-    ///
-    /// # Errors
-    /// [`Error::File`] where a segment cannot be read.
-    pub fn inputs(&self) -> Result<Vec<SegmentedInput>, Error> {
-        let count =
-            1 + self.about.wires.iter().flat_map(|wire| &wire.inputs).filter_map(|end| input(*end)).max().unwrap_or(0);
-        (0..count).map(|number| self.input(number)).collect()
+    pub fn inputs(&self) -> Vec<ModelInput<'_>> {
+        let inputs = self.about.inputs.iter();
+        inputs.map(|input| ModelInput { name: &input.name, len: input.len, classes: input.classes }).collect()
     }
 
-    fn input(&self, number: usize) -> Result<SegmentedInput, Error> {
-        let place = |wire: &Wire| wire.inputs.iter().position(|end| *end == End::Input(number));
-        let mut wires = self.about.wires.iter().enumerate();
-        let found = wires.find_map(|(segment, wire)| Some((segment, place(wire)?)));
-        let (segment, place) = found.ok_or_else(|| Error::Internal(format!("no segment reads input {number}")))?;
-        let model = self.segment(segment)?;
-        let tensor = &model.graph.tensors[model.graph.inputs[place]];
-        let inferences = self.inferences().max(1);
-        let mut shape = tensor.logical_shape.clone();
-        if let Some(axis) = shape.first_mut().filter(|_| inferences > 1) {
-            *axis /= inferences;
-        }
-        Ok(SegmentedInput {
-            name: tensor.name.clone(),
-            len: tensor.storage.logical_len(tensor.shape) / inferences,
-            classes: (tensor.storage == Storage::OneHot).then_some(tensor.shape.channels),
-            shape,
-        })
+    /// How much of a sample is clamped, as [`saturation`](crate::saturation()) has it.
+    pub fn saturation(&self, sample: &Sample) -> Option<Saturation> {
+        let told = &self.about.model.told_inputs;
+        let inputs = self.about.inputs.iter().zip(sample);
+        let numbers = inputs.filter(|(input, _)| input.classes.is_none() && !told.contains(&input.name));
+        worst(numbers.map(|(input, values)| (&input.name[..], input.format, input.hidden, &values[..])))
+    }
+
+    /// The shape of each input for one inference, as the model's file has it.
+    pub fn input_shapes(&self) -> Vec<&[usize]> {
+        self.about.inputs.iter().map(|input| &input.shape[..]).collect()
     }
 
     /// The inputs of one proof: samples one after the other, as many as it is for.
@@ -353,23 +349,38 @@ impl SegmentedModel {
 }
 
 /// An input of a model in segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SegmentedInput {
-    /// Its name.
-    pub name: String,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SegmentedInput {
+    pub(super) name: String,
     /// Number of elements for one inference.
-    pub len: usize,
-    /// Set where the elements are indices, such as tokens: the number that they are below.
-    pub classes: Option<usize>,
-    /// The shape for one inference, as the model's file has it.
-    pub shape: Vec<usize>,
+    pub(super) len: usize,
+    /// Set where the elements are indices: the number that they are below.
+    pub(super) classes: Option<usize>,
+    /// The shape for one inference.
+    pub(super) shape: Vec<usize>,
+    /// What its integers are.
+    pub(super) format: Format,
+    /// Whether it is the prover's alone.
+    pub(super) hidden: bool,
 }
 
 impl SegmentedInput {
-    /// As the model has it.
-    pub fn as_input(&self) -> ModelInput<'_> {
-        ModelInput { name: &self.name, len: self.len, classes: self.classes }
+    fn of(tensor: &Tensor, visibility: Visibility, inferences: usize) -> Self {
+        let inferences = inferences.max(1);
+        let mut shape = tensor.logical_shape.clone();
+        // Inferences follow each other on the first axis.
+        if let Some(axis) = shape.first_mut().filter(|_| inferences > 1) {
+            *axis /= inferences;
+        }
+        Self {
+            name: tensor.name.clone(),
+            len: tensor.storage.logical_len(tensor.shape) / inferences,
+            classes: (tensor.storage == Storage::OneHot).then_some(tensor.shape.channels),
+            shape,
+            format: tensor.format,
+            hidden: visibility.is_hidden(),
+        }
     }
 }
 
@@ -397,13 +408,6 @@ impl About {
             return Err(damaged("what it says of itself is no name or number".into()));
         }
         Ok(this)
-    }
-}
-
-fn input(end: End) -> Option<usize> {
-    match end {
-        End::Input(number) => Some(number),
-        End::Output(_) | End::Between(_) => None,
     }
 }
 

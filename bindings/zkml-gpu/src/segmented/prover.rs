@@ -16,6 +16,7 @@ use zkml_gpu_circuit::commit::TensorOpening;
 use zkml_gpu_circuit::hash::Salt;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
 use zkml_gpu_circuit::prove::{CommittedTensor, Openings, ProveError, prove_opened};
+use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::secret::wipe_integers;
@@ -140,7 +141,7 @@ impl SegmentedProver {
             let engine = self.load(segment, &model, &keys, &mut loaded)?;
             times[segment].load_ms = start.elapsed().as_secs_f64() * 1e3;
             let start = Instant::now();
-            let made = self.prove_segment(segment, (&model, &keys), engine, &mut job, salts, &mut rng)?;
+            let made = self.prove_segment(segment, (&model, &keys), engine, &mut job, (openings, salts), &mut rng)?;
             times[segment].witness_ms = made.witness_ms;
             times[segment].prove_ms = start.elapsed().as_secs_f64() * 1e3;
             own.extend(made.openings);
@@ -201,6 +202,11 @@ impl SegmentedProver {
                 let given = openings.iter().find(|(name, _)| *name == tensor.name);
                 let values = match given {
                     Some((_, opening)) => self.opened(segment, place, opening)?,
+                    None if sample[*number].len() != tensor.storage.logical_len(tensor.shape) => {
+                        let (got, expected) = (sample[*number].len(), tensor.storage.logical_len(tensor.shape));
+                        let problem = format!("{got} numbers, but '{}' has {expected}", tensor.name.escape_debug());
+                        return Err(Error::Arguments { problem, hint: "give a list of numbers for each input" });
+                    }
                     None => {
                         let stored = tensor.to_stored(&sample[*number]);
                         stored.into_iter().map(|value| tensor.format.quantise(value)).collect()
@@ -230,11 +236,7 @@ impl SegmentedProver {
     /// The integers of an opening, which is of this key's reference string and of the port's tensor.
     fn opened(&self, segment: usize, place: usize, opening: &Opening) -> Result<Vec<i64>, Error> {
         let key = &self.key().segments()[segment];
-        let port = &key.keys().statement().inputs[place];
-        opening.commitment().fits(key.keys(), port).map_err(|problem| Error::Arguments {
-            problem,
-            hint: "chained models share k, reference string, shape and scale: compile with --min-k",
-        })?;
+        fits(key, &key.keys().statement().inputs[place], opening)?;
         Ok(opening.tensor().values().to_vec())
     }
 
@@ -278,7 +280,7 @@ impl SegmentedProver {
         (model, keys): (&CompiledModel, &ProvingKeys),
         engine: &Prover<Any>,
         job: &mut Job,
-        salts: &[(String, Salt)],
+        (openings, salts): (&[(String, Opening)], &[(String, Salt)]),
         mut rng: R,
     ) -> Result<MadeSegment, Error> {
         let key = &self.key().segments()[segment];
@@ -307,7 +309,15 @@ impl SegmentedProver {
             .filter(|(name, _)| zkml_gpu_verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some()))
             .cloned()
             .collect();
-        let given = Openings { tensors: &[], known: &known, salts: &salts };
+        // Those that no segment has committed to yet.
+        let mut tensors = Vec::new();
+        for (name, opening) in openings {
+            if let Some(port) = zkml_gpu_verify::port(key.keys(), name) {
+                fits(key, port, opening)?;
+                tensors.push((name.clone(), opening.tensor().clone()));
+            }
+        }
+        let given = Openings { tensors: &tensors, known: &known, salts: &salts };
         let parts = (keys, &model.layout, &model.graph);
         // On a thread of the pool, as proofs of models in one piece are.
         let proof = rayon::scope(|_| prove_opened(engine, parts, &inputs, given, &mut rng));
@@ -343,6 +353,14 @@ impl SegmentedProver {
         }
         own
     }
+}
+
+/// Refuses an opening of another tensor, size or reference string.
+fn fits(key: &ModelKey, port: &Port, opening: &Opening) -> Result<(), Error> {
+    opening.commitment().fits(key.keys(), port).map_err(|problem| Error::Arguments {
+        problem,
+        hint: "chained models share k, reference string, shape and scale: compile with --min-k",
+    })
 }
 
 struct MadeSegment {

@@ -36,6 +36,8 @@ const MOST_PLACED_ROWS: usize = 1 << 20;
 const LEAST_PLACED: usize = 3;
 /// Most entries of the table on a row.
 const MOST_TABLE_LANES: usize = 8;
+/// Widths that are counted in circuits larger than they fill.
+const MOST_NARROW: usize = 2;
 /// Layers named in a refusal.
 const LARGEST: usize = 3;
 
@@ -46,7 +48,7 @@ const LARGEST: usize = 3;
 pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutError> {
     // Formats may be those of a calibration that was not made: numbers have as few limbs, and tables as few rows, as
     // there may be.
-    let bounds = bounds(graph, options, &Sizes::default())?;
+    let bounds = bounds(graph, options, &Sizes::default(), &[least_k(options)])?;
     let k = bounds.iter().map(|bound| bound.size.k).min().unwrap_or(0);
     Ok(Needs { k, bytes: bounds.iter().map(|bound| bound.bytes).min().unwrap_or(0) })
 }
@@ -57,8 +59,46 @@ pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutErro
 /// # Errors
 /// As [`needs`].
 pub fn least_cost(graph: &Graph, options: &LayoutOptions) -> Result<f64, LayoutError> {
-    let bounds = bounds(graph, options, &Sizes::of(graph))?;
+    let bounds = bounds(graph, options, &Sizes::of(graph), &[least_k(options)])?;
     Ok(bounds.first().map_or(0.0, |bound| bound.cost_ms))
+}
+
+/// The least cost in circuits of each of these sizes, and the memory in bytes that this takes at least, by bounds; `None`
+/// for a size that is too small. Only what takes at most `max_bytes` counts.
+pub(super) fn least_costs(
+    graph: &Graph,
+    options: &LayoutOptions,
+    ks: &[u32],
+    max_bytes: u64,
+) -> Result<Vec<Option<(f64, u64)>>, LayoutError> {
+    let mut least = vec![None; ks.len()];
+    let sizes = Sizes::of(graph);
+    let own = match bounds(graph, options, &sizes, ks) {
+        Err(LayoutError::WouldNotFit { .. }) => return Ok(least),
+        bounds => bounds?,
+    };
+    let mut take = |bounds: &[Bound]| {
+        for bound in bounds.iter().filter(|bound| bound.bytes <= max_bytes) {
+            if let Some(at) = ks.iter().position(|k| *k == bound.size.k) {
+                least[at].get_or_insert((bound.cost_ms, bound.bytes));
+            }
+        }
+    };
+    take(&own);
+    // Beyond the sizes that its widths fill the narrowest of them are the cheapest.
+    let filled = own.iter().map(|bound| bound.size.k).max().unwrap_or(0);
+    let narrowest = own.iter().filter(|bound| bound.size.k == filled).take(MOST_NARROW);
+    let narrowest: Vec<Widths> = narrowest.map(|bound| bound.widths).collect();
+    let beyond: Vec<u32> = ks.iter().copied().filter(|k| *k > filled).collect();
+    for widths in narrowest {
+        let options = LayoutOptions { widths: Some(widths), ..options.clone() };
+        for k in &beyond {
+            if let Ok(bounds) = bounds(graph, &options, &sizes, &[*k]) {
+                take(&bounds);
+            }
+        }
+    }
+    Ok(least)
 }
 
 impl Layout {
@@ -79,7 +119,7 @@ fn best(graph: &Graph, options: &LayoutOptions) -> Result<Layout, LayoutError> {
     let sizes = Sizes::of(graph);
     let bounds = {
         let _span = tracing::info_span!(target: "zkml_gpu::compile", "count").entered();
-        bounds(graph, options, &sizes)?
+        bounds(graph, options, &sizes, &[least_k(options)])?
     };
     let mut search = Search::new(graph, options, sizes.ranges);
     for bound in &bounds {
@@ -129,10 +169,9 @@ impl Sizes {
     }
 }
 
-/// All combinations that may fit, the cheapest first.
-fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<Bound>, LayoutError> {
+/// All combinations that may fit, the cheapest first, in circuits of these sizes; larger ones where only these suffice.
+fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes, ks: &[u32]) -> Result<Vec<Bound>, LayoutError> {
     let (network, costs) = (Network::of(graph), options.costs.rounded());
-    let least_k = least_k(options);
     let limit = (1usize << options.max_k.min(MAX_K)).saturating_sub(BLINDING_ROWS);
     let mut by_lanes = HashMap::new();
     let mut counts: HashMap<Widths, Count> = HashMap::new();
@@ -163,8 +202,11 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             }
             let widths = Widths { table_lanes, ..count.used(widths) };
             if known.insert(widths) {
-                let about = (table_rows, least_k);
-                bounds.push(bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs)));
+                let of_size = |least_k: u32| {
+                    let about = (table_rows, least_k);
+                    bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs))
+                };
+                bounds.extend(sizes_of(rows, ks).map(of_size));
             }
         }
     }
@@ -175,6 +217,14 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             Ok(bounds)
         }
     }
+}
+
+/// The sizes in which widths of so many rows are worth counting: the least that has room, and the next two, which other
+/// segments may need. Beyond them rows are for narrower widths.
+fn sizes_of(rows: usize, ks: &[u32]) -> impl Iterator<Item = u32> {
+    let own = rows_log2(&[rows]);
+    let least = ks.iter().copied().find(|k| *k >= own).or(ks.last().copied()).unwrap_or(own);
+    ks.iter().copied().filter(move |k| (least..=least + 2).contains(k))
 }
 
 /// Numbers of entries of the table on a row that are worth trying: one, and as many as make the table no longer than
@@ -459,7 +509,7 @@ mod tests {
         let options = LayoutOptions::default();
         let chosen = best(&graph, &options).unwrap().choice;
         let sizes = Sizes::of(&graph);
-        let bounds = bounds(&graph, &options, &sizes).unwrap();
+        let bounds = bounds(&graph, &options, &sizes, &[0]).unwrap();
         assert!(chosen.placed * 3 < bounds.len(), "{chosen:?}: the bounds save little");
         for bound in &bounds {
             let group = LayoutOptions { lookup_group: Some(bound.widths.lookup_group), ..options.clone() };

@@ -15,6 +15,7 @@
 mod choice;
 mod choose;
 mod cost;
+mod cutting;
 mod degree;
 mod finish;
 mod finished;
@@ -26,6 +27,7 @@ mod search;
 pub use choice::{Alternative, Choice, Needs};
 pub use choose::{least_cost, needs};
 pub use cost::MemoryNeeds;
+pub use cutting::{SegmentLimits, Segmentation, segmentation, without_weights};
 pub use finished::{Layout, Summary};
 pub use options::LayoutOptions;
 pub use plan::{FunctionPlan, LayerPlan, Plan};

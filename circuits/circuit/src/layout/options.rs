@@ -41,3 +41,11 @@ impl Default for LayoutOptions {
         }
     }
 }
+
+impl LayoutOptions {
+    /// These, with other bounds of the circuit's size.
+    #[must_use]
+    pub fn with_sizes(self, min_k: u32, max_k: u32) -> Self {
+        Self { min_k, max_k, ..self }
+    }
+}

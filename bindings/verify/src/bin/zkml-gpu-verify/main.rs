@@ -8,7 +8,7 @@ mod arguments;
 use std::process::ExitCode;
 
 use zkml_gpu_verify::report::{error_json, print, terminal_safe};
-use zkml_gpu_verify::{Error, ErrorClass, Expected, ModelKey, ProofBundle, Verdict, program};
+use zkml_gpu_verify::{AnyKey, AnyProof, Error, ErrorClass, Expected, Verdict, program};
 
 use arguments::{HELP, Request, USAGE, Verification};
 
@@ -32,9 +32,9 @@ fn main() -> ExitCode {
 
 /// What is printed, and the exit code.
 fn verify(Verification { proof, vk, commitments, hashes, json }: &Verification) -> Result<(String, u8), Error> {
-    let key = ModelKey::read(vk)?;
-    let proof = ProofBundle::read(proof)?;
-    let verdict = Verdict::expecting(&key, &proof, &Expected::read(commitments, hashes)?);
+    let key = AnyKey::read(vk)?;
+    let claimed = AnyProof::read(proof)?;
+    let verdict = Verdict::of_any(&key, &claimed, &Expected::read(commitments, hashes)?, proof)?;
     let text = if *json { verdict.to_json()? } else { verdict.to_string() };
     Ok((text, verdict.exit_code()))
 }
