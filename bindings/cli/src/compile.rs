@@ -68,7 +68,7 @@ pub(crate) fn compile(options: &args::CompileOptions) -> anyhow::Result<u8> {
     let compile = || prepared.compile_any(&samples, costs, &options.machine);
     let (compiled, compile_ms) = timed(info_span!(target: TARGET, "compile"), compile)?;
     let compiled = match compiled {
-        Compiled::Whole(compiled) => compiled,
+        Compiled::Whole(compiled) => *compiled,
         Compiled::Segmented(compiled) => return segments::compiled(&compiled, compile_ms, file, options.json),
     };
     // A layout that does not say what the graph says is found here, where it is a bug of ours.

@@ -307,13 +307,13 @@ fn make(
     let of = (options.srs.as_deref(), &options.cache);
     match compiled {
         Compiled::Whole(compiled) => {
-            let made = set_up(compiled, of, &options.machine, options.unproven_weights)?;
+            let made = set_up(*compiled, of, &options.machine, options.unproven_weights)?;
             [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
             Ok(AnyProverKey::Whole(Box::new(made.key)))
         }
         Compiled::Segmented(compiled) => {
             progress::note(&segments::cut_text(&compiled));
-            let made = segments::set_up(compiled, of, &options.machine, options.unproven_weights)?;
+            let made = segments::set_up(*compiled, of, &options.machine, options.unproven_weights)?;
             [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
             Ok(AnyProverKey::Segmented(Box::new(made.key)))
         }

@@ -45,7 +45,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     };
     let costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compiled = match prepared.compile_any(&calibration, costs.clone(), &options.machine)? {
-        Compiled::Whole(compiled) => compiled,
+        Compiled::Whole(compiled) => *compiled,
         Compiled::Segmented(compiled) => return segments::plan(&compiled, &costs, options.json),
     };
     let budget = compiled.memory_budget(options.machine.max_memory)?;

@@ -74,13 +74,13 @@ pub use input::read_samples;
 pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
-pub use model::{CompileOptions, Compiled, Model, ModelInput, samples_digest};
+pub use model::{CompileOptions, Model, ModelInput, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
-pub use segmented::{SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
+pub use segmented::{Compiled, SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};

@@ -15,8 +15,7 @@ use zkml_gpu_onnx::quant::{
 use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
-use crate::memory::{check_memory, limit_bytes};
-use crate::segmented::{SegmentChoice, SegmentedModel};
+use crate::memory::check_memory;
 use crate::{Error, FileError};
 
 /// Widths that are searched for tensors unless others are asked for. Fewer bits make no limb less; more make tables of
@@ -40,7 +39,7 @@ pub struct Model {
     /// Name of the file, without its folder.
     file: String,
     dimensions: Vec<(String, usize)>,
-    float: FloatModel,
+    pub(crate) float: FloatModel,
 }
 
 /// An input of a model.
@@ -387,63 +386,46 @@ impl Model {
         Ok(CompiledModel { about, graph, layout })
     }
 
-    /// As [`compile`](Self::compile), and in segments where it does not fit the memory in one piece, or where a number of
-    /// them is asked for.
-    ///
-    /// # Errors
-    /// As [`compile`](Self::compile); [`Error::SegmentsWouldNotFit`] where no cuts make segments that fit.
-    pub fn compile_within(
-        &self,
-        samples: &[Sample],
-        options: &CompileOptions,
-        choice: SegmentChoice,
-    ) -> Result<Compiled, Error> {
-        let (about, graph) = self.quantised(samples, options)?;
-        let alone = choice.segments.is_none_or(|segments| segments == 1);
-        if alone && graph_fits(&graph, options, choice)? {
-            let whole = lower(graph.clone());
-            let layout = Layout::compile(&whole, &options.layout)?;
-            let model = CompiledModel { about, graph: whole, layout };
-            if choice.segments == Some(1) || model.least_memory() <= limit_bytes(choice.max_memory_bytes) {
-                return Ok(Compiled::Whole(model));
-            }
-            return Ok(Compiled::Segmented(SegmentedModel::cheapest(&model.about, &graph, &options.layout, choice)?));
-        }
-        Ok(Compiled::Segmented(SegmentedModel::cheapest(&about, &graph, &options.layout, choice)?))
-    }
-
-    /// As [`compile`](Self::compile), in segments that are cut after so many layers each.
-    ///
-    /// # Errors
-    /// As [`compile`](Self::compile); [`Error::Cut`] where it cannot be cut there.
-    pub fn compile_segments(
-        &self,
-        samples: &[Sample],
-        options: &CompileOptions,
-        cuts: &[usize],
-    ) -> Result<SegmentedModel, Error> {
-        let (about, graph) = self.quantised(samples, options)?;
-        SegmentedModel::of(about, &graph, cuts, &options.layout)
-    }
-
     /// The integers, and what they were made from.
-    fn quantised(&self, samples: &[Sample], options: &CompileOptions) -> Result<(ModelAbout, Graph), Error> {
+    pub(crate) fn quantised(&self, samples: &[Sample], options: &CompileOptions) -> Result<(ModelAbout, Graph), Error> {
+        let (quantised, given, visibility) = self.integers(samples, options)?;
+        self.described(quantised, samples, (options, &given), &visibility)
+    }
+
+    /// The integers of one inference, with the options that they were searched by and who sees inputs and outputs.
+    pub(crate) fn integers(
+        &self,
+        samples: &[Sample],
+        options: &CompileOptions,
+    ) -> Result<(Quantised, QuantOptions, Visibilities), Error> {
         self.check_privacy(options)?;
         let visibility = self.visibility(options)?;
-        let (float, given) = (self.float.graph(), &self.quantisation(options, &visibility));
+        let (float, given) = (self.float.graph(), self.quantisation(options, &visibility));
         let quantised = if options.search {
             let observed = Observed::new(float, samples)?;
-            let found = observed.search(given, Target::Speed)?.1;
-            self.cheapest(found, &observed, (given, options), &visibility)?
+            let found = observed.search(&given, Target::Speed)?.1;
+            self.cheapest(found, &observed, (&given, options), &visibility)?
         } else {
-            quantise(float, samples, given)?
+            quantise(float, samples, &given)?
         };
+        Ok((quantised, given, visibility))
+    }
+
+    /// The graph of all inferences of a proof, and what is said of it.
+    pub(crate) fn described(
+        &self,
+        quantised: Quantised,
+        samples: &[Sample],
+        (options, given): (&CompileOptions, &QuantOptions),
+        visibility: &Visibilities,
+    ) -> Result<(ModelAbout, Graph), Error> {
+        let float = self.float.graph();
         // A model that tells its own integers needs no samples, and then nothing is measured.
         let evaluation = if samples.is_empty() { Evaluation::default() } else { evaluate(float, &quantised, samples)? };
         check_error(&quantised, &evaluation, options)?;
         let is_published = options.public_weights || options.layout.weights == WeightMode::Embedded;
         let published = is_published.then(|| coarse(float, &quantised));
-        let graph = Graph { visibility, ..quantised.graph }.joint(options.inferences)?;
+        let graph = Graph { visibility: visibility.clone(), ..quantised.graph }.joint(options.inferences)?;
         let source = self.source(samples, &options.layout.costs);
         let about = ModelAbout {
             name: self.name.clone(),
@@ -656,15 +638,6 @@ pub(crate) struct Recalled {
     pub(crate) evaluation: Option<Evaluation>,
 }
 
-/// A model with its circuit, or with those of its segments.
-#[derive(Debug)]
-pub enum Compiled {
-    /// In one piece.
-    Whole(CompiledModel),
-    /// In segments.
-    Segmented(SegmentedModel),
-}
-
 /// Segments by which what is too large in one piece is priced while bits are searched.
 const PRICED_SEGMENTS: usize = 16;
 
@@ -673,16 +646,6 @@ fn even_cuts(graph: &Graph) -> Vec<usize> {
     let cuts = graph.cuts();
     let parts = cuts.chunks(cuts.len().div_ceil(PRICED_SEGMENTS).max(1));
     parts.filter_map(|part| part.iter().min_by_key(|cut| cut.elements)).map(|cut| cut.at).collect()
-}
-
-/// Whether a graph that is not lowered may fit in one piece, by bounds. One that is asked for in one piece is refused
-/// with the numbers where it does not.
-fn graph_fits(graph: &Graph, options: &CompileOptions, choice: SegmentChoice) -> Result<bool, Error> {
-    match needs(&lower(without_weights(graph)), &options.layout) {
-        Ok(needs) => Ok(choice.segments == Some(1) || needs.bytes <= limit_bytes(choice.max_memory_bytes)),
-        Err(LayoutError::WouldNotFit { .. }) if choice.segments.is_none() => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Learned values of a graph that are not 0.

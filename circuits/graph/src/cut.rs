@@ -5,6 +5,7 @@
 //! its place. So two parts that compute the same of other learned values are one [architecture](Graph::architecture).
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -63,6 +64,8 @@ pub struct Part {
     pub inputs: Vec<End>,
     /// What its outputs are.
     pub outputs: Vec<End>,
+    /// The tensors of the whole that its own are, in the order of its own.
+    pub tensors: Vec<TensorId>,
 }
 
 /// A place between two nodes where a graph may be cut.
@@ -108,6 +111,25 @@ impl Graph {
             }
         }
         cuts
+    }
+
+    /// What two graphs have alike that compute the same on other numbers, whatever their scales: operations, sizes and
+    /// order, and no integers.
+    pub fn form(&self) -> String {
+        let mut text = String::new();
+        for tensor in &self.tensors {
+            let _ = write!(
+                text,
+                "{:?}{:?}{:?}{};",
+                tensor.shape, tensor.storage, tensor.logical_shape, tensor.format.mantissa
+            );
+        }
+        for node in &self.nodes {
+            let (inputs, output) = (&node.inputs, node.output);
+            let _ = write!(text, "{}{inputs:?}{output}{};", node.op.form(), node.activation.is_some());
+        }
+        let _ = write!(text, "{:?}{:?}{:?}", self.inputs, self.outputs, self.visibility);
+        text
     }
 
     /// Whether a node's result may lie between parts. What is given out as accumulators is read by nothing.
@@ -202,7 +224,7 @@ impl<'g> Builder<'g> {
             outputs: Vec::new(),
             visibility: Visibilities::default(),
         };
-        let part = Part { graph, inputs: Vec::new(), outputs: Vec::new() };
+        let part = Part { graph, inputs: Vec::new(), outputs: Vec::new(), tensors: Vec::new() };
         Self { whole, ends, part, tensors: HashMap::new(), activations: HashMap::new(), entries: 0, exits: 0 }
     }
 
@@ -260,6 +282,7 @@ impl<'g> Builder<'g> {
     fn add(&mut self, tensor: TensorId) -> TensorId {
         let id = self.part.graph.tensors.len();
         self.part.graph.tensors.push(self.whole.tensors[tensor].clone());
+        self.part.tensors.push(tensor);
         self.tensors.insert(tensor, id);
         id
     }

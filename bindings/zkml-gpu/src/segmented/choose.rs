@@ -24,13 +24,13 @@ pub struct SegmentChoice {
 }
 
 impl SegmentedModel {
-    /// The cheapest segments of a quantised graph that is not lowered.
+    /// The cheapest segments of a quantised graph that is not lowered, and after how many nodes each is cut.
     pub(crate) fn cheapest(
         model: &ModelAbout,
         graph: &Graph,
         options: &LayoutOptions,
         choice: SegmentChoice,
-    ) -> Result<Self, Error> {
+    ) -> Result<(Self, Vec<usize>), Error> {
         let available_bytes = limit_bytes(choice.max_memory_bytes);
         let refusal = || Error::SegmentsWouldNotFit { segments: choice.segments, available_bytes };
         let mut limits = SegmentLimits::new(available_bytes);
@@ -62,7 +62,7 @@ impl SegmentedModel {
             };
             let needed = made.most_memory()?;
             if needed <= available_bytes {
-                return Ok(made);
+                return Ok((made, found.cuts));
             }
             let over = available_bytes as f64 / needed as f64;
             limits.max_bytes = (limits.max_bytes.min(found.bytes) as f64 * over * MARGIN) as u64;
@@ -71,7 +71,7 @@ impl SegmentedModel {
     }
 
     /// The memory that the largest segment's keys and proof need at least, with the proof of its weights.
-    fn most_memory(&self) -> Result<u64, Error> {
+    pub(crate) fn most_memory(&self) -> Result<u64, Error> {
         let mut most = 0;
         for segment in 0..self.segments() {
             most = most.max(self.segment(segment)?.least_memory());

@@ -4,6 +4,7 @@
 //! A segment is read when it is needed and dropped when it is proved, so memory is what the largest of them takes.
 
 mod choose;
+mod compile;
 mod key;
 mod model;
 mod prover;
@@ -11,6 +12,7 @@ mod public;
 mod store;
 
 pub use choose::SegmentChoice;
+pub use compile::Compiled;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
 pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};
 pub use prover::{SegmentTimes, SegmentedProved, SegmentedProver};

@@ -21,10 +21,10 @@ use super::options::LayoutOptions;
 use super::search::{TABLE_BITS, candidates};
 use crate::gates;
 use crate::placement::{
-    Count, Draft, LayoutError, Limbs, RangeBits, Tabulated, Widths, activations, exponential_lines, exponentials,
-    lines, tensors,
+    Count, Draft, LayoutError, RangeBits, Tabulated, Widths, activations, exponential_lines, exponentials, lines,
+    tensors,
 };
-use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
+use crate::system::{Architecture, BLINDING_ROWS, MAX_K};
 
 /// A saving that is not worth placing one more layout for.
 const TOLERANCE: f64 = 0.02;
@@ -73,7 +73,8 @@ pub(super) fn least_costs(
 ) -> Result<Vec<Option<(f64, u64)>>, LayoutError> {
     let mut least = vec![None; ks.len()];
     let sizes = Sizes::of(graph);
-    let own = match bounds(graph, options, &sizes, ks) {
+    let all = candidates(graph, options, &sizes.ranges)?;
+    let own = match bounds_of(graph, options, &sizes, (ks, &few(all))) {
         Err(LayoutError::WouldNotFit { .. }) => return Ok(least),
         bounds => bounds?,
     };
@@ -90,12 +91,10 @@ pub(super) fn least_costs(
     let narrowest = own.iter().filter(|bound| bound.size.k == filled).take(MOST_NARROW);
     let narrowest: Vec<Widths> = narrowest.map(|bound| bound.widths).collect();
     let beyond: Vec<u32> = ks.iter().copied().filter(|k| *k > filled).collect();
-    for widths in narrowest {
+    for widths in narrowest.into_iter().filter(|_| !beyond.is_empty()) {
         let options = LayoutOptions { widths: Some(widths), ..options.clone() };
-        for k in &beyond {
-            if let Ok(bounds) = bounds(graph, &options, &sizes, &[*k]) {
-                take(&bounds);
-            }
+        if let Ok(bounds) = bounds(graph, &options, &sizes, &beyond) {
+            take(&bounds);
         }
     }
     Ok(least)
@@ -171,6 +170,16 @@ impl Sizes {
 
 /// All combinations that may fit, the cheapest first, in circuits of these sizes; larger ones where only these suffice.
 fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes, ks: &[u32]) -> Result<Vec<Bound>, LayoutError> {
+    bounds_of(graph, options, sizes, (ks, &candidates(graph, options, &sizes.ranges)?))
+}
+
+/// As [`bounds`], of these combinations.
+fn bounds_of(
+    graph: &Graph,
+    options: &LayoutOptions,
+    sizes: &Sizes,
+    (ks, candidates): (&[u32], &[Widths]),
+) -> Result<Vec<Bound>, LayoutError> {
     let (network, costs) = (Network::of(graph), options.costs.rounded());
     let limit = (1usize << options.max_k.min(MAX_K)).saturating_sub(BLINDING_ROWS);
     let mut by_lanes = HashMap::new();
@@ -178,7 +187,7 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes, ks: &[u32]) -> 
     let mut bounds: Vec<Bound> = Vec::new();
     let mut known = HashSet::new();
     let mut least: Option<(usize, Count)> = None;
-    for widths in candidates(graph, options, &sizes.ranges)? {
+    for widths in candidates.iter().copied() {
         let of_lanes = match by_lanes.entry(widths.operand_lanes) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
@@ -202,11 +211,10 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes, ks: &[u32]) -> 
             }
             let widths = Widths { table_lanes, ..count.used(widths) };
             if known.insert(widths) {
-                let of_size = |least_k: u32| {
-                    let about = (table_rows, least_k);
-                    bound(count, (widths, options.weights), about, network, &costs, (graph.shift, &limbs))
-                };
-                bounds.extend(sizes_of(rows, ks).map(of_size));
+                let architecture = count.architecture(graph.shift, &limbs, widths, options.weights);
+                let of_size =
+                    |least_k: u32| bound(count, widths, (table_rows, least_k), network, &costs, &architecture);
+                bounds.extend(sizes_of(rows, ks, options.widths.is_some()).map(of_size));
             }
         }
     }
@@ -219,12 +227,24 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes, ks: &[u32]) -> 
     }
 }
 
+/// Some of the combinations, for comparing many graphs, whose costs they raise alike: by a fifth for transformers.
+fn few(all: Vec<Widths>) -> Vec<Widths> {
+    let is_one = |widths: &Widths| {
+        widths.limb_bits.is_multiple_of(2)
+            && !widths.shared_remainders
+            && widths.lookup_group != 1
+            && [1, 4].contains(&widths.cross_term_lanes)
+    };
+    let few: Vec<Widths> = all.iter().copied().filter(is_one).collect();
+    if few.is_empty() { all } else { few }
+}
+
 /// The sizes in which widths of so many rows are worth counting: the least that has room, and the next two, which other
-/// segments may need. Beyond them rows are for narrower widths.
-fn sizes_of(rows: usize, ks: &[u32]) -> impl Iterator<Item = u32> {
+/// segments may need. Beyond them rows are for narrower widths, unless the widths are given.
+fn sizes_of(rows: usize, ks: &[u32], given: bool) -> impl Iterator<Item = u32> {
     let own = rows_log2(&[rows]);
     let least = ks.iter().copied().find(|k| *k >= own).or(ks.last().copied()).unwrap_or(own);
-    ks.iter().copied().filter(move |k| (least..=least + 2).contains(k))
+    ks.iter().copied().filter(move |k| (least..=least + 2).contains(k) || given && *k > least)
 }
 
 /// Numbers of entries of the table on a row that are worth trying: one, and as many as make the table no longer than
@@ -240,22 +260,21 @@ fn table_lanes(widths: Widths, entries: usize, banks: usize) -> Vec<usize> {
 
 fn bound(
     count: &Count,
-    (widths, weights): (Widths, WeightMode),
+    widths: Widths,
     (table_rows, least_k): (usize, u32),
     network: Network,
     costs: &Costs,
-    (shift, limbs): (u32, &Limbs),
+    a: &Architecture,
 ) -> Bound {
-    let a = count.architecture(shift, limbs, widths, weights);
     let [operand, result, cross_terms] = count.rows();
     let rows = [operand, result, cross_terms, table_rows, 0];
     let filling = Filling { rows, operand_cells: count.operand_cells, gathered_cells: 0, network };
-    let size = least_size(&a, rows_log2(&rows).max(least_k), count.fixed_columns() + a.embedded_columns());
+    let size = least_size(a, rows_log2(&rows).max(least_k), count.fixed_columns() + a.embedded_columns());
     Bound {
         widths,
         size,
-        cost_ms: cost_ms(&a, &size, &filling, costs),
-        bytes: MemoryNeeds::new(&a, &size, &filling).least_bytes,
+        cost_ms: cost_ms(a, &size, &filling, costs),
+        bytes: MemoryNeeds::new(a, &size, &filling).least_bytes,
     }
 }
 

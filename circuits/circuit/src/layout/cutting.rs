@@ -4,7 +4,7 @@
 //! several sizes; the cheapest sequence of segments that each fit the memory is taken. Segments that compute the same are
 //! priced once. Prices are bounds: whoever lays the segments out compares their memory with the limit, and cuts again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rayon::prelude::*;
 use zkml_gpu_graph::{Cut, Graph, Linear, Node, Op};
@@ -18,6 +18,8 @@ use crate::system::MAX_K;
 const MOST_PLACES: usize = 64;
 /// Parts of equal length of which each gives its narrowest place.
 const PARTS: usize = 24;
+/// Part of the least cost that segments may cost more where they share circuits.
+const WORTH_SHARING: f64 = 0.05;
 /// The smallest circuits that are considered.
 const LEAST_K: u32 = 10;
 
@@ -77,8 +79,20 @@ pub fn segmentation(
     places.push(graph.nodes.len());
     let reach = Reach::new(graph, &places, limits.segments);
     let prices = Prices::new(&outline, (&places, &reach), options, (&ks, limits.max_bytes))?;
-    let chosen = (0..ks.len()).filter_map(|size| cheapest(&prices, places.len(), size, limits.segments));
-    let best = chosen.min_by(|a, b| a.1.total_cmp(&b.1));
+    let ways = |size| {
+        let ways = Ways::new(&prices, places.len(), size);
+        let alike = prices.repeated.iter().filter_map(|run| ways.through(run, limits.segments)).collect::<Vec<_>>();
+        let free = ways.cheapest(places.len() - 1, limits.segments);
+        free.into_iter().chain(alike).map(move |(cost, ends)| (size, cost, ends)).collect::<Vec<_>>()
+    };
+    let chosen: Vec<(usize, f64, Vec<usize>)> = (0..ks.len()).flat_map(ways).collect();
+    let least = chosen.iter().map(|way| way.1).fold(f64::INFINITY, f64::min);
+    // Fewer circuits are fewer keys: worth a little more time.
+    let worth = chosen.into_iter().filter(|way| way.1 <= least * (1.0 + WORTH_SHARING));
+    let best = worth.min_by(|a, b| {
+        let circuits = |way: &(usize, f64, Vec<usize>)| prices.circuits(&way.2);
+        circuits(a).cmp(&circuits(b)).then(a.1.total_cmp(&b.1))
+    });
     Ok(best.map(|(size, cost_ms, ends)| {
         let starts = [0].into_iter().chain(ends.iter().copied());
         let bytes = starts.zip(&ends).filter_map(|(start, end)| Some(prices.of(start, *end, size)?.1)).max();
@@ -168,6 +182,10 @@ type Priced = Vec<Option<(f64, u64)>>;
 /// What segments between places cost.
 struct Prices {
     known: HashMap<(usize, usize), Priced>,
+    /// A number for each form of a segment: what it computes, without scales.
+    forms: HashMap<(usize, usize), usize>,
+    /// Longest runs of two or more segments of one form.
+    repeated: Vec<Run>,
 }
 
 impl Prices {
@@ -178,39 +196,52 @@ impl Prices {
         (ks, max_bytes): (&[u32], u64),
     ) -> Result<Self, LayoutError> {
         let mut known = HashMap::new();
-        let mut alike: HashMap<Vec<u8>, Priced> = HashMap::new();
+        let (mut forms, mut numbers) = (HashMap::new(), HashMap::new());
+        // Of one form one is priced: scales make tables and limbs a little larger or smaller.
+        let mut priced: Vec<Option<Priced>> = Vec::new();
         // The longer a segment the more it takes: from each start on until nothing fits.
         let mut starts: Vec<usize> = (0..places.len() - 1).collect();
         for length in 1..places.len() {
             starts.retain(|start| start + length < places.len() && reach.allows(*start, start + length));
+            let mut new: Vec<(usize, Graph)> = Vec::new();
             let mut segments = Vec::new();
             for start in &starts {
                 let end = start + length;
-                let graph = segment(outline, places[*start], places[end]);
-                let Some((graph, shape)) = graph else { continue };
-                segments.push((*start, end, graph, shape));
-            }
-            let mut new: Vec<(Graph, Vec<u8>)> = Vec::new();
-            for (.., graph, shape) in &segments {
-                if !alike.contains_key(shape) && !new.iter().any(|(_, other)| other == shape) {
-                    new.push((graph.clone(), shape.clone()));
+                let Some(graph) = segment(outline, places[*start], places[end]) else { continue };
+                let next = numbers.len();
+                let form = *numbers.entry(graph.form()).or_insert(next);
+                forms.insert((*start, end), form);
+                segments.push((*start, end, form));
+                if form == priced.len() {
+                    priced.push(None);
+                    new.push((form, graph));
                 }
             }
-            let price = |(graph, shape): (Graph, Vec<u8>)| match least_costs(&graph, options, ks, max_bytes) {
+            let price = |(form, graph): (usize, Graph)| match least_costs(&graph, options, ks, max_bytes) {
                 // Other cuts may have a circuit.
-                Err(LayoutError::Unsupported { .. }) => Ok((shape, vec![None; ks.len()])),
-                priced => priced.map(|priced| (shape, priced)),
+                Err(LayoutError::Unsupported { .. }) => Ok((form, vec![None; ks.len()])),
+                priced => priced.map(|priced| (form, priced)),
             };
-            alike.extend(new.into_par_iter().map(price).collect::<Result<Vec<_>, LayoutError>>()?);
-            for (start, end, _, shape) in segments {
-                let priced = alike.get(&shape).cloned().unwrap_or_default();
+            for (form, found) in new.into_par_iter().map(price).collect::<Result<Vec<_>, LayoutError>>()? {
+                priced[form] = Some(found);
+            }
+            for (start, end, form) in segments {
+                let priced = priced[form].clone().unwrap_or_default();
                 if priced.iter().all(Option::is_none) {
                     starts.retain(|other| *other != start);
                 }
                 known.insert((start, end), priced);
             }
         }
-        Ok(Self { known })
+        let repeated = runs(&forms, places.len());
+        Ok(Self { known, forms, repeated })
+    }
+
+    /// How many circuits segments with these ends take, if those of one form share one.
+    fn circuits(&self, ends: &[usize]) -> usize {
+        let starts = [0].into_iter().chain(ends.iter().copied());
+        let forms = starts.zip(ends).map(|(start, end)| self.forms.get(&(start, *end)));
+        forms.collect::<HashSet<_>>().len()
     }
 
     fn of(&self, start: usize, end: usize, size: usize) -> Option<(f64, u64)> {
@@ -218,51 +249,130 @@ impl Prices {
     }
 }
 
-/// The segment between two places, lowered, and what tells it from others.
-fn segment(outline: &Graph, start: usize, end: usize) -> Option<(Graph, Vec<u8>)> {
-    let cuts: Vec<usize> = [start, end].into_iter().filter(|at| (1..outline.nodes.len()).contains(at)).collect();
-    let part = outline.parts(&cuts).ok()?.into_iter().nth(usize::from(start > 0))?;
-    let mut graph = lower(part.graph);
-    for tensor in &mut graph.tensors {
-        tensor.name.clear();
-    }
-    graph.nodes.iter_mut().for_each(|node| node.name.clear());
-    let shape = serde_json::to_vec(&graph).ok()?;
-    Some((graph, shape))
-}
-
-/// The cheapest way from the first place to the last in circuits of a size: its cost, and where its segments end.
-fn cheapest(prices: &Prices, places: usize, size: usize, segments: Option<usize>) -> Option<(usize, f64, Vec<usize>)> {
-    let most = segments.unwrap_or(places - 1).min(places - 1);
-    // For each number of segments and each place the least cost to get there, and from where.
-    let mut best: Vec<Vec<Option<(f64, usize)>>> = vec![vec![None; places]; most + 1];
-    best[0][0] = Some((0.0, 0));
-    for count in 1..=most {
-        for end in 1..places {
-            for start in 0..end {
-                let (Some((before, _)), Some((own, _))) = (best[count - 1][start], prices.of(start, end, size)) else {
-                    continue;
-                };
-                let cost = before + own;
-                if best[count][end].is_none_or(|(known, _)| cost < known) {
-                    best[count][end] = Some((cost, start));
-                }
+/// The longest runs of segments of one form, for each start and length that has some.
+fn runs(forms: &HashMap<(usize, usize), usize>, places: usize) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    for length in 1..places {
+        for start in 0..places {
+            let form = |number: usize| forms.get(&(start + number * length, start + (number + 1) * length));
+            let Some(first) = form(0) else { continue };
+            let count = (1..places).take_while(|number| form(*number) == Some(first)).count() + 1;
+            // What begins one later within a longer run is a part of it.
+            let is_part = start.checked_sub(length).is_some_and(|before| forms.get(&(before, start)) == Some(first));
+            if count > 1 && !is_part {
+                runs.push(Run { start, length, count });
             }
         }
     }
-    let last = places - 1;
-    let counts = segments.map_or(1..=most, |count| count..=count);
-    let counts = counts.filter_map(|count| Some((count, best.get(count)?[last]?.0)));
-    let (mut count, cost) = counts.min_by(|a, b| a.1.total_cmp(&b.1))?;
-    let mut ends = vec![last];
-    let mut at = last;
-    while count > 0 {
-        at = best[count][at]?.1;
-        count -= 1;
-        if count > 0 {
-            ends.push(at);
+    runs
+}
+
+/// The segment between two places, lowered.
+fn segment(outline: &Graph, start: usize, end: usize) -> Option<Graph> {
+    let cuts: Vec<usize> = [start, end].into_iter().filter(|at| (1..outline.nodes.len()).contains(at)).collect();
+    let part = outline.parts(&cuts).ok()?.into_iter().nth(usize::from(start > 0))?;
+    Some(lower(part.graph))
+}
+
+/// Segments of one form that follow each other: where the first begins, the places in each, and how many there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    start: usize,
+    length: usize,
+    count: usize,
+}
+
+/// The cheapest ways from the first place to each other in circuits of a size.
+struct Ways<'p> {
+    prices: &'p Prices,
+    size: usize,
+    /// For each number of segments and each place the least cost to get there, and from where.
+    best: Vec<Vec<Option<(f64, usize)>>>,
+    /// The same to the last place, for each number of segments and each place to begin at, and where to.
+    rest: Vec<Vec<Option<(f64, usize)>>>,
+}
+
+impl<'p> Ways<'p> {
+    fn new(prices: &'p Prices, places: usize, size: usize) -> Self {
+        let mut best: Vec<Vec<Option<(f64, usize)>>> = vec![vec![None; places]; places];
+        let mut rest = best.clone();
+        best[0][0] = Some((0.0, 0));
+        rest[0][places - 1] = Some((0.0, places - 1));
+        for count in 1..places {
+            for start in 0..places {
+                for end in start + 1..places {
+                    let Some((own, _)) = prices.of(start, end, size) else { continue };
+                    if let Some((before, _)) = best[count - 1][start] {
+                        take(&mut best[count][end], before + own, start);
+                    }
+                    if let Some((after, _)) = rest[count - 1][end] {
+                        take(&mut rest[count][start], after + own, end);
+                    }
+                }
+            }
         }
+        Self { prices, size, best, rest }
     }
-    ends.reverse();
-    Some((size, cost, ends))
+
+    /// The cheapest way to a place, in so many segments where a number is given: its cost, and where its segments end.
+    fn cheapest(&self, to: usize, segments: Option<usize>) -> Option<(f64, Vec<usize>)> {
+        let counts = segments.map_or(0..=self.best.len() - 1, |count| count..=count);
+        let counts = counts.filter_map(|count| Some((count, (*self.best.get(count)?)[to]?.0)));
+        let (mut count, cost) = counts.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let (mut ends, mut at) = (Vec::new(), to);
+        while count > 0 {
+            ends.push(at);
+            at = self.best[count][at]?.1;
+            count -= 1;
+        }
+        ends.reverse();
+        Some((cost, ends))
+    }
+
+    /// The cheapest way from a place to the last.
+    fn onwards(&self, from: usize, segments: Option<usize>) -> Option<(f64, Vec<usize>)> {
+        let counts = segments.map_or(0..=self.rest.len() - 1, |count| count..=count);
+        let counts = counts.filter_map(|count| Some((count, (*self.rest.get(count)?)[from]?.0)));
+        let (mut count, cost) = counts.min_by(|a, b| a.1.total_cmp(&b.1))?;
+        let (mut ends, mut at) = (Vec::new(), from);
+        while count > 0 {
+            at = self.rest[count][at]?.1;
+            ends.push(at);
+            count -= 1;
+        }
+        Some((cost, ends))
+    }
+
+    /// The cheapest way that takes segments of one form one after the other.
+    fn through(&self, run: &Run, segments: Option<usize>) -> Option<(f64, Vec<usize>)> {
+        let Run { start, length, count } = *run;
+        let own: Option<Vec<f64>> = (0..count)
+            .map(|number| Some(self.prices.of(start + number * length, start + (number + 1) * length, self.size)?.0))
+            .collect();
+        let own: f64 = own?.iter().sum();
+        let end = start + count * length;
+        let left = match segments {
+            Some(segments) => Some(segments.checked_sub(count)?),
+            None => None,
+        };
+        let splits: Vec<[Option<usize>; 2]> = match left {
+            Some(left) => (0..=left).map(|before| [Some(before), Some(left - before)]).collect(),
+            None => vec![[None, None]],
+        };
+        let ways = splits.into_iter().filter_map(|[before, after]| {
+            let (before, mut ends) = self.cheapest(start, before)?;
+            let (after, rest) = self.onwards(end, after)?;
+            ends.extend((1..=count).map(|number| start + number * length));
+            ends.extend(rest);
+            Some((before + own + after, ends))
+        });
+        ways.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+/// Keeps the cheaper of two ways.
+fn take(best: &mut Option<(f64, usize)>, cost: f64, place: usize) {
+    if best.is_none_or(|(known, _)| cost < known) {
+        *best = Some((cost, place));
+    }
 }

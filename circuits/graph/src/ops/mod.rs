@@ -229,6 +229,48 @@ impl Op {
         }
     }
 
+    /// What the operation is, and its sizes, without any of its integers.
+    pub(crate) fn form(&self) -> String {
+        match self {
+            Self::Linear(Linear {
+                window,
+                input_dilation,
+                groups,
+                out_channels,
+                pool,
+                raw,
+                transposed,
+                width,
+                weights: _,
+                bias: _,
+            }) => {
+                let learned = width.is_some();
+                format!("{window:?}{input_dilation:?}{groups} {out_channels}{pool:?}{raw}{transposed}{learned}")
+            }
+            Self::Combine { offset, shared, width, .. } => {
+                format!("combine {} {shared:?}{}", offset.is_empty(), width.is_some())
+            }
+            Self::MaxPool(window) => format!("maximum {window:?}"),
+            Self::AveragePool { window, .. } => format!("mean {window:?}"),
+            Self::Reshape => "reshape".into(),
+            Self::Rearrange { origins } => {
+                let origin = |origin: &Origin| match origin {
+                    Origin::Element { operand, element } => format!("{operand}.{element} "),
+                    Origin::Constant(_) => "constant ".into(),
+                };
+                format!("rearrange {}", origins.iter().map(origin).collect::<String>())
+            }
+            Self::MatMul(MatMul { heads, rows, inner, columns, .. }) => {
+                format!("matmul {heads} {rows} {inner} {columns}")
+            }
+            Self::Multiply(_) => "multiply".into(),
+            Self::Softmax(Softmax { groups, len, .. }) => format!("softmax {groups} {len}"),
+            Self::Normalise(_) => "normalise".into(),
+            Self::ArgMax { starts, stride, count, last } => format!("argmax {starts:?}{stride} {count}{last}"),
+            Self::Enter => "enter".into(),
+        }
+    }
+
     /// Declares the greater of the widths of both operations, where both declare one.
     pub(crate) fn widen(&mut self, other: &Self) {
         if let (Some(own), Some(other)) = (self.width(), other.width()) {

@@ -43,6 +43,7 @@ mod rescale;
 mod scales;
 mod search;
 mod table;
+mod tie;
 mod wide;
 
 pub use calibrate::Calibration;
@@ -55,3 +56,4 @@ pub use quantise::{
     Observed, QuantReport, Quantised, Sample, needs_samples, quantise, recall, requantise, split_samples,
 };
 pub use search::{Precision, Target, search};
+pub use tie::{Alike, tie};
