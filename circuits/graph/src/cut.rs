@@ -300,11 +300,9 @@ impl<'g> Builder<'g> {
             }
             (None, Some(input)) => {
                 let shared = self.ends.readers[tensor].len() > 1;
-                let visibility = match self.whole.visibility.input(input) {
-                    Visibility::Private if shared => Visibility::Committed,
-                    visibility => visibility,
-                };
-                (End::Input(input), visibility)
+                let own = self.whole.visibility.input(input);
+                let is_private = own == Visibility::Private;
+                (End::Input(input), if is_private && shared { Visibility::Committed } else { own })
             }
             // Whatever a node reads of another part is between.
             (None, None) => {

@@ -329,7 +329,7 @@ impl SegmentedModel {
     /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let (container, about) = open_container(path, SEGMENTED_MODEL, HINT, |container| About::read(container))?;
+        let (container, about) = open_container(path, SEGMENTED_MODEL, HINT, About::read)?;
         Ok(Self { about, store: Store::File(Mutex::new(container)) })
     }
 

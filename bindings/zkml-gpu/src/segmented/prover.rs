@@ -62,6 +62,9 @@ pub struct SegmentTimes {
     pub prove_ms: f64,
 }
 
+/// Things by the names of inputs and outputs.
+type Named<'n, T> = &'n [(String, T)];
+
 /// A circuit on the back end.
 struct Loaded {
     circuit: usize,
@@ -280,7 +283,7 @@ impl SegmentedProver {
         (model, keys): (&CompiledModel, &ProvingKeys),
         engine: &Prover<Any>,
         job: &mut Job,
-        (openings, salts): (&[(String, Opening)], &[(String, Salt)]),
+        (openings, salts): (Named<'_, Opening>, Named<'_, Salt>),
         mut rng: R,
     ) -> Result<MadeSegment, Error> {
         let key = &self.key().segments()[segment];

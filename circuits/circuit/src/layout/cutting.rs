@@ -71,11 +71,37 @@ pub fn segmentation(
     limits: SegmentLimits,
     without: &[usize],
 ) -> Result<Option<Segmentation>, LayoutError> {
+    let cuts = graph.cuts();
+    let all = || {
+        let mut all: Vec<&Cut> = cuts.iter().collect();
+        all.sort_by_key(|cut| cut.elements);
+        all.truncate(MOST_PLACES);
+        let mut places: Vec<usize> = all.into_iter().map(|cut| cut.at).collect();
+        places.sort_unstable();
+        places
+    };
+    // Where segments between narrow places are too large, any place will do.
+    for places in [narrow(&cuts), all()] {
+        let found = among(graph, options, limits, places.into_iter().filter(|place| !without.contains(place)))?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The cheapest segments between these places.
+fn among(
+    graph: &Graph,
+    options: &LayoutOptions,
+    limits: SegmentLimits,
+    cuts: impl Iterator<Item = usize>,
+) -> Result<Option<Segmentation>, LayoutError> {
     let outline = without_weights(graph);
     let least = options.min_k.clamp(LEAST_K.min(options.max_k), MAX_K);
     let ks: Vec<u32> = (least..=options.max_k.min(MAX_K)).collect();
     let mut places = vec![0];
-    places.extend(narrow(&graph.cuts()).into_iter().filter(|place| !without.contains(place)));
+    places.extend(cuts);
     places.push(graph.nodes.len());
     let reach = Reach::new(graph, &places, limits.segments);
     let prices = Prices::new(&outline, (&places, &reach), options, (&ks, limits.max_bytes))?;
@@ -104,11 +130,12 @@ pub fn segmentation(
 /// The graph without learned weights and names of nodes: all that bounds such as [`needs`](super::needs) read.
 pub fn without_weights(graph: &Graph) -> Graph {
     let node = |node: &Node| {
-        let op = match &node.op {
-            Op::Linear(linear) if linear.width.is_some() => {
-                Op::Linear(Linear { weights: Vec::new(), bias: linear.bias.clone(), ..*linear })
-            }
-            op => op.clone(),
+        let op = if let Op::Linear(linear) = &node.op
+            && linear.width.is_some()
+        {
+            Op::Linear(Linear { weights: Vec::new(), bias: linear.bias.clone(), ..*linear })
+        } else {
+            node.op.clone()
         };
         Node { name: String::new(), op, inputs: node.inputs.clone(), ..*node }
     };
