@@ -7,6 +7,9 @@ use halo2curves::bn256::{Fr, G1Affine};
 use super::ProverError;
 use crate::backend::root_of_unity;
 
+/// Columns that are transformed together at least.
+const LEAST_BATCH: usize = 8;
+
 /// The numbers that every step of the protocol depends on.
 #[derive(Debug, Clone)]
 pub(super) struct Shape {
@@ -54,6 +57,11 @@ impl Shape {
     /// Bytes of so many columns.
     pub(super) fn bytes(&self, columns: usize) -> usize {
         columns * self.n * size_of::<Fr>()
+    }
+
+    /// How many columns these bytes hold: as many as keep all threads busy at least.
+    pub(super) fn batch(&self, bytes: usize) -> usize {
+        (bytes / self.bytes(1)).max(LEAST_BATCH)
     }
 
     /// Rotation that takes row 0 to the row where grand products end.
