@@ -13,7 +13,8 @@ work=$(realpath "$work")
 install_toolkit() {
     python3 -m pip install --quiet --no-deps --target "$work/toolkit" \
         nvidia-cuda-nvcc==13.0.88 nvidia-nvvm==13.0.88 nvidia-cuda-crt==13.0.88 \
-        nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88
+        nvidia-cuda-runtime==13.0.96 nvidia-cuda-cccl==13.0.85 nvidia-cuda-nvrtc==13.0.88 \
+        nvidia-cuda-cuobjdump==13.2.78 nvidia-cuda-nvdisasm==13.2.78
 }
 
 if [ -n "${CUDA_HOME:-}" ]; then
@@ -22,7 +23,7 @@ elif command -v nvcc >/dev/null; then
     toolkit=$(dirname "$(dirname "$(realpath "$(command -v nvcc)")")")
 else
     toolkit=$work/toolkit/nvidia/cu13
-    [ -x "$toolkit/bin/nvcc" ] || install_toolkit
+    [ -x "$toolkit/bin/nvcc" ] && [ -x "$toolkit/bin/cuobjdump" ] || install_toolkit
 fi
 if ! command -v c++ >/dev/null; then
     echo "error: no C++ compiler (c++)" >&2
@@ -68,9 +69,25 @@ for generation in 80 90 120; do
     figures "$work/sm_$generation.log"
 done
 
+# What is the same for all threads of a warp goes to units of its own, so a rate of such products is none of the kernels'.
+for kernel in throughput_multiplications throughput_additions; do
+    sass=$("$toolkit/bin/cuobjdump" -sass -fun "$kernel" "$work/sm_90.cubin")
+    case $sass in
+    *UIMAD*)
+        echo "error: $kernel computes products that are the same for all threads" >&2
+        exit 1
+        ;;
+    *IMAD*) ;;
+    *)
+        echo "error: $kernel computes no products" >&2
+        exit 1
+        ;;
+    esac
+done
+
 # Kernels are compiled at run time by NVRTC, which has no headers.
 python3 - "$toolkit" "$work/kernels.cu" <<'PYTHON'
-import ctypes, glob, sys
+import ctypes, glob, sys, time
 
 toolkit, file = sys.argv[1:]
 
@@ -89,6 +106,7 @@ source = open(file, "rb").read()
 assert nvrtc.nvrtcCreateProgram(ctypes.byref(program), source, b"kernels.cu", 0, None, None) == 0
 # Generations differ behind the parser, which nvcc has in common with it: one is enough here.
 options = [b"-std=c++17", b"-arch=sm_90"]
+start = time.process_time()
 failed = nvrtc.nvrtcCompileProgram(program, len(options), (ctypes.c_char_p * len(options))(*options))
 if failed:
     size = ctypes.c_size_t()
@@ -98,5 +116,5 @@ if failed:
     sys.exit(f"{log.value.decode()}\nerror: NVRTC does not take the kernels")
 size = ctypes.c_size_t()
 assert nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0
-print(f"NVRTC: sm_90, {size.value} bytes of code")
+print(f"NVRTC: sm_90, {size.value} bytes of code, {time.process_time() - start:.1f} s of a processor")
 PYTHON

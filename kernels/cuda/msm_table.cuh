@@ -32,7 +32,7 @@ KERNEL(TABLE_THREADS, msm_normalize, u32 len, const Point *points, Affine *level
         before[i] = product;
         Element zzz = points[first + i].zzz;
         if (!words_are_zero(zzz)) {
-            product = fq_mul(product, zzz);
+            product = called_mul(product, zzz);
         }
     }
     Element inverse = fq_inverse(product);
@@ -40,9 +40,9 @@ KERNEL(TABLE_THREADS, msm_normalize, u32 len, const Point *points, Affine *level
     for (u32 i = count; i > 0; i--) {
         Point point = points[first + i - 1];
         bool identity = words_are_zero(point.zzz);
-        level[first + i - 1] = identity ? Affine{fq_zero(), fq_zero()} : point_scaled(point, fq_mul(inverse, before[i - 1]));
+        level[first + i - 1] = identity ? Affine{fq_zero(), fq_zero()} : point_scaled(point, called_mul(inverse, before[i - 1]));
         if (!identity) {
-            inverse = fq_mul(inverse, point.zzz);
+            inverse = called_mul(inverse, point.zzz);
         }
     }
 }

@@ -53,6 +53,13 @@ struct QuotientParams {
     u32 end_row;
 };
 
+// The steps of programs that are written out.
+CALLED_DEVICE Element quotient_add(Element a, Element b) { return fr_add(a, b); }
+CALLED_DEVICE Element quotient_sub(Element a, Element b) { return fr_sub(a, b); }
+CALLED_DEVICE Element quotient_mul(Element a, Element b) { return fr_mul(a, b); }
+CALLED_DEVICE Element quotient_square(Element a) { return fr_square(a); }
+CALLED_DEVICE Element quotient_neg(Element a) { return fr_neg(a); }
+
 DEVICE u32 quotient_row(const QuotientParams &params) {
     return params.first_row + blockIdx.x * QUOTIENT_THREADS + threadIdx.x;
 }

@@ -10,6 +10,9 @@ typedef unsigned long long u64;
 #define DEVICE __device__ __forceinline__
 // A function that is inlined on the device and too long to be so elsewhere.
 #define LONG_DEVICE DEVICE
+// A function that is called and never written out: where there are many calls, compilers take time that grows with the
+// square of what is written out.
+#define CALLED_DEVICE static __device__ __noinline__
 #define CONSTANT static __constant__ const
 // A kernel, by its number of threads, name and parameters.
 #define KERNEL(threads, name, ...) extern "C" __global__ void __launch_bounds__(threads) name(__VA_ARGS__)
@@ -19,6 +22,7 @@ extern __shared__ uint4 dynamic_shared_memory[];
 #else
 #define DEVICE inline
 #define LONG_DEVICE __attribute__((noinline)) inline
+#define CALLED_DEVICE LONG_DEVICE
 #endif
 
 // The sum begins a chain: the carry out is set.
@@ -138,6 +142,17 @@ DEVICE Element subtract_words(Element a, Element b, u32 &borrow) {
     }
     borrow = subc(0, 0);
     return difference;
+}
+
+// a/2, for an even a.
+DEVICE Element half_words(Element a) {
+    Element half;
+#pragma unroll
+    for (int i = 0; i < 7; i++) {
+        half.limbs[i] = a.limbs[i] >> 1 | a.limbs[i + 1] << 31;
+    }
+    half.limbs[7] = a.limbs[7] >> 1;
+    return half;
 }
 
 // The order of integers.

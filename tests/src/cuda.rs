@@ -1,12 +1,13 @@
 //! The CUDA device that tests run on: the host, behind libraries with the functions of NVIDIA's driver and compiler.
-//! With `ZKML_TEST_CUDA=device` it is the machine's own first device.
+//! With `ZKML_TEST_CUDA=device` it is the machine's own first device, and never the host.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
+use zkml_gpu_engine::backend::MemoryOps;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, load_libraries};
-use zkml_gpu_kernels::cuda::{COMPILER, DRIVER, EXPORT, HOST};
+use zkml_gpu_kernels::cuda::{COMPILER, DRIVER, EXPORT, HOST, HOST_NAME};
 
 use crate::cplusplus;
 
@@ -49,14 +50,17 @@ pub fn least() -> Option<&'static Cuda> {
 /// A device of the caller's own, whose counters nobody else changes.
 ///
 /// # Panics
-/// As [`whole`].
+/// As [`whole`], and where a real device is asked for and the host's driver is what is found.
 pub fn own(change: impl FnOnce(Options) -> Options) -> Option<Cuda> {
     let mut options = Options::default();
     if !is_real() {
         // The names of files that hold kernels for the host are compiled into the libraries.
         options = options.with_cache(libraries()?.to_owned());
     }
-    Some(Cuda::with_options(0, change(options)).expect("the device opens"))
+    let device = Cuda::with_options(0, change(options)).expect("the device opens");
+    let is_host = device.description().contains(HOST_NAME);
+    assert_eq!(is_host, !is_real(), "tests run on another device than was asked for: {}", device.description());
+    Some(device)
 }
 
 /// Whether tests run on the machine's own device.
@@ -68,23 +72,39 @@ pub fn is_real() -> bool {
 ///
 /// # Panics
 /// Where the library is not what it should be.
-#[allow(unsafe_code)]
 pub fn configure(name: &str, value: u64) -> Option<()> {
-    if is_real() {
-        return None;
-    }
+    set("libcuda.so", name, value)
+}
+
+/// The same of the host's compiler, as `compiler.cpp` lists them.
+///
+/// # Panics
+/// As [`configure`].
+pub fn configure_compiler(name: &str, value: u64) -> Option<()> {
+    set("libnvrtc.so", name, value)
+}
+
+#[allow(unsafe_code)]
+fn set(library: &str, name: &str, value: u64) -> Option<()> {
     let name = std::ffi::CString::new(name).expect("a name");
     // SAFETY: the library is the one that was built here, and the function's type is what it declares.
     unsafe {
-        let library = libloading::Library::new(libraries()?.join("libcuda.so")).expect("the library that was built");
+        let library = libloading::Library::new(libraries()?.join(library)).expect("the library that was built");
         let configure = library.get::<unsafe extern "C" fn(*const std::ffi::c_char, u64)>(b"host_configure");
         configure.expect("its function")(name.as_ptr(), value);
     }
     Some(())
 }
 
-/// The folder of the libraries, which are loaded then.
+/// The folder of the host's libraries, which are loaded then. Where a real device is asked for there is none, and nothing
+/// is loaded: the first driver that a process loads is the one that all of its tests run on.
+///
+/// # Panics
+/// Where the libraries cannot be built or loaded.
 pub fn libraries() -> Option<&'static Path> {
+    if is_real() {
+        return None;
+    }
     static BUILT: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         let folder = build()?;
         load_libraries(&folder).expect("the libraries that were built");

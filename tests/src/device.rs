@@ -110,7 +110,8 @@ pub fn sums_run_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters, windo
     assert!(between.bytes_up - before.bytes_up < BYTES / 2, "{}", between.bytes_up - before.bytes_up);
     let down = between.bytes_down - before.bytes_down;
     assert!((2 * 4 * 32..=2 * (windows * 4 + 4 * 32)).contains(&down), "{down} bytes come back");
-    gpu.msm_rows(&bases, &[0, ROWS - 1], &random(2, 3)).expect("sums");
+    // Few rows may be the host's work.
+    gpu.msm_rows(&bases, &(0..20).collect::<Vec<_>>(), &random(20, 3)).expect("sums");
     let after = counters(gpu);
     assert!(count(&after, "msm_rows") > 0);
     assert!(after.bytes_down - between.bytes_down <= windows * 4 + 4 * 32);

@@ -167,6 +167,7 @@ fn is_expanded(role: &FixedRole) -> bool {
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)
+        | FixedRole::Lines(_)
         | FixedRole::ClampLeast
         | FixedRole::GatherIndex(_)
         | FixedRole::SourceIndex
@@ -295,6 +296,15 @@ fn role(rng: &mut ChaCha20Rng, layout: &mut Layout) -> Option<String> {
                 *bits = rng.gen_range(0..20);
             }
         }
+        FixedRole::Lines(of) => match rng.gen_range(0..7) {
+            0 => nudge_size(rng, &mut of.lanes),
+            1 => nudge_size(rng, &mut of.places),
+            2 => nudge_size(rng, &mut of.shifts),
+            3 => nudge_size(rng, &mut of.segments),
+            4 => of.low = rng.gen_range(0..8),
+            5 => of.scale = rng.gen_range(0..8),
+            _ => of.bits = rng.gen_range(0..20),
+        },
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd

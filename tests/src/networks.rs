@@ -7,7 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::circuit::{NetworkCircuit, Witness};
 use zkml_gpu_circuit::keys::{self, KeyError, ProvingKeys};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
-use zkml_gpu_circuit::placement::lower;
+use zkml_gpu_circuit::placement::{Widths, lower};
 use zkml_gpu_circuit::prove::{CommittedTensor, Job, committed};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_circuit::trace::FirstPhase;
@@ -17,8 +17,8 @@ use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::prover::{Prover, ProverOptions};
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_graph::{
-    Activation, Execution, Format, Graph, Interleaving, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Shape,
-    Softmax, Storage, Tensor, Visibilities, Visibility, Width, Window,
+    Activation, Execution, Format, Graph, Interleaving, Linear, MatMul, Node, Normalise, Op, Origin, Rescale, Segments,
+    Shape, Softmax, Storage, Tensor, Visibilities, Visibility, Width, Window,
 };
 
 /// Range of 8-bit values after a rectifier.
@@ -123,7 +123,15 @@ impl Builder {
 
     /// Lets the last node apply a function to `min`, `min + 1`, ...
     pub fn activate(&mut self, min: i64, values: impl IntoIterator<Item = i64>) {
-        self.graph.activations.push(Activation { min, values: values.into_iter().collect() });
+        self.graph.activations.push(Activation::table(min, values.into_iter().collect()));
+        let last = self.graph.nodes.last_mut().expect("a node");
+        last.activation = Some(self.graph.activations.len() - 1);
+    }
+
+    /// Lets the last node apply a function by so many straight lines of `2^low` arguments from `min` on, with slopes of
+    /// `scale` fractional bits.
+    pub fn follow_lines(&mut self, min: i64, bits: [u32; 2], lines: usize, function: impl Fn(f64) -> f64) {
+        self.graph.activations.push(lines_of(min, bits, lines, function));
         let last = self.graph.nodes.last_mut().expect("a node");
         last.activation = Some(self.graph.activations.len() - 1);
     }
@@ -134,6 +142,19 @@ impl Builder {
         self.graph.validate().expect("the graph is valid");
         self.graph
     }
+}
+
+/// A function by so many straight lines through its values at the ends of segments of `2^low` arguments from `min` on, with
+/// slopes of `scale` fractional bits.
+pub fn lines_of(min: i64, [low, scale]: [u32; 2], lines: usize, function: impl Fn(f64) -> f64) -> Activation {
+    let unit = f64::from(1 << scale);
+    let line = |h: usize| {
+        let [first, last] = [h << low, ((h + 1) << low) - 1].map(|q| function((min + q as i64) as f64));
+        let slope = ((last - first) / f64::from((1 << low) - 1) * unit).round();
+        [(first * unit + unit / 2.0).round() as i64, slope as i64]
+    };
+    let segments = Segments { low, scale, lines: (0..lines).map(line).collect() };
+    Activation::of_segments(min, segments).expect("lines within bounds")
 }
 
 /// An image shape.
@@ -319,6 +340,7 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("grouped and dilated convolution", grouped()),
         ("transposed convolution", transposed()),
         ("activations by table, learned summands", activated()),
+        ("functions by lines", by_lines()),
         ("concatenation and slices", pieces()),
         ("elements in any order", rearranged()),
         ("index of a maximum", index_of_maximum()),
@@ -326,6 +348,7 @@ pub fn zoo() -> Vec<(&'static str, Graph)> {
         ("two inputs, an output that is read", two_inputs()),
         ("products of activations", multiplied()),
         ("softmax with a mask", shares()),
+        ("softmax by lines", shares_by_lines()),
         ("normalisation", normalised()),
         ("attention", attention()),
         ("rows of a table at public indices", embedded_rows()),
@@ -367,14 +390,23 @@ pub fn multiplied() -> Graph {
 
 /// A softmax over four members of three groups, of which some are masked, and one over a vector.
 pub fn shares() -> Graph {
+    let exp = |d: i64| (f64::from(1 << 10) * (-d as f64 / 4.0).exp()).round() as i64;
+    shares_with(&Activation::table(0, (0..32).map(exp).collect()))
+}
+
+/// The same with exponentials by straight lines.
+pub fn shares_by_lines() -> Graph {
+    shares_with(&lines_of(0, [2, 3], 8, |d| f64::from(1 << 10) * (-d / 4.0).exp()))
+}
+
+fn shares_with(exp: &Activation) -> Graph {
     let mut b = Builder::new(18, 6, image(4, 1, 3), (-16, 15));
     let x = b.linear(0, 4, Window::UNIT, [1, 1], 20, (-16, 15));
-    let exp = |d: i64| (f64::from(1 << 10) * (-d as f64 / 4.0).exp()).round() as i64;
     let softmax = |groups: usize, len: usize, masked: Vec<bool>| Softmax {
         groups,
         len,
         masked,
-        exp: Activation { min: 0, values: (0..32).map(exp).collect() },
+        exp: exp.clone(),
         bits: 18,
         rescale: Rescale { multiplier: 1, limbs: 2 },
     };
@@ -427,7 +459,7 @@ pub fn attention() -> Graph {
         len: 3,
         // Row i takes members up to i.
         masked: (0..18).map(|e| e / 6 > e % 3).collect(),
-        exp: Activation { min: 0, values: (0..32).map(exp).collect() },
+        exp: Activation::table(0, (0..32).map(exp).collect()),
         bits: 18,
         rescale,
     };
@@ -494,6 +526,28 @@ pub fn activated() -> Graph {
     b.activate(-9, (-9..=9).map(|q: i64| q * q / 3));
     let y = b.linear(sum, 2, square(2, 1, 0), [1, 1], 30, WIDE);
     b.finish(&[y, sum])
+}
+
+/// Functions by straight lines: after a convolution, a sum, a product of two activations whose remainder has two shifts, a
+/// product of matrices, and an average.
+pub fn by_lines() -> Graph {
+    let shape = image(2, 2, 4);
+    let mut b = Builder::new(31, 6, shape, (-16, 15));
+    let x = b.linear(0, 2, square(3, 1, 1), [1, 1], 80, (-16, 15));
+    b.follow_lines(-32, [3, 5], 8, |q| 15.0 * (q / 16.0).tanh());
+    let multipliers = vec![64, -32];
+    let sum = Op::Combine { multipliers, offset: vec![], shared: Interleaving::NONE, width: None };
+    let sum = b.node(sum, &[x, 0], shape, (0, 31));
+    b.follow_lines(-16, [2, 4], 8, |q| q * q / 16.0);
+    let rescale = Rescale { multiplier: 900, limbs: 2 };
+    let product = b.node(Op::Multiply(rescale), &[sum, x], shape, (-16, 15));
+    b.follow_lines(-8, [1, 3], 8, |q| 1.5 * q);
+    let window = Window { kernel: [2, 2], stride: [1, 2], ..Window::UNIT };
+    let pool = Op::AveragePool { window, multipliers: vec![16; 5] };
+    let pooled = b.node(pool, &[product], image(2, 1, 2), (-16, 15));
+    b.follow_lines(-16, [2, 6], 8, |q| (q / 3.0).exp() / 10.0 - 10.0);
+    let y = b.linear(pooled, 3, Window::UNIT, [1, 1], 30, WIDE);
+    b.finish(&[y, product])
 }
 
 /// Channels of two convolutions and zeros, concatenated; slices of them, one added to another tensor, one claimed.
@@ -670,6 +724,17 @@ pub fn reshaped() -> Graph {
 pub fn narrow() -> LayoutOptions {
     let mut options = LayoutOptions::default();
     options.max_weight_columns = 8;
+    options
+}
+
+/// These options for a network of the zoo: functions by lines where its name says so, which are too short to be worth it.
+pub fn options_of(name: &str, mut options: LayoutOptions) -> LayoutOptions {
+    if name.contains("by lines") {
+        let mut widths = Widths::default();
+        (widths.operand_lanes, widths.activation_lanes, widths.limb_bits) = (4, 4, 5);
+        (widths.lines, widths.lookup_group) = (true, 2);
+        options.widths = Some(widths);
+    }
     options
 }
 

@@ -14,7 +14,9 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::LayoutOptions;
 use zkml_gpu_circuit::placement::Widths;
 use zkml_gpu_circuit::system::WeightMode;
-use zkml_gpu_graph::{Activation, Format, Graph, Node, Op, Shape, Storage, Tensor, TensorId, Visibilities, Visibility};
+use zkml_gpu_graph::{
+    Activation, Format, Graph, Node, Op, Segments, Shape, Storage, Tensor, TensorId, Visibilities, Visibility,
+};
 
 use crate::carry::evaluate;
 use crate::networks::{image, random_inputs};
@@ -54,6 +56,7 @@ pub fn random_options(seed: u64) -> LayoutOptions {
     widths.cross_term_lanes = rng.gen_range(1..=8);
     widths.lookup_group = rng.gen_range(1..=3);
     widths.shared_remainders = rng.gen_bool(0.5);
+    widths.lines = rng.gen_bool(0.7);
     options.widths = Some(widths);
     options
 }
@@ -214,7 +217,10 @@ impl Grower {
     fn activation(&mut self, (min, max): (i64, i64)) -> usize {
         let from = -self.rng.gen_range(4..=24);
         let to = self.rng.gen_range(4..=24);
-        let kind = self.rng.gen_range(0..4);
+        let kind = self.rng.gen_range(0..6);
+        if kind > 3 {
+            return self.lines(min, max);
+        }
         let apply = |q: i64| match kind {
             0 => q * q / 3,
             1 if q < 0 => q / 4,
@@ -223,7 +229,28 @@ impl Grower {
             _ => (q * 5).rem_euclid(17) - 8,
         };
         let values = (from..=to).map(|q| apply(q).clamp(min, max)).collect();
-        self.graph.activations.push(Activation { min: from, values });
+        self.graph.activations.push(Activation::table(from, values));
+        self.graph.activations.len() - 1
+    }
+
+    /// Straight lines on a range around 0 with values in this range.
+    fn lines(&mut self, min: i64, max: i64) -> usize {
+        let (low, scale) = (self.rng.gen_range(1..=4), self.rng.gen_range(1..=6));
+        let length = 1i64 << low;
+        let half = self.rng.gen_range(1..=3);
+        let middle = (min + max) / 2;
+        let line = |rng: &mut ChaCha20Rng| {
+            // Half a unit is in the intercept; no result leaves the range.
+            let (first, last) = (rng.gen_range(min..=max), rng.gen_range(min..=max));
+            let slope = ((last - first) << scale) / length;
+            [(first << scale) + (1 << (scale - 1)) - rng.gen_range(0..=1), slope]
+        };
+        let lines = (0..2 * half).map(|_| line(&mut self.rng)).collect();
+        let flat = vec![[(middle << scale) + (1 << (scale - 1)), 0]; 2 * half as usize];
+        let of = |lines| Activation::of_segments(-half * length, Segments { low, scale, lines });
+        let is_inside = |activation: &Activation| activation.values.iter().all(|y| (min..=max).contains(y));
+        let found = of(lines).filter(is_inside).or_else(|| of(flat)).expect("lines within bounds");
+        self.graph.activations.push(found);
         self.graph.activations.len() - 1
     }
 

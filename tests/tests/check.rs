@@ -7,7 +7,7 @@ use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::{Hiding, KeyError, setup};
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions};
 use zkml_gpu_circuit::placement::{BankValues, Widths, lower};
-use zkml_gpu_circuit::system::{Accumulator, Clamp, Factor, FixedRole, Multiplicand, RowKind, kind};
+use zkml_gpu_circuit::system::{Accumulator, Clamp, Factor, FixedRole, Lines, Multiplicand, RowKind, kind};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::cpu::Cpu;
 use zkml_gpu_engine::srs::Srs;
@@ -24,6 +24,7 @@ fn every_layout_of_the_zoo_says_what_its_graph_says() {
     for options in [LayoutOptions::default(), narrow(), embedded()] {
         for (name, graph) in zoo() {
             let graph = lower(graph);
+            let options = networks::options_of(name, options.clone());
             let layout = Layout::compile(&graph, &options).expect("the graph has a layout");
             let seen = verdict(&graph, &layout).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert!(seen.copies > 0 && seen.table_rows > 0 && seen.public > 0, "{name}: {seen:?}");
@@ -52,11 +53,12 @@ fn no_mutant_of_a_layout_with_hidden_tensors_is_accepted_but_one_that_says_the_s
 }
 
 /// Changes each network's layouts; every change is refused, or says the same.
-fn no_mutant(networks: &[(&str, Graph)], mutants: u64) {
+fn no_mutant(zoo: &[(&str, Graph)], mutants: u64) {
     let (mut refused, mut same) = (0, 0);
     for (mode, options) in [("committed", LayoutOptions::default()), ("narrow", narrow()), ("embedded", embedded())] {
-        for (name, graph) in networks {
+        for (name, graph) in zoo {
             let graph = lower(graph.clone());
+            let options = networks::options_of(name, options.clone());
             let layout = Layout::compile(&graph, &options).expect("the graph has a layout");
             let said = sayings(&graph, &layout).unwrap_or_else(|| panic!("{name} is not expanded"));
             for seed in 0..mutants {
@@ -281,6 +283,73 @@ fn results_that_nothing_keeps_in_their_range_are_refused() {
         let error = changed(networks::shares(), &options, change).expect_err(what).to_string();
         assert!(reason.split('|').any(|reason| error.contains(reason)), "{what}: {error}");
     }
+}
+
+/// The functions by lines of the circuit's roles.
+fn lines(layout: &mut Layout) -> impl Iterator<Item = &mut Lines> {
+    let roles = layout.architecture.fixed.iter_mut();
+    roles.filter_map(|role| if let FixedRole::Lines(of) = role { Some(of) } else { None })
+}
+
+/// Adds to a number of the first line of the last table.
+fn bend(layout: &mut Layout, value: usize) {
+    let tables = &layout.tables;
+    let (_, first) = *tables.lines.iter().chain(&tables.exponential_lines).next().expect("a table of lines");
+    let (lane, row) = layout.architecture.entry(first + 1);
+    let role = FixedRole::Table { lane, value: value as u8 };
+    let cell = cells(layout, |of| *of == role).flatten().find(|(at, _)| *at as usize == row);
+    cell.expect("a line").1 += 1;
+}
+
+#[test]
+fn lines_that_are_not_the_function_are_refused() {
+    const fn is_lines(role: &FixedRole) -> bool {
+        matches!(role, FixedRole::Lines(_))
+    }
+    type Change = (&'static str, fn(&mut Layout), &'static str);
+    let changes: [Change; 17] = [
+        ("no lines", |l| cells(l, is_lines).for_each(Vec::clear), "look up|looks something up"),
+        ("a row without", |l| cells(l, is_lines).take(1).for_each(|c| c.truncate(1)), "look up|looks something up"),
+        ("half a line", |l| cells(l, is_lines).for_each(|c| c[0].1 = 2), "has lines 2 times"),
+        ("fewer lanes", |l| lines(l).for_each(|of| of.lanes -= 1), "share cells|numbers out of bounds"),
+        ("more lanes", |l| lines(l).for_each(|of| of.lanes += 1), "share cells|numbers out of bounds|range cell"),
+        ("lines in the results' cells", |l| lines(l).for_each(|of| of.places = 0), "numbers out of bounds"),
+        ("lines in another lane", |l| lines(l).for_each(|of| of.places += 1), "numbers out of bounds|range cell|share"),
+        ("another shift", |l| lines(l).for_each(|of| of.shifts += 1), "share cells|numbers out of bounds|segments"),
+        ("another number of segments", |l| lines(l).for_each(|of| of.segments += 1), "other segments"),
+        ("longer segments", |l| lines(l).for_each(|of| of.low += 1), "other segments|numbers out of bounds"),
+        ("another fraction", |l| lines(l).for_each(|of| of.scale += 1), "other segments|numbers out of bounds"),
+        ("exponentials, or not", |l| lines(l).for_each(|of| of.exponentials = !of.exponentials), "other segments"),
+        ("results beyond their bits", |l| lines(l).for_each(|of| of.bits = 1), "beyond its bits"),
+        ("more bits than limbs", |l| lines(l).for_each(|of| of.bits = 40), "do not hold"),
+        ("another intercept", |l| bend(l, 1), "not the node's function"),
+        ("another slope", |l| bend(l, 2), "not the node's function"),
+        (
+            "keys besides",
+            |l| {
+                let row = cells(l, is_lines).next().expect("lines")[0].0;
+                l.architecture.fixed.push(FixedRole::LooksUp);
+                l.fixed.push(vec![(row, 1)]);
+            },
+            "something else|two columns",
+        ),
+    ];
+    let mut options = LayoutOptions::default();
+    let mut widths = Widths::default();
+    (widths.limb_bits, widths.activation_lanes, widths.lines) = (4, 4, true);
+    options.widths = Some(widths);
+    for graph in [networks::by_lines(), networks::shares_by_lines()] {
+        assert!(changed(graph.clone(), &options, |_| {}).is_ok());
+        for (what, change, reason) in changes {
+            let error = changed(graph.clone(), &options, change).expect_err(what).to_string();
+            assert!(reason.split('|').any(|reason| error.contains(reason)), "{what}: {error}");
+        }
+    }
+    let least = changed(networks::by_lines(), &options, |l| {
+        cells(l, |role| *role == FixedRole::ClampLeast).for_each(|cells| cells[0].1 += 1);
+    });
+    let error = least.expect_err("another least argument").to_string();
+    assert!(error.contains("other segments") || error.contains("another range"), "{error}");
 }
 
 #[test]

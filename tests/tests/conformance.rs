@@ -10,6 +10,9 @@ use zkml_gpu_tests::naive::Naive;
 use zkml_gpu_tests::{conformance_suite, cuda, gpu};
 
 conformance_suite!(cpu, Cpu::new());
+// Where the processor has them and they are not what `cpu` has.
+conformance_suite!(cpu_avx2, maybe Cpu::each().iter().skip(1).find(|cpu| cpu.instructions() == "AVX2"));
+conformance_suite!(cpu_portable, Cpu::portable());
 conformance_suite!(dual, Dual::new(Cpu::new(), Naive::new()));
 conformance_suite!(cuda_whole, maybe cuda::whole());
 conformance_suite!(cuda_least, maybe cuda::least());

@@ -1,16 +1,21 @@
 //! What the suite for all back ends does not ask of the one on CUDA: where its work runs, what is refused, how it
 //! fails.
 
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
 use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::cuda::{Cuda, Options, Programs, devices};
 use zkml_gpu_engine::backend::program::ProgramBuilder;
-use zkml_gpu_engine::backend::{Cpu, MemoryOps, MsmOps, NttOps, VectorOps};
+use zkml_gpu_engine::backend::{Cpu, MemoryOps, MsmOps, NttOps, QuotientOps, VectorOps};
+use zkml_gpu_kernels::cuda::HOST_NAME;
 use zkml_gpu_tests::conformance::data::Points;
-use zkml_gpu_tests::cuda::{self, configure, is_real};
+use zkml_gpu_tests::cuda::{self, configure, configure_compiler, is_real};
 use zkml_gpu_tests::device::{
-    evaluate, every_operation_runs_on, folds_run_on, long_programs_run_on, random, sums_run_on,
+    evaluate, every_operation_runs_on, folded, folds_run_on, long_programs_run_on, random, sums_run_on,
 };
 
 /// The device; without one, which `cuda` says aloud, the test is skipped.
@@ -59,9 +64,89 @@ fn sums_run_on_the_device_and_move_no_column() {
 fn compiled_and_interpreted_programs_agree_with_the_processor() {
     for programs in [Programs::Generated, Programs::Interpreted] {
         let gpu = device!(cuda::own(|options| options.with_programs(programs)));
-        assert_eq!(gpu.programs(), programs);
-        long_programs_run_on(&gpu, 1100);
+        assert_eq!(gpu.programs(), Some(programs));
+        long_programs_run_on(&gpu, 300);
     }
+}
+
+/// A device with a cache of its own, whose programs are compiled after so many multiplications.
+fn with_cache(folder: &Path, compile_after: u64) -> Option<Cuda> {
+    cuda::own(|options| options.with_cache(folder.to_owned()).with_compilation_after(compile_after))
+}
+
+/// Nobody waits for kernels of a program's own: the interpreter runs until they are there, or for good.
+#[test]
+fn programs_are_interpreted_while_their_kernels_are_compiled() {
+    if !is_alone("programs_are_interpreted_while_their_kernels_are_compiled") {
+        return;
+    }
+    let values = [random(100, 1), random(100, 2)];
+    let expected = evaluate(&Cpu::new(), &folded(), &values).remove(0);
+    let folder = tempfile::tempdir().expect("a folder");
+    // The second evaluation starts compilation; the last case never does.
+    for (refuses, after) in [(1, 1 << 17), (0, u64::MAX), (0, 1 << 17)] {
+        let gpu = device!(with_cache(folder.path(), after));
+        assert_eq!(gpu.programs(), None);
+        let columns = values.each_ref().map(|values| gpu.upload(values).expect("uploads"));
+        let program = gpu.compile(&folded()).expect("compiles");
+        let run = || {
+            let outputs = gpu.evaluate(&program, 100, &columns.each_ref(), &[Fr::from(3)]).expect("evaluates");
+            assert_eq!(gpu.download(&outputs[0]).as_ref(), Ok(&expected));
+            program.is_compiled()
+        };
+        assert!(!run(), "the first evaluation has the interpreter's kernel compiled, and no other");
+        device!(configure_compiler("refuses", refuses).or(is_real().then_some(())));
+        let compiles = after < u64::MAX && (refuses == 0 || is_real());
+        let tries = if compiles { 6000 } else { 20 };
+        let runs = (0..tries).map(|_| {
+            std::thread::sleep(Duration::from_millis(20));
+            run()
+        });
+        assert_eq!(runs.into_iter().any(|compiled| compiled), compiles, "{refuses}, {after}");
+        device!(configure_compiler("refuses", 0).or(is_real().then_some(())));
+    }
+    // Whoever has the cache waits for nothing.
+    let gpu = device!(with_cache(folder.path(), u64::MAX));
+    assert!(gpu.compile(&folded()).expect("compiles").is_compiled());
+    assert_eq!(evaluate(&gpu, &folded(), &values).remove(0), expected);
+}
+
+/// Runs one test of this program in a process of its own, which an environment variable tells so.
+fn alone(name: &str, variable: &str, value: &str) -> String {
+    let mut run = Command::new(std::env::current_exe().expect("this program has a path"));
+    let output = run.args(["--exact", "--nocapture", name]).env(variable, value).output().expect("the test starts");
+    let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && text.contains("1 passed"), "{:?}\n{text}", output.status);
+    text
+}
+
+/// Whether this is the test's own process, where it may change settings of the host's driver and compiler; if not, runs it
+/// in one.
+fn is_alone(name: &str) -> bool {
+    const VARIABLE: &str = "ZKML_TEST_ALONE";
+    let own = std::env::var(VARIABLE).is_ok_and(|alone| alone == name);
+    if !own {
+        alone(name, VARIABLE, name);
+    }
+    own
+}
+
+/// The compiler's library must not end below a thread that is in it, and what it has begun is for the next process.
+#[test]
+fn a_process_that_ends_waits_for_compilations_that_have_begun() {
+    const VARIABLE: &str = "ZKML_TEST_END";
+    if let Some(folder) = std::env::var_os(VARIABLE) {
+        let gpu = device!(with_cache(Path::new(&folder), 0));
+        let values = [random(100, 1), random(100, 2)];
+        assert_eq!(evaluate(&gpu, &folded(), &values), evaluate(&Cpu::new(), &folded(), &values));
+        return;
+    }
+    device!(cuda::whole());
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().to_string_lossy().into_owned();
+    alone("a_process_that_ends_waits_for_compilations_that_have_begun", VARIABLE, &path);
+    let gpu = device!(with_cache(folder.path(), u64::MAX));
+    assert!(gpu.compile(&folded()).expect("compiles").is_compiled());
 }
 
 /// Only what gives host values waits for the device.
@@ -140,14 +225,17 @@ fn programs_with_more_results_than_fit_are_evaluated_piece_by_piece() {
     assert!(gpu.counters().peak_bytes_used <= 20 * bytes);
 }
 
-/// What freed memory the driver still holds is given back before an allocation fails.
+/// What was dropped and is kept is given back before an allocation fails: pieces of other sizes are in the way.
 #[test]
 fn memory_that_others_took_is_found_again() {
+    if !is_alone("memory_that_others_took_is_found_again") {
+        return;
+    }
     let bytes = 64 << 20;
     device!(configure("memory_bytes", bytes));
     let gpu = device!(cuda::own(interpreted));
-    for _ in 0..4 {
-        gpu.zeros(3 * bytes as usize / 4 / 32).expect("what was freed before is free");
+    for quarters in [3, 2, 3, 2] {
+        gpu.zeros(quarters * bytes as usize / 4 / 32).expect("what was freed before is free");
     }
 }
 
@@ -161,26 +249,56 @@ fn tables_of_points_shrink_to_what_fits() {
     assert!(gpu.table_bytes(&bases).expect("told") <= 1 << 19);
 }
 
+/// A machine without a device fails the tests that ask for one, whatever else it has: a compiler, with which the host
+/// could stand in, or the host's driver where the loader finds it first.
 #[test]
-fn devices_are_listed_and_what_cannot_be_used_says_why() {
-    device!(cuda::libraries());
+fn the_host_never_stands_in_for_a_device_that_is_asked_for() {
     if is_real() {
         return;
     }
+    let libraries = device!(cuda::libraries());
+    let names = [
+        "a_device_opens_where_there_is_a_compiler",
+        "devices_are_listed_and_what_cannot_be_used_says_why",
+        "a_cache_that_is_damaged_or_cannot_be_written_is_done_without",
+    ];
+    for folder in [None, Some(libraries)] {
+        let mut run = Command::new(std::env::current_exe().expect("this program has a path"));
+        // In one process, so that what one test loads would be there for the others.
+        run.args(["--exact", "--nocapture", "--test-threads=1"]).args(names).env("ZKML_TEST_CUDA", "device");
+        run.envs(folder.map(|folder| ("LD_LIBRARY_PATH", folder)));
+        let output = run.output().expect("the tests start");
+        let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert!(text.contains("running 3 tests"), "{text}");
+        // On a machine that has a device these are tests of that.
+        let has_device = folder.is_none() && text.contains("3 passed; 0 failed");
+        assert!(has_device || text.contains("0 passed; 3 failed"), "{text}");
+        assert!(!text.contains(&format!("CUDA tests run on {HOST_NAME}")), "{text}");
+    }
+}
+
+#[test]
+fn devices_are_listed_and_what_cannot_be_used_says_why() {
+    if is_real() {
+        let found = devices().expect("a driver");
+        assert!(found.iter().all(|device| device.name != HOST_NAME), "{found:?}");
+        assert!(found.iter().any(|device| device.reason.is_none()), "{found:?}");
+        return;
+    }
+    if !is_alone("devices_are_listed_and_what_cannot_be_used_says_why") {
+        return;
+    }
+    device!(cuda::libraries());
     let found = devices().expect("a driver");
     assert!(found[0].to_string().contains("compute capability 9.0"), "{}", found[0]);
     assert_eq!((found.len(), found[0].reason.clone()), (1, None));
     let refused = Cuda::new(1).map(drop).expect_err("there is one");
     assert!(refused.to_string().contains("no such device: the driver knows 1"), "{refused}");
-    for (setting, value, usual, words) in
-        [("capability", 61, 90, "compute capability 6.1"), ("pools", 0, 1, "no stream-ordered memory pools")]
-    {
-        configure(setting, value);
-        let reason = devices().expect("a driver")[0].reason.clone().expect("a reason");
-        assert!(reason.contains(words), "{reason}");
-        assert!(Cuda::new(0).is_err(), "{setting}");
-        configure(setting, usual);
-    }
+    configure("capability", 61);
+    let reason = devices().expect("a driver")[0].reason.clone().expect("a reason");
+    assert!(reason.contains("compute capability 6.1"), "{reason}");
+    assert!(Cuda::new(0).is_err());
+    configure("capability", 90);
     configure("version", 11_080);
     let reason = devices().expect_err("too old");
     assert!(reason.contains("supports CUDA 11.8") && reason.contains("install release 525"), "{reason}");
@@ -190,27 +308,83 @@ fn devices_are_listed_and_what_cannot_be_used_says_why() {
     assert!(reason.contains("finds no device"), "{reason}");
 }
 
+/// The driver gives a kernel's failure to every later call of the process: opening again would be of no use.
 #[test]
-fn a_device_whose_kernel_fails_is_lost_and_says_so() {
-    let gpu = device!(cuda::own(interpreted));
-    let mut vector = gpu.upload(&random(10, 1)).expect("uploads");
-    if configure("launch_failure", 1).is_none() {
+fn a_device_whose_kernel_fails_is_lost_for_the_whole_process() {
+    const VARIABLE: &str = "ZKML_TEST_LOSS";
+    if is_real() {
         return;
     }
+    let Ok(failure) = std::env::var(VARIABLE) else {
+        device!(cuda::whole());
+        // A launch that failed, a context that is gone, an assertion, an error that the driver does not know.
+        for failure in ["719", "709", "710", "999"] {
+            alone("a_device_whose_kernel_fails_is_lost_for_the_whole_process", VARIABLE, failure);
+        }
+        return;
+    };
+    let gpu = device!(cuda::own(interpreted));
+    let mut vector = gpu.upload(&random(10, 1)).expect("uploads");
+    device!(configure("launch_failure", failure.parse().expect("a number")));
     let refused = gpu.scale(&mut vector, Fr::ONE).expect_err("a launch that fails");
     assert!(matches!(refused, BackendError::Device { operation: "scale", .. }), "{refused}");
-    configure("launch_failure", 0);
+    device!(configure("launch_failure", 0));
     assert!(gpu.is_lost());
     let refused = gpu.upload(&[Fr::ONE]).map(drop).expect_err("lost");
-    assert!(refused.to_string().contains("the device is lost: launch failed"), "{refused}");
-    let another = device!(cuda::own(interpreted));
-    assert!(another.upload(&[Fr::ONE]).is_ok() && !another.is_lost());
+    assert!(refused.to_string().contains("the device is lost: "), "{refused}");
+    let refused = Cuda::new(0).map(drop).expect_err("no other opens");
+    assert!(refused.to_string().contains("of no use to this process any more"), "{refused}");
+}
+
+fn scales(gpu: &Cuda) -> Result<(), BackendError> {
+    gpu.scale(&mut gpu.upload(&random(10, 1)).expect("uploads"), Fr::ONE)
+}
+
+/// A driver takes no code of a compiler that it does not know, which is told; an older compiler's is not mistaken for it.
+#[test]
+fn code_that_the_driver_refuses_is_told_and_compiled_anew() {
+    if !is_alone("code_that_the_driver_refuses_is_told_and_compiled_anew") {
+        return;
+    }
+    device!(configure_compiler("release", 13_010));
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = || cuda::own(|options| interpreted(options.with_cache(folder.path().to_owned())));
+    let refused = scales(&device!(own())).expect_err("code of a newer compiler").to_string();
+    assert!(refused.contains("no code of NVRTC 13.1: it supports CUDA 13.0"), "{refused}");
+    device!(configure_compiler("release", 13_000));
+    let gpu = device!(own());
+    assert_eq!(scales(&gpu), Ok(()));
+    // What there is of this compiler's may be refused as well.
+    let kept = || folder.path().read_dir().expect("the folder").filter_map(Result::ok).map(|entry| entry.path());
+    let of_release = |release: &str| kept().find(|path| path.to_string_lossy().ends_with(release)).expect("code");
+    std::fs::copy(of_release("nvrtc_13.1.cubin"), of_release("nvrtc_13.0.cubin")).expect("copies");
+    assert_eq!(scales(&device!(own())), Ok(()));
+}
+
+/// Code for a device of the same generation runs on a later one, whose own name the compiler need not know.
+#[test]
+fn devices_that_the_compiler_does_not_know_run_code_of_their_generation() {
+    if !is_alone("devices_that_the_compiler_does_not_know_run_code_of_their_generation") {
+        return;
+    }
+    device!(configure("capability", 89));
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = || cuda::own(|options| interpreted(options.with_cache(folder.path().to_owned())));
+    assert_eq!(scales(&device!(own())), Ok(()));
+    let names: Vec<_> = folder.path().read_dir().expect("the folder").filter_map(Result::ok).collect();
+    assert!(names.iter().all(|entry| entry.file_name().to_string_lossy().contains("-sm_80-")), "{names:?}");
+    assert_eq!(names.len(), 1, "no lock is left");
+    // Code that is there is used where the compiler knows nothing of the generation.
+    device!(configure_compiler("last_architecture", 75));
+    assert_eq!(scales(&device!(own())), Ok(()));
+    device!(configure("capability", 100));
+    let refused = scales(&device!(own())).expect_err("nothing for this generation").to_string();
+    assert!(refused.contains("compiles nothing for compute capability 10.0; install newer NVRTC"), "{refused}");
 }
 
 /// Code that a cache holds only in part is compiled anew.
 #[test]
 fn a_cache_that_is_damaged_or_cannot_be_written_is_done_without() {
-    device!(cuda::libraries());
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("no folder");
     std::fs::write(&file, "a file").expect("writes");

@@ -83,7 +83,7 @@ fn softmax(len: usize, masked: Vec<bool>, bits: u32, most: i64, rescale: Rescale
     let exp = |d: i64| (most as f64 * (-d as f64 / 8.0).exp()).floor() as i64;
     // Greatest, and positive, at 0 alone.
     let values = (0..32).map(|d| exp(d).min(most - i64::from(d > 0))).collect();
-    let softmax = Softmax { groups: 1, len, masked, exp: Activation { min: 0, values }, bits, rescale };
+    let softmax = Softmax { groups: 1, len, masked, exp: Activation::table(0, values), bits, rescale };
     let y = b.node(Op::Softmax(softmax), &[0], shape, (0, 255));
     b.finish(&[y])
 }

@@ -82,8 +82,21 @@ fn check<B: Backend + Clone>(subject: &Subject, device: Option<B>, counters: imp
     let mut before = Counters::default();
     let (proof, _) = subject.prove(device.clone(), || before = counters(&device));
     let after = counters(&device);
-    let waits = after.waits - before.waits;
-    println!("{}: {:.1} s on {}, {waits} waits", subject.name, start.elapsed().as_secs_f64(), device.description());
+    let [launches, copies, allocations, waits] = [
+        after.launches() - before.launches(),
+        after.copies - before.copies,
+        after.allocations - before.allocations,
+        after.waits - before.waits,
+    ];
+    println!(
+        "{}: {:.1} s on {}, {launches} launches, {copies} copies, {allocations} allocations, {waits} waits",
+        subject.name,
+        start.elapsed().as_secs_f64(),
+        device.description()
+    );
+    for (operation, count) in &after.dispatches {
+        println!("  {operation}: {}", count - before.dispatches.get(operation).copied().unwrap_or(0));
+    }
     let copied = after.bytes_up + after.bytes_down - before.bytes_up - before.bytes_down;
     let allowed = subject.witness_bytes() + proof.bytes.len() as u64 + (1 << 20);
     assert!(copied <= allowed, "{}: {copied} bytes are copied, {allowed} are allowed", subject.name);

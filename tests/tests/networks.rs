@@ -11,7 +11,7 @@ use rand_chacha::ChaCha20Rng;
 use zkml_gpu_circuit::layout::LayoutOptions;
 use zkml_gpu_circuit::placement::{Gathered, Widths};
 use zkml_gpu_circuit::system::{
-    Architecture, Factor, FixedRole, MASKED, Multiplicand, RowKind, WeightMode, kind, saturate,
+    Architecture, Factor, FixedRole, Lines, MASKED, Multiplicand, RowKind, WeightMode, kind, saturate,
 };
 use zkml_gpu_circuit::trace::FirstPhase;
 use zkml_gpu_graph::{Function, Op};
@@ -24,7 +24,7 @@ fn sessions() -> Vec<(&'static str, Session)> {
 
 fn sessions_with(weights: WeightMode) -> Vec<(&'static str, Session)> {
     let session = |(name, graph): (&'static str, _)| {
-        let mut options = if name.contains("blocks") { narrow() } else { LayoutOptions::default() };
+        let mut options = options_of(name);
         options.weights = weights;
         (name, Session::new(graph, &options, 11))
     };
@@ -32,7 +32,13 @@ fn sessions_with(weights: WeightMode) -> Vec<(&'static str, Session)> {
 }
 
 fn session(name: &str) -> Session {
-    session_with(name, &LayoutOptions::default())
+    session_with(name, &options_of(name))
+}
+
+/// Narrow ones for dense layers that need several blocks, and functions by lines for networks that are named so.
+fn options_of(name: &str) -> LayoutOptions {
+    let options = if name.contains("blocks") { narrow() } else { LayoutOptions::default() };
+    networks::options_of(name, options)
 }
 
 fn session_with(name: &str, options: &LayoutOptions) -> Session {
@@ -171,13 +177,15 @@ fn is_result_unread(s: &Session, column: usize, row: usize) -> bool {
     let looked_up = has(s, &FixedRole::LooksUp, row) && lane < a.looked_up_lanes;
     let roles = || s.layout.architecture.fixed.iter().filter(|role| has(s, role, row));
     let clamped = roles().any(|role| matches!(role, FixedRole::Clamp(clamp) if lane < clamp.lanes));
+    let of_lines = |of: &Lines| lane < of.lanes || (of.places..of.places + of.lanes).contains(&lane);
+    let by_lines = roles().any(|role| matches!(role, FixedRole::Lines(of) if of_lines(of)));
     let by_gates = match kind(s, row) {
         Some(RowKind::Copies(kind::Copies { lanes })) => lane < lanes,
         Some(RowKind::GatheredMaximum(_)) => lane == 0,
         _ => false,
     };
     let gathered = roles().any(|role| *role == FixedRole::SourceCount(lane) || *role == FixedRole::SourceByIndex(lane));
-    !looked_up && !clamped && (column != a.activated(lane) || !by_gates && !gathered)
+    !looked_up && !clamped && !by_lines && (column != a.activated(lane) || !by_gates && !gathered)
 }
 
 /// Whether nothing reads this cell: changing it changes no statement. Every other cell is constrained.
@@ -310,6 +318,16 @@ fn no_cell_of_a_transposed_convolution_is_free() {
 #[test]
 fn no_cell_of_an_activation_by_table_is_free() {
     audit("activations by table, learned summands");
+}
+
+#[test]
+fn no_cell_of_functions_by_lines_is_free() {
+    audit("functions by lines");
+}
+
+#[test]
+fn no_cell_of_a_softmax_by_lines_is_free() {
+    audit("softmax by lines");
 }
 
 #[test]

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::{
-    Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Salt, Srs, TensorCommitment, hash_numbers,
+    Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Salt, Srs, TensorCommitment, hash_numbers, magic,
     read_hash, read_salt, read_samples, write_salt, write_whole,
 };
 
 use crate::args::{CommitOptions, OpenOptions, PointsOptions};
-use crate::keys::magic;
 use crate::output;
 use crate::report::{self, line};
 

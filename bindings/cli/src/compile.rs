@@ -155,6 +155,15 @@ impl Prepared {
     }
 }
 
+/// Where prices come from that nobody chose, for a circuit that is proved at once. A device's own differ from run to run,
+/// and with them the circuit and its key: there they are the reference's.
+pub(crate) fn usual_costs(backend: &BackendChoice) -> Result<CostsSource, Error> {
+    Ok(match backend.resolve()? {
+        BackendChoice::Cpu => CostsSource::Measured,
+        _ => CostsSource::Reference,
+    })
+}
+
 /// The prices that the circuit is chosen by.
 pub(crate) fn costs(
     circuit: &CircuitOptions,

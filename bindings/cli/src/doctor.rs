@@ -39,9 +39,11 @@ struct BackEnd {
 #[derive(Debug, Serialize)]
 struct Processor {
     threads: usize,
-    /// Whether proofs use AVX-512 IFMA.
+    /// What proofs use: `AVX-512 IFMA`, `AVX2` or `portable`.
+    instructions: &'static str,
+    /// Whether that is more than what every processor has.
     vector_instructions: bool,
-    /// What it takes of the processor, and which of it is there.
+    /// What the fastest arithmetic, with AVX-512 IFMA, takes of the processor, and which of it is there.
     features: Vec<Feature>,
     /// Whether `ZKML_CPU=portable` takes the instructions away.
     held_to_portable: bool,
@@ -256,8 +258,8 @@ fn remedies(backend: &str, problem: Option<&str>, system: &System) -> Vec<String
         "wgpu" if system.nvidia == Some(true) => vec![packages.nvidia().to_owned(), packages.vulkan().to_owned()],
         "wgpu" => vec![packages.vulkan().to_owned()],
         "icicle" => vec![
-            "only for owners of a licence of its GPU plugins: install ICICLE 3 or 4 from \
-             https://github.com/ingonyama-zk/icicle, and name its folder in ZKML_ICICLE_LIB_DIR"
+            "only to compare with it: scripts/peers/open-icicle.sh builds ICICLE 3 or 4 from a checkout, \
+             and tells what to name in ZKML_ICICLE_LIB_DIR"
                 .to_owned(),
         ],
         "cpu" => vec!["please report this: the processor computes something else than its portable code".to_owned()],
@@ -266,14 +268,13 @@ fn remedies(backend: &str, problem: Option<&str>, system: &System) -> Vec<String
 }
 
 fn processor() -> Processor {
-    let features = features();
-    let held_to_portable = std::env::var_os("ZKML_CPU").is_some_and(|value| value == "portable");
-    let present = !features.is_empty() && features.iter().all(|feature| feature.present);
+    let instructions = Cpu::new().instructions();
     Processor {
         threads: rayon::current_num_threads(),
-        vector_instructions: present && !held_to_portable,
-        features,
-        held_to_portable,
+        instructions,
+        vector_instructions: instructions != Cpu::portable().instructions(),
+        features: features(),
+        held_to_portable: std::env::var_os("ZKML_CPU").is_some_and(|value| value == "portable"),
     }
 }
 
@@ -335,13 +336,13 @@ fn text(report: &Report) -> String {
         problem.for_each(|line| text += &format!("             {}\n", report::terminal_safe(line)));
         back_end.remedies.iter().for_each(|remedy| text += &format!("             -> {remedy}\n"));
     }
-    let Processor { threads, vector_instructions, features, held_to_portable } = &report.processor;
+    let Processor { threads, instructions, vector_instructions: _, features, held_to_portable: _ } = &report.processor;
     let missing: Vec<&str> = features.iter().filter(|feature| !feature.present).map(|feature| feature.name).collect();
-    let instructions = match (vector_instructions, held_to_portable) {
-        (true, _) => "AVX-512 IFMA".to_owned(),
-        (false, true) => "portable, because ZKML_CPU=portable".to_owned(),
-        (false, false) if missing.is_empty() => "portable".to_owned(),
-        (false, false) => format!("portable: AVX-512 IFMA would take {}", missing.join(", ")),
+    let chosen = std::env::var("ZKML_CPU").ok().filter(|value| !value.is_empty());
+    let instructions = match chosen {
+        Some(value) => format!("{instructions}, because ZKML_CPU={}", report::terminal_safe(&value)),
+        None if missing.is_empty() => (*instructions).to_owned(),
+        None => format!("{instructions}: AVX-512 IFMA would take {}", missing.join(", ")),
     };
     let megabytes = |bytes: u64| grouped(bytes / 1_000_000);
     let memory = match report.memory.available_bytes {

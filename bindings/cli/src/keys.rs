@@ -1,6 +1,5 @@
 //! Where the keys of `prove` come from: a file, the user's cache, or made now.
 
-use std::fs::File;
 use std::path::Path;
 
 use rand_core::OsRng;
@@ -8,16 +7,16 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::{
-    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, FileError, KeyCache, Model,
-    ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, read_bounded,
+    BackendChoice, COMPILED_MODEL, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache, Model, ModelInput,
+    ModelKey, Origin, PROVING_KEY, ProverKey, Sample, Srs, VERIFYING_KEY, Visibility, magic, read_bounded,
     read_samples, samples_digest,
 };
-use zkml_gpu_files::container::{self, ContainerError};
+use zkml_gpu_files::container::ContainerError;
 use zkml_gpu_files::{Access, Staged};
 
 use crate::args::{CacheOptions, CircuitOptions, CostsSource, MachineOptions, ProveOptions, Weights};
 use crate::batch::Task;
-use crate::compile::{Prepared, TARGET, costs, load, timed};
+use crate::compile::{Prepared, TARGET, costs, load, timed, usual_costs};
 use crate::progress;
 
 /// Largest file of bits or prices.
@@ -65,17 +64,6 @@ pub(crate) struct Keys {
     /// Milliseconds that the reference string and the keys took, or that loading took.
     pub(crate) srs_ms: f64,
     pub(crate) setup_ms: f64,
-}
-
-/// The kind of file that a path is, by its first bytes.
-pub(crate) fn magic(path: &Path) -> Result<Option<[u8; 8]>, Error> {
-    let fail = |source| FileError::File { path: path.into(), action: "read", source };
-    // A pipe or a folder is refused by the reader of models, by name.
-    let metadata = std::fs::metadata(path).map_err(fail)?;
-    if !metadata.is_file() {
-        return Ok(None);
-    }
-    Ok(File::open(path).and_then(container::magic).map_err(fail)?)
 }
 
 /// What proofs are to be made of: a proving key, or a model whose key is found or made.
@@ -281,7 +269,7 @@ fn make(
     calibration: &[Sample],
     [srs_ms, setup_ms]: &mut [f64; 2],
 ) -> Result<ProverKey, Error> {
-    let costs: Costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
+    let costs: Costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compile = || prepared.compile(calibration, costs);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     let of = (options.srs.as_deref(), &options.cache);
@@ -360,7 +348,8 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         let bytes = read_bounded(path, MAX_FILE_BYTES)?;
         Ok(blake2b_simd::Params::new().hash_length(32).hash(&bytes).to_hex().to_string())
     };
-    let source = circuit.costs.as_ref().unwrap_or(&CostsSource::Measured);
+    let usual = usual_costs(&options.machine.backend)?;
+    let source = circuit.costs.as_ref().unwrap_or(&usual);
     let (costs, prices) = match source {
         CostsSource::Measured => ("measured", None),
         CostsSource::Reference => ("reference", None),

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Costs, LayerPlan, MemoryBudget, Plan, available_bytes, read_samples};
+use zkml_gpu::{Costs, FunctionPlan, LayerPlan, MOST_OFF_BY_LINES, MemoryBudget, Plan, available_bytes, read_samples};
 
-use crate::args::{CostsSource, PlanOptions};
-use crate::compile::{costs, load, prepare};
+use crate::args::PlanOptions;
+use crate::compile::{costs, load, prepare, usual_costs};
 use crate::report::{self, grouped, line};
 
 /// What `--json` prints. Names and meaning are part of the command line's contract.
@@ -40,7 +40,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
         Some(path) => read_samples(path, &inputs)?,
         None => samples,
     };
-    let costs = costs(&options.circuit, &options.machine.backend, &CostsSource::Measured)?;
+    let costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compiled = prepared.compile(&calibration, costs.clone())?;
     let budget = compiled.memory_budget(options.machine.max_memory)?;
     let model = &prepared.model;
@@ -92,6 +92,7 @@ fn text(report: &Report<'_>) -> String {
             ),
         ),
         ("lookups", grouped(plan.lookups as u64)),
+        ("functions", functions(&plan.functions)),
         ("soundness", format!("statistical error 2^-{:.1}", plan.soundness_bits)),
         ("widths", widths(plan)),
         ("prove", prove_text(plan, report.inferences)),
@@ -143,6 +144,18 @@ fn table_text(layers: &[LayerPlan], unused: f64) -> String {
     }
     let _ = writeln!(text, "  {:name$} {:>88.1}%", "shared and unused", 100.0 * unused);
     text
+}
+
+fn functions(of: &FunctionPlan) -> String {
+    let [entries, lines, arguments] = [of.entries, of.lines, of.arguments].map(|count| grouped(count as u64));
+    let by_lines = match of.by_lines {
+        0 => String::new(),
+        count => format!(
+            ", {count} by {lines} lines for {arguments} arguments, each result within {MOST_OFF_BY_LINES} of a unit of the \
+             function where a table is within 0.5"
+        ),
+    };
+    format!("{} by tables of {entries} entries{by_lines}", of.tables)
 }
 
 fn widths(plan: &Plan) -> String {

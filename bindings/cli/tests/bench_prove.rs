@@ -52,6 +52,17 @@ fn all_back_ends_prove_the_same_and_tell_what_it_takes() {
 }
 
 #[test]
+fn another_error_is_another_circuit() {
+    let model = repository("tests/models/ops/gelu.onnx");
+    let digest = |error: &str| {
+        let arguments = ["bench", "prove", &model, "--runs", "1", "--warm-ups", "0", "--backend", "cpu", "--json"];
+        let report = json(&run(&[&arguments[..], &["--max-error", error]].concat()));
+        rows(&report)[0]["circuit_digest"].clone()
+    };
+    assert_ne!(digest("0.2"), digest("0.0001"));
+}
+
+#[test]
 fn the_steps_of_a_run_add_up_to_its_time() {
     let report = json(&bench(&["--backend", "cpu", "--json"]));
     for run in rows(&report)[0]["runs"].as_array().expect("runs") {
@@ -160,7 +171,9 @@ fn wrong_arguments_are_refused_with_a_hint() {
         assert_eq!(exit_code(&output), code, "{arguments:?}: {message}");
         assert!(output.stdout.is_empty() && message.contains("hint:"), "{arguments:?}: {message}");
     }
-    for arguments in [&[][..], &["--suite", "--runs", "0"], &["absent.onnx", "--seed", "x"]] {
+    for arguments in
+        [&[][..], &["--suite", "--runs", "0"], &["absent.onnx", "--seed", "x"], &["absent.onnx", "--max-error=-1"]]
+    {
         assert_eq!(exit_code(&run(&[&["bench", "prove"], arguments].concat())), 2, "{arguments:?}");
     }
 }

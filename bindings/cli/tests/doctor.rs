@@ -45,6 +45,7 @@ fn the_cache_is_measured_and_instructions_that_are_taken_away_are_told() {
     let report = doctor(&[("XDG_CACHE_HOME", path), ("HOME", path), ("ZKML_CPU", "portable")]);
     assert_eq!(report["processor"]["held_to_portable"], true);
     assert_eq!(report["processor"]["vector_instructions"], false);
+    assert_eq!(report["processor"]["instructions"], "portable");
     if cfg!(target_os = "linux") {
         assert!(report["cache"]["folder"].as_str().is_some_and(|folder| folder.starts_with(path)), "{report}");
         assert!(report["cache"]["bytes"].as_u64() >= Some(1234), "{report}");

@@ -9,7 +9,7 @@ use serde_json::Value;
 use support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
-const PLAN_FIELDS: [&str; 28] = [
+const PLAN_FIELDS: [&str; 29] = [
     "model",
     "parameters",
     "macs",
@@ -24,6 +24,7 @@ const PLAN_FIELDS: [&str; 28] = [
     "weight_columns",
     "degree",
     "lookups",
+    "functions",
     "layers",
     "unused_share",
     "prove_cpu_ms",

@@ -23,7 +23,7 @@ use crate::text::{is_printable, printable};
 use crate::{Error, ProofBundle, Rejection, bundle};
 
 /// The kind of file that `model.vk` is.
-pub const VERIFYING_KEY: Kind = Kind { magic: *b"zkmlgpuV", version: 8, what: "a model.vk" };
+pub const VERIFYING_KEY: Kind = Kind { magic: *b"zkmlgpuV", version: 9, what: "a model.vk" };
 /// Its sections, in their order.
 const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"circuit\0", *b"model\0\0\0", *b"weights\0"];
 /// The last version whose keys may belong to a circuit that proves something else than its model (`SECURITY.md`).

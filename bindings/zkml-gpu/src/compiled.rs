@@ -5,7 +5,7 @@
 //! and options give equal bytes.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{Cursor, Read, Seek};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +24,7 @@ use zkml_gpu_verify::{Accuracy, model_name};
 use crate::{Error, FileError, ModelInput, encoding};
 
 /// The kind of file that `NAME.zkml` is.
-pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 5, what: "a compiled model" };
+pub const COMPILED_MODEL: Kind = Kind { magic: *b"zkmlgpuM", version: 6, what: "a compiled model" };
 /// Its sections, in their order.
 pub(crate) const MODEL_SECTIONS: [SectionName; 3] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0"];
 /// Largest description that is read: extremes and errors of some ten thousand tensors.
@@ -109,6 +109,9 @@ pub struct CompiledModel {
     pub(crate) layout: Layout,
 }
 
+/// What bytes in memory are called in messages.
+pub(crate) const IN_MEMORY: &str = "bytes in memory";
+
 impl CompiledModel {
     /// Writes `NAME.zkml`, whole or not at all; readable by the user alone unless its weights are embedded, which makes
     /// them public.
@@ -130,9 +133,30 @@ impl CompiledModel {
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let model = read_container(path, COMPILED_MODEL, HINT, Self::read_sections)?;
-        let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
-        model.check_numbers().map_err(fail)?;
-        Ok(model)
+        model.checked(&path.display().to_string())
+    }
+
+    /// The bytes of `NAME.zkml`, as private as the file.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], if it has no bytes after all.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        container_bytes(COMPILED_MODEL, &MODEL_SECTIONS, |writer| self.write_sections(writer))
+    }
+
+    /// As [`read`](Self::read), from memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] where they are not what [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        container_of_bytes(bytes, COMPILED_MODEL, HINT, Self::read_sections)?.checked(IN_MEMORY)
+    }
+
+    /// The model, if it is well formed.
+    fn checked(self, file: &str) -> Result<Self, Error> {
+        let fail = |problem| FileError::Artifact { file: file.into(), problem, hint: HINT };
+        self.check_numbers().map_err(fail)?;
+        Ok(self)
     }
 
     /// Whether description, graph and layout are well formed.
@@ -206,6 +230,20 @@ impl CompiledModel {
             ModelInput { name: &tensor.name, len, classes }
         };
         self.graph.inputs.iter().map(input).collect()
+    }
+
+    /// The shape of each input for one inference, as the model's file has it.
+    pub fn input_shapes(&self) -> Vec<Vec<usize>> {
+        let inferences = self.about.inferences.max(1);
+        let shape = |&id: &usize| {
+            let mut shape = self.graph.tensors[id].logical_shape.clone();
+            // Inferences follow each other on the first axis.
+            if let Some(axis) = shape.first_mut().filter(|_| inferences > 1) {
+                *axis /= inferences;
+            }
+            shape
+        };
+        self.graph.inputs.iter().map(shape).collect()
     }
 
     /// Where its learned values will stand.
@@ -305,6 +343,31 @@ pub(crate) fn stage_container(
     writer.finish().map_err(io)?;
     staged.sync().map_err(fail)?;
     Ok(staged)
+}
+
+/// The bytes of a file of sections.
+pub(crate) fn container_bytes(
+    kind: Kind,
+    names: &[SectionName],
+    write: impl FnOnce(&mut Writer<&mut Cursor<Vec<u8>>>) -> Result<(), ContainerError>,
+) -> Result<Vec<u8>, Error> {
+    let internal = |error: ContainerError| Error::Internal(format!("{}: {error}", kind.what));
+    let mut bytes = Cursor::new(Vec::new());
+    let mut writer = Writer::new(&mut bytes, kind, names).map_err(internal)?;
+    write(&mut writer).map_err(internal)?;
+    writer.finish().map_err(internal)?;
+    Ok(bytes.into_inner())
+}
+
+/// Reads sections from memory.
+pub(crate) fn container_of_bytes<'b, T>(
+    bytes: &'b [u8],
+    kind: Kind,
+    hint: &'static str,
+    read: impl FnOnce(&mut Container<Cursor<&'b [u8]>>) -> Result<T, ContainerError>,
+) -> Result<T, Error> {
+    let value = Container::open(Cursor::new(bytes), kind).and_then(|mut container| read(&mut container));
+    value.map_err(|error| FileError::Artifact { file: IN_MEMORY.into(), problem: error.to_string(), hint }.into())
 }
 
 /// Reads a file of sections.

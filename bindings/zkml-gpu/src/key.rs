@@ -18,17 +18,19 @@ use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
-use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 use zkml_gpu_files::{Access, NewFolder, Staged};
 use zkml_gpu_verify::{About, ModelKey};
 
-use crate::compiled::{MODEL_SECTIONS, ModelAbout, read_container, stage_container};
+use crate::compiled::{
+    IN_MEMORY, MODEL_SECTIONS, ModelAbout, container_bytes, container_of_bytes, read_container, stage_container,
+};
 use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
 use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
 /// The kind of file that `NAME.pk` is.
-pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 5, what: "a proving key" };
+pub const PROVING_KEY: Kind = Kind { magic: *b"zkmlgpuP", version: 6, what: "a proving key" };
 /// Its sections, in their order; the first says to whoever looks into the file what it is.
 const SECTIONS: [SectionName; 8] = [
     *b"PRIVATE\0",
@@ -47,7 +49,7 @@ const MAX_KEY_BYTES: u64 = 256 << 20;
 const HINT: &str = "NAME.pk is written by `zkml-gpu setup`; run it again, or copy the file again";
 
 /// The keys of a model: what a prover keeps to itself, and the verifying key to publish.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProverKey {
     pub(crate) model: CompiledModel,
     pub(crate) keys: ProvingKeys,
@@ -203,15 +205,32 @@ impl ProverKey {
     }
 
     fn stage(&self, path: &Path) -> Result<Staged, Error> {
-        stage_container(path, Access::Private, PROVING_KEY, &SECTIONS, |writer| {
-            writer.section(NOTICE)?;
-            self.model.write_sections(writer)?;
-            writer.section(self.key.to_bytes())?;
-            writer
-                .section_with(|out| self.keys.model.blinds.iter().try_for_each(|blinds| write_elements(blinds, out)))?;
-            writer.section_with(|out| write_points(&self.powers, out))?;
-            writer.section_with(|out| write_points(&self.lagrange, out))
-        })
+        stage_container(path, Access::Private, PROVING_KEY, &SECTIONS, |writer| self.write_sections(writer))
+    }
+
+    /// The bytes of `NAME.pk`, as private as the file.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], if it has no bytes after all.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        container_bytes(PROVING_KEY, &SECTIONS, |writer| self.write_sections(writer))
+    }
+
+    /// As [`read`](Self::read), from memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] where they are not what [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        container_of_bytes(bytes, PROVING_KEY, HINT, |container| Self::read_sections(container, IN_MEMORY))
+    }
+
+    fn write_sections<W: std::io::Write + std::io::Seek>(&self, writer: &mut Writer<W>) -> Result<(), ContainerError> {
+        writer.section(NOTICE)?;
+        self.model.write_sections(writer)?;
+        writer.section(self.key.to_bytes())?;
+        writer.section_with(|out| self.keys.model.blinds.iter().try_for_each(|blinds| write_elements(blinds, out)))?;
+        writer.section_with(|out| write_points(&self.powers, out))?;
+        writer.section_with(|out| write_points(&self.lagrange, out))
     }
 
     /// Reads `NAME.pk`.
@@ -333,5 +352,58 @@ impl ProverKey {
         let key = ModelKey::new(about, keys.verifying.clone(), None)?;
         let new = ProverKey { model, keys, key, powers: self.powers.clone(), lagrange: self.lagrange.clone() };
         if self.key.weights_proof().is_some() { new.with_proven_weights(choice, rng) } else { Ok(new) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand_core::OsRng;
+    use zkml_gpu_onnx::import::ImportOptions;
+
+    use super::*;
+    use crate::{Artifact, CompileOptions, Model, read_samples};
+
+    #[test]
+    fn models_and_keys_in_memory_are_those_of_files() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/gemm_plain.onnx");
+        let bytes = std::fs::read(&file).expect("the model");
+        let options = ImportOptions::default();
+        let model = Model::from_bytes(&bytes, "gemm_plain", &options).expect("a model");
+        assert_eq!(model.digest(), Model::load(&file, &options).expect("a model").digest());
+        let samples = read_samples(file.with_extension("json"), &model.inputs()).expect("samples");
+        let joint = CompileOptions::default().with_allow_error(true).with_inferences(2);
+        let joint = model.compile(&samples, &joint).expect("compiled");
+        assert_eq!(model.input_shapes(), joint.input_shapes(), "shapes are those of one inference");
+
+        let compiled = model.compile(&samples, &CompileOptions::default().with_allow_error(true)).expect("compiled");
+        let folder = tempfile::tempdir().expect("a folder");
+        let [zkml, pk] = ["m.zkml", "m.pk"].map(|name| folder.path().join(name));
+        compiled.write(&zkml).expect("written");
+        let bytes = compiled.to_bytes().expect("bytes");
+        assert_eq!(bytes, std::fs::read(&zkml).expect("the file"));
+        let compiled = CompiledModel::from_bytes(&bytes).expect("read");
+        let srs = Srs::development(compiled.k(), OsRng).expect("a reference string");
+        let key = compiled.setup(&srs, &BackendChoice::Cpu, OsRng).expect("keys");
+        key.write(&pk).expect("written");
+        let bytes = key.to_bytes().expect("bytes");
+        assert_eq!(bytes, std::fs::read(&pk).expect("the file"));
+        assert_eq!(ProverKey::from_bytes(&bytes).expect("read").key().digest(), key.key().digest());
+
+        // Cut, changed, or of another kind: refused, with words for bytes that are in no file.
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 1;
+        for bad in [&bytes[..bytes.len() - 1], &bytes[..20], &[], &changed, &compiled_bytes(&zkml)] {
+            let message = ProverKey::from_bytes(bad).expect_err("refused").to_string();
+            assert!(message.starts_with("bytes in memory: ") && message.contains("hint:"), "{message}");
+        }
+        assert!(CompiledModel::from_bytes(&bytes).is_err() && Model::from_bytes(&bytes, "m", &options).is_err());
+
+        assert!(matches!(Artifact::read(&pk), Ok(Artifact::ProvingKey(_))));
+        assert_eq!(Artifact::read(&zkml).expect("read").to_json().expect("JSON")["kind"], "compiled model");
+        assert!(matches!(Artifact::read(&file), Err(Error::Arguments { .. })), "a file of another program");
+    }
+
+    fn compiled_bytes(file: &Path) -> Vec<u8> {
+        std::fs::read(file).expect("the file")
     }
 }

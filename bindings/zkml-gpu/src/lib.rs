@@ -47,6 +47,7 @@ mod encoding;
 mod error;
 mod hash;
 mod input;
+mod inspect;
 pub mod key;
 mod memory;
 mod model;
@@ -67,6 +68,7 @@ pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
 pub use input::read_samples;
+pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
 pub use model::{CompileOptions, Model, ModelInput, samples_digest};
@@ -77,14 +79,16 @@ pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
-pub use zkml_gpu_circuit::layout::{Alternative, Choice, LayerPlan, LayoutOptions, Plan, Summary};
+pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};
 pub use zkml_gpu_circuit::placement::Widths;
 pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;
 pub use zkml_gpu_engine::srs::{Srs, SrsError};
 pub use zkml_gpu_graph::Visibility;
 pub use zkml_gpu_onnx::import::ImportOptions;
-pub use zkml_gpu_onnx::quant::{Evaluation, Precision, QuantOptions, QuantReport, Sample, Target, TensorError};
+pub use zkml_gpu_onnx::quant::{
+    Evaluation, MOST_OFF_BY_LINES, Precision, QuantOptions, QuantReport, Sample, Target, TensorError,
+};
 pub use zkml_gpu_verify::{
     About, Accuracy, Error as FileError, ErrorClass, Expected, ModelKey, Pair, ProofBundle, PublicTensor, Rejection,
     TensorCommitment, VERIFYING_KEY, read_bounded, read_hash, write_whole,

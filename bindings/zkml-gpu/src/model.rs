@@ -198,6 +198,19 @@ impl Model {
         Ok(Self { name: model_name(&stem), file: model_name(&file), dimensions: options.symbols.clone(), float })
     }
 
+    /// Reads an ONNX model from memory, weights included; `name` is the model's.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load), [`Error::Model`] with the name in the place of a file.
+    pub fn from_bytes(bytes: &[u8], name: &str, options: &ImportOptions) -> Result<Self, Error> {
+        let float = FloatModel::from_bytes(bytes, name, options).map_err(|error| match error {
+            ImportError::NotOnnx { .. } | ImportError::Invalid { .. } => Error::Import(error),
+            source => Error::Model { path: name.into(), source },
+        })?;
+        let name = model_name(name);
+        Ok(Self { file: name.clone(), name, dimensions: options.symbols.clone(), float })
+    }
+
     /// Blake2b-256 of everything that the model was read from, weights in other files included; lower-case hexadecimal.
     pub fn digest(&self) -> &str {
         self.float.digest()
@@ -222,6 +235,19 @@ impl Model {
             ModelInput { name: &tensor.name, len: tensor.logical_len(), classes }
         };
         graph.inputs.iter().map(input).collect()
+    }
+
+    /// The shape of each input, as the model's file has it.
+    pub fn input_shapes(&self) -> Vec<&[usize]> {
+        let graph = self.float.graph();
+        graph.inputs.iter().map(|&id| &graph.tensors[id].logical_shape[..]).collect()
+    }
+
+    /// The name and the shape of each output, as the model's file has them.
+    pub fn outputs(&self) -> Vec<(&str, &[usize])> {
+        let graph = self.float.graph();
+        let output = |&id: &usize| (&graph.tensors[id].name[..], &graph.tensors[id].logical_shape[..]);
+        graph.outputs.iter().map(output).collect()
     }
 
     /// The extent of each output over the samples of a calibration of this model, 0 among them; 1 of one that was 0

@@ -32,7 +32,7 @@ use crate::model::Recalled;
 use crate::{BackendChoice, CompiledModel, Error, FileError, Model, encoding};
 
 /// The kind of file that `NAME.public.zkml` is.
-pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 5, what: "a public model" };
+pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 6, what: "a public model" };
 /// Its sections, in their order.
 const SECTIONS: [SectionName; 4] = [*b"about\0\0\0", *b"graph\0\0\0", *b"layout\0\0", *b"recipe\0\0"];
 /// Largest description that is read.

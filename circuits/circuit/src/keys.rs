@@ -54,7 +54,7 @@ pub enum KeyError {
 }
 
 /// What a prover holds beside the circuit's key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ProvingKeys {
     /// The learned values, and their blinding where they are committed.
     pub model: ModelOpening,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::segments::Segments;
+
 /// A function on integers as a table: `y = values[q - min]`, with `q` clamped to the table's domain.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Activation {
@@ -9,13 +11,34 @@ pub struct Activation {
     pub min: i64,
     /// Results for `min`, `min + 1`, ...; never empty.
     pub values: Vec<i64>,
+    /// The same results by straight lines, where there are such: a circuit takes the one or the other.
+    pub segments: Option<Segments>,
 }
 
 impl Activation {
+    /// A table of results for `min`, `min + 1`, ...
+    pub const fn table(min: i64, values: Vec<i64>) -> Self {
+        Self { min, values, segments: None }
+    }
+
+    /// A function by straight lines from `min` on; none where numbers are out of bounds.
+    pub fn of_segments(min: i64, segments: Segments) -> Option<Self> {
+        Some(Self { min, values: segments.values()?, segments: Some(segments) })
+    }
+
     /// The clamp to a range. A single value has two arguments, because saturation needs a table with two ends.
     pub fn clamp(min: i64, max: i64) -> Self {
         let values = if min == max { vec![min; 2] } else { (min..=max).collect() };
-        Self { min, values }
+        Self::table(min, values)
+    }
+
+    /// Whether the lines, where there are some, have the table's results; only the last segment of those that are not
+    /// `whole` may go on beyond them.
+    pub fn has_lines_of_values(&self, whole: bool) -> bool {
+        let Some(segments) = &self.segments else { return true };
+        let Some(values) = segments.values() else { return false };
+        let beyond = values.len().checked_sub(self.values.len());
+        values.starts_with(&self.values) && beyond.is_some_and(|more| more == 0 || !whole && more < 1 << segments.low)
     }
 
     /// Greatest argument.

@@ -179,7 +179,7 @@ mod tests {
     fn an_activation_is_looked_up_after_requantisation_and_saturates() {
         let mut graph =
             one_node(conv(Window::UNIT, vec![2], 0, [1, 1]), tensor("x", 1, 1, 5, -9, 9), tensor("y", 1, 1, 5, 0, 9));
-        graph.activations = vec![Activation { min: -1, values: vec![7, 0, 3] }];
+        graph.activations = vec![Activation::table(-1, vec![7, 0, 3])];
         graph.nodes[0].activation = Some(0);
         assert_eq!(graph.run(&[vec![-9, -1, 0, 1, 9]]).unwrap().values[1], [7, 7, 0, 3, 3]);
     }

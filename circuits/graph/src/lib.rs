@@ -15,7 +15,7 @@
 //! activations have no weight to absorb a scale: they are multiplied by an integer and shifted by a multiple of `S`
 //! ([`Rescale`]), with a remainder of as many bits. The clamp to the output's range is the activation function: a ReLU
 //! is a range that starts at zero. Other functions are tables ([`Activation`]): `y = f(q)`, with `q` clamped to the
-//! table's domain.
+//! table's domain. A long table may be of straight lines ([`Segments`]).
 //!
 //! Several inferences may share a graph ([`Graph::joint`]): their elements alternate ([`Interleaving`]), and every
 //! learned value is there once.
@@ -38,6 +38,7 @@ mod limits;
 mod ops;
 mod real;
 mod rescale;
+mod segments;
 mod site;
 mod tensor;
 mod tiles;
@@ -58,6 +59,7 @@ pub use limits::{
 };
 pub use ops::{Linear, MatMul, Normalise, NormaliseValues, Op, Origin, Softmax, SoftmaxValues};
 pub use rescale::{Rescale, requantise};
+pub use segments::Segments;
 pub use tensor::{Format, MANTISSA_LIMIT, Shape, Storage, Tensor, TensorId, index, transpose};
 pub use visibility::{Visibilities, Visibility};
 pub use window::Window;

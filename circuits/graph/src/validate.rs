@@ -113,12 +113,13 @@ impl Graph {
     fn check_activation(&self, node: &Node, site: &Site<'_>) -> Check {
         let Some(index) = node.activation else { return Ok(()) };
         site.expect("an activation after requantisation", node.op.requantises(), true)?;
-        let Some(Activation { min, values }) = self.activations.get(index) else {
+        let Some(activation @ Activation { min, values, .. }) = self.activations.get(index) else {
             let known = format!("below {}", self.activations.len());
             return Err(site.mismatch("activation", index.to_string(), known));
         };
         let domain = (-ARGUMENT_LIMIT..=ARGUMENT_LIMIT).contains(min) && values.len() <= 2 * ARGUMENT_LIMIT as usize;
         site.expect("an activation with two arguments or more, within 17 bits", domain && values.len() > 1, true)?;
+        site.expect("an activation whose lines have its values", activation.has_lines_of_values(true), true)?;
         let Format { min, max, .. } = self.tensors[node.output].format;
         let inside = values.iter().all(|value| (min..=max).contains(value));
         site.expect("an activation inside the output's range", inside, true)
@@ -175,6 +176,7 @@ mod tests {
     use crate::bounds::{Bounds, Width};
     use crate::interleaving::Interleaving;
     use crate::ops::{Linear, Op, Origin};
+    use crate::segments::Segments;
 
     use super::*;
 
@@ -231,7 +233,7 @@ mod tests {
     #[test]
     fn each_broken_invariant_is_refused_with_its_place() {
         type Change = (&'static str, fn(&mut Graph));
-        let changes: [Change; 26] = [
+        let changes: [Change; 27] = [
             ("'g'", |g| g.shift = 0),
             ("'g'", |g| g.shift = 21),
             ("'fc'", |g| g.nodes[0].inputs = vec![7]),
@@ -254,7 +256,13 @@ mod tests {
             }),
             ("'fc'", |g| g.nodes[0].activation = Some(0)),
             ("'fc'", |g| {
-                g.activations = vec![Activation { min: 0, values: vec![0, 128] }];
+                g.activations = vec![Activation::table(0, vec![0, 128])];
+                g.nodes[0].activation = Some(0);
+            }),
+            ("'fc'", |g| {
+                let segments = Segments { low: 1, scale: 1, lines: vec![[1, 2]] };
+                g.activations =
+                    vec![Activation { values: vec![0, 2], ..Activation::of_segments(0, segments).unwrap() }];
                 g.nodes[0].activation = Some(0);
             }),
             ("'fc'", |g| {

@@ -1,8 +1,6 @@
 //! The devices of this machine, those that cannot be used among them.
 
 use std::path::Path;
-#[cfg(feature = "cuda")]
-use std::sync::LazyLock;
 
 use serde::Serialize;
 
@@ -98,21 +96,6 @@ pub(super) fn may_have_gpu() -> bool {
     !cfg!(target_os = "linux") || GPU_FILES.iter().any(|file| Path::new(file).exists())
 }
 
-/// The folder that CUDA's libraries are taken from, before the system's are looked for.
-#[cfg(feature = "cuda")]
-const CUDA_FOLDER: &str = "ZKML_CUDA_LIB_DIR";
-
-/// Loads CUDA's libraries from the folder that is named, once.
-#[cfg(feature = "cuda")]
-fn load_cuda() -> Result<(), String> {
-    static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
-        let Some(folder) = std::env::var_os(CUDA_FOLDER) else { return Ok(()) };
-        let loaded = cuda::load_libraries(Path::new(&folder));
-        loaded.map(drop).map_err(|failed| format!("{CUDA_FOLDER}={}: {failed}", folder.display()))
-    });
-    LOADED.clone()
-}
-
 /// Compiles the CUDA kernels for devices of this compute capability into a folder. On a machine without NVRTC, which
 /// has the folder's files in `zkml-gpu/cuda` of its user's folder for caches, they are found and used. Needs no device
 /// and no driver.
@@ -121,13 +104,12 @@ fn load_cuda() -> Result<(), String> {
 /// [`ChoiceError::NoDevice`] where there is no NVRTC, or it refuses.
 #[cfg(feature = "cuda")]
 pub fn compile_cuda_kernels(capability: (i32, i32), folder: &Path) -> Result<(), ChoiceError> {
-    let compiled = load_cuda().and_then(|()| cuda::compile_all(capability, folder));
-    compiled.map_err(|reason| ChoiceError::NoDevice { name: "cuda".to_owned(), reason })
+    cuda::compile_all(capability, folder).map_err(|reason| ChoiceError::NoDevice { name: "cuda".to_owned(), reason })
 }
 
 #[cfg(feature = "cuda")]
 pub(super) fn cuda_devices() -> Vec<Device> {
-    let found = match load_cuda().and_then(|()| cuda::devices()) {
+    let found = match cuda::devices() {
         Ok(found) if found.is_empty() => return vec![nothing("cuda", "the NVIDIA driver finds no device")],
         Ok(found) => found,
         Err(reason) => return vec![nothing("cuda", &reason)],

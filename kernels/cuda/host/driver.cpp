@@ -26,6 +26,7 @@ enum {
     INVALID_DEVICE = 101,
     INVALID_IMAGE = 200,
     INVALID_CONTEXT = 201,
+    NO_BINARY = 209,
     NOT_FOUND = 500,
     LAUNCH_FAILED = 719,
 };
@@ -33,11 +34,18 @@ enum {
 // What tests change, by name.
 static std::map<std::string, uint64_t> settings = {
     {"devices", 1},         {"version", 13000},       {"memory_bytes", 4ull << 30}, {"capability", 90},
-    {"shared_bytes", 227 << 10}, {"pools", 1},        {"launch_failure", 0},
+    {"shared_bytes", 227 << 10}, {"launch_failure", 0},
 };
+
+// The failure of a kernel, which every later call gives: a process cannot get rid of it.
+static Result lasting = SUCCESS;
 
 static std::recursive_mutex lock;
 #define LOCKED std::lock_guard<std::recursive_mutex> locked(lock)
+#define UNLESS_LOST                                                                                                    \
+    if (lasting != SUCCESS) {                                                                                          \
+        return lasting;                                                                                                \
+    }
 
 extern "C" void host_configure(const char *name, uint64_t value) {
     LOCKED;
@@ -134,12 +142,13 @@ Result cuDeviceGetAttribute(int *value, int attribute, int) {
     case 75: *value = (int)settings["capability"] / 10; return SUCCESS; // compute capability, major
     case 76: *value = (int)settings["capability"] % 10; return SUCCESS; // minor
     case 97: *value = (int)settings["shared_bytes"]; return SUCCESS;    // shared memory of a block, if asked for
-    case 115: *value = (int)settings["pools"]; return SUCCESS;          // memory pools
     default: return INVALID_VALUE;
     }
 }
 
 Result cuDevicePrimaryCtxRetain(void **context, int device) {
+    LOCKED;
+    UNLESS_LOST
     *context = reinterpret_cast<void *>((intptr_t)device + 1);
     return SUCCESS;
 }
@@ -151,21 +160,6 @@ Result cuCtxSetCurrent(void *context) {
     return SUCCESS;
 }
 
-Result cuDeviceGetDefaultMemPool(void **pool, int) {
-    *pool = &allocations;
-    return SUCCESS;
-}
-
-Result cuMemPoolSetAttribute(void *, int, void *) { return SUCCESS; }
-
-Result cuMemPoolGetAttribute(void *, int, void *value) {
-    LOCKED;
-    std::memcpy(value, &used, sizeof used);
-    return SUCCESS;
-}
-
-Result cuMemPoolTrimTo(void *, size_t) { return SUCCESS; }
-
 Result cuStreamCreate(void **created, unsigned) {
     *created = &stream;
     return entered ? SUCCESS : INVALID_CONTEXT;
@@ -173,6 +167,7 @@ Result cuStreamCreate(void **created, unsigned) {
 
 Result cuStreamSynchronize(void *) {
     LOCKED;
+    UNLESS_LOST
     run_until(put_off);
     return entered ? SUCCESS : INVALID_CONTEXT;
 }
@@ -201,8 +196,9 @@ Result cuEventDestroy_v2(void *event) {
     return SUCCESS;
 }
 
-Result cuMemAllocAsync(Address *address, size_t bytes, void *) {
+Result cuMemAlloc_v2(Address *address, size_t bytes) {
     LOCKED;
+    UNLESS_LOST
     if (bytes == 0 || !entered) {
         return INVALID_VALUE;
     }
@@ -219,28 +215,30 @@ Result cuMemAllocAsync(Address *address, size_t bytes, void *) {
     return SUCCESS;
 }
 
-Result cuMemFreeAsync(Address address, void *) {
+// Waits for all work, as the driver does.
+Result cuMemFree_v2(Address address) {
     LOCKED;
-    later([address] {
-        auto found = allocations.find(address);
-        if (found == allocations.end()) {
-            fail("memory is freed that is none, or twice");
+    UNLESS_LOST
+    run_until(put_off);
+    auto found = allocations.find(address);
+    if (found == allocations.end()) {
+        fail("memory is freed that is none, or twice");
+    }
+    const unsigned char *guard = static_cast<unsigned char *>(found->second.memory) + found->second.bytes;
+    for (size_t i = 0; i < GUARD_BYTES; i++) {
+        if (guard[i] != 0xa5) {
+            fail("a kernel wrote past the end of an allocation");
         }
-        const unsigned char *guard = static_cast<unsigned char *>(found->second.memory) + found->second.bytes;
-        for (size_t i = 0; i < GUARD_BYTES; i++) {
-            if (guard[i] != 0xa5) {
-                fail("a kernel wrote past the end of an allocation");
-            }
-        }
-        used -= found->second.bytes;
-        std::free(found->second.memory);
-        allocations.erase(found);
-    });
+    }
+    used -= found->second.bytes;
+    std::free(found->second.memory);
+    allocations.erase(found);
     return SUCCESS;
 }
 
 Result cuMemGetInfo_v2(size_t *free, size_t *total) {
     LOCKED;
+    UNLESS_LOST
     *total = settings["memory_bytes"];
     *free = *total - used;
     return SUCCESS;
@@ -263,6 +261,7 @@ Result cuMemFreeHost(void *memory) {
 
 Result cuMemsetD8Async(Address address, unsigned char value, size_t bytes, void *) {
     LOCKED;
+    UNLESS_LOST
     later([=] {
         check_range(address, bytes);
         std::memset(reinterpret_cast<void *>(address), value, bytes);
@@ -272,6 +271,7 @@ Result cuMemsetD8Async(Address address, unsigned char value, size_t bytes, void 
 
 Result cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *) {
     LOCKED;
+    UNLESS_LOST
     later([=] {
         check_range(to, bytes);
         std::memcpy(reinterpret_cast<void *>(to), from, bytes);
@@ -281,6 +281,7 @@ Result cuMemcpyHtoDAsync_v2(Address to, const void *from, size_t bytes, void *) 
 
 Result cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
     LOCKED;
+    UNLESS_LOST
     later([=] {
         check_range(from, bytes);
         std::memcpy(to, reinterpret_cast<void *>(from), bytes);
@@ -290,6 +291,7 @@ Result cuMemcpyDtoHAsync_v2(void *to, Address from, size_t bytes, void *) {
 
 Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *) {
     LOCKED;
+    UNLESS_LOST
     later([=] {
         check_range(from, bytes);
         check_range(to, bytes);
@@ -298,15 +300,21 @@ Result cuMemcpyDtoDAsync_v2(Address to, Address from, size_t bytes, void *) {
     return SUCCESS;
 }
 
-// An image is a line that names a library.
-static const char IMAGE[] = "host library ";
-
+// An image is a line: the compiler's release as the driver counts them, the architecture, and the library.
 Result cuModuleLoadData(void **module, const void *image) {
+    LOCKED;
+    UNLESS_LOST
+    unsigned long long release = 0, architecture = 0;
+    int read = 0;
     const char *text = static_cast<const char *>(image);
-    if (std::strncmp(text, IMAGE, std::strlen(IMAGE)) != 0) {
+    if (std::sscanf(text, "host library %llu %llu %n", &release, &architecture, &read) < 2) {
         return INVALID_IMAGE;
     }
-    std::string path(text + std::strlen(IMAGE), std::strcspn(text + std::strlen(IMAGE), "\n"));
+    uint64_t capability = settings["capability"];
+    if (release > settings["version"] || architecture / 10 != capability / 10 || architecture > capability) {
+        return release > settings["version"] ? INVALID_IMAGE : NO_BINARY;
+    }
+    std::string path(text + read, std::strcspn(text + read, "\n"));
     *module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     return *module == nullptr ? INVALID_IMAGE : SUCCESS;
 }
@@ -358,8 +366,10 @@ Result cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned
                       unsigned block_y, unsigned block_z, unsigned shared_bytes, void *, void **arguments, void **) {
     LOCKED;
     const Function *called = static_cast<Function *>(function);
+    UNLESS_LOST
     if (settings["launch_failure"] != 0) {
-        return LAUNCH_FAILED;
+        lasting = (Result)settings["launch_failure"];
+        return lasting;
     }
     if (block_x != called->threads || block_y != 1 || block_z != 1 || shared_bytes > called->shared_bytes ||
         grid_x == 0 || grid_y == 0 || grid_z == 0 || grid_y > 65535 || grid_z > 65535) {

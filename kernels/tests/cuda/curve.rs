@@ -67,12 +67,22 @@ fn throughput_is_of_sums_and_powers() {
         THROUGHPUT_THREADS,
         arguments().elements(bytes(&[value])).address(out),
     );
-    let power = value.pow([steps + 1]) + (value + Fr::ONE).pow([steps + 1]);
-    assert_eq!(device.read(out, 32 * THROUGHPUT_THREADS), bytes(&vec![power; THROUGHPUT_THREADS]), "seed {SEED}");
+    // The thread's number is the element's words, in Montgomery form.
+    let words =
+        |thread: usize| -> Vec<Fr> { crate::elements(&[&(thread as u32).to_le_bytes()[..], &[0; 28]].concat()) };
+    let power = |thread: usize| {
+        let first = value + words(thread)[0];
+        first.pow([steps + 1]) + (first + Fr::ONE).pow([steps + 1])
+    };
+    let expected: Vec<Fr> = (0..THROUGHPUT_THREADS).map(power).collect();
+    assert_eq!(device.read(out, 32 * THROUGHPUT_THREADS), bytes(&expected), "seed {SEED}");
     let point_argument = point_bytes(&[point]);
     device.launch("throughput_additions", 1, THROUGHPUT_THREADS, arguments().elements(point_argument).address(out));
-    let sum: Vec<Fq> = crate::elements(&device.read(out, 128));
-    let inverse = sum[3].invert().unwrap();
-    let affine = G1Affine { x: sum[0] * (sum[2] * inverse).square(), y: sum[1] * inverse };
-    assert_eq!(affine, (G1::from(point) * Fr::from(steps + 2)).to_affine(), "seed {SEED}");
+    for (thread, sum) in device.read(out, 2 * 128).chunks(128).enumerate() {
+        let sum: Vec<Fq> = crate::elements(sum);
+        let inverse = sum[3].invert().unwrap();
+        let affine = G1Affine { x: sum[0] * (sum[2] * inverse).square(), y: sum[1] * inverse };
+        let expected = G1::from(point) * Fr::from(steps + 2);
+        assert_eq!(affine, if thread == 0 { expected } else { -expected }.to_affine(), "seed {SEED}");
+    }
 }

@@ -171,6 +171,7 @@ pub(crate) const EXPRESSIONS: &[(&str, &str, &str)] = &[
     ("test_twice", "Element", "Field<F>::twice(a)"),
     ("test_neg", "Element", "Field<F>::neg(a)"),
     ("test_inverse", "Element", "Field<F>::inverse(a)"),
+    ("test_inverse_by_halving", "Element", "Field<F>::inverse_by_halving(a)"),
     ("test_canonical", "Element", "Field<F>::from_montgomery(a)"),
     ("test_montgomery", "Element", "Field<F>::to_montgomery(Field<F>::from_montgomery(a))"),
     // A factor of any 256 bits, and lazy values up to 4p.

@@ -6,7 +6,7 @@ use zkml_gpu_graph::{
 };
 
 use super::{Grower, LARGEST};
-use crate::networks::{WIDE, image};
+use crate::networks::{WIDE, image, lines_of};
 
 /// Most products with weights of an output.
 const MOST_TAPS: usize = 36;
@@ -270,10 +270,23 @@ impl Grower {
             0 => first as i64,
             d => ((first * (-d as f64 / decay).exp()).round() as i64).min(first as i64 - 1),
         };
-        let exp = Activation { min: 0, values: (0..=format.max - format.min).map(exp).collect() };
+        let table = Activation::table(0, (0..=format.max - format.min).map(exp).collect());
+        let exp = self.exponentials_by_lines(&table).unwrap_or(table);
         let rescale = Rescale { multiplier: 1 << extra, limbs };
         let softmax = Softmax { groups, len, masked, exp, bits, rescale };
         self.push(Op::Softmax(softmax), &[input], self.of(input), range)
+    }
+
+    /// Exponentials by straight lines, as near as they come; none where they would not fall from the first one on.
+    fn exponentials_by_lines(&mut self, table: &Activation) -> Option<Activation> {
+        let (low, scale) = (self.rng.gen_range(1..=3u32), self.rng.gen_range(1..=6));
+        if !table.values.len().is_multiple_of(1 << low) || self.rng.gen_bool(0.3) {
+            return None;
+        }
+        let value = |d: f64| table.values[d as usize] as f64;
+        let exp = lines_of(0, [low, scale], table.values.len() >> low, value);
+        let first = exp.values[0];
+        exp.values[1..].iter().all(|e| (0..first).contains(e)).then_some(exp)
     }
 
     pub(super) fn normalise(&mut self) -> TensorId {

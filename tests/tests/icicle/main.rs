@@ -1,6 +1,6 @@
 //! The back end on ICICLE, run on libraries with ICICLE's interface that are built here from the project's own
-//! arithmetic (`stub.cpp`): all operations, a proof, and whatever can be wrong with libraries and devices. ICICLE
-//! itself is not run.
+//! arithmetic (`stub.cpp`): all operations, a proof, and whatever can be wrong with libraries and devices. Where
+//! `ZKML_ICICLE_LIB_DIR` names ICICLE's own, all operations run on those as well.
 
 #![cfg(target_os = "linux")]
 
@@ -8,6 +8,7 @@ mod stub;
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use ff::Field;
 use halo2_proofs::plonk::{keygen_pk, keygen_vk};
@@ -24,6 +25,15 @@ use zkml_gpu_tests::conformance_suite;
 use zkml_gpu_tests::zoo::{Everything, Specimen};
 
 conformance_suite!(icicle, maybe stub::opened());
+conformance_suite!(installed, maybe installed());
+
+/// The back end on the libraries that the environment names, if it does: they open then, or the test fails.
+fn installed() -> Option<&'static Icicle> {
+    static OPENED: LazyLock<Option<Icicle>> = LazyLock::new(|| {
+        std::env::var_os("ZKML_ICICLE_LIB_DIR").map(|_| Icicle::open().expect("the libraries that are named open"))
+    });
+    OPENED.as_ref()
+}
 
 /// The folder of the libraries; without a compiler for them, which `stub` says aloud, the test is skipped.
 macro_rules! folder {

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use zkml_gpu::BackendChoice;
 use zkml_gpu::engine::backend::ChoiceError;
 
-use super::{CostsSource, Weights, bytes, dimension, place_of_weights};
+use super::{CostsSource, Weights, bytes, dimension, max_error, place_of_weights};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BenchCommand {
@@ -60,6 +60,10 @@ pub(crate) struct BenchProveOptions {
     /// Where the weights stand
     #[arg(long, value_name = "committed|embedded", value_parser = place_of_weights, default_value = "committed")]
     pub(crate) weights: Weights,
+    /// Search the fewest bits of each tensor that keep this error on the input, as a part of the output's range, or the
+    /// least error; without it, one width for all tensors, of 8 to 10 bits
+    #[arg(long, value_name = "E", value_parser = max_error)]
+    pub(crate) max_error: Option<f32>,
     /// Proofs of each that are measured, in turns
     #[arg(long, value_name = "N", default_value = "9", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) runs: u16,
@@ -100,6 +104,10 @@ pub(crate) struct BenchOpsOptions {
     /// Most memory for a table of multiples of the points
     #[arg(long, value_name = "BYTES", value_parser = bytes, default_value = "128MiB")]
     pub(crate) table_budget: u64,
+    /// Measure nobody else's code: on a device most of the time would be theirs. Results are compared with the portable
+    /// processor's all the same, up to 2^18
+    #[arg(long)]
+    pub(crate) no_peers: bool,
     #[command(flatten)]
     pub(crate) output: Output,
 }

@@ -16,6 +16,8 @@ pub(super) struct Job {
     pub(super) input: Option<PathBuf>,
     pub(super) dimensions: Vec<(String, usize)>,
     pub(super) embedded: bool,
+    /// The error to keep by a search of bits; without it, one width does.
+    pub(super) max_error: Option<f32>,
     pub(super) prover: ProverName,
     /// By which the circuit is chosen.
     pub(super) costs: Costs,

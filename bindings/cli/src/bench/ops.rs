@@ -9,7 +9,7 @@ use zkml_gpu::engine::prover::ProverError;
 use zkml_gpu::{Error, available_bytes};
 use zkml_gpu_peers::{HAS_ARKWORKS, Peer, peers};
 
-use super::output::{Record, old, publish};
+use super::output::{Record, old, publish, save};
 use super::record::{Device, OpsRecord, OpsRow, Setting, Table};
 use super::timing::in_turns;
 use crate::args::{Backends, BenchOpsOptions};
@@ -19,6 +19,9 @@ use crate::progress::{self, Counted};
 /// Batches of columns that exist at one time: inputs, resident and once more on the other device of two, results of
 /// ours and of a peer, and those on the host.
 const BATCHES: u64 = 7;
+/// log2 of the rows up to which results are checked where no peers are measured: the portable processor would take longer
+/// over more of them than the device takes to be measured.
+const CHECKED_LOG_N: u32 = 18;
 /// Bytes of a scalar.
 const SCALAR_BYTES: u64 = 32;
 /// How a build comes by the peer that installed programs are without.
@@ -29,7 +32,7 @@ pub(crate) fn ops(options: &BenchOpsOptions) -> anyhow::Result<u8> {
     let choices = Backends::or_present(options.backend.as_ref())?;
     options.log_n.0.iter().try_for_each(|log_n| check_memory(*log_n, available_bytes()))?;
     let old = old::<OpsRecord>(&options.output)?;
-    if !HAS_ARKWORKS {
+    if !HAS_ARKWORKS && !options.no_peers {
         progress::note(&format!("ark-bn254 is not part of this build\nhint: {WITH_ARKWORKS}"));
     }
     let again = if options.table_budget > 0 { multiplications().count() } else { 0 };
@@ -59,7 +62,7 @@ struct Measure<'a> {
 }
 
 impl Measure<'_> {
-    fn run(mut self, backend: &Any) -> Result<(), Error> {
+    fn run(mut self, backend: &Any) -> anyhow::Result<()> {
         self.record.backends.push(Device { name: self.name.clone(), device: backend.description() });
         for &log_n in &self.options.log_n.0 {
             // Points and their table are gone before the batches of columns come.
@@ -72,7 +75,7 @@ impl Measure<'_> {
         Ok(())
     }
 
-    fn with_points(&mut self, backend: &Any, log_n: u32) -> Result<(), Error> {
+    fn with_points(&mut self, backend: &Any, log_n: u32) -> anyhow::Result<()> {
         let points = distinct_points(1 << log_n);
         let table_budget_bytes = usize::try_from(self.options.table_budget).unwrap_or(usize::MAX);
         let resident = Points { points: &points, table_budget_bytes };
@@ -104,13 +107,16 @@ impl Measure<'_> {
         (operation, suffix): (Operation, &str),
         log_n: u32,
         points: &[G1Affine],
-    ) -> Result<f64, Error> {
+    ) -> anyhow::Result<f64> {
         self.bar.message(format!("{}{suffix} 2^{log_n} on {}", operation.name(), self.name));
         let inputs = operation.inputs(log_n);
         let case = fixture.case(&inputs).map_err(failed)?;
-        let peers = peers(&inputs, points);
+        let peers = if self.options.no_peers { Vec::new() } else { peers(&inputs, points) };
         let what = format!("{} of 2^{log_n} on {}", operation.name(), self.name);
-        check(&what, &case.outcome().map_err(failed)?, &peers, &inputs, points)?;
+        let outcome = case.outcome().map_err(failed)?;
+        if !self.options.no_peers || log_n <= CHECKED_LOG_N {
+            check(&what, &outcome, &peers, &inputs, points)?;
+        }
         let (spread, peer_spreads) = in_turns(|| case.time().map_err(failed), &peers)?;
         let peers = peers.iter().map(|peer| peer.name).zip(peer_spreads.iter().map(|spread| spread.median));
         let row = |peer: Option<(&str, f64)>| OpsRow {
@@ -130,6 +136,7 @@ impl Measure<'_> {
             self.record.rows.extend(peers.map(|peer| row(Some(peer))));
         }
         self.bar.step();
+        save(&self.options.output, self.record)?;
         Ok(spread.median)
     }
 }

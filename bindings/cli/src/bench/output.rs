@@ -132,6 +132,16 @@ pub(super) fn print(
     Ok(())
 }
 
+/// Saves what there is so far, so that a measurement that is stopped costs no figures.
+///
+/// # Errors
+/// [`FileError::File`] where the file cannot be written.
+pub(super) fn save<R: Record>(output: &Output, record: &R) -> anyhow::Result<()> {
+    let object = Compared { record, comparison: None };
+    let path = output.save.as_deref();
+    path.map_or(Ok(()), |path| Ok(write_whole(path, report::json(&object)?.as_bytes())?))
+}
+
 /// Prints the record and writes files: in this order, so that a file that cannot be written costs no figures.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use anyhow::Context;
 use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 
 use super::messages::{Job, Proven, ProverName, Ready, Usage};
-use super::output::{Record, old, publish};
+use super::output::{Record, old, publish, save};
 use super::process::Process;
 use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
@@ -40,6 +40,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     let bar = progress::counted(proofs as u64);
     for subject in subjects {
         record.rows.extend(race.run(subject, &bar)?);
+        save(&options.output, &record)?;
     }
     bar.finish();
     publish(&options.output, &record, old.as_ref())?;
@@ -150,6 +151,7 @@ impl Race<'_> {
             input: options.input.clone(),
             dimensions: subject.dimensions.clone(),
             embedded: matches!(options.weights, Weights::Embedded),
+            max_error: options.max_error,
             prover: prover.clone(),
             costs: self.costs.clone(),
             seed: options.seed,

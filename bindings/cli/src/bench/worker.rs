@@ -154,7 +154,10 @@ fn verify(key: &ModelKey, proof: &ProofBundle) -> Result<f64, Error> {
 }
 
 fn choices(job: &Job) -> CompileOptions {
-    let mut choices = CompileOptions::default().with_one_width();
+    let mut choices = match job.max_error {
+        Some(error) => CompileOptions::default().with_max_error(error).with_allow_error(true),
+        None => CompileOptions::default().with_one_width(),
+    };
     choices.layout.weights = if job.embedded { WeightMode::Embedded } else { WeightMode::Committed };
     choices.layout.costs = job.costs.clone();
     choices

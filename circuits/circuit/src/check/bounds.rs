@@ -30,6 +30,18 @@ pub(super) fn check(graph: &Graph, layout: &Layout) -> Check {
         [remainder, a.excess_limbs, a.spread_limbs].into_iter().chain(layout.results.iter().flat_map(quotients));
     let widest = widest.max().unwrap_or(0) as u64 * u64::from(a.limb_bits);
     require(widest < u64::from(LIMIT_BITS), || format!("limbs of {widest} bits, which may wrap"))?;
+    // A result by lines is what its limbs hold, less 2^w but for exponentials: 2^p times it is compared with
+    // |A + B·m| < 2^61.
+    for (_, of) in a.lines() {
+        let limbs = a.limb_bits * a.excess_limbs as u32;
+        require(of.bits + u32::from(!of.exponentials) <= limbs, || {
+            "a result by lines that its limbs do not hold".into()
+        })?;
+        let number = limbs.max(of.bits) + of.scale + 2;
+        require(number < LIMIT_BITS, || format!("a result by lines of {number} bits, which may wrap"))?;
+        let widest = [of.low, of.scale].map(|bits| u64::from(bits.div_ceil(a.limb_bits) * a.limb_bits));
+        require(widest.into_iter().all(|bits| bits < u64::from(LIMIT_BITS)), || "limbs by lines that may wrap".into())?;
+    }
     // Rows of one node and kind have one bound.
     for rows in layout.results.chunk_by(|a, b| (a.node, a.kind) == (b.node, b.kind)) {
         let (kind, node) = (rows[0].kind, rows[0].node as usize);

@@ -80,6 +80,7 @@ impl<'l> Fixed<'l> {
             | FixedRole::LooksUp
             | FixedRole::ActivationTag
             | FixedRole::Clamp(_)
+            | FixedRole::Lines(_)
             | FixedRole::ClampLeast
             | FixedRole::OperandPacked
             | FixedRole::OperandSingle

@@ -3,9 +3,9 @@
 //! What the gates of a kind say is in `rows`; here it is checked that the row is of the right kind, with
 //! the node's own numbers and table, that it computes with the right copies, and that its results are named once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use zkml_gpu_graph::{Function, Node, Op, Storage, Window};
+use zkml_gpu_graph::{Activation, Function, Node, Op, Segments, Storage, Window};
 
 use super::cells::{Cells, Columns};
 use super::fixed::Fixed;
@@ -16,7 +16,8 @@ use super::tables::CheckedTables;
 use super::values::{Value, Values, multiset};
 use super::{AtNode, Check, refuse, require};
 use crate::placement::ResultRow;
-use crate::system::{Clamp, FixedRole, RowKind, kind};
+use crate::system::formulas::{LineCells, RequantiseCells};
+use crate::system::{Architecture, Clamp, FixedRole, Lines, MASKED, RowKind, exact_cells, kind};
 
 impl<'l> Rows<'l> {
     /// Checks kinds, clamps and tables, masks and coverage, and notes what each result's cell is.
@@ -78,19 +79,20 @@ impl<'l> Rows<'l> {
     }
 
     /// The results of each row are clamped to their node's range, or looked up in the table of its function, or follow
-    /// from its gates; no other row is clamped or looks anything up.
+    /// its lines, or its gates; no other row is clamped or looks anything up.
     fn check_pins(&self, fixed: &Fixed<'_>, tables: &CheckedTables) -> Check {
         let a = &self.layout.architecture;
         let (marks, tags) = (fixed.dense(&FixedRole::LooksUp), fixed.dense(&FixedRole::ActivationTag));
         let least = fixed.dense(&FixedRole::ClampLeast);
-        let clamps = clamps(fixed, marks.len())?;
+        let (clamps, lines) = (clamps(fixed, marks.len())?, lines(fixed, marks.len())?);
+        let mut proved_lines = HashSet::new();
         // A function's table is compared once for each tag.
         let mut proved = vec![(None, None); self.graph.nodes.len()];
         for row in 0..marks.len() {
             let pinned =
                 self.at(row).filter(|result| digest_lanes(result.kind) > 0).map(|result| (result, pins(result.kind)));
             let free = || {
-                let none = (marks[row], tags[row], clamps[row], least[row]) == (0, 0, None, 0);
+                let none = (marks[row], tags[row], clamps[row], least[row], lines[row]) == (0, 0, None, 0, None);
                 require(none, || format!("row {row} looks something up, or is clamped"))
             };
             let Some((result, pins)) = pinned else {
@@ -100,12 +102,23 @@ impl<'l> Rows<'l> {
             let (index, lanes) = (result.node as usize, digest_lanes(result.kind));
             let node = self.node(result);
             let looks_up = || {
-                let own = marks[row] == 1 && clamps[row].is_none() && least[row] == 0 && lanes <= a.looked_up_lanes;
+                let is_else = clamps[row].is_some() || lines[row].is_some() || least[row] != 0;
+                let own = marks[row] == 1 && !is_else && lanes <= a.looked_up_lanes;
                 require(own, || format!("row {row} does not look up all that it computes"))
             };
             match pins {
                 Pins::Gates => free().at(self.graph, index)?,
                 Pins::Exponentials => {
+                    if let Some(of) = lines[row] {
+                        let is_alone = (marks[row], clamps[row]) == (0, None);
+                        require(is_alone, || format!("row {row} has lines, and something else"))
+                            .at(self.graph, index)?;
+                        let own = (of, least[row], tags[row], result.kind);
+                        if proved_lines.insert((index, own)) {
+                            self.check_exponential_lines(node, own, tables).at(self.graph, index)?;
+                        }
+                        continue;
+                    }
                     looks_up().at(self.graph, index)?;
                     let Op::Softmax(softmax) = &node.op else { return refuse("no exponentials").at(self.graph, index) };
                     if proved[index].1 != Some(tags[row]) {
@@ -114,6 +127,16 @@ impl<'l> Rows<'l> {
                     }
                 }
                 Pins::Function | Pins::Table => {
+                    if let Some(of) = lines[row] {
+                        let is_alone = marks[row] == 0 && clamps[row].is_none() && pins == Pins::Function;
+                        require(is_alone, || format!("row {row} has lines, and something else"))
+                            .at(self.graph, index)?;
+                        let own = (of, least[row], tags[row], result.kind);
+                        if proved_lines.insert((index, own)) {
+                            self.check_lines(node, own, tables).at(self.graph, index)?;
+                        }
+                        continue;
+                    }
                     let Some(function) = self.graph.function(node) else {
                         return refuse("no function").at(self.graph, index);
                     };
@@ -133,6 +156,56 @@ impl<'l> Rows<'l> {
             }
         }
         Ok(())
+    }
+
+    /// Rows of this kind with these lines, from this argument on and with this table's tag, have their node's function.
+    fn check_lines(
+        &self,
+        node: &Node,
+        (of, least, tag, kind): (Lines, i64, i64, RowKind),
+        tables: &CheckedTables,
+    ) -> Check {
+        let a = &self.layout.architecture;
+        let activation = node.activation.and_then(|index| self.graph.activations.get(index));
+        let Some(Activation { min, values, segments: Some(segments) }) = activation else {
+            return refuse("lines of a function that has none");
+        };
+        // The graph's own lines are those of its table.
+        require(segments.values().as_ref() == Some(values), || "lines of another function".into())?;
+        let Segments { low, scale, lines } = segments;
+        let numbers = (of.segments, of.low, of.scale, of.exponentials) == (lines.len() + 2, *low, *scale, false);
+        require(numbers && Some(least) == min.checked_sub(1 << low), || "lines of other segments".into())?;
+        let end = 1i64.checked_shl(of.bits).unwrap_or(0);
+        require(values.iter().all(|y| (-end..end).contains(y)), || "a result beyond its bits".into())?;
+        require(!takes_other_cells(kind), || "two numbers in one range cell".into())?;
+        check_places(a, &of, kind)?;
+        tables.expect_lines(tag, segments)
+    }
+
+    /// Rows of this kind with these lines have the exponentials of their node.
+    fn check_exponential_lines(
+        &self,
+        node: &Node,
+        (of, least, tag, kind): (Lines, i64, i64, RowKind),
+        tables: &CheckedTables,
+    ) -> Check {
+        let Op::Softmax(softmax) = &node.op else { return refuse("no exponentials") };
+        let Activation { min: 0, values, segments: Some(segments) } = &softmax.exp else {
+            return refuse("lines of exponentials that have none");
+        };
+        // Distances are below the number of values.
+        let own = segments.values().is_some_and(|of_lines| of_lines.starts_with(values));
+        require(own, || "lines of other exponentials".into())?;
+        let Segments { low, scale, lines } = segments;
+        let numbers = (of.segments, of.low, of.scale, of.exponentials) == (lines.len() + 1, *low, *scale, true);
+        require(numbers && least == 0 && of.shifts == 1, || "lines of other segments".into())?;
+        // What masks is no distance, and begins a segment.
+        let masks = (lines.len() as i64) << low <= MASKED && MASKED.trailing_zeros() >= *low;
+        require(masks, || "a distance that masks".into())?;
+        let end = 1i64.checked_shl(of.bits).unwrap_or(0);
+        require(values.iter().all(|e| (0..end).contains(e)), || "an exponential beyond its bits".into())?;
+        check_places(&self.layout.architecture, &of, kind)?;
+        tables.expect_exponential_lines(tag, segments)
     }
 
     /// The members of a softmax that are masked are those of the graph.
@@ -432,6 +505,61 @@ fn clamps(fixed: &Fixed<'_>, rows: usize) -> Check<Vec<Option<Clamp>>> {
         }
     }
     Ok(clamps)
+}
+
+/// The lines of each row, of which none has two.
+fn lines(fixed: &Fixed<'_>, rows: usize) -> Check<Vec<Option<Lines>>> {
+    let mut lines = vec![None; rows];
+    for (role, cells) in fixed.roles() {
+        let FixedRole::Lines(of) = role else { continue };
+        for (row, value) in cells {
+            let slot = &mut lines[*row as usize];
+            require(*value == 1 && slot.is_none(), || format!("row {row} has lines {value} times, or others"))?;
+            *slot = Some(*of);
+        }
+    }
+    Ok(lines)
+}
+
+/// Results and lines of a row are in cells of their own, and so are arguments and results.
+fn check_places(a: &Architecture, of: &Lines, kind: RowKind) -> Check {
+    let lanes = digest_lanes(kind);
+    let room = of.lanes == lanes && lanes <= of.places && of.places + lanes <= a.looked_up_lanes;
+    require(room && of.shifts == kind.shifts(), || "lines that share cells with results".into())?;
+    require(are_apart(a, of), || "two numbers in one range cell".into())
+}
+
+/// Whether rows of this kind take range cells for more than requantisation.
+fn takes_other_cells(kind: RowKind) -> bool {
+    match kind {
+        RowKind::Requantise(_) | RowKind::Multiply(_) | RowKind::Normalise(_) | RowKind::GatheredSum => false,
+        RowKind::Exponential(_)
+        | RowKind::Reciprocal(_)
+        | RowKind::InverseRoot(_)
+        | RowKind::MaximumOfWindow(_)
+        | RowKind::Raw
+        | RowKind::GatheredMaximum(_)
+        | RowKind::Copies(_)
+        | RowKind::Index
+        | RowKind::Candidate(_)
+        | RowKind::Entry(_)
+        | RowKind::OneHot(_) => true,
+    }
+}
+
+/// Whether all numbers of a row by lines are in range cells of their own, which exist.
+fn are_apart(a: &Architecture, of: &Lines) -> bool {
+    let bits = of.shifts as u32 * a.shift;
+    let of_lane = |lane: usize| {
+        let (cells, excess) = (LineCells::new(a, of, lane), RequantiseCells::of(a, lane).excess);
+        let remainder = (0..exact_cells(bits, a.limb_bits)).map(|i| RequantiseCells::remainder(a, lane, of.shifts, i));
+        let inside = (0..exact_cells(of.low, a.limb_bits)).map(|i| cells.inside(i));
+        let rest = (0..exact_cells(of.scale, a.limb_bits)).map(|i| cells.rest(i));
+        remainder.chain(excess..excess + a.excess_limbs).chain(inside).chain(rest).collect::<Vec<usize>>()
+    };
+    let mut taken = vec![false; a.range_columns];
+    let mut take = |cell: usize| taken.get_mut(cell).is_some_and(|taken| !std::mem::replace(taken, true));
+    (0..of.lanes).flat_map(of_lane).all(&mut take)
 }
 
 /// The function that a clamp is.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use zkml_gpu_graph::{Activation, Function, Graph};
+use zkml_gpu_graph::{Activation, Function, Graph, Segments};
 
 use super::fixed::Fixed;
 use super::{Check, refuse, require};
@@ -84,6 +84,25 @@ impl CheckedTables {
         let mut rows: Vec<[i64; 3]> = (0..).zip(&exp.values).map(|(d, e)| [d, *e, 0]).collect();
         rows.extend([[0, *first, 1], [MASKED, 0, 0]]);
         self.expect(tag, rows)
+    }
+
+    /// Refuses a tag whose table is not that of a function's lines: `(h, A, B)` for each segment `h` from 1 on, and a
+    /// constant before and behind, `A = 2^p·f + 2^(p-1)` and `B = 0`, for the results `f` at the two ends.
+    pub(super) fn expect_lines(&self, tag: i64, segments: &Segments) -> Check {
+        let values = segments.values().unwrap_or_default();
+        let (Some(first), Some(last)) = (values.first(), values.last()) else { return refuse("no lines") };
+        let constant = |number: i64, value: i64| [number, (2 * value + 1) << (segments.scale - 1), 0];
+        let inner = segments.lines.iter().zip(1..).map(|([intercept, slope], h)| [h, *intercept, *slope]);
+        let ends = [constant(0, *first), constant(segments.lines.len() as i64 + 1, *last)];
+        self.expect(tag, inner.chain(ends).collect())
+    }
+
+    /// Refuses a tag whose table is not that of exponentials by lines: `(h, A, B)` for each segment `h` from 0 on, and a
+    /// line without slope or result for masked members.
+    pub(super) fn expect_exponential_lines(&self, tag: i64, segments: &Segments) -> Check {
+        let of_distances = segments.lines.iter().zip(0..).map(|([intercept, slope], h)| [h, *intercept, *slope]);
+        let masked = [MASKED >> segments.low, 1 << (segments.scale - 1), 0];
+        self.expect(tag, of_distances.chain([masked]).collect())
     }
 
     fn expect(&self, tag: i64, rows: Vec<[i64; 3]>) -> Check {

@@ -3,7 +3,7 @@
 //!
 //! Every key of every usable row is looked up; unused cells are 0, a range entry. Activation lanes count only on
 //! rows whose fixed mark `m` is 1. A helper holds the sum of its group's reciprocals: `H·Π key = Σ m·Π of the others`
-//! (degree: group + 2). No key is 0 but with the probability that `α` hits one, so a key that does not count leaves
+//! (degree: group + 2). On rows of functions by lines those lanes count that hold a line. No key is 0 but with the probability that `α` hits one, so a key that does not count leaves
 //! nothing free. Keys and multiplicities are all in phase 1, before
 //! `α` and `θ`. Gather sources are entries that hold a witness's value at a fixed index; they are read as often as the
 //! layout says, and, where their tensor is gathered at indices that depend on the witness, as often as a phase-1 cell
@@ -72,7 +72,10 @@ pub(super) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
 fn mark(row: &mut RowCells<'_, '_>, key: Key) -> Option<Expression<Fr>> {
     match key {
         Key::Range(_) | Key::Copy(_) => None,
-        Key::Activation(_) => Some(row.role(&FixedRole::LooksUp).unwrap_or(constant(0))),
+        Key::Activation(lane) => {
+            let marks: Vec<usize> = row.architecture().marks(lane).collect();
+            Some(total(marks.into_iter().map(|index| row.fixed_at(index)).collect::<Vec<_>>()))
+        }
     }
 }
 

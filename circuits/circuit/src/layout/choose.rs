@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use halo2_proofs::plonk::ConstraintSystem;
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_engine::prover::CircuitSize;
-use zkml_gpu_graph::{Activation, Graph};
+use zkml_gpu_graph::{Activation, Graph, Segments};
 
 use super::choice::{Alternative, Choice, Needs};
 use super::cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient};
@@ -20,7 +20,10 @@ use super::finished::Layout;
 use super::options::LayoutOptions;
 use super::search::{TABLE_BITS, candidates};
 use crate::gates;
-use crate::placement::{Count, Draft, LayoutError, Limbs, RangeBits, Widths, activations, exponentials, tensors};
+use crate::placement::{
+    Count, Draft, LayoutError, Limbs, RangeBits, Tabulated, Widths, activations, exponential_lines, exponentials,
+    lines, tensors,
+};
 use crate::system::{Architecture, BLINDING_ROWS, MAX_K, WeightMode};
 
 /// A saving that is not worth placing one more layout for.
@@ -101,22 +104,27 @@ struct Bound {
 #[derive(Clone, Debug, Default)]
 struct Sizes {
     ranges: RangeBits,
-    /// Rows of the tables of functions and exponentials, by the bits up to which clamps have tables.
-    functions: BTreeMap<u32, usize>,
+    /// Rows of the tables of functions, of lines and of exponentials.
+    functions: BTreeMap<Tabulated, usize>,
 }
 
 impl Sizes {
     fn of(graph: &Graph) -> Self {
-        let rows = |tables: &[Activation], more: usize| tables.iter().map(|table| table.values.len() + more).sum();
-        // With a row for what attains a maximum, and one for what is masked.
-        let exponentials: usize = rows(&exponentials(graph), 2);
-        let functions = |bits: u32| (bits, rows(&activations(graph, bits), 0) + exponentials);
-        Self { ranges: RangeBits::of(graph), functions: [0, TABLE_BITS].map(functions).into() }
+        let rows = |all: &[Activation], more: usize| all.iter().map(|table| table.values.len() + more).sum::<usize>();
+        let functions = |of: Tabulated| {
+            // With a row for what attains a maximum, and one for what is masked.
+            let tables = rows(&activations(graph, of), 0) + rows(&exponentials(graph, of), 2);
+            // With one beyond each end, and one for what is masked.
+            let length = |all: Vec<Segments>, more: usize| all.iter().map(|of| of.lines.len() + more).sum::<usize>();
+            (of, tables + length(lines(graph, of), 2) + length(exponential_lines(graph, of), 1))
+        };
+        let all = [0, TABLE_BITS].into_iter().flat_map(|bits| [false, true].map(|lines| Tabulated { bits, lines }));
+        Self { ranges: RangeBits::of(graph), functions: all.map(functions).collect() }
     }
 
     fn table_rows(&self, widths: Widths) -> usize {
-        // Widths that a caller gives may have other tables: what there is at least is those without clamps.
-        let known = self.functions.get(&widths.table_bits).or_else(|| self.functions.get(&0));
+        // Widths that a caller gives may have other tables: what there is at least is those without clamps, by lines.
+        let known = self.functions.get(&Tabulated::of(&widths)).or_else(|| self.functions.get(&Tabulated::default()));
         (1 << widths.limb_bits) + known.copied().unwrap_or(0)
     }
 }
@@ -136,10 +144,13 @@ fn bounds(graph: &Graph, options: &LayoutOptions, sizes: &Sizes) -> Result<Vec<B
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(slot) => slot.insert(tensors(graph, widths.operand_lanes)?),
         };
-        let limbs = sizes.ranges.limbs(widths.limb_bits, widths.table_bits);
+        let limbs = sizes.ranges.limbs(widths.limb_bits, Tabulated::of(&widths));
         let table_rows = sizes.table_rows(widths);
-        let placed = Widths { lookup_group: 0, limb_bits: 0, table_lanes: 0, ..widths };
-        let count = counts.entry(placed).or_insert_with(|| Count::new(graph, of_lanes, widths, options.weights));
+        // How many results by lines a row has room for depends on the limbs.
+        let limb_bits = if widths.lines { widths.limb_bits } else { 0 };
+        let placed = Widths { lookup_group: 0, limb_bits, table_lanes: 0, ..widths };
+        let new = || Count::new(graph, of_lanes, (widths, &limbs), options.weights);
+        let count = counts.entry(placed).or_insert_with(new);
         let banks = count.rows().into_iter().fold(0, usize::max);
         for table_lanes in table_lanes(widths, table_rows, banks) {
             let table_rows = table_rows.div_ceil(table_lanes);
@@ -300,7 +311,8 @@ impl<'g> Search<'g> {
         self.tried.push(placed);
         let _span = tracing::info_span!(target: "zkml_gpu::compile", "place").entered();
         let least_k = least_k(options);
-        let draft = Draft::place(self.graph, widths, options.weights, least_k)?;
+        let limbs = self.ranges.limbs(widths.limb_bits, Tabulated::of(&widths));
+        let draft = Draft::place(self.graph, (widths, &limbs), options.weights, least_k)?;
         let (rows, filling) = (draft.planner.rows(), filling(&draft, Network::of(self.graph)));
         self.placed_rows += rows.into_iter().sum::<usize>();
         let k = rows_log2(&rows).max(least_k);
@@ -311,7 +323,6 @@ impl<'g> Search<'g> {
         }
         let pinned = options.widths.map(|_| widths.lookup_group).or(options.lookup_group);
         let groups = pinned.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
-        let limbs = self.ranges.limbs(widths.limb_bits, widths.table_bits);
         let mut cheapest: Option<(Alternative, Architecture, CircuitSize)> = None;
         for lookup_group in groups {
             let architecture = draft.architecture(lookup_group, &limbs);

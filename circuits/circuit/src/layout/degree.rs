@@ -146,6 +146,7 @@ fn added(a: &Architecture, role: &FixedRole, accumulator: Accumulator) -> Option
         | FixedRole::LooksUp
         | FixedRole::ActivationTag
         | FixedRole::Clamp(_)
+        | FixedRole::Lines(_)
         | FixedRole::ClampLeast
         | FixedRole::OperandPacked
         | FixedRole::OperandSingle

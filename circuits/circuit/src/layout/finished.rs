@@ -1,6 +1,6 @@
 //! A finished layout.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::prover::CircuitSize;
@@ -9,7 +9,8 @@ use super::choice::Choice;
 use super::degree::max_degree;
 use crate::placement::{BankRow, CrossTermRun, GatherCell, OperandCell, ResultRow};
 use crate::rows::Degree;
-use crate::system::{Architecture, FixedRole, Statement, Tables};
+use crate::system::formulas::line_cells;
+use crate::system::{Architecture, FixedRole, Lines, Statement, Tables};
 
 /// log2 of the order of the scalar field, rounded down.
 const MODULUS_BITS: f64 = 253.596;
@@ -120,8 +121,20 @@ impl Layout {
 
     /// Looked-up cells of each result row.
     pub(super) fn lookups(&self) -> impl Iterator<Item = (&ResultRow, usize)> {
+        let a = &self.architecture;
         let marks: HashSet<u32> = self.marked(&FixedRole::LooksUp).collect();
-        let of = move |row: &ResultRow| row.kind.facts().lookups(&self.architecture, marks.contains(&row.row));
+        // A line, the argument in its segment and the rest.
+        let of_lines = |of: Lines| {
+            let result = if of.exponentials { a.excess_limbs } else { 0 };
+            of.lanes * (1 + line_cells(of.low, of.scale, a.limb_bits) + result)
+        };
+        let by_lines =
+            a.lines().flat_map(|(index, of)| self.fixed[index].iter().map(move |(row, _)| (*row, of_lines(of))));
+        let by_lines: HashMap<u32, usize> = by_lines.collect();
+        let of = move |row: &ResultRow| {
+            let lines = by_lines.get(&row.row).copied().unwrap_or(0);
+            row.kind.facts().lookups(a, marks.contains(&row.row)) + lines
+        };
         self.results.iter().map(move |row| (row, of(row)))
     }
 

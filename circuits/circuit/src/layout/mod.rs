@@ -28,4 +28,4 @@ pub use choose::{least_cost, needs};
 pub use cost::MemoryNeeds;
 pub use finished::{Layout, Summary};
 pub use options::LayoutOptions;
-pub use plan::{LayerPlan, Plan};
+pub use plan::{FunctionPlan, LayerPlan, Plan};

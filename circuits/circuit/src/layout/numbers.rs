@@ -81,6 +81,12 @@ impl Layout {
                 let end = first.checked_add(table.values.len());
                 !table.values.is_empty() && end.is_some_and(|end| end <= tables.rows.len())
             })
+            && [(&tables.lines, 2), (&tables.exponential_lines, 1)].into_iter().all(|(all, more)| {
+                all.iter().all(|(segments, first)| {
+                    let end = first.checked_add(segments.lines.len() + more);
+                    segments.is_bounded() && end.is_some_and(|end| end <= tables.rows.len())
+                })
+            })
     }
 
     fn bank_fits(&self, graph: &Graph) -> bool {

@@ -7,7 +7,7 @@ use zkml_gpu_graph::{Graph, Op};
 use super::choice::Choice;
 use super::cost::{Bank, Expense, Filling, MemoryNeeds, Network, WeightColumn};
 use super::finished::Layout;
-use crate::system::BLINDING_ROWS;
+use crate::system::{BLINDING_ROWS, Tables};
 
 /// What a layout will cost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,6 +29,8 @@ pub struct Plan {
     pub degree: usize,
     /// Looked-up cells in use.
     pub lookups: usize,
+    /// How functions and exponentials are proved.
+    pub functions: FunctionPlan,
     /// Bits of the statistical error, as [`Layout::soundness_bits`].
     pub soundness_bits: f64,
     /// The layers, in order of evaluation, then the public tensors that no layer reads.
@@ -48,6 +50,36 @@ pub struct Plan {
     pub key_bytes: usize,
     /// How the widths were chosen.
     pub choice: Choice,
+}
+
+/// How functions and exponentials are proved, other than clamps by limbs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct FunctionPlan {
+    /// Those that have a table.
+    pub tables: usize,
+    /// Entries of these tables.
+    pub entries: usize,
+    /// Those that are by straight lines.
+    pub by_lines: usize,
+    /// Their lines.
+    pub lines: usize,
+    /// Arguments of these lines.
+    pub arguments: usize,
+}
+
+impl FunctionPlan {
+    fn new(tables: &Tables) -> Self {
+        let tabulated = || tables.activations.iter().chain(&tables.exponentials).map(|(table, _)| table.values.len());
+        let by_lines = || tables.lines.iter().chain(&tables.exponential_lines).map(|(segments, _)| segments);
+        Self {
+            tables: tabulated().count(),
+            entries: tabulated().sum(),
+            by_lines: by_lines().count(),
+            lines: by_lines().map(|segments| segments.lines.len()).sum(),
+            arguments: by_lines().map(|segments| segments.lines.len() << segments.low).sum(),
+        }
+    }
 }
 
 /// What one layer costs.
@@ -100,6 +132,7 @@ impl Layout {
             weight_columns: a.weight_columns,
             degree: size.degree,
             lookups: self.summary().lookups,
+            functions: FunctionPlan::new(&self.tables),
             soundness_bits: self.soundness_bits(),
             unused_share: (1.0 - layers.iter().map(|layer| layer.share).sum::<f64>()).max(0.0),
             layers,

@@ -3,7 +3,7 @@
 use zkml_gpu_graph::{Graph, Node, Op};
 
 use super::options::LayoutOptions;
-use crate::placement::{LayoutError, Limbs, RangeBits, Widths};
+use crate::placement::{LayoutError, Limbs, RangeBits, Tabulated, Widths};
 use crate::system::{WeightMode, exact_cells};
 
 /// Every sensible combination, cheap or not; the caller's own where there is one.
@@ -62,12 +62,14 @@ pub(super) fn candidates(
             })
         })
     });
-    let tables = if ranges.has_clamps_of(TABLE_BITS) { vec![0, TABLE_BITS] } else { vec![0] };
-    let of_tables = |bits: u32| limb_bits(graph, ranges, bits).into_iter().map(move |limb| (limb, bits));
-    let limb_bits: Vec<(u32, u32)> = tables.into_iter().flat_map(of_tables).collect();
+    let tables: &[u32] = if ranges.has_clamps_of(TABLE_BITS) { &[0, TABLE_BITS] } else { &[0] };
+    let lines: &[bool] = if ranges.has_lines() { &[true, false] } else { &[true] };
+    let tabulated = tables.iter().flat_map(|bits| lines.iter().map(|lines| Tabulated { bits: *bits, lines: *lines }));
+    let of_tables = |of: Tabulated| limb_bits(graph, ranges, of).into_iter().map(move |limb| (limb, of));
+    let limb_bits: Vec<(u32, Tabulated)> = tabulated.flat_map(of_tables).collect();
     let all =
         all.flat_map(|(weight_columns, operand_lanes, (activation_lanes, shared_remainders), cross_term_lanes)| {
-            let widths = move |((limb_bits, table_bits), lookup_group)| Widths {
+            let widths = move |((limb_bits, tabulated), lookup_group): ((u32, Tabulated), usize)| Widths {
                 operand_lanes,
                 activation_lanes,
                 weight_columns,
@@ -75,7 +77,8 @@ pub(super) fn candidates(
                 limb_bits,
                 shared_remainders,
                 table_lanes: 1,
-                table_bits,
+                table_bits: tabulated.bits,
+                lines: !tabulated.lines,
                 lookup_group,
             };
             let groups = &groups;
@@ -90,15 +93,16 @@ pub(super) const TABLE_BITS: u32 = 10;
 const LIMB_BITS: std::ops::RangeInclusive<u32> = 4..=16;
 
 /// The bits of a limb that are worth trying: those for which a value has fewer range cells than with any smaller table.
-fn limb_bits(graph: &Graph, ranges: &RangeBits, table_bits: u32) -> Vec<u32> {
+fn limb_bits(graph: &Graph, ranges: &RangeBits, tabulated: Tabulated) -> Vec<u32> {
     let mut shifts: Vec<u32> = graph.nodes.iter().map(|node| node.op.limbs()).collect();
     shifts.push(1);
     shifts.sort_unstable();
     shifts.dedup();
     let cells = |limb_bits: u32| {
-        let Limbs { excess, short, spread } = ranges.limbs(limb_bits, table_bits);
+        let Limbs { excess, short, spread } = ranges.limbs(limb_bits, tabulated);
         let remainder = shifts.iter().map(|limbs| exact_cells(graph.shift * limbs, limb_bits)).max().unwrap_or(0);
-        [remainder + excess + usize::from(short), spread]
+        let lines = if tabulated.lines { 0 } else { ranges.line_cells(limb_bits) };
+        [remainder + excess + usize::from(short), spread, lines]
     };
     let mut kept: Vec<u32> = Vec::new();
     for limb_bits in LIMB_BITS {
@@ -115,8 +119,8 @@ mod tests {
     use rand::{Rng, SeedableRng};
     use rand_chacha::ChaCha20Rng;
     use zkml_gpu_graph::{
-        Activation, Format, Interleaving, Linear, MatMul, Node, Normalise, Origin, Rescale, Shape, Softmax, Storage,
-        Tensor, TensorId, Visibilities, Visibility, Window,
+        Activation, Format, Interleaving, Linear, MatMul, Node, Normalise, Origin, Rescale, Segments, Shape, Softmax,
+        Storage, Tensor, TensorId, Visibilities, Visibility, Window,
     };
 
     use super::*;
@@ -176,6 +180,15 @@ mod tests {
         node(graph, Op::Linear(linear), &[x], shape)
     }
 
+    /// `32 - d` for `d` from 0 to 31, by lines or not.
+    fn falling(by_lines: bool) -> Activation {
+        let lines = (0..8).map(|h| [2 * (32 - 4 * h) + 1, -2]).collect();
+        let by_segments = Activation::of_segments(0, Segments { low: 2, scale: 1, lines }).unwrap();
+        let table = Activation::table(0, (0..32).map(|d| 32 - d).collect());
+        assert_eq!(by_segments.values, table.values);
+        if by_lines { by_segments } else { table }
+    }
+
     /// A few layers of every kind, without weights.
     fn random_graph(seed: u64) -> Graph {
         let rng = &mut ChaCha20Rng::seed_from_u64(seed);
@@ -226,7 +239,7 @@ mod tests {
                 8 => node(&mut graph, Op::Multiply(Rescale { multiplier: 3, limbs: 2 }), &[x, x], shape),
                 9 => {
                     let (groups, len) = (shape.height * shape.width, shape.channels);
-                    let exp = Activation { min: 0, values: (0..32).map(|d| 32 - d).collect() };
+                    let exp = falling(rng.gen_bool(0.5));
                     let rescale = Rescale { multiplier: 1, limbs: 3 };
                     let softmax = Softmax { groups, len, masked: Vec::new(), exp, bits: 20, rescale };
                     node(&mut graph, Op::Softmax(softmax), &[x], shape)
@@ -253,6 +266,11 @@ mod tests {
                 }
                 _ => product(&mut graph, rng, x, false),
             };
+            let last = graph.nodes.last_mut().unwrap();
+            if rng.gen_bool(0.4) && last.op.requantises() {
+                graph.activations.push(falling(rng.gen_bool(0.7)));
+                last.activation = Some(graph.activations.len() - 1);
+            }
             if rng.gen_bool(0.2) {
                 graph.outputs.push(x);
             }
@@ -285,7 +303,7 @@ mod tests {
         let mut options = LayoutOptions::default();
         let (mut cross_terms, mut gathers, mut blocks, mut indices) = (0, 0, 0, 0);
         let (mut left, mut groups) = (0, 0);
-        let (mut committed, mut entered) = (0, 0);
+        let (mut committed, mut entered, mut by_lines) = (0, 0, 0);
         for seed in 0..300 {
             let graph = random_graph(seed);
             options.max_weight_columns = [19, 1024][seed as usize % 2];
@@ -296,14 +314,15 @@ mod tests {
                 widths.weight_columns = widths.weight_columns.min(rng.gen_range(1..20));
                 let tensors = tensors(&graph, widths.operand_lanes).unwrap();
                 let weights = [WeightMode::Committed, WeightMode::Embedded][rng.gen_range(0..2)];
-                let count = Count::new(&graph, &tensors, widths, weights);
+                let limbs = ranges.limbs(widths.limb_bits, Tabulated::of(&widths));
+                let count = Count::new(&graph, &tensors, (widths, &limbs), weights);
                 let widths = count.used(widths);
-                let limbs = ranges.limbs(widths.limb_bits, widths.table_bits);
-                let draft = Draft::place(&graph, widths, weights, 0).unwrap();
+                let draft = Draft::place(&graph, (widths, &limbs), weights, 0).unwrap();
                 let layers: Vec<[usize; 3]> = count.nodes.iter().copied().chain([count.statement]).collect();
                 assert_eq!(layers, draft.layers, "seed {seed}, {widths:?}: {graph:#?}");
                 let placed = draft.architecture(widths.lookup_group, &limbs);
                 assert!(count.fixed_columns() <= placed.fixed.len() && placed.slots > 0, "seed {seed}, {widths:?}");
+                by_lines += usize::from(placed.lines().next().is_some());
                 let hashes = placed.has_hashes().then_some(FixedRole::Hash(HashRole::Row));
                 let counted = count.architecture(graph.shift, &limbs, widths, weights);
                 // A committed tensor that is longer than all rows takes more columns than one. How many rows there are
@@ -323,7 +342,7 @@ mod tests {
                 entered += usize::from(graph.visibility.input(0).is_hidden());
             }
         }
-        let counts = [cross_terms, gathers, blocks, indices, left, groups, committed, entered];
+        let counts = [cross_terms, gathers, blocks, indices, left, groups, committed, entered, by_lines];
         assert!(counts.iter().all(|count| *count > 50), "{counts:?}");
     }
 }

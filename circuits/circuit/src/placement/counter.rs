@@ -9,13 +9,15 @@ use std::ops::Range;
 
 use zkml_gpu_graph::{Graph, Node, Rescale, Shape, TensorId, Visibility};
 
+use super::by_lines::ByLines;
 use super::limbs::Limbs;
-use super::tables::{Kept, kept};
+use super::tables::{Kept, Tabulated, kept};
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::hash::HashRole;
 use crate::rows::partial_products;
-use crate::system::{Accumulator, Architecture, FixedRole, Geometry, Multiplicand, WeightMode, exact_cells};
+use crate::system::formulas::LineCells;
+use crate::system::{Accumulator, Architecture, FixedRole, Geometry, Lines, Multiplicand, WeightMode, exact_cells};
 
 /// Fixed columns of every circuit: usable rows, steps and end of the grand sum, value and tag of the ranges.
 const FIXED_COLUMNS: usize = 5;
@@ -46,8 +48,10 @@ pub(crate) struct Count {
     pub(super) left: bool,
     /// Most results of a row that are looked up in a table.
     pub(super) looked_up_lanes: usize,
-    /// Whether some results are clamped by limbs.
+    /// Whether some results are clamped by limbs, or are by lines.
     pub(super) clamps: bool,
+    /// Rows of functions by lines.
+    pub(super) lines: BTreeSet<Lines>,
     /// Sorts of copies beside results.
     pub(super) auxiliary_groups: usize,
     /// Whether there are roots of variances.
@@ -78,7 +82,11 @@ impl Count {
     /// The widths, with those that the graph makes no use of at their least: they make no difference.
     pub(crate) fn used(&self, widths: Widths) -> Widths {
         // Lanes that no row has make no difference, unless others are parts of them.
-        let lanes = if widths.shared_remainders { widths.activation_lanes } else { self.activation_lanes };
+        let lanes = if widths.shared_remainders || !self.lines.is_empty() {
+            widths.activation_lanes
+        } else {
+            self.activation_lanes
+        };
         Widths {
             activation_lanes: lanes.max(1),
             cross_term_lanes: if self.rows()[2] > 0 { widths.cross_term_lanes } else { 1 },
@@ -143,6 +151,8 @@ impl Count {
             // Its columns and its degree are there where a fixed column has such a role.
             architecture.fixed.push(FixedRole::Hash(HashRole::Row));
         }
+        let ends = self.lines.iter().filter_map(|of| LineCells::end(&architecture, of));
+        architecture.range_columns = ends.fold(architecture.range_columns, usize::max);
         architecture.product_columns = partial_products(&architecture, pool.max(maximum));
         architecture
     }
@@ -153,6 +163,7 @@ pub(super) struct Counter<'a> {
     pub(super) graph: &'a Graph,
     pub(super) tensors: &'a Tensors,
     pub(super) widths: Widths,
+    pub(super) by_lines: ByLines,
     pub(super) weights: WeightMode,
     /// Public inputs that have a home.
     pub(super) placed: Vec<bool>,
@@ -170,11 +181,44 @@ impl<'a> Counter<'a> {
         self.count.activation_lanes = self.count.activation_lanes.max(lanes);
         let most = self.count.requantised.entry(shifts).or_default();
         *most = (*most).max(lanes);
-        if matches!(kept(self.graph, self.node(index), self.widths.table_bits), Some(Kept::Clamped { .. })) {
-            self.count.clamps = true;
-        } else {
-            self.looks_up(lanes);
+        match kept(self.graph, self.node(index), Tabulated::of(&self.widths)) {
+            Some(Kept::Clamped { .. }) => self.count.clamps = true,
+            Some(Kept::ByLines(..)) => {
+                let of = self.by_lines.functions.get(&self.node(index).output).copied();
+                self.follows_lines(of, lanes);
+            }
+            Some(Kept::LookedUp(_)) | None => self.looks_up(lanes),
         }
+    }
+
+    /// Notes rows with so many results by lines.
+    fn follows_lines(&mut self, lines: Option<Lines>, lanes: usize) {
+        self.count.clamps = true;
+        if let Some(of) = lines.filter(|_| lanes > 0) {
+            self.count.lines.insert(Lines { lanes, ..of });
+            self.count.activation_lanes = self.count.activation_lanes.max(of.places + lanes);
+            self.looks_up(of.places + lanes);
+        }
+    }
+
+    /// Notes rows of so many exponentials.
+    pub(super) fn exponentials(&mut self, index: usize, lanes: usize) {
+        self.count.activation_lanes = self.count.activation_lanes.max(lanes);
+        match self.by_lines.exponentials.get(&self.node(index).output).copied() {
+            None => self.looks_up(lanes),
+            of => self.follows_lines(of, lanes),
+        }
+    }
+
+    /// Results of a row of a node's output whose remainders are of so many shifts.
+    pub(super) fn lanes_of(&self, output: TensorId, shifts: u32) -> usize {
+        let by_lines = self.by_lines.functions.get(&output);
+        by_lines.map_or_else(|| self.widths.lanes_of(shifts), |of| of.places)
+    }
+
+    /// Exponentials of a row of a softmax's output.
+    pub(super) fn exponential_lanes(&self, output: TensorId) -> usize {
+        self.by_lines.exponentials.get(&output).map_or_else(|| self.widths.lanes_of(1), |of| of.places)
     }
 
     /// Notes a row whose first lanes are looked up in a table.
@@ -221,7 +265,7 @@ impl<'a> Counter<'a> {
     /// Groups of neighbouring elements that fill the lanes of a row whose remainders are of so many shifts, and the most
     /// elements of a group.
     pub(super) fn groups(&self, tensor: TensorId, shifts: u32) -> (usize, usize) {
-        let lanes = self.widths.lanes_of(shifts);
+        let lanes = self.lanes_of(tensor, shifts);
         if self.stands_apart(tensor) {
             return self.groups_in(tensor, 0..self.graph.tensors[tensor].shape.len(), shifts);
         }
@@ -239,7 +283,11 @@ impl<'a> Counter<'a> {
 
     /// As [`groups`](Self::groups), of some elements, one by one.
     pub(super) fn groups_in(&self, tensor: TensorId, elements: Range<usize>, shifts: u32) -> (usize, usize) {
-        let lanes = self.widths.lanes_of(shifts);
+        self.groups_of(tensor, elements, self.lanes_of(tensor, shifts))
+    }
+
+    /// As [`groups_in`](Self::groups_in), of so many lanes.
+    pub(super) fn groups_of(&self, tensor: TensorId, elements: Range<usize>, lanes: usize) -> (usize, usize) {
         let geometry = self.tensors.geometry(self.tensors.root(tensor));
         let (mut groups, mut most, mut run) = (0, 0, 0);
         for element in elements.clone() {

@@ -2,24 +2,32 @@
 
 use zkml_gpu_graph::{Graph, Op, TensorId, Visibility};
 
+use super::by_lines::by_lines;
 use super::counter::{Count, Counter, Rows};
 use super::error::LayoutError;
 use super::layers;
 use super::limbs::Limbs;
 use super::planner::Planner;
-use super::tables::{activations, exponentials, tensors};
+use super::tables::{Tabulated, activations, exponential_lines, exponentials, lines, tensors};
 use super::tensors::Tensors;
 use super::widths::Widths;
 use crate::rows::{Facts, kinds, partial_products};
+use crate::system::formulas::LineCells;
 use crate::system::{
     Architecture, BLINDING_ROWS, FixedRole, Placement, Port, RowKind, Statement, Tables, WeightMode, exact_cells,
 };
 
 impl Count {
     /// Counts a graph that went through [`lower`](super::lower::lower).
-    pub(crate) fn new(graph: &Graph, tensors: &Tensors, widths: Widths, weights: WeightMode) -> Self {
+    pub(crate) fn new(
+        graph: &Graph,
+        tensors: &Tensors,
+        (widths, limbs): (Widths, &Limbs),
+        weights: WeightMode,
+    ) -> Self {
         let placed = vec![false; graph.tensors.len()];
-        let mut counter = Counter { graph, tensors, widths, weights, placed, count: Self::default() };
+        let by_lines = by_lines(graph, &widths, limbs);
+        let mut counter = Counter { graph, tensors, widths, by_lines, weights, placed, count: Self::default() };
         for index in 0..graph.nodes.len() {
             let rows = layers::count(&mut counter, index);
             counter.count.nodes.push(rows);
@@ -43,7 +51,7 @@ impl<'g> Draft<'g> {
     /// The circuit has `2^least_k` rows at least.
     pub(crate) fn place(
         graph: &'g Graph,
-        widths: Widths,
+        (widths, limbs): (Widths, &Limbs),
         weights: WeightMode,
         least_k: u32,
     ) -> Result<Self, LayoutError> {
@@ -51,10 +59,12 @@ impl<'g> Draft<'g> {
         let tables = Tables::new(
             widths.limb_bits,
             tensors.constants(),
-            &activations(graph, widths.table_bits),
-            &exponentials(graph),
+            &activations(graph, Tabulated::of(&widths)),
+            &exponentials(graph, Tabulated::of(&widths)),
+            [&lines(graph, Tabulated::of(&widths)), &exponential_lines(graph, Tabulated::of(&widths))],
         );
-        let mut planner = Planner::new(graph, widths, weights, tensors, tables);
+        let by_lines = by_lines(graph, &widths, limbs);
+        let mut planner = Planner::new(graph, (widths, by_lines), weights, tensors, tables);
         // The columns that every circuit has come first.
         for role in [FixedRole::Usable, FixedRole::SumStep, FixedRole::SumEnd] {
             planner.declare(role);
@@ -187,6 +197,8 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         |row: Facts| row.range_cells(requantise, limbs.spread, cells_of(row).div_ceil(remainder)).unwrap_or(usize::MAX);
     let largest_window = facts().filter(|row| row.attained).map(|row| row.differences).max().unwrap_or(0);
     let gather = planner.gathers.iter().map(|cell| cell.copy as usize + 1).max().unwrap_or(0);
+    let of_lines = |role: &FixedRole| if let FixedRole::Lines(of) = role { Some(of.places + of.lanes) } else { None };
+    let by_lines = fixed.iter().filter_map(of_lines);
     let mut architecture = Architecture {
         shift,
         limb_bits,
@@ -196,9 +208,9 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
             (false, single) => usize::from(single),
         },
         left_lanes: if planner.has_left() { planner.widths.operand_lanes } else { 0 },
-        activation_lanes: facts().filter_map(|row| row.lanes).fold(1, usize::max),
+        activation_lanes: facts().filter_map(|row| row.lanes).chain(by_lines).fold(1, usize::max),
         looked_up_lanes: planner.looked_up_lanes,
-        clamps: fixed.iter().any(|role| matches!(role, FixedRole::Clamp(_))),
+        clamps: fixed.iter().any(|role| matches!(role, FixedRole::Clamp(_) | FixedRole::Lines(_))),
         remainder_cells: remainder,
         auxiliary_groups: facts().map(|row| row.auxiliary).max().unwrap_or(0),
         inverse_roots: kinds(&fixed).any(|(_, kind)| matches!(kind, RowKind::InverseRoot(_))),
@@ -219,6 +231,8 @@ fn architecture(planner: &Planner<'_>, lookup_group: usize, limbs: &Limbs) -> Ar
         ..Architecture::default()
     };
     architecture.fixed = fixed;
+    let ends = architecture.lines().filter_map(|(_, of)| LineCells::end(&architecture, &of));
+    architecture.range_columns = ends.fold(architecture.range_columns, usize::max);
     architecture.product_columns = partial_products(&architecture, largest_window);
     architecture
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use zkml_gpu_graph::{Graph, Op};
 
-use super::tables::{Kept, kept};
+use super::tables::{Kept, Tabulated, exponential_lines_of, kept};
+use crate::system::formulas::line_cells;
 
 /// Bits of what range checks hold, from the worst case over all inputs in range and all learned values of the declared
 /// widths: no input fails for want of room, and no limb tells of a weight.
@@ -16,6 +17,10 @@ pub(crate) struct RangeBits {
     spread: u32,
     /// Of ranges to which results are clamped, as may be shown by limbs.
     clamped: BTreeSet<u32>,
+    /// Of results by lines, as distances from the least of their bits.
+    by_lines: u32,
+    /// Of arguments in a segment and rests, of functions by lines.
+    lines: BTreeSet<[u32; 2]>,
 }
 
 /// How many limbs range checks need.
@@ -59,8 +64,21 @@ impl RangeBits {
                 let below = function.min().saturating_sub(rounded(bounds.min)).max(0);
                 result.excess = result.excess.max(bits(above.max(below) as u64));
             }
-            if let Some(Kept::Clamped { bits, .. }) = kept(graph, node, 0) {
-                result.clamped.insert(bits);
+            match kept(graph, node, Tabulated::default()) {
+                Some(Kept::Clamped { bits, .. }) => {
+                    result.clamped.insert(bits);
+                }
+                Some(Kept::ByLines(activation, segments)) => {
+                    result.lines.insert([segments.low, segments.scale]);
+                    result.by_lines = result.by_lines.max(result_bits(&activation.values) + 1);
+                }
+                Some(Kept::LookedUp(_)) | None => {}
+            }
+            if let Op::Softmax(softmax) = &node.op
+                && let Some(segments) = exponential_lines_of(softmax, Tabulated::default())
+            {
+                result.lines.insert([segments.low, segments.scale]);
+                result.by_lines = result.by_lines.max(result_bits(&softmax.exp.values));
             }
         }
         result
@@ -71,14 +89,31 @@ impl RangeBits {
         self.clamped.first().is_some_and(|least| *least <= bits)
     }
 
-    /// Limbs of so many bits, where clamps of up to `table_bits` have tables.
-    pub(crate) fn limbs(&self, limb_bits: u32, table_bits: u32) -> Limbs {
+    /// Whether some function is by lines.
+    pub(crate) const fn has_lines(&self) -> bool {
+        self.by_lines > 0
+    }
+
+    /// Most range cells that a result by lines takes besides those of its requantisation.
+    pub(crate) fn line_cells(&self, limb_bits: u32) -> usize {
+        self.lines.iter().map(|[low, scale]| line_cells(*low, *scale, limb_bits)).max().unwrap_or(0)
+    }
+
+    /// Limbs of so many bits.
+    pub(crate) fn limbs(&self, limb_bits: u32, tabulated: Tabulated) -> Limbs {
         let limbs = |bits: u32| bits.div_ceil(limb_bits) as usize;
-        let clamped = || self.clamped.iter().copied().filter(|bits| *bits > table_bits);
+        let clamped = || self.clamped.iter().copied().filter(|bits| *bits > tabulated.bits);
+        let by_lines = if tabulated.lines { 0 } else { self.by_lines };
         Limbs {
-            excess: clamped().chain([self.excess]).map(limbs).max().unwrap_or(0),
+            excess: clamped().chain([self.excess, by_lines]).map(limbs).max().unwrap_or(0),
             short: clamped().any(|bits| !bits.is_multiple_of(limb_bits)),
             spread: limbs(self.spread),
         }
     }
+}
+
+/// Bits of results: they are from `-2^bits` to `2^bits - 1`.
+pub(super) fn result_bits(values: &[i64]) -> u32 {
+    let bits = |value: &i64| 64 - (if *value < 0 { !*value } else { *value }).leading_zeros();
+    values.iter().map(bits).max().unwrap_or(0)
 }

@@ -3,6 +3,7 @@
 //!
 //! Widths are given: choosing them is the next floor's, [`layout`](crate::layout).
 
+mod by_lines;
 mod cells;
 mod counter;
 mod draft;
@@ -24,5 +25,5 @@ pub(crate) use limbs::{Limbs, RangeBits};
 pub use lower::lower;
 pub(crate) use planner::Planner;
 pub(crate) use product::Product;
-pub(crate) use tables::{activations, exponentials, tensors};
+pub(crate) use tables::{Tabulated, activations, exponential_lines, exponentials, lines, tensors};
 pub use widths::Widths;

@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rustc_hash::{FxHashMap, FxHashSet};
-use zkml_gpu_graph::{Graph, Storage, TensorId};
+use zkml_gpu_graph::{Graph, Softmax, Storage, TensorId};
 
+use super::by_lines::ByLines;
 use super::cells::{BankRow, BankValues, CrossTermRun, GatherCell, Gathered, OperandCell, ResultRow};
 use super::error::LayoutError;
-use super::tables::{Kept, kept};
+use super::tables::{Kept, Tabulated, kept};
 use super::tensors::{Piece, Tensors};
 use super::widths::Widths;
 use crate::hash::{HashError, HashedTensor};
 use crate::system::{
-    Accumulator, Clamp, Factor, FixedRole, Geometry, Multiplicand, Placement, Port, Power, RowKind, Tables, WeightMode,
+    Accumulator, Clamp, Factor, FixedRole, Geometry, Lines, Multiplicand, Placement, Port, Power, RowKind, Tables,
+    WeightMode,
 };
 
 /// A row of results to be placed.
@@ -61,6 +63,15 @@ pub(crate) enum Pins {
         /// Bits.
         bits: u32,
     },
+    /// Straight lines.
+    Lines {
+        /// What is alike on all rows.
+        of: Lines,
+        /// The least argument, on the segment before the first.
+        least: i64,
+        /// The tag of their table.
+        tag: i64,
+    },
 }
 
 /// Rows of the result bank one after another.
@@ -96,6 +107,7 @@ type Home = (Accumulator, usize);
 pub(crate) struct Planner<'g> {
     pub(crate) graph: &'g Graph,
     pub(crate) widths: Widths,
+    by_lines: ByLines,
     /// Whether the weights are embedded, so that each output channel has free coefficients of its own.
     pub(crate) weights: WeightMode,
     pub(crate) tensors: Tensors,
@@ -143,10 +155,17 @@ pub(crate) struct Planner<'g> {
 }
 
 impl<'g> Planner<'g> {
-    pub(crate) fn new(graph: &'g Graph, widths: Widths, weights: WeightMode, tensors: Tensors, tables: Tables) -> Self {
+    pub(crate) fn new(
+        graph: &'g Graph,
+        (widths, by_lines): (Widths, ByLines),
+        weights: WeightMode,
+        tensors: Tensors,
+        tables: Tables,
+    ) -> Self {
         Self {
             graph,
             widths,
+            by_lines,
             weights,
             tensors,
             tables,
@@ -628,14 +647,45 @@ impl<'g> Planner<'g> {
 
     /// What pins the results of a node's last rows.
     fn pins(&self, index: usize) -> Result<Pins, LayoutError> {
-        match kept(self.graph, &self.graph.nodes[index], self.widths.table_bits) {
+        let node = &self.graph.nodes[index];
+        let missing = || LayoutError::Malformed(format!("no table for node {index}"));
+        match kept(self.graph, node, Tabulated::of(&self.widths)) {
             None => Ok(Pins::Gates),
             Some(Kept::Clamped { least, bits }) => Ok(Pins::Clamp { least, bits }),
             Some(Kept::LookedUp(function)) => {
-                let tag = self.tables.activation_tag(&function.into_table());
-                Ok(Pins::Table(tag.ok_or_else(|| LayoutError::Malformed(format!("no table for node {index}")))?))
+                Ok(Pins::Table(self.tables.activation_tag(&function.into_table()).ok_or_else(missing)?))
+            }
+            Some(Kept::ByLines(activation, segments)) => {
+                let of = *self.by_lines.functions.get(&node.output).ok_or_else(missing)?;
+                let tag = self.tables.line_tag(segments).ok_or_else(missing)?;
+                Ok(Pins::Lines { of, least: activation.min - (1 << segments.low), tag })
             }
         }
+    }
+
+    /// What pins the exponentials of a softmax.
+    pub(crate) fn exponential_pins(&self, index: usize, softmax: &Softmax) -> Result<Pins, LayoutError> {
+        let missing = || LayoutError::Malformed(format!("no exponentials for node {index}"));
+        let output = self.graph.nodes[index].output;
+        match (self.by_lines.exponentials.get(&output), &softmax.exp.segments) {
+            (Some(of), Some(segments)) => {
+                let tag = self.tables.exponential_line_tag(segments).ok_or_else(missing)?;
+                Ok(Pins::Lines { of: *of, least: 0, tag })
+            }
+            _ => Ok(Pins::Table(self.tables.exponential_tag(&softmax.exp).ok_or_else(missing)?)),
+        }
+    }
+
+    /// Results of a row of a node's output whose remainders are of so many shifts.
+    pub(crate) fn lanes_of(&self, output: TensorId, shifts: u32) -> usize {
+        let by_lines = self.by_lines.functions.get(&output);
+        by_lines.map_or_else(|| self.widths.lanes_of(shifts), |of| of.places)
+    }
+
+    /// Exponentials of a row of a softmax's output.
+    pub(crate) fn exponential_lanes(&self, output: TensorId) -> usize {
+        let by_lines = self.by_lines.exponentials.get(&output);
+        by_lines.map_or_else(|| self.widths.lanes_of(1), |of| of.places)
     }
 
     /// Places rows, with the digests of what they hold; returns the last one.
@@ -675,6 +725,14 @@ impl<'g> Planner<'g> {
             }
             Pins::Clamp { least, bits } => {
                 self.set(FixedRole::Clamp(Clamp { lanes: entry.count, bits }), row, 1);
+                if least != 0 {
+                    self.set(FixedRole::ClampLeast, row, least);
+                }
+            }
+            Pins::Lines { of, least, tag } => {
+                self.set(FixedRole::Lines(Lines { lanes: entry.count, ..of }), row, 1);
+                self.set(FixedRole::ActivationTag, row, tag);
+                self.looked_up_lanes = self.looked_up_lanes.max(of.places + entry.count);
                 if least != 0 {
                     self.set(FixedRole::ClampLeast, row, least);
                 }
@@ -868,11 +926,9 @@ impl<'g> Planner<'g> {
         }
     }
 
-    /// Splits `elements` (of one run in storage order) into groups that fill the lanes of a row whose remainders are of so
-    /// many shifts: at most [`Widths::lanes_of`], neighbours in the output's digest, and in one piece where it is read in
-    /// pieces.
-    pub(crate) fn lane_groups(&self, output: TensorId, elements: Range<usize>, shifts: u32) -> Vec<(usize, usize)> {
-        let lanes = self.widths.lanes_of(shifts);
+    /// Splits `elements` (of one run in storage order) into groups that fill so many lanes of a row: neighbours in the
+    /// output's digest, and in one piece where it is read in pieces.
+    pub(crate) fn lane_groups(&self, output: TensorId, elements: Range<usize>, lanes: usize) -> Vec<(usize, usize)> {
         let geometry = self.tensors.geometry(output);
         let mut groups: Vec<(usize, usize)> = Vec::new();
         for element in elements {

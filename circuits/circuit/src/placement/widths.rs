@@ -23,6 +23,8 @@ pub struct Widths {
     pub table_lanes: usize,
     /// Clamps to ranges of up to so many bits have tables, others limbs.
     pub table_bits: u32,
+    /// Whether functions that have straight lines are by these, on rows with fewer results; otherwise they have tables.
+    pub lines: bool,
     /// Lookups that share a helper column: gates have degree `lookup_group + 2`.
     pub lookup_group: usize,
 }
@@ -49,6 +51,7 @@ impl Widths {
             shared_remainders: self.shared_remainders,
             table_lanes: self.table_lanes.max(1),
             table_bits: self.table_bits,
+            lines: self.lines,
             lookup_group: self.lookup_group.clamp(1, 3),
         }
     }

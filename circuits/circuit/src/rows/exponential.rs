@@ -2,7 +2,7 @@
 //! the table gives `e` and whether this member is the one that is shown to attain the maximum (`docs/protocol.md`,
 //! section 6).
 //!
-//! A table of exponentials has a row for every distance from 0 to the greatest of two elements, and one for masked
+//! A table of exponentials, or that of their lines ([`lines`](super::lines)), has a row for every distance from 0 to the greatest of two elements, and one for masked
 //! members, which no distance is: so `max >= x` for every member that is kept. A second row for the distance 0 has a
 //! mark, and the identity of the sums says that the marks of a group add up to 1: so the maximum is attained. Distances
 //! are those of the table, and members below `2^29`: nothing wraps.
@@ -72,8 +72,13 @@ impl Kind for Exponential {
             let distance = if softmax.is_masked(e) { MASKED } else { values.maxima[p] - x[e] };
             row.set_auxiliary(lane, &[x[e], values.maxima[p]]);
             row.activate(lane, [distance, values.exponentials[e], i64::from(first[p] == e)]);
+            if let (Some(of), Some(segments)) = (row.lines, &softmax.exp.segments) {
+                row.follow_exponential(lane, &of, segments, distance);
+            }
         }
-        row.idle(self.lanes, [0, softmax.exp.apply(0), 0]);
+        if row.looks_up {
+            row.idle(self.lanes, [0, softmax.exp.apply(0), 0]);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use zkml_gpu_graph::{MAX_REMAINDER_BITS, MAX_REMAINDER_LIMBS};
 
-use super::{Copied, Pinned, clamp, partial_products};
+use super::{Copied, Pinned, clamp, lines, partial_products};
 use crate::system::{Accumulator, Architecture, FixedRole, Multiplicand, RowKind};
 
 /// Limits for shapes read from a file, several times what a layout makes. Halo2 walks the sum over all columns of a
@@ -76,6 +76,7 @@ fn has_cells(a: &Architecture, role: &FixedRole) -> bool {
         FixedRole::LeftPacked(_) | FixedRole::LeftSingle => a.left_lanes > 0,
         FixedRole::Masked(lane) => *lane < a.activation_lanes,
         FixedRole::Clamp(clamp) => clamp::has_cells(a, *clamp),
+        FixedRole::Lines(of) => lines::has_cells(a, of),
         FixedRole::Table { lane, value } => *lane < a.table_lanes && *value < 4,
         FixedRole::Step(accumulator, _) => a.has(*accumulator),
         FixedRole::Term { slot, multiplicand, .. } => {
@@ -134,11 +135,14 @@ pub(super) fn has_cells_of(a: &Architecture, kind: RowKind) -> bool {
 }
 
 /// Whether a remainder of so many shifts has its cells, and fits a number of 64 bits.
-fn has_remainder(a: &Architecture, shifts: usize) -> bool {
+pub(super) fn has_remainder(a: &Architecture, shifts: usize) -> bool {
     (1..=MAX_REMAINDER_LIMBS as usize).contains(&shifts)
         && a.remainder_bits(shifts) <= MAX_REMAINDER_BITS
         && a.remainder_cells > 0
 }
+
+/// Nodes of the gates of a result by lines, as exponents: two for each.
+const LINE_NODES: usize = 64;
 
 /// Total of the exponents in all gates.
 fn exponents(a: &Architecture) -> usize {
@@ -156,6 +160,8 @@ fn exponents_of(a: &Architecture, role: &FixedRole) -> usize {
             .iter()
             .map(|(step, count)| (*step).max(1).saturating_mul(*count))
             .fold(factor.shift.saturating_add(factor.channels), usize::saturating_add),
+        // No exponents, but gates of as many nodes: each lane has its own, and each column may.
+        FixedRole::Lines(of) => of.lanes.saturating_mul(LINE_NODES).saturating_add(of.lanes * a.excess_limbs),
         FixedRole::Usable
         | FixedRole::SumStep
         | FixedRole::SumEnd

@@ -16,6 +16,7 @@ mod gathered_maximum;
 mod gathered_sum;
 mod index;
 mod inverse_root;
+mod lines;
 mod multiply;
 mod normalise;
 mod one_hot;
@@ -273,6 +274,7 @@ pub(crate) fn configure(meta: &mut ConstraintSystem<Fr>, config: &NetworkConfig)
     kinds.iter().filter(has_operands).for_each(|(index, kind)| create_gate(meta, config, *index, *kind));
     attained::configure(meta, config, &kinds);
     clamp::configure(meta, config, &kinds);
+    lines::configure(meta, config);
     kinds.iter().filter(|kind| !has_operands(kind)).for_each(|(index, kind)| create_gate(meta, config, *index, *kind));
     if config.architecture.gather_by_index {
         candidate::configure_index(meta, config);

@@ -4,13 +4,13 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::ops::{Add, Mul, Sub};
 
-use super::{Copied, Degree, Pinned, fit};
+use super::{Copied, Degree, Pinned, fit, lines};
 use crate::system::formulas::{Cell, RequantiseCells};
 use crate::system::kind::{
     Candidate, Copies, Entry, Exponential, GatheredMaximum, InverseRoot, MaximumOfWindow, Multiply, Normalise, OneHot,
     Reciprocal, Requantise,
 };
-use crate::system::{Architecture, Power, Ring, RowKind};
+use crate::system::{Architecture, FixedRole, Lines, Power, Ring, RowKind};
 
 /// The greatest exponents of a polynomial in the challenges; cells are constants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,4 +246,50 @@ fn numbers_of_hostile_keys_neither_overflow_nor_fit() {
             assert!(!fit::has_cells_of(&rich, kind), "{kind:?}");
         }
     }
+}
+
+#[test]
+fn hostile_lines_neither_overflow_nor_fit_and_few_fit_at_all() {
+    let a = Architecture {
+        clamps: true,
+        activation_lanes: 256,
+        looked_up_lanes: 256,
+        range_columns: 512,
+        table_lanes: 1,
+        ..architecture(RowKind::GatheredSum)
+    };
+    let own = Lines { lanes: 2, places: 3, exponentials: false, shifts: 1, segments: 10, low: 3, scale: 5, bits: 4 };
+    assert!(lines::has_cells(&a, &own), "{a:?}");
+    let huge = usize::MAX;
+    for hostile in [
+        Lines { lanes: 0, ..own },
+        Lines { lanes: 4, ..own },
+        Lines { lanes: huge, places: huge, ..own },
+        Lines { places: huge, ..own },
+        Lines { shifts: 0, ..own },
+        Lines { shifts: huge, ..own },
+        Lines { segments: 0, ..own },
+        Lines { segments: huge, ..own },
+        Lines { low: 0, ..own },
+        Lines { low: u32::MAX, ..own },
+        Lines { scale: 0, ..own },
+        Lines { scale: 21, ..own },
+        Lines { bits: 41, ..own },
+    ] {
+        assert!(!lines::has_cells(&a, &hostile), "{hostile:?}");
+    }
+    for poorer in [
+        Architecture { clamps: false, ..a.clone() },
+        Architecture { looked_up_lanes: 4, ..a.clone() },
+        Architecture { excess_limbs: 0, ..a.clone() },
+        Architecture { range_columns: 2, ..a.clone() },
+    ] {
+        assert!(!lines::has_cells(&poorer, &own), "{poorer:?}");
+    }
+    // Each column has gates of its own: a key with very many is refused before they are made.
+    let many = |count: usize| {
+        let of = |segments: usize| FixedRole::Lines(Lines { lanes: 32, places: 32, segments, ..own });
+        Architecture { fixed: (1..=count).map(of).collect(), ..a.clone() }.check()
+    };
+    assert_eq!((many(8), many(2000).is_err()), (Ok(()), true));
 }

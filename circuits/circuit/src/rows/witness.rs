@@ -1,10 +1,10 @@
 //! One row of the witness's first phase, and what its node computed.
 
-use zkml_gpu_graph::{Execution, Function, Graph, Node, NormaliseValues, Op, SoftmaxValues};
+use zkml_gpu_graph::{Activation, Execution, Function, Graph, Node, NormaliseValues, Op, Segments, SoftmaxValues};
 
 use super::{Facts, spread_cell};
-use crate::system::formulas::RequantiseCells;
-use crate::system::{Architecture, saturate};
+use crate::system::formulas::{LineCells, RequantiseCells};
+use crate::system::{Architecture, Lines, line, saturate};
 
 /// What the node of a row computed.
 #[derive(Clone, Copy)]
@@ -77,8 +77,11 @@ pub(crate) struct RowWitness<'w> {
     pub(crate) columns: &'w mut [Vec<i64>],
     pub(crate) a: &'w Architecture,
     pub(crate) row: usize,
-    /// Whether its results are in a table; otherwise a clamp's limbs show that they are in their range.
+    /// Whether its results are in a table; otherwise they are by lines, or a clamp's limbs show that they are in their
+    /// range.
     pub(crate) looks_up: bool,
+    /// How its results are by lines, where they are.
+    pub(crate) lines: Option<Lines>,
 }
 
 impl RowWitness<'_> {
@@ -125,6 +128,9 @@ impl RowWitness<'_> {
     /// A rounded value with what shows that its result is the function's: the excess of a saturated one, or the distance
     /// of a clamped one from the least.
     pub(crate) fn pin(&mut self, lane: usize, rounded: i64, function: &Function) {
+        if let (Some(of), Function::Table(Activation { min, segments: Some(segments), .. })) = (self.lines, function) {
+            return self.pin_by_lines(lane, rounded, &of, (*min, segments));
+        }
         let (triple, excess) = saturate(function, rounded);
         self.activate(lane, triple);
         let cells = RequantiseCells::of(self.a, lane);
@@ -136,18 +142,60 @@ impl RowWitness<'_> {
         self.set_short(cells.short, bits, distance);
     }
 
+    /// A rounded value with its line and what shows that its result is the function's, which has its segments from `min`
+    /// on.
+    fn pin_by_lines(&mut self, lane: usize, rounded: i64, of: &Lines, (min, segments): (i64, &Segments)) {
+        let least = min - (1 << of.low);
+        let greatest = least + ((of.segments as i64) << of.low) - 1;
+        let q = rounded.clamp(least, greatest);
+        let number = (q - least) >> of.low;
+        let result = self.follow_line(lane, of, (number, line(segments, number as usize)), q - least);
+        // The ends themselves have no excess, and so count as inside.
+        let saturation = i64::from(rounded > greatest) - i64::from(rounded < least);
+        self.activate(lane, [q, result, saturation]);
+        let excess = if saturation == 0 { result.wrapping_add(1 << of.bits) as u64 } else { rounded.abs_diff(q) };
+        self.set_limbs(RequantiseCells::of(self.a, lane).excess, self.a.excess_limbs, excess);
+    }
+
+    /// The line of a distance from a maximum, or of a masked member, and the limbs of its exponential.
+    pub(crate) fn follow_exponential(&mut self, lane: usize, of: &Lines, segments: &Segments, distance: i64) {
+        let number = distance >> of.low;
+        let masked = [1 << (of.scale - 1), 0];
+        let line = usize::try_from(number).ok().and_then(|number| segments.lines.get(number)).copied();
+        let result = self.follow_line(lane, of, (number, line.unwrap_or(masked)), distance);
+        self.set_limbs(RequantiseCells::of(self.a, lane).excess, self.a.excess_limbs, result as u64);
+    }
+
+    /// A line with its number, and what of an argument less the least one lies in its segment; returns the result.
+    fn follow_line(&mut self, lane: usize, of: &Lines, (number, line): (i64, [i64; 2]), distance: i64) -> i64 {
+        let [intercept, slope] = line;
+        let inside = distance & ((1 << of.low) - 1);
+        let sum = slope.wrapping_mul(inside).wrapping_add(intercept);
+        let a = self.a;
+        let cells = LineCells::new(a, of, lane);
+        self.activate(cells.line, [number, intercept, slope]);
+        self.set_exact(|i| cells.inside(i), of.low, inside as u64);
+        self.set_exact(|i| cells.rest(i), of.scale, (sum & ((1 << of.scale) - 1)) as u64);
+        sum >> of.scale
+    }
+
+    /// The limbs of a number of exactly so many bits, and the highest one scaled where it is short.
+    fn set_exact(&mut self, cell: impl Fn(usize) -> usize, bits: u32, number: u64) {
+        let limbs = self.a.limbs(bits);
+        for i in 0..limbs {
+            self.set_limbs(cell(i), 1, number >> (self.a.limb_bits * i as u32) & ((1 << self.a.limb_bits) - 1));
+        }
+        self.set_short(cell(limbs), bits, number);
+    }
+
     /// A requantised accumulator whose remainder spans so many shifts.
     pub(crate) fn requantise(&mut self, lane: usize, shifts: usize, accumulator: i64, function: &Function) {
         let bits = self.a.remainder_bits(shifts);
         let shifted = accumulator + (1 << (bits - 1));
         self.pin(lane, shifted >> bits, function);
         let remainder = (shifted & ((1 << bits) - 1)) as u64;
-        let cell = |i: usize| RequantiseCells::remainder(self.a, lane, shifts, i);
-        let limbs = self.a.limbs(bits);
-        for i in 0..limbs {
-            self.set_limbs(cell(i), 1, remainder >> (self.a.limb_bits * i as u32) & ((1 << self.a.limb_bits) - 1));
-        }
-        self.set_short(cell(limbs), bits, remainder);
+        let a = self.a;
+        self.set_exact(|i| RequantiseCells::remainder(a, lane, shifts, i), bits, remainder);
     }
 
     /// The highest limb of a number of exactly so many bits, scaled, where it is short.

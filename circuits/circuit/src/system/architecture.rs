@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::role::{Accumulator, FixedRole};
+use super::role::{Accumulator, FixedRole, Lines};
 use crate::hash::HashColumns;
 
 /// Where the learned values stand.
@@ -41,7 +41,7 @@ pub struct Architecture {
     pub activation_lanes: usize,
     /// The first so many of them may be looked up in a table, which takes a cell for the argument.
     pub looked_up_lanes: usize,
-    /// Whether some results are clamped to their range by limbs, whose gates have degree 4.
+    /// Whether some results are clamped to their range by limbs, or are functions by lines, whose gates have degree 4.
     pub clamps: bool,
     /// Range cells of a lane for a remainder; a longer one takes those of several lanes.
     pub remainder_cells: usize,
@@ -210,6 +210,51 @@ impl Architecture {
             i += 1;
         }
         false
+    }
+
+    /// The functions by lines, with the fixed columns that mark their rows.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, Lines)> {
+        let roles = self.fixed.iter().enumerate();
+        roles.filter_map(|(index, role)| if let FixedRole::Lines(of) = role { Some((index, *of)) } else { None })
+    }
+
+    /// The fixed columns that mark the rows on which the key of an activation lane counts.
+    pub(crate) fn marks(&self, lane: usize) -> impl Iterator<Item = usize> {
+        let marks = move |role: &FixedRole| match role {
+            FixedRole::LooksUp => true,
+            FixedRole::Lines(of) => (of.places..of.places + of.lanes).contains(&lane),
+            FixedRole::Usable
+            | FixedRole::SumStep
+            | FixedRole::SumEnd
+            | FixedRole::Table { .. }
+            | FixedRole::ActivationTag
+            | FixedRole::Clamp(_)
+            | FixedRole::ClampLeast
+            | FixedRole::OperandPacked
+            | FixedRole::OperandSingle
+            | FixedRole::LeftPacked(_)
+            | FixedRole::LeftSingle
+            | FixedRole::InstancePacked
+            | FixedRole::InstanceSingle
+            | FixedRole::Accumulate
+            | FixedRole::AccumulateCrossTerms
+            | FixedRole::CrossTermMask(_)
+            | FixedRole::GatherIndex(_)
+            | FixedRole::SourceIndex
+            | FixedRole::SourceCount(_)
+            | FixedRole::SourceByIndex(_)
+            | FixedRole::Masked(_)
+            | FixedRole::Epsilon
+            | FixedRole::SumFactor
+            | FixedRole::CandidateStride
+            | FixedRole::CandidateNumber
+            | FixedRole::Step(..)
+            | FixedRole::Kind(_)
+            | FixedRole::Identity(_)
+            | FixedRole::Term { .. }
+            | FixedRole::Hash(_) => false,
+        };
+        self.fixed.iter().enumerate().filter(move |(_, role)| marks(role)).map(|(index, _)| index)
     }
 
     /// Advice columns of the hashes of tensors.

@@ -7,8 +7,9 @@
 
 use std::ops::{Add, Mul, Sub};
 
-use super::architecture::Architecture;
+use super::architecture::{Architecture, exact_cells};
 use super::challenge::Ring;
+use super::role::Lines;
 
 /// A ring with integer constants.
 pub(crate) trait Cell: Clone + Add<Output = Self> + Mul<Output = Self> + Sub<Output = Self> {
@@ -34,7 +35,7 @@ pub(crate) fn limbs<T: Cell>(a: &Architecture, first: usize, count: usize, advic
 }
 
 /// As [`limbs`], of these range cells.
-fn limbs_at<T: Cell>(
+pub(crate) fn limbs_at<T: Cell>(
     a: &Architecture,
     cells: impl DoubleEndedIterator<Item = usize>,
     advice: &mut impl FnMut(usize) -> T,
@@ -66,6 +67,73 @@ impl RequantiseCells {
     pub(crate) const fn remainder(a: &Architecture, lane: usize, shifts: usize, i: usize) -> usize {
         let own = if a.remainder_cells > 0 { a.remainder_cells } else { 1 };
         (lane * a.remainder_lanes(shifts) + i / own) * a.requantise_columns() + i % own
+    }
+}
+
+/// Cells of a value whose function is by straight lines, beside those of its requantisation.
+///
+/// A row has up to `places` such values. The line of value `l` is in the cells of activation lane `places + l`. Its other
+/// cells are range cells that requantisation leaves: for each value `exact` ones of the argument in its segment, then
+/// those of the rest of the division.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineCells<'a> {
+    a: &'a Architecture,
+    of: &'a Lines,
+    lane: usize,
+    /// The activation lane that holds number, intercept and slope.
+    pub(crate) line: usize,
+}
+
+impl<'a> LineCells<'a> {
+    pub(crate) const fn new(a: &'a Architecture, of: &'a Lines, lane: usize) -> Self {
+        Self { a, of, lane, line: of.places + lane }
+    }
+
+    /// Limb `i` of the argument in its segment, or the cell behind the last one.
+    pub(crate) const fn inside(&self, i: usize) -> usize {
+        let cells = line_cells(self.of.low, self.of.scale, self.a.limb_bits);
+        spare(self.a.remainder_cells, self.excess(), self.blocks(), self.lane * cells + i)
+    }
+
+    /// Limb `i` of the rest of the division, or the cell behind the last one.
+    pub(crate) const fn rest(&self, i: usize) -> usize {
+        self.inside(exact_cells(self.of.low, self.a.limb_bits) + i)
+    }
+
+    /// The range cells behind the last one of rows with this function; none where the numbers overflow.
+    pub(crate) fn end(a: &Architecture, of: &Lines) -> Option<usize> {
+        let blocks = of.places.checked_mul(a.remainder_lanes(of.shifts))?;
+        let taken = blocks.checked_mul(a.requantise_columns())?;
+        let cells = of.lanes.checked_mul(line_cells(of.low, of.scale, a.limb_bits))?;
+        // Cells beyond the blocks that remainders take.
+        taken.checked_add(cells)?;
+        let last = spare(a.remainder_cells, a.excess_limbs + a.short_excess as usize, [of.places, blocks], cells - 1);
+        Some((last + 1).max(of.lanes.checked_mul(a.requantise_columns())?))
+    }
+
+    const fn excess(&self) -> usize {
+        self.a.excess_limbs + self.a.short_excess as usize
+    }
+
+    const fn blocks(&self) -> [usize; 2] {
+        [self.of.places, self.of.places * self.a.remainder_lanes(self.of.shifts)]
+    }
+}
+
+/// Range cells that a value takes for its argument in a segment of `2^low`, and for a rest of `scale` bits.
+pub(crate) const fn line_cells(low: u32, scale: u32, limb_bits: u32) -> usize {
+    exact_cells(low, limb_bits) + exact_cells(scale, limb_bits)
+}
+
+/// Range cell `i` of those that requantisation leaves: blocks have cells of a remainder, then of an excess; the excesses
+/// take those of the first blocks, the remainders those of as many or more.
+pub(crate) const fn spare(remainder: usize, excess: usize, [excesses, remainders]: [usize; 2], i: usize) -> usize {
+    let block = remainder + excess;
+    let between = (remainders - excesses) * excess;
+    if i < between {
+        (excesses + i / excess) * block + remainder + i % excess
+    } else {
+        remainders * block + i - between
     }
 }
 

@@ -20,10 +20,11 @@ pub use expressions::NetworkConfig;
 pub(crate) use expressions::{RowCells, constant, product, total};
 pub use geometry::Geometry;
 pub use kind::RowKind;
-pub use role::{Accumulator, Clamp, FixedRole, Multiplicand};
+pub use role::{Accumulator, Clamp, FixedRole, Lines, Multiplicand};
 pub(crate) use role::{Lanes, Read};
 pub(crate) use statement::MAX_INSTANCE_CELLS;
 pub use statement::{Placement, Port, Statement, StatementError};
+pub(crate) use table::line;
 pub use table::{FIRST_ACTIVATION_TAG, GATHER_TAG, MASKED, RANGE_TAG, TableRow, Tables, saturate};
 
 /// Largest log2 of a circuit's number of rows: keys of a larger one are refused before anything is computed from them.

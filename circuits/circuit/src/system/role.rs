@@ -89,6 +89,27 @@ pub struct Clamp {
     pub bits: u32,
 }
 
+/// Activation lanes whose results are a function by straight lines ([`zkml_gpu_graph::Segments`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lines {
+    /// Number of lanes.
+    pub lanes: usize,
+    /// Number of lanes that a row may have: the line of lane `l` is in the cells of lane `places + l`.
+    pub places: usize,
+    /// Whether the results are exponentials of distances, of which some say that they attain a maximum: nothing saturates.
+    pub exponentials: bool,
+    /// How many times the shift the row's remainders have as bits; 1 where there are none.
+    pub shifts: usize,
+    /// Segments, with one beyond each end; of exponentials with one for masked members.
+    pub segments: usize,
+    /// Arguments of a segment, as their logarithm.
+    pub low: u32,
+    /// Fractional bits of intercepts and slopes.
+    pub scale: u32,
+    /// Results are from `-2^bits` to `2^bits - 1`; exponentials from 0 on.
+    pub bits: u32,
+}
+
 /// The role of a fixed column.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum FixedRole {
@@ -111,7 +132,9 @@ pub enum FixedRole {
     ActivationTag,
     /// The row's first activation lanes are clamped to a range by limbs.
     Clamp(Clamp),
-    /// The least value of the range that the row's activation lanes are clamped to.
+    /// The row's first activation lanes are a function by straight lines.
+    Lines(Lines),
+    /// The least value of the range that the row's activation lanes, or their functions' arguments, are clamped to.
     ClampLeast,
     /// All operand lanes of the row are read.
     OperandPacked,
@@ -206,6 +229,7 @@ impl FixedRole {
             | Self::LooksUp
             | Self::ActivationTag
             | Self::Clamp(_)
+            | Self::Lines(_)
             | Self::ClampLeast
             | Self::Accumulate
             | Self::AccumulateCrossTerms

@@ -10,14 +10,14 @@ use rayon::prelude::*;
 use zkml_gpu_graph::{Execution, Function, Graph, Storage, Visibility};
 
 use super::cross_terms;
-use super::dense::dense;
+use super::dense::{dense, marks};
 use crate::hash::{HashColumns, HashError, HashTrace, Poseidon, RowConstants, Salt, TensorHash};
 use crate::layout::Layout;
 use crate::placement::{GatherCell, Gathered};
 use crate::rows::{Computed, Intermediate, RowWitness, chain};
 use crate::scalar;
 use crate::system::formulas::{Key, keys};
-use crate::system::{FixedRole, GATHER_TAG, Port, RANGE_TAG, saturate};
+use crate::system::{FixedRole, GATHER_TAG, Lines, Port, RANGE_TAG, saturate};
 
 /// Columns of phase 1, as integers over the usable rows.
 #[derive(Clone)]
@@ -87,13 +87,20 @@ impl FirstPhase {
         let functions: Vec<Option<Function>> = graph.nodes.iter().map(|node| graph.function(node)).collect();
         let intermediates: Vec<Intermediate> =
             graph.nodes.iter().map(|node| Intermediate::new(node, execution)).collect();
-        let marks = dense(layout, &FixedRole::LooksUp, usable);
+        let looked_up = dense(layout, &FixedRole::LooksUp, usable);
+        let mut by_lines: Vec<Option<Lines>> = vec![None; usable];
+        for (index, of) in a.lines() {
+            layout.fixed[index].iter().for_each(|(row, _)| by_lines[*row as usize] = Some(of));
+        }
         for result in &layout.results {
             let node = &graph.nodes[result.node as usize];
             // Rows without a function are raw outputs, which hold nothing.
             let Some(function) = &functions[result.node as usize] else { continue };
-            let looks_up = marks[result.row as usize] != 0;
-            let mut row = RowWitness { columns: &mut phase.columns, a, row: result.row as usize, looks_up };
+            let at = result.row as usize;
+            // No check accepts a row with more results than its lines are for.
+            let lines = by_lines[at].filter(|of| result.kind.digest_lanes() <= of.lanes);
+            let looks_up = looked_up[at] != 0;
+            let mut row = RowWitness { columns: &mut phase.columns, a, row: at, looks_up, lines };
             if looks_up {
                 // Lanes that the row leaves idle hold the table's first entry.
                 row.idle(0, saturate(function, function.min()).0);
@@ -190,19 +197,22 @@ impl FirstPhase {
         let a = &layout.architecture;
         let usable = layout.usable_rows();
         let tags = dense(layout, &FixedRole::ActivationTag, usable);
-        let marks = dense(layout, &FixedRole::LooksUp, usable);
         let none = || vec![0i64; layout.tables.rows.len()];
         let count = |mut counts: Vec<i64>, key: Key| {
             let indices = match key {
                 Key::Copy(k) => gather_indices(layout, self, k),
                 Key::Range(_) | Key::Activation(_) => Vec::new(),
             };
+            let counts_on = match key {
+                Key::Activation(lane) => marks(layout, lane, usable),
+                Key::Range(_) | Key::Copy(_) => Vec::new(),
+            };
             for row in 0..usable {
                 let cell = |column: usize| self.columns[column][row];
                 let found = match key {
                     Key::Range(i) => layout.tables.find([cell(a.range(i)), 0, 0], RANGE_TAG),
                     Key::Copy(k) => layout.tables.find([cell(a.copy(k)), indices[row], 0], GATHER_TAG),
-                    Key::Activation(_) if marks[row] == 0 => None,
+                    Key::Activation(_) if counts_on[row] == 0 => None,
                     Key::Activation(lane) => layout
                         .tables
                         .find([cell(a.rounded(lane)), cell(a.activated(lane)), cell(a.saturation(lane))], tags[row]),

@@ -4,7 +4,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
-use super::dense::dense;
+use super::dense::{dense, marks};
 use super::first::{FirstPhase, gather_indices};
 use super::second::SecondPhase;
 use crate::layout::Layout;
@@ -302,7 +302,7 @@ impl<'a> Builder<'a> {
         };
         let marks = match key {
             Key::Range(_) | Key::Copy(_) => None,
-            Key::Activation(_) => Some(dense(layout, &FixedRole::LooksUp, self.usable)),
+            Key::Activation(lane) => Some(marks(layout, lane, self.usable)),
         };
         let mut missing = Vec::new();
         let mut values = vec![Fr::ZERO; self.usable];

@@ -26,6 +26,6 @@ pub(crate) fn function(tensor: &Tensor) -> Function {
     let Format { min, max, .. } = tensor.format;
     match tensor.storage {
         Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => Function::Clamp { min, max },
-        Storage::OneHot => Function::Table(Activation { min: 0, values: vec![0, max] }),
+        Storage::OneHot => Function::Table(Activation::table(0, vec![0, max])),
     }
 }

@@ -98,6 +98,7 @@ impl Softmax {
         let x = site.operand(0).format;
         let reach = x.max.abs_diff(x.min) as usize;
         site.expect("exponentials from the maximum on", (exp.min, exp.values.len()), (0, reach + 1))?;
+        site.expect("exponentials whose lines have their values", exp.has_lines_of_values(false), true)?;
         let first = exp.values.first().copied().unwrap_or(0);
         let falls = (1..=1 << 20).contains(&first) && exp.values[1..].iter().all(|e| (0..first).contains(e));
         site.expect("exponentials that are greatest at the maximum alone", falls, true)?;
@@ -125,7 +126,7 @@ mod tests {
             groups: 2,
             len: 3,
             masked: vec![false, false, true, false, false, false],
-            exp: Activation { min: 0, values: (0..=100).map(exp).collect() },
+            exp: Activation::table(0, (0..=100).map(exp).collect()),
             bits: 30,
             rescale: Rescale::UNIT,
         };

@@ -10,6 +10,7 @@ use super::converter::{Converted, Converter, Target};
 use super::error::QuantError;
 use super::fitting::range;
 use super::group::Group;
+use super::lines;
 use super::ops::{self, limit};
 use super::options::QuantOptions;
 use super::table;
@@ -189,7 +190,8 @@ fn target(converter: &Converter<'_>, group: &Group) -> Result<Target, QuantError
         return Ok(Target { frac_bits: format.frac_bits, format, activation: None });
     };
     let argument = argument(converter, group, function, format)?;
-    let activation = table::tabulate(function, argument, format);
+    let activation =
+        lines::by_lines(function, argument, format).unwrap_or_else(|| table::tabulate(function, argument, format));
     let Bounds { min, max } = Bounds::of(&activation.values);
     let format = Format { min, max, ..format };
     Ok(Target { frac_bits: argument.frac_bits, format, activation: Some(activation) })

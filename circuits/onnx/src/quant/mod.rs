@@ -5,8 +5,8 @@
 //! (<https://arxiv.org/abs/1712.05877>) have the general form. Each tensor has the most fractional bits that hold its
 //! values on the samples, with some headroom; weights take `S + f_y - f_x` fractional bits, so that one shift
 //! requantises every layer. Tensors that are related by movement of data alone have one scale between them
-//! (`scales.rs`), and functions are tables with a scale of their own before them (`table.rs`), several for numbers that span
-//! decades (`wide.rs`). The error is measured on the samples, and activations get one bit more while it is above the
+//! (`scales.rs`), and functions are tables with a scale of their own before them (`table.rs`), long ones by straight lines
+//! (`lines.rs`), several for numbers that span decades (`wide.rs`). The error is measured on the samples, and activations get one bit more while it is above the
 //! target: a circuit has limbs for it, and longer tables of functions.
 //!
 //! A new operation is a file in `ops`, and the arms that the compiler then misses.
@@ -34,6 +34,7 @@ mod evaluate;
 mod extremes;
 mod fitting;
 mod group;
+mod lines;
 mod ops;
 mod options;
 mod outline;
@@ -47,6 +48,7 @@ mod wide;
 pub use calibrate::Calibration;
 pub use error::QuantError;
 pub use evaluate::{Evaluation, TensorError, evaluate};
+pub use lines::MOST_OFF_BY_LINES;
 pub use options::QuantOptions;
 pub use outline::outline;
 pub use quantise::{

@@ -47,7 +47,7 @@ pub(super) fn tabulate(function: &Function, argument: Format, result: Format) ->
     values.drain(..head);
     let tail = values.windows(2).rev().take_while(|pair| pair[0] == pair[1]).count();
     values.truncate((values.len() - tail).max(2));
-    Activation { min: argument.min + head as i64, values }
+    Activation::table(argument.min + head as i64, values)
 }
 
 /// The part of a range outside which a function's result does not change.

@@ -96,7 +96,7 @@ impl Wide {
             }
             let base = if parts.is_empty() { 0 } else { value(min as f64 / scale) };
             let values = (min..=max).map(|q| value(q as f64 / scale) - base).collect();
-            parts.push(Part { frac_bits, table: Activation { min, values } });
+            parts.push(Part { frac_bits, table: Activation::table(min, values) });
         }
         parts
     }

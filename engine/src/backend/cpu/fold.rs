@@ -195,7 +195,7 @@ mod tests {
         let ranges = [(0, 0), (0, 1), (5, 3), (7, 9), (8, 8), (1, 2999), (0, 3000), (2993, 7), (60, 2000)];
         let rows: Vec<IntegerRow<'_>> =
             ranges.iter().map(|&(first, len)| IntegerRow { first, integers: &weights[first..first + len] }).collect();
-        for cpu in [Cpu::new(), Cpu::portable()] {
+        for cpu in Cpu::each() {
             let folded = cpu.fold_rows(&rows, &factors).expect("rows within the factors");
             for (row, value) in rows.iter().zip(folded) {
                 assert_eq!(value, expected(&factors, row), "{} from {}", row.integers.len(), row.first);

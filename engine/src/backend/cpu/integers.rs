@@ -191,13 +191,13 @@ pub(super) fn largest(values: &[i32]) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lanes::{Portable, as_words};
+    use super::super::lanes::as_words;
     use super::*;
     use ff::PrimeField;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
-    fn processors() -> [Processor; 2] {
-        [Processor::detect(), Processor::Portable(Portable)]
+    fn processors() -> Vec<Processor> {
+        Processor::all()
     }
 
     #[test]

@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn values_are_sorted_as_integers() {
-        for backend in [Cpu::new(), Cpu::portable()] {
+        for backend in Cpu::each() {
             for len in [0, 1, 7, 8, 9, 63, 64, 65, 5000] {
                 for table in tables(len) {
                     let mut expected = table.clone();
@@ -158,7 +158,7 @@ mod tests {
             for missing in [Fr::from(1 << 40), Fr::from(1 << 40).square() + Fr::from(7), -Fr::from(1 << 40)] {
                 let mut input = table.clone();
                 input[41] = missing;
-                for backend in [Cpu::new(), Cpu::portable()] {
+                for backend in Cpu::each() {
                     let permuted = with_lanes!(backend.processor, lanes => permute(lanes, &input, &table));
                     assert!(matches!(permuted, Err(BackendError::NotInTable { row: 41 })));
                     let permuted = with_lanes!(backend.processor, lanes => permute(lanes, &table, &table));

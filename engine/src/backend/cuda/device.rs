@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use zkml_gpu_kernels::cuda::source;
 
@@ -11,6 +11,7 @@ use super::compiler::{Compiler, cache_folder};
 use super::driver::{self, Address, Context, Failure, Outcome, Properties};
 use super::kernels::{FILES, Kernels};
 use super::libraries;
+use super::pool::{Pool, size_class};
 use super::staging::Staging;
 use crate::backend::Result;
 use crate::backend::gpu::counters::Tally;
@@ -47,16 +48,20 @@ impl fmt::Display for DeviceInfo {
 pub struct Options {
     /// Where compiled kernels are kept; `None` for nowhere. By default `zkml-gpu/cuda` in the user's folder for caches.
     pub cache: Option<PathBuf>,
-    /// How to run expression programs. By default they are compiled where there is a run-time compiler, and interpreted
-    /// elsewhere.
+    /// How to run expression programs. By default a program is interpreted until it has done enough work for compiled
+    /// kernels to pay, which are then compiled beside everything else, where there is a run-time compiler. Kernels that
+    /// the cache has are used from the beginning.
     pub programs: Option<Programs>,
+    /// Multiplications after which a program's kernels are compiled, over all rows and evaluations, where `programs`
+    /// says nothing. Few rows count as many as fill a device.
+    pub compile_after: u64,
     /// Bytes of device memory in use at most, for whoever shares a device. By default all that it has.
     pub memory_bytes: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { cache: cache_folder(), programs: None, memory_bytes: None }
+        Self { cache: cache_folder(), programs: None, compile_after: COMPILE_AFTER, memory_bytes: None }
     }
 }
 
@@ -73,6 +78,12 @@ impl Options {
         Self { programs: Some(programs), ..self }
     }
 
+    /// Programs are compiled once they have done so many multiplications.
+    #[must_use]
+    pub fn with_compilation_after(self, multiplications: u64) -> Self {
+        Self { compile_after: multiplications, ..self }
+    }
+
     /// At most so many bytes of device memory are in use.
     #[must_use]
     pub fn with_memory_bytes(self, bytes: u64) -> Self {
@@ -82,8 +93,9 @@ impl Options {
 
 /// The least compute capability: older devices are known to no compiler that drivers of today take code of.
 const LEAST_CAPABILITY: (i32, i32) = (7, 5);
-/// The smallest pieces of memory: vectors begin at multiples of this.
-const ALIGNMENT: u64 = 256;
+/// What a program is interpreted for at most, by default: some ten proofs of a small network, one or two of a large one.
+/// NVRTC takes some seconds of a processor, which a device makes up for in thousands of such proofs, or a hundred.
+const COMPILE_AFTER: u64 = 1 << 28;
 
 /// The devices that the driver knows, those included that cannot be used.
 ///
@@ -109,17 +121,18 @@ fn no_kernels(properties: &Properties, cache: Option<PathBuf>) -> Option<String>
 }
 
 fn info(index: usize, properties: &Properties, cache: Option<PathBuf>) -> DeviceInfo {
-    let Properties { name, capability, memory_bytes, has_pools, .. } = properties.clone();
+    let Properties { name, capability, memory_bytes, .. } = properties.clone();
     let (major, minor) = LEAST_CAPABILITY;
     let reason = if capability < LEAST_CAPABILITY {
         Some(format!("compute capability {}.{}, kernels need {major}.{minor}", capability.0, capability.1))
-    } else if !has_pools {
-        Some("it has no stream-ordered memory pools".to_owned())
     } else {
         no_kernels(properties, cache)
     };
     DeviceInfo { index, name, capability, memory_bytes, reason }
 }
+
+/// The first failure of this process that took a device. The driver gives it to every later call, so no device opens.
+static LOSS: Mutex<Option<String>> = Mutex::new(None);
 
 /// An open device.
 #[derive(Debug)]
@@ -133,7 +146,8 @@ pub(super) struct Device {
     /// As `devices` shows it.
     pub(super) description: String,
     pub(super) properties: Properties,
-    pub(super) programs: Programs,
+    pub(super) programs: Option<Programs>,
+    pub(super) compile_after: u64,
     memory: Memory,
     pub(super) counters: Tally,
     /// Why the device can be used no longer.
@@ -143,15 +157,20 @@ pub(super) struct Device {
 impl Drop for Device {
     fn drop(&mut self) {
         // Nothing may be on its way when pinned memory goes, and what frees it needs the context. A lost device has
-        // nothing on its way.
-        let _ = self.context.finish();
+        // nothing on its way, and no memory. Buffers hold the device: all are back.
+        let mut pool = std::mem::take(&mut *self.pool());
+        let _ = pool.trim(&self.context);
     }
 }
 
 /// Bytes of device memory.
 #[derive(Debug)]
 struct Memory {
+    pool: Mutex<Pool>,
+    /// What may be in use, kept for later included.
     limit: u64,
+    /// What was free when the device was opened.
+    free: u64,
     used: AtomicU64,
     peak: AtomicU64,
 }
@@ -174,10 +193,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         if self.bytes > 0 {
             self.device.memory.used.fetch_sub(self.bytes, Ordering::Relaxed);
-            // A device that is lost has lost its memory too.
-            if let Err(failed) = self.device.context.free(self.address) {
-                self.device.note(failed);
-            }
+            self.device.pool().put(self.bytes, self.address);
         }
     }
 }
@@ -189,6 +205,10 @@ fn error(operation: &'static str, device: &str, message: impl Into<String>) -> B
 impl Device {
     pub(super) fn open(index: usize, options: Options) -> Result<Arc<Self>> {
         let operation = "open";
+        if let Some(loss) = LOSS.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            let message = format!("CUDA is of no use to this process any more, after: {loss}\nhint: start it anew");
+            return Err(error(operation, &format!("cuda:{index}"), message));
+        }
         let found = devices_with(options.cache.clone()).map_err(|reason| error(operation, "cuda", reason))?;
         let described = found.get(index).ok_or_else(|| {
             error(operation, &format!("cuda:{index}"), format!("no such device: the driver knows {}", found.len()))
@@ -199,11 +219,8 @@ impl Device {
         let refused = |failed: Failure| error(operation, &described.name, failed.to_string());
         let properties = driver::properties(index).map_err(refused)?;
         let context = Context::open(index).map_err(refused)?;
-        let programs = options.programs.unwrap_or(match libraries::compiler() {
-            Ok(()) => Programs::Generated,
-            Err(_) => Programs::Interpreted,
-        });
-        let limit = options.memory_bytes.unwrap_or(u64::MAX);
+        let limit = options.memory_bytes.unwrap_or(u64::MAX).min(properties.memory_bytes);
+        let free = context.free_bytes().map_err(refused)?;
         Ok(Arc::new(Self {
             kernels: Kernels::default(),
             staging: Staging::new(&context).map_err(refused)?,
@@ -212,8 +229,9 @@ impl Device {
             name: properties.name.clone(),
             description: described.to_string(),
             properties,
-            programs,
-            memory: Memory { limit, used: AtomicU64::new(0), peak: AtomicU64::new(0) },
+            programs: options.programs,
+            compile_after: options.compile_after,
+            memory: Memory { pool: Mutex::default(), limit, free, used: AtomicU64::new(0), peak: AtomicU64::new(0) },
             counters: Tally::default(),
             lost: Mutex::default(),
         }))
@@ -227,7 +245,9 @@ impl Device {
     /// Remembers a failure after which the device is of no use.
     fn note(&self, failed: Failure) {
         if failed.is_loss() {
-            self.lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failed.to_string());
+            for loss in [&self.lost, &LOSS] {
+                loss.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| failed.to_string());
+            }
         }
     }
 
@@ -247,46 +267,60 @@ impl Device {
         })
     }
 
-    /// Device memory with arbitrary contents. Where there is not enough, what the pool keeps is given back first.
+    fn pool(&self) -> MutexGuard<'_, Pool> {
+        self.memory.pool.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Device memory with arbitrary contents. Where there is not enough, what is kept for later is given back first.
     pub(super) fn allocate(self: &Arc<Self>, operation: &'static str, bytes: u64) -> Result<Buffer> {
         if bytes == 0 {
             return Ok(Buffer { address: 0, bytes, device: Arc::clone(self) });
         }
-        let bytes = bytes.checked_next_multiple_of(ALIGNMENT).unwrap_or(u64::MAX);
-        let exhausted = || BackendError::OutOfMemory { operation, device: self.name.clone(), bytes };
-        let Memory { limit, used, peak } = &self.memory;
-        if used.load(Ordering::Relaxed).saturating_add(bytes) > (*limit).min(self.properties.memory_bytes) {
-            return Err(exhausted());
-        }
         self.attempt(operation, |_| Ok(()))?;
-        let address = match self.context.allocate(bytes) {
-            Err(failed) if failed.is_out_of_memory() => {
-                self.attempt(operation, |context| context.finish().and_then(|()| context.trim()))?;
-                match self.context.allocate(bytes) {
-                    Err(failed) if failed.is_out_of_memory() => return Err(exhausted()),
-                    allocated => self.attempt(operation, |_| allocated)?,
+        let Memory { limit, used, peak, .. } = &self.memory;
+        let exhausted = |bytes| BackendError::OutOfMemory { operation, device: self.name.clone(), bytes };
+        let bytes = size_class(bytes).ok_or_else(|| exhausted(u64::MAX))?;
+        if used.load(Ordering::Relaxed).saturating_add(bytes) > *limit {
+            return Err(exhausted(bytes));
+        }
+        let mut pool = self.pool();
+        let address = match pool.take(bytes) {
+            Some(address) => address,
+            None => {
+                if pool.reserved().saturating_add(bytes) > *limit {
+                    self.attempt(operation, |context| pool.trim(context))?;
+                }
+                self.counters.add(|counters| counters.allocations += 1);
+                match pool.grow(&self.context, bytes) {
+                    Err(failed) if failed.is_out_of_memory() => {
+                        self.attempt(operation, |context| pool.trim(context))?;
+                        match pool.grow(&self.context, bytes) {
+                            Err(failed) if failed.is_out_of_memory() => return Err(exhausted(bytes)),
+                            grown => self.attempt(operation, |_| grown)?,
+                        }
+                    }
+                    grown => self.attempt(operation, |_| grown)?,
                 }
             }
-            allocated => self.attempt(operation, |_| allocated)?,
         };
         let now = used.fetch_add(bytes, Ordering::Relaxed) + bytes;
         peak.fetch_max(now, Ordering::Relaxed);
         Ok(Buffer { address, bytes, device: Arc::clone(self) })
     }
 
-    /// Bytes that are left for vectors and scratch space.
-    pub(super) fn free_bytes(&self, operation: &'static str) -> Result<u64> {
-        let Memory { limit, used, .. } = &self.memory;
-        let used = used.load(Ordering::Relaxed);
-        // What the pool keeps for later is free as well.
-        let (free, reserved) =
-            self.attempt(operation, |context| Ok((context.free_bytes()?, context.reserved_bytes()?)))?;
-        Ok((free + reserved.saturating_sub(used)).min(limit.saturating_sub(used)))
+    /// Bytes that are left for vectors and scratch space: of those that were free when the device was opened, for the
+    /// driver takes its time to tell.
+    pub(super) fn free_bytes(&self) -> u64 {
+        let Memory { limit, free, used, .. } = &self.memory;
+        (*free).min(*limit).saturating_sub(used.load(Ordering::Relaxed))
     }
 
     /// Copies bytes to the device.
     pub(super) fn write(&self, operation: &'static str, to: Address, bytes: &[u8]) -> Result<()> {
-        self.counters.add(|counters| counters.bytes_up += bytes.len() as u64);
+        self.counters.add(|counters| {
+            counters.bytes_up += bytes.len() as u64;
+            counters.copies += 1;
+        });
         self.attempt(operation, |context| self.staging.upload(context, to, bytes))
     }
 
@@ -300,6 +334,7 @@ impl Device {
     ) -> Result<()> {
         self.counters.add(|counters| {
             counters.bytes_down += bytes as u64;
+            counters.copies += 1;
             counters.waits += 1;
         });
         self.attempt(operation, |context| self.staging.download(context, from, bytes, take))
@@ -307,9 +342,7 @@ impl Device {
 
     /// What the device has done.
     pub(super) fn counted(&self) -> Counters {
-        // A lost device holds nothing.
-        let reserved = self.context.reserved_bytes().unwrap_or(0);
-        self.counters.snapshot((reserved, self.memory.peak.load(Ordering::Relaxed)))
+        self.counters.snapshot((self.pool().reserved(), self.memory.peak.load(Ordering::Relaxed)))
     }
 }
 

@@ -23,16 +23,35 @@ impl Failure {
         self.0 == sys::CUresult::CUDA_ERROR_NO_DEVICE
     }
 
-    /// Whether the device cannot be used by this process any more: its memory and code are gone.
-    pub(super) fn is_loss(self) -> bool {
+    /// Whether this is not code for the device, or of a compiler that the driver does not know.
+    pub(super) fn is_refused_code(self) -> bool {
         use sys::CUresult::{
-            CUDA_ERROR_ECC_UNCORRECTABLE, CUDA_ERROR_HARDWARE_STACK_ERROR, CUDA_ERROR_ILLEGAL_ADDRESS,
-            CUDA_ERROR_ILLEGAL_INSTRUCTION, CUDA_ERROR_INVALID_ADDRESS_SPACE, CUDA_ERROR_INVALID_PC,
-            CUDA_ERROR_LAUNCH_FAILED, CUDA_ERROR_LAUNCH_TIMEOUT, CUDA_ERROR_MISALIGNED_ADDRESS,
+            CUDA_ERROR_INVALID_IMAGE, CUDA_ERROR_INVALID_PTX, CUDA_ERROR_INVALID_SOURCE, CUDA_ERROR_NO_BINARY_FOR_GPU,
+            CUDA_ERROR_UNSUPPORTED_PTX_VERSION,
         };
         matches!(
             self.0,
-            CUDA_ERROR_ECC_UNCORRECTABLE
+            CUDA_ERROR_INVALID_IMAGE
+                | CUDA_ERROR_INVALID_PTX
+                | CUDA_ERROR_INVALID_SOURCE
+                | CUDA_ERROR_NO_BINARY_FOR_GPU
+                | CUDA_ERROR_UNSUPPORTED_PTX_VERSION
+        )
+    }
+
+    /// Whether the device cannot be used by this process any more: its memory and code are gone.
+    pub(super) fn is_loss(self) -> bool {
+        use sys::CUresult::{
+            CUDA_ERROR_ASSERT, CUDA_ERROR_CONTEXT_IS_DESTROYED, CUDA_ERROR_ECC_UNCORRECTABLE,
+            CUDA_ERROR_HARDWARE_STACK_ERROR, CUDA_ERROR_ILLEGAL_ADDRESS, CUDA_ERROR_ILLEGAL_INSTRUCTION,
+            CUDA_ERROR_INVALID_ADDRESS_SPACE, CUDA_ERROR_INVALID_PC, CUDA_ERROR_LAUNCH_FAILED,
+            CUDA_ERROR_LAUNCH_TIMEOUT, CUDA_ERROR_MISALIGNED_ADDRESS, CUDA_ERROR_UNKNOWN,
+        };
+        matches!(
+            self.0,
+            CUDA_ERROR_ASSERT
+                | CUDA_ERROR_CONTEXT_IS_DESTROYED
+                | CUDA_ERROR_ECC_UNCORRECTABLE
                 | CUDA_ERROR_HARDWARE_STACK_ERROR
                 | CUDA_ERROR_ILLEGAL_ADDRESS
                 | CUDA_ERROR_ILLEGAL_INSTRUCTION
@@ -41,6 +60,7 @@ impl Failure {
                 | CUDA_ERROR_LAUNCH_FAILED
                 | CUDA_ERROR_LAUNCH_TIMEOUT
                 | CUDA_ERROR_MISALIGNED_ADDRESS
+                | CUDA_ERROR_UNKNOWN
         )
     }
 }
@@ -89,8 +109,6 @@ pub(super) struct Properties {
     /// Bytes of shared memory that a block may ask for.
     pub(super) shared_bytes: usize,
     pub(super) multiprocessors: usize,
-    /// Whether it has stream-ordered memory pools.
-    pub(super) has_pools: bool,
 }
 
 /// How many devices there are.
@@ -103,7 +121,7 @@ pub(super) fn properties(index: usize) -> Outcome<Properties> {
     use sys::CUdevice_attribute::{
         CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR as MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR as MINOR,
         CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN as SHARED,
-        CU_DEVICE_ATTRIBUTE_MEMORY_POOLS_SUPPORTED as POOLS, CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
+        CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT as PROCESSORS,
     };
     let device = device(index)?;
     // SAFETY: the device is one that the driver has just named.
@@ -116,7 +134,6 @@ pub(super) fn properties(index: usize) -> Outcome<Properties> {
         memory_bytes,
         shared_bytes: usize::try_from(attribute(SHARED)?).unwrap_or(0),
         multiprocessors: usize::try_from(attribute(PROCESSORS)?).unwrap_or(0),
-        has_pools: attribute(POOLS)? != 0,
     })
 }
 
@@ -125,13 +142,12 @@ fn device(index: usize) -> Outcome<sys::CUdevice> {
     Ok(result::device::get(index)?)
 }
 
-/// A device's primary context, with one stream, to which all work goes, and the pool that its memory comes from.
+/// A device's primary context, with one stream, to which all work goes.
 #[derive(Debug)]
 pub(super) struct Context {
     device: sys::CUdevice,
     context: sys::CUcontext,
     stream: sys::CUstream,
-    pool: sys::CUmemoryPool,
 }
 
 // SAFETY: the driver's handles may be used by any thread that makes the context current, which every method does.
@@ -141,23 +157,17 @@ unsafe impl Sync for Context {}
 
 impl Context {
     pub(super) fn open(index: usize) -> Outcome<Self> {
-        use sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
         let device = device(index)?;
         // SAFETY: the device is one that the driver has just named; what is retained is released on drop, or here on
         // failure.
         let context = unsafe { result::primary_ctx::retain(device) }?;
         let opened = || -> Outcome<Self> {
-            // Freed memory stays in the pool until it is trimmed.
-            let mut threshold = u64::MAX;
-            // SAFETY: the context was just retained, and the device is its own; the attribute is an unsigned number of
-            // 64 bits.
-            let (pool, stream) = unsafe {
+            // SAFETY: the context was just retained.
+            let stream = unsafe {
                 result::ctx::set_current(context)?;
-                let pool = result::device::get_default_mem_pool(device)?;
-                result::mem_pool::set_attribute(pool, CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, (&raw mut threshold).cast())?;
-                (pool, result::stream::create(result::stream::StreamKind::NonBlocking)?)
+                result::stream::create(result::stream::StreamKind::NonBlocking)?
             };
-            Ok(Self { device, context, stream, pool })
+            Ok(Self { device, context, stream })
         };
         opened().inspect_err(|_| {
             // SAFETY: the context was retained above; nothing of it is left in use. A failure leaves it to the
@@ -171,35 +181,18 @@ impl Context {
         Ok(unsafe { result::ctx::set_current(self.context) }?)
     }
 
-    /// Memory with arbitrary contents, for work that comes after this call.
+    /// Memory with arbitrary contents.
     pub(super) fn allocate(&self, bytes: u64) -> Outcome<Address> {
         self.enter()?;
-        // SAFETY: the stream is this context's. Whoever gets the address frees it.
-        Ok(unsafe { result::malloc_async(self.stream, bytes as usize) }?)
+        // SAFETY: the context is the thread's. Whoever gets the address frees it.
+        Ok(unsafe { result::malloc_sync(bytes as usize) }?)
     }
 
-    /// Frees memory once the work before this call is done.
+    /// Frees memory that no work uses any more.
     pub(super) fn free(&self, address: Address) -> Outcome<()> {
         self.enter()?;
         // SAFETY: callers pass what `allocate` gave them, once.
-        Ok(unsafe { result::free_async(address, self.stream) }?)
-    }
-
-    /// Gives memory that nobody uses back to the system.
-    pub(super) fn trim(&self) -> Outcome<()> {
-        self.enter()?;
-        // SAFETY: the pool is the device's.
-        Ok(unsafe { result::mem_pool::trim_to(self.pool, 0) }?)
-    }
-
-    /// Bytes that the pool holds.
-    pub(super) fn reserved_bytes(&self) -> Outcome<u64> {
-        self.enter()?;
-        let mut bytes = 0u64;
-        let attribute = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT;
-        // SAFETY: the attribute is an unsigned number of 64 bits.
-        unsafe { result::mem_pool::get_attribute(self.pool, attribute, (&raw mut bytes).cast()) }?;
-        Ok(bytes)
+        Ok(unsafe { result::free_sync(address) }?)
     }
 
     /// Bytes that the device has left for everyone.

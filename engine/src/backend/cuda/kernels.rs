@@ -13,6 +13,7 @@ use zkml_gpu_kernels::cuda::{Module, source};
 use super::compiler::Compiler;
 use super::device::Device;
 use super::driver::{Address, Code, Function};
+use super::libraries::mismatch;
 use crate::backend::{Result, ScalarWords};
 
 /// A kernel of the kernels crate's files.
@@ -35,8 +36,8 @@ impl Kernel {
 pub(super) struct Kernels {
     files: Mutex<HashMap<Module, Code>>,
     found: Mutex<HashMap<Kernel, Function>>,
-    /// Kernels that are no files, by their text.
-    generated: Mutex<HashMap<String, Vec<Function>>>,
+    /// Kernels that are no files, by their source.
+    generated: Mutex<HashMap<String, Function>>,
 }
 
 /// The files that kernels are taken from.
@@ -62,7 +63,7 @@ pub(super) const FILES: &[Module] = &[
 /// In words, why there is no compiler or what it said.
 pub fn compile_all(capability: (i32, i32), folder: &Path) -> std::result::Result<(), String> {
     let compiler = Compiler::new(capability, Some(folder.to_owned()));
-    FILES.iter().try_for_each(|file| compiler.code(&source(&[*file])).map(drop))
+    FILES.iter().try_for_each(|file| compiler.code(&source(&[*file]), false).map(drop))
 }
 
 /// Blocks along the second axis of a grid at most.
@@ -86,28 +87,70 @@ impl Device {
         Ok(function)
     }
 
-    /// The kernels of a text that follows a file, compiled once for each text.
-    pub(super) fn generated(
-        &self,
-        operation: &'static str,
-        file: Module,
-        text: &str,
-        names: &[String],
-    ) -> Result<Vec<Function>> {
-        let mut generated = self.kernels.generated.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(functions) = generated.get(text) {
-            return Ok(functions.clone());
+    /// The kernel of a source that is no file, compiled once for each source.
+    pub(super) fn generated(&self, operation: &'static str, source: &str, name: &str) -> Result<Function> {
+        if let Some(function) = self.found(source) {
+            return Ok(function);
         }
-        let code = self.load(operation, &(source(&[file]) + text))?;
-        let function = |name: &String| self.attempt(operation, |context| context.function(&code, name, 0));
-        let functions: Vec<_> = names.iter().map(function).collect::<Result<_>>()?;
-        generated.insert(text.to_owned(), functions.clone());
-        Ok(functions)
+        let code = self.load(operation, source)?;
+        self.keep(operation, source, name, &code)
     }
 
+    /// The same, where it was compiled before: by this process, or whoever has the same cache.
+    pub(super) fn kept(&self, operation: &'static str, source: &str, name: &str) -> Result<Option<Function>> {
+        if let Some(function) = self.found(source) {
+            return Ok(Some(function));
+        }
+        let Some(code) = self.load_kept(operation, source)?.0 else { return Ok(None) };
+        self.keep(operation, source, name, &code).map(Some)
+    }
+
+    /// The kernel of a source that somebody else compiled.
+    pub(super) fn install(&self, operation: &'static str, source: &str, name: &str, image: &[u8]) -> Result<Function> {
+        let code = self.load_image(operation, image)?;
+        self.keep(operation, source, name, &code)
+    }
+
+    fn found(&self, source: &str) -> Option<Function> {
+        self.kernels.generated.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied()
+    }
+
+    fn keep(&self, operation: &'static str, source: &str, name: &str, code: &Code) -> Result<Function> {
+        let function = self.attempt(operation, |context| context.function(code, name, 0))?;
+        self.kernels.generated.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), function);
+        Ok(function)
+    }
+
+    /// The code of a source. What the cache has and the driver refuses is compiled anew.
     fn load(&self, operation: &'static str, source: &str) -> Result<Code> {
-        let code = self.compiler.code(source).map_err(|message| self.error(operation, message))?;
-        self.attempt(operation, |context| context.load(&code))
+        let (kept, refused) = self.load_kept(operation, source)?;
+        if let Some(code) = kept {
+            return Ok(code);
+        }
+        let image = self.compiler.code(source, refused).map_err(|message| match refused {
+            true => self.error(operation, mismatch()),
+            false => self.error(operation, message),
+        })?;
+        self.load_image(operation, &image)
+    }
+
+    /// The code of a source that the cache has and the driver takes; and whether there was some that it refused.
+    fn load_kept(&self, operation: &'static str, source: &str) -> Result<(Option<Code>, bool)> {
+        let mut refused = false;
+        for image in self.compiler.kept(source) {
+            match self.context.load(&image) {
+                Err(failed) if failed.is_refused_code() => refused = true,
+                loaded => return Ok((Some(self.attempt(operation, |_| loaded)?), refused)),
+            }
+        }
+        Ok((None, refused))
+    }
+
+    fn load_image(&self, operation: &'static str, image: &[u8]) -> Result<Code> {
+        match self.context.load(image) {
+            Err(failed) if failed.is_refused_code() => Err(self.error(operation, mismatch())),
+            loaded => self.attempt(operation, |_| loaded),
+        }
     }
 
     /// Starts a kernel for an operation. A grid without blocks is nothing to do.

@@ -5,6 +5,7 @@
 
 use std::error::Error as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use cudarc::driver::sys as cuda;
 use cudarc::nvrtc::sys as nvrtc;
@@ -27,10 +28,6 @@ const DRIVER_FUNCTIONS: &[&str] = &[
     "cuDeviceGetAttribute",
     "cuDevicePrimaryCtxRetain",
     "cuDevicePrimaryCtxRelease_v2",
-    "cuDeviceGetDefaultMemPool",
-    "cuMemPoolSetAttribute",
-    "cuMemPoolGetAttribute",
-    "cuMemPoolTrimTo",
     "cuCtxSetCurrent",
     "cuStreamCreate",
     "cuStreamSynchronize",
@@ -39,8 +36,8 @@ const DRIVER_FUNCTIONS: &[&str] = &[
     "cuEventRecord",
     "cuEventSynchronize",
     "cuEventDestroy_v2",
-    "cuMemAllocAsync",
-    "cuMemFreeAsync",
+    "cuMemAlloc_v2",
+    "cuMemFree_v2",
     "cuMemGetInfo_v2",
     "cuMemHostAlloc",
     "cuMemFreeHost",
@@ -59,6 +56,8 @@ const DRIVER_FUNCTIONS: &[&str] = &[
 /// The same of the compiler.
 const COMPILER_FUNCTIONS: &[&str] = &[
     "nvrtcVersion",
+    "nvrtcGetNumSupportedArchs",
+    "nvrtcGetSupportedArchs",
     "nvrtcCreateProgram",
     "nvrtcCompileProgram",
     "nvrtcDestroyProgram",
@@ -71,8 +70,22 @@ const COMPILER_FUNCTIONS: &[&str] = &[
 /// The files of both in a folder, in the order in which they need each other.
 const FILES: &[&str] = &["libcuda.so", "libnvrtc-builtins.so", "libnvrtc.so"];
 
+/// The folder that both are taken from, before the system's are looked for.
+const FOLDER: &str = "ZKML_CUDA_LIB_DIR";
+
+/// Loads the libraries of the folder that is named, once, before any others are looked for.
+fn load_named() -> Result<(), String> {
+    static LOADED: LazyLock<Result<(), String>> = LazyLock::new(|| {
+        let Some(folder) = std::env::var_os(FOLDER) else { return Ok(()) };
+        let loaded = load_libraries(Path::new(&folder));
+        loaded.map(drop).map_err(|failed| format!("{FOLDER}={}: {failed}", folder.display()))
+    });
+    LOADED.clone()
+}
+
 /// Why there is no driver to work with, and what helps.
 pub(super) fn driver() -> Result<(), String> {
+    load_named()?;
     // SAFETY: what is loaded is NVIDIA's driver library, or what was put in its place by whoever may.
     if !unsafe { cuda::is_culib_present() } {
         return Err("there is no NVIDIA driver (libcuda); install it from NVIDIA or your distribution".to_owned());
@@ -98,6 +111,7 @@ pub(super) fn driver() -> Result<(), String> {
 
 /// Why there is no run-time compiler, and what helps.
 pub(super) fn compiler() -> Result<(), String> {
+    load_named()?;
     let hint = "install CUDA's NVRTC (libnvrtc, of the CUDA toolkit or PyPI's nvidia-cuda-nvrtc)";
     // SAFETY: what is loaded is NVIDIA's compiler, or what was put in its place by whoever may.
     if !unsafe { nvrtc::is_culib_present() } {
@@ -109,6 +123,40 @@ pub(super) fn compiler() -> Result<(), String> {
             Err(format!("the run-time compiler is too old: it has no {missing}; {hint}, release 12 or newer"))
         }
         None => Ok(()),
+    }
+}
+
+/// The compiler's release: major, minor.
+pub(super) fn compiler_release() -> Result<(i32, i32), String> {
+    compiler()?;
+    let (mut major, mut minor) = (0, 0);
+    // SAFETY: the pointers are to values of the type that the function writes.
+    unsafe { nvrtc::nvrtcVersion(&raw mut major, &raw mut minor) }.result().map_err(|failed| failed.to_string())?;
+    Ok((major, minor))
+}
+
+/// The compute capabilities that the compiler knows, in ascending order.
+pub(super) fn architectures() -> Result<Vec<(i32, i32)>, String> {
+    compiler()?;
+    let mut count = 0;
+    // SAFETY: the pointer is to a value of the type that the function writes.
+    unsafe { nvrtc::nvrtcGetNumSupportedArchs(&raw mut count) }.result().map_err(|failed| failed.to_string())?;
+    let mut numbers = vec![0; usize::try_from(count).unwrap_or(0)];
+    // SAFETY: there is room for as many numbers as the compiler has just told.
+    unsafe { nvrtc::nvrtcGetSupportedArchs(numbers.as_mut_ptr()) }.result().map_err(|failed| failed.to_string())?;
+    numbers.sort_unstable();
+    Ok(numbers.into_iter().map(|number| (number / 10, number % 10)).collect())
+}
+
+/// What to say of code that the driver refuses: which release compiled it, and which one the driver takes code of.
+pub(super) fn mismatch() -> String {
+    let driver = driver::version().map(|version| format!("{}.{}", version / 1000, version % 1000 / 10));
+    let driver = driver.unwrap_or_else(|failed| failed.to_string());
+    match compiler_release() {
+        Ok((major, minor)) => format!(
+            "the driver takes no code of NVRTC {major}.{minor}: it supports CUDA {driver}; install NVRTC of that release or an older one, or a newer driver"
+        ),
+        Err(reason) => format!("the driver, which supports CUDA {driver}, takes none of the kept code, and {reason}"),
     }
 }
 

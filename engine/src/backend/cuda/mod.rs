@@ -1,7 +1,7 @@
 //! NVIDIA GPUs through CUDA, with kernels compiled for the device at hand when they are first needed.
 //!
-//! A vector is a piece of the driver's stream-ordered memory pool. Everything goes to one stream, so an operation
-//! starts copies and kernels and returns; it waits only where its result is host values: commitments, evaluations,
+//! A vector is a piece of memory that is handed out again when it is dropped (`pool.rs`). Everything goes to one stream,
+//! so an operation starts copies and kernels and returns; it waits only where its result is host values: commitments, evaluations,
 //! small windows. Copies pass through pinned memory (`staging.rs`). Nothing is linked: the driver and the compiler are
 //! libraries that are looked for at run time (`libraries.rs`), and all that is unsafe about the driver is in
 //! `driver.rs`.
@@ -9,6 +9,7 @@
 //! Where device memory is exhausted, operations on many columns work on fewer at a time and programs on fewer rows, and
 //! then fail with the bytes that were asked for.
 
+mod background;
 mod compiler;
 mod device;
 mod driver;
@@ -21,6 +22,7 @@ mod lookup;
 mod memory;
 mod msm;
 mod ntt;
+mod pool;
 mod quotient;
 mod scan;
 mod staging;
@@ -74,14 +76,14 @@ impl Cuda {
         self.device.counted()
     }
 
-    /// Whether the device can be used no longer, as after a kernel that failed. Every operation then fails; a new one
-    /// may open.
+    /// Whether the device can be used no longer, as after a kernel that failed. Every operation then fails, and none
+    /// opens in this process: the driver gives it the same failure for ever.
     pub fn is_lost(&self) -> bool {
         self.device.lost().is_some()
     }
 
-    /// How expression programs run.
-    pub fn programs(&self) -> Programs {
+    /// How expression programs run; `None` for interpreted at first and compiled once that pays.
+    pub fn programs(&self) -> Option<Programs> {
         self.device.programs
     }
 }

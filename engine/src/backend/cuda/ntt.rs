@@ -105,9 +105,10 @@ impl NttOps for Cuda {
         let pieces = cosets.iter().map(|_| work.vector(domain.size())).collect::<Result<Vec<_>>>()?;
         let matrix: Vec<Element> = matrix.iter().flatten().map(|entry| Element::from(*entry)).collect();
         let matrix = work.upload(&matrix)?;
-        let lists = [work.upload(&addresses(&residues))?, work.upload(&addresses(&pieces))?];
+        let lists = work.upload(&[addresses(&residues), addresses(&pieces)].concat())?;
+        let second = lists.address() + size_of_val(&addresses(&residues)[..]) as u64;
         let arguments = Arguments::new().word(domain.size()).word(cosets.len()).address(matrix.address());
-        let arguments = arguments.address(lists[0].address()).address(lists[1].address());
+        let arguments = arguments.address(lists.address()).address(second);
         work.launch(&INTERPOLATE_COSETS, domain.size().div_ceil(THREADS as usize), arguments)?;
         Ok(pieces)
     }
@@ -186,14 +187,15 @@ impl Transform<'_> {
         let vectors = || columns.iter().map(|_| work.vector(self.domain.size())).collect::<Result<Vec<_>>>();
         let results = vectors()?;
         let spare = if radices.len() > 1 { vectors()? } else { Vec::new() };
-        let places = [work.upload(&addresses(&results))?, work.upload(&addresses(&spare))?];
         let given: Vec<Address> = columns.iter().map(|column| column.address()).collect();
-        let given = work.upload(&given)?;
-        let mut input = given.address();
+        let list_bytes = size_of_val(&given[..]) as u64;
+        let lists = work.upload(&[given, addresses(&results), addresses(&spare)].concat())?;
+        let places = [1, 2].map(|list| lists.address() + list * list_bytes);
+        let mut input = lists.address();
         let mut log_stride = 0;
         for (i, &log_radix) in radices.iter().enumerate() {
             let left = radices.len() - 1 - i;
-            let output = places[left % 2].address();
+            let output = places[left % 2];
             let before = self.before.filter(|_| i == 0);
             let after = self.after.filter(|_| left == 0);
             let scale = self.scale.filter(|_| left == 0);

@@ -1,20 +1,21 @@
 //! Expression programs: every thread computes one row.
 //!
-//! Programs are compiled as kernels of their own, in segments short enough for the compiler. Where there is no run-time
-//! compiler, a kernel interprets them. Either is the other's oracle. What depends on scalars alone is computed once, by
-//! the host.
+//! A program is interpreted by one kernel at first. Once it has done enough work for that to pay, kernels of its own are
+//! compiled beside everything else, in segments short enough for the compiler, and then take over. Either is the
+//! other's oracle. What depends on scalars alone is computed once, by the host.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytemuck::{Pod, Zeroable};
 use halo2curves::bn256::Fr;
-use zkml_gpu_kernels::cuda::{Module, Step, Value, straight_line};
+use zkml_gpu_kernels::cuda::{Module, Step, Value, source, straight_line};
 
-use super::Cuda;
 use super::device::{Buffer, in_batches};
 use super::driver::{Address, Function};
 use super::kernels::{Arguments, Element, Kernel};
 use super::memory::{CudaScalars, ELEMENT_BYTES, Work};
+use super::{Cuda, background, libraries};
 use crate::backend::gpu::segments::Segments;
 use crate::backend::gpu::{Programs, steps};
 use crate::backend::program::{Instruction, Operand, Program};
@@ -23,27 +24,62 @@ use crate::backend::{QuotientOps, Result};
 /// Rows of a block: `QUOTIENT_THREADS`.
 const THREADS: u32 = 128;
 const EVALUATE: Kernel = Kernel::new(Module::Quotient, "evaluate", THREADS);
-/// Multiplications of a kernel at most: more than most circuits have, few enough to compile in seconds.
-const SEGMENT_MULTIPLICATIONS: usize = 1024;
+/// Multiplications of a kernel at most: NVRTC takes 0.7 s of a processor for them, and more than twice as much for twice
+/// as many.
+const SEGMENT_MULTIPLICATIONS: usize = 128;
+/// What every segment's kernel is called.
+const NAME: &str = "quotient";
+/// Rows that fill a device: fewer take as long.
+const FULL_ROWS: usize = 1 << 14;
 
 /// A program made ready for a device.
 #[derive(Debug)]
 pub struct CudaProgram {
     program: Program,
-    code: Code,
+    multiplications: usize,
+    /// For the interpreter.
+    steps: Steps,
+    segments: Written,
+    state: Mutex<State>,
+}
+
+impl CudaProgram {
+    /// Whether kernels of its own run it.
+    pub fn is_compiled(&self) -> bool {
+        matches!(*self.state.lock().unwrap_or_else(PoisonError::into_inner), State::Compiled(_))
+    }
+}
+
+#[derive(Debug)]
+struct Steps {
+    steps: Buffer,
+    len: usize,
     /// Places in memory: outputs, then results.
     memory: usize,
 }
 
+/// A program as the sources of kernels, in the order in which they run.
 #[derive(Debug)]
-enum Code {
-    /// The kernels, in the order in which they run.
-    Generated(Vec<Function>),
-    Interpreted {
-        steps: Buffer,
-        len: usize,
-    },
+struct Written {
+    sources: Vec<String>,
+    memory: usize,
 }
+
+/// What runs a program.
+#[derive(Debug)]
+enum State {
+    /// The interpreter, and how many multiplications it has done.
+    Interpreted(u64),
+    /// The same, while kernels are compiled.
+    Compiling(Arc<Images>),
+    /// Kernels.
+    Compiled(Arc<[Function]>),
+    /// The interpreter for good.
+    Refused,
+}
+
+/// Code of each segment, or why there is none, once its compilation has ended.
+type Images = Mutex<Vec<Option<std::result::Result<Vec<u8>, String>>>>;
 
 /// `QuotientQuery`
 #[derive(Clone, Copy, Pod, Zeroable)]
@@ -73,18 +109,25 @@ impl QuotientOps for Cuda {
 
     fn compile(&self, program: &Program) -> Result<CudaProgram> {
         let work = self.work("compile");
-        let (code, memory) = match self.device.programs {
-            Programs::Generated => {
-                let segments = Segments::new(program, SEGMENT_MULTIPLICATIONS);
-                (Code::Generated(work.generate(program, &segments)?), segments.memory)
-            }
-            Programs::Interpreted => {
-                let steps::Steps { words, memory } = steps::assemble(program);
-                let steps = work.upload(&words)?;
-                (Code::Interpreted { steps, len: words.len() / 4 }, memory)
-            }
+        let segments = Segments::new(program, SEGMENT_MULTIPLICATIONS);
+        let text = |number| source(&[Module::Quotient]) + &text(program, &segments, number);
+        let written = Written { sources: (0..segments.ranges.len()).map(text).collect(), memory: segments.memory };
+        let state = match self.device.programs {
+            Some(Programs::Generated) => State::Compiled(work.generate(&written)?),
+            Some(Programs::Interpreted) => State::Refused,
+            None => work.kept(&written)?.map_or(State::Interpreted(0), State::Compiled),
         };
-        Ok(CudaProgram { program: program.clone(), code, memory })
+        let steps::Steps { words, memory } = steps::assemble(program);
+        let steps = Steps { steps: work.upload(&words)?, len: words.len() / 4, memory };
+        let is_product = |step: &&Instruction<Operand>| matches!(step, Instruction::Mul(..) | Instruction::Square(_));
+        let multiplications = program.instructions().iter().filter(is_product).count();
+        Ok(CudaProgram {
+            program: program.clone(),
+            multiplications,
+            steps,
+            segments: written,
+            state: Mutex::new(state),
+        })
     }
 
     fn evaluate(
@@ -120,11 +163,12 @@ impl QuotientOps for Cuda {
             first_row: 0,
             end_row: 0,
         };
+        let kernels = work.kernels(compiled, n)?;
         // Results that are no outputs take memory for the rows at hand.
         let blocks: Vec<usize> = (0..n).step_by(THREADS as usize).collect();
         in_batches(&blocks, |blocks| {
             let rows = blocks[0]..n.min(blocks[0] + blocks.len() * THREADS as usize);
-            work.evaluate_rows(compiled, &params, &outputs, rows).map(|()| Vec::<()>::new())
+            work.evaluate_rows((compiled, kernels.as_deref()), &params, &outputs, rows).map(|()| Vec::<()>::new())
         })?;
         Ok(outputs)
     }
@@ -134,12 +178,13 @@ impl Work<'_> {
     /// Evaluates a program on some rows.
     fn evaluate_rows(
         &self,
-        compiled: &CudaProgram,
+        (compiled, kernels): (&CudaProgram, Option<&[Function]>),
         params: &QuotientParams,
         outputs: &[CudaScalars],
         rows: Range<usize>,
     ) -> Result<()> {
-        let results = (outputs.len()..compiled.memory).map(|_| self.vector(rows.len()));
+        let memory = if kernels.is_some() { compiled.segments.memory } else { compiled.steps.memory };
+        let results = (outputs.len()..memory).map(|_| self.vector(rows.len()));
         let results = results.collect::<Result<Vec<_>>>()?;
         let skipped = rows.start as u64 * ELEMENT_BYTES;
         let places = outputs.iter().map(CudaScalars::address);
@@ -148,32 +193,87 @@ impl Work<'_> {
         let [first_row, end_row] = [rows.start, rows.end].map(|row| row as u32);
         let params = QuotientParams { memory: memory.address(), first_row, end_row, ..*params };
         let grid = [rows.len().div_ceil(THREADS as usize), 1];
-        match &compiled.code {
-            Code::Generated(functions) => functions.iter().try_for_each(|function| {
+        match kernels {
+            Some(kernels) => kernels.iter().try_for_each(|kernel| {
                 let arguments = Arguments::new().value(&params);
-                self.cuda.device.start(self.operation, *function, grid, THREADS, 0, arguments)
+                self.cuda.device.start(self.operation, *kernel, grid, THREADS, 0, arguments)
             }),
-            Code::Interpreted { steps, len } => {
+            None => {
+                let Steps { steps, len, .. } = &compiled.steps;
                 let params = QuotientParams { steps: steps.address(), instructions: *len as u32, ..params };
                 self.launch_grid(&EVALUATE, grid, Arguments::new().value(&params))
             }
         }
     }
 
-    /// The kernels of a program, compiled.
-    fn generate(&self, program: &Program, segments: &Segments) -> Result<Vec<Function>> {
-        let names: Vec<String> = (0..segments.ranges.len()).map(|number| format!("quotient_{number}")).collect();
-        let text: String =
-            names.iter().enumerate().map(|(number, name)| text(program, segments, number, name)).collect();
-        if names.is_empty() {
-            return Ok(Vec::new());
+    /// The kernels of a program, compiled now.
+    fn generate(&self, written: &Written) -> Result<Arc<[Function]>> {
+        let kernel = |source: &String| self.cuda.device.generated(self.operation, source, NAME);
+        written.sources.iter().map(kernel).collect()
+    }
+
+    /// The same, where all of them were compiled before.
+    fn kept(&self, written: &Written) -> Result<Option<Arc<[Function]>>> {
+        let kernel = |source: &String| self.cuda.device.kept(self.operation, source, NAME).transpose();
+        let kernels = written.sources.iter().map_while(kernel).collect::<Result<Arc<[Function]>>>()?;
+        Ok((kernels.len() == written.sources.len()).then_some(kernels))
+    }
+
+    /// The kernels that evaluate a program on so many rows; `None` for the interpreter. Never waits for a compiler.
+    fn kernels(&self, compiled: &CudaProgram, rows: usize) -> Result<Option<Arc<[Function]>>> {
+        let mut state = compiled.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match &mut *state {
+            State::Compiled(kernels) => return Ok(Some(Arc::clone(kernels))),
+            State::Refused => {}
+            State::Interpreted(done) => {
+                *done = done.saturating_add((compiled.multiplications * rows.max(FULL_ROWS)) as u64);
+                if *done >= self.cuda.device.compile_after {
+                    *state = self.start_compiling(&compiled.segments);
+                }
+            }
+            State::Compiling(images) => {
+                let images = Arc::clone(images);
+                let mut images = images.lock().unwrap_or_else(PoisonError::into_inner);
+                if images.iter().any(Option::is_none) {
+                    return Ok(None);
+                }
+                let installed = images.drain(..).flatten().zip(&compiled.segments.sources).map(|(image, source)| {
+                    let image = image.map_err(|message| self.error(message))?;
+                    self.cuda.device.install(self.operation, source, NAME, &image)
+                });
+                match installed.collect::<Result<Arc<[Function]>>>() {
+                    Ok(kernels) => {
+                        *state = State::Compiled(Arc::clone(&kernels));
+                        return Ok(Some(kernels));
+                    }
+                    Err(failed) => {
+                        tracing::warn!("a program stays interpreted: {failed}");
+                        *state = State::Refused;
+                    }
+                }
+            }
         }
-        self.cuda.device.generated(self.operation, Module::Quotient, &text, &names)
+        Ok(None)
+    }
+
+    fn start_compiling(&self, written: &Written) -> State {
+        if libraries::compiler().is_err() {
+            return State::Refused;
+        }
+        let images = Arc::new(Mutex::new(vec![None; written.sources.len()]));
+        for (number, source) in written.sources.iter().enumerate() {
+            let (compiler, source, images) = (self.cuda.device.compiler.clone(), source.clone(), Arc::clone(&images));
+            background::start(move || {
+                let image = compiler.code(&source, false);
+                images.lock().unwrap_or_else(PoisonError::into_inner)[number] = Some(image);
+            });
+        }
+        State::Compiling(images)
     }
 }
 
 /// A segment as source.
-fn text(program: &Program, segments: &Segments, number: usize, name: &str) -> String {
+fn text(program: &Program, segments: &Segments, number: usize) -> String {
     let instructions = &segments.ranges[number];
     let value = |operand: Operand| match operand {
         Operand::Scalar(index) => Value::Scalar(index),
@@ -196,5 +296,5 @@ fn text(program: &Program, segments: &Segments, number: usize, name: &str) -> St
     let passed = instructions.clone().filter_map(|result| Some((segments.places[result]?, Value::Result(result))));
     let outputs = segments.outputs(program, number).map(|(output, operand)| (output, value(operand)));
     let kept: Vec<(usize, Value)> = passed.chain(outputs).collect();
-    straight_line(name, &steps, &kept)
+    straight_line(NAME, &steps, &kept)
 }

@@ -12,12 +12,23 @@ pub struct Counters {
     pub bytes_up: u64,
     /// Bytes copied from the device.
     pub bytes_down: u64,
+    /// Copies to the device and from it.
+    pub copies: u64,
+    /// Pieces of memory that the driver was asked for.
+    pub allocations: u64,
     /// How often the host waited for results.
     pub waits: u64,
     /// Bytes of device memory in vectors, scratch space and the pool.
     pub bytes_allocated: u64,
     /// The most bytes that vectors and scratch space took at a time.
     pub peak_bytes_used: u64,
+}
+
+impl Counters {
+    /// Kernels started.
+    pub fn launches(&self) -> u64 {
+        self.dispatches.values().sum()
+    }
 }
 
 /// Counters that operations add to.

@@ -1,8 +1,8 @@
 //! ICICLE, loaded at run time: transforms and multi-scalar multiplications on its device, everything else on the
 //! processor.
 //!
-//! ICICLE's frontend is free and its plugins for GPUs have a licence; this back end is for those who own one. Nothing
-//! of it is linked: its libraries are looked for when the back end is opened (`library.rs`, `file.rs`), and what is
+//! ICICLE is open source, its plugins for GPUs included; this back end is there to be compared with. Nothing of it is
+//! linked: its libraries are looked for when the back end is opened (`library.rs`, `file.rs`), and what is
 //! missing is an error that says what to install or set. Calls go through its C interface (`abi.rs`, `device.rs`).
 //! Vectors are the processor back end's, in host memory: a transform copies its columns to the device and back, a
 //! commitment only its scalars, because points stay there.

@@ -72,7 +72,10 @@ impl Device {
     }
 
     fn write_bytes(&self, operation: &'static str, buffer: &Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
-        self.counters.add(|counters| counters.bytes_up += bytes.len() as u64);
+        self.counters.add(|counters| {
+            counters.bytes_up += bytes.len() as u64;
+            counters.copies += 1;
+        });
         self.attempt(operation, || {
             self.queue.write_buffer(buffer.raw(), offset, bytes);
             if bytes.len() >= FLUSH_BYTES {

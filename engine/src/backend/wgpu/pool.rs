@@ -167,6 +167,7 @@ impl Device {
             wgpu::BufferDescriptor { label: Some(operation), size, usage: kind.usage(), mapped_at_creation: false };
         let create = || self.raw.create_buffer(&descriptor);
         self.check(operation)?;
+        self.counters.add(|counters| counters.allocations += 1);
         let raw = match self.scoped(create) {
             Ok(raw) => raw,
             // Free buffers of other sizes may be what is in the way; they are gone once no work uses them.

@@ -140,6 +140,7 @@ impl<'a> Recorder<'a> {
         self.device.counters.add(|counters| {
             *counters.dispatches.entry(self.operation).or_default() += dispatches;
             counters.bytes_up += up as u64;
+            counters.copies += u64::from(up > 0);
         });
         let submitted = self.device.attempt(self.operation, || {
             for block in &params {
@@ -164,6 +165,7 @@ impl<'a> Recorder<'a> {
         self.submit()?;
         self.device.counters.add(|counters| {
             counters.bytes_down += bytes;
+            counters.copies += 1;
             counters.waits += 1;
         });
         self.map(&target, bytes)

@@ -82,7 +82,10 @@ pub(super) fn place(
         let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::r(1), limbs: 1 });
         ResultEntry { kind, element, count, exponent: geometry.exponent(element + count - 1), channel: 0 }
     };
-    let entries: Vec<ResultEntry> =
-        planner.lane_groups(node.output, 0..geometry.len(), 1).into_iter().map(entry).collect();
+    let entries: Vec<ResultEntry> = planner
+        .lane_groups(node.output, 0..geometry.len(), planner.lanes_of(node.output, 1))
+        .into_iter()
+        .map(entry)
+        .collect();
     planner.place_results(index, &entries, Order::Positions, Some((identity, 0)))
 }

@@ -39,7 +39,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
     match tensor.storage {
         Storage::Plain | Storage::Transposed | Storage::Interleaved { .. } => {
             let kind = |lanes| RowKind::Entry(kind::Entry { lanes });
-            let groups = planner.lane_groups(output, 0..tensor.shape.len(), 1).into_iter();
+            let groups = planner.lane_groups(output, 0..tensor.shape.len(), planner.lanes_of(output, 1)).into_iter();
             let entry = |(element, count)| ResultEntry { kind: kind(count), element, count, exponent: 0, channel: 0 };
             let entries: Vec<ResultEntry> = groups.map(entry).collect();
             planner.place_results(index, &entries, Order::Unread, None)
@@ -55,7 +55,9 @@ fn place_one_hot(planner: &mut Planner<'_>, index: usize, shape: Shape, one: i64
     let mut ends = Vec::new();
     for channel in 0..shape.channels {
         let less = if channel == 0 { one } else { 0 };
-        for (element, count) in planner.lane_groups(output, channel * area..(channel + 1) * area, 1) {
+        for (element, count) in
+            planner.lane_groups(output, channel * area..(channel + 1) * area, planner.lanes_of(output, 1))
+        {
             let kind = RowKind::OneHot(kind::OneHot { lanes: count, less });
             // The power of r of an index is its own, whatever padding is between them in the tensor's digest.
             let exponent = area - 1 - (element + count - 1) % area;

@@ -65,18 +65,18 @@ impl Groups {
         planner.term(sums, total, rows, Factor::default(), -1);
     }
 
-    /// Rows of members, those of equal number in one channel, for sums over them; their remainders are of so many shifts.
+    /// Rows of members, those of equal number in one channel, for sums over them, of so many lanes.
     pub(super) fn members(
         &self,
         planner: &Planner<'_>,
-        shifts: u32,
+        lanes: usize,
         kind: impl Fn(usize) -> RowKind,
     ) -> Vec<ResultEntry> {
         let output = planner.graph.nodes[self.node].output;
         let geometry = planner.geometry(output);
         let mut entries = Vec::new();
         for channel in 0..self.len {
-            for (element, count) in planner.lane_groups(output, self.range(channel), shifts) {
+            for (element, count) in planner.lane_groups(output, self.range(channel), lanes) {
                 let last = self.range(self.len - 1).start + (element + count - 1) % self.groups;
                 let exponent = geometry.exponent(last);
                 entries.push(ResultEntry { kind: kind(count), element, count, exponent, channel });

@@ -132,7 +132,7 @@ fn vector_entries(planner: &Planner<'_>, index: usize, linear: &Linear) -> Vec<R
         let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 });
         ResultEntry { kind, element, count, exponent: 0, channel: 0 }
     };
-    planner.lane_groups(output, 0..linear.out_channels, 1).into_iter().map(entry).collect()
+    planner.lane_groups(output, 0..linear.out_channels, planner.lanes_of(output, 1)).into_iter().map(entry).collect()
 }
 
 /// Rows of a matrix, one after another: lanes run over channels, whose powers of `s` fall within a row.
@@ -144,7 +144,10 @@ fn row_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: &P
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs: 1 });
             ResultEntry { kind, element, count, exponent: 0, channel }
         };
-        planner.lane_groups(output, first..first + linear.out_channels, 1).into_iter().map(entry)
+        planner
+            .lane_groups(output, first..first + linear.out_channels, planner.lanes_of(output, 1))
+            .into_iter()
+            .map(entry)
     };
     (0..product.used[1]).flat_map(row).collect()
 }
@@ -157,7 +160,7 @@ fn image_entries(planner: &Planner<'_>, index: usize, linear: &Linear, product: 
     let mut entries = Vec::new();
     for start in (0..linear.out_channels * height * width).step_by(even) {
         let (channel, i) = (start / (height * width), start / width % height);
-        for (element, count) in planner.lane_groups(output, start..start + even, 1) {
+        for (element, count) in planner.lane_groups(output, start..start + even, planner.lanes_of(output, 1)) {
             let exponent = product.output(i, (element + count - 1) % width);
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing, limbs: 1 });
             entries.push(ResultEntry { kind, element, count, exponent, channel });

@@ -112,7 +112,11 @@ fn entries(planner: &Planner<'_>, index: usize, product: &MatMul) -> Vec<ResultE
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::s(1), limbs });
             ResultEntry { kind, element, count, exponent: 0, channel: 0 }
         };
-        return planner.lane_groups(output, 0..rows * heads, limbs).into_iter().map(entry).collect();
+        return planner
+            .lane_groups(output, 0..rows * heads, planner.lanes_of(output, limbs))
+            .into_iter()
+            .map(entry)
+            .collect();
     }
     let channel = |channel: usize| {
         let first = channel * columns;
@@ -120,7 +124,7 @@ fn entries(planner: &Planner<'_>, index: usize, product: &MatMul) -> Vec<ResultE
             let kind = RowKind::Requantise(kind::Requantise { lanes: count, spacing: Power::r(1), limbs });
             ResultEntry { kind, element, count, exponent: columns - (element - first) - count, channel }
         };
-        planner.lane_groups(output, first..first + columns, limbs).into_iter().map(entry)
+        planner.lane_groups(output, first..first + columns, planner.lanes_of(output, limbs)).into_iter().map(entry)
     };
     (0..rows * heads).flat_map(channel).collect()
 }

@@ -28,7 +28,8 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, rescale: Rescale) -
         let kind = RowKind::Multiply(kind::Multiply { lanes, limbs: rescale.limbs, multiplier: rescale.multiplier });
         ResultEntry { kind, element, count: lanes, exponent: 0, channel: 0 }
     };
-    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len, rescale.limbs).into_iter().map(entry).collect();
+    let entries: Vec<ResultEntry> =
+        planner.lane_groups(output, 0..len, planner.lanes_of(output, rescale.limbs)).into_iter().map(entry).collect();
     planner.place_results(index, &entries, Order::Unread, None)?;
     let identity = planner.identity();
     let last = planner.result_row - 1;

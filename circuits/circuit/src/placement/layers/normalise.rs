@@ -35,7 +35,7 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, normalise: &Normali
     let first_row = planner.result_row;
     let roots = groups.place(planner, RowKind::InverseRoot(kind::InverseRoot { bits, limbs }))?;
     (first_row..=roots).for_each(|row| planner.set(FixedRole::Epsilon, row, epsilon));
-    let rows = groups.members(planner, rescale.limbs, |lanes| {
+    let rows = groups.members(planner, planner.lanes_of(node.output, rescale.limbs), |lanes| {
         RowKind::Normalise(kind::Normalise {
             lanes,
             limbs: rescale.limbs,

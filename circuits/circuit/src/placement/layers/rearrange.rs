@@ -29,7 +29,8 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize) -> Result<(), Layou
         let kind = RowKind::Copies(kind::Copies { lanes: count });
         ResultEntry { kind, element, count, exponent: 0, channel: 0 }
     };
-    let entries: Vec<ResultEntry> = planner.lane_groups(output, 0..len, 1).into_iter().map(entry).collect();
+    let entries: Vec<ResultEntry> =
+        planner.lane_groups(output, 0..len, planner.lanes_of(output, 1)).into_iter().map(entry).collect();
     let first_row = planner.result_row;
     for (i, entry) in entries.iter().enumerate() {
         for lane in 0..entry.count {

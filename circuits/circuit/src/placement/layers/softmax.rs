@@ -18,7 +18,7 @@ use zkml_gpu_graph::Softmax;
 use super::groups::Groups;
 use crate::placement::counter::{Counter, Rows};
 use crate::placement::error::LayoutError;
-use crate::placement::planner::{Order, Pins, Planner, Segment};
+use crate::placement::planner::{Order, Planner, Segment};
 use crate::system::{Accumulator, Factor, FixedRole, Multiplicand, RowKind, kind};
 
 /// Counts a softmax: a row for each group, two for each run of members.
@@ -28,10 +28,10 @@ pub(super) fn count(counter: &mut Counter<'_>, index: usize, softmax: &Softmax) 
     let (rows, lanes) = counter.groups_in(node.output, 0..softmax.groups, softmax.rescale.limbs);
     counter.computes(index, softmax.rescale, lanes, 3);
     // Exponentials are not requantised.
-    let (exponentials, lanes) = counter.groups_in(node.output, 0..softmax.groups, 1);
-    counter.count.activation_lanes = counter.count.activation_lanes.max(lanes);
+    let most = counter.exponential_lanes(node.output);
+    let (exponentials, lanes) = counter.groups_of(node.output, 0..softmax.groups, most);
     counter.count.groups.insert(bits(softmax));
-    counter.looks_up(lanes);
+    counter.exponentials(index, lanes);
     counter.adds(&[Accumulator::ResultTotal, Accumulator::Auxiliary, Accumulator::ResultDigest]);
     [read, softmax.groups + softmax.len * (exponentials + rows), 0]
 }
@@ -42,23 +42,18 @@ pub(super) fn place(planner: &mut Planner<'_>, index: usize, softmax: &Softmax) 
     let groups = Groups::new(planner, index, softmax.groups, softmax.len)?;
     let limbs = bits(softmax).map(|bits| bits.div_ceil(planner.widths.limb_bits) as usize);
     let reciprocals = groups.place(planner, RowKind::Reciprocal(kind::Reciprocal { bits: softmax.bits, limbs }))?;
-    let tag = planner.tables.exponential_tag(&softmax.exp);
-    let tag = tag.ok_or_else(|| LayoutError::Malformed(format!("no exponentials for node {index}")))?;
-    let rows = groups.members(planner, 1, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
+    let pins = planner.exponential_pins(index, softmax)?;
+    let lanes = planner.exponential_lanes(node.output);
+    let rows = groups.members(planner, lanes, |lanes| RowKind::Exponential(kind::Exponential { lanes }));
     let first_row = planner.result_row;
-    let exponentials = planner.place_segment(Segment {
-        node: index,
-        entries: &rows,
-        order: Order::Sums,
-        pins: Pins::Table(tag),
-        output: false,
-    })?;
+    let exponentials =
+        planner.place_segment(Segment { node: index, entries: &rows, order: Order::Sums, pins, output: false })?;
     for (row, entry) in (first_row..).zip(&rows) {
         let masked = (0..entry.count).filter(|lane| softmax.is_masked(entry.element + lane));
         masked.for_each(|lane| planner.set(FixedRole::Masked(lane), row, 1));
     }
     let rescale = softmax.rescale;
-    let rows = groups.members(planner, rescale.limbs, |lanes| {
+    let rows = groups.members(planner, planner.lanes_of(node.output, rescale.limbs), |lanes| {
         RowKind::Multiply(kind::Multiply { lanes, limbs: rescale.limbs, multiplier: rescale.multiplier })
     });
     planner.place_results(index, &rows, Order::Unread, None)?;

@@ -5,6 +5,7 @@ use zkml_gpu_graph::{Activation, Format, Op, Rescale, Softmax};
 use crate::import::{FloatNode, FloatSoftmax};
 use crate::quant::converter::{Converted, Converter, Target};
 use crate::quant::error::QuantError;
+use crate::quant::lines;
 use crate::quant::rescale::{dividend_bits, rescale};
 
 /// Bits of the reciprocal of a sum of exponentials with one member.
@@ -38,12 +39,14 @@ fn integers(
         // Only the maximum itself has the greatest.
         d => ((most as f64 * libm::exp(-(d as f64) * step)).round() as i64).min(most - 1),
     };
-    let values = (0..=x.max - x.min).map(exponential).collect();
+    let exact = |d: usize| most as f64 * libm::exp(-(d as f64) * step);
+    let table = || Activation::table(0, (0..=x.max - x.min).map(exponential).collect());
+    let exp = lines::exponentials(x.max.abs_diff(x.min) as usize + 1, exact).unwrap_or_else(table);
     Ok(Softmax {
         groups: softmax.groups,
         len: softmax.len,
         masked: softmax.masked.clone(),
-        exp: Activation { min: 0, values },
+        exp,
         bits,
         rescale: rescale(node, 1.0, bits as i32 - to, shift, 2f64.powi(bits as i32))?,
     })
@@ -54,7 +57,7 @@ pub(super) fn outline(softmax: &FloatSoftmax) -> Op {
         groups: softmax.groups,
         len: softmax.len,
         masked: softmax.masked.clone(),
-        exp: Activation { min: 0, values: vec![1, 0] },
+        exp: Activation::table(0, vec![1, 0]),
         bits: 1,
         rescale: Rescale::UNIT,
     })

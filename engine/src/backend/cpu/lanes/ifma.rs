@@ -510,7 +510,11 @@ impl Lanes for Ifma {
     type Products<F: Modulus> = Products<F>;
 
     const PLAIN: bool = false;
-    const SCALE: u64 = 1 << SCALE_BITS;
+    const REFRESHES: bool = false;
+
+    fn scale<F: Modulus>() -> F {
+        F::from(1 << SCALE_BITS)
+    }
 
     fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         // SAFETY: a value of this type proves that the processor has the features.
@@ -580,7 +584,7 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn single<F: Modulus>(element: F) -> Single<F> {
-        Single(limbs(as_words(&[element * F::from(Self::SCALE)])[0]), PhantomData)
+        Single(limbs(as_words(&[element * Self::scale::<F>()])[0]), PhantomData)
     }
 
     #[inline(always)]
@@ -590,7 +594,7 @@ impl Lanes for Ifma {
 
     #[inline(always)]
     fn factors<F: Modulus>(self, elements: &[F; LANES]) -> Factor<F> {
-        let scale = F::from(Self::SCALE);
+        let scale = Self::scale::<F>();
         Factor(unpack(gather_words(words_of(&elements.map(|element| element * scale)))), PhantomData)
     }
 
@@ -643,6 +647,11 @@ impl Lanes for Ifma {
     }
 
     // Lazy residues: the limbs of a lazy vector are signed and up to 2^57, not normalised.
+
+    #[inline(always)]
+    fn refresh<F: Modulus>(self, vector: Vector<F>) -> Vector<F> {
+        vector
+    }
 
     #[inline(always)]
     fn cross<F: Modulus>(self, a: &mut Vector<F>, b: &mut Vector<F>) {

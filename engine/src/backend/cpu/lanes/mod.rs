@@ -1,11 +1,12 @@
 //! Eight field elements at a time.
 //!
-//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are two implementations of
-//! it, and every kernel of this back end is written once over the trait:
+//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are three implementations
+//! of it, and every kernel of this back end is written once over the trait:
 //!
 //! | lanes | processor | representation |
 //! |---|---|---|
 //! | [`Ifma`] | x86-64 with AVX-512 IFMA and VBMI2 | five limbs of 52 bits, one register each, residues not reduced |
+//! | [`Avx2`] | x86-64 with AVX2 and FMA | five signed limbs of 51 bits in doubles, two registers each, not reduced |
 //! | [`Portable`] | any | an array of elements, reduced |
 //!
 //! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The
@@ -16,12 +17,17 @@
 //! # Residues
 //! A vector's elements are Montgomery residues with R = 2^256, as in memory, but they need not be below p. A bound in
 //! multiples of p goes with each vector, in the comments of the kernel: every operation says what it needs and what it
-//! gives. With [`Portable`] every residue is below p, so that only the larger bounds, those of [`Ifma`], matter.
+//! gives. With [`Portable`] every residue is below p, so that only the larger bounds, those of [`Ifma`], matter; those of
+//! [`Avx2`], where residues have a sign, stand in its module.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
 mod portable;
 
+#[cfg(target_arch = "x86_64")]
+pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use ifma::Ifma;
 pub(super) use portable::Portable;
@@ -77,8 +83,11 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// be used.
     const PLAIN: bool;
 
-    /// What [`scaled_factor`](Self::scaled_factor) takes out of a vector.
-    const SCALE: u64;
+    /// Whether [`refresh`](Self::refresh) does anything.
+    const REFRESHES: bool;
+
+    /// What [`scaled_factor`](Self::scaled_factor) takes out of a vector: not zero.
+    fn scale<F: Modulus>() -> F;
 
     /// Runs a kernel, compiled for these lanes' instructions.
     fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output;
@@ -110,7 +119,7 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The vector, to multiply by: below 5·p; counts as 16 times its bound in a product's.
     fn factor<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Factor<F>;
 
-    /// The factor x of a vector that holds [`SCALE`](Self::SCALE)·x. Costs nothing; counts with the vector's own bound.
+    /// The factor x of a vector that holds [`scale`](Self::scale)·x. Costs nothing; counts with the vector's own bound.
     fn scaled_factor<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Factor<F>;
 
     /// One element to multiply by: below p.
@@ -196,8 +205,8 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// Elements, made ready for [`accumulate_integers`](Self::accumulate_integers).
     fn for_integers<F: Modulus>(elements: &[F; LANES]) -> [F; LANES];
 
-    /// products + a·b for integers b below 2^52. Counts as one product of an operand below α·p with one below
-    /// 2^52/2^256.
+    /// products + a·b for integers b below 2^51. Counts as one product of an operand below α·p with one below
+    /// 2^51/2^256.
     fn accumulate_integers<F: Modulus>(
         self,
         products: Self::Products<F>,
@@ -211,6 +220,10 @@ pub(super) trait Lanes: Copy + Send + Sync + std::fmt::Debug + 'static {
     /// The sum of the products, reduced once: with operands of positive and of negative products below α_i·p and β_i·p,
     /// it lies between -Σ α_i·β_i/84·p over the negative and (1 + Σ α_i·β_i/84)·p over the positive ones.
     fn sum_products<F: Modulus>(self, products: Self::Products<F>) -> Self::Sum<F>;
+
+    /// The same vector, fit for three layers of [`cross`](Self::cross) and [`twist`](Self::twist): the first ones need
+    /// it, and every third layer's results.
+    fn refresh<F: Modulus>(self, vector: Self::Vector<F>) -> Self::Vector<F>;
 
     /// `(a + b, a - b)`, in the lazy form that only this method, [`twist`](Self::twist) and [`settle`](Self::settle)
     /// take. Doubles the bounds' absolute value.
@@ -271,17 +284,27 @@ pub(super) fn store_new<L: Lanes, F: Modulus>(lanes: L, vector: L::Vector<F>, ta
 pub(super) enum Processor {
     Portable(Portable),
     #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
     Ifma(Ifma),
 }
 
 impl Processor {
+    /// All lanes there are, the fastest first.
+    pub(super) fn all() -> Vec<Self> {
+        let mut all = Vec::new();
+        #[cfg(target_arch = "x86_64")]
+        {
+            all.extend(Ifma::detect().map(Self::Ifma));
+            all.extend(Avx2::detect().map(Self::Avx2));
+        }
+        all.push(Self::Portable(Portable));
+        all
+    }
+
     /// The fastest lanes there are.
     pub(super) fn detect() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(lanes) = Ifma::detect() {
-            return Self::Ifma(lanes);
-        }
-        Self::Portable(Portable)
+        Self::all()[0]
     }
 
     /// In words.
@@ -289,7 +312,20 @@ impl Processor {
         match self {
             Self::Portable(_) => "portable",
             #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
             Self::Ifma(_) => "AVX-512 IFMA",
+        }
+    }
+
+    /// As users choose them.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Portable(_) => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Ifma(_) => "ifma",
         }
     }
 }
@@ -299,6 +335,8 @@ macro_rules! with_lanes {
     ($processor:expr, $lanes:ident => $result:expr) => {
         match $processor {
             $crate::backend::cpu::lanes::Processor::Portable($lanes) => $result,
+            #[cfg(target_arch = "x86_64")]
+            $crate::backend::cpu::lanes::Processor::Avx2($lanes) => $result,
             #[cfg(target_arch = "x86_64")]
             $crate::backend::cpu::lanes::Processor::Ifma($lanes) => $result,
         }

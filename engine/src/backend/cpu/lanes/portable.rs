@@ -16,7 +16,11 @@ impl Lanes for Portable {
     type Products<F: Modulus> = [F; LANES];
 
     const PLAIN: bool = true;
-    const SCALE: u64 = 1;
+    const REFRESHES: bool = false;
+
+    fn scale<F: Modulus>() -> F {
+        F::ONE
+    }
 
     fn run<K: Kernel<Self>>(self, kernel: K) -> K::Output {
         kernel.run(self)
@@ -132,6 +136,11 @@ impl Lanes for Portable {
     #[inline(always)]
     fn select<F: Modulus>(self, mask: u8, a: [F; LANES], b: [F; LANES]) -> [F; LANES] {
         from_fn(|lane| if mask >> lane & 1 == 1 { a[lane] } else { b[lane] })
+    }
+
+    #[inline(always)]
+    fn refresh<F: Modulus>(self, vector: [F; LANES]) -> [F; LANES] {
+        vector
     }
 
     #[inline(always)]

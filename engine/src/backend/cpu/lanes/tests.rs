@@ -77,7 +77,7 @@ fn binary<L: Lanes, F: Modulus>(lanes: L, a: &[F; LANES], b: &[F; LANES]) {
     let squares = lanes.mul_pair([x, y], [lanes.load_factor(a), lanes.load_factor(b)]);
     assert_eq!(stored(lanes, squares[0]), from_fn(|i| a[i].square()));
     assert_eq!(stored(lanes, squares[1]), from_fn(|i| b[i].square()));
-    let scaled = lanes.load(&b.map(|element| element * F::from(L::SCALE)));
+    let scaled = lanes.load(&b.map(|element| element * L::scale::<F>()));
     assert_eq!(stored(lanes, lanes.mul(x, lanes.scaled_factor(scaled))), product);
     // As far from reduced as is allowed: 16·5 counts 80 in the bound.
     let far = lanes.sub(x, y);
@@ -145,7 +145,7 @@ fn turned<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
 fn turns<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
     for pair in samples.windows(2) {
         let ([mut a, mut b], w) = ([pair[0], pair[1]], pair[1][5]);
-        let (mut x, mut y) = (lanes.load(&a), lanes.load(&b));
+        let (mut x, mut y) = (lanes.refresh(lanes.load(&a)), lanes.refresh(lanes.load(&b)));
         for layer in 0..13 {
             if layer < 2 {
                 lanes.cross::<F>(&mut x, &mut y);
@@ -153,6 +153,9 @@ fn turns<L: Lanes, F: Modulus>(lanes: L, samples: &[[F; LANES]]) {
             } else {
                 lanes.twist::<F>(&mut x, &mut y, &L::single(w));
                 (a, b) = (from_fn(|i| a[i] + w * b[i]), from_fn(|i| a[i] - w * b[i]));
+            }
+            if layer % 3 == 2 {
+                (x, y) = (lanes.refresh(x), lanes.refresh(y));
             }
         }
         let (mut first, mut second) = ([x, y], [y, x]);
@@ -172,13 +175,12 @@ fn compare(processor: Processor) {
 }
 
 #[test]
-fn portable_lanes_compute_in_both_fields() {
-    compare(Processor::Portable(Portable));
-}
-
-#[test]
-fn the_lanes_of_this_processor_compute_in_both_fields() {
-    compare(Processor::detect());
+fn all_lanes_of_this_processor_compute_in_both_fields() {
+    let all = Processor::all();
+    assert!(matches!(all.last(), Some(Processor::Portable(_))));
+    for processor in all {
+        compare(processor);
+    }
 }
 
 #[test]

@@ -22,7 +22,7 @@ const CACHED: usize = 1 << 13;
 /// How many pairs of vectors ahead points are called into the cache.
 const AHEAD: usize = 1;
 
-/// An affine point, both coordinates times [`Lanes::SCALE`], in one cache line. The identity is (0, 0): no other point
+/// An affine point, both coordinates times [`Lanes::scale`], in one cache line. The identity is (0, 0): no other point
 /// has y = 0, for the order of the group is odd.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[repr(C, align(64))]
@@ -33,13 +33,13 @@ pub(super) struct Point {
 
 impl Point {
     pub(super) fn new<L: Lanes>(point: &G1Affine) -> Self {
-        let scale = Fq::from(L::SCALE);
+        let scale = L::scale::<Fq>();
         Point { x: point.x * scale, y: point.y * scale }
     }
 
     pub(super) fn to_affine<L: Lanes>(self) -> G1Affine {
-        // A power of two is not zero.
-        let scale = Fq::from(L::SCALE).invert().unwrap_or(Fq::ONE);
+        // A scale is not zero.
+        let scale = L::scale::<Fq>().invert().unwrap_or(Fq::ONE);
         G1Affine { x: self.x * scale, y: self.y * scale }
     }
 
@@ -192,7 +192,8 @@ fn invert<L: Lanes>(lanes: L, [a, b]: [L::Vector<Fq>; 2]) -> [L::Vector<Fq>; 2] 
     let mut elements = [Fq::ZERO; LANES];
     lanes.store(lanes.mul(a, lanes.scaled_factor(b)), &mut elements);
     // The inverse of s·x is 1/(s·x), for the scale s.
-    let inverses = invert_lanes(elements).map(|inverse| inverse * Fq::from(L::SCALE * L::SCALE));
+    let square = L::scale::<Fq>().square();
+    let inverses = invert_lanes(elements).map(|inverse| inverse * square);
     let inverse = lanes.scaled_factor(lanes.load(&inverses));
     lanes.mul_pair([b, a], [inverse, inverse])
 }
@@ -255,7 +256,7 @@ fn collect<L: Lanes>(
 /// Scaled ones.
 #[inline(always)]
 fn one<L: Lanes>(lanes: L) -> L::Vector<Fq> {
-    lanes.splat(Fq::from(L::SCALE))
+    lanes.splat(L::scale())
 }
 
 /// Lanes of vector `k` where both points have the same x: equal points have the denominator 2·y, opposite ones, which

@@ -96,7 +96,8 @@ impl<L: Lanes> Kernel<L> for FirstPass<'_, L> {
         for block in self.blocks {
             let column = block * LANES;
             for row in 0..rows {
-                buffer[reverse(row, row_log)] = load_rows(lanes, self.input, row * columns + column);
+                let vector = load_rows(lanes, self.input, row * columns + column);
+                buffer[reverse(row, row_log)] = lanes.refresh(vector);
             }
             decimate(lanes, &self.domain.first, &mut buffer);
             for (row_block, vectors) in buffer.as_chunks::<LANES>().0.iter().enumerate() {
@@ -146,6 +147,8 @@ impl<L: Lanes> Kernel<L> for SecondPass<'_, L> {
 
 /// Eight transforms, one in each lane, from bit-reversed to natural order and from residues below 2·p to lazy ones.
 ///
+/// Vectors are refreshed after every third layer, for lanes that need it.
+///
 /// Bounds: the first two layers double them to 8·p where they need no product, every other layer adds 2·p; there are at
 /// most 14 layers, which makes 32·p.
 #[inline(always)]
@@ -181,6 +184,11 @@ fn join_blocks<L: Lanes>(lanes: L, layers: &Layers<L>, layer: u32, vectors: &mut
         let (low, high) = (low[paired..].as_chunks_mut().0, high[paired..].as_chunks_mut().0);
         for ((a, b), w) in low.iter_mut().zip(high).zip(factors[paired..].as_chunks().0) {
             lanes.twist_pair::<Fr>(a, b, w);
+        }
+    }
+    if L::REFRESHES && layer % 3 == 2 {
+        for vector in vectors {
+            *vector = lanes.refresh(*vector);
         }
     }
 }

@@ -48,7 +48,7 @@ fn expected(program: &Program, columns: &[Vec<Fr>], scalars: &[Fr]) -> Vec<Vec<F
 fn check(program: &Program, n: usize) {
     let (columns, scalars) = (columns(n), [Fr::from(3), -Fr::ONE, Fr::random(ChaCha8Rng::seed_from_u64(1))]);
     let expected = expected(program, &columns, &scalars);
-    for backend in [Cpu::new(), Cpu::portable()] {
+    for backend in Cpu::each() {
         let compiled = backend.compile(program).unwrap();
         let uploaded: Vec<CpuScalars> = columns.iter().map(|column| backend.upload(column).unwrap()).collect();
         let outputs = backend.evaluate(&compiled, n, &uploaded.iter().collect::<Vec<_>>(), &scalars).unwrap();

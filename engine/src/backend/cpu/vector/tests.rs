@@ -22,7 +22,7 @@ fn vectors(len: usize) -> Vec<Vec<Fr>> {
 
 /// Runs a comparison with every back end on every pair of vectors of every length.
 fn for_pairs(check: impl Fn(&Cpu, &[Fr], &[Fr])) {
-    for backend in [Cpu::new(), Cpu::portable()] {
+    for backend in Cpu::each() {
         for len in LENGTHS {
             let vectors = vectors(len);
             check(&backend, &vectors[0], &vectors[1]);

@@ -197,7 +197,7 @@ struct Sorted {
 impl Work<'_> {
     /// The jobs in as few batches as memory allows.
     pub(super) fn batches<'j>(&self, decomposition: &Decomposition, jobs: &'j [Job]) -> Result<Vec<&'j [Job]>> {
-        let limit = self.cuda.device.free_bytes(self.operation)? / MEMORY_SHARE;
+        let limit = self.cuda.device.free_bytes() / MEMORY_SHARE;
         let mut batches = Vec::new();
         let mut rest = jobs;
         while !rest.is_empty() {

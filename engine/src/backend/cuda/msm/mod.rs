@@ -15,8 +15,13 @@
 mod batch;
 mod decomposition;
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use bytemuck::{Pod, Zeroable};
-use halo2curves::bn256::{Fq, Fr, G1Affine};
+use group::{Curve, Group};
+use halo2curves::bn256::{Fq, Fr, G1, G1Affine};
+use halo2curves::serde::SerdeObject;
 use zkml_gpu_kernels::cuda::Module;
 
 use super::Cuda;
@@ -50,6 +55,8 @@ const NORMALIZE: Kernel = kernel("msm_normalize", POINT_THREADS);
 /// Bytes of a point of a table, and of a sum.
 const AFFINE_BYTES: u64 = 64;
 const POINT_BYTES: u64 = 128;
+/// Products that the host forms itself: sooner than a device has begun, whose every kernel would have some threads only.
+const HOST_ROWS: usize = 8;
 /// Columns whose digits are counted together.
 const COLUMNS: usize = 1 << 10;
 /// Points of one transfer to the device, through memory of the host.
@@ -67,6 +74,8 @@ pub struct CudaBases {
     len: usize,
     decomposition: Decomposition,
     table: Buffer,
+    /// Points that the host has once asked for.
+    points: Mutex<HashMap<usize, G1Affine>>,
 }
 
 /// A sum as kernels leave it: (x·ZZ, y·ZZZ, ZZ, ZZZ).
@@ -80,7 +89,7 @@ impl MsmOps for Cuda {
     /// Multiples take half of the memory that is free at most.
     fn load_bases(&self, points: &[G1Affine], table_budget_bytes: usize) -> Result<CudaBases> {
         let work = self.work("load_bases");
-        let room = self.device.free_bytes(work.operation)? / TABLE_SHARE;
+        let room = self.device.free_bytes() / TABLE_SHARE;
         let mut spare = (table_budget_bytes as u64).min(room) / AFFINE_BYTES;
         loop {
             match work.load_bases(points, usize::try_from(spare).unwrap_or(usize::MAX)) {
@@ -115,6 +124,11 @@ impl MsmOps for Cuda {
         if let Some(row) = rows.iter().find(|row| **row >= bases.len) {
             return Err(BackendError::TooFewBases { scalars: row + 1, bases: bases.len });
         }
+        if rows.len() <= HOST_ROWS {
+            let points = work.points(bases, rows)?;
+            let products = points.iter().zip(scalars).map(|(point, scalar)| point * scalar);
+            return Ok(products.fold(G1::identity(), |sum, product| sum + product).to_affine());
+        }
         let column = work.vector(scalars.len())?;
         work.write(column.address(), scalars)?;
         // The rows' points as bases of their own, without multiples.
@@ -141,7 +155,26 @@ impl Work<'_> {
     fn empty_bases(&self, len: usize, spare: usize) -> Result<CudaBases> {
         let decomposition = choose(len, spare);
         let table = self.allocate((len * decomposition.levels()) as u64 * AFFINE_BYTES)?;
-        Ok(CudaBases { len, decomposition, table })
+        Ok(CudaBases { len, decomposition, table, points: Mutex::default() })
+    }
+
+    /// The points of some rows, which are copied from the device once.
+    fn points(&self, bases: &CudaBases, rows: &[usize]) -> Result<Vec<G1Affine>> {
+        let mut kept = bases.points.lock().unwrap_or_else(PoisonError::into_inner);
+        let point = |row: &usize| {
+            if let Some(point) = kept.get(row) {
+                return Ok(*point);
+            }
+            let [x, y] = self.read::<[u8; ELEMENT_BYTES as usize]>(bases.level(0) + *row as u64 * AFFINE_BYTES, 2)?[..]
+            else {
+                return Err(self.error("a point is not whole"));
+            };
+            let coordinates = Fq::from_raw_bytes(&x).zip(Fq::from_raw_bytes(&y));
+            let (x, y) = coordinates.ok_or_else(|| self.error("a coordinate is not below the modulus"))?;
+            kept.insert(*row, G1Affine { x, y });
+            Ok(G1Affine { x, y })
+        };
+        rows.iter().map(point).collect()
     }
 
     fn load_bases(&self, points: &[G1Affine], spare: usize) -> Result<CudaBases> {

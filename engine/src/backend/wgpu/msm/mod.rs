@@ -176,7 +176,10 @@ impl Wgpu {
             let written = coordinate.write_raw(&mut bytes);
             written.map_err(|failed| self.device.error(operation, failed.to_string()))?;
         }
-        self.device.counters.add(|counters| counters.bytes_up += bytes.len() as u64);
+        self.device.counters.add(|counters| {
+            counters.bytes_up += bytes.len() as u64;
+            counters.copies += 1;
+        });
         self.device.attempt(operation, || {
             self.device.queue.write_buffer(table.raw(), offset, &bytes);
             self.device.queue.submit([]);
