@@ -188,7 +188,7 @@ pub struct Prover<B: Backend> {
     lagrange: B::Bases,
     /// The key's columns as values on H.
     values: Polynomials<B::Scalars>,
-    /// Those of its polynomials that are not compact as values, as coefficients.
+    /// Those of its polynomials that are not kept as values alone, as coefficients.
     polys: Polynomials<B::Scalars>,
     lookups: LookupPrograms<B>,
     permutation: PermutationProgram<B>,
@@ -221,7 +221,7 @@ impl<B: Backend> Prover<B> {
         check_size(params.k(), &shape)?;
         let (monomial, lagrange) = load_bases(&backend, params, shape.n, &options)?;
         let values = resident_values(&backend, pk, &shape)?;
-        let polys = resident_polys(&backend, pk, &values)?;
+        let polys = resident_polys(&backend, pk, &shape, &values)?;
         let committer = Committer { backend, k: params.k(), monomial, lagrange };
         Self::assemble(committer, shape, pk.get_vk(), (values, polys), &options)
     }
@@ -465,17 +465,18 @@ fn resident_values<B: Backend>(
     Ok(values)
 }
 
-/// The key's polynomials as coefficients, but for columns whose values are compact.
+/// The key's polynomials as coefficients, but for columns that stay values.
 fn resident_polys<B: Backend>(
     backend: &B,
     pk: &ProvingKey<G1Affine>,
+    shape: &Shape,
     values: &Polynomials<B::Scalars>,
 ) -> Result<Polynomials<B::Scalars>, ProverError> {
     let mut polys = Polynomials::default();
     let fixed = pk.fixed_polys().iter().enumerate().map(|(index, column)| (Poly::Fixed(index), column));
     let sigmas = pk.permutation().polys().iter().enumerate().map(|(index, column)| (Poly::Sigma(index), column));
     for (name, column) in fixed.chain(sigmas) {
-        if !values.get(name).is_some_and(|vector| backend.is_compact(vector)) {
+        if !values.get(name).is_some_and(|vector| shape.stays_values(backend, vector)) {
             polys.insert(name, backend.upload(column)?);
         }
     }
@@ -499,7 +500,7 @@ fn has_arguments(cs: &ConstraintSystem<Fr>) -> bool {
 /// The key's polynomials as values on H, and as coefficients.
 type KeyColumns<S> = (Polynomials<S>, Polynomials<S>);
 
-/// A resident key's fixed and permutation columns: as values, and as coefficients where the values are not compact.
+/// A resident key's fixed and permutation columns: as values, and as coefficients those that do not stay values alone.
 fn key_columns<B: Backend>(
     backend: &B,
     vk: &VerifyingKey<G1Affine>,
@@ -510,7 +511,7 @@ fn key_columns<B: Backend>(
     let (mut values, mut polys) = (Polynomials::default(), Polynomials::default());
     let columns = || fixed.iter().chain(&sigmas);
     let (large, transformed): (Vec<Poly>, Vec<&B::Scalars>) =
-        names.clone().zip(columns()).filter(|(_, column)| !backend.is_compact(column)).unzip();
+        names.clone().zip(columns()).filter(|(_, column)| !shape.stays_values(backend, column)).unzip();
     polys.extend(large, backend.intt(&transformed)?);
     if has_arguments(vk.cs()) {
         polys.extend([Poly::LFirst, Poly::LLast, Poly::LActive], row_indicators(backend, vk.cs(), shape.k)?);

@@ -29,9 +29,9 @@ pub(super) struct Proof<'p, B: Backend> {
 
 /// What a proof makes from the witness and the public inputs of one circuit.
 pub(super) struct CircuitColumns<S> {
-    /// Columns as values on H: all until the grand products are made, then those that are [compact] as such.
+    /// Columns as values on H: all until the grand products are made, then those that [stay] so.
     ///
-    /// [compact]: crate::backend::MemoryOps::is_compact
+    /// [stay]: super::shape::Shape::stays_values
     pub(super) values: Polynomials<S>,
     /// The others, as coefficients.
     pub(super) polys: Polynomials<S>,
@@ -95,7 +95,7 @@ impl<'p, B: Backend> Proof<'p, B> {
     }
 
     /// Turns every column that is opened from values into coefficients, circuit by circuit, and drops the values, some
-    /// columns at a time. Columns that are compact stay values.
+    /// columns at a time. Columns that are compact stay values, unless the proof is small.
     pub(super) fn interpolate_columns(&mut self) -> Result<(), ProverError> {
         let (names, circuits, shape) = (self.schedule.interpolated(), self.circuits.len(), &self.prover.shape);
         let (columns, rows, bytes) = (names.len(), shape.n, shape.bytes(circuits * names.len()));
@@ -105,7 +105,7 @@ impl<'p, B: Backend> Proof<'p, B> {
             values.retain(names);
             let mut others = Vec::new();
             for name in names {
-                if !backend.is_compact(values.expect(*name)?) {
+                if !shape.stays_values(backend, values.expect(*name)?) {
                     others.push(*name);
                 }
             }

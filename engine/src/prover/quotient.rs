@@ -122,7 +122,7 @@ impl<B: Backend> Quotient<B> {
         key: Columns<'_, B::Scalars>,
         budget_bytes: usize,
     ) -> Result<Self, ProverError> {
-        let staging = if backend.is_host() { Staging::of_host(shape) } else { Staging::of_device() };
+        let staging = if backend.is_host() && !shape.small { Staging::of_host(shape) } else { Staging::whole() };
         let (classes, staged) = Classes::staged(cs, shape, staging)?;
         let cosets = cosets(shape, &classes);
         let Classes { cosets: classes, constraints, mut programs } = classes;

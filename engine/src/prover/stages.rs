@@ -33,8 +33,8 @@ impl Staging {
         Self { term_columns: 12, brought: shape.batch(STAGE_BYTES), cosets: 2 }
     }
 
-    /// For a device, which has few programs rather than many: one for each coset.
-    pub(super) const fn of_device() -> Self {
+    /// One stage for each coset: for a device, which has few programs rather than many, and where memory is no matter.
+    pub(super) const fn whole() -> Self {
         Self { term_columns: usize::MAX, brought: usize::MAX, cosets: 1 }
     }
 }

@@ -304,8 +304,8 @@ impl MemoryNeeds {
         // On the host powers, and Lagrange points twice; both on the device.
         let string = 5 * n * POINT;
         let shared = PROCESS + filling.network.parameters * PARAMETER_BYTES + string;
-        // A prover keeps the key's columns, as integers.
-        let [_, kept] = INTEGER;
+        // A prover keeps the key's columns, as integers; in a small proof as coefficients, too.
+        let kept = INTEGER[1] + if size.is_small() { SCALAR } else { 0 };
         let proof = size.fixed_columns * n * kept + witness(a, size, n);
         // Fixed columns are made together; columns are uploaded and committed to batch by batch.
         let setup =
@@ -326,6 +326,11 @@ impl MemoryNeeds {
 fn witness(a: &Architecture, size: &CircuitSize, n: usize) -> usize {
     let (first, late, column) = (a.first_phase(), a.second_phase() + a.third_phase(), n * SCALAR);
     let [host, device] = INTEGER;
+    if size.is_small() {
+        // As values or coefficients, and those on a coset.
+        let all = size.advice_columns + a.instance_columns();
+        return n * first * host + (2 * all + size.fixed_columns + 4 * size.pieces()) * column + SUMS_BYTES;
+    }
     // The first phase's columns are integers on both sides; those of later phases are values, then coefficients.
     let columns = n * (first + a.instance_columns()) * (host + device) + late * column;
     // Reciprocals of the tables' rows, and the keys of a lookup on each thread.
