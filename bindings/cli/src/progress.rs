@@ -1,5 +1,5 @@
 //! Progress on stderr, one line for each protocol step, from the tracing spans of the engine and of the commands; with
-//! `-v` lines with their times wherever stderr goes, with `--trace` a file of all spans for a viewer.
+//! `-v` lines with their times and memory wherever stderr goes, with `--trace` a file of all spans for a viewer.
 
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal};
@@ -20,6 +20,7 @@ use zkml_gpu::verify::program::tell;
 use zkml_gpu::{Error, FileError};
 
 use crate::args::LogOptions;
+use crate::resources::take_peak_rss_bytes;
 
 /// Spans of this project carry targets that start with this.
 const TARGET: &str = "zkml_gpu";
@@ -146,24 +147,50 @@ struct Step {
 }
 
 /// A span under way, of which a line is written at its end.
-struct Timed(Instant);
+struct Timed {
+    start: Instant,
+    /// Greatest resident memory so far; 0 where the system does not tell.
+    peak_bytes: u64,
+}
 
 /// A line for each span at its end, indented by how deep it is.
 struct LineLayer;
 
+impl LineLayer {
+    /// Peaks count for the spans that hold the present one, too. Those of other threads are not told apart.
+    fn raise<S: Subscriber + for<'a> LookupSpan<'a>>(id: &Id, context: &Context<'_, S>) {
+        let Some(span) = context.span(id) else { return };
+        let peak = take_peak_rss_bytes().unwrap_or(0);
+        for outer in span.scope() {
+            if let Some(timed) = outer.extensions_mut().get_mut::<Timed>() {
+                timed.peak_bytes = timed.peak_bytes.max(peak);
+            }
+        }
+    }
+}
+
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if let Some(span) = context.span(id).filter(|_| attributes.metadata().target().starts_with(TARGET)) {
-            span.extensions_mut().replace(Timed(Instant::now()));
+            Self::raise(id, &context);
+            span.extensions_mut().replace(Timed { start: Instant::now(), peak_bytes: 0 });
         }
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
         let Some(span) = context.span(&id) else { return };
-        let Some(Timed(start)) = span.extensions_mut().remove::<Timed>() else { return };
+        if span.extensions().get::<Timed>().is_none() {
+            return;
+        }
+        Self::raise(&id, &context);
+        let Some(Timed { start, peak_bytes }) = span.extensions_mut().remove::<Timed>() else { return };
         let depth = span.scope().skip(1).count();
         let ms = start.elapsed().as_secs_f64() * 1e3;
-        tell(&format!("{:indent$}{:24} {ms:10.1} ms", "", label(span.name()), indent = 2 * depth));
+        let peak = match peak_bytes {
+            0 => String::new(),
+            bytes => format!(" {:8.0} MB", bytes as f64 / 1e6),
+        };
+        tell(&format!("{:indent$}{:24} {ms:10.1} ms{peak}", "", label(span.name()), indent = 2 * depth));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use zkml_gpu::ErrorClass;
 
@@ -93,7 +94,21 @@ pub(crate) fn cpu_ms() -> f64 {
 /// Greatest resident memory in bytes; 0 where the system does not tell.
 pub(crate) fn peak_rss_bytes() -> u64 {
     // Linux carries `ru_maxrss` over from the parent process, `VmHWM` starts anew with the program.
-    high_water_mark().or_else(|| usage().map(|usage| max_rss_bytes(&usage))).unwrap_or(0)
+    let since = high_water_mark().or_else(|| usage().map(|usage| max_rss_bytes(&usage))).unwrap_or(0);
+    since.max(TAKEN_PEAK.load(Ordering::Relaxed))
+}
+
+/// The greatest of the peaks that were taken.
+static TAKEN_PEAK: AtomicU64 = AtomicU64::new(0);
+
+/// Greatest resident memory since the last call, or since the program began, in bytes; `None` where the system does not
+/// count anew.
+pub(crate) fn take_peak_rss_bytes() -> Option<u64> {
+    let peak = high_water_mark()?;
+    TAKEN_PEAK.fetch_max(peak, Ordering::Relaxed);
+    // Linux sets the mark to what is resident now (proc(5), `clear_refs`).
+    std::fs::write("/proc/self/clear_refs", "5").ok()?;
+    Some(peak)
 }
 
 /// The machine in words: architecture, system, and the processor's name where the system tells it.
@@ -165,5 +180,16 @@ mod tests {
         let sum = (0..20_000_000u64).fold(0u64, |sum, i| std::hint::black_box(sum ^ i.wrapping_mul(sum | 1)));
         assert!(cfg!(not(unix)) || cpu_ms() > before, "{sum}");
         assert!(cfg!(not(unix)) || peak_rss_bytes() > 1 << 16);
+    }
+
+    #[test]
+    fn a_peak_that_was_taken_is_still_the_peak_of_the_process() {
+        const BYTES: usize = 64 << 20;
+        let Some(before) = take_peak_rss_bytes() else { return };
+        drop(std::hint::black_box(vec![1u8; BYTES]));
+        let Some(during) = take_peak_rss_bytes() else { return };
+        let Some(after) = take_peak_rss_bytes() else { return };
+        assert!(during > BYTES as u64 && after <= during, "{before}, {during}, {after}");
+        assert!(peak_rss_bytes() >= during, "{during}");
     }
 }

@@ -124,9 +124,11 @@ pub fn prove_opened<B: Backend>(
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<Proof, ProveError> {
     let start = std::time::Instant::now();
+    let span = tracing::info_span!(target: "zkml_gpu::prover", "witness").entered();
     let execution = &Cleared(graph.run(inputs)?);
     let first = FirstPhase::salted(layout, graph, &execution.0, &salts(layout, openings.salts))?;
     let first = &Cleared(first);
+    drop(span);
     let (execution, first) = (&execution.0, &first.0);
     let witness_ms = start.elapsed().as_secs_f64() * 1e3;
     let tensors = committed(prover, layout, graph, execution, openings, &mut rng)?;

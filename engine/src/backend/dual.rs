@@ -157,6 +157,10 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
         self.left.is_host() && self.right.is_host()
     }
 
+    fn is_compact(&self, vector: &Self::Scalars) -> bool {
+        self.left.is_compact(&vector.left) && self.right.is_compact(&vector.right)
+    }
+
     fn peak_bytes(&self) -> Option<u64> {
         self.left.peak_bytes().or(self.right.peak_bytes())
     }

@@ -25,7 +25,7 @@
 //! assert_eq!(program.queries().len(), 4);
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ff::Field;
 use halo2curves::bn256::Fr;
@@ -101,6 +101,17 @@ impl Instruction<Fr> {
             Instruction::Negate(a) => -a,
         }
     }
+}
+
+/// A summand `scale·cofactor·atom` of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// Depends on no row.
+    pub scale: NodeId,
+    /// A row's own factor, which the term may share with others; 1 where there is none.
+    pub cofactor: Option<NodeId>,
+    /// The rest.
+    pub atom: NodeId,
 }
 
 /// Builds a [`Program`] out of shared nodes.
@@ -194,6 +205,69 @@ impl ProgramBuilder {
     /// cancel its leading terms, so this is a bound.
     pub fn degree(&self, node: NodeId) -> usize {
         self.degrees[node.0 as usize]
+    }
+
+    /// The columns that a node reads, ascending.
+    pub fn columns(&self, node: NodeId) -> Vec<usize> {
+        let (mut columns, mut seen, mut stack) = (BTreeSet::new(), BTreeSet::new(), vec![node]);
+        while let Some(node) = stack.pop() {
+            match self.nodes[node.0 as usize] {
+                Node::Constant(_) | Node::Scalar(_) => (),
+                Node::Column(query) => {
+                    columns.insert(query.column);
+                }
+                Node::Operation(step) if seen.insert(node) => stack.extend(step.operands()),
+                Node::Operation(_) => (),
+            }
+        }
+        columns.into_iter().collect()
+    }
+
+    /// A term as a sum of terms, of which one that reads more than `most` columns is neither a sum, nor a product of a
+    /// sum with something that reads one column or none.
+    pub fn split(&mut self, term: Term, most: usize) -> Vec<Term> {
+        let (mut parts, mut stack) = (Vec::new(), vec![term]);
+        while let Some(term) = stack.pop() {
+            let Node::Operation(step) = self.nodes[term.atom.0 as usize] else {
+                parts.push(term);
+                continue;
+            };
+            if self.columns(term.atom).len() <= most {
+                parts.push(term);
+                continue;
+            }
+            let with = |atom| Term { atom, ..term };
+            match step {
+                Instruction::Add(a, b) => stack.extend([with(b), with(a)]),
+                Instruction::Sub(a, b) => {
+                    let scale = self.negate(term.scale);
+                    stack.extend([Term { scale, ..with(b) }, with(a)]);
+                }
+                Instruction::Negate(a) => {
+                    let scale = self.negate(term.scale);
+                    stack.push(Term { scale, ..with(a) });
+                }
+                Instruction::Mul(a, b) => match self.factor_of_sum(a, b) {
+                    Some((factor, sum)) if self.degree(factor) == 0 => {
+                        let scale = self.mul(term.scale, factor);
+                        stack.push(Term { scale, ..with(sum) });
+                    }
+                    Some((factor, sum)) => {
+                        let cofactor = Some(term.cofactor.map_or(factor, |before| self.mul(before, factor)));
+                        stack.push(Term { cofactor, ..with(sum) });
+                    }
+                    None => parts.push(term),
+                },
+                Instruction::Square(_) => parts.push(term),
+            }
+        }
+        parts
+    }
+
+    /// Two factors, if the second is a sum or a product and the first reads one column or none.
+    fn factor_of_sum(&self, a: NodeId, b: NodeId) -> Option<(NodeId, NodeId)> {
+        let is_operation = |node: NodeId| matches!(self.nodes[node.0 as usize], Node::Operation(_));
+        [(a, b), (b, a)].into_iter().find(|(factor, sum)| is_operation(*sum) && self.columns(*factor).len() <= 1)
     }
 
     /// Schedules what `outputs` need. Nodes that no output needs cost nothing.
@@ -526,6 +600,43 @@ mod tests {
         let difference = nodes.sub(a, scalar);
         let all = [scalar, a, difference, product, square, sum, negated, scaled];
         assert_eq!(all.map(|node| nodes.degree(node)), [0, 1, 1, 2, 4, 4, 4, 4]);
+    }
+
+    #[test]
+    fn terms_add_up_to_what_was_split() {
+        let mut nodes = ProgramBuilder::new();
+        let columns: Vec<NodeId> = (0..6).map(|column| nodes.column(column, 0)).collect();
+        let (r, one) = (nodes.scalar(0), nodes.constant(Fr::ONE));
+        // selector·((f_1·f_2 + r·(f_3 - r·f_4)) - f_5²)
+        let product = nodes.mul(columns[1], columns[2]);
+        let inner = nodes.mul(r, columns[4]);
+        let inner = nodes.sub(columns[3], inner);
+        let inner = nodes.mul(r, inner);
+        let square = nodes.mul(columns[5], columns[5]);
+        let sum = nodes.add(product, inner);
+        let sum = nodes.sub(sum, square);
+        let whole = nodes.mul(columns[0], sum);
+        assert_eq!(nodes.columns(whole), [0, 1, 2, 3, 4, 5]);
+        let term = Term { scale: r, cofactor: None, atom: whole };
+        let cells: Vec<Fr> = (2..8).map(Fr::from).collect();
+        let evaluate = |nodes: &ProgramBuilder, node: NodeId| {
+            let program = nodes.finish(&[node]);
+            let cells: Vec<Fr> = program.queries().iter().map(|query| cells[query.column]).collect();
+            program.evaluate_row(&cells, &[Fr::from(10)]).unwrap()[0]
+        };
+        let expected = evaluate(&nodes, whole) * Fr::from(10);
+        assert_eq!(expected, Fr::from(10 * 2) * (Fr::from(3 * 4 + 10 * 5) - Fr::from(100 * 6 + 49)));
+        for (most, count) in [(6, 1), (2, 3), (1, 4)] {
+            let parts = nodes.split(term, most);
+            assert_eq!(parts.len(), count, "{most}");
+            let mut total = Fr::ZERO;
+            for Term { scale, cofactor, atom } in parts {
+                let value = nodes.mul(cofactor.unwrap_or(one), atom);
+                let value = nodes.mul(scale, value);
+                total += evaluate(&nodes, value);
+            }
+            assert_eq!(total, expected, "{most}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use ff::Field;
 use halo2_proofs::plonk::Circuit;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
@@ -17,6 +18,7 @@ use super::poly::Poly;
 use super::proof::CircuitColumns;
 use super::witness::{Layout, synthesize};
 use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError};
+use crate::BackendError;
 use crate::backend::Backend;
 use crate::secret::wipe_elements;
 use crate::spans::TRACING_TARGET;
@@ -31,9 +33,9 @@ impl<B: Backend> Proof<'_, B> {
         }
         for (circuit, instances) in self.circuits.iter_mut().zip(instances) {
             for (index, &values) in instances.iter().enumerate() {
-                let mut column = backend.zeros(n)?;
-                backend.write_range(&mut column, 0, values)?;
-                circuit.values.insert(Poly::Instance(index), column);
+                let mut column = values.to_vec();
+                column.resize(n, Fr::ZERO);
+                circuit.values.insert(Poly::Instance(index), backend.upload(&column)?);
             }
         }
         Ok(())
@@ -61,7 +63,7 @@ impl<B: Backend> Proof<'_, B> {
     }
 }
 
-/// Bytes of columns that are on the way to the back end at a time.
+/// Bytes of columns that are on the way to a device at a time.
 const BATCH_BYTES: usize = 32 << 20;
 
 impl<B: Backend> Proof<'_, B> {
@@ -77,21 +79,33 @@ impl<B: Backend> Proof<'_, B> {
         let CircuitColumns { values, advice_blinding, .. } = &mut self.circuits[circuit];
         let mut columns: HashMap<usize, AdviceColumn<'_>> = columns.into_iter().collect();
         let given: Vec<usize> = indices.iter().copied().filter(|index| !prover.derives(*index)).collect();
-        for batch in given.chunks((BATCH_BYTES / shape.bytes(1)).max(1)) {
-            let mut host = Vec::with_capacity(batch.len());
-            for &column in batch {
-                let given = columns.remove(&column).ok_or(ProverError::MissingWitness { column, row: 0, phase })?;
-                if given.len() > shape.usable_rows {
-                    let (row, columns, usable_rows) = (given.len() - 1, advice_blinding.len(), shape.usable_rows);
-                    return Err(ProverError::CellOutOfRange { column, row, columns, usable_rows });
-                }
-                host.push((given, &advice_blinding[column]));
+        let mut host = Vec::with_capacity(given.len());
+        for &column in &given {
+            let rows = columns.remove(&column).ok_or(ProverError::MissingWitness { column, row: 0, phase })?;
+            if rows.len() > shape.usable_rows {
+                let (row, columns, usable_rows) = (rows.len() - 1, advice_blinding.len(), shape.usable_rows);
+                return Err(ProverError::CellOutOfRange { column, row, columns, usable_rows });
             }
+            host.push((rows, &advice_blinding[column]));
+        }
+        let mut host = host.into_iter();
+        let mut names = given.into_iter().map(Poly::Advice);
+        if backend.is_host() {
+            let upload =
+                |(rows, blinding): (AdviceColumn<'_>, &Vec<Fr>)| rows.upload(backend, shape.usable_rows, blinding);
+            let host: Vec<_> = host.collect();
+            let uploaded: Result<Vec<B::Scalars>, BackendError> = host.into_par_iter().map(upload).collect();
+            values.extend(names, uploaded?);
+            return Ok(());
+        }
+        // A device has few transfers rather than many, and as many bytes at a time.
+        while host.len() > 0 {
+            let batch: Vec<_> = host.by_ref().take((BATCH_BYTES / shape.bytes(1)).max(1)).collect();
             let rows = |(given, blinding): (AdviceColumn<'_>, &Vec<Fr>)| given.into_rows(shape.usable_rows, blinding);
-            let mut host: Vec<Vec<Fr>> = host.into_par_iter().map(rows).collect();
-            let uploaded = backend.upload_columns(&host.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            host.iter_mut().for_each(|column| wipe_elements(column));
-            values.extend(batch.iter().map(|index| Poly::Advice(*index)), uploaded?);
+            let mut batch: Vec<Vec<Fr>> = batch.into_par_iter().map(rows).collect();
+            let uploaded = backend.upload_columns(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            batch.iter_mut().for_each(|column| wipe_elements(column));
+            values.extend(names.by_ref().take(batch.len()), uploaded?);
         }
         Ok(())
     }

@@ -29,6 +29,7 @@ use super::ProverError;
 use super::constraints::Constraints;
 use super::program::{NamedProgram, RowProgramBuilder};
 use super::shape::Shape;
+use super::stages::{ClassTerm, NamedStage, Staging, stages};
 
 /// The classes of a circuit's constraints, and the programs that evaluate them.
 #[derive(Debug)]
@@ -80,15 +81,39 @@ impl Classes {
         let mut program = RowProgramBuilder::default();
         let constraints = Constraints::new(&mut program, cs, shape)?;
         let needed: Vec<usize> = constraints.degrees(&program).into_iter().map(cosets_of).collect();
-        let mut best = Self::of(&mut program, &constraints, &needed, distinct(&needed));
+        Ok(Self::cheapest(&mut program, &constraints, &needed, shape))
+    }
+
+    /// The same, and the stages of their evaluation on each few cosets.
+    pub(super) fn staged(
+        cs: &ConstraintSystem<Fr>,
+        shape: &Shape,
+        staging: Staging,
+    ) -> Result<(Self, Vec<Vec<NamedStage>>), ProverError> {
+        let mut program = RowProgramBuilder::default();
+        let constraints = Constraints::new(&mut program, cs, shape)?;
+        let needed: Vec<usize> = constraints.degrees(&program).into_iter().map(cosets_of).collect();
+        let best = Self::cheapest(&mut program, &constraints, &needed, shape);
+        let class_of = |cosets: usize| best.cosets.iter().rposition(|class| *class >= cosets).unwrap_or(0);
+        let terms = constraints.terms(&mut program, staging.term_columns).into_iter();
+        let terms: Vec<ClassTerm> =
+            terms.map(|(index, term)| ClassTerm { class: class_of(needed[index]), term }).collect();
+        let on_cosets: Vec<usize> = best.on_cosets().collect();
+        let together = on_cosets.chunks(staging.cosets);
+        let staged = together.map(|classes| stages(&mut program, &terms, classes, staging.brought)).collect();
+        Ok((best, staged))
+    }
+
+    fn cheapest(program: &mut RowProgramBuilder, constraints: &Constraints, needed: &[usize], shape: &Shape) -> Self {
+        let mut best = Self::of(program, constraints, needed, distinct(needed));
         for class in best.cosets.clone().into_iter().skip(1) {
             let others = best.cosets.iter().copied().filter(|cosets| *cosets != class).collect();
-            let merged = Self::of(&mut program, &constraints, &needed, others);
+            let merged = Self::of(program, constraints, needed, others);
             if merged.size().cost(shape.k) <= best.size().cost(shape.k) {
                 best = merged;
             }
         }
-        Ok(best)
+        best
     }
 
     /// Classes of so many cosets, descending. A constraint is in the lowest class that has as many as it needs.

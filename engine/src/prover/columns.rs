@@ -11,6 +11,10 @@ use ff::Field;
 use halo2_proofs::plonk::Error;
 use halo2curves::bn256::Fr;
 
+use crate::BackendError;
+use crate::backend::Backend;
+use crate::secret::wipe_integers;
+
 /// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form
 /// shows the length only: values may be secret.
 #[derive(Clone)]
@@ -41,20 +45,36 @@ impl AdviceColumn<'_> {
         self.len() == 0
     }
 
-    /// The rows as field elements, so many with zeros behind them, then other rows.
-    pub(super) fn into_rows(self, count: usize, rest: &[Fr]) -> Vec<Fr> {
-        let mut rows = match self {
+    /// Brings so many rows to a back end, with zeros behind those that are given, then other rows.
+    pub(super) fn upload<B: Backend>(self, backend: &B, count: usize, rest: &[Fr]) -> Result<B::Scalars, BackendError> {
+        match self {
+            Self::Integers(integers) if integers.len() == count => backend.upload_integers(&integers, rest),
             Self::Integers(integers) => {
-                let mut rows = Vec::with_capacity(count + rest.len());
-                rows.extend(integers.iter().map(|value| element(*value)));
-                rows
+                let mut rows = integers.into_owned();
+                rows.resize(count, 0);
+                let uploaded = backend.upload_integers(&rows, rest);
+                wipe_integers(&mut rows);
+                uploaded
             }
+            Self::Elements(elements) => backend.upload_owned(padded(elements.into_owned(), count, rest)),
+        }
+    }
+
+    /// The same rows, as field elements.
+    pub(super) fn into_rows(self, count: usize, rest: &[Fr]) -> Vec<Fr> {
+        let rows = match self {
+            Self::Integers(integers) => integers.iter().map(|value| element(*value)).collect(),
             Self::Elements(elements) => elements.into_owned(),
         };
-        rows.resize(count, Fr::ZERO);
-        rows.extend_from_slice(rest);
-        rows
+        padded(rows, count, rest)
     }
+}
+
+fn padded(mut rows: Vec<Fr>, count: usize, rest: &[Fr]) -> Vec<Fr> {
+    rows.reserve_exact((count + rest.len()).saturating_sub(rows.len()));
+    rows.resize(count, Fr::ZERO);
+    rows.extend_from_slice(rest);
+    rows
 }
 
 fn element(value: i64) -> Fr {

@@ -14,7 +14,7 @@ use super::ProverError;
 use super::poly::Poly;
 use super::program::{Challenge, RowProgramBuilder, column_poly};
 use super::shape::Shape;
-use crate::backend::program::NodeId;
+use crate::backend::program::{NodeId, Term};
 
 /// One constraint `factor·rest`.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +55,20 @@ impl Constraints {
     pub(super) fn degrees(&self, program: &RowProgramBuilder) -> Vec<usize> {
         let degree = |node: NodeId| program.nodes.degree(node);
         self.list.iter().map(|c| c.factor.map_or(0, degree).saturating_add(degree(c.rest))).collect()
+    }
+
+    /// The terms of `Σ_i y^{m-1-i}·factor_i·rest_i`, each with the number of its constraint. One that reads more than
+    /// `most` columns is taken apart as far as it goes.
+    pub(super) fn terms(&self, program: &mut RowProgramBuilder, most: usize) -> Vec<(usize, Term)> {
+        let y = program.challenge(Challenge::Y);
+        let mut power = program.nodes.constant(Fr::ONE);
+        let mut terms = Vec::new();
+        for (index, Constraint { factor, rest }) in self.list.iter().enumerate().rev() {
+            let whole = Term { scale: power, cofactor: *factor, atom: *rest };
+            terms.extend(program.nodes.split(whole, most).into_iter().map(|term| (index, term)));
+            power = program.nodes.mul(power, y);
+        }
+        terms
     }
 
     /// `Σ_i y^{m-1-i}·factor_i·rest_i` over those of the m constraints that satisfy `wanted`, factor by factor in order

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::ProverError;
 use super::classes::{Classes, QuotientSize};
 use super::evaluation::OpeningSchedule;
-use super::shape::Shape;
+use super::shape::{Shape, is_small};
 use super::shplonk::group;
 use crate::cost::Work;
 
@@ -86,6 +86,13 @@ impl CircuitSize {
     /// Pieces of the quotient, which is evaluated on as many cosets at most.
     pub const fn pieces(&self) -> usize {
         self.degree.saturating_sub(1)
+    }
+
+    /// Whether a proof takes so little memory that the prover saves time rather than memory: it keeps all columns as
+    /// coefficients, and on a coset all that are read there.
+    pub const fn is_small(&self) -> bool {
+        let columns = self.advice_columns + self.instance_columns + self.argument_columns + self.fixed_columns;
+        is_small(1 << self.k, columns)
     }
 
     /// Bytes of a proof: the commitments, the evaluations, and the two points of the opening.

@@ -4,11 +4,12 @@
 //! evaluations are written in the order in which the verifier reads them, openings go by the order in which it names
 //! the commitments.
 
+use ff::Field;
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 use tracing::info_span;
 
-use super::poly::{Poly, ProofPoly};
+use super::poly::{Form, Poly, ProofPoly};
 use super::shape::Shape;
 use super::{Proof, ProverError};
 use crate::backend::Backend;
@@ -163,11 +164,44 @@ impl<B: Backend> Proof<'_, B> {
 
     /// The values of the queries.
     pub(super) fn evaluate(&self, queries: &[Query]) -> Result<Vec<Fr>, ProverError> {
-        let (shape, x) = (&self.prover.shape, self.challenges.x);
-        let points = queries
-            .iter()
-            .map(|query| Ok((self.poly(query.poly)?, shape.rotate(x, query.rotation))))
-            .collect::<Result<Vec<_>, ProverError>>()?;
-        Ok(self.prover.backend.eval_polynomials(&points)?)
+        let (shape, x, backend) = (&self.prover.shape, self.challenges.x, &self.prover.backend);
+        let (mut coefficients, mut values) = (Vec::new(), Vec::new());
+        for (place, query) in queries.iter().enumerate() {
+            let point = shape.rotate(x, query.rotation);
+            match self.poly(query.poly)? {
+                Form::Coefficients(vector) => coefficients.push((place, (vector, point))),
+                Form::Values(vector) => values.push((place, (vector, point))),
+            }
+        }
+        let (places, coefficients): (Vec<usize>, Vec<_>) = coefficients.into_iter().unzip();
+        let mut evaluations = vec![Fr::ZERO; queries.len()];
+        for (place, value) in places.into_iter().zip(backend.eval_polynomials(&coefficients)?) {
+            evaluations[place] = value;
+        }
+        while let Some((_, (_, point))) = values.first() {
+            let lagrange = self.lagrange(*point)?;
+            let (here, others) = values.iter().partition::<Vec<_>, _>(|(_, (_, other))| other == point);
+            for (place, (vector, _)) in here {
+                evaluations[place] = backend.inner_product(vector, &lagrange)?;
+            }
+            values = others;
+        }
+        Ok(evaluations)
+    }
+
+    /// The values of the Lagrange polynomials at a point z, `l_i(z) = (z^n - 1)/n · ω^i/(z - ω^i)`: what a polynomial's
+    /// values on H are multiplied by and added up. z lies on H with probability n/p; then the check of the constraints
+    /// refuses the proof.
+    fn lagrange(&self, point: Fr) -> Result<B::Scalars, ProverError> {
+        let (shape, backend) = (&self.prover.shape, &self.prover.backend);
+        let n = shape.n as u64;
+        let mut numerators = backend.powers(Fr::ONE, shape.omega, shape.n)?;
+        let ones = backend.powers(Fr::ONE, Fr::ONE, shape.n)?;
+        let mut lagrange = backend.linear_combination(&[(point, &ones), (-Fr::ONE, &numerators)])?;
+        backend.batch_invert(&mut lagrange)?;
+        let scale = (point.pow_vartime([n]) - Fr::ONE) * Fr::from(n).invert().unwrap_or(Fr::ZERO);
+        backend.scale(&mut numerators, scale)?;
+        backend.mul_assign(&mut lagrange, &numerators)?;
+        Ok(lagrange)
     }
 }

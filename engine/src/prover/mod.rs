@@ -47,6 +47,7 @@ mod provers;
 mod quotient;
 mod shape;
 mod shplonk;
+mod stages;
 mod vanishing;
 mod witness;
 
@@ -81,7 +82,7 @@ use lookup::LookupPrograms;
 use permutation::PermutationProgram;
 use poly::{Poly, Polynomials};
 use proof::{CircuitColumns, Proof};
-use quotient::Quotient;
+use quotient::{Columns, Quotient};
 use shape::Shape;
 
 /// How a [`Prover`] opens polynomials, how it spends memory, and what it checks.
@@ -185,9 +186,9 @@ pub struct Prover<B: Backend> {
     check_witness: bool,
     monomial: B::Bases,
     lagrange: B::Bases,
-    /// The key's polynomials as values on H.
+    /// The key's columns as values on H.
     values: Polynomials<B::Scalars>,
-    /// The key's polynomials as coefficients.
+    /// Those of its polynomials that are not kept as values alone, as coefficients.
     polys: Polynomials<B::Scalars>,
     lookups: LookupPrograms<B>,
     permutation: PermutationProgram<B>,
@@ -220,7 +221,7 @@ impl<B: Backend> Prover<B> {
         check_size(params.k(), &shape)?;
         let (monomial, lagrange) = load_bases(&backend, params, shape.n, &options)?;
         let values = resident_values(&backend, pk, &shape)?;
-        let polys = resident_polys(&backend, pk)?;
+        let polys = resident_polys(&backend, pk, &shape, &values)?;
         let committer = Committer { backend, k: params.k(), monomial, lagrange };
         Self::assemble(committer, shape, pk.get_vk(), (values, polys), &options)
     }
@@ -248,11 +249,11 @@ impl<B: Backend> Prover<B> {
         options: &ProverOptions,
     ) -> Result<Self, ProverError> {
         let Committer { backend, monomial, lagrange, .. } = committer;
-        let cs = vk.cs().clone();
+        let (cs, budget) = (vk.cs().clone(), options.coset_budget_bytes);
         Ok(Prover {
             lookups: LookupPrograms::new(&backend, &cs)?,
             permutation: PermutationProgram::new(&backend, &cs, &shape)?,
-            quotient: Quotient::new(&backend, &cs, &shape, &polys, options.coset_budget_bytes)?,
+            quotient: Quotient::new(&backend, &cs, &shape, Columns { values: &values, polys: &polys }, budget)?,
             derived: DerivedColumns::new(&backend, &cs, shape.n, &options.derived)?,
             transcript_repr: vk.transcript_repr(),
             opening: options.opening,
@@ -458,41 +459,67 @@ fn resident_values<B: Backend>(
     for (index, column) in pk.permutation().permutations().iter().enumerate() {
         values.insert(Poly::Sigma(index), backend.upload(column)?);
     }
-    values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
+    if has_permutation(pk.get_vk().cs()) {
+        values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
+    }
     Ok(values)
 }
 
-/// The key's polynomials as coefficients.
-fn resident_polys<B: Backend>(backend: &B, pk: &ProvingKey<G1Affine>) -> Result<Polynomials<B::Scalars>, ProverError> {
+/// The key's polynomials as coefficients, but for columns that stay values.
+fn resident_polys<B: Backend>(
+    backend: &B,
+    pk: &ProvingKey<G1Affine>,
+    shape: &Shape,
+    values: &Polynomials<B::Scalars>,
+) -> Result<Polynomials<B::Scalars>, ProverError> {
     let mut polys = Polynomials::default();
-    for (index, column) in pk.fixed_polys().iter().enumerate() {
-        polys.insert(Poly::Fixed(index), backend.upload(column)?);
+    let fixed = pk.fixed_polys().iter().enumerate().map(|(index, column)| (Poly::Fixed(index), column));
+    let sigmas = pk.permutation().polys().iter().enumerate().map(|(index, column)| (Poly::Sigma(index), column));
+    for (name, column) in fixed.chain(sigmas) {
+        if !values.get(name).is_some_and(|vector| shape.stays_values(backend, vector)) {
+            polys.insert(name, backend.upload(column)?);
+        }
     }
-    for (index, column) in pk.permutation().polys().iter().enumerate() {
-        polys.insert(Poly::Sigma(index), backend.upload(column)?);
+    if has_arguments(pk.get_vk().cs()) {
+        polys.insert(Poly::LFirst, backend.upload(pk.l0())?);
+        polys.insert(Poly::LLast, backend.upload(pk.l_last())?);
+        polys.insert(Poly::LActive, backend.upload(pk.l_active_row())?);
     }
-    polys.insert(Poly::LFirst, backend.upload(pk.l0())?);
-    polys.insert(Poly::LLast, backend.upload(pk.l_last())?);
-    polys.insert(Poly::LActive, backend.upload(pk.l_active_row())?);
     Ok(polys)
+}
+
+fn has_permutation(cs: &ConstraintSystem<Fr>) -> bool {
+    !cs.permutation().get_columns().is_empty()
+}
+
+/// Whether there are constraints of grand products, which tell the first, the last and the usable rows.
+fn has_arguments(cs: &ConstraintSystem<Fr>) -> bool {
+    has_permutation(cs) || !cs.lookups().is_empty()
 }
 
 /// The key's polynomials as values on H, and as coefficients.
 type KeyColumns<S> = (Polynomials<S>, Polynomials<S>);
 
-/// Both forms of a resident key's fixed and permutation columns.
+/// A resident key's fixed and permutation columns: as values, and as coefficients those that do not stay values alone.
 fn key_columns<B: Backend>(
     backend: &B,
     vk: &VerifyingKey<G1Affine>,
     shape: &Shape,
     [fixed, sigmas]: [Vec<B::Scalars>; 2],
 ) -> Result<KeyColumns<B::Scalars>, ProverError> {
-    let names = || (0..fixed.len()).map(Poly::Fixed).chain((0..sigmas.len()).map(Poly::Sigma));
+    let names = (0..fixed.len()).map(Poly::Fixed).chain((0..sigmas.len()).map(Poly::Sigma));
     let (mut values, mut polys) = (Polynomials::default(), Polynomials::default());
-    polys.extend(names(), backend.intt(&fixed.iter().chain(&sigmas).collect::<Vec<_>>())?);
-    polys.extend([Poly::LFirst, Poly::LLast, Poly::LActive], row_indicators(backend, vk.cs(), shape.k)?);
-    values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
-    values.extend(names().collect::<Vec<_>>(), fixed.into_iter().chain(sigmas));
+    let columns = || fixed.iter().chain(&sigmas);
+    let (large, transformed): (Vec<Poly>, Vec<&B::Scalars>) =
+        names.clone().zip(columns()).filter(|(_, column)| !shape.stays_values(backend, column)).unzip();
+    polys.extend(large, backend.intt(&transformed)?);
+    if has_arguments(vk.cs()) {
+        polys.extend([Poly::LFirst, Poly::LLast, Poly::LActive], row_indicators(backend, vk.cs(), shape.k)?);
+    }
+    if has_permutation(vk.cs()) {
+        values.insert(Poly::Identity, backend.powers(Fr::one(), shape.omega, shape.n)?);
+    }
+    values.extend(names.collect::<Vec<_>>(), fixed.into_iter().chain(sigmas));
     Ok((values, polys))
 }
 

@@ -4,7 +4,7 @@
 use ff::Field;
 use halo2curves::bn256::Fr;
 
-use super::poly::ProofPoly;
+use super::poly::{Form, ProofPoly};
 use super::{Proof, ProverError};
 use crate::backend::Backend;
 
@@ -31,8 +31,21 @@ impl<B: Backend> Proof<'_, B> {
 
     /// `Σ_j base^j·p_j`.
     pub(super) fn combine(&self, names: &[ProofPoly], base: Fr) -> Result<B::Scalars, ProverError> {
-        let polys = names.iter().map(|&name| self.poly(name)).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.prover.backend.linear_combination(&powers(base).zip(polys).collect::<Vec<_>>())?)
+        let backend = &self.prover.backend;
+        let (mut coefficients, mut values) = (Vec::new(), Vec::new());
+        for (&name, power) in names.iter().zip(powers(base)) {
+            match self.poly(name)? {
+                Form::Coefficients(vector) => coefficients.push((power, vector)),
+                Form::Values(vector) => values.push((power, vector)),
+            }
+        }
+        // One transform for all of them.
+        let of_values = match values.is_empty() {
+            true => Vec::new(),
+            false => backend.intt(&[&backend.linear_combination(&values)?])?,
+        };
+        coefficients.extend(of_values.iter().map(|vector| (Fr::ONE, vector)));
+        Ok(backend.linear_combination(&coefficients)?)
     }
 
     /// `x·omega^rotation`, for a rotation in `0..n`.

@@ -83,12 +83,43 @@ impl<S> Polynomials<S> {
         self.vectors.get(&name)
     }
 
+    /// Takes a vector out.
+    pub(super) fn remove(&mut self, name: Poly) -> Option<S> {
+        self.vectors.remove(&name)
+    }
+
+    /// Drops all vectors but those of these names.
+    pub(super) fn retain(&mut self, names: &[Poly]) {
+        self.vectors.retain(|name, _| names.contains(name));
+    }
+
     pub(super) fn get_mut(&mut self, name: Poly) -> Option<&mut S> {
         self.vectors.get_mut(&name)
     }
 
     pub(super) fn expect(&self, name: Poly) -> Result<&S, ProverError> {
         find(&[self], name)
+    }
+}
+
+/// A polynomial's vector, in the form that there is.
+#[derive(Debug)]
+pub(super) enum Form<'a, S> {
+    /// On H.
+    Values(&'a S),
+    /// Lowest first.
+    Coefficients(&'a S),
+}
+
+/// A polynomial's coefficients where there are any, else its values.
+pub(super) fn form<'a, S>(
+    coefficients: &[&'a Polynomials<S>],
+    values: &[&'a Polynomials<S>],
+    name: Poly,
+) -> Result<Form<'a, S>, ProverError> {
+    match coefficients.iter().find_map(|store| store.get(name)) {
+        Some(vector) => Ok(Form::Coefficients(vector)),
+        None => find(values, name).map(Form::Values),
     }
 }
 

@@ -8,7 +8,7 @@ use halo2curves::bn256::Fr;
 use super::poly::{Poly, Polynomials, resolve};
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
-use crate::backend::program::{NodeId, Program, ProgramBuilder};
+use crate::backend::program::{NodeId, Program, ProgramBuilder, Term};
 
 /// A scalar that a program reads at run time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +98,15 @@ impl RowProgramBuilder {
         Ok(self.nodes.horner(&terms, theta))
     }
 
+    /// The polynomials that a term reads.
+    pub(super) fn polys_of(&self, term: &Term) -> Vec<Poly> {
+        let mut columns = self.nodes.columns(term.atom);
+        columns.extend(term.cofactor.into_iter().flat_map(|cofactor| self.nodes.columns(cofactor)));
+        columns.sort_unstable();
+        columns.dedup();
+        columns.into_iter().map(|column| self.polys[column]).collect()
+    }
+
     /// The program with these outputs, over the polynomials that they need.
     pub(super) fn schedule(&self, outputs: &[NodeId]) -> NamedProgram {
         let (program, columns) = self.nodes.finish(outputs).compact();
@@ -150,11 +159,6 @@ pub(super) struct RowProgram<B: Backend> {
 }
 
 impl<B: Backend> RowProgram<B> {
-    /// The polynomials that the program reads.
-    pub(super) fn polys(&self) -> &[Poly] {
-        &self.polys
-    }
-
     /// Runs the program over n rows, with each polynomial from the first of the `stores` that has it.
     pub(super) fn run(
         &self,

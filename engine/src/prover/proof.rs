@@ -7,10 +7,13 @@ use tracing::info_span;
 
 use super::channel::Channel;
 use super::evaluation::OpeningSchedule;
-use super::poly::{Poly, Polynomials, ProofPoly, find, resolve};
+use super::poly::{Form, Poly, Polynomials, ProofPoly, form, resolve};
 use super::{Challenges, Prover, ProverError};
 use crate::backend::Backend;
 use crate::spans::TRACING_TARGET;
+
+/// Bytes of columns that are there as values and as coefficients at a time.
+const INTERPOLATED_BYTES: usize = 8 << 20;
 
 /// A proof in the making. Each step of the protocol is a method in the step's file.
 pub(super) struct Proof<'p, B: Backend> {
@@ -26,9 +29,11 @@ pub(super) struct Proof<'p, B: Backend> {
 
 /// What a proof makes from the witness and the public inputs of one circuit.
 pub(super) struct CircuitColumns<S> {
-    /// Columns as values on H, until the grand products are made.
+    /// Columns as values on H: all until the grand products are made, then those that [stay] so.
+    ///
+    /// [stay]: super::shape::Shape::stays_values
     pub(super) values: Polynomials<S>,
-    /// Polynomials as coefficients.
+    /// The others, as coefficients.
     pub(super) polys: Polynomials<S>,
     /// The blinding rows drawn for each advice column.
     pub(super) advice_blinding: Vec<Vec<Fr>>,
@@ -78,23 +83,38 @@ impl<'p, B: Backend> Proof<'p, B> {
         self.write_points(&commitments)
     }
 
-    /// A polynomial's coefficients.
-    pub(super) fn poly(&self, name: ProofPoly) -> Result<&B::Scalars, ProverError> {
+    /// A polynomial, after the columns are interpolated.
+    pub(super) fn poly(&self, name: ProofPoly) -> Result<Form<'_, B::Scalars>, ProverError> {
         match name {
-            ProofPoly::Circuit(circuit, poly) => self.circuits[circuit].polys.expect(poly),
-            ProofPoly::Shared(poly) => find(&[&self.polys, &self.prover.polys], poly),
+            ProofPoly::Circuit(circuit, poly) => {
+                let CircuitColumns { values, polys, .. } = &self.circuits[circuit];
+                form(&[polys], &[values], poly)
+            }
+            ProofPoly::Shared(poly) => form(&[&self.polys, &self.prover.polys], &[&self.prover.values], poly),
         }
     }
 
-    /// Turns every column that is opened from values into coefficients, and drops the values, circuit by circuit.
+    /// Turns every column that is opened from values into coefficients, circuit by circuit, and drops the values, some
+    /// columns at a time. Columns that are compact stay values, unless the proof is small.
     pub(super) fn interpolate_columns(&mut self) -> Result<(), ProverError> {
         let (names, circuits, shape) = (self.schedule.interpolated(), self.circuits.len(), &self.prover.shape);
         let (columns, rows, bytes) = (names.len(), shape.n, shape.bytes(circuits * names.len()));
         let _span = info_span!(target: TRACING_TARGET, "interpolate", circuits, columns, rows, bytes).entered();
-        for circuit in &mut self.circuits {
-            let columns = resolve(&[&circuit.values], names)?;
-            circuit.polys.extend(names.iter().copied(), self.prover.backend.intt(&columns)?);
-            circuit.values = Polynomials::default();
+        let backend = &self.prover.backend;
+        for CircuitColumns { values, polys, .. } in &mut self.circuits {
+            values.retain(names);
+            let mut others = Vec::new();
+            for name in names {
+                if !shape.stays_values(backend, values.expect(*name)?) {
+                    others.push(*name);
+                }
+            }
+            // A device has few transforms rather than many.
+            let together = if backend.is_host() { shape.batch(INTERPOLATED_BYTES) } else { others.len().max(1) };
+            for batch in others.chunks(together) {
+                polys.extend(batch.iter().copied(), backend.intt(&resolve(&[&*values], batch)?)?);
+                batch.iter().for_each(|name| drop(values.remove(*name)));
+            }
         }
         Ok(())
     }

@@ -3,21 +3,28 @@
 //!
 //! Constraints of degree d have a quotient of degree below (d - 1)·n, so its values on d - 1 cosets of H determine it;
 //! `classes.rs` divides the constraints into classes by the cosets that they need. The coset i evaluates the classes
-//! that need more than i. One coset and one circuit is worked on at a time: at most one circuit's columns on one coset
-//! are in memory, only those that are read there, beside the key's own, which are kept on as many cosets as the budget
-//! allows.
+//! that need more than i. One circuit is worked on at a time, and one coset, on the host two, in stages (`stages.rs`): a
+//! column is there from the first stage that reads it to the last. The key's own are kept on as many cosets as the
+//! budget allows.
+//!
+//! A column that is compact as values, as small integers are, has no other form: for each two cosets that it is read on
+//! it is transformed to coefficients anew, which would take eight times the memory. Most columns are read on the first
+//! two cosets alone.
 //!
 //! Where a circuit has m constraints, the fold of circuit c of C is multiplied by `y^(m·(C-1-c))`, as if all
 //! constraints stood in one list.
+
+use std::collections::HashSet;
 
 use ff::{Field, PrimeField};
 use halo2_proofs::plonk::ConstraintSystem;
 use halo2curves::bn256::Fr;
 
 use super::classes::Classes;
-use super::poly::{Poly, Polynomials, resolve};
+use super::poly::{Form, Poly, Polynomials, form};
 use super::program::{NamedProgram, RowProgram};
 use super::shape::Shape;
+use super::stages::{NamedPart, NamedStage, Staging};
 use super::{Challenges, ProverError};
 use crate::backend::Backend;
 
@@ -28,12 +35,57 @@ pub(super) struct Quotient<B: Backend> {
     classes: Vec<usize>,
     /// How many constraints a circuit has.
     count: usize,
-    /// The program of the first class, of the first two, and so on: a circuit's constraints, folded class by class.
-    programs: Vec<RowProgram<B>>,
+    /// A circuit's constraints, folded class by class, on each few cosets.
+    plans: Vec<Vec<Stage<B>>>,
+    /// How many cosets a plan is for; fewer for the last.
+    together: usize,
     /// The program of all classes, for one row.
     row: NamedProgram,
     cosets: Vec<Coset<B::Scalars>>,
 }
+
+/// A [`NamedStage`], compiled.
+#[derive(Debug)]
+struct Stage<B: Backend> {
+    /// On each of the cosets.
+    parts: Vec<Part<B>>,
+}
+
+/// A [`NamedPart`], compiled.
+#[derive(Debug)]
+struct Part<B: Backend> {
+    brought: Vec<Poly>,
+    program: RowProgram<B>,
+    classes: Vec<usize>,
+    dropped: Vec<Poly>,
+}
+
+/// Bytes of columns that are coefficients on the way from H to cosets.
+const PASSING_BYTES: usize = 2 << 20;
+
+impl<B: Backend> Stage<B> {
+    fn new(backend: &B, NamedStage { parts }: NamedStage) -> Result<Self, ProverError> {
+        let compile = |NamedPart { brought, program, classes, dropped }: NamedPart| {
+            Ok(Part { brought, program: program.compile(backend)?, classes, dropped })
+        };
+        Ok(Stage { parts: parts.into_iter().map(compile).collect::<Result<_, ProverError>>()? })
+    }
+}
+
+/// Polynomials as coefficients or as values on H.
+#[derive(Debug)]
+pub(super) struct Columns<'a, S> {
+    pub(super) values: &'a Polynomials<S>,
+    pub(super) polys: &'a Polynomials<S>,
+}
+
+impl<S> Clone for Columns<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Columns<'_, S> {}
 
 /// The coset `shift·H`.
 #[derive(Debug)]
@@ -50,12 +102,12 @@ struct Coset<S> {
 /// A class's fold on a coset: the coset's shift, and the values.
 type OnCoset<S> = (Fr, S);
 
-/// What the quotient is made of: coefficients, and the challenges up to y.
+/// What the quotient is made of, and the challenges up to y.
 pub(super) struct Committed<'a, B: Backend> {
     /// Each circuit's own polynomials.
-    pub(super) circuits: Vec<&'a Polynomials<B::Scalars>>,
+    pub(super) circuits: Vec<Columns<'a, B::Scalars>>,
     /// The key's polynomials.
-    pub(super) key: &'a Polynomials<B::Scalars>,
+    pub(super) key: Columns<'a, B::Scalars>,
     pub(super) challenges: &'a Challenges,
     /// Whether to refuse a witness that violates a constraint.
     pub(super) checked: bool,
@@ -67,17 +119,19 @@ impl<B: Backend> Quotient<B> {
         backend: &B,
         cs: &ConstraintSystem<Fr>,
         shape: &Shape,
-        polys: &Polynomials<B::Scalars>,
+        key: Columns<'_, B::Scalars>,
         budget_bytes: usize,
     ) -> Result<Self, ProverError> {
-        let classes = Classes::new(cs, shape)?;
+        let staging = if backend.is_host() && !shape.small { Staging::of_host(shape) } else { Staging::whole() };
+        let (classes, staged) = Classes::staged(cs, shape, staging)?;
         let cosets = cosets(shape, &classes);
-        let Classes { cosets: classes, constraints, programs } = classes;
+        let Classes { cosets: classes, constraints, mut programs } = classes;
         // Without constraints there is no output, and their sum is zero.
-        let row = programs.last().cloned().unwrap_or_default();
-        let programs = programs.into_iter().map(|program| program.compile(backend)).collect::<Result<_, _>>()?;
-        let mut quotient = Quotient { classes, count: constraints, programs, row, cosets };
-        quotient.keep_cosets(backend, shape, polys, budget_bytes)?;
+        let row = programs.pop().unwrap_or_default();
+        let compile = |stages: Vec<NamedStage>| stages.into_iter().map(|stage| Stage::new(backend, stage)).collect();
+        let plans = staged.into_iter().map(compile).collect::<Result<_, ProverError>>()?;
+        let mut quotient = Quotient { classes, count: constraints, plans, together: staging.cosets, row, cosets };
+        quotient.keep_cosets(backend, shape, key, budget_bytes)?;
         Ok(quotient)
     }
 
@@ -87,15 +141,16 @@ impl<B: Backend> Quotient<B> {
         &mut self,
         backend: &B,
         shape: &Shape,
-        polys: &Polynomials<B::Scalars>,
+        key: Columns<'_, B::Scalars>,
         budget_bytes: usize,
     ) -> Result<(), ProverError> {
         let mut left_bytes = budget_bytes;
         for index in (0..self.cosets.len()).rev() {
-            let coset = &self.cosets[index];
-            let read = self.program(coset).polys().iter().filter(|poly| poly.is_resident()).count();
-            let Some(rest) = left_bytes.checked_sub(shape.bytes(read)) else { break };
-            let kept = self.on_coset(backend, shape, polys, coset, Poly::is_resident)?;
+            let read = self.key_columns(index);
+            let Some(rest) = left_bytes.checked_sub(shape.bytes(read.len())) else { break };
+            let mut kept = [Polynomials::default()];
+            bring(backend, shape, &[self.cosets[index].shift], key, &[read], &mut kept)?;
+            let [kept] = kept;
             self.cosets[index].resident = Some(kept);
             left_bytes = rest;
         }
@@ -156,35 +211,44 @@ impl<B: Backend> Quotient<B> {
         witness: &Committed<'_, B>,
     ) -> Result<Vec<Vec<OnCoset<B::Scalars>>>, ProverError> {
         let mut classes: Vec<_> = self.classes.iter().map(|&cosets| Vec::with_capacity(cosets)).collect();
-        for coset in &self.cosets {
-            let folds = self.fold_circuits(backend, shape, coset, witness)?;
-            for (class, mut fold) in classes.iter_mut().zip(folds) {
-                backend.scale(&mut fold, coset.vanishing_inverse)?;
-                class.push((coset.shift, fold));
+        for (few, cosets) in self.cosets.chunks(self.together).enumerate() {
+            for (coset, folds) in cosets.iter().zip(self.fold_circuits(backend, shape, few, witness)?) {
+                for (class, mut fold) in classes.iter_mut().zip(folds) {
+                    backend.scale(&mut fold, coset.vanishing_inverse)?;
+                    class.push((coset.shift, fold));
+                }
             }
         }
         Ok(classes)
     }
 
-    /// The folded constraints of all circuits on a coset, class by class; none without circuits.
+    /// The folded constraints of all circuits on a few cosets, class by class; none without circuits.
     fn fold_circuits(
         &self,
         backend: &B,
         shape: &Shape,
-        coset: &Coset<B::Scalars>,
+        few: usize,
         witness: &Committed<'_, B>,
-    ) -> Result<Vec<B::Scalars>, ProverError> {
-        let transformed = match coset.resident {
-            None => self.on_coset(backend, shape, witness.key, coset, Poly::is_resident)?,
-            Some(_) => Polynomials::default(),
-        };
-        let key = coset.resident.as_ref().unwrap_or(&transformed);
+    ) -> Result<Vec<Vec<B::Scalars>>, ProverError> {
+        let cosets = self.few(few);
+        // Several circuits share the key's columns, one brings them stage by stage.
+        let mut shared: Vec<Polynomials<B::Scalars>> = cosets.iter().map(|_| Polynomials::default()).collect();
+        if witness.circuits.len() > 1 {
+            let missing = |index: usize| match self.cosets[index].resident {
+                Some(_) => Vec::new(),
+                None => self.key_columns(index),
+            };
+            let first = few * self.together;
+            let names: Vec<Vec<Poly>> = (first..first + cosets.len()).map(missing).collect();
+            bring(backend, shape, &shifts(cosets), witness.key, &names, &mut shared)?;
+        }
+        let key: Vec<_> =
+            cosets.iter().zip(&shared).map(|(coset, own)| coset.resident.as_ref().unwrap_or(own)).collect();
         let step = self.step(witness.challenges);
-        let mut totals: Vec<B::Scalars> = Vec::new();
+        let mut totals: Vec<Vec<B::Scalars>> = cosets.iter().map(|_| Vec::new()).collect();
         for own in &witness.circuits {
-            let own = self.on_coset(backend, shape, own, coset, |poly| !poly.is_resident())?;
-            let mut folds = self.program(coset).run(backend, shape.n, &[&own, key], witness.challenges)?;
-            for (fold, before) in folds.iter_mut().zip(&mut totals) {
+            let mut folds = self.fold_stages(backend, shape, few, &key, (*own, witness))?;
+            for (fold, before) in folds.iter_mut().flatten().zip(totals.iter_mut().flatten()) {
                 backend.scale(before, step)?;
                 backend.add_assign(fold, before)?;
             }
@@ -193,30 +257,103 @@ impl<B: Backend> Quotient<B> {
         Ok(totals)
     }
 
-    fn program(&self, coset: &Coset<B::Scalars>) -> &RowProgram<B> {
-        &self.programs[coset.classes - 1]
-    }
-
-    /// The values on a coset of those polynomials that are read there and satisfy `wanted`.
-    fn on_coset(
+    /// The folded constraints of one circuit on a few cosets, class by class. `key` has columns of the key on each
+    /// coset; what they lack is brought.
+    fn fold_stages(
         &self,
         backend: &B,
         shape: &Shape,
-        polys: &Polynomials<B::Scalars>,
-        coset: &Coset<B::Scalars>,
-        wanted: impl Fn(Poly) -> bool,
-    ) -> Result<Polynomials<B::Scalars>, ProverError> {
-        let mut values = Polynomials::default();
-        let names = self.program(coset).polys().iter().copied().filter(|&poly| wanted(poly));
-        let (identity, names): (Vec<Poly>, Vec<Poly>) = names.partition(|&poly| poly == Poly::Identity);
-        for name in identity {
-            values.insert(name, backend.powers(coset.shift, shape.omega, shape.n)?);
+        few: usize,
+        key: &[&Polynomials<B::Scalars>],
+        (own, witness): (Columns<'_, B::Scalars>, &Committed<'_, B>),
+    ) -> Result<Vec<Vec<B::Scalars>>, ProverError> {
+        let cosets = self.few(few);
+        let shifts = shifts(cosets);
+        let mut folds: Vec<Vec<Option<B::Scalars>>> =
+            cosets.iter().map(|coset| (0..coset.classes).map(|_| None).collect()).collect();
+        let mut present: Vec<Polynomials<B::Scalars>> = cosets.iter().map(|_| Polynomials::default()).collect();
+        for Stage { parts } in &self.plans[few] {
+            let missing = |of_key: bool| -> Vec<Vec<Poly>> {
+                let is_missing =
+                    |poly: &&Poly, key: &Polynomials<_>| poly.is_resident() == of_key && key.get(**poly).is_none();
+                let of = |(part, key): (&Part<B>, &&Polynomials<_>)| {
+                    part.brought.iter().filter(|poly| is_missing(poly, key)).copied().collect()
+                };
+                parts.iter().zip(key).map(of).collect()
+            };
+            bring(backend, shape, &shifts, witness.key, &missing(true), &mut present)?;
+            bring(backend, shape, &shifts, own, &missing(false), &mut present)?;
+            for (((part, key), present), folds) in parts.iter().zip(key).zip(&mut present).zip(&mut folds) {
+                let sums = part.program.run(backend, shape.n, &[present, key], witness.challenges)?;
+                for (class, sum) in part.classes.iter().zip(sums) {
+                    match &mut folds[*class] {
+                        Some(fold) => backend.add_assign(fold, &sum)?,
+                        empty => *empty = Some(sum),
+                    }
+                }
+                part.dropped.iter().for_each(|poly| drop(present.remove(*poly)));
+            }
         }
-        let columns = resolve(&[polys], &names)?;
-        let transformed = backend.coset_ntt(&columns, coset.shift)?;
-        values.extend(names, transformed);
-        Ok(values)
+        // All of a class's terms may have cancelled.
+        let whole = |fold: Option<B::Scalars>| fold.map_or_else(|| Ok(backend.zeros(shape.n)?), Ok);
+        folds.into_iter().map(|folds| folds.into_iter().map(whole).collect()).collect()
     }
+
+    /// The cosets of a plan.
+    fn few(&self, few: usize) -> &[Coset<B::Scalars>] {
+        let first = few * self.together;
+        &self.cosets[first..self.cosets.len().min(first + self.together)]
+    }
+
+    /// The key's columns that are read on a coset.
+    fn key_columns(&self, coset: usize) -> Vec<Poly> {
+        let parts = self.plans[coset / self.together].iter().map(|stage| &stage.parts[coset % self.together]);
+        parts.flat_map(|part| part.brought.iter().copied()).filter(|poly| poly.is_resident()).collect()
+    }
+}
+
+fn shifts<S>(cosets: &[Coset<S>]) -> Vec<Fr> {
+    cosets.iter().map(|coset| coset.shift).collect()
+}
+
+/// Adds polynomials' values on the cosets `shift·H`: on each of them those of its own names.
+fn bring<B: Backend>(
+    backend: &B,
+    shape: &Shape,
+    shifts: &[Fr],
+    columns: Columns<'_, B::Scalars>,
+    names: &[Vec<Poly>],
+    targets: &mut [Polynomials<B::Scalars>],
+) -> Result<(), ProverError> {
+    let mut transform = |coefficients: &[(Poly, &B::Scalars)]| -> Result<(), ProverError> {
+        for ((target, shift), wanted) in targets.iter_mut().zip(shifts).zip(names) {
+            let here = coefficients.iter().copied().filter(|(name, _)| wanted.contains(name));
+            let (names, vectors): (Vec<Poly>, Vec<&B::Scalars>) = here.unzip();
+            target.extend(names, backend.coset_ntt(&vectors, *shift)?);
+        }
+        Ok(())
+    };
+    let (mut coefficients, mut values) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
+    let all = names.iter().flatten().copied().filter(|name| *name != Poly::Identity && seen.insert(*name));
+    for name in all {
+        match form(&[columns.polys], &[columns.values], name)? {
+            Form::Coefficients(vector) => coefficients.push((name, vector)),
+            Form::Values(vector) => values.push((name, vector)),
+        }
+    }
+    transform(&coefficients)?;
+    for batch in values.chunks(shape.batch(PASSING_BYTES)) {
+        let (names, vectors): (Vec<Poly>, Vec<&B::Scalars>) = batch.iter().copied().unzip();
+        let passing = backend.intt(&vectors)?;
+        transform(&names.into_iter().zip(&passing).collect::<Vec<_>>())?;
+    }
+    for ((target, shift), names) in targets.iter_mut().zip(shifts).zip(names) {
+        if names.contains(&Poly::Identity) {
+            target.insert(Poly::Identity, backend.powers(*shift, shape.omega, shape.n)?);
+        }
+    }
+    Ok(())
 }
 
 /// Adds a class's quotient to the sum of those before, which has as many pieces or more, or none.
@@ -280,7 +417,8 @@ mod tests {
         let (backend, (cs, shape)) = (Cpu::new(), mixed());
         let key = key(&backend, &shape);
         let kept = |budget_bytes: usize| -> Vec<bool> {
-            let quotient = Quotient::new(&backend, &cs, &shape, &key, budget_bytes).unwrap();
+            let key = Columns { values: &Polynomials::default(), polys: &key };
+            let quotient = Quotient::new(&backend, &cs, &shape, key, budget_bytes).unwrap();
             quotient.cosets.iter().map(|coset| coset.resident.is_some()).collect()
         };
         let classes = Classes::new(&cs, &shape).unwrap();

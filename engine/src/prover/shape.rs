@@ -5,7 +5,12 @@ use halo2_proofs::plonk::{ConstraintSystem, Expression, VerifyingKey};
 use halo2curves::bn256::{Fr, G1Affine};
 
 use super::ProverError;
-use crate::backend::root_of_unity;
+use crate::backend::{Backend, root_of_unity};
+
+/// Columns that are transformed together at least.
+const LEAST_BATCH: usize = 8;
+/// Bytes of all columns, as field elements, up to which a proof is small.
+const SMALL_BYTES: usize = 32 << 20;
 
 /// The numbers that every step of the protocol depends on.
 #[derive(Debug, Clone)]
@@ -25,6 +30,9 @@ pub(super) struct Shape {
     pub(super) quotient_pieces: usize,
     /// Generator of H.
     pub(super) omega: Fr,
+    /// Whether all columns of a circuit take so few bytes that time is saved rather than memory: as coefficients they
+    /// are kept, and each coset has one stage.
+    pub(super) small: bool,
 }
 
 impl Shape {
@@ -39,7 +47,7 @@ impl Shape {
         let n = 1usize << k;
         check_degrees(cs, quotient_pieces.saturating_add(1))?;
         let omega = root_of_unity(k).unwrap_or(Fr::ONE);
-        Ok(Shape {
+        let mut shape = Shape {
             k,
             n,
             usable_rows: n.saturating_sub(cs.blinding_factors() + 1),
@@ -48,12 +56,28 @@ impl Shape {
             permutation_chunk: cs.degree().saturating_sub(2).max(1),
             quotient_pieces,
             omega,
-        })
+            small: false,
+        };
+        let permuted = cs.permutation().get_columns().len();
+        let own = cs.num_advice_columns() + cs.num_instance_columns() + 3 * cs.lookups().len();
+        let all = own + shape.permutation_sets(permuted) + cs.num_fixed_columns() + permuted;
+        shape.small = is_small(n, all);
+        Ok(shape)
+    }
+
+    /// Whether a column stays values on H: see [`MemoryOps::is_compact`](crate::backend::MemoryOps::is_compact).
+    pub(super) fn stays_values<B: Backend>(&self, backend: &B, column: &B::Scalars) -> bool {
+        !self.small && backend.is_compact(column)
     }
 
     /// Bytes of so many columns.
     pub(super) fn bytes(&self, columns: usize) -> usize {
         columns * self.n * size_of::<Fr>()
+    }
+
+    /// How many columns these bytes hold: as many as keep all threads busy at least.
+    pub(super) fn batch(&self, bytes: usize) -> usize {
+        (bytes / self.bytes(1)).max(LEAST_BATCH)
     }
 
     /// Rotation that takes row 0 to the row where grand products end.
@@ -76,6 +100,11 @@ impl Shape {
         let n = i64::try_from(self.n).unwrap_or(i64::MAX);
         i64::from(rotation).rem_euclid(n).unsigned_abs()
     }
+}
+
+/// Whether a proof of a circuit with so many rows and columns is small: see [`Shape::small`].
+pub(super) const fn is_small(rows: usize, columns: usize) -> bool {
+    columns * rows * size_of::<Fr>() <= SMALL_BYTES
 }
 
 /// halo2-axiom lowers the constraint system's degree to a cap without a word, and a quotient cut off there would make

@@ -33,6 +33,8 @@ pub enum Kind {
     Middle,
     /// Zeros, small values of either sign and full-size values, mixed.
     Mixed,
+    /// Integers below 2^31 of either sign, then six random values, as in a witness's column with blinding.
+    Blinded,
 }
 
 /// Every kind of scalars.
@@ -47,6 +49,7 @@ pub const KINDS: &[Kind] = &[
     Kind::Edges,
     Kind::Middle,
     Kind::Mixed,
+    Kind::Blinded,
 ];
 
 /// One vector of test data.
@@ -86,6 +89,9 @@ impl Case {
         if matches!(self.kind, Kind::Padded) {
             scalars[self.len.min(17)..(self.len.max(23) - 6).min(self.len)].fill(repeated);
         }
+        if matches!(self.kind, Kind::Blinded) {
+            scalars.iter_mut().rev().take(6).for_each(|scalar| *scalar = Fr::random(&mut rng));
+        }
         scalars
     }
 
@@ -106,6 +112,7 @@ impl Case {
                 let power = 1u64.checked_shl(rng.next_u32() % 65).unwrap_or(0);
                 power.wrapping_add(rng.next_u64() % 3).wrapping_sub(1)
             }),
+            Kind::Blinded => signed(rng, |rng| rng.next_u64() % (1 << 31)),
             Kind::Middle => [Fr::TWO_INV, Fr::TWO_INV - Fr::ONE][rng.next_u32() as usize % 2],
             Kind::Mixed => match rng.next_u32() % 3 {
                 0 => Fr::ZERO,

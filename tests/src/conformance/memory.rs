@@ -2,12 +2,13 @@
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use rand_chacha::rand_core::RngCore;
 use zkml_gpu_engine::backend::{Backend, Result};
 
 use super::compare;
 use super::data::{Case, SIZES};
 
-/// upload, upload_columns, zeros, download, len
+/// upload, upload_columns, upload_owned, upload_integers, zeros, download, len
 pub fn transfers<B: Backend>(backend: &B) {
     fn scenario<B: Backend>(backend: &B, case: &Case) -> Result<Vec<Fr>> {
         let (first, second) = (case.scalars(0), case.scalars(1));
@@ -17,6 +18,17 @@ pub fn transfers<B: Backend>(backend: &B) {
             out.extend(backend.download(&column)?);
         }
         out.extend(backend.download(&backend.zeros(case.len)?)?);
+        out.extend(backend.download(&backend.upload_owned(first)?)?);
+        let mut rng = case.rng(2);
+        for (bits, rest) in [(1, 0), (31, 6), (32, 6), (64, 1), (31, 100)] {
+            let integers: Vec<i64> = (0..case.len).map(|_| rng.next_u64() as i64 >> (64 - bits)).collect();
+            let rest = &second[..rest.min(case.len)];
+            out.extend(backend.download(&backend.upload_integers(&integers, rest)?)?);
+        }
+        let edges = [0, 1, -1, i64::from(i32::MAX), i64::from(i32::MIN), i64::MAX, i64::MIN];
+        for edge in edges {
+            out.extend(backend.download(&backend.upload_integers(&[edge; 9], &[])?)?);
+        }
         Ok(out)
     }
     for case in Case::all(SIZES) {

@@ -110,6 +110,8 @@ struct Entrant {
     prover: ProverName,
     process: Process,
     ready: Ready,
+    /// The first proof's steps, which tell of memory.
+    first: Vec<Step>,
     proofs: Vec<Proven>,
 }
 
@@ -120,12 +122,15 @@ impl Race<'_> {
         for prover in self.provers {
             bar.message(format!("keys of {} on {}", subject.path.display(), name(prover)));
             let (process, ready) = Process::start(&self.job(&subject, prover))?;
-            entrants.push(Entrant { prover: prover.clone(), process, ready, proofs: Vec::new() });
+            entrants.push(Entrant { prover: prover.clone(), process, ready, first: Vec::new(), proofs: Vec::new() });
         }
         for round in 0..self.options.warm_ups + self.options.runs {
             for entrant in &mut entrants {
                 bar.message(format!("{} on {}", entrant.ready.circuit.model, name(&entrant.prover)));
                 let proof = entrant.process.prove()?;
+                if round == 0 {
+                    entrant.first.clone_from(&proof.run.steps);
+                }
                 if round >= self.options.warm_ups {
                     entrant.proofs.push(proof);
                 }
@@ -188,7 +193,7 @@ impl Entrant {
             prove_ms,
             prove_cpu_ms: spread(|run| run.prove_cpu_ms),
             verify_ms: spread(|run| run.verify_ms),
-            steps: steps(&runs),
+            steps: steps(&runs, &self.first),
             peak_rss_bytes,
             peak_device_bytes,
             float_ms,
@@ -200,14 +205,16 @@ impl Entrant {
     }
 }
 
-/// Medians of each step, in the order of the first run.
-fn steps(runs: &[Run]) -> Vec<Step> {
+/// Medians of each step, in the order of the first run, and the memory of the first proof's.
+fn steps(runs: &[Run], memory: &[Step]) -> Vec<Step> {
     let Some(first) = runs.first() else { return Vec::new() };
+    let peak = |name: &str| memory.iter().find(|step| step.name == name).and_then(|step| step.peak_rss_bytes);
     let median = |name: &str| {
         let of = |run: &Run| run.steps.iter().filter(|step| step.name == name).map(|step| step.ms).sum::<f64>();
         Spread::of(runs.iter().map(of)).median
     };
-    first.steps.iter().map(|step| Step { name: step.name.clone(), ms: median(&step.name) }).collect()
+    let step = |Step { name, .. }: &Step| Step { name: name.clone(), ms: median(name), peak_rss_bytes: peak(name) };
+    first.steps.iter().map(step).collect()
 }
 
 /// All proved the same circuit, and equal keys and seeds gave equal proofs on all back ends, or the figures are of
@@ -238,14 +245,17 @@ mod tests {
 
     fn run(steps: [f64; 2]) -> Run {
         let steps = [("a", steps[0]), ("b", steps[1])];
-        let steps = steps.map(|(name, ms)| Step { name: name.into(), ms }).to_vec();
+        let steps = steps.map(|(name, ms)| Step { name: name.into(), ms, peak_rss_bytes: None }).to_vec();
         Run { prove_ms: 1.0, prove_cpu_ms: 1.0, verify_ms: 1.0, steps }
     }
 
     #[test]
     fn steps_are_medians_over_the_runs() {
         let runs = [run([1.0, 9.0]), run([3.0, 7.0]), run([2.0, 8.0])];
-        assert_eq!(steps(&runs).iter().map(|step| step.ms).collect::<Vec<_>>(), [2.0, 8.0]);
-        assert!(steps(&[]).is_empty());
+        let memory = [Step { name: "b".into(), ms: 0.0, peak_rss_bytes: Some(7) }];
+        let found = steps(&runs, &memory);
+        assert_eq!(found.iter().map(|step| step.ms).collect::<Vec<_>>(), [2.0, 8.0]);
+        assert_eq!(found.iter().map(|step| step.peak_rss_bytes).collect::<Vec<_>>(), [None, Some(7)]);
+        assert!(steps(&[], &memory).is_empty());
     }
 }

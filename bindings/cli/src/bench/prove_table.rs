@@ -96,22 +96,23 @@ fn columns(rows: &[ProveRow]) -> String {
     text
 }
 
-/// One line for each step, a column for each back end that tells.
+/// One line for each step, two columns for each back end that tells: time, and the most memory in the first proof.
 fn steps(rows: &[ProveRow]) -> String {
     let rows: Vec<&ProveRow> = rows.iter().filter(|row| !row.steps.is_empty()).collect();
     let Some(first) = rows.first() else { return String::new() };
     let mut text = format!("  {:18}", "step, ms");
-    rows.iter().for_each(|row| text += &format!(" {:>16}", row.backend));
+    rows.iter().for_each(|row| text += &format!(" {:>16} {:>8}", row.backend, "host MB"));
     text.push('\n');
     for step in &first.steps {
         let _ = write!(text, "  {:18}", step.name.replace('_', " "));
         for row in &rows {
             let found = row.steps.iter().find(|other| other.name == step.name);
-            let shown = found.map_or_else(
-                || "-".to_owned(),
-                |step| format!("{:.2} ({:>2.0}%)", step.ms, 100.0 * step.ms / row.prove_ms.median),
-            );
-            let _ = write!(text, " {shown:>16}");
+            let none = || "-".to_owned();
+            let shown = found
+                .map_or_else(none, |step| format!("{:.2} ({:>2.0}%)", step.ms, 100.0 * step.ms / row.prove_ms.median));
+            let peak = found.and_then(|step| step.peak_rss_bytes);
+            let peak = peak.map_or_else(none, |bytes| format!("{:.0}", bytes as f64 / 1e6));
+            let _ = write!(text, " {shown:>16} {peak:>8}");
         }
         text.push('\n');
     }

@@ -141,6 +141,9 @@ impl Circuit {
 pub(super) struct Step {
     pub(super) name: String,
     pub(super) ms: f64,
+    /// The process's greatest resident memory in the first proof's step, steps inside it left out; null where the
+    /// system does not tell, and for what is no step.
+    pub(super) peak_rss_bytes: Option<u64>,
 }
 
 /// One proof.

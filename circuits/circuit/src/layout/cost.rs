@@ -268,6 +268,15 @@ const SLACK: usize = 16;
 const PROCESS: usize = 64 << 20;
 /// Bytes for each learned value: the file, the reader's two copies, the float graph, integers, and the bank.
 const PARAMETER_BYTES: usize = 24;
+/// Columns that are there while lookups' helpers are made, besides the helpers.
+const LOOKUP_COLUMNS: usize = 10;
+/// Bytes of sums of buckets while columns are committed to, and of what makes them.
+const SUMS_BYTES: usize = 32 << 20;
+/// What a stage of the quotient's evaluation brings to a coset: as many bytes, or as many columns.
+const STAGE_BYTES: usize = 8 << 20;
+const STAGE_COLUMNS: usize = 8;
+/// The part of all columns that stages hold on to, since others read them, too: one in so many.
+const READ_TOGETHER: usize = 4;
 /// Levels of a table of multiples of the reference string's points, at most, with what making it takes.
 const TABLE_LEVELS: usize = 20;
 
@@ -295,10 +304,12 @@ impl MemoryNeeds {
         // On the host powers, and Lagrange points twice; both on the device.
         let string = 5 * n * POINT;
         let shared = PROCESS + filling.network.parameters * PARAMETER_BYTES + string;
-        // A prover keeps the key's columns as values and as coefficients.
-        let proof = 2 * size.fixed_columns * column + witness(a, size, n);
-        // Columns are uploaded and committed to batch by batch.
-        let setup = 2 * (size.fixed_columns + a.weight_columns.min(batch_columns(n))) * column;
+        // A prover keeps the key's columns, as integers; in a small proof as coefficients, too.
+        let kept = INTEGER[1] + if size.is_small() { SCALAR } else { 0 };
+        let proof = size.fixed_columns * n * kept + witness(a, size, n);
+        // Fixed columns are made together; columns are uploaded and committed to batch by batch.
+        let setup =
+            (size.fixed_columns + 2 * a.weight_columns.min(batch_columns(n))) * column + size.fixed_columns * n * kept;
         let layout = size.fixed_columns * n * FIXED_CELL;
         let most = proof.max(setup);
         Self {
@@ -311,14 +322,22 @@ impl MemoryNeeds {
     }
 }
 
-/// What a proof holds besides, at its last phase or on the first coset of the quotient, whichever is more.
+/// What a proof holds besides, at its last phase or on the first two cosets of the quotient, whichever is more.
 fn witness(a: &Architecture, size: &CircuitSize, n: usize) -> usize {
     let (first, late, column) = (a.first_phase(), a.second_phase() + a.third_phase(), n * SCALAR);
     let [host, device] = INTEGER;
-    // The last phase's columns are on both sides when the last of them is uploaded, reciprocals of the tables' rows on
-    // the host.
-    let phases = n * first * (host + device) + (2 * late + 1) * column;
-    // All columns as coefficients and on the coset, the key's on the coset.
-    let columns = 2 * (size.advice_columns + a.instance_columns()) + size.fixed_columns;
-    phases.max(n * first * host + columns * column)
+    if size.is_small() {
+        // As values or coefficients, and those on a coset.
+        let all = size.advice_columns + a.instance_columns();
+        return n * first * host + (2 * all + size.fixed_columns + 4 * size.pieces()) * column + SUMS_BYTES;
+    }
+    // The first phase's columns are integers on both sides; those of later phases are values, then coefficients.
+    let columns = n * (first + a.instance_columns()) * (host + device) + late * column;
+    // Reciprocals of the tables' rows, and the keys of a lookup on each thread.
+    let phases = LOOKUP_COLUMNS * column + SUMS_BYTES;
+    // On each of two cosets what stages read; the constraints' folds there, and what is made of them.
+    let all = size.advice_columns + a.instance_columns() + size.fixed_columns;
+    let read = 2 * all.min(STAGE_BYTES / column + STAGE_COLUMNS + all / READ_TOGETHER);
+    let quotient = (read + 4 * size.pieces()) * column;
+    columns + phases.max(quotient)
 }

@@ -10,7 +10,7 @@ use zkml_gpu_kernels::field::Words;
 use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 
 /// Rows at the end of a column that may be any field elements.
-const RANDOM_ROWS: usize = 64;
+pub(super) const RANDOM_ROWS: usize = 64;
 
 /// Rows with integers of either sign, then a few with field elements.
 #[derive(Clone)]
@@ -39,6 +39,69 @@ impl Integers {
         elements.extend_from_slice(&self.rest);
         elements
     }
+}
+
+/// A vector's rows: integers, then field elements; either may be none.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) integers: &'a [i32],
+    pub(super) elements: &'a [Fr],
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn len(self) -> usize {
+        self.integers.len() + self.elements.len()
+    }
+
+    /// The row as a field element.
+    pub(super) fn get(self, row: usize) -> Fr {
+        match self.integers.get(row) {
+            Some(value) => element(i64::from(*value)),
+            None => self.elements[row - self.integers.len()],
+        }
+    }
+
+    /// The field elements divided by R, where there are integers: see [`load`].
+    pub(super) fn divided(self) -> Option<Vec<Fr>> {
+        if self.integers.is_empty() {
+            return None;
+        }
+        let inverse = radix().invert().unwrap_or(Fr::ONE);
+        Some(self.elements.iter().map(|element| element * inverse).collect())
+    }
+
+    /// The rows that are field elements, from a row on; none where integers come first.
+    pub(super) fn elements_from(self, row: usize) -> Option<&'a [Fr]> {
+        self.elements.get(row.checked_sub(self.integers.len())?..)
+    }
+}
+
+/// An integer as a field element.
+pub(super) fn element(value: i64) -> Fr {
+    let magnitude = Fr::from(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
+}
+
+/// The element R, whose residue is R².
+pub(super) fn radix() -> Fr {
+    let mut radix = [Fr::ZERO];
+    as_words_mut(&mut radix)[0] = Fr::MONTGOMERY.r_squared;
+    radix[0]
+}
+
+/// Eight integers divided by R, since an integer's words are those of a residue: a product with a multiple of
+/// [`radix`] makes up for it. Below p.
+#[inline(always)]
+pub(super) fn load<L: Lanes>(lanes: L, values: &[i32; LANES]) -> L::Vector<Fr> {
+    const P: Words = Fr::MONTGOMERY.modulus;
+    let mut elements = [Fr::ZERO; LANES];
+    for (value, words) in values.iter().zip(as_words_mut(&mut elements)) {
+        // p where the integer is negative. Its lowest word exceeds every i32, so that nothing is borrowed.
+        let sign = i64::from(*value >> 31) as u64;
+        let value = i64::from(*value) as u64;
+        *words = [(P[0] & sign).wrapping_add(value), P[1] & sign, P[2] & sign, P[3] & sign];
+    }
+    lanes.load(&elements)
 }
 
 /// The smaller of v and p - v, eight at a time, for v in canonical words; and where it is the latter.
@@ -109,21 +172,14 @@ impl<L: Lanes> Kernel<L> for Widen<'_> {
 
     #[inline(always)]
     fn run(self, lanes: L) {
-        // An integer's words are those of a residue, that of the integer over R; R's residue is R².
-        let mut radix = [Fr::ZERO];
-        as_words_mut(&mut radix)[0] = Fr::MONTGOMERY.r_squared;
-        let radix = L::single(radix[0]);
+        let radix = L::single(radix());
         for chunk in self.values.chunks(LANES) {
-            let mut words = [Fr::ZERO; LANES];
-            let mut negative = 0;
-            for (lane, (value, word)) in chunk.iter().zip(as_words_mut(&mut words)).enumerate() {
-                word[0] = value.unsigned_abs().into();
-                negative |= u8::from(*value < 0) << lane;
-            }
-            let magnitudes = lanes.mul(lanes.load(&words), lanes.broadcast(&radix));
-            let signed = lanes.select(negative, lanes.sub(lanes.zero(), magnitudes), magnitudes);
-            lanes.store(signed, &mut words);
-            self.elements.extend_from_slice(&words[..chunk.len()]);
+            let mut padded = [0; LANES];
+            padded[..chunk.len()].copy_from_slice(chunk);
+            let mut elements = [Fr::ZERO; LANES];
+            // Below (1 + 1/84)·p.
+            lanes.store_once(lanes.mul(load(lanes, &padded), lanes.broadcast(&radix)), &mut elements);
+            self.elements.extend_from_slice(&elements[..chunk.len()]);
         }
     }
 }
@@ -139,11 +195,6 @@ mod tests {
     use super::*;
     use ff::PrimeField;
     use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
-
-    fn element(value: i64) -> Fr {
-        let magnitude = Fr::from(value.unsigned_abs());
-        if value < 0 { -magnitude } else { magnitude }
-    }
 
     fn processors() -> Vec<Processor> {
         Processor::all()
@@ -181,9 +232,7 @@ mod tests {
 
     #[test]
     fn the_radix_squared_is_the_residue_of_the_radix() {
-        let mut radix = [Fr::ZERO];
-        as_words_mut(&mut radix)[0] = Fr::MONTGOMERY.r_squared;
-        assert_eq!(radix[0], Fr::from(2).pow_vartime([256]));
-        assert_eq!(as_words(&radix)[0], Fr::MONTGOMERY.r_squared);
+        assert_eq!(radix(), Fr::from(2).pow_vartime([256]));
+        assert_eq!(as_words(&[radix()])[0], Fr::MONTGOMERY.r_squared);
     }
 }

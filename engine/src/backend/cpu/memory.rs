@@ -1,7 +1,7 @@
 //! Resident vectors are host vectors, of field elements or of small integers.
 
 use super::Cpu;
-use super::integers::Integers;
+use super::integers::{Integers, RANDOM_ROWS, Rows, element};
 #[cfg(feature = "icicle")]
 use super::lanes::{as_words, as_words_mut};
 use ff::Field;
@@ -82,6 +82,14 @@ impl CpuScalars {
         }
     }
 
+    /// The rows as they are kept.
+    pub(super) fn rows(&self) -> Rows<'_> {
+        match &self.0 {
+            Storage::Elements(elements) => Rows { integers: &[], elements },
+            Storage::Integers(integers) => Rows { integers: &integers.values, elements: &integers.rest },
+        }
+    }
+
     /// The integers, where those are kept.
     pub(in crate::backend) fn integers(&self) -> Option<&Integers> {
         match &self.0 {
@@ -121,6 +129,10 @@ impl MemoryOps for Cpu {
         format!("{arch} processor, {instructions}, {} threads", rayon::current_num_threads())
     }
 
+    fn is_compact(&self, vector: &CpuScalars) -> bool {
+        vector.integers().is_some()
+    }
+
     fn len(&self, vector: &CpuScalars) -> usize {
         vector.len()
     }
@@ -134,6 +146,27 @@ impl MemoryOps for Cpu {
 
     fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<CpuScalars>> {
         columns.par_iter().map(|column| self.upload(column)).collect()
+    }
+
+    fn upload_owned(&self, mut values: Vec<Fr>) -> Result<CpuScalars> {
+        Ok(CpuScalars(match Integers::new(self.processor, &values) {
+            Some(integers) => {
+                wipe_elements(&mut values);
+                Storage::Integers(integers)
+            }
+            None => Storage::Elements(values),
+        }))
+    }
+
+    fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<CpuScalars> {
+        let small = |value: &i64| i32::try_from(*value).ok().filter(|value| *value != i32::MIN);
+        let values: Option<Vec<i32>> = integers.iter().map(small).collect();
+        Ok(CpuScalars(match values {
+            Some(values) if !values.is_empty() && rest.len() <= RANDOM_ROWS => {
+                Storage::Integers(Integers { values, rest: rest.to_vec() })
+            }
+            _ => Storage::Elements(integers.iter().map(|value| element(*value)).chain(rest.iter().copied()).collect()),
+        }))
     }
 
     fn zeros(&self, len: usize) -> Result<CpuScalars> {

@@ -11,10 +11,13 @@ macro_rules! operations {
             fn name(&self) -> String;
             fn description(&self) -> String;
             fn is_host(&self) -> bool;
+            fn is_compact(&self, vector: &Scalars) -> bool;
             fn peak_bytes(&self) -> Option<u64>;
             fn len(&self, vector: &Scalars) -> usize;
             fn upload(&self, values: &[Fr]) -> Result<Scalars>;
             fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Scalars>>;
+            fn upload_owned(&self, values: Vec<Fr>) -> Result<Scalars>;
+            fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<Scalars>;
             fn zeros(&self, len: usize) -> Result<Scalars>;
             fn download(&self, vector: &Scalars) -> Result<Vec<Fr>>;
             fn read_range(&self, vector: &Scalars, range: Range<usize>) -> Result<Vec<Fr>>;

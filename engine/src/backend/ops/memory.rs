@@ -6,6 +6,7 @@ use std::ops::Range;
 use halo2curves::bn256::Fr;
 
 use crate::backend::Result;
+use crate::secret::wipe_elements;
 
 /// Vectors of scalars resident on a device.
 pub trait MemoryOps: Debug + Send + Sync {
@@ -21,6 +22,12 @@ pub trait MemoryOps: Debug + Send + Sync {
     /// Whether vectors are in the host's own memory, where a witness costs nothing to bring.
     fn is_host(&self) -> bool {
         true
+    }
+
+    /// Whether a vector takes so much less memory than field elements do that its transforms are better made anew than
+    /// kept: integers that are kept as such.
+    fn is_compact(&self, _vector: &Self::Scalars) -> bool {
+        false
     }
 
     /// The most bytes of device memory that vectors, points and scratch space took at a time since the device was
@@ -44,6 +51,28 @@ pub trait MemoryOps: Debug + Send + Sync {
     /// As [`upload`](Self::upload).
     fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Self::Scalars>> {
         columns.iter().map(|column| self.upload(column)).collect()
+    }
+
+    /// As [`upload`](Self::upload), of values that the host needs no longer: they stay, or are cleared.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    fn upload_owned(&self, mut values: Vec<Fr>) -> Result<Self::Scalars> {
+        let uploaded = self.upload(&values);
+        wipe_elements(&mut values);
+        uploaded
+    }
+
+    /// Copies integers to the device, as field elements, and other elements behind them.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<Self::Scalars> {
+        let element = |value: &i64| {
+            let magnitude = Fr::from(value.unsigned_abs());
+            if *value < 0 { -magnitude } else { magnitude }
+        };
+        self.upload_owned(integers.iter().map(element).chain(rest.iter().copied()).collect())
     }
 
     /// A vector of `len` zeros.

@@ -40,8 +40,8 @@ use decomposition::Decomposition;
 use digits::Scalars;
 use point::{DOUBLED, Double, Point};
 
-/// Sums of buckets that are kept at a time, of all columns together: 64 MiB.
-const KEPT_SUMS: usize = 1 << 20;
+/// Sums of buckets that are kept at a time, of all columns together: 16 MiB.
+const KEPT_SUMS: usize = 1 << 18;
 
 /// Points and their precomputed multiples, in host memory.
 pub struct CpuBases {

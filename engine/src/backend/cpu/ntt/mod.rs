@@ -11,6 +11,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
+use super::integers::radix;
 use super::lanes::{Lanes, with_lanes};
 use super::{Cpu, CpuScalars};
 use crate::backend::ops::ntt::{self, common_domain, inverse_vandermonde};
@@ -97,9 +98,16 @@ impl Cpu {
                 .map(|(column, t)| short(t, &column.elements(self)).into())
                 .collect();
         }
-        let domains: Vec<_> = transforms.into_iter().map(|transform| self.domains.get(lanes, transform)).collect();
+        // Integers are read divided by R, which the scale makes up for.
+        let radix = radix();
+        let scaled = |(column, transform): (&&CpuScalars, Transform)| match column.integers() {
+            Some(_) => Transform { scale: transform.scale * radix, ..transform },
+            None => transform,
+        };
+        let domains = columns.iter().zip(transforms).map(scaled);
+        let domains: Vec<_> = domains.map(|transform| self.domains.get(lanes, transform)).collect();
         let one = |scratch: &mut Vec<L::Vector<Fr>>, (column, domain): (&&CpuScalars, &std::sync::Arc<Domain<L>>)| {
-            passes::transform(lanes, domain, &column.elements(self), scratch).into()
+            passes::transform(lanes, domain, column.rows(), scratch).into()
         };
         match (columns, domains.as_slice()) {
             ([column], [domain]) => vec![one(&mut Vec::new(), (column, domain))],

@@ -11,26 +11,31 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
+use super::super::integers::{Rows, load};
 use super::super::lanes::{Kernel, LANES, Lanes, store_new};
 use super::super::pages;
 use super::super::shared::{Shared, reserve, written};
 use super::domain::{Domain, Layers};
+use crate::secret::wipe_elements;
 
 /// log2 of the vectors that a transform works on at a time: 20 KiB, which stay in the first-level cache.
 const CACHED_LOG: u32 = 6;
 /// log2 of the length from which on one transform is shared by several threads.
 const PARALLEL_LOG: u32 = 15;
 
-/// The transform of a column of the domain's length. `scratch` is reused between calls.
+/// The transform of a column of the domain's length; of integers, divided by R. `scratch` is reused between calls.
 pub(super) fn transform<L: Lanes>(
     lanes: L,
     domain: &Domain<L>,
-    input: &[Fr],
+    input: Rows<'_>,
     scratch: &mut Vec<L::Vector<Fr>>,
 ) -> Vec<Fr> {
+    let mut divided = input.divided();
+    let input = Rows { elements: divided.as_deref().unwrap_or(input.elements), ..input };
     let vectors = input.len() / LANES;
     lanes.run(Reserve { scratch, vectors });
     let scratch = &mut scratch[..vectors];
@@ -45,6 +50,9 @@ pub(super) fn transform<L: Lanes>(
     } else {
         (0..columns / LANES).into_par_iter().for_each(|block| first(block..block + 1));
         scratch.par_chunks_exact_mut(columns).enumerate().for_each(second);
+    }
+    if let Some(elements) = &mut divided {
+        wipe_elements(elements);
     }
     // SAFETY: the blocks' places are all places, and the second pass writes those of every block.
     unsafe { written(out) }
@@ -71,7 +79,7 @@ impl<L: Lanes> Kernel<L> for Reserve<'_, L::Vector<Fr>> {
 /// Transforms of columns, in blocks of [`LANES`] neighbours.
 struct FirstPass<'a, L: Lanes> {
     domain: &'a Domain<L>,
-    input: &'a [Fr],
+    input: Rows<'a>,
     blocks: Range<usize>,
     /// Rows in blocks of [`LANES`], one in each lane: a block's columns are neighbours, in bit-reversed order.
     transposed: Shared<'a, L::Vector<Fr>>,
@@ -87,16 +95,17 @@ impl<L: Lanes> Kernel<L> for FirstPass<'_, L> {
         let mut buffer = vec![lanes.zero(); rows];
         for block in self.blocks {
             let column = block * LANES;
-            for (row, source) in self.input.chunks_exact(columns).enumerate() {
-                buffer[reverse(row, row_log)] = lanes.refresh(lanes.load(window(source, column)));
+            for row in 0..rows {
+                let vector = load_rows(lanes, self.input, row * columns + column);
+                buffer[reverse(row, row_log)] = lanes.refresh(vector);
             }
             decimate(lanes, &self.domain.first, &mut buffer);
             for (row_block, vectors) in buffer.as_chunks::<LANES>().0.iter().enumerate() {
                 // Lazy residues settle below 64·p; their products with factors below p are below 2·p.
-                let mut turned = *vectors;
-                for (i, vector) in turned.iter_mut().enumerate() {
+                let mut turned = [lanes.zero(); LANES];
+                for (i, (turned, vector)) in turned.iter_mut().zip(vectors).enumerate() {
                     let factor = self.domain.between[(row_block * LANES + i) * (columns / LANES) + block];
-                    *vector = lanes.mul(lanes.settle(*vector), factor);
+                    *turned = lanes.mul(lanes.settle(*vector), factor);
                 }
                 for (i, vector) in lanes.transpose(turned).into_iter().enumerate() {
                     let place = row_block * columns + reverse(column + i, column_log);
@@ -184,9 +193,25 @@ fn join_blocks<L: Lanes>(lanes: L, layers: &Layers<L>, layer: u32, vectors: &mut
     }
 }
 
+/// Eight rows from one on, of which integers are divided by R.
 #[inline(always)]
-fn window(source: &[Fr], start: usize) -> &[Fr; LANES] {
-    source[start..].first_chunk().expect("columns are blocks of lanes")
+fn load_rows<L: Lanes>(lanes: L, rows: Rows<'_>, first: usize) -> L::Vector<Fr> {
+    if let Some(elements) = rows.elements_from(first).and_then(|elements| elements.first_chunk()) {
+        return lanes.load(elements);
+    }
+    let mut integers = [0; LANES];
+    let given = &rows.integers[first..rows.integers.len().min(first + LANES)];
+    integers[..given.len()].copy_from_slice(given);
+    let vector = load(lanes, &integers);
+    if given.len() == LANES {
+        return vector;
+    }
+    // The block in which the integers end.
+    let mut elements = [Fr::ZERO; LANES];
+    let rest = LANES - given.len();
+    elements[given.len()..].copy_from_slice(&rows.elements[..rest]);
+    let mask = ((1u16 << given.len()) - 1) as u8;
+    lanes.select(mask, vector, lanes.load(&elements))
 }
 
 /// The `bits` lowest bits backwards.

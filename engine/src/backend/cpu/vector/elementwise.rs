@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use ff::Field;
 use halo2curves::bn256::Fr;
 
+use super::super::integers::{Rows, load, radix};
 use super::super::lanes::{Kernel, LANES, Lanes, MAX_PRODUCTS, store_new};
 use super::super::shared::{reserve, written};
 use super::for_chunks;
@@ -76,31 +77,37 @@ impl<L: Lanes> Kernel<L> for Scale<'_> {
     }
 }
 
-/// `Σ_j factors_j·vectors_j`, shorter vectors padded with zeros.
+/// `Σ_j factor_j·vector_j`, shorter vectors padded with zeros.
 #[allow(unsafe_code)]
-pub(super) fn combine<L: Lanes>(lanes: L, factors: &[Fr], vectors: &[&[Fr]]) -> Vec<Fr> {
-    let len = vectors.iter().map(|vector| vector.len()).max().unwrap_or(0);
-    let terms: Vec<(Fr, &[Fr])> =
-        factors.iter().copied().zip(vectors.iter().copied()).filter(|(factor, _)| *factor != Fr::ZERO).collect();
-    let singles: Vec<L::Single<Fr>> = terms.iter().map(|(factor, _)| L::single(*factor)).collect();
+pub(super) fn combine<L: Lanes>(lanes: L, terms: &[(Fr, Rows<'_>)]) -> Vec<Fr> {
+    let len = terms.iter().map(|(_, rows)| rows.len()).max().unwrap_or(0);
+    let terms: Vec<(Fr, Rows<'_>)> = terms.iter().copied().filter(|(factor, _)| *factor != Fr::ZERO).collect();
     if L::PLAIN {
         return combine_plainly(&terms, len);
     }
+    let radix = radix();
+    let singles: Vec<[L::Single<Fr>; 2]> =
+        terms.iter().map(|(factor, _)| [*factor, *factor * radix].map(L::single)).collect();
     let mut room = reserve(len);
     for_chunks(&mut room, |start, out| lanes.run(Combination { singles: &singles, terms: &terms, start, out }));
     // SAFETY: the chunks are the whole room, and each is written whole.
     unsafe { written(room) }
 }
 
-fn combine_plainly(terms: &[(Fr, &[Fr])], len: usize) -> Vec<Fr> {
+fn combine_plainly(terms: &[(Fr, Rows<'_>)], len: usize) -> Vec<Fr> {
     let mut out = vec![Fr::ZERO; len];
-    for_chunks(&mut out, |start, rows| {
-        for (factor, vector) in terms {
-            let Some(values) = vector.get(start..) else { continue };
+    for_chunks(&mut out, |start, out| {
+        for (factor, rows) in terms {
+            let end = rows.len().min(start + out.len());
+            let integers = end.min(rows.integers.len()).max(start);
+            let (first, rest) =
+                out[..end.saturating_sub(start)].split_at_mut((integers - start).min(end.saturating_sub(start)));
+            first.iter_mut().zip(start..).for_each(|(acc, row)| *acc += factor * rows.get(row));
+            let Some(values) = rows.elements_from(integers) else { continue };
             if *factor == Fr::ONE {
-                rows.iter_mut().zip(values).for_each(|(acc, value)| *acc += value);
+                rest.iter_mut().zip(values).for_each(|(acc, value)| *acc += value);
             } else {
-                rows.iter_mut().zip(values).for_each(|(acc, value)| *acc += factor * value);
+                rest.iter_mut().zip(values).for_each(|(acc, value)| *acc += factor * value);
             }
         }
     });
@@ -108,9 +115,9 @@ fn combine_plainly(terms: &[(Fr, &[Fr])], len: usize) -> Vec<Fr> {
 }
 
 struct Combination<'a, S> {
-    /// The terms' factors.
-    singles: &'a [S],
-    terms: &'a [(Fr, &'a [Fr])],
+    /// The terms' factors, for elements and for integers.
+    singles: &'a [[S; 2]],
+    terms: &'a [(Fr, Rows<'a>)],
     start: usize,
     out: &'a mut [MaybeUninit<Fr>],
 }
@@ -137,24 +144,39 @@ impl<L: Lanes> Kernel<L> for Combination<'_, L::Single<Fr>> {
 /// Eight rows of a linear combination. Groups of [`MAX_PRODUCTS`] terms are below (1 + 128/84)·p; their sums are
 /// lowered.
 #[inline(always)]
-fn combine_rows<L: Lanes>(lanes: L, singles: &[L::Single<Fr>], terms: &[(Fr, &[Fr])], row: usize) -> L::Vector<Fr> {
+fn combine_rows<L: Lanes>(
+    lanes: L,
+    singles: &[[L::Single<Fr>; 2]],
+    terms: &[(Fr, Rows<'_>)],
+    row: usize,
+) -> L::Vector<Fr> {
     let mut total = lanes.zero();
     for (singles, terms) in singles.chunks(MAX_PRODUCTS).zip(terms.chunks(MAX_PRODUCTS)) {
-        let mut products = lanes.product(lanes.zero(), lanes.broadcast(&singles[0]));
-        for (single, (_, vector)) in singles.iter().zip(terms) {
-            let values = match vector.get(row..) {
-                Some(values) => values,
-                None => continue,
-            };
-            let rows = match values.first_chunk() {
-                Some(rows) => lanes.load(rows),
-                None => lanes.load(&padded(values, Fr::ZERO)),
+        let mut products = lanes.product(lanes.zero(), lanes.broadcast(&singles[0][0]));
+        for ([single, of_integers], (_, rows)) in singles.iter().zip(terms) {
+            if let Some(integers) = rows.integers.get(row..).and_then(|integers| integers.first_chunk()) {
+                products = lanes.accumulate(products, load(lanes, integers), lanes.broadcast(of_integers));
+                continue;
+            }
+            let rows = match rows.elements_from(row).and_then(|elements| elements.first_chunk()) {
+                Some(elements) => lanes.load(elements),
+                None => lanes.load(&last_rows(*rows, row)),
             };
             products = lanes.accumulate(products, rows, lanes.broadcast(single));
         }
         total = lanes.lower(lanes.settle_sum(lanes.include(lanes.sum_products(products), total)));
     }
     total
+}
+
+/// The rows from one on, with zeros behind them, where they are fewer than eight or of both kinds.
+#[inline(always)]
+fn last_rows(rows: Rows<'_>, first: usize) -> [Fr; LANES] {
+    let mut last = [Fr::ZERO; LANES];
+    for (element, row) in last.iter_mut().zip(first..rows.len()) {
+        *element = rows.get(row);
+    }
+    last
 }
 
 /// Fewer than eight elements, and copies of another one.

@@ -6,6 +6,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
+use super::super::integers::{Rows, load, radix};
 use super::super::lanes::{Kernel, LANES, Lanes};
 use super::elementwise::padded;
 use super::{ROWS_PER_TASK, power_factors};
@@ -116,6 +117,52 @@ impl<L: Lanes> Kernel<L> for InnerProduct<'_> {
             let mut products = lanes.product(lanes.load(&a_rest), lanes.load_factor(&b_rest));
             for (a, b) in a.iter().zip(b) {
                 products = lanes.accumulate(products, lanes.load(a), lanes.load_factor(b));
+            }
+            // Below (1 + 65·16/84)·p and 2·p.
+            total = lanes.lower(lanes.settle_sum(lanes.include(lanes.sum_products(products), total)));
+        }
+        sum_of_lanes(lanes, total)
+    }
+}
+
+/// `Σ_i a_i·b_i` for integers a_i, in parallel where it pays.
+pub(super) fn integer_product<L: Lanes>(lanes: L, a: &[i32], b: &[Fr]) -> Fr {
+    let chunk = |(integers, elements): (&[i32], &[Fr])| {
+        if L::PLAIN {
+            let rows = Rows { integers, elements: &[] };
+            elements.iter().enumerate().map(|(row, element)| rows.get(row) * element).sum()
+        } else {
+            lanes.run(IntegerProduct { integers, elements })
+        }
+    };
+    let total: Fr = if a.len() <= ROWS_PER_TASK {
+        chunk((a, b))
+    } else {
+        a.par_chunks(ROWS_PER_TASK).zip(b.par_chunks(ROWS_PER_TASK)).map(chunk).sum()
+    };
+    if L::PLAIN { total } else { total * radix() }
+}
+
+/// The sum divided by R.
+struct IntegerProduct<'a> {
+    integers: &'a [i32],
+    elements: &'a [Fr],
+}
+
+impl<L: Lanes> Kernel<L> for IntegerProduct<'_> {
+    type Output = Fr;
+
+    #[inline(always)]
+    fn run(self, lanes: L) -> Fr {
+        let mut total = lanes.zero();
+        for (a, b) in self.integers.chunks(BLOCK_ROWS).zip(self.elements.chunks(BLOCK_ROWS)) {
+            let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+            let mut a_last = [0; LANES];
+            a_last[..a_rest.len()].copy_from_slice(a_rest);
+            let b_last = padded(b_rest, Fr::ZERO);
+            let mut products = lanes.product(load(lanes, &a_last), lanes.load_factor(&b_last));
+            for (a, b) in a.iter().zip(b) {
+                products = lanes.accumulate(products, load(lanes, a), lanes.load_factor(b));
             }
             // Below (1 + 65·16/84)·p and 2·p.
             total = lanes.lower(lanes.settle_sum(lanes.include(lanes.sum_products(products), total)));

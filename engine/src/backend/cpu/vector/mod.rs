@@ -18,6 +18,7 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 
+use super::integers::Rows;
 use super::lanes::{Kernel, LANES, Lanes, store_new_once, with_lanes};
 use super::shared::{reserve, written};
 use super::{Cpu, CpuScalars, lookup, ntt};
@@ -51,10 +52,8 @@ impl VectorOps for Cpu {
     }
 
     fn linear_combination(&self, terms: &[(Fr, &CpuScalars)]) -> Result<CpuScalars> {
-        let factors: Vec<Fr> = terms.iter().map(|(factor, _)| *factor).collect();
-        let vectors: Vec<_> = terms.iter().map(|(_, vector)| vector.elements(self)).collect();
-        let vectors: Vec<&[Fr]> = vectors.iter().map(|vector| &**vector).collect();
-        Ok(self.combine(&factors, &vectors).into())
+        let terms: Vec<(Fr, Rows<'_>)> = terms.iter().map(|(factor, vector)| (*factor, vector.rows())).collect();
+        Ok(with_lanes!(self.processor, lanes => elementwise::combine(lanes, &terms)).into())
     }
 
     fn batch_invert(&self, vector: &mut CpuScalars) -> Result<()> {
@@ -91,9 +90,14 @@ impl VectorOps for Cpu {
     }
 
     fn inner_product(&self, a: &CpuScalars, b: &CpuScalars) -> Result<Fr> {
-        let (a, b) = (a.elements(self), b.elements(self));
         check_lengths("inner_product", a.len(), b.len())?;
-        Ok(with_lanes!(self.processor, lanes => evaluation::inner_product(lanes, &a, &b)))
+        let (a, b) = if b.integers().is_some() { (b, a) } else { (a, b) };
+        let (a, b) = (a.rows(), b.elements(self));
+        let (of_integers, of_elements) = b.split_at(a.integers.len());
+        Ok(with_lanes!(self.processor, lanes => {
+            evaluation::integer_product(lanes, a.integers, of_integers)
+                + evaluation::inner_product(lanes, a.elements, of_elements)
+        }))
     }
 
     fn permute_lookup(
@@ -122,7 +126,9 @@ impl Cpu {
 
     /// `Σ_j factors_j·vectors_j`, shorter vectors padded with zeros.
     pub(super) fn combine(&self, factors: &[Fr], vectors: &[&[Fr]]) -> Vec<Fr> {
-        with_lanes!(self.processor, lanes => elementwise::combine(lanes, factors, vectors))
+        let vectors = vectors.iter().map(|elements| Rows { integers: &[], elements });
+        let terms: Vec<(Fr, Rows<'_>)> = factors.iter().copied().zip(vectors).collect();
+        with_lanes!(self.processor, lanes => elementwise::combine(lanes, &terms))
     }
 
     fn scan(&self, recurrence: Recurrence<'_>, initial: Fr) -> CpuScalars {
