@@ -14,7 +14,7 @@ use zkml_gpu::{
 };
 
 use crate::args::ProveOptions;
-use crate::prove::{check_saturation, compare, own_check, read_openings, read_salts, write_openings};
+use crate::prove::{check_saturation, compare, read_openings, read_salts, write_openings};
 use crate::report::elapsed_ms;
 use crate::{failure, progress};
 
@@ -237,7 +237,7 @@ fn attempt(prover: &ModelProver, float: Option<&Model>, task: &Task, options: &P
         let sample = prover.model().together(&task.samples)?;
         let Proved { bundle, openings: own, .. } = prover.prove_opened(&sample, &openings, &salts, OsRng)?;
         let prove_ms = elapsed_ms(start);
-        own_check(prover, &bundle)?;
+        prover.check(&bundle)?;
         let error = compared(&bundle)?;
         write_openings(&task.file, &own, options)?;
         bundle.write(&task.file)?;

@@ -25,6 +25,8 @@ impl Command {
             Self::Devices(options) => options.json,
             Self::Doctor(options) => options.json,
             Self::Srs(command) => command.json(),
+            #[cfg(feature = "serve")]
+            Self::Serve(options) => options.json,
             Self::Completions(_) => false,
             #[cfg(feature = "cuda")]
             Self::CompileKernels(_) => false,

@@ -1,6 +1,6 @@
 //! The command line. In one step: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu verify PROOF.json --vk model.vk`.
 //! In several: `compile MODEL.onnx`, `setup NAME.zkml`, `prove NAME.pk INPUT.json`, `audit NAME.vk`. Besides: `plan`, `calibrate`,
-//! `evaluate`, `inspect`, `devices`, `bench`.
+//! `evaluate`, `inspect`, `devices`, `serve`, `bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr.
 //! [`zkml_gpu::verify::program`] lists the exit codes.
@@ -26,6 +26,8 @@ mod prove;
 mod report;
 mod resources;
 mod segments;
+#[cfg(feature = "serve")]
+mod serve;
 mod setup;
 mod srs;
 mod verify;
@@ -46,8 +48,17 @@ fn main() -> ExitCode {
 
 /// Runs the command; what it traces is on the disk when it ends.
 fn logged(arguments: &Arguments) -> anyhow::Result<u8> {
-    let _guard = progress::start(&arguments.log, matches!(arguments.command, Command::Bench(_)))?;
+    let _guard = progress::start(&arguments.log, purpose(&arguments.command))?;
     run(&arguments.command)
+}
+
+fn purpose(command: &Command) -> progress::Use {
+    match command {
+        Command::Bench(_) => progress::Use::Measures,
+        #[cfg(feature = "serve")]
+        Command::Serve(_) => progress::Use::Serves,
+        _ => progress::Use::Steps,
+    }
 }
 
 fn run(command: &Command) -> anyhow::Result<u8> {
@@ -67,6 +78,8 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Devices(options) => devices::devices(options),
         Command::Doctor(options) => doctor::doctor(options),
         Command::Srs(command) => srs::srs(command),
+        #[cfg(feature = "serve")]
+        Command::Serve(options) => serve::serve(options),
         Command::Completions(options) => completions::completions(options),
         #[cfg(feature = "cuda")]
         Command::CompileKernels(options) => devices::compile_kernels(options),

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
-use tracing::{Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_chrome::{ChromeLayerBuilder, FlushGuard};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
@@ -17,6 +18,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use zkml_gpu::verify::program::tell;
+use zkml_gpu::verify::report::terminal_safe;
 use zkml_gpu::{Error, FileError};
 
 use crate::args::LogOptions;
@@ -39,19 +41,31 @@ pub(crate) struct Guard {
     _trace: Option<FlushGuard>,
 }
 
-/// Installs what the options ask for, before any command runs. A command that `measures` reads the spans itself, unless
-/// the options ask for them.
-pub(crate) fn start(options: &LogOptions, measures: bool) -> Result<Guard, Error> {
+/// What a command does with what is traced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// Its steps are shown.
+    Steps,
+    /// It reads the spans itself, unless the options ask for them.
+    Measures,
+    /// It runs on: what happens is told line by line, steps only where the options ask for them.
+    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "one command serves"))]
+    Serves,
+}
+
+/// Installs what the options ask for, before any command runs.
+pub(crate) fn start(options: &LogOptions, purpose: Use) -> Result<Guard, Error> {
     QUIET.store(options.quiet, Ordering::Relaxed);
-    let terminal = std::io::stderr().is_terminal() && !measures;
+    let terminal = std::io::stderr().is_terminal() && purpose == Use::Steps;
     let steps = terminal.then(|| StepLayer { bars: MultiProgress::new() });
     let lines = (options.verbose > 0).then_some(LineLayer);
     let (trace, guard) = options.trace.as_deref().map(trace_layer).transpose()?.unzip();
-    if steps.is_none() && lines.is_none() && trace.is_none() {
+    let events = (purpose == Use::Serves).then_some(EventLayer);
+    if steps.is_none() && lines.is_none() && trace.is_none() && events.is_none() {
         return Ok(Guard { _trace: None });
     }
     // It fails where a subscriber is installed already: then that one decides what is shown.
-    let _ = tracing_subscriber::registry().with(steps).with(lines).with(trace).try_init();
+    let _ = tracing_subscriber::registry().with(steps).with(lines).with(trace).with(events).try_init();
     Ok(Guard { _trace: guard })
 }
 
@@ -191,6 +205,42 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for LineLayer {
             bytes => format!(" {:8.0} MB", bytes as f64 / 1e6),
         };
         tell(&format!("{:indent$}{:24} {ms:10.1} ms{peak}", "", label(span.name()), indent = 2 * depth));
+    }
+}
+
+/// A line for each event of ours; with `--quiet` for errors only.
+struct EventLayer;
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for EventLayer {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let (level, target) = (*event.metadata().level(), event.metadata().target());
+        let most = if QUIET.load(Ordering::Relaxed) { Level::ERROR } else { Level::INFO };
+        if target.starts_with(TARGET) && level <= most {
+            let mut text = EventText::default();
+            event.record(&mut text);
+            let line = format!("{}: {}{}", level.as_str().to_ascii_lowercase(), text.message, text.fields);
+            tell(&terminal_safe(&line));
+        }
+    }
+}
+
+/// An event's words and fields.
+#[derive(Default)]
+struct EventText {
+    message: String,
+    fields: String,
+}
+
+impl Visit for EventText {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        match field.name() {
+            "message" => self.message = format!("{value:?}"),
+            name => self.fields += &format!(", {name}: {value:?}"),
+        }
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
     }
 }
 

@@ -186,7 +186,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let Proved { bundle: proof, openings: own, witness_ms } =
         prover.prove_opened(&sample, &openings, &read_salts(options)?, OsRng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
-    let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || own_check(&prover, &proof))?;
+    let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), || prover.check(&proof))?;
 
     // Whatever can fail comes before the files: those of a command that failed would be taken for good ones.
     let compared =
@@ -297,15 +297,6 @@ fn jobs(options: &ProveOptions, fit: u64) -> usize {
         progress::note(&format!("memory is for {} at a time, not {asked}", plural(fit as usize, "proof")));
     }
     usize::try_from(asked.min(fit)).unwrap_or(1)
-}
-
-/// No proof leaves that its own verifier rejects. Proof and key are read back from their bytes first, as a verifier
-/// would.
-pub(crate) fn own_check(prover: &ModelProver, proof: &ProofBundle) -> Result<(), Error> {
-    let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
-    let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
-    let verdict = prover.key().verify(&read);
-    verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
 }
 
 /// Refuses an input of which too much would be clamped.

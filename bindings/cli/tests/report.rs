@@ -5,28 +5,20 @@ mod support;
 use std::path::Path;
 use std::process::Command;
 
+use support::browser::{ALONE, browser};
 use support::{Scratch, exit_code, gemm, run, text};
 
-/// Names of the browser.
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
-
-/// Arguments for a browser without a window, network and, because tests may run as root, sandbox.
-const ALONE: [&str; 5] =
-    ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"];
-
-/// The browser, if there is one; says so if there is none.
-fn browser() -> Option<&'static str> {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    let found = BROWSERS.into_iter().find(|name| std::env::split_paths(&paths).any(|path| path.join(name).is_file()));
-    if found.is_none() {
-        println!("SKIPPED: no browser; install chromium to see whether reports are drawn");
-    }
-    found
-}
+/// Without a network.
+const OFFLINE: &str = "--host-resolver-rules=MAP * ~NOTFOUND";
 
 fn browse(browser: &str, profile: &str, arguments: &[&str]) -> Vec<u8> {
     let profile = format!("--user-data-dir={profile}");
-    let output = Command::new(browser).args(ALONE).arg(profile).args(arguments).output().expect("a browser that runs");
+    let output = Command::new(browser)
+        .args(ALONE)
+        .args([OFFLINE, &profile])
+        .args(arguments)
+        .output()
+        .expect("a browser that runs");
     assert!(output.status.success(), "{}", text(&output.stderr));
     output.stdout
 }

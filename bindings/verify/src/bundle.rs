@@ -329,6 +329,11 @@ impl ProofBundle {
         tensors(&key.keys().statement().inputs, inputs)
     }
 
+    /// The outputs of a bundle for this key, as [`new`](Self::new) has them.
+    pub fn outputs(key: &ModelKey, outputs: &[Vec<i64>]) -> Vec<PublicTensor> {
+        tensors(&key.keys().statement().outputs, outputs)
+    }
+
     /// Reads `proof.json`.
     ///
     /// # Errors

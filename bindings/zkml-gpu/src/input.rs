@@ -49,6 +49,14 @@ pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result
     samples(path, read_stream(std::io::stdin().lock(), path, MAX_BYTES)?, inputs)
 }
 
+/// As [`read_samples`], from memory: bytes that are overwritten behind them. `name` stands for the file in messages.
+///
+/// # Errors
+/// [`Error::Input`], as [`read_samples`].
+pub fn parse_samples(bytes: Vec<u8>, name: &str, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
+    samples(Path::new(name), bytes, inputs)
+}
+
 /// The samples of a file's bytes, which are overwritten behind them.
 fn samples(path: &Path, bytes: Vec<u8>, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
     let bytes = Wiped(vec![bytes]);

@@ -70,7 +70,7 @@ pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
-pub use input::read_samples;
+pub use input::{parse_samples, read_samples};
 pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;

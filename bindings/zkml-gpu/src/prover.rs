@@ -6,7 +6,7 @@ use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::hash::Salt;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
-use zkml_gpu_circuit::prove::{CommittedTensor, Openings, prove_opened};
+use zkml_gpu_circuit::prove::{CommittedTensor, Openings, ProveError, prove_opened};
 use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
@@ -15,7 +15,9 @@ use zkml_gpu_engine::{CircuitKey, Committer};
 use zkml_gpu_onnx::quant::Sample;
 
 use crate::opening::{Opening, unknown};
-use crate::{BackendChoice, CompiledModel, Error, MemoryBudget, ModelKey, ProofBundle, ProverKey, PublicTensor};
+use crate::{
+    BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelKey, ProofBundle, ProverKey, PublicTensor,
+};
 
 /// A model ready to prove: points and key resident on the back end. It proves from several threads at once.
 #[derive(Debug)]
@@ -135,6 +137,32 @@ impl ModelProver {
     /// What a proof of this sample has as inputs.
     pub fn public_inputs(&self, sample: &Sample) -> Vec<PublicTensor> {
         ProofBundle::inputs(&self.key, &self.model.graph.quantise_inputs(sample))
+    }
+
+    /// What a proof of this sample will have as outputs, from the same integers and without a proof: one tensor for each
+    /// output of the model, hidden ones without values, committed and hashed ones without commitment and hash.
+    ///
+    /// # Errors
+    /// [`Error::Prove`] where the inference fails.
+    pub fn infer(&self, sample: &Sample) -> Result<Vec<PublicTensor>, Error> {
+        let graph = &self.model.graph;
+        let inputs = Wiped(graph.quantise_inputs(sample));
+        let mut execution = graph.run(&inputs.0).map_err(ProveError::from)?;
+        let outputs =
+            Wiped(graph.outputs.iter().map(|&tensor| std::mem::take(&mut execution.values[tensor])).collect());
+        let _cleared = [Wiped(execution.values), Wiped(execution.accumulators)];
+        Ok(ProofBundle::outputs(&self.key, &outputs.0))
+    }
+
+    /// Verifies a proof of its own before it leaves; it is read back from its bytes first, as a verifier would.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it does not hold.
+    pub fn check(&self, proof: &ProofBundle) -> Result<(), Error> {
+        let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
+        let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
+        let verdict = self.key.verify(&read);
+        verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
     }
 
     /// The verifying key to publish.

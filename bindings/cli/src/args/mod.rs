@@ -3,6 +3,8 @@
 mod bench;
 mod doctor;
 mod keys;
+#[cfg(feature = "serve")]
+mod serve;
 mod srs;
 mod values;
 
@@ -19,6 +21,8 @@ pub(crate) use keys::{
     AuditOptions, CacheOptions, CircuitOptions, CommitOptions, CompileOptions, InspectOptions, MachineOptions,
     OpenOptions, PointsOptions, ProveOptions, RetrainOptions, SetupOptions,
 };
+#[cfg(feature = "serve")]
+pub(crate) use serve::ServeOptions;
 pub(crate) use srs::{SrsCommand, SrsFileOptions, SrsFormat, SrsImportOptions, SrsNewOptions, SrsOutput};
 #[cfg(feature = "cuda")]
 use values::architecture;
@@ -82,6 +86,9 @@ pub(crate) enum Command {
     /// Make, import, check and tell apart reference strings
     #[command(subcommand)]
     Srs(SrsCommand),
+    /// Serve a model over HTTP: the output at once, its proof when it is made
+    #[cfg(feature = "serve")]
+    Serve(ServeOptions),
     /// Print a script with which a shell completes this program's arguments
     Completions(CompletionsOptions),
     /// Compile CUDA kernels beforehand, for a machine without NVRTC

@@ -1,6 +1,8 @@
 //! Values of options, from text; and those that only go together.
 
 use std::path::PathBuf;
+#[cfg(feature = "serve")]
+use std::time::Duration;
 
 use zkml_gpu::{FileError, Visibility};
 
@@ -108,6 +110,13 @@ pub(super) fn max_error(text: &str) -> Result<f32, String> {
     }
 }
 
+/// A time of a second or more, whole or not.
+#[cfg(feature = "serve")]
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| *time >= Duration::from_secs(1)).ok_or_else(|| "expected a number of seconds from 1 on".into())
+}
+
 /// The most bits, of those asked for or the default; `name` is the option with the fewest, which are asked for or a
 /// default as well.
 ///
@@ -171,6 +180,15 @@ mod tests {
             "16777216TiB",
         ] {
             assert!(bytes(text).is_err(), "{text}");
+        }
+    }
+
+    #[cfg(feature = "serve")]
+    #[test]
+    fn times_are_seconds_from_one_on() {
+        assert_eq!([seconds("1"), seconds("2.5")], [Ok(Duration::from_secs(1)), Ok(Duration::from_millis(2500))]);
+        for text in ["", "0", "0.5", "-1", "nan", "inf", "1e300", "5s"] {
+            assert!(seconds(text).is_err(), "{text}");
         }
     }
 

@@ -1,8 +1,11 @@
 //! Runs the built program on small models.
 #![allow(dead_code)]
 
+pub(crate) mod browser;
 pub(crate) mod limited;
 pub(crate) mod mutate;
+#[cfg(feature = "serve")]
+pub(crate) mod service;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
