@@ -309,7 +309,9 @@ impl<'g> Builder<'g> {
                 let shared = self.ends.readers[tensor].len() > 1;
                 let visibility = match self.whole.visibility.input(input) {
                     Visibility::Private if shared => Visibility::Committed,
-                    visibility => visibility,
+                    own @ (Visibility::Public | Visibility::Private | Visibility::Committed | Visibility::Hashed) => {
+                        own
+                    }
                 };
                 (End::Input(input), visibility)
             }

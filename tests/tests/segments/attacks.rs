@@ -271,7 +271,7 @@ fn tensors_that_segments_do_not_call_alike_are_refused() {
         let read = parts[1].graph.inputs[0];
         change(&mut parts[1].graph.tensors[read]);
         let owner = Owner::new(parts, &LayoutOptions::default(), false);
-        let refused = owner.key_of(owner.about()).expect_err(what);
+        let refused = owner.key_of(owner.about()).map(drop).expect_err(what);
         assert!(refused.contains("different tensors 0"), "{what}: {refused}");
     }
     let input: [(&str, Change); 2] = [
@@ -284,7 +284,7 @@ fn tensors_that_segments_do_not_call_alike_are_refused() {
         let read = parts[3].graph.inputs[place];
         change(&mut parts[3].graph.tensors[read]);
         let owner = Owner::new(parts, &LayoutOptions::default(), false);
-        let refused = owner.key_of(owner.about()).expect_err(what);
+        let refused = owner.key_of(owner.about()).map(drop).expect_err(what);
         assert!(refused.contains("different inputs 0"), "{what}: {refused}");
     }
 }
@@ -302,7 +302,7 @@ fn an_input_that_is_private_in_several_segments_is_refused() {
         }
     }
     let owner = Owner::new(parts, &LayoutOptions::default(), false);
-    let refused = owner.key_of(owner.about()).expect_err("two inputs that are called one");
+    let refused = owner.key_of(owner.about()).map(drop).expect_err("two inputs that are called one");
     assert!(refused.contains("private in each"), "{refused}");
 }
 
@@ -316,7 +316,7 @@ fn segments_with_weights_in_different_places_are_refused() {
         let mut options = [embedded(), LayoutOptions::default()];
         options.swap(0, first);
         let owner = Owner::with(builder.finish(&[y]).parts(&[1]).expect("parts"), &options, false);
-        let refused = owner.key_of(owner.about()).expect_err("weights that are said to be elsewhere");
+        let refused = owner.key_of(owner.about()).map(drop).expect_err("weights that are said to be elsewhere");
         assert!(refused.contains("different places"), "{refused}");
     }
 }
