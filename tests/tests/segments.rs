@@ -1,6 +1,15 @@
 //! Models in segments: every cut of every graph computes what the whole does and has a circuit that the check takes;
 //! proofs of all segments are accepted together, and nothing else is.
 
+#[path = "segments/attacks.rs"]
+mod attacks;
+#[path = "segments/ends.rs"]
+mod ends;
+#[path = "segments/files.rs"]
+mod files;
+#[path = "segments/owner.rs"]
+mod owner;
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -11,7 +20,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu::{
     BackendChoice, CompileOptions, ImportOptions, Model, Sample, SegmentedKey, SegmentedModel, SegmentedProof,
-    SegmentedProved, SegmentedProver, SegmentedProverKey, Srs,
+    SegmentedProved, SegmentedProver, SegmentedProverKey, Srs, read_samples,
 };
 use zkml_gpu_circuit::check::check;
 use zkml_gpu_circuit::commit::Bank;
@@ -80,6 +89,14 @@ fn model(name: &str) -> (Model, Vec<Sample>) {
     let mut file = NpzReader::new(File::open(folder.join(format!("{name}.samples.npz"))).expect(name)).expect(name);
     let inputs: ArrayD<f32> = file.by_name("x").expect(name);
     (model, inputs.axis_iter(Axis(0)).map(|row| vec![row.iter().copied().collect()]).collect())
+}
+
+/// A model of `tests/models/ops`, and its sample.
+fn operation(name: &str) -> (Model, Vec<Sample>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("models/ops/{name}.onnx"));
+    let model = Model::load(&path, &ImportOptions::default()).expect(name);
+    let samples = read_samples(path.with_extension("json"), &model.inputs()).expect(name);
+    (model, samples)
 }
 
 fn rng(seed: u64) -> ChaCha20Rng {

@@ -267,11 +267,12 @@ fn is_visible(key: &ModelKey, circuit: &CircuitOptions) -> bool {
 
 /// As [`is_visible`]; a private input that several segments read is committed there.
 fn is_visible_in_segments(key: &SegmentedKey, circuit: &CircuitOptions) -> bool {
-    let is_input = |port: &&Port| match (chosen(&circuit.input_visibility, &port.name), port.visibility()) {
-        (Visibility::Private, Visibility::Committed) => true,
-        (chosen, own) => chosen == own,
-    };
-    key.inputs().iter().all(is_input)
+    let is_input =
+        |(input, port): (usize, &Port)| match (chosen(&circuit.input_visibility, &port.name), port.visibility()) {
+            (Visibility::Private, Visibility::Committed) => key.wiring().is_shared(input),
+            (chosen, own) => chosen == own,
+        };
+    key.inputs().into_iter().enumerate().all(is_input)
         && key.outputs().iter().all(|port| port.visibility() == chosen(&circuit.output_visibility, &port.name))
 }
 

@@ -61,6 +61,11 @@ pub(crate) fn compiled(model: &SegmentedModel, compile_ms: f64, file: PathBuf, j
     text += &line("error", &error_text(model.about().accuracy.max_error, model.about().source.samples));
     text += &table(segments);
     text += &line("circuits", &circuits_text(model));
+    for input in model.shared_private_inputs() {
+        let name = input.escape_debug();
+        text +=
+            &line("hidden", &format!("input {name} is private and read by several segments: proofs show a commitment"));
+    }
     text += &line("written", &format!("{}, which holds the weights", file.display()));
     report::print(&text)?;
     Ok(0)

@@ -291,13 +291,8 @@ impl ProofBundle {
         commitments: &[(String, TensorCommitment)],
     ) -> Result<(), Rejection> {
         for (name, expected) in commitments {
-            let other = |reason| Rejection::OtherCommitment { tensor: shown(name), reason };
-            let port =
-                port(key.keys(), name).ok_or_else(|| other("the model has no input or output of this name".into()))?;
-            expected.fits(key.keys(), port).map_err(other)?;
-            if self.commitment(key, name).is_none_or(|own| own.points != expected.points) {
-                return Err(other("its points are others".into()));
-            }
+            let port = port(key.keys(), name).ok_or_else(|| other_commitment(name, NO_SUCH.into()))?;
+            expect_commitment((key, port), self.named(name), (name, expected))?;
         }
         Ok(())
     }
@@ -308,20 +303,15 @@ impl ProofBundle {
     /// [`Rejection::OtherHash`] with the first that has not.
     pub fn expect_hashes(&self, key: &ModelKey, hashes: &[(String, TensorHash)]) -> Result<(), Rejection> {
         for (name, expected) in hashes {
-            let other = |reason| Rejection::OtherHash { tensor: shown(name), reason };
-            let port =
-                port(key.keys(), name).ok_or_else(|| other("the model has no input or output of this name".into()))?;
-            if port.hashed().is_none() {
-                return Err(other(format!("it is {}, not hashed", port.visibility().name())));
-            }
-            let own = self.inputs.iter().chain(&self.outputs).find(|tensor| tensor.name == *name);
-            match own.and_then(|tensor| tensor.hash) {
-                Some(own) if own == *expected => {}
-                Some(own) => return Err(other(format!("its own is {own}"))),
-                None => return Err(other("it has none".into())),
-            }
+            let port = port(key.keys(), name).ok_or_else(|| other_hash(name, NO_SUCH.into()))?;
+            expect_hash(port, self.named(name), (name, expected))?;
         }
         Ok(())
+    }
+
+    /// A claimed tensor by its name.
+    fn named(&self, name: &str) -> Option<&PublicTensor> {
+        self.inputs.iter().chain(&self.outputs).find(|tensor| tensor.name == name)
     }
 
     /// The inputs of a bundle for this key, as [`new`](Self::new) has them.
@@ -528,6 +518,47 @@ pub(crate) fn pairs(inferences: u64, inputs: &[PublicTensor], outputs: &[PublicT
     }
     let part = |tensors: &[PublicTensor], at: usize| tensors.iter().map(|tensor| tensor.part(at, count)).collect();
     (0..count).map(|at| Pair { input: part(inputs, at), output: part(outputs, at) }).collect()
+}
+
+/// What no model has.
+pub(crate) const NO_SUCH: &str = "the model has no input or output of this name, or several";
+
+pub(crate) fn other_commitment(name: &str, reason: String) -> Rejection {
+    Rejection::OtherCommitment { tensor: shown(name), reason }
+}
+
+pub(crate) fn other_hash(name: &str, reason: String) -> Rejection {
+    Rejection::OtherHash { tensor: shown(name), reason }
+}
+
+/// Whether a claimed tensor of a port has this commitment.
+pub(crate) fn expect_commitment(
+    (key, port): (&ModelKey, &Port),
+    claimed: Option<&PublicTensor>,
+    (name, expected): (&str, &TensorCommitment),
+) -> Result<(), Rejection> {
+    expected.fits(key.keys(), port).map_err(|reason| other_commitment(name, reason))?;
+    if claimed.is_some_and(|own| own.commitments == expected.points) {
+        Ok(())
+    } else {
+        Err(other_commitment(name, "its points are others".into()))
+    }
+}
+
+/// Whether a claimed tensor of a port has this hash.
+pub(crate) fn expect_hash(
+    port: &Port,
+    claimed: Option<&PublicTensor>,
+    (name, expected): (&str, &TensorHash),
+) -> Result<(), Rejection> {
+    if port.hashed().is_none() {
+        return Err(other_hash(name, format!("it is {}, not hashed", port.visibility().name())));
+    }
+    match claimed.and_then(|tensor| tensor.hash) {
+        Some(own) if own == *expected => Ok(()),
+        Some(own) => Err(other_hash(name, format!("its own is {own}"))),
+        None => Err(other_hash(name, "it has none".into())),
+    }
 }
 
 fn tensors(ports: &[Port], values: &[Vec<i64>]) -> Vec<PublicTensor> {

@@ -146,7 +146,8 @@ impl Graph {
     /// [`CutError`] where the cuts are none, or a tensor cannot lie between parts.
     pub fn parts(&self, cuts: &[usize]) -> Result<Vec<Part>, CutError> {
         let bounds: Vec<usize> = [0].into_iter().chain(cuts.iter().copied()).chain([self.nodes.len()]).collect();
-        if bounds.windows(2).any(|pair| pair[0] >= pair[1]) && !self.nodes.is_empty() {
+        // A graph without nodes is a whole all the same.
+        if bounds.windows(2).any(|pair| pair[0] >= pair[1]) && !(self.nodes.is_empty() && cuts.is_empty()) {
             return Err(CutError::Places { cuts: cuts.to_vec(), nodes: self.nodes.len() });
         }
         let ranges: Vec<Range<usize>> = bounds.windows(2).map(|pair| pair[0]..pair[1]).collect();
@@ -157,7 +158,7 @@ impl Graph {
 
 /// What lies between the parts of a graph.
 struct Ends {
-    /// For each tensor the parts that read it, in order.
+    /// For each tensor the parts that read it, in order. The first part has every input that is an output as well.
     readers: Vec<Vec<usize>>,
     /// The part that computes it; none for inputs of the whole.
     maker: Vec<Option<usize>>,
@@ -177,6 +178,12 @@ impl Ends {
                         readers[*tensor].push(part);
                     }
                 }
+            }
+        }
+        for output in &graph.outputs {
+            let own = &mut readers[*output];
+            if maker[*output].is_none() && own.first() != Some(&0) {
+                own.insert(0, 0);
             }
         }
         let mut this = Self { readers, maker, between: HashMap::new() };
@@ -432,6 +439,44 @@ mod tests {
         assert_eq!(parts[1].graph.tensors[parts[1].graph.inputs[1]].name, "x", "it keeps its name");
         let alone = whole.parts(&[]).expect("one");
         assert_eq!(alone[0].graph.visibility.input(0), Visibility::Private, "nothing shares it");
+    }
+
+    #[test]
+    fn a_private_input_that_one_part_gives_out_and_another_reads_is_committed_in_both() {
+        let mut whole = graph();
+        // `x` is read by the last node alone, and given out by the first part.
+        whole.inputs = vec![0, 1];
+        whole.nodes.remove(0);
+        whole.outputs = vec![0, 3];
+        whole.visibility.set_input(0, Visibility::Private);
+        let parts = whole.parts(&[1]).expect("parts");
+        for part in &parts {
+            assert_eq!(part.graph.validate(), Ok(()));
+            let place = part.inputs.iter().position(|end| *end == End::Input(0)).expect("both have it");
+            assert_eq!(part.graph.visibility.input(place), Visibility::Committed, "nothing else says that it is one");
+        }
+        let known = run(&parts, &[vec![3, -5], vec![4, 2]]);
+        assert_eq!(known[&End::Output(0)], [3, -5]);
+        // Read by nothing else, it stays private.
+        whole.nodes.truncate(1);
+        whole.nodes.push(Node { name: "last".into(), inputs: vec![2], output: 3, ..whole.nodes[0].clone() });
+        let parts = whole.parts(&[1]).expect("parts");
+        assert_eq!(parts[0].graph.visibility.input(0), Visibility::Private);
+        assert!(!parts[1].inputs.contains(&End::Input(0)));
+    }
+
+    #[test]
+    fn a_graph_without_nodes_is_one_part() {
+        let mut whole = graph();
+        whole.nodes.clear();
+        whole.tensors.truncate(1);
+        whole.activations.clear();
+        whole.outputs = vec![0];
+        let parts = whole.parts(&[]).expect("one");
+        assert_eq!((&parts[0].inputs[..], &parts[0].outputs[..]), (&[End::Input(0)][..], &[End::Output(0)][..]));
+        for cuts in [&[0][..], &[1], &[5]] {
+            assert!(matches!(whole.parts(cuts), Err(CutError::Places { .. })), "{cuts:?}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::weights::WeightsProof;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
+use zkml_gpu_graph::End;
 
 use super::proof::SegmentedProof;
 use super::wiring::{Wire, Wiring, port};
@@ -160,6 +161,16 @@ impl SegmentedKey {
         let about = container.section(ABOUT, MAX_BYTES).map_err(damaged)?;
         let about: SegmentedAbout = serde_json::from_slice(&about).map_err(|error| fail(error.to_string()))?;
         about.check().map_err(fail)?;
+        // Each segment has its circuit's key in memory, however many share it.
+        let mut together = 0u64;
+        for (segment, circuit) in about.circuits.iter().enumerate() {
+            for section in [numbered(b"circ", *circuit), numbered(b"modl", segment), numbered(b"wght", segment)] {
+                together = together.saturating_add(container.section_len(section).map_err(damaged)?);
+            }
+        }
+        if together > MAX_BYTES {
+            return Err(fail(format!("its segments take more than {MAX_BYTES} bytes together")));
+        }
         let mut circuits: Vec<(Vec<u8>, VerifyingKeys)> = Vec::new();
         let mut segments = Vec::new();
         for (segment, circuit) in about.circuits.iter().enumerate() {
@@ -276,6 +287,22 @@ impl SegmentedKey {
     pub fn outputs(&self) -> Vec<&Port> {
         let keys = keys_of(&self.segments);
         (0..self.wiring.outputs()).map(|number| port(&keys, self.wiring.output(number))).collect()
+    }
+
+    /// What of the model has a name, by which segment and as which port; none where an input and an output have it, of which
+    /// only one can be meant. Names of what lies between segments are no names of the model.
+    pub(crate) fn named(&self, name: &str) -> Option<(End, &ModelKey, &Port)> {
+        let keys = keys_of(&self.segments);
+        let inputs = (0..self.wiring.inputs()).map(|number| (End::Input(number), self.wiring.input(number)));
+        let outputs = (0..self.wiring.outputs()).map(|number| (End::Output(number), self.wiring.output(number)));
+        let mut found = inputs.chain(outputs).filter(|(_, place)| port(&keys, *place).name == name);
+        let (end, place) = found.next()?;
+        found.next().is_none().then(|| (end, &self.segments[place.segment], port(&keys, place)))
+    }
+
+    /// An input or output of the model by its name; none where several have it, of which only one can be meant.
+    pub fn port(&self, name: &str) -> Option<&Port> {
+        Some(self.named(name)?.2)
     }
 
     /// Digest of the whole key, lower-case hexadecimal.

@@ -12,7 +12,10 @@ use zkml_gpu_graph::End;
 
 use super::SegmentedKey;
 use crate::backend_name::is_backend;
-use crate::bundle::{MAX_PROOF_BYTES, PROOF_HINT, expect, is_hex, pairs, shown};
+use crate::bundle::{
+    MAX_PROOF_BYTES, NO_SUCH, PROOF_HINT, expect, expect_commitment, expect_hash, is_hex, other_commitment, other_hash,
+    pairs, shown,
+};
 use crate::files::read_bounded;
 use crate::key::{is_one, one};
 use crate::{Error, Expected, Pair, ProofBundle, PublicTensor, Rejection};
@@ -177,17 +180,18 @@ impl SegmentedProof {
     /// # Errors
     /// [`Rejection::OtherCommitment`] and [`Rejection::OtherHash`] with the first that has not.
     pub fn expect(&self, key: &SegmentedKey, expected: &Expected) -> Result<(), Rejection> {
-        let segment = |name: &str| {
-            let found = key.segments().iter().position(|key| crate::port(key.keys(), name).is_some());
-            found.unwrap_or(0)
+        let claimed = |end| match end {
+            End::Input(number) => self.inputs.get(number),
+            End::Output(number) => self.outputs.get(number),
+            End::Between(_) => None,
         };
-        for one @ (name, _) in &expected.commitments {
-            let at = segment(name);
-            self.segment(key, at).expect_commitments(&key.segments()[at], std::slice::from_ref(one))?;
+        for (name, commitment) in &expected.commitments {
+            let (end, own, port) = key.named(name).ok_or_else(|| other_commitment(name, NO_SUCH.into()))?;
+            expect_commitment((own, port), claimed(end), (name, commitment))?;
         }
-        for one @ (name, _) in &expected.hashes {
-            let at = segment(name);
-            self.segment(key, at).expect_hashes(&key.segments()[at], std::slice::from_ref(one))?;
+        for (name, hash) in &expected.hashes {
+            let (end, _, port) = key.named(name).ok_or_else(|| other_hash(name, NO_SUCH.into()))?;
+            expect_hash(port, claimed(end), (name, hash))?;
         }
         Ok(())
     }

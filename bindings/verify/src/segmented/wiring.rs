@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::{Placement, Port};
-use zkml_gpu_graph::End;
+use zkml_gpu_graph::{End, Visibility};
 
 /// What the inputs and outputs of a segment are of the whole model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,9 @@ pub(super) struct Place {
 
 impl Wiring {
     /// The wiring of segments, if it is that of a model: each output comes from one segment, each input is read, and what
-    /// lies between comes from one segment and is read by later ones. Tensors that are called one are alike in all that the segments' statements say of them.
+    /// lies between comes from one segment and is read by later ones. Tensors that are called one are alike in all that
+    /// the segments' statements say of them, and where several segments have one, their proofs say that it is one.
+    /// Learned values stand in one place.
     ///
     /// # Errors
     /// What is wrong, in words.
@@ -43,13 +45,18 @@ impl Wiring {
         }
         let mut this = Self { wires, inputs: Vec::new(), outputs: Vec::new(), between: Vec::new() };
         this.collect(keys)?;
-        this.check_size(keys)?;
+        this.check_common(keys)?;
         this.check_between(keys)?;
         for (number, places) in this.inputs.iter().enumerate() {
             let [first, others @ ..] = &places[..] else { return Err(format!("no segment reads input {number}")) };
-            let alike = others.iter().all(|other| is_input(port(keys, *first), port(keys, *other)));
+            let own = port(keys, *first);
+            let alike = others.iter().all(|other| is_input(own, port(keys, *other)));
             if !alike {
                 return Err(format!("segments read different inputs {number}"));
+            }
+            // Nothing of a proof says what it is: each segment could have another.
+            if !others.is_empty() && own.visibility() == Visibility::Private {
+                return Err(format!("several segments read input {number}, which is private in each"));
             }
         }
         Ok(this)
@@ -95,12 +102,16 @@ impl Wiring {
         Ok(())
     }
 
-    /// Commitments that segments share are by one reference string, for circuits of one size.
-    fn check_size(&self, keys: &[&VerifyingKeys]) -> Result<(), String> {
+    /// Commitments that segments share are by one reference string, for circuits of one size. Weights are in one place.
+    fn check_common(&self, keys: &[&VerifyingKeys]) -> Result<(), String> {
         let [first, others @ ..] = keys else { return Ok(()) };
         for other in others {
             if other.k() != first.k() {
                 return Err(format!("segments have 2^{} and 2^{} rows", first.k(), other.k()));
+            }
+            // What is told of the weights is told of all.
+            if other.weights() != first.weights() {
+                return Err("segments have their weights in different places".into());
             }
             if other.s_g2() != first.s_g2() || other.insecure_srs() != first.insecure_srs() {
                 return Err("segments have different reference strings".into());
@@ -149,6 +160,11 @@ impl Wiring {
     /// Number of tensors between segments.
     pub fn between(&self) -> usize {
         self.between.len()
+    }
+
+    /// Whether several segments read an input.
+    pub fn is_shared(&self, input: usize) -> bool {
+        self.inputs.get(input).is_some_and(|places| places.len() > 1)
     }
 
     /// Where an input is read first.

@@ -133,6 +133,15 @@ impl SegmentedModel {
         &self.about.wires
     }
 
+    /// Names of private inputs that several segments read: proofs show a commitment to each, fresh in every proof.
+    pub fn shared_private_inputs(&self) -> Vec<&str> {
+        let readers =
+            |number: usize| self.about.wires.iter().filter(|wire| wire.inputs.contains(&End::Input(number))).count();
+        let inputs = self.about.inputs.iter().enumerate();
+        let shared = inputs.filter(|(number, input)| input.private && readers(*number) > 1);
+        shared.map(|(_, input)| &input.name[..]).collect()
+    }
+
     /// Binary logarithm of the number of rows of every circuit.
     pub fn k(&self) -> u32 {
         self.about.k
@@ -363,6 +372,8 @@ pub(super) struct SegmentedInput {
     pub(super) format: Format,
     /// Whether it is the prover's alone.
     pub(super) hidden: bool,
+    /// Whether it was asked to be private.
+    pub(super) private: bool,
 }
 
 impl SegmentedInput {
@@ -380,6 +391,7 @@ impl SegmentedInput {
             shape,
             format: tensor.format,
             hidden: visibility.is_hidden(),
+            private: visibility == Visibility::Private,
         }
     }
 }

@@ -163,10 +163,8 @@ impl SegmentedProver {
 
     /// Refuses openings and salts of what the model does not have.
     fn check_named(&self, openings: &[(String, Opening)], salts: &[(String, Salt)]) -> Result<(), Error> {
-        let port = |name: &str| {
-            let ports = self.key().inputs().into_iter().chain(self.key().outputs());
-            ports.into_iter().find(|port| port.name == *name)
-        };
+        // Of an input and an output of one name only one could be meant.
+        let port = |name: &str| self.key().port(name);
         for (name, _) in openings {
             if port(name).is_none_or(|port| port.committed_columns() == 0) {
                 let problem = format!("the opening for '{name}' is of no committed input or output of the model");
