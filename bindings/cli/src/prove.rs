@@ -456,7 +456,7 @@ fn report(
         coset_budget_bytes: prover.budget().coset_budget_bytes,
         inferences: proof.inferences,
         output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
-        output_float: compared.map(|compared| shown(compared.output, prover.key())),
+        output_float: compared.map(|compared| shown(compared.output, &proof.outputs)),
         max_abs_error,
         relative_error,
         max_error: prover.key().accuracy().max_error,
@@ -511,9 +511,12 @@ fn prove_text(report: &Report) -> String {
 }
 
 /// What the float model gives of outputs that are public.
-fn shown(mut output: Vec<Vec<f32>>, key: &ModelKey) -> Vec<Vec<f32>> {
-    let ports = &key.keys().statement().outputs;
-    output.iter_mut().zip(ports).filter(|(_, port)| port.visibility().is_hidden()).for_each(|(list, _)| list.clear());
+pub(crate) fn shown(mut output: Vec<Vec<f32>>, proved: &[PublicTensor]) -> Vec<Vec<f32>> {
+    output
+        .iter_mut()
+        .zip(proved)
+        .filter(|(_, tensor)| tensor.visibility.is_hidden())
+        .for_each(|(list, _)| list.clear());
     output
 }
 

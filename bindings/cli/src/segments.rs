@@ -21,7 +21,7 @@ use crate::keys::{Made, srs};
 use crate::progress;
 use crate::prove::{
     accuracy_text, check_saturation, compare, drop_other_proofs, error_text, output_folder, read_openings, read_salts,
-    write_openings,
+    shown, write_openings,
 };
 use crate::report::{self, elapsed_ms, grouped, line, plural, short};
 use crate::resources::{cpu_ms, peak_rss_bytes};
@@ -376,7 +376,7 @@ fn prove_one(options: &ProveOptions, prover: &SegmentedProver, run: Run, task: &
         peak_rss_bytes: peak_rss_bytes(),
         inferences: bundle.inferences,
         output: bundle.outputs.iter().map(|tensor| tensor.reals()).collect(),
-        output_float: made.compared.as_ref().map(|compared| shown(compared.output.clone(), key)),
+        output_float: made.compared.as_ref().map(|compared| shown(compared.output.clone(), &bundle.outputs)),
         max_abs_error: made.compared.as_ref().map(|compared| compared.max_abs_error),
         relative_error: made.compared.as_ref().map(|compared| compared.relative_error),
         max_error: bundle.max_error,
@@ -401,16 +401,6 @@ fn prove_one(options: &ProveOptions, prover: &SegmentedProver, run: Run, task: &
         }
     })?;
     Ok(0)
-}
-
-/// What the float model gives of outputs that are public.
-fn shown(mut output: Vec<Vec<f32>>, key: &SegmentedKey) -> Vec<Vec<f32>> {
-    for (values, port) in output.iter_mut().zip(key.outputs()) {
-        if port.visibility().is_hidden() {
-            values.clear();
-        }
-    }
-    output
 }
 
 /// Proves, verifies and compares.

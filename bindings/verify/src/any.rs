@@ -4,7 +4,9 @@ use std::path::Path;
 
 use crate::files::read_bounded;
 use crate::segmented::MAX_KEY_BYTES;
-use crate::{Error, Expected, ModelKey, ProofBundle, SEGMENTED_KEY, SegmentedKey, SegmentedProof, Verdict, bundle};
+use crate::{
+    Error, Expected, ModelKey, ProofBundle, SEGMENTED_KEY, SegmentedKey, SegmentedProof, Verdict, bundle, key,
+};
 
 /// A verifying key of either kind.
 #[derive(Clone, Debug)]
@@ -35,17 +37,11 @@ impl AnyKey {
         let bytes = read_bounded(path, MAX_KEY_BYTES)?;
         Ok(if bytes.starts_with(&SEGMENTED_KEY.magic) {
             Self::Segmented(Box::new(SegmentedKey::from_bytes(&bytes, &file)?))
+        } else if bytes.len() as u64 > key::MAX_BYTES {
+            return Err(Error::FileSize { path: path.into(), len: bytes.len() as u64, limit: key::MAX_BYTES });
         } else {
             Self::Whole(Box::new(ModelKey::from_bytes(&bytes, &file)?))
         })
-    }
-
-    /// The model's name.
-    pub fn model(&self) -> &str {
-        match self {
-            Self::Whole(key) => key.model(),
-            Self::Segmented(key) => key.model(),
-        }
     }
 }
 
@@ -63,14 +59,6 @@ impl AnyProof {
         } else {
             Self::Whole(Box::new(ProofBundle::from_json(&bytes, &file)?))
         })
-    }
-
-    /// The tensors of the proof's claim: inputs, then outputs.
-    pub fn inputs(&self) -> &[crate::PublicTensor] {
-        match self {
-            Self::Whole(proof) => &proof.inputs,
-            Self::Segmented(proof) => &proof.inputs,
-        }
     }
 }
 

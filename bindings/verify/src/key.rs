@@ -31,7 +31,7 @@ const LAST_UNCHECKED: u32 = 3;
 /// Longest name of a model in bytes.
 pub(crate) const MAX_NAME_BYTES: usize = 255;
 /// Largest `model.vk` that is read.
-const MAX_BYTES: u64 = 256 << 20;
+pub(crate) const MAX_BYTES: u64 = 256 << 20;
 const HINT: &str =
     "model.vk is written by `zkml-gpu setup` and `prove`; fetch it again from whoever published the model";
 

@@ -47,7 +47,9 @@ pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
 pub use order::hash_stored;
 #[cfg(feature = "write")]
 pub use place::try_place;
-pub use segmented::{MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey, SegmentedProof, Wire, Wiring};
+pub use segmented::{
+    MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey, SegmentedProof, Wire, Wiring, are_numbered,
+};
 pub use verdict::Verdict;
 #[cfg(feature = "write")]
 pub use write::write_whole;

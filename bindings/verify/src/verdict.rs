@@ -7,15 +7,16 @@ use serde::Serialize;
 use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 
+use crate::bundle::pairs;
 use crate::report::{elapsed_ms, guarantee_lines, proof_lines, segmented_guarantee_lines, segmented_proof_lines};
-use crate::{Error, Expected, ModelKey, Pair, ProofBundle, SegmentedKey, SegmentedProof};
+use crate::{Error, Expected, ModelKey, Pair, ProofBundle, PublicTensor, Rejection, SegmentedKey, SegmentedProof};
 
 /// The code that a program ends with after a proof that was rejected.
 const REJECTED: u8 = 1;
 
 /// A proof that was checked against a key: as text for people, as a JSON object for programs. Names and meaning of the
 /// object's fields are part of the programs' contract.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 #[non_exhaustive]
 pub struct Verdict<'a> {
     /// Whether the proof holds.
@@ -73,28 +74,41 @@ impl<'a> Verdict<'a> {
             .and_then(|()| proof.expect_commitments(key, &expected.commitments))
             .and_then(|()| proof.expect_hashes(key, &expected.hashes));
         let verify_ms = elapsed_ms(start);
-        let several = verdict.is_ok() && proof.inferences > 1;
-        let visibility = |ports: &[Port]| ports.iter().map(|port| port.visibility().name()).collect();
         let statement = key.keys().statement();
         Self {
-            inferences: proof.inferences,
-            pairs: if several { proof.pairs() } else { Vec::new() },
-            accepted: verdict.is_ok(),
-            reason: verdict.err().map(|rejection| rejection.to_string()),
-            model: key.model(),
-            input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
-            output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             input_visibility: visibility(&statement.inputs),
             output_visibility: visibility(&statement.outputs),
-            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
-            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
+            model: key.model(),
             weights: key.weights(),
             note: key.note(),
             verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
-            verify_ms,
-            segments: None,
             lines: proof_lines(proof) + &guarantee_lines(key),
+            ..Self::of_claim(verdict, verify_ms, proof.inferences, (&proof.inputs, &proof.outputs))
+        }
+    }
+
+    /// What is said of any proof by what it claims; of its key nothing yet.
+    fn of_claim(
+        verdict: Result<(), Rejection>,
+        verify_ms: f64,
+        inferences: u64,
+        (inputs, outputs): (&[PublicTensor], &[PublicTensor]),
+    ) -> Self {
+        let several = verdict.is_ok() && inferences > 1;
+        let reals = |tensors: &[PublicTensor]| tensors.iter().map(PublicTensor::reals).collect();
+        let hashes = |tensors: &[PublicTensor]| tensors.iter().map(|tensor| tensor.hash).collect();
+        Self {
+            inferences,
+            pairs: if several { pairs(inferences, inputs, outputs) } else { Vec::new() },
+            accepted: verdict.is_ok(),
+            reason: verdict.err().map(|rejection| rejection.to_string()),
+            input: reals(inputs),
+            output: reals(outputs),
+            input_hash: hashes(inputs),
+            output_hash: hashes(outputs),
+            verify_ms,
+            ..Self::default()
         }
     }
 
@@ -103,27 +117,17 @@ impl<'a> Verdict<'a> {
         let start = Instant::now();
         let verdict = key.verify(proof).and_then(|()| proof.expect(key, expected));
         let verify_ms = elapsed_ms(start);
-        let several = verdict.is_ok() && proof.inferences > 1;
-        let visibility = |ports: Vec<&Port>| ports.into_iter().map(|port| port.visibility().name()).collect();
         Self {
-            inferences: proof.inferences,
-            pairs: if several { proof.pairs() } else { Vec::new() },
-            accepted: verdict.is_ok(),
-            reason: verdict.err().map(|rejection| rejection.to_string()),
-            model: key.model(),
-            input: proof.inputs.iter().map(|tensor| tensor.reals()).collect(),
-            output: proof.outputs.iter().map(|tensor| tensor.reals()).collect(),
             input_visibility: visibility(key.inputs()),
             output_visibility: visibility(key.outputs()),
-            input_hash: proof.inputs.iter().map(|tensor| tensor.hash).collect(),
-            output_hash: proof.outputs.iter().map(|tensor| tensor.hash).collect(),
+            model: key.model(),
             weights: key.weights(),
             note: key.note(),
             verifying_key: key.digest().into(),
             insecure_srs: key.is_insecure(),
-            verify_ms,
             segments: Some(key.segments().len()),
             lines: segmented_proof_lines(proof) + &segmented_guarantee_lines(key),
+            ..Self::of_claim(verdict, verify_ms, proof.inferences, (&proof.inputs, &proof.outputs))
         }
     }
 
@@ -148,6 +152,11 @@ impl<'a> Verdict<'a> {
     pub fn exit_code(&self) -> u8 {
         if self.accepted { 0 } else { REJECTED }
     }
+}
+
+/// Who sees each of some inputs or outputs.
+fn visibility<'p>(ports: impl IntoIterator<Item = &'p Port>) -> Vec<&'static str> {
+    ports.into_iter().map(|port| port.visibility().name()).collect()
 }
 
 impl fmt::Display for Verdict<'_> {

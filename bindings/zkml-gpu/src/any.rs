@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use zkml_gpu_verify::Accuracy;
-
 use crate::inspect::magic;
 use crate::segmented::SEGMENTED_PROVING_KEY;
 use crate::{Error, ModelAbout, ProverKey, SegmentedProverKey};
@@ -48,14 +46,6 @@ impl AnyProverKey {
         match self {
             Self::Whole(key) => key.model().about(),
             Self::Segmented(key) => key.model().about(),
-        }
-    }
-
-    /// Its error, as the verifying key tells it.
-    pub fn accuracy(&self) -> &Accuracy {
-        match self {
-            Self::Whole(key) => key.key().accuracy(),
-            Self::Segmented(key) => key.key().accuracy(),
         }
     }
 }

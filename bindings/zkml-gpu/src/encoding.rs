@@ -4,7 +4,7 @@
 //! are as halo2curves has them in memory, limbs in Montgomery form, little-endian: nothing is computed when they are
 //! read.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 
 use halo2curves::bn256::{Fr, G1Affine};
 use halo2curves::serde::SerdeObject;
@@ -12,6 +12,7 @@ use lz4_flex::frame::{FrameDecoder, FrameEncoder};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use zkml_gpu_files::container::{Container, ContainerError, SectionName};
 
 use crate::available_bytes;
 
@@ -62,6 +63,24 @@ pub(crate) fn write_points(points: &[G1Affine], out: &mut dyn Write) -> io::Resu
         out.write_all(&bytes)?;
     }
     Ok(())
+}
+
+/// The points of a section, of which there are `2^k`.
+pub(crate) fn point_section<R: Read + Seek>(
+    container: &mut Container<R>,
+    name: SectionName,
+    k: u32,
+) -> Result<Vec<G1Affine>, ContainerError> {
+    let n = 1usize << k;
+    if container.section_len(name)? != (n * POINT_BYTES) as u64 {
+        return Err(ContainerError::Damaged("the reference string does not fit the circuit".into()));
+    }
+    let mut points = Vec::with_capacity(n);
+    container.chunks(name, POINT_BYTES, |bytes| {
+        read_points(bytes, &mut points);
+        Ok(())
+    })?;
+    Ok(points)
 }
 
 /// Appends the points of some bytes, a whole number of them. Whether they are on the curve is not looked at: a digest

@@ -25,7 +25,7 @@ use zkml_gpu_verify::{About, ModelKey};
 use crate::compiled::{
     IN_MEMORY, MODEL_SECTIONS, ModelAbout, container_bytes, container_of_bytes, read_container, stage_container,
 };
-use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
+use crate::encoding::{ELEMENT_BYTES, point_section, read_elements, write_elements, write_points};
 use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget, ModelProver};
 
@@ -267,18 +267,7 @@ impl ProverKey {
         let blinds = read_elements(&blinds).filter(|blinds| blinds.len() == rows * columns);
         let blinds = blinds.ok_or_else(|| damaged("the blinding does not fit the model commitment"))?;
         let blinds: Vec<Vec<Fr>> = blinds.chunks(rows.max(1)).map(<[Fr]>::to_vec).collect();
-        let mut points = |name| -> Result<Vec<G1Affine>, ContainerError> {
-            let n = 1usize << verifying.k();
-            if container.section_len(name)? != (n * POINT_BYTES) as u64 {
-                return Err(damaged("the reference string does not fit the circuit"));
-            }
-            let mut points = Vec::with_capacity(n);
-            container.chunks(name, POINT_BYTES, |bytes| {
-                read_points(bytes, &mut points);
-                Ok(())
-            })?;
-            Ok(points)
-        };
+        let mut points = |name| point_section(container, name, verifying.k());
         let (powers, lagrange) = (points(SECTIONS[6])?, points(SECTIONS[7])?);
         // Those points hide the weights: they are the verifying key's own.
         if lagrange[lagrange.len() - rows..] != *verifying.blinding_points() || powers[0] != G1Affine::generator() {

@@ -35,6 +35,15 @@ pub type Digest = [u8; DIGEST_BYTES];
 /// A section's name, padded with zeros.
 pub type SectionName = [u8; 8];
 
+/// The name of one of many sections of a kind: the kind, and four decimal digits.
+pub fn numbered(kind: [u8; 4], number: usize) -> SectionName {
+    let mut name = [0; 8];
+    name[..4].copy_from_slice(&kind);
+    let digits = format!("{number:04}");
+    name[4..].copy_from_slice(&digits.as_bytes()[..4]);
+    name
+}
+
 /// Magic, version, number of sections.
 const FIXED_BYTES: usize = 8 + 4 + 4;
 /// Name, length and digest of a section.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::weights::WeightsProof;
-use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer, numbered};
 use zkml_gpu_graph::End;
 
 use super::proof::SegmentedProof;
@@ -63,21 +63,22 @@ pub struct SegmentedKey {
     digest: String,
 }
 
-/// A section of a numbered kind.
-fn numbered(kind: &[u8; 4], number: usize) -> SectionName {
-    let mut name = [0; 8];
-    name[..4].copy_from_slice(kind);
-    let digits = format!("{number:04}");
-    name[4..].copy_from_slice(&digits.as_bytes()[..4]);
-    name
+/// Whether the circuits of segments are numbered as they are first used.
+pub fn are_numbered(circuits: &[usize]) -> bool {
+    let mut next = 0;
+    circuits.iter().all(|circuit| {
+        let is_known = *circuit <= next;
+        next = next.max(circuit.saturating_add(1));
+        is_known
+    })
 }
 
 /// The names of all sections, in their order.
 fn names(circuits: usize, segments: usize) -> Vec<SectionName> {
     let mut names = vec![ABOUT];
-    names.extend((0..circuits).map(|number| numbered(b"circ", number)));
+    names.extend((0..circuits).map(|number| numbered(*b"circ", number)));
     for segment in 0..segments {
-        names.extend([numbered(b"modl", segment), numbered(b"wght", segment)]);
+        names.extend([numbered(*b"modl", segment), numbered(*b"wght", segment)]);
     }
     names
 }
@@ -104,12 +105,8 @@ impl SegmentedAbout {
             return Err("its lists of segments have different lengths".into());
         }
         // Numbered as they are first used: one key, one file.
-        let mut next = 0;
-        for circuit in &self.circuits {
-            if *circuit > next {
-                return Err("its circuits are not numbered in the order of their segments".into());
-            }
-            next = next.max(circuit + 1);
+        if !are_numbered(&self.circuits) {
+            return Err("its circuits are not numbered in the order of their segments".into());
         }
         if !is_printable(&self.model) || self.model.len() > MAX_NAME_BYTES {
             return Err("the model's name is not printable text".into());
@@ -164,7 +161,7 @@ impl SegmentedKey {
         // Each segment has its circuit's key in memory, however many share it.
         let mut together = 0u64;
         for (segment, circuit) in about.circuits.iter().enumerate() {
-            for section in [numbered(b"circ", *circuit), numbered(b"modl", segment), numbered(b"wght", segment)] {
+            for section in [numbered(*b"circ", *circuit), numbered(*b"modl", segment), numbered(*b"wght", segment)] {
                 together = together.saturating_add(container.section_len(section).map_err(damaged)?);
             }
         }
@@ -174,11 +171,11 @@ impl SegmentedKey {
         let mut circuits: Vec<(Vec<u8>, VerifyingKeys)> = Vec::new();
         let mut segments = Vec::new();
         for (segment, circuit) in about.circuits.iter().enumerate() {
-            let model = container.section(numbered(b"modl", segment), MAX_BYTES).map_err(damaged)?;
+            let model = container.section(numbered(*b"modl", segment), MAX_BYTES).map_err(damaged)?;
             let keys = match circuits.get(*circuit) {
                 Some((_, known)) => known.with_model_part(&model),
                 None => {
-                    let bytes = container.section(numbered(b"circ", *circuit), MAX_BYTES).map_err(damaged)?;
+                    let bytes = container.section(numbered(*b"circ", *circuit), MAX_BYTES).map_err(damaged)?;
                     let keys = VerifyingKeys::from_parts(&bytes, &model);
                     if let Ok(keys) = &keys {
                         circuits.push((bytes, keys.clone()));
@@ -187,7 +184,7 @@ impl SegmentedKey {
                 }
             };
             let keys = keys.map_err(|error| fail(format!("segment {segment}: {error}")))?;
-            let proof = match &container.section(numbered(b"wght", segment), MAX_BYTES).map_err(damaged)?[..] {
+            let proof = match &container.section(numbered(*b"wght", segment), MAX_BYTES).map_err(damaged)?[..] {
                 [] => None,
                 _ if keys.weights() == WeightMode::Embedded => {
                     return Err(fail("embedded weights have no proof of their own".into()));

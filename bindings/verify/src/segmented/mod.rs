@@ -9,6 +9,6 @@ mod proof;
 mod wiring;
 
 pub(crate) use key::MAX_BYTES as MAX_KEY_BYTES;
-pub use key::{MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey};
+pub use key::{MAX_SEGMENTS, SEGMENTED_KEY, SegmentedAbout, SegmentedKey, are_numbered};
 pub use proof::SegmentedProof;
 pub use wiring::{Wire, Wiring};

@@ -23,7 +23,15 @@ impl Model {
         choice: SegmentChoice,
     ) -> Result<Compiled, Error> {
         let (quantised, given, visibility) = self.integers(samples, options)?;
-        let (about, graph) = self.described(quantised.clone(), samples, (options, &given), &visibility)?;
+        // What is tied needs no weights: there is one copy of them.
+        let outline = Quantised {
+            graph: without_weights(&quantised.graph),
+            report: quantised.report.clone(),
+            sources: quantised.sources.clone(),
+            calibration: quantised.calibration.clone(),
+            options: quantised.options.clone(),
+        };
+        let (about, graph) = self.described(quantised, samples, (options, &given), &visibility)?;
         let alone = choice.segments.is_none_or(|segments| segments == 1);
         if alone && graph_fits(&graph, options, choice)? {
             let whole = lower(graph.clone());
@@ -35,7 +43,7 @@ impl Model {
         }
         let (segmented, cuts) = SegmentedModel::cheapest(&about, &graph, &options.layout, choice)?;
         drop(graph);
-        let tied = self.tied(quantised, (samples, options, &given), &visibility, (&cuts, segmented.k(), choice))?;
+        let tied = self.tied(&outline, (samples, options, &given), &visibility, (&cuts, segmented.k(), choice))?;
         Ok(Compiled::Segmented(Box::new(match tied {
             Some(tied) if tied.circuits() < segmented.circuits() => tied,
             _ => segmented,
@@ -46,7 +54,7 @@ impl Model {
     /// memory allow it.
     fn tied(
         &self,
-        quantised: Quantised,
+        quantised: &Quantised,
         (samples, options, given): (&[Sample], &CompileOptions, &QuantOptions),
         visibility: &Visibilities,
         (cuts, k, choice): (&[usize], u32, SegmentChoice),
@@ -56,12 +64,10 @@ impl Model {
             return Ok(None);
         }
         let alike = alike(&quantised.graph, visibility, cuts)?;
-        let Some((calibration, tied)) = tie(self.float.graph(), &quantised, &alike).filter(|_| !alike.is_empty())
-        else {
+        let Some((calibration, tied)) = tie(self.float.graph(), quantised, &alike).filter(|_| !alike.is_empty()) else {
             return Ok(None);
         };
         let before = quantised.report.max_error;
-        drop(quantised.graph);
         for more in 0..=MOST_TIED_BITS {
             let precision = Precision {
                 activation_bits: tied.activation_bits,
@@ -103,7 +109,7 @@ const MOST_TIED_BITS: u32 = 2;
 
 /// The tensors of those segments that compute the same, segment by segment.
 fn alike(graph: &Graph, visibility: &Visibilities, cuts: &[usize]) -> Result<Vec<Alike>, Error> {
-    let outline = Graph { visibility: visibility.clone(), ..without_weights(graph) };
+    let outline = Graph { visibility: visibility.clone(), ..graph.clone() };
     let mut forms: Vec<(String, Alike)> = Vec::new();
     for part in outline.parts(cuts)? {
         let form = part.graph.form();

@@ -16,14 +16,14 @@ use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
-use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer, numbered};
 use zkml_gpu_files::{Access, Staged};
 use zkml_gpu_verify::SegmentedKey;
 
 use super::model::{About, SegmentedModel};
-use super::store::{Store, numbered};
+use super::store::Store;
 use crate::compiled::{open_container, stage_container};
-use crate::encoding::{ELEMENT_BYTES, POINT_BYTES, read_elements, read_points, write_elements, write_points};
+use crate::encoding::{ELEMENT_BYTES, point_section, read_elements, write_elements, write_points};
 use crate::key::write_staged_pair;
 use crate::public::architecture_digest;
 use crate::{BackendChoice, CompiledModel, Error, FileError};
@@ -215,17 +215,7 @@ fn read_all<R: std::io::Read + std::io::Seek>(
         blinds.push(elements.chunks(rows.max(1)).map(<[Fr]>::to_vec).collect());
     }
     let n = 1usize << key.k();
-    let mut points = |name| -> Result<Vec<G1Affine>, ContainerError> {
-        if container.section_len(name)? != (n * POINT_BYTES) as u64 {
-            return Err(damaged("the reference string does not fit the circuit"));
-        }
-        let mut points = Vec::with_capacity(n);
-        container.chunks(name, POINT_BYTES, |bytes| {
-            read_points(bytes, &mut points);
-            Ok(())
-        })?;
-        Ok(points)
-    };
+    let mut points = |name| point_section(container, name, key.k());
     let (powers, lagrange) = (points(POWERS)?, points(LAGRANGE)?);
     // Those points hide weights and boundaries: they are the verifying key's own.
     let own = key.segments().iter().map(|own| own.keys().blinding_points());

@@ -20,7 +20,7 @@ use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName, Writer};
 use zkml_gpu_graph::{End, Format, Graph, Node, Op, Part, Storage, Tensor, Visibility, share_widths};
 use zkml_gpu_onnx::quant::{Calibration, Evaluation, Sample};
-use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedAbout, Wire, model_name};
+use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedAbout, Wire, are_numbered, model_name};
 
 use super::store::Store;
 use crate::compiled::{open_container, write_container};
@@ -408,12 +408,8 @@ impl About {
         if segments == 0 || segments > MAX_SEGMENTS || this.wires.len() != segments {
             return Err(damaged(format!("it tells of {segments} segments and {} wirings", this.wires.len())));
         }
-        let mut next = 0;
-        for circuit in &this.circuits {
-            if *circuit > next {
-                return Err(damaged("its circuits are not numbered in the order of their segments".into()));
-            }
-            next = next.max(circuit + 1);
+        if !are_numbered(&this.circuits) {
+            return Err(damaged("its circuits are not numbered in the order of their segments".into()));
         }
         let is_text = |text: &str| model_name(text) == text;
         if !is_text(&this.model.name) || !this.model.accuracy.is_sound() || this.model.inferences == 0 {

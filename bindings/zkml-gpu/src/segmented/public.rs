@@ -14,7 +14,7 @@ use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_verify::report::port_text;
-use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedKey, Wire, model_name};
+use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedKey, Wire, are_numbered, model_name};
 
 use super::model::SegmentedModel;
 use super::store::Store;
@@ -246,12 +246,7 @@ impl About {
         let about = container.section(ABOUT, MAX_ABOUT_BYTES)?;
         let this: Self = serde_json::from_slice(&about).map_err(|error| damaged(error.to_string()))?;
         let segments = this.circuits.len();
-        let mut next = 0;
-        let numbered = this.circuits.iter().all(|circuit| {
-            let is_known = *circuit <= next;
-            next = next.max(circuit.saturating_add(1));
-            is_known
-        });
+        let numbered = are_numbered(&this.circuits);
         if segments == 0 || segments > MAX_SEGMENTS || this.wires.len() != segments || !numbered {
             return Err(damaged("its segments are not numbered or wired".into()));
         }

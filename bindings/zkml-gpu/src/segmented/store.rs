@@ -5,7 +5,7 @@ use std::io::{Read, Seek};
 use std::sync::{Mutex, PoisonError};
 
 use zkml_gpu_circuit::layout::Layout;
-use zkml_gpu_files::container::{Container, ContainerError, SectionName, Writer};
+use zkml_gpu_files::container::{Container, ContainerError, SectionName, Writer, numbered};
 use zkml_gpu_graph::Graph;
 
 use crate::encoding;
@@ -17,15 +17,6 @@ pub(super) enum Store {
     Memory(Vec<Graph>, Vec<Layout>),
     /// A file that has them in numbered sections.
     File(Mutex<Container<File>>),
-}
-
-/// A section of a numbered kind.
-pub(super) fn numbered(kind: [u8; 4], number: usize) -> SectionName {
-    let mut name = [0; 8];
-    name[..4].copy_from_slice(&kind);
-    let digits = format!("{number:04}");
-    name[4..].copy_from_slice(&digits.as_bytes()[..4]);
-    name
 }
 
 const GRAPH: [u8; 4] = *b"grph";
