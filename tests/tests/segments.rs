@@ -71,7 +71,7 @@ fn cut_everywhere(name: &str, graph: &Graph, layouts: bool) -> usize {
 
 #[test]
 fn every_cut_of_the_zoo_computes_what_the_whole_does_and_has_circuits() {
-    let cuts: usize = zoo().into_iter().map(|(name, graph)| cut_everywhere(&name, &graph, true)).sum();
+    let cuts: usize = zoo().into_iter().map(|(name, graph)| cut_everywhere(name, &graph, true)).sum();
     assert!(cuts > 30, "{cuts} cuts");
 }
 

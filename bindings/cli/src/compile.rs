@@ -156,11 +156,11 @@ impl Prepared {
         Ok(self)
     }
 
-    /// Refuses what was asked for in one piece and does not fit. Anything else is cut.
+    /// Refuses what does not fit in one piece, where that was asked for, or however it is cut.
     fn check_fits(&self, machine: &MachineOptions) -> Result<(), Error> {
         match self.segments {
             Some(1) => self.model.check_fits(&self.choices, machine.max_memory),
-            _ => Ok(()),
+            _ => self.model.check_fits_cut(&self.choices, machine.max_memory),
         }
     }
 

@@ -282,13 +282,35 @@ impl Model {
         }
     }
 
-    /// What every layout needs, where it can be told ahead.
-    fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
+    /// As [`check_fits`](Self::check_fits), for a model that may be proved in segments: what fits in one piece does, and
+    /// so does what fits when it is cut wherever it can be. The refusal is that of the whole.
+    ///
+    /// # Errors
+    /// As [`check_fits`](Self::check_fits).
+    pub fn check_fits_cut(&self, options: &CompileOptions, max_memory_bytes: Option<u64>) -> Result<(), Error> {
+        let Some(graph) = self.outline(options)? else { return Ok(()) };
+        let fits = |graph: Graph| check_memory(needs(&lower(graph), &options.layout)?.bytes, max_memory_bytes);
+        let Err(refusal) = fits(graph.clone()) else { return Ok(()) };
+        let cuts: Vec<usize> = graph.cuts().iter().map(|cut| cut.at).collect();
+        if cuts.is_empty() {
+            Err(refusal)
+        } else {
+            graph.parts(&cuts)?.into_iter().try_for_each(|part| fits(part.graph)).map_err(|_| refusal)
+        }
+    }
+
+    /// The graph that will be laid out, without its numbers, where it can be told ahead.
+    fn outline(&self, options: &CompileOptions) -> Result<Option<Graph>, Error> {
         let visibility = self.visibility(options)?;
         let quantisation = self.quantisation(options, &visibility);
         let Some(outline) = outline(self.float.graph(), &quantisation) else { return Ok(None) };
-        let joint = Graph { visibility, ..outline }.joint(options.inferences)?;
-        Ok(Some(needs(&lower(joint), &options.layout)?))
+        Ok(Some(Graph { visibility, ..outline }.joint(options.inferences)?))
+    }
+
+    /// What every layout needs, where it can be told ahead.
+    fn check_rows(&self, options: &CompileOptions) -> Result<Option<Needs>, Error> {
+        let outline = self.outline(options)?;
+        outline.map(|graph| Ok(needs(&lower(graph), &options.layout)?)).transpose()
     }
 
     /// Quantises with scales from `calibration`, and compares the integer reference with the float model on `samples`.

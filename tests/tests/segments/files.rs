@@ -17,6 +17,9 @@ use super::{keys, operation, prove, rng};
 /// Sections of a file with their names.
 pub(crate) type Sections = Vec<(SectionName, Vec<u8>)>;
 
+/// Whether a reader takes the bytes of its file for what was written.
+type IsTaken<'a> = dyn Fn(&[u8]) -> bool + 'a;
+
 /// A file with other sections under digests that are theirs.
 pub(crate) fn resealed(bytes: &[u8], kind: Kind, change: impl FnOnce(&mut Sections)) -> Vec<u8> {
     let mut container = Container::open(Cursor::new(bytes), kind).expect("a file of sections");
@@ -98,7 +101,6 @@ fn files_that_are_cut_or_mutated_are_refused_or_harmless_and_nothing_panics() {
     verifying.verify(&proof).expect("an honest proof");
     let changed = folder.path().join("changed");
 
-    // What each reader does with the bytes of its file: whether they are taken for what was written.
     let key_is_taken = |bytes: &[u8]| {
         SegmentedKey::from_bytes(bytes, "m.vk").is_ok_and(|key| {
             let mut claimed = proof.clone();
@@ -125,7 +127,7 @@ fn files_that_are_cut_or_mutated_are_refused_or_harmless_and_nothing_panics() {
         SegmentedPublicModel::open(&changed)
             .is_ok_and(|model| model.audit(&verifying, &srs, &BackendChoice::Cpu, false).is_ok())
     };
-    let readers: [(&str, &[u8], Kind, &dyn Fn(&[u8]) -> bool, usize); 4] = [
+    let readers: [(&str, &[u8], Kind, &IsTaken, usize); 4] = [
         ("m.vk", &vk_bytes, SEGMENTED_KEY, &key_is_taken, 300),
         ("m.zkml", &zkml_bytes, SEGMENTED_MODEL, &model_is_taken, 300),
         ("m.pk", &pk_bytes, SEGMENTED_PROVING_KEY, &pk_is_taken, 100),

@@ -33,15 +33,22 @@ impl Model {
         };
         let (about, graph) = self.described(quantised, samples, (options, &given), &visibility)?;
         let alone = choice.segments.is_none_or(|segments| segments == 1);
+        let mut refusal = None;
         if alone && graph_fits(&graph, options, choice)? {
             let whole = lower(graph.clone());
             let layout = Layout::compile(&whole, &options.layout)?;
             let model = CompiledModel { about: about.clone(), graph: whole, layout };
-            if choice.segments == Some(1) || model.least_memory() <= limit_bytes(choice.max_memory_bytes) {
-                return Ok(Compiled::Whole(Box::new(model)));
+            match model.memory_budget(choice.max_memory_bytes) {
+                Err(error) if choice.segments.is_none() => refusal = Some(error),
+                _ => return Ok(Compiled::Whole(Box::new(model))),
             }
         }
-        let (segmented, cuts) = SegmentedModel::cheapest(&about, &graph, &options.layout, choice)?;
+        let found = SegmentedModel::cheapest(&about, &graph, &options.layout, choice);
+        let (segmented, cuts) = found.map_err(|error| match (error, refusal) {
+            // What one circuit needs, and which layers do, says more than that no cuts help.
+            (Error::SegmentsWouldNotFit { .. }, Some(refusal)) => refusal,
+            (error, _) => error,
+        })?;
         drop(graph);
         let tied = self.tied(&outline, (samples, options, &given), &visibility, (&cuts, segmented.k(), choice))?;
         Ok(Compiled::Segmented(Box::new(match tied {
