@@ -2,7 +2,14 @@
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt::Write as _;
+use std::io;
+use std::process::{Child, ExitStatus};
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(unix)]
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
+#[cfg(not(unix))]
+use std::time::Instant;
 
 use zkml_gpu::ErrorClass;
 
@@ -149,6 +156,96 @@ fn max_rss_bytes(usage: &Usage) -> u64 {
     u64::try_from(usage.ru_maxrss).unwrap_or(0) * unit
 }
 
+/// What a process that ended spent, with those that it waited for.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Spent {
+    /// User and system time of all threads.
+    pub(crate) cpu_ms: f64,
+    /// The greatest resident memory of one process; Linux starts with that of the process that started it.
+    pub(crate) peak_rss_bytes: u64,
+}
+
+impl Spent {
+    /// Of one process after the other.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self { cpu_ms: self.cpu_ms + other.cpu_ms, peak_rss_bytes: self.peak_rss_bytes.max(other.peak_rss_bytes) }
+    }
+}
+
+/// How a process ended, and what it spent, where the system tells.
+pub(crate) type Ended = (ExitStatus, Option<Spent>);
+
+/// Waits for a process to end. `None` where it did not within a time, and was ended.
+///
+/// # Errors
+/// The system's own.
+#[cfg(unix)]
+#[allow(unsafe_code)]
+pub(crate) fn wait_within(child: Child, limit: Duration) -> io::Result<Option<Ended>> {
+    use std::os::unix::process::ExitStatusExt;
+
+    let pid = libc::pid_t::try_from(child.id()).map_err(io::Error::other)?;
+    let retried = |call: &mut dyn FnMut() -> libc::c_int| {
+        while call() == -1 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    let (ended, heard) = mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        let late = heard.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+        if late {
+            // SAFETY: a call without pointers. The process is not waited for before this thread has ended, so that the
+            // number is still its own.
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        late
+    });
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let waited = retried(&mut || {
+        // SAFETY: the pointer is to a whole, writable siginfo_t.
+        unsafe { libc::waitid(libc::P_PID, child.id(), info.as_mut_ptr(), libc::WEXITED | libc::WNOWAIT) }
+    });
+    drop(ended);
+    let late = watch.join().unwrap_or(false);
+    waited?;
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<Usage>::zeroed());
+    // SAFETY: the pointers are to a whole, writable number and rusage.
+    retried(&mut || unsafe { libc::wait4(pid, &raw mut status, 0, usage.as_mut_ptr()) })?;
+    // SAFETY: all of a rusage's bit patterns are valid.
+    let usage = unsafe { usage.assume_init() };
+    let spent = Spent {
+        cpu_ms: milliseconds(usage.ru_utime) + milliseconds(usage.ru_stime),
+        peak_rss_bytes: max_rss_bytes(&usage),
+    };
+    Ok((!late).then(|| (ExitStatus::from_raw(status), Some(spent))))
+}
+
+/// Waits for a process to end. `None` where it did not within a time, and was ended.
+///
+/// # Errors
+/// The system's own.
+#[cfg(not(unix))]
+pub(crate) fn wait_within(mut child: Child, limit: Duration) -> io::Result<Option<Ended>> {
+    /// Between two looks.
+    const PAUSE: Duration = Duration::from_millis(5);
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some((status, None)));
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 #[cfg(not(unix))]
 struct Usage {
     ru_utime: (),
@@ -180,6 +277,18 @@ mod tests {
         let sum = (0..20_000_000u64).fold(0u64, |sum, i| std::hint::black_box(sum ^ i.wrapping_mul(sum | 1)));
         assert!(cfg!(not(unix)) || cpu_ms() > before, "{sum}");
         assert!(cfg!(not(unix)) || peak_rss_bytes() > 1 << 16);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_process_is_waited_for_within_a_time() {
+        let start = |script: &str| std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+        let (status, spent) = wait_within(start("exit 3"), Duration::from_secs(60)).unwrap().expect("it ends");
+        assert_eq!(status.code(), Some(3));
+        assert!(spent.is_some_and(|spent| spent.peak_rss_bytes > 1 << 16), "{spent:?}");
+        assert_eq!(wait_within(start("exec sleep 60"), Duration::from_millis(20)).unwrap(), None);
+        let one = Spent { cpu_ms: 1.0, peak_rss_bytes: 5 };
+        assert_eq!(one.and(Spent { cpu_ms: 2.0, peak_rss_bytes: 3 }), Spent { cpu_ms: 3.0, peak_rss_bytes: 5 });
     }
 
     #[test]

@@ -82,6 +82,98 @@ fn the_stock_prover_proves_the_same_circuit() {
     assert!(stock["proof_digest"].is_null() && stock["estimate"].is_null(), "{stock}");
 }
 
+/// A program in the language of the shell, which writes these outputs and says what it took.
+#[cfg(unix)]
+fn program(name: &str, outputs: &str, verify: &str) -> String {
+    format!(
+        r#"[[program]]
+name = "{name}"
+setup = [["sh", "-c", "test -f {{model}} && test -f {{input}} && echo keys > {{output}}/keys"]]
+prove = [["sh", "-c", "cat keys > proof; echo '{outputs}' > outputs.json; echo 'proved in 1.5 s, error 0.125'"]]
+verify = [["sh", "-c", "{verify}"]]
+time = {{ after = "proved in" }}
+error = {{ outputs = "{{output}}/outputs.json" }}
+proof = "{{output}}/proof"
+"#
+    )
+}
+
+#[cfg(unix)]
+#[test]
+fn programs_of_others_stand_beside_ours_at_their_error() {
+    let scratch = Scratch::new();
+    let input = gemm("json");
+    let ours = json(&bench(&["--backend", "cpu", "--input", &input, "--json"]));
+    let error = rows(&ours)[0]["max_abs_error"].as_f64().expect("our own error");
+    let zoo = json(&run(&["prove", &gemm("onnx"), &input, "--out", &scratch.path("proof"), "--json"]));
+    let float: Vec<f64> = zoo["output_float"]
+        .as_array()
+        .expect("outputs")
+        .iter()
+        .flat_map(|tensor| tensor.as_array().expect("a tensor").iter().filter_map(Value::as_f64))
+        .collect();
+    // Worse than ours in one element, and by how much.
+    let worse = 4.0 * error;
+    let mut outputs = float.clone();
+    outputs[0] += worse;
+    let text_of = |values: &[f64]| serde_json::to_string(values).expect("numbers");
+    let programs = [
+        program("worse", &text_of(&outputs), "test -s proof"),
+        program("failing", &text_of(&float), "echo no >&2; exit 7"),
+        program("short", &text_of(&float[1..]), "true"),
+    ];
+    let file = format!("--peers={}", scratch.file("peers.toml", programs.concat()));
+    let report = json(&bench(&["--backend", "cpu", "--input", &input, "--json", &file]));
+    assert_eq!(rows(&report)[0]["proof_digest"], rows(&ours)[0]["proof_digest"]);
+    let [worse_row, failing, short] = report["programs"].as_array().expect("programs").as_slice() else {
+        panic!("three programs: {report}")
+    };
+    assert_eq!((&worse_row["program"], &worse_row["model"]), (&"worse".into(), &"gemm_plain".into()));
+    assert!(worse_row["failed"].is_null(), "{worse_row}");
+    assert_eq!(worse_row["runs"].as_array().map(Vec::len), Some(2));
+    assert_eq!((&worse_row["prove_ms"]["median"], &worse_row["proof_bytes"]), (&1500.0.into(), &5.into()));
+    let told = worse_row["max_abs_error"].as_f64().expect("an error");
+    assert!((told - worse).abs() < 1e-6, "{told} is not {worse}");
+    assert!(
+        worse_row["peak_rss_bytes"].as_u64() > Some(1 << 16) && worse_row["verify_ms"]["median"].as_f64() > Some(0.0)
+    );
+    let equal = worse_row["ours"].as_array().expect("ours at that error");
+    assert!(equal.len() == 1 && equal[0]["max_abs_error"].as_f64() <= Some(told), "{equal:?}");
+    for (row, why) in [(failing, "7"), (short, "numbers instead of")] {
+        assert!(row["failed"].as_str().is_some_and(|text| text.contains(why)), "{row}");
+        assert!(row["prove_ms"].is_null() && row["ours"] == serde_json::json!([]), "{row}");
+    }
+    let shown = bench(&["--backend", "cpu", "--input", &input, &file]);
+    let shown = text(&shown.stdout);
+    for part in ["programs of others", "cpu, at that error", "worse takes", "failing: sh ended with"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}
+
+#[test]
+fn files_of_programs_that_say_too_little_are_refused() {
+    let scratch = Scratch::new();
+    let program = |rest: &str| format!("[[program]]\nname = \"x\"\n{rest}");
+    for (name, content) in [
+        ("empty.toml", String::new()),
+        ("no-proof.toml", program("prove = []")),
+        ("no-word.toml", program("prove = [[]]")),
+        ("unknown.toml", program("prove = [[\"x\", \"{modle}\"]]")),
+        ("field.toml", program("prove = [[\"x\"]]\nprooof = \"p\"")),
+        ("twice.toml", program("prove = [[\"x\"]]\n").repeat(2)),
+        ("toml.json", program("prove = [[\"x\"]]")),
+    ] {
+        let file = format!("--peers={}", scratch.file(name, content));
+        let output = bench(&["--backend", "cpu", "--input", &gemm("json"), &file]);
+        let message = text(&output.stderr);
+        assert!(exit_code(&output) == 2 && output.stdout.is_empty(), "{name}: {message}");
+        assert!(message.contains(name) && message.contains("hint:"), "{message}");
+    }
+    let file = format!("--peers={}", repository("scripts/peers/ezkl.toml"));
+    let output = bench(&["--backend", "cpu", &file]);
+    assert!(exit_code(&output) == 2 && text(&output.stderr).contains("--input"), "{}", text(&output.stderr));
+}
+
 #[test]
 fn seeds_are_told_and_change_the_proof() {
     let digest = |seed: &str| {

@@ -8,6 +8,7 @@ use halo2_proofs::SerdeFormat;
 use halo2_proofs::plonk::VerifyingKey;
 use halo2curves::bn256::{Fr, G1Affine, G2Affine};
 use rand_core::{CryptoRng, RngCore};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use zkml_gpu_engine::backend::Backend;
@@ -491,7 +492,7 @@ impl VerifyingKeys {
             g2: reader.g2()?,
             s_g2: reader.g2()?,
             blinding_points: (0..header.blinding_points).map(|_| reader.g1()).collect::<Result<_, _>>()?,
-            model: (0..header.model).map(|_| reader.g1()).collect::<Result<_, _>>()?,
+            model: reader.points(header.model)?,
             architecture: header.architecture,
             statement: header.statement,
             insecure_srs: header.insecure_srs,
@@ -567,6 +568,14 @@ impl<'a> Reader<'a> {
     fn g1(&mut self) -> Result<G1Affine, KeyError> {
         let bytes = self.take(G1_BYTES)?.try_into().map_err(|_| malformed("the file ends early"))?;
         decompress_g1(bytes).map_err(|error| KeyError::Malformed(error.to_string()))
+    }
+
+    /// So many points, which share the threads.
+    fn points(&mut self, count: usize) -> Result<Vec<G1Affine>, KeyError> {
+        let bytes = count.checked_mul(G1_BYTES).ok_or_else(|| malformed("too many points"))?;
+        let (points, _) = self.take(bytes)?.as_chunks::<G1_BYTES>();
+        let point = |bytes| decompress_g1(bytes).map_err(|error| KeyError::Malformed(error.to_string()));
+        points.par_iter().map(point).collect()
     }
 
     fn g2(&mut self) -> Result<G2Affine, KeyError> {

@@ -13,7 +13,9 @@ use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::SingleStrategy;
-use halo2_proofs::transcript::{Blake2bRead, Challenge255, Transcript, TranscriptRead, TranscriptReadBuffer};
+use halo2_proofs::transcript::{
+    Blake2bRead, Challenge255, EncodedChallenge, Transcript, TranscriptRead, TranscriptReadBuffer,
+};
 use halo2curves::bn256::{Bn256, Fr, G1, G1Affine};
 use thiserror::Error;
 
@@ -49,10 +51,14 @@ pub enum VerifyError {
 type Challenge = Challenge255<G1Affine>;
 pub(crate) type ReadTranscript<'c, 'p> = Canonical<Blake2bRead<&'c mut Cursor<&'p [u8]>, G1Affine, Challenge>>;
 
-/// A transcript that writes down again what it reads, so that a proof can be compared with its only encoding.
+/// A transcript that writes down again what it reads, so that a proof can be compared with its only encoding, and keeps
+/// the points, which are dear to decompress.
 pub(crate) struct Canonical<T> {
     inner: T,
     bytes: Vec<u8>,
+    points: Vec<G1Affine>,
+    /// The first challenge, and how many points were read before it.
+    first: Option<(Fr, usize)>,
 }
 
 impl<T> Canonical<T> {
@@ -60,11 +66,18 @@ impl<T> Canonical<T> {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+
+    /// The points that were read, in their order.
+    pub(crate) fn points(&self) -> &[G1Affine] {
+        &self.points
+    }
 }
 
 impl<T: Transcript<G1Affine, Challenge>> Transcript<G1Affine, Challenge> for Canonical<T> {
     fn squeeze_challenge(&mut self) -> Challenge {
-        self.inner.squeeze_challenge()
+        let challenge = self.inner.squeeze_challenge();
+        self.first.get_or_insert_with(|| (challenge.get_scalar(), self.points.len()));
+        challenge
     }
 
     fn common_point(&mut self, point: G1Affine) -> io::Result<()> {
@@ -80,6 +93,7 @@ impl<T: TranscriptRead<G1Affine, Challenge>> TranscriptRead<G1Affine, Challenge>
     fn read_point(&mut self) -> io::Result<G1Affine> {
         let point = self.inner.read_point()?;
         self.bytes.extend(point.to_bytes().as_ref());
+        self.points.push(point);
         Ok(point)
     }
 
@@ -91,7 +105,7 @@ impl<T: TranscriptRead<G1Affine, Challenge>> TranscriptRead<G1Affine, Challenge>
 }
 
 pub(crate) fn transcript<'c, 'p>(cursor: &'c mut Cursor<&'p [u8]>) -> ReadTranscript<'c, 'p> {
-    Canonical { inner: Blake2bRead::init(cursor), bytes: Vec::new() }
+    Canonical { inner: Blake2bRead::init(cursor), bytes: Vec::new(), points: Vec::new(), first: None }
 }
 
 /// What is claimed of an inference. Whoever claims may claim anything.
@@ -134,7 +148,7 @@ pub fn verify_claim(keys: &VerifyingKeys, claim: Claim<'_>, proof: &[u8]) -> Res
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
     let mut cursor = Cursor::new(proof);
     let read = match keys.digest(claim.tensors) {
-        Some(digest) => verify_linked(keys, (digest, claim.tensors), &columns, proof, &mut cursor)?,
+        Some(digest) => verify_linked(keys, (digest, claim.tensors), &columns, &mut cursor)?,
         None => {
             let mut transcript = transcript(&mut cursor);
             verify_circuit(keys, &columns, &mut transcript)?;
@@ -149,12 +163,11 @@ pub fn verify_claim(keys: &VerifyingKeys, claim: Claim<'_>, proof: &[u8]) -> Res
 }
 
 /// The circuit's proof and the links to the model commitment and to those of tensors.
-fn verify_linked<'p>(
+fn verify_linked(
     keys: &VerifyingKeys,
     (digest, tensors): (Fr, &[G1Affine]),
     columns: &[&[Fr]],
-    proof: &'p [u8],
-    cursor: &mut Cursor<&'p [u8]>,
+    cursor: &mut Cursor<&[u8]>,
 ) -> Result<Vec<u8>, VerifyError> {
     let blinding_rows = keys.vk.cs().blinding_factors() + 1;
     let has_weights = keys.architecture.folded_weights().is_some();
@@ -162,16 +175,16 @@ fn verify_linked<'p>(
     if keys.blinding_points.len() != blinding_rows || keys.model.len() != model {
         return Err(VerifyError::Link(LinkError::Rejected));
     }
-    let Replayed { committed, folded, s } = replay(keys, digest, columns, proof)?;
+    let mut transcript = transcript(cursor);
+    transcript.common_scalar(digest)?;
+    verify_circuit(keys, columns, &mut transcript)?;
+    let Outside { committed, folded, s } = outside(keys, &transcript).ok_or(LinkError::Rejected)?;
     let weights = folded.map(|folded| {
         let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(model).collect();
         folded.to_curve() - halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model)
     });
     let tensors = committed.iter().zip(tensors).map(|(own, outside)| own.to_curve() - outside);
     let differences: Vec<G1> = weights.into_iter().chain(tensors).collect();
-    let mut transcript = transcript(cursor);
-    transcript.common_scalar(digest)?;
-    verify_circuit(keys, columns, &mut transcript)?;
     let powers = batch_powers::<Challenge, _>(differences.len(), &mut transcript);
     let difference: G1 = differences.iter().zip(powers).map(|(link, power)| link * power).sum();
     let difference = difference.to_affine();
@@ -207,7 +220,7 @@ pub(crate) fn verify_halo2(
 }
 
 /// The proof's own commitments to what is committed outside.
-struct Replayed {
+struct Outside {
     /// The columns of committed tensors.
     committed: Vec<G1Affine>,
     /// The folded weights; none where they are embedded.
@@ -216,20 +229,15 @@ struct Replayed {
     s: Fr,
 }
 
-/// Reads the proof's start again as the verifier did.
-fn replay(keys: &VerifyingKeys, digest: Fr, columns: &[&[Fr]], proof: &[u8]) -> Result<Replayed, VerifyError> {
-    let mut cursor = Cursor::new(proof);
-    let mut transcript = transcript(&mut cursor);
-    transcript.common_scalar(digest)?;
-    keys.vk.hash_into(&mut transcript)?;
-    for value in columns.iter().copied().flatten() {
-        transcript.common_scalar(*value)?;
-    }
+/// What the stock verifier read first: the columns of phase 1, then the challenge s, then those of phase 2, of which the
+/// folded weights are the first. `None` where it read something else.
+fn outside<T>(keys: &VerifyingKeys, transcript: &Canonical<T>) -> Option<Outside> {
     let a = &keys.architecture;
-    let first = (0..a.first_phase()).map(|_| transcript.read_point()).collect::<io::Result<Vec<_>>>()?;
-    let s = *transcript.squeeze_challenge_scalar::<()>();
-    // The folded weights are the first column of phase 2.
-    let folded = a.folded_weights().map(|_| transcript.read_point()).transpose()?;
-    let committed = first[a.committed(0)..a.committed(a.committed_columns)].to_vec();
-    Ok(Replayed { committed, folded, s })
+    let (s, _) = transcript.first.filter(|(_, before)| *before == a.first_phase())?;
+    let (first, later) = transcript.points.split_at_checked(a.first_phase())?;
+    let folded = match a.folded_weights() {
+        Some(_) => Some(*later.first()?),
+        None => None,
+    };
+    Some(Outside { committed: first.get(a.committed(0)..a.committed(a.committed_columns))?.to_vec(), folded, s })
 }

@@ -10,6 +10,7 @@ use super::evaluation::OpeningSchedule;
 use super::poly::{Form, Poly, Polynomials, ProofPoly, form, resolve};
 use super::{Challenges, Prover, ProverError};
 use crate::backend::Backend;
+use crate::backend::cpu::give_back;
 use crate::spans::TRACING_TARGET;
 
 /// Bytes of columns that are there as values and as coefficients at a time.
@@ -115,6 +116,9 @@ impl<'p, B: Backend> Proof<'p, B> {
                 polys.extend(batch.iter().copied(), backend.intt(&resolve(&[&*values], batch)?)?);
                 batch.iter().for_each(|name| drop(values.remove(*name)));
             }
+        }
+        if !shape.small {
+            give_back();
         }
         Ok(())
     }

@@ -1,6 +1,8 @@
 //! The arguments of `bench`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use zkml_gpu::BackendChoice;
@@ -40,6 +42,28 @@ pub(crate) struct Output {
     pub(crate) compare: Option<PathBuf>,
 }
 
+/// Whose provers are measured, too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Peers {
+    /// halo2-axiom's.
+    Stock,
+    /// Programs that a file names.
+    File(PathBuf),
+}
+
+impl Peers {
+    /// What stands for halo2-axiom's.
+    const STOCK: &str = "halo2-axiom";
+}
+
+impl FromStr for Peers {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(if text == Self::STOCK { Self::Stock } else { Self::File(text.into()) })
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct BenchProveOptions {
     /// The models, ONNX files
@@ -54,9 +78,10 @@ pub(crate) struct BenchProveOptions {
     /// Back ends, separated by commas: cpu, wgpu[:N], cuda[:N], icicle, or dual:A,B; without it, all that are present
     #[arg(long, value_name = "LIST", value_parser = backends)]
     pub(crate) backend: Option<Backends>,
-    /// Also halo2-axiom's own prover on the same circuit, which takes embedded weights only
-    #[arg(long)]
-    pub(crate) peers: bool,
+    /// Also halo2-axiom's own prover on the same circuit, which takes embedded weights only; with =FILE, programs that a
+    /// file names, on the same model and input; may be repeated
+    #[arg(long, value_name = "FILE.toml", num_args = 0..=1, require_equals = true, default_missing_value = Peers::STOCK)]
+    pub(crate) peers: Vec<Peers>,
     /// Where the weights stand
     #[arg(long, value_name = "committed|embedded", value_parser = place_of_weights, default_value = "committed")]
     pub(crate) weights: Weights,

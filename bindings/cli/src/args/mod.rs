@@ -15,7 +15,7 @@ use zkml_gpu::WeightMode;
 
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
-pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output};
+pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output, Peers};
 pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
 pub(crate) use keys::{
     AuditOptions, CacheOptions, CircuitOptions, CommitOptions, CompileOptions, InspectOptions, MachineOptions,

@@ -57,6 +57,10 @@ pub(super) struct Ready {
     pub(super) srs_ms: f64,
     pub(super) keys_ms: f64,
     pub(super) float_ms: Spread,
+    /// The float model's outputs, one after the other.
+    pub(super) float_outputs: Vec<f32>,
+    /// The extent of that output which has the greatest, 0 among its elements.
+    pub(super) output_extent: f64,
     pub(super) estimate: Option<Estimate>,
 }
 
@@ -66,6 +70,8 @@ pub(super) struct Proven {
     pub(super) run: Run,
     pub(super) proof_bytes: usize,
     pub(super) proof_digest: Option<String>,
+    /// Of the outputs from the float model's, where they are read.
+    pub(super) max_abs_error: Option<f64>,
 }
 
 /// What the process took in all.

@@ -17,6 +17,7 @@
 //! | the process that proves, the other end of its pipes, and what goes through them | `worker.rs`, `process.rs`, `messages.rs` |
 //! | time by protocol step | `steps.rs` |
 //! | the stock prover, and inference in floating point | `stock.rs`, `float.rs` |
+//! | programs of others, by a file that names them | `programs.rs` |
 //! | networks that others publish figures of | `suite.rs`, `onnx.rs` |
 //! | the JSON object, a comparison with an older one, and where both go | `record.rs`, `compare.rs`, `output.rs` |
 //! | what a CUDA device does in a second | `throughput.rs` |
@@ -32,6 +33,7 @@ mod ops_table;
 mod output;
 mod page;
 mod process;
+mod programs;
 mod prove;
 mod prove_table;
 mod record;

@@ -8,11 +8,12 @@ use zkml_gpu::{BackendChoice, Costs, Error, FileError, read_costs};
 use super::messages::{Job, Proven, ProverName, Ready, Usage};
 use super::output::{Record, old, publish, save};
 use super::process::Process;
-use super::record::{ProveRecord, ProveRow, Published, Run, Setting, Step};
+use super::programs::{self, Contest};
+use super::record::{ProgramRow, ProgramRun, ProveRecord, ProveRow, Published, Run, Setting, Step};
 use super::statistics::Spread;
 use super::suite::Member;
 use super::{stock, suite};
-use crate::args::{Backends, BenchProveOptions, CostsSource, Weights};
+use crate::args::{Backends, BenchProveOptions, CostsSource, Peers, Weights};
 use crate::compile::start_threads;
 use crate::progress::{self, Counted};
 
@@ -24,7 +25,7 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
     let provers: Vec<ProverName> = backends
         .iter()
         .map(|backend| ProverName::Ours(backend.to_string()))
-        .chain(options.peers.then_some(ProverName::Stock))
+        .chain(options.peers.contains(&Peers::Stock).then_some(ProverName::Stock))
         .collect();
     // The networks of the suite go away with the folder.
     let folder = tempfile::tempdir().context("a folder for the networks of the suite")?;
@@ -34,12 +35,18 @@ pub(crate) fn prove(options: &BenchProveOptions) -> anyhow::Result<u8> {
         seed: options.seed,
         warm_ups: options.warm_ups,
         rows: Vec::new(),
+        programs: Vec::new(),
     };
-    let race = Race { options, provers: &provers, costs: costs(options, &backends)? };
-    let proofs = subjects.len() * provers.len() * usize::from(options.warm_ups + options.runs);
+    let programs = contests(options, &folder.path().join("programs"))?;
+    let race = Race { options, provers: &provers, programs: &programs, costs: costs(options, &backends)? };
+    // Ours at the error of each program takes part as well.
+    let ours = (subjects.len() + programs.len()) * provers.len() * usize::from(options.warm_ups + options.runs);
+    let proofs = ours + programs.len() * usize::from(options.runs);
     let bar = progress::counted(proofs as u64);
     for subject in subjects {
-        record.rows.extend(race.run(subject, &bar)?);
+        let (rows, programs) = race.run(&subject, &bar)?;
+        record.rows.extend(rows);
+        record.programs.extend(programs);
         save(&options.output, &record)?;
     }
     bar.finish();
@@ -58,13 +65,39 @@ fn check_options(options: &BenchProveOptions) -> Result<(), Error> {
     if options.input.as_deref() == Some(Path::new("-")) {
         return argument("--input cannot be standard input, which each measuring process would read", "name a file");
     }
-    if options.peers && matches!(options.weights, Weights::Committed) {
+    if options.peers.iter().any(|peers| matches!(peers, Peers::File(_)))
+        && (options.input.is_none() || !options.dimensions.is_empty())
+    {
+        return argument(
+            "programs of others take one model without symbolic dimensions, and an input",
+            "--peers=FILE goes with --input INPUT.json",
+        );
+    }
+    if options.peers.contains(&Peers::Stock) && matches!(options.weights, Weights::Committed) {
         return argument(
             "halo2-axiom's prover cannot leave the third phase, which committed weights take",
             "--peers goes with --weights embedded",
         );
     }
     Ok(())
+}
+
+/// The programs that files name, each with a folder of its own.
+fn contests(options: &BenchProveOptions, folder: &Path) -> anyhow::Result<Vec<Contest>> {
+    let files = options.peers.iter().filter_map(|peers| match peers {
+        Peers::File(path) => Some(path),
+        Peers::Stock => None,
+    });
+    let ([model, ..], Some(input)) = (options.models.as_slice(), &options.input) else { return Ok(Vec::new()) };
+    let mut contests = Vec::new();
+    for file in files {
+        for program in programs::read(file)? {
+            let own = folder.join(contests.len().to_string());
+            std::fs::create_dir_all(&own).context("a folder for a program")?;
+            contests.push(Contest::new(program, file, [model, input], &own)?);
+        }
+    }
+    Ok(contests)
 }
 
 /// One choice of prices for all back ends, so that all prove the same circuit.
@@ -102,7 +135,37 @@ fn subjects(options: &BenchProveOptions, folder: &Path) -> Result<Vec<Subject>, 
 struct Race<'a> {
     options: &'a BenchProveOptions,
     provers: &'a [ProverName],
+    programs: &'a [Contest],
     costs: Costs,
+}
+
+/// A program of others on one model.
+struct Guest<'a> {
+    contest: &'a Contest,
+    setup_ms: Option<f64>,
+    runs: Vec<ProgramRun>,
+    /// Why it proves no more.
+    failed: Option<String>,
+}
+
+impl<'a> Guest<'a> {
+    fn new(contest: &'a Contest) -> Self {
+        let (setup_ms, failed) = match contest.set_up() {
+            Ok(ms) => (Some(ms), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        Self { contest, setup_ms, runs: Vec::new(), failed }
+    }
+
+    /// One proof, unless one failed before. What fails costs a row and not the others' figures.
+    fn prove(&mut self, float_outputs: &[f32]) {
+        if self.failed.is_none() {
+            match self.contest.prove(float_outputs) {
+                Ok(run) => self.runs.push(run),
+                Err(error) => self.failed = Some(format!("{error:#}")),
+            }
+        }
+    }
 }
 
 /// A process under way, and what it said.
@@ -116,16 +179,37 @@ struct Entrant {
 }
 
 impl Race<'_> {
-    fn run(&self, subject: Subject, bar: &Counted) -> anyhow::Result<Vec<ProveRow>> {
-        // One after the other: keys are made undisturbed.
-        let mut entrants = Vec::with_capacity(self.provers.len());
-        for prover in self.provers {
-            bar.message(format!("keys of {} on {}", subject.path.display(), name(prover)));
-            let (process, ready) = Process::start(&self.job(&subject, prover))?;
-            entrants.push(Entrant { prover: prover.clone(), process, ready, first: Vec::new(), proofs: Vec::new() });
+    fn run(&self, subject: &Subject, bar: &Counted) -> anyhow::Result<(Vec<ProveRow>, Vec<ProgramRow>)> {
+        let entrants = self.start(subject, self.provers, self.options.max_error, bar)?;
+        let Some(Entrant { ready: Ready { circuit, float_outputs, output_extent, .. }, .. }) = entrants.first() else {
+            return Ok(Default::default());
+        };
+        let (model, float_outputs, extent) = (circuit.model.clone(), float_outputs.clone(), *output_extent);
+        // A program's error is known from its first proof on, and ours at that error then takes part.
+        let (mut all, mut guests) = (vec![entrants], Vec::with_capacity(self.programs.len()));
+        for contest in self.programs {
+            bar.message(format!("keys of {model} by {}", contest.name()));
+            let mut guest = Guest::new(contest);
+            guest.prove(&float_outputs);
+            bar.step();
+            let error = guest.runs.first().and_then(|run| run.max_abs_error).map(|error| (error / extent) as f32);
+            let ours: Vec<ProverName> =
+                self.provers.iter().filter(|prover| **prover != ProverName::Stock).cloned().collect();
+            all.push(match error {
+                Some(error) => self.start(subject, &ours, Some(error), bar)?,
+                None => Vec::new(),
+            });
+            guests.push(guest);
         }
         for round in 0..self.options.warm_ups + self.options.runs {
-            for entrant in &mut entrants {
+            if round > self.options.warm_ups {
+                for guest in &mut guests {
+                    bar.message(format!("{model} by {}", guest.contest.name()));
+                    guest.prove(&float_outputs);
+                    bar.step();
+                }
+            }
+            for entrant in all.iter_mut().flatten() {
                 bar.message(format!("{} on {}", entrant.ready.circuit.model, name(&entrant.prover)));
                 let proof = entrant.process.prove()?;
                 if round == 0 {
@@ -137,21 +221,43 @@ impl Race<'_> {
                 bar.step();
             }
         }
-        let rows: anyhow::Result<Vec<ProveRow>> =
-            entrants.into_iter().map(|entrant| entrant.row(&subject.published)).collect();
-        let rows = rows?;
-        check_same(&rows)?;
-        Ok(rows)
+        let mut all = all.into_iter().map(|entrants| {
+            let rows = entrants.into_iter().map(|entrant| entrant.row(&subject.published));
+            let rows = rows.collect::<anyhow::Result<Vec<ProveRow>>>()?;
+            check_same(&rows)?;
+            anyhow::Ok(rows)
+        });
+        let rows = all.next().transpose()?.unwrap_or_default();
+        let programs = guests.into_iter().zip(all).map(|(Guest { contest, setup_ms, runs, failed }, ours)| {
+            Ok(ProgramRow::new((&model, contest.name()), setup_ms, runs, failed, ours?))
+        });
+        Ok((rows, programs.collect::<anyhow::Result<_>>()?))
     }
 
-    fn job(&self, subject: &Subject, prover: &ProverName) -> Job {
+    /// Processes with their keys, one after the other: keys are made undisturbed.
+    fn start(
+        &self,
+        subject: &Subject,
+        provers: &[ProverName],
+        max_error: Option<f32>,
+        bar: &Counted,
+    ) -> anyhow::Result<Vec<Entrant>> {
+        let start = |prover: &ProverName| {
+            bar.message(format!("keys of {} on {}", subject.path.display(), name(prover)));
+            let (process, ready) = Process::start(&self.job(subject, prover, max_error))?;
+            Ok(Entrant { prover: prover.clone(), process, ready, first: Vec::new(), proofs: Vec::new() })
+        };
+        provers.iter().map(start).collect()
+    }
+
+    fn job(&self, subject: &Subject, prover: &ProverName, max_error: Option<f32>) -> Job {
         let options = self.options;
         Job {
             model: subject.path.clone(),
             input: options.input.clone(),
             dimensions: subject.dimensions.clone(),
             embedded: matches!(options.weights, Weights::Embedded),
-            max_error: options.max_error,
+            max_error,
             prover: prover.clone(),
             costs: self.costs.clone(),
             seed: options.seed,
@@ -171,13 +277,14 @@ fn name(prover: &ProverName) -> &str {
 impl Entrant {
     fn row(self, published: &[Published]) -> anyhow::Result<ProveRow> {
         let Usage { peak_rss_bytes, peak_device_bytes } = self.process.finish()?;
-        let Ready { circuit, device, compile_ms, srs_ms, keys_ms, float_ms, estimate } = self.ready;
+        let Ready { circuit, device, compile_ms, srs_ms, keys_ms, float_ms, estimate, .. } = self.ready;
         let first = self.proofs.first().context("a measured proof")?;
         if let Some(other) = self.proofs.iter().find(|proof| proof.proof_digest != first.proof_digest) {
             let digests = [first, other].map(|proof| proof.proof_digest.as_deref().unwrap_or_default());
             return Err(different(&circuit.model, [name(&self.prover); 2], digests).into());
         }
-        let (proof_digest, proof_bytes) = (first.proof_digest.clone(), first.proof_bytes);
+        let (proof_digest, proof_bytes, max_abs_error) =
+            (first.proof_digest.clone(), first.proof_bytes, first.max_abs_error);
         let runs: Vec<Run> = self.proofs.into_iter().map(|proof| proof.run).collect();
         let spread = |of: fn(&Run) -> f64| Spread::of(runs.iter().map(of));
         let prove_ms = spread(|run| run.prove_ms);
@@ -193,9 +300,11 @@ impl Entrant {
             prove_ms,
             prove_cpu_ms: spread(|run| run.prove_cpu_ms),
             verify_ms: spread(|run| run.verify_ms),
+            read_key_ms: spread(|run| run.read_key_ms),
             steps: steps(&runs, &self.first),
             peak_rss_bytes,
             peak_device_bytes,
+            max_abs_error,
             float_ms,
             overhead: prove_ms.median / float_ms.median,
             estimate,
@@ -246,7 +355,7 @@ mod tests {
     fn run(steps: [f64; 2]) -> Run {
         let steps = [("a", steps[0]), ("b", steps[1])];
         let steps = steps.map(|(name, ms)| Step { name: name.into(), ms, peak_rss_bytes: None }).to_vec();
-        Run { prove_ms: 1.0, prove_cpu_ms: 1.0, verify_ms: 1.0, steps }
+        Run { prove_ms: 1.0, prove_cpu_ms: 1.0, verify_ms: 1.0, read_key_ms: 0.5, steps }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub(super) fn text(record: &ProveRecord, comparison: Option<&Comparison>) -> Str
     for rows in record.rows.chunk_by(|one, two| one.circuit.circuit_digest == two.circuit.circuit_digest) {
         text += &model(rows);
     }
+    text += &programs(record);
     let runs = record.rows.first().map_or(0, |row| row.runs.len());
     text += &line(
         "runs",
@@ -66,18 +67,19 @@ fn model(rows: &[ProveRow]) -> String {
 fn columns(rows: &[ProveRow]) -> String {
     let width = rows.iter().map(|row| row.backend.chars().count()).max().unwrap_or(0).max(11);
     let mut text = format!(
-        "  {:width$} {:>17} {:>17} {:>15} {:>10} {:>10} {:>10} {:>9}\n",
-        "prover", "prove ms", "prove CPU ms", "verify ms", "host MB", "device MB", "float ms", "overhead"
+        "  {:width$} {:>17} {:>17} {:>15} {:>13} {:>10} {:>10} {:>10} {:>9}\n",
+        "prover", "prove ms", "prove CPU ms", "verify ms", "of it, key", "host MB", "device MB", "float ms", "overhead"
     );
     for row in rows {
         let device = row.peak_device_bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.0}", bytes as f64 / 1e6));
         let _ = writeln!(
             text,
-            "  {:width$} {:>17} {:>17} {:>15} {:>10.0} {device:>10} {:>10.4} {:>8.0}x",
+            "  {:width$} {:>17} {:>17} {:>15} {:>13.1} {:>10.0} {device:>10} {:>10.4} {:>8.0}x",
             row.backend,
             spread(&row.prove_ms),
             spread(&row.prove_cpu_ms),
             spread(&row.verify_ms),
+            row.read_key_ms.median,
             row.peak_rss_bytes as f64 / 1e6,
             row.float_ms.median,
             row.overhead,
@@ -93,6 +95,60 @@ fn columns(rows: &[ProveRow]) -> String {
         );
         text += &line(&row.backend, &format!("{}; once {once}{estimate}", terminal_safe(&row.device)));
     }
+    text
+}
+
+/// Programs of others beside ours on the same model and input: as it was, and with bits for their error.
+fn programs(record: &ProveRecord) -> String {
+    if record.programs.is_empty() {
+        return String::new();
+    }
+    let none = || "-".to_owned();
+    let line_of = |name: &str, figures: [Option<Spread>; 3], bytes: [Option<u64>; 2], error: Option<f64>| {
+        let [prove, cpu, verify] = figures.map(|figure| figure.as_ref().map_or_else(none, spread));
+        let memory = bytes[0].map_or_else(none, |bytes| format!("{:.0}", bytes as f64 / 1e6));
+        let proof = bytes[1].map_or_else(none, grouped);
+        let error = error.map_or_else(none, |error| format!("{error:.2e}"));
+        format!("  {name:28} {prove:>17} {cpu:>17} {verify:>15} {memory:>8} {proof:>12} {error:>10}\n")
+    };
+    let ours = |row: &ProveRow, what: &str| {
+        let figures = [row.prove_ms, row.prove_cpu_ms, row.verify_ms].map(Some);
+        let bytes = [row.peak_rss_bytes, row.proof_bytes as u64].map(Some);
+        line_of(&format!("{}{what}", row.backend), figures, bytes, row.max_abs_error)
+    };
+    let mut text = format!(
+        "programs of others on the same model and input\n  {:28} {:>17} {:>17} {:>15} {:>8} {:>12} {:>10}\n",
+        "prover", "prove ms", "prove CPU ms", "verify ms", "host MB", "proof bytes", "error"
+    );
+    record.rows.iter().for_each(|row| text += &ours(row, ""));
+    for program in &record.programs {
+        let figures = [program.prove_ms, program.prove_cpu_ms, program.verify_ms];
+        let bytes = [program.peak_rss_bytes, program.proof_bytes];
+        text += &line_of(&terminal_safe(&program.program), figures, bytes, program.max_abs_error);
+        program.ours.iter().for_each(|row| text += &ours(row, ", at that error"));
+        // Like with like: only at its error.
+        for row in &program.ours {
+            let Some(theirs) = program.prove_ms else { continue };
+            let cpu = program.prove_cpu_ms.map_or_else(String::new, |cpu| {
+                format!(", {:.1} times the CPU time", cpu.median / row.prove_cpu_ms.median)
+            });
+            let time = theirs.median / row.prove_ms.median;
+            text += &line(
+                "ratio",
+                &format!("{} takes {time:.1} times the time{cpu} of {} at that error", program.program, row.backend),
+            );
+        }
+        if let Some(setup_ms) = program.setup_ms {
+            text += &line("once", &format!("{:.0} ms of {}", setup_ms, terminal_safe(&program.program)));
+        }
+        if let Some(failed) = &program.failed {
+            text += &line("failed", &terminal_safe(&format!("{}: {failed}", program.program)));
+        }
+    }
+    text += &line(
+        "times",
+        "of a program's processes from start to end, keys read, unless it tells its own; ours in a process with its keys",
+    );
     text
 }
 

@@ -65,6 +65,75 @@ pub(super) struct ProveRecord {
     pub(super) warm_ups: u16,
     /// One for each model and prover.
     pub(super) rows: Vec<ProveRow>,
+    /// One for each program of others.
+    #[serde(default)]
+    pub(super) programs: Vec<ProgramRow>,
+}
+
+/// One model by a program of others, beside ours.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ProgramRow {
+    pub(super) model: String,
+    pub(super) program: String,
+    /// Why it made no more proofs; null where it made all.
+    pub(super) failed: Option<String>,
+    /// What came once, before the first proof; null where that failed.
+    pub(super) setup_ms: Option<f64>,
+    /// Medians and the like of the runs; null where there is none, and where neither the program nor the system tells.
+    pub(super) prove_ms: Option<Spread>,
+    pub(super) prove_cpu_ms: Option<Spread>,
+    pub(super) verify_ms: Option<Spread>,
+    /// The greatest of the runs'.
+    pub(super) peak_rss_bytes: Option<u64>,
+    pub(super) proof_bytes: Option<u64>,
+    /// The largest difference of an output's element from the float model's, the greatest of the runs'.
+    pub(super) max_abs_error: Option<f64>,
+    /// Ours with bits for that error, on each back end; empty where it is not known.
+    pub(super) ours: Vec<ProveRow>,
+    /// Every run.
+    pub(super) runs: Vec<ProgramRun>,
+}
+
+/// One proof of such a program.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct ProgramRun {
+    /// As the program tells it, or of its processes from start to end.
+    pub(super) prove_ms: f64,
+    pub(super) prove_cpu_ms: Option<f64>,
+    pub(super) peak_rss_bytes: Option<u64>,
+    pub(super) verify_ms: Option<f64>,
+    pub(super) proof_bytes: Option<u64>,
+    pub(super) max_abs_error: Option<f64>,
+}
+
+impl ProgramRow {
+    /// A row of what there is.
+    pub(super) fn new(
+        (model, program): (&str, &str),
+        setup_ms: Option<f64>,
+        runs: Vec<ProgramRun>,
+        failed: Option<String>,
+        ours: Vec<ProveRow>,
+    ) -> Self {
+        let spread = |of: fn(&ProgramRun) -> Option<f64>| {
+            let values: Vec<f64> = runs.iter().filter_map(of).collect();
+            (!values.is_empty()).then(|| Spread::of(values))
+        };
+        Self {
+            model: model.into(),
+            program: program.into(),
+            failed,
+            setup_ms,
+            prove_ms: spread(|run| Some(run.prove_ms)),
+            prove_cpu_ms: spread(|run| run.prove_cpu_ms),
+            verify_ms: spread(|run| run.verify_ms),
+            peak_rss_bytes: runs.iter().filter_map(|run| run.peak_rss_bytes).max(),
+            proof_bytes: runs.iter().filter_map(|run| run.proof_bytes).max(),
+            max_abs_error: runs.iter().filter_map(|run| run.max_abs_error).max_by(f64::total_cmp),
+            ours,
+            runs,
+        }
+    }
 }
 
 /// One model on one back end, or by somebody else's prover.
@@ -90,12 +159,18 @@ pub(super) struct ProveRow {
     pub(super) prove_ms: Spread,
     pub(super) prove_cpu_ms: Spread,
     pub(super) verify_ms: Spread,
+    /// The part of it that is there once for many proofs.
+    #[serde(default)]
+    pub(super) read_key_ms: Spread,
     /// Medians of the parts of `prove_ms`, in their order; empty for others' provers.
     pub(super) steps: Vec<Step>,
     /// The process's greatest resident memory, model reader and keys included.
     pub(super) peak_rss_bytes: u64,
     /// The most device memory in use at a time; null where the back end does not tell or has none of its own.
     pub(super) peak_device_bytes: Option<u64>,
+    /// The largest difference of an output's element from the float model's; null for others' provers.
+    #[serde(default)]
+    pub(super) max_abs_error: Option<f64>,
     /// Inference of the same model and input in floating point, on one thread of this processor.
     pub(super) float_ms: Spread,
     /// `prove_ms / float_ms`, of the medians.
@@ -151,7 +226,11 @@ pub(super) struct Step {
 pub(super) struct Run {
     pub(super) prove_ms: f64,
     pub(super) prove_cpu_ms: f64,
+    /// From the bytes of key and proof.
     pub(super) verify_ms: f64,
+    /// The part of it that reads the key and verifies the weights' proof: once for many proofs.
+    #[serde(default)]
+    pub(super) read_key_ms: f64,
     pub(super) steps: Vec<Step>,
 }
 

@@ -66,6 +66,8 @@ fn answer(answer: &Answer) -> anyhow::Result<()> {
 /// Something that proves one input again and again.
 struct Subject {
     sample: Sample,
+    /// The float model's.
+    float_outputs: Vec<Vec<f32>>,
     prover: Either,
 }
 
@@ -85,6 +87,9 @@ impl Subject {
         let budget = compiled.memory_budget(job.max_memory)?;
         let compile_ms = elapsed_ms(start);
         let float_ms = float::time(&model, &sample)?;
+        let float_outputs = model.run(&sample)?;
+        let extents = model.output_extents(&compiled.about().calibration);
+        let output_extent = extents.into_iter().fold(0.0, f64::max);
         let mut circuit = circuit(job, &model, &compiled);
         let start = Instant::now();
         let srs = Srs::development(compiled.k(), rng(job.seed, Stream::ReferenceString))?;
@@ -96,6 +101,8 @@ impl Subject {
             srs_ms,
             keys_ms,
             float_ms,
+            float_outputs: float_outputs.concat(),
+            output_extent,
             estimate,
         };
         match &job.prover {
@@ -108,7 +115,10 @@ impl Subject {
                 circuit.circuit_digest = format!("{:?}", prover.key().keys().vk().transcript_repr());
                 circuit.key_digest = Some(prover.key().digest().into());
                 let ready = ready(circuit, prover.device(), keys_ms, Some(estimate));
-                Ok((Self { sample, prover: Either::Ours(Box::new(prover)) }, ready))
+                Ok((
+                    Self { sample, float_outputs: float_outputs.clone(), prover: Either::Ours(Box::new(prover)) },
+                    ready,
+                ))
             }
             ProverName::Stock => {
                 let start = Instant::now();
@@ -116,7 +126,10 @@ impl Subject {
                 let keys_ms = elapsed_ms(start);
                 circuit.circuit_digest = prover.circuit_digest();
                 let ready = ready(circuit, prover.device(), keys_ms, None);
-                Ok((Self { sample, prover: Either::Stock(Box::new(prover)) }, ready))
+                Ok((
+                    Self { sample, float_outputs: float_outputs.clone(), prover: Either::Stock(Box::new(prover)) },
+                    ready,
+                ))
             }
         }
     }
@@ -125,32 +138,50 @@ impl Subject {
     fn prove(&self, seed: u64, steps: &Steps) -> anyhow::Result<Proven> {
         let rng = rng(seed, Stream::Proof);
         match &self.prover {
-            Either::Ours(prover) => prove(prover, &self.sample, rng, steps),
+            Either::Ours(prover) => {
+                let (mut proven, bundle) = prove(prover, &self.sample, rng, steps)?;
+                proven.max_abs_error = Some(largest_difference(&bundle, &self.float_outputs));
+                Ok(proven)
+            }
             Either::Stock(prover) => prover.prove(&self.sample, rng),
         }
     }
 }
 
-fn prove(prover: &ModelProver, sample: &Sample, rng: ChaCha20Rng, steps: &Steps) -> anyhow::Result<Proven> {
+fn prove(
+    prover: &ModelProver,
+    sample: &Sample,
+    rng: ChaCha20Rng,
+    steps: &Steps,
+) -> anyhow::Result<(Proven, ProofBundle)> {
     let (cpu_before, start) = (cpu_ms(), Instant::now());
     let Proved { bundle, .. } = prover.prove(sample, rng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
     let steps = steps.of_proof(prove_ms);
-    let verify_ms = verify(prover.key(), &bundle)?;
+    let (verify_ms, read_key_ms) = verify(prover.key(), &bundle)?;
     let proof = bundle.proof_bytes();
     let digest = blake2b_simd::Params::new().hash_length(32).hash(&proof).to_hex().to_string();
-    let run = Run { prove_ms, prove_cpu_ms, verify_ms, steps };
-    Ok(Proven { run, proof_bytes: proof.len(), proof_digest: Some(digest) })
+    let run = Run { prove_ms, prove_cpu_ms, verify_ms, read_key_ms, steps };
+    let proven = Proven { run, proof_bytes: proof.len(), proof_digest: Some(digest), max_abs_error: None };
+    Ok((proven, bundle))
 }
 
-/// As a verifier would that has files: from the key's and the proof's bytes.
-fn verify(key: &ModelKey, proof: &ProofBundle) -> Result<f64, Error> {
+/// Of a proof's outputs from the float model's.
+fn largest_difference(proof: &ProofBundle, float: &[Vec<f32>]) -> f64 {
+    let pairs = proof.outputs.iter().zip(float).flat_map(|(tensor, float)| tensor.reals().into_iter().zip(float));
+    pairs.map(|(value, float)| (value - f64::from(*float)).abs()).fold(0.0, f64::max)
+}
+
+/// As a verifier would that has files: from the key's and the proof's bytes. The whole time, and that of the key.
+fn verify(key: &ModelKey, proof: &ProofBundle) -> Result<(f64, f64), Error> {
     let (key, proof) = (key.to_bytes(), proof.to_json()?);
+    let rejected = |rejection| Error::Internal(format!("the proof just made was rejected: {rejection}"));
     let start = Instant::now();
-    let read = (ModelKey::from_bytes(key, "model.vk")?, ProofBundle::from_json(&proof, "proof.json")?);
-    let verdict = read.0.verify(&read.1);
-    verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))?;
-    Ok(elapsed_ms(start))
+    let key = ModelKey::from_bytes(key, "model.vk")?;
+    key.verify_weights().map_err(rejected)?;
+    let read_key_ms = elapsed_ms(start);
+    key.verify(&ProofBundle::from_json(&proof, "proof.json")?).map_err(rejected)?;
+    Ok((elapsed_ms(start), read_key_ms))
 }
 
 fn choices(job: &Job) -> CompileOptions {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use ff::Field;
 use group::Curve;
+use group::prime::PrimeCurveAffine;
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::plonk::VerifyingKey;
-use halo2_proofs::transcript::{Transcript, TranscriptRead};
+use halo2_proofs::transcript::Transcript;
 use halo2curves::bn256::{Fr, G1, G1Affine};
 use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::backend::Backend;
@@ -263,20 +264,19 @@ pub fn verify_weights(keys: &VerifyingKeys, proof: &WeightsProof) -> Result<(), 
 fn verify_part(keys: &VerifyingKeys, part: &Part, proof: &[u8]) -> Result<(), WeightsError> {
     part.blinding_rows(keys)?;
     let digest = bound(keys, part);
-    // The commitments to the bank's columns are the first of the proof.
-    let columns: Vec<G1Affine> = {
-        let mut cursor = Cursor::new(proof);
-        let mut transcript = transcript(&mut cursor);
-        part.columns.clone().map(|_| transcript.read_point()).collect::<Result<_, _>>()?
-    };
     let mut cursor = Cursor::new(proof);
     let mut transcript = transcript(&mut cursor);
     transcript.common_scalar(digest)?;
     verify_halo2(keys, &part.vk, &[], &mut transcript).map_err(WeightsError::Proof)?;
     let rho: Fr = *transcript.squeeze_challenge_scalar::<()>();
-    let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * rho)).take(columns.len()).collect();
-    let fold = |points: &[G1Affine]| -> G1 { halo2_proofs::arithmetic::best_multiexp(&powers, points) };
-    let difference = fold(&columns) - fold(&keys.model[part.columns.clone()]);
+    // The commitments to the bank's columns are the first of the proof.
+    let model = &keys.model[part.columns.clone()];
+    let columns = transcript.points().get(..model.len()).ok_or_else(|| malformed("it ends early"))?;
+    let differences: Vec<G1> = columns.iter().zip(model).map(|(own, model)| own.to_curve() - model).collect();
+    let mut points = vec![G1Affine::default(); differences.len()];
+    G1::batch_normalize(&differences, &mut points);
+    let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * rho)).take(points.len()).collect();
+    let difference: G1 = halo2_proofs::arithmetic::best_multiexp(&powers, &points);
     let statement = LinkStatement { difference: difference.to_affine(), blinding_points: &keys.blinding_points };
     verify_link(statement, &mut transcript).map_err(WeightsError::Link)?;
     if transcript.bytes() == proof {

@@ -29,6 +29,7 @@ pub(super) use lanes::as_words;
 use lanes::{Portable, Processor};
 #[cfg(feature = "icicle")]
 pub(super) use memory::{point_words, words, words_mut};
+pub(crate) use pages::give_back;
 
 /// The host's processor. Vectors live in host memory; twiddle factors are kept between calls.
 #[derive(Debug)]

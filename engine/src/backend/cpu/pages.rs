@@ -40,6 +40,16 @@ fn advise<T>(room: &mut [T]) {
 #[cfg(not(target_os = "linux"))]
 fn advise<T>(_: &mut [T]) {}
 
+/// Gives back to the system what the allocator keeps of vectors that are gone, in whole pages.
+#[allow(unsafe_code)]
+pub(crate) fn give_back() {
+    // SAFETY: a call without pointers, at any time; memory that is in use stays where it is.
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ mod svg;
 use std::fmt::Write as _;
 
 use super::compare::Comparison;
-use super::record::{OpsRecord, OpsRow, ProveRecord, ProveRow, Setting};
+use super::record::{OpsRecord, OpsRow, ProgramRow, ProveRecord, ProveRow, Setting};
 use super::statistics::Spread;
 use charts::{Bar, Name, Parts, Scale, Series};
 use svg::Escaped;
@@ -69,6 +69,12 @@ pub(super) fn prove(record: &ProveRecord, comparison: Option<&Comparison>) -> St
     body += &table("figures", "Figures", &FIGURES, rows.iter().map(figures));
     body += &table("estimates", "Estimates of the cost model", &ESTIMATES, rows.iter().filter_map(estimates));
     body += &table("published", "Figures of others, on other machines", &PUBLISHED, rows.iter().flat_map(published));
+    body += &table(
+        "programs",
+        "Programs of others on the same model and input, and ours with bits for their error",
+        &PROGRAMS,
+        record.programs.iter().flat_map(programs),
+    );
     body += &table("runs", "Every run", &RUNS, rows.iter().flat_map(runs_of));
     page("zkml-gpu bench prove", &body)
 }
@@ -325,6 +331,57 @@ fn published(row: &ProveRow) -> Vec<Vec<String>> {
         vec![row.circuit.model.clone(), figure.source.clone(), figure.what.clone(), figure.seconds.to_string(), here]
     };
     row.published.iter().map(figure).collect()
+}
+
+const PROGRAMS: [&str; 10] = [
+    "model",
+    "prover",
+    "prove ms",
+    "± %",
+    "prove CPU ms",
+    "verify ms",
+    "host MB",
+    "proof B",
+    "largest error",
+    "once ms",
+];
+
+/// A program's figures, and ours at its error.
+fn programs(row: &ProgramRow) -> Vec<Vec<String>> {
+    let none = || "-".to_owned();
+    let median = |spread: Option<Spread>| spread.map_or_else(none, |spread| format!("{:.2}", spread.median));
+    let megabytes = |bytes: Option<u64>| bytes.map_or_else(none, |bytes| format!("{:.1}", bytes as f64 / MEGABYTE));
+    let error = |error: Option<f64>| error.map_or_else(none, |error| format!("{error:.2e}"));
+    let relative =
+        |spread: Option<Spread>| spread.map_or_else(none, |spread| format!("{:.1}", 100.0 * spread.relative()));
+    let failed = row.failed.as_ref().map_or_else(String::new, |failed| format!(" (failed: {failed})"));
+    let theirs = vec![
+        row.model.clone(),
+        format!("{}{failed}", row.program),
+        median(row.prove_ms),
+        relative(row.prove_ms),
+        median(row.prove_cpu_ms),
+        median(row.verify_ms),
+        megabytes(row.peak_rss_bytes),
+        row.proof_bytes.map_or_else(none, |bytes| bytes.to_string()),
+        error(row.max_abs_error),
+        row.setup_ms.map_or_else(none, |ms| format!("{ms:.0}")),
+    ];
+    let ours = row.ours.iter().map(|ours| {
+        vec![
+            row.model.clone(),
+            format!("{}, at the error of {}", ours.backend, row.program),
+            median(Some(ours.prove_ms)),
+            relative(Some(ours.prove_ms)),
+            median(Some(ours.prove_cpu_ms)),
+            median(Some(ours.verify_ms)),
+            megabytes(Some(ours.peak_rss_bytes)),
+            ours.proof_bytes.to_string(),
+            error(ours.max_abs_error),
+            format!("{:.0}", ours.compile_ms + ours.keys_ms),
+        ]
+    });
+    std::iter::once(theirs).chain(ours).collect()
 }
 
 const RUNS: [&str; 6] = ["model", "prover", "run", "prove ms", "prove CPU ms", "verify ms"];

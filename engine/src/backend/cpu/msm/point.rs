@@ -37,10 +37,14 @@ impl Point {
         Point { x: point.x * scale, y: point.y * scale }
     }
 
-    pub(super) fn to_affine<L: Lanes>(self) -> G1Affine {
+    /// What coordinates are multiplied by on the way back: an inversion, to be made once for many points.
+    pub(super) fn unscale<L: Lanes>() -> Fq {
         // A scale is not zero.
-        let scale = L::scale::<Fq>().invert().unwrap_or(Fq::ONE);
-        G1Affine { x: self.x * scale, y: self.y * scale }
+        L::scale::<Fq>().invert().unwrap_or(Fq::ONE)
+    }
+
+    pub(super) fn to_affine(self, unscale: Fq) -> G1Affine {
+        G1Affine { x: self.x * unscale, y: self.y * unscale }
     }
 
     pub(super) fn is_identity(&self) -> bool {

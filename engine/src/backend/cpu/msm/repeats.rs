@@ -54,7 +54,7 @@ impl CpuBases {
         let points: Vec<Signed> = range.filter(is_there).map(|row| Signed::new(row, false)).collect();
         let runs = vec![Run { key: 0, count: points.len() as u32 }];
         let sums = summation.sum(&self.table, &Sorted { runs, points });
-        sums.points.first().map_or_else(G1Affine::default, |point| Point::to_affine::<L>(*point))
+        sums.points.first().map_or_else(G1Affine::default, |point| point.to_affine(Point::unscale::<L>()))
     }
 }
 

@@ -72,6 +72,7 @@ impl Halves {
 
 /// `Σ_i 2^i·P_i` for each column; column c's point i has the key `c·bits + i`.
 fn horner<L: Lanes>(bits: usize, columns: usize, sums: &Sums) -> Vec<G1> {
+    let unscale = Point::unscale::<L>();
     let column = |column: usize| {
         let range = |bound: usize| sums.keys.partition_point(|key| (*key as usize) < bound);
         let (start, end) = (range(column * bits), range((column + 1) * bits));
@@ -79,7 +80,7 @@ fn horner<L: Lanes>(bits: usize, columns: usize, sums: &Sums) -> Vec<G1> {
         (column * bits..(column + 1) * bits).rev().fold(G1::identity(), |acc, key| {
             let doubled = if bool::from(acc.is_identity()) { acc } else { acc.double() };
             match points.next_if(|(next, _)| **next as usize == key) {
-                Some((_, point)) => doubled + Point::to_affine::<L>(*point),
+                Some((_, point)) => doubled + point.to_affine(unscale),
                 None => doubled,
             }
         })
