@@ -42,6 +42,9 @@ wheel() {
     uv venv --quiet --clear --seed --python python3 "$work/pip"
     "$work/pip/bin/python" -m pip install --quiet "${wheels[0]}"
     "$work/pip/bin/python" "$binding/bench.py" --rounds 1 --model "$model.onnx" --input "$model.json" --wheel "${wheels[0]}"
+    # As a program, by itself.
+    UV_TOOL_DIR=$work/tool UV_TOOL_BIN_DIR=$work/tool/bin uv tool install --quiet --force --python python3 "${wheels[0]}"
+    "$work/tool/bin/zkml-gpu-py" devices
     # With uv, and the tests.
     uv venv --quiet --clear --python python3 "$work/uv"
     uv pip install --quiet --python "$work/uv/bin/python" "${wheels[0]}" pytest tqdm

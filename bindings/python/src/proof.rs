@@ -173,7 +173,7 @@ impl Proof {
 pub(crate) struct PublicTensor(zkml_gpu::PublicTensor);
 
 impl PublicTensor {
-    fn all(tensors: &[zkml_gpu::PublicTensor]) -> Vec<Self> {
+    pub(crate) fn all(tensors: &[zkml_gpu::PublicTensor]) -> Vec<Self> {
         tensors.iter().cloned().map(Self).collect()
     }
 }

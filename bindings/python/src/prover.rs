@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use pyo3::prelude::*;
 use rand_core::OsRng;
-use zkml_gpu::{Error, ModelProver, ProofBundle, Salt, Saturation, saturation};
+use zkml_gpu::{ModelProver, Salt, Saturation, saturation};
 
 use crate::arrays::{Wanted, samples};
 use crate::boundary::run;
@@ -14,7 +14,7 @@ use crate::json::to_python;
 use crate::keys::VerifyingKey;
 use crate::opening::Opening;
 use crate::progress;
-use crate::proof::Proof;
+use crate::proof::{Proof, PublicTensor};
 
 /// A model that is ready to prove: keys and points are on the back end. Several threads may use it at once.
 #[pyclass(frozen, module = "zkml_gpu")]
@@ -50,10 +50,7 @@ impl Prover {
         check: bool,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Proof> {
-        if !(0.0..=1.0).contains(&max_saturation) {
-            let problem = format!("max_saturation = {max_saturation} is no share");
-            return Err(Failure::arguments(problem, "a number from 0 to 1").into());
-        }
+        check_share(max_saturation)?;
         let samples = samples(inputs, &self.wanted)?;
         let salts = salts.unwrap_or_default().into_iter().map(salt).collect::<Result<Vec<_>, _>>()?;
         let opening = |(name, opening): (String, Py<Opening>)| (name, opening.get().opening().clone());
@@ -65,10 +62,24 @@ impl Prover {
             let proved = self.prover.prove_opened(&sample, &openings, &salts, OsRng)?;
             let prove_ms = start.elapsed().as_secs_f64() * 1e3;
             if check {
-                progress::step("verify", || self.own_check(&proved.bundle))?;
+                progress::step("verify", || self.prover.check(&proved.bundle))?;
             }
             Ok(Proof::made(proved, self.prover.device(), prove_ms, clamped))
         })
+    }
+
+    /// The outputs that a proof of these inputs will have, from the same integers and without a proof: a `PublicTensor`
+    /// for each output, hidden ones without values.
+    #[pyo3(signature = (inputs, *, max_saturation = 0.01))]
+    fn infer(&self, py: Python<'_>, inputs: &Bound<'_, PyAny>, max_saturation: f64) -> PyResult<Vec<PublicTensor>> {
+        check_share(max_saturation)?;
+        let samples = samples(inputs, &self.wanted)?;
+        let outputs = run(py, None, || {
+            let sample = self.prover.model().together(&samples)?;
+            check_saturation(saturation(self.prover.model(), &sample), max_saturation)?;
+            Ok(self.prover.infer(&sample)?)
+        })?;
+        Ok(PublicTensor::all(&outputs))
     }
 
     /// The back end that proves, as in proofs: never `auto`.
@@ -112,17 +123,6 @@ impl Prover {
     }
 }
 
-impl Prover {
-    /// No proof leaves that its own verifier rejects. It is read back from its bytes first, as a verifier would.
-    fn own_check(&self, proof: &ProofBundle) -> Result<(), Failure> {
-        let unreadable = |error| Error::Internal(format!("what was just made cannot be read: {error}"));
-        let read = ProofBundle::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
-        let verdict = self.prover.key().verify(&read);
-        verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))?;
-        Ok(())
-    }
-}
-
 /// A salt by its name and text, which is not told in messages.
 fn salt((name, text): (String, String)) -> Result<(String, Salt), Failure> {
     match text.trim_end().parse::<Salt>() {
@@ -132,6 +132,13 @@ fn salt((name, text): (String, String)) -> Result<(String, Salt), Failure> {
             "64 hexadecimal digits, as new_salt() gives",
         )),
     }
+}
+
+fn check_share(share: f64) -> Result<(), Failure> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(Failure::arguments(format!("max_saturation = {share} is no share"), "a number from 0 to 1"))
 }
 
 /// Refuses an input of which too much would be clamped.

@@ -28,6 +28,18 @@ def test_a_proof_shows_what_the_model_gives(gemm: Network) -> None:
     np.testing.assert_allclose(given.reals, gemm.sample[0], atol=0.2 * float(np.ptp(gemm.sample[0])))
 
 
+def test_outputs_are_told_before_their_proof(gemm: Network, two_inputs: Network) -> None:
+    for network in (gemm, two_inputs):
+        told = network.prover.infer(network.sample)
+        for before, proved in zip(told, network.proof.outputs, strict=True):
+            assert (before.name, before.shape, before.range) == (proved.name, proved.shape, proved.range)
+            np.testing.assert_array_equal(before.values, proved.values)
+    with pytest.raises(zkml_gpu.errors.ShapeError):
+        gemm.prover.infer(np.zeros((6, 1)))
+    with pytest.raises(zkml_gpu.errors.SaturationError):
+        gemm.prover.infer(np.full((1, 6), 1e6))
+
+
 def test_the_result_says_what_it_was_made_on(gemm: Network) -> None:
     assert gemm.proof.backend == "cpu" == gemm.prover.backend
     assert gemm.proof.device == gemm.prover.device and "processor" in (gemm.proof.device or "")
