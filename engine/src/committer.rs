@@ -62,6 +62,15 @@ impl<B: Backend> Committer<B> {
     pub fn k(&self) -> u32 {
         self.k
     }
+
+    /// Commitments to columns of values over all rows, blinding included, in their order.
+    ///
+    /// # Errors
+    /// Failures of the device.
+    pub fn commit(&self, columns: &[&[Fr]]) -> Result<Vec<G1Affine>, BackendError> {
+        let resident = self.backend.upload_columns(columns)?;
+        self.backend.msm(&self.lagrange, &resident.iter().collect::<Vec<_>>())
+    }
 }
 
 /// Bytes of the dense columns that are committed to in one call: they are there twice, on the host and on the device.

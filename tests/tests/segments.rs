@@ -18,6 +18,7 @@ use ndarray::{ArrayD, Axis};
 use ndarray_npy::NpzReader;
 use rand::SeedableRng;
 use rand_chacha::ChaCha20Rng;
+use zkml_gpu::segmented::{SegmentProof, SegmentTask};
 use zkml_gpu::{
     BackendChoice, CompileOptions, ImportOptions, Model, Sample, SegmentedKey, SegmentedModel, SegmentedProof,
     SegmentedProved, SegmentedProver, SegmentedProverKey, Srs, read_samples,
@@ -181,4 +182,39 @@ fn a_transformer_in_segments_is_proved_and_every_change_is_rejected() {
     (mixed.inputs, mixed.outputs) = (one.inputs.clone(), one.outputs.clone());
     mixed.seal();
     assert!(verifying.verify(&mixed).is_err());
+}
+
+#[test]
+fn tasks_of_segments_are_proved_in_any_order_by_whoever_has_the_key() {
+    let (model, samples) = operation("residual_add");
+    let options = CompileOptions::default().with_one_width();
+    let key = keys(model.compile_segments(&samples, &options, &[1]).expect("two"), 61);
+    let bytes = key.to_bytes().expect("bytes");
+    let prover = key.prover(&BackendChoice::Cpu, None).expect("a prover");
+    let job = prover.begin(&samples[0], &[], &[], rng(62)).expect("a job");
+    let other =
+        SegmentedProverKey::from_bytes(bytes).expect("read").prover(&BackendChoice::Cpu, None).expect("another");
+    let mut proofs: Vec<SegmentProof> = Vec::new();
+    for task in job.tasks.iter().rev() {
+        let task = SegmentTask::from_bytes(&task.to_bytes().expect("bytes")).expect("read");
+        proofs.push(other.prove_segment(&task, rng(63 + proofs.len() as u64)).expect("a proof"));
+    }
+    let proved = prover.finish(&job, proofs.clone()).expect("one of each").bundle;
+    prover.key().verify(&proved).expect("an honest proof");
+    let whole = prove(&prover, &samples[0], 65).bundle;
+    assert_eq!((&proved.inputs, &proved.outputs), (&whole.inputs, &whole.outputs));
+    assert_eq!(prover.infer(&samples[0]).expect("outputs"), proved.outputs);
+    assert_eq!(prover.public_inputs(&samples[0]).expect("inputs"), proved.inputs);
+    // Another job's commitments, and not one proof of each.
+    let again = prover.begin(&samples[0], &[], &[], rng(66)).expect("a job");
+    let mixed = prover.finish(&again, proofs.clone()).expect("one of each").bundle;
+    assert!(prover.key().verify(&mixed).is_err(), "commitments of another job");
+    proofs.pop();
+    assert!(prover.finish(&job, proofs.clone()).is_err());
+    proofs.push(proofs[0].clone());
+    assert!(prover.finish(&job, proofs).is_err());
+    // A task of other keys of the same model.
+    let strange = keys(model.compile_segments(&samples, &options, &[1]).expect("two"), 67);
+    let strange = strange.prover(&BackendChoice::Cpu, None).expect("a prover");
+    assert!(strange.prove_segment(&job.tasks[0], rng(68)).is_err());
 }

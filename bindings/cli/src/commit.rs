@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::{
-    Error, ModelInput, ModelKey, Opening, ProverKey, ReferencePoints, Salt, Srs, TensorCommitment, hash_numbers, magic,
-    read_hash, read_salt, read_samples, write_salt, write_whole,
+    AnyKey, AnyProverKey, Error, ModelInput, ModelKey, Opening, ReferencePoints, Salt, Srs, TensorCommitment,
+    hash_numbers, key_of_tensor, magic, read_hash, read_salt, read_samples, write_salt, write_whole,
 };
 
 use crate::args::{CommitOptions, OpenOptions, PointsOptions};
@@ -26,14 +26,14 @@ struct Report<'a> {
 
 /// A reference string, and where its points are.
 enum Source {
-    Key(Box<ProverKey>),
+    Key(Box<AnyProverKey>),
     String(Box<Srs>),
 }
 
 impl Source {
     fn read(options: &PointsOptions, k: u32) -> Result<Self, Error> {
         match (&options.pk, &options.srs) {
-            (Some(path), _) => Ok(Self::Key(Box::new(ProverKey::read(path)?))),
+            (Some(path), _) => Ok(Self::Key(Box::new(AnyProverKey::read(path)?))),
             (None, Some(path)) => Ok(Self::String(Box::new(Srs::read(path, k)?))),
             (None, None) => Err(Error::Arguments {
                 problem: "the points of the reference string are missing".into(),
@@ -44,30 +44,36 @@ impl Source {
 
     fn points(&self) -> ReferencePoints<'_> {
         match self {
-            Self::Key(key) => ReferencePoints::of_key(key),
+            Self::Key(key) => ReferencePoints::of_any(key),
             Self::String(srs) => ReferencePoints::of(srs),
+        }
+    }
+
+    /// The verifying key in a proving key that has an input or output of the model.
+    fn key(&self, name: &str) -> Result<Option<&ModelKey>, Error> {
+        match self {
+            Self::Key(key) => key.key_of_tensor(name).map(Some),
+            Self::String(_) => Ok(None),
         }
     }
 }
 
 pub(crate) fn commit(options: &CommitOptions) -> anyhow::Result<u8> {
     output::try_folder(&options.out)?;
-    let key = options.vk.as_ref().map(ModelKey::read).transpose()?;
+    let read = options.vk.as_ref().map(AnyKey::read).transpose()?;
     let name = options.input.as_ref().or(options.output.as_ref()).map(String::as_str).unwrap_or_default();
+    let key = read.as_ref().map(|key| key_of_tensor(key, name)).transpose()?;
     // A hash has nothing of a reference string.
-    if let Some(key) = key.as_ref().filter(|key| is_hashed(key, name)) {
+    if let Some(key) = key.filter(|key| is_hashed(key, name)) {
         return hash(options, key, name);
     }
     // Without a verifying key there is a proving key, which has its own.
-    let source = Source::read(&options.points, key.as_ref().map_or(0, |key| key.keys().k()))?;
-    let key = match (&key, &source) {
-        (Some(key), _) => key,
-        (None, Source::Key(own)) => own.key(),
-        (None, Source::String(_)) => {
-            let problem = "the key of the model is missing".into();
-            return Err(Error::Arguments { problem, hint: "--vk NAME.vk, or --pk NAME.pk" }.into());
-        }
-    };
+    let source = Source::read(&options.points, key.map_or(0, |key| key.keys().k()))?;
+    let own = if key.is_some() { key } else { source.key(name)? };
+    let key = own.ok_or_else(|| Error::Arguments {
+        problem: "the key of the model is missing".into(),
+        hint: "--vk NAME.vk, or --pk NAME.pk",
+    })?;
     if is_hashed(key, name) {
         return hash(options, key, name);
     }
@@ -144,7 +150,7 @@ pub(crate) fn open(options: &OpenOptions) -> anyhow::Result<u8> {
     let is_commitment = magic(&options.commitment)?.is_some_and(|magic| magic.starts_with(b"{"));
     let file = options.commitment.display();
     match (&options.vk, is_commitment) {
-        (Some(key), false) => return open_hash(options, &ModelKey::read(key)?),
+        (Some(key), false) => return open_hash(options, &AnyKey::read(key)?),
         (None, true) => {}
         (Some(_), true) => {
             let problem = format!("{file} is a commitment, which a verifying key does not open");
@@ -173,11 +179,12 @@ pub(crate) fn open(options: &OpenOptions) -> anyhow::Result<u8> {
 }
 
 /// Whether a hash is that of numbers, as an input or output of a model has them.
-fn open_hash(options: &OpenOptions, key: &ModelKey) -> anyhow::Result<u8> {
+fn open_hash(options: &OpenOptions, key: &AnyKey) -> anyhow::Result<u8> {
     let name = options.input.as_ref().or(options.output.as_ref()).ok_or_else(|| Error::Arguments {
         problem: "a hash is of one input or output".into(),
         hint: "--input NAME or --output NAME",
     })?;
+    let key = key_of_tensor(key, name)?;
     let hash = read_hash(&options.commitment)?;
     let salt = options.salt.as_ref().map(read_salt).transpose()?;
     if hash_numbers(key, name, &numbers(&options.opening, key, name)?, salt.as_ref())? != hash {

@@ -14,7 +14,7 @@ use zkml_gpu::{
     SegmentedProved, SegmentedProver, SegmentedProverKey, write_whole,
 };
 
-use crate::args::{CacheOptions, MachineOptions, ProveOptions, SetupOptions};
+use crate::args::{CacheOptions, MachineOptions, ProveOptions, RetrainOptions, SetupOptions};
 use crate::batch::{Done, State, Task};
 use crate::compile::{TARGET, timed};
 use crate::keys::{Made, srs};
@@ -25,7 +25,7 @@ use crate::prove::{
 };
 use crate::report::{self, elapsed_ms, grouped, line, plural, short};
 use crate::resources::{cpu_ms, peak_rss_bytes};
-use crate::setup::{publish_srs, refusal};
+use crate::setup::{public_text, publish_srs, refusal};
 
 /// What `compile --json` prints of a model in segments. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -212,16 +212,44 @@ struct SetUp {
 /// `zkml-gpu setup` of a model in segments.
 pub(crate) fn setup(options: &SetupOptions, name: &str) -> anyhow::Result<u8> {
     let model = SegmentedModel::open(&options.model)?;
-    let public = model.public()?;
     let of = (options.srs.as_deref(), &options.cache);
     let made = set_up(model, of, &options.machine, options.unproven_weights);
     let Made { key, srs, srs_ms, setup_ms } = made.map_err(|error| refusal(error, &options.model))?;
-    let [pk, vk] = key.write_pair(&options.out, name)?;
-    let public_file = options.out.join(format!("{name}.public.zkml"));
-    public.write(&public_file)?;
     if options.srs.is_none() {
         publish_srs(&srs, &options.out, name)?;
     }
+    write_keys(&key, [srs_ms, setup_ms], (&options.out, name), options.json)
+}
+
+/// `zkml-gpu retrain` of a model in segments.
+pub(crate) fn retrain(
+    options: &RetrainOptions,
+    old: &SegmentedProverKey,
+    compiled: SegmentedModel,
+    name: &str,
+) -> anyhow::Result<u8> {
+    let keys = || old.retrain(compiled, &options.machine.backend, OsRng);
+    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
+    let circuits = |key: &SegmentedProverKey| -> Vec<String> {
+        key.key().segments().iter().map(|segment| segment.circuit_digest().to_owned()).collect()
+    };
+    if circuits(&key) != circuits(old) {
+        return Err(Error::Internal("the retrained model has other circuit keys".into()).into());
+    }
+    write_keys(&key, [0.0, setup_ms], (&options.out, name), options.json)
+}
+
+/// Writes a model's keys and its public model, and tells of them.
+fn write_keys(
+    key: &SegmentedProverKey,
+    [srs_ms, setup_ms]: [f64; 2],
+    (out, name): (&Path, &str),
+    json: bool,
+) -> anyhow::Result<u8> {
+    let public = key.model().public()?;
+    let [pk, vk] = key.write_pair(out, name)?;
+    let public_file = out.join(format!("{name}.public.zkml"));
+    public.write(&public_file)?;
     let (model, verifying) = (key.model(), key.key());
     let report = SetUp {
         model: model.name().into(),
@@ -239,7 +267,7 @@ pub(crate) fn setup(options: &SetupOptions, name: &str) -> anyhow::Result<u8> {
         verifying_key_file: vk,
         public_model_file: public_file,
     };
-    if options.json {
+    if json {
         report::print_json(&report)?;
         return Ok(0);
     }
@@ -250,7 +278,8 @@ pub(crate) fn setup(options: &SetupOptions, name: &str) -> anyhow::Result<u8> {
     text += &segmented_guarantee_lines(verifying);
     text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
     text += &line("publish", &report.verifying_key_file.display().to_string());
-    text += &line("publish", &format!("{}: for audits, without weights", report.public_model_file.display()));
+    let holds = public_text(public.tells_quantisation());
+    text += &line("publish", &format!("{}: {holds}", report.public_model_file.display()));
     report::print(&text)?;
     Ok(0)
 }
@@ -417,21 +446,13 @@ fn attempt(
     let (cpu_before, start) = (cpu_ms(), Instant::now());
     let proved = prover.prove(&sample, &openings, &salts, OsRng, |_| ())?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
-    let check = || own_check(prover, &proved.bundle);
+    let check = || prover.check(&proved.bundle);
     let (_, verify_ms) = timed(info_span!(target: TARGET, "verify"), check)?;
     let compared = match float {
         Some(float) => Some(compare(float, model.about(), task, &proved.bundle.outputs, options)?),
         None => None,
     };
     Ok(Attempt { proved, saturation, compared, prove_ms, prove_cpu_ms, verify_ms })
-}
-
-/// No proof leaves that its own verifier rejects.
-fn own_check(prover: &SegmentedProver, proof: &SegmentedProof) -> Result<(), Error> {
-    let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
-    let read = SegmentedProof::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
-    let verdict = prover.key().verify(&read);
-    verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
 }
 
 fn prove_batch(

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tracing::info_span;
-use zkml_gpu::{Error, ModelProver, ProverKey, magic};
+use zkml_gpu::segmented::SEGMENTED_PROVING_KEY;
+use zkml_gpu::verify::report::segmented_guarantee_lines;
+use zkml_gpu::{AnyKey, AnyProver, AnyProverKey, Error, PROVING_KEY, magic};
 use zkml_gpu_serve::{ServeError, Server, Token};
 
 use crate::args::ServeOptions;
@@ -65,12 +67,12 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<u8> {
         max_body_bytes: 0,
         insecure_srs: prover.key().is_insecure(),
     };
-    let (key, backend) = (prover.key().clone(), prover.backend().to_owned());
+    let (key, backend) = (prover.key(), prover.backend());
     let server = Server::new(prover, own).map_err(failed)?;
     report.url = format!("http://{}", server.address());
     (report.model, report.backend, report.verifying_key) = (key.model(), &backend, key.digest());
     (report.waiting, report.max_body_bytes) = (server.waiting(), server.max_body_bytes());
-    report::print(&if options.json { report::json(&report)? } else { text(&report, &guarantee_lines(&key)) })?;
+    report::print(&if options.json { report::json(&report)? } else { text(&report, &guarantees(&key)) })?;
     let is_done = server.run().map_err(failed)?;
     progress::note(if is_done {
         "stopped: what waits is proved after the next start"
@@ -80,22 +82,43 @@ pub(crate) fn serve(options: &ServeOptions) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// What its proofs guarantee.
+fn guarantees(key: &AnyKey) -> String {
+    match key {
+        AnyKey::Whole(key) => guarantee_lines(key),
+        AnyKey::Segmented(key) => segmented_guarantee_lines(key),
+    }
+}
+
 /// The prover, and how many proofs at a time there is memory for.
-fn load(options: &ServeOptions) -> anyhow::Result<(ModelProver, usize)> {
-    if magic(&options.key)? != Some(zkml_gpu::PROVING_KEY.magic) {
+fn load(options: &ServeOptions) -> anyhow::Result<(AnyProver, usize)> {
+    if magic(&options.key)?.is_none_or(|magic| ![PROVING_KEY.magic, SEGMENTED_PROVING_KEY.magic].contains(&magic)) {
         let problem = format!("{} is not a proving key", options.key.display());
         let hint = "zkml-gpu compile MODEL.onnx and zkml-gpu setup NAME.zkml --out DIR make one, NAME.pk";
         return Err(Error::Arguments { problem, hint }.into());
     }
-    let (key, _) = timed(info_span!(target: TARGET, "load_keys"), || ProverKey::read(&options.key))?;
+    let (key, _) = timed(info_span!(target: TARGET, "load_keys"), || AnyProverKey::read(&options.key))?;
     let limit = options.machine.max_memory;
-    let budget = key.model().memory_budget(limit)?;
-    let (asked, fit) = (u64::from(options.workers), budget.proofs_at_a_time(limit));
-    if asked > fit {
-        progress::note(&format!("memory is for {} at a time, not {asked}", plural(fit as usize, "proof")));
+    let (backend, asked) = (&options.machine.backend, u64::from(options.workers));
+    let span = info_span!(target: TARGET, "load");
+    match key {
+        AnyProverKey::Whole(key) => {
+            let budget = key.model().memory_budget(limit)?;
+            let fit = budget.proofs_at_a_time(limit);
+            if asked > fit {
+                progress::note(&format!("memory is for {} at a time, not {asked}", plural(fit as usize, "proof")));
+            }
+            let (prover, _) = timed(span, || key.prover(backend, &budget))?;
+            Ok((prover.into(), usize::try_from(asked.min(fit))?))
+        }
+        AnyProverKey::Segmented(key) => {
+            if asked > 1 {
+                progress::note("the proofs of a model in segments are made one after the other");
+            }
+            let (prover, _) = timed(span, || key.prover(backend, limit))?;
+            Ok((prover.into(), 1))
+        }
     }
-    let (prover, _) = timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
-    Ok((prover, usize::try_from(asked.min(fit))?))
 }
 
 /// `NAME.jobs` for `NAME.pk`, in the folder where the program runs.

@@ -7,9 +7,10 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::circuit::keys::KeyError;
 use zkml_gpu::key::pair;
-use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
+use zkml_gpu::segmented::SEGMENTED_MODEL;
 use zkml_gpu::{
-    CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, Srs, magic, read_samples,
+    AnyProverKey, CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, Srs, magic,
+    read_samples,
 };
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::ContainerError;
@@ -97,18 +98,19 @@ pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
-    if magic(&options.key)? == Some(SEGMENTED_PROVING_KEY.magic) {
-        return Err(Error::Arguments {
-            problem: format!("{} is a proving key of segments, which is not retrained", options.key.display()),
-            hint: "compile and setup make keys for the retrained model",
-        }
-        .into());
-    }
-    let old = ProverKey::read(&options.key)?;
-    let dimensions = old.model().about().source.dimensions.clone();
+    let old = AnyProverKey::read(&options.key)?;
+    let dimensions = old.about().source.dimensions.clone();
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(dimensions))?;
     let samples = read_samples(&options.calibration, &model.inputs())?;
     let choices = CompileOptions::default().with_max_error(options.max_error).with_allow_error(options.allow_error);
+    let old = match old {
+        AnyProverKey::Whole(old) => old,
+        AnyProverKey::Segmented(old) => {
+            let like = || model.compile_segments_like(old.model(), &samples, &choices);
+            let (compiled, _) = timed(info_span!(target: TARGET, "compile"), like)?;
+            return segments::retrain(options, &old, compiled, &name);
+        }
+    };
     let like = || model.compile_like(old.model(), &samples, &choices);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), like)?;
     let keys = || old.retrain(compiled, &options.machine.backend, OsRng);
@@ -158,6 +160,15 @@ fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk, public]: [Path
     }
 }
 
+/// What `NAME.public.zkml` is for.
+pub(crate) const fn public_text(has_public_weights: bool) -> &'static str {
+    if has_public_weights {
+        "for audits and verify --model; it tells the ranges of tensors over the calibration's samples, rounded"
+    } else {
+        "for audits, without weights"
+    }
+}
+
 fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
     if json {
         report::print_json(report)?;
@@ -170,11 +181,7 @@ fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
     text += &report::guarantee_lines(key.key());
     text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
     text += &line("publish", &report.verifying_key_file.display().to_string());
-    let holds = if key.model().has_public_weights() {
-        "for audits and verify --model; it tells the ranges of tensors over the calibration's samples, rounded"
-    } else {
-        "for audits, without weights"
-    };
+    let holds = public_text(key.model().has_public_weights());
     text += &line("publish", &format!("{}: {holds}", report.public_model_file.display()));
     report::print(&text)?;
     Ok(0)

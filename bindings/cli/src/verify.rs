@@ -4,11 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use tracing::info_span;
+use zkml_gpu::segmented::SegmentedPublicModel;
 use zkml_gpu::verify::Verdict;
-use zkml_gpu::{
-    AnyKey, AnyProof, Audit, BackendChoice, Error, Expected, Model, ModelKey, ProofBundle, PublicModel, Sample,
-    read_samples,
-};
+use zkml_gpu::{AnyKey, AnyProof, Audit, BackendChoice, Error, Expected, Model, PublicModel, Sample, read_samples};
 
 use crate::args::VerifyOptions;
 use crate::audit::{self, reference_string};
@@ -33,13 +31,7 @@ pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
     let mut audit = None;
     // A proof that does not hold is of no file.
     if let Some(file) = options.model.as_deref().filter(|_| verdict.accepted) {
-        let (AnyKey::Whole(key), AnyProof::Whole(proof)) = (&key, &proof) else {
-            let problem = "the key is of segments, which are not compared with the model's file".into();
-            return Err(
-                Error::Arguments { problem, hint: "zkml-gpu audit compares the key with its public model" }.into()
-            );
-        };
-        match audit_file(options, key, proof, file) {
+        match audit_file(options, &key, &proof, file) {
             Ok(found) => audit = Some(found),
             Err(error @ (Error::Audit(_) | Error::OtherArchitecture { .. })) => verdict.reject(error.to_string()),
             Err(error) => return Err(error.into()),
@@ -55,7 +47,7 @@ pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
 }
 
 /// Audits the key, and compares its weights with those of the model's file.
-fn audit_file(options: &VerifyOptions, key: &ModelKey, proof: &ProofBundle, file: &Path) -> Result<Audit, Error> {
+fn audit_file(options: &VerifyOptions, key: &AnyKey, proof: &AnyProof, file: &Path) -> Result<Audit, Error> {
     let public = options.public.clone().unwrap_or_else(|| options.vk.with_extension("public.zkml"));
     if options.public.is_none() && !public.exists() {
         let (public, file) = (public.display(), file.display());
@@ -63,23 +55,44 @@ fn audit_file(options: &VerifyOptions, key: &ModelKey, proof: &ProofBundle, file
         let hint = "--public FILE names it; setup writes it, and the key's owner publishes it";
         return Err(Error::Arguments { problem, hint });
     }
-    let public = PublicModel::read(public)?;
-    public.expect_size(key)?;
-    let model = Model::load(file, &public.import_options())?;
-    let samples = match &options.samples {
-        Some(path) => read_samples(path, &model.inputs())?,
-        None => inputs(proof),
-    };
-    let srs = reference_string(options.srs.as_deref(), &options.vk, public.k(), &options.cache)?;
-    let look = || public.audit_file(key, &model, &samples, &srs, &BackendChoice::Cpu);
-    Ok(timed(info_span!(target: TARGET, "audit"), look)?.0)
+    let span = || info_span!(target: TARGET, "audit");
+    let string = |k| reference_string(options.srs.as_deref(), &options.vk, k, &options.cache);
+    let backend = &BackendChoice::Cpu;
+    match key {
+        AnyKey::Whole(key) => {
+            let public = PublicModel::read(public)?;
+            public.expect_size(key)?;
+            let model = Model::load(file, &public.import_options())?;
+            let (samples, srs) = (samples(options, &model, proof)?, string(public.k())?);
+            Ok(timed(span(), || public.audit_file(key, &model, &samples, &srs, backend))?.0)
+        }
+        AnyKey::Segmented(key) => {
+            let public = SegmentedPublicModel::open(public)?;
+            public.expect_size(key)?;
+            let model = Model::load(file, &public.import_options())?;
+            let (samples, srs) = (samples(options, &model, proof)?, string(public.k())?);
+            Ok(timed(span(), || public.audit_file(key, &model, &samples, &srs, backend))?.0)
+        }
+    }
+}
+
+/// The samples that the file's own numbers are compared on: those given, or the inputs of the proof.
+fn samples(options: &VerifyOptions, model: &Model, proof: &AnyProof) -> Result<Vec<Sample>, Error> {
+    match &options.samples {
+        Some(path) => read_samples(path, &model.inputs()),
+        None => Ok(inputs(proof)),
+    }
 }
 
 /// The inputs of a proof as samples, where all of them are public.
-fn inputs(proof: &ProofBundle) -> Vec<Sample> {
-    if proof.inputs.iter().any(|tensor| tensor.visibility.is_hidden()) {
+fn inputs(proof: &AnyProof) -> Vec<Sample> {
+    let (inputs, pairs) = match proof {
+        AnyProof::Whole(proof) => (&proof.inputs, proof.pairs()),
+        AnyProof::Segmented(proof) => (&proof.inputs, proof.pairs()),
+    };
+    if inputs.iter().any(|tensor| tensor.visibility.is_hidden()) {
         return Vec::new();
     }
     let floats = |list: Vec<f64>| list.into_iter().map(|value| value as f32).collect();
-    proof.pairs().into_iter().map(|pair| pair.input.into_iter().map(floats).collect()).collect()
+    pairs.into_iter().map(|pair| pair.input.into_iter().map(floats).collect()).collect()
 }

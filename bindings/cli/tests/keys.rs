@@ -62,16 +62,7 @@ fn samples(factors: &[f64]) -> String {
 
 /// The dense layer with other weights: each learned value through a function.
 fn retrained(scratch: &Scratch, name: &str, change: impl Fn(f32) -> f32) -> String {
-    let mut model = ModelProto::decode(&std::fs::read(gemm("onnx")).expect("the model")[..]).expect("a model");
-    let graph = model.graph.as_mut().expect("a graph");
-    for tensor in &mut graph.initializer {
-        for bytes in tensor.raw_data.chunks_exact_mut(4) {
-            let value = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
-            bytes.copy_from_slice(&change(value).to_le_bytes());
-        }
-        tensor.float_data.iter_mut().for_each(|value| *value = change(*value));
-    }
-    scratch.file(name, model.encode_to_vec())
+    support::retrained(scratch, &gemm("onnx"), name, change)
 }
 
 fn refused(output: &Output, parts: &[&str]) -> String {

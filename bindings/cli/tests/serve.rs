@@ -34,6 +34,25 @@ fn refused(arguments: &[&str], code: i32) -> String {
 }
 
 #[test]
+fn a_model_in_segments_is_served_like_any() {
+    let scratch = Scratch::new();
+    let key = keys(&scratch, "residual_add", &["--segments", "2"]);
+    let service = Service::start(&scratch, &key, &["--workers", "2"]);
+    let model = service.get("/v1/model").json();
+    assert_eq!((&model["segments"], &model["workers"]), (&json!(2), &json!(1)), "{model}");
+    let values: Vec<f64> = (0..8).map(|at| f64::from(at) / 20.0 - 0.2).collect();
+    let answer = service.infer(&json!({ "input_data": [values] }));
+    let (id, made) = (answer.id(), answer.json());
+    let proof = service.proof(&id);
+    let shown = proof.json();
+    assert_eq!((proof.status, &made["outputs"][0]["values"]), (200, &shown["outputs"][0]["values"]), "{shown}");
+    assert_eq!(shown["proofs"].as_array().map(Vec::len), Some(2), "{shown}");
+    let file = scratch.file("proof.json", &proof.body);
+    let vk = scratch.file("model.vk", service.get("/v1/model.vk").body);
+    assert_eq!(exit_code(&run(&["verify", &file, "--vk", &vk])), 0);
+}
+
+#[test]
 fn an_answer_is_what_its_proof_shows() {
     let scratch = Scratch::new();
     let key = keys(&scratch, "gemm_plain", &[]);

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use rand_core::OsRng;
-use zkml_gpu::{Artifact, Error, Expected, ModelKey, ProverKey, TensorHash};
+use zkml_gpu::{AnyKey, AnyProver, AnyProverKey, Artifact, Error, Expected, TensorHash};
 
 use crate::boundary::run;
 use crate::error::Failure;
 use crate::json::to_python;
-use crate::model::{CompiledModel, backend};
+use crate::model::{CompiledModel, backend, shapes};
 use crate::opening::Commitment;
 use crate::proof::{Proof, Verdict};
 use crate::prover::Prover;
@@ -101,14 +101,14 @@ impl Srs {
 
 /// The keys of a model: `NAME.pk`. Private: it holds the weights, and what hides them.
 #[pyclass(frozen, module = "zkml_gpu")]
-pub(crate) struct ProvingKey(Arc<ProverKey>);
+pub(crate) struct ProvingKey(Arc<AnyProverKey>);
 
 impl ProvingKey {
-    pub(crate) fn new(key: ProverKey) -> Self {
+    pub(crate) fn new(key: AnyProverKey) -> Self {
         Self(Arc::new(key))
     }
 
-    pub(crate) fn key(&self) -> &ProverKey {
+    pub(crate) fn key(&self) -> &AnyProverKey {
         &self.0
     }
 }
@@ -122,8 +122,10 @@ impl ProvingKey {
     #[pyo3(signature = (source, *, progress = None))]
     fn load(py: Python<'_>, source: Source, progress: Option<Py<PyAny>>) -> PyResult<Self> {
         run(py, progress, || {
-            crate::progress::step("load keys", || source.read(|path| ProverKey::read(path), ProverKey::from_bytes))
-                .map(Self::new)
+            crate::progress::step("load keys", || {
+                source.read(|path| AnyProverKey::read(path), AnyProverKey::from_bytes)
+            })
+            .map(Self::new)
         })
     }
 
@@ -146,7 +148,7 @@ impl ProvingKey {
         replace: bool,
     ) -> PyResult<(PathBuf, PathBuf, PathBuf)> {
         run(py, None, || {
-            let name = name.unwrap_or_else(|| self.0.key().model().to_owned());
+            let name = name.unwrap_or_else(|| self.0.about().name.clone());
             // A name is one of files in this folder.
             if Path::new(&name).file_name().is_none_or(|own| own != name.as_str()) {
                 let problem = format!("'{name}' is no name of a file");
@@ -160,7 +162,7 @@ impl ProvingKey {
             }
             let [pk, vk] = self.0.write_pair(&folder, &name)?;
             let public = folder.join(format!("{name}.public.zkml"));
-            self.0.model().public().write(&public)?;
+            self.0.model().write_public(&public)?;
             Ok((pk, vk, public))
         })
     }
@@ -173,20 +175,19 @@ impl ProvingKey {
     /// The verifying key to publish.
     #[getter]
     fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey(Arc::new(self.0.key().clone()))
+        VerifyingKey(Arc::new(self.0.key()))
     }
 
     /// The compiled model that the key is of.
     #[getter]
     fn compiled(&self) -> CompiledModel {
-        CompiledModel::of_key(self.0.model())
+        CompiledModel::of_key(&self.0)
     }
 
     /// Names of the inputs with the shapes of one sample.
     #[getter]
     fn inputs(&self) -> Vec<(String, Vec<usize>)> {
-        let names = self.0.model().inputs().into_iter().map(|input| input.name.to_owned());
-        names.zip(self.0.model().input_shapes()).collect()
+        shapes(self.0.model())
     }
 
     /// Loads the keys to a back end, for any number of proofs.
@@ -207,13 +208,18 @@ impl ProvingKey {
     ) -> PyResult<Prover> {
         let backend = crate::model::backend(backend)?;
         run(py, progress, || {
-            let budget = self.0.model().memory_budget(max_memory)?;
-            let budget = match proofs {
-                Some(0 | 1) => budget.for_one_proof(),
-                Some(few) if few < PROOFS_FOR_TABLES => budget.without_tables(),
-                _ => budget,
+            let prover: AnyProver = match &*self.0 {
+                AnyProverKey::Whole(key) => {
+                    let budget = key.model().memory_budget(max_memory)?;
+                    let budget = match proofs {
+                        Some(0 | 1) => budget.for_one_proof(),
+                        Some(few) if few < PROOFS_FOR_TABLES => budget.without_tables(),
+                        _ => budget,
+                    };
+                    key.clone().prover(&backend, &budget)?.into()
+                }
+                AnyProverKey::Segmented(key) => key.clone().prover(&backend, max_memory)?.into(),
             };
-            let prover = ProverKey::clone(&self.0).prover(&backend, &budget)?;
             Ok(Prover::new(prover))
         })
     }
@@ -235,13 +241,13 @@ impl ProvingKey {
         backend: &str,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let dimensions = self.0.model().about().source.dimensions.clone();
+        let dimensions = self.0.about().source.dimensions.clone();
         let options = zkml_gpu::ImportOptions::default().with_symbols(dimensions);
         let backend = self::backend(backend)?;
         let new = run(py, None, || {
             model.read(
                 |path| zkml_gpu::Model::load(path, &options),
-                |bytes| zkml_gpu::Model::from_bytes(bytes, self.0.model().name(), &options),
+                |bytes| zkml_gpu::Model::from_bytes(bytes, &self.0.about().name, &options),
             )
         })?;
         let shapes = new.input_shapes().into_iter().map(<[usize]>::to_vec);
@@ -249,26 +255,32 @@ impl ProvingKey {
         let samples = crate::arrays::samples(calibration, &wanted)?;
         let choices = zkml_gpu::CompileOptions::default().with_max_error(max_error).with_allow_error(allow_error);
         run(py, progress, || {
-            let compiled = new.compile_like(self.0.model(), &samples, &choices)?;
-            Ok(Self::new(self.0.retrain(compiled, &backend, OsRng)?))
+            Ok(Self::new(match &*self.0 {
+                AnyProverKey::Whole(key) => {
+                    key.retrain(new.compile_like(key.model(), &samples, &choices)?, &backend, OsRng)?.into()
+                }
+                AnyProverKey::Segmented(key) => {
+                    key.retrain(new.compile_segments_like(key.model(), &samples, &choices)?, &backend, OsRng)?.into()
+                }
+            }))
         })
     }
 
     fn __repr__(&self) -> String {
-        format!("<zkml_gpu.ProvingKey of '{}'>", self.0.key().model())
+        format!("<zkml_gpu.ProvingKey of '{}'>", self.0.about().name)
     }
 }
 
 /// What a verifier trusts of a model: `NAME.vk`. Get it from someone you trust.
 #[pyclass(frozen, module = "zkml_gpu")]
-pub(crate) struct VerifyingKey(Arc<ModelKey>);
+pub(crate) struct VerifyingKey(Arc<AnyKey>);
 
 impl VerifyingKey {
-    pub(crate) fn new(key: ModelKey) -> Self {
+    pub(crate) fn new(key: AnyKey) -> Self {
         Self(Arc::new(key))
     }
 
-    pub(crate) fn key(&self) -> &ModelKey {
+    pub(crate) fn key(&self) -> &AnyKey {
         &self.0
     }
 }
@@ -281,14 +293,14 @@ impl VerifyingKey {
     #[staticmethod]
     fn load(py: Python<'_>, source: Source) -> PyResult<Self> {
         run(py, None, || {
-            let bytes = |bytes: &[u8]| ModelKey::from_bytes(bytes, "bytes in memory");
-            source.read(|path| ModelKey::read(path), bytes).map(Self::new)
+            let bytes = |bytes: &[u8]| AnyKey::from_bytes(bytes, "bytes in memory");
+            source.read(|path| AnyKey::read(path), bytes).map(Self::new)
         })
     }
 
     /// Writes `NAME.vk`, whole or not at all, for everybody to read.
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, None, || Ok(self.0.write(path)?))
+        run(py, None, || Ok(zkml_gpu::write_whole(&path, self.0.to_bytes())?))
     }
 
     /// The bytes of `NAME.vk`.
@@ -308,10 +320,16 @@ impl VerifyingKey {
         self.0.digest()
     }
 
-    /// log2 of the circuit's rows.
+    /// log2 of the rows of each circuit.
     #[getter]
     fn k(&self) -> u32 {
-        self.0.keys().k()
+        self.0.k()
+    }
+
+    /// Number of segments, each a circuit of its own; none of a model in one piece.
+    #[getter]
+    fn segments(&self) -> Option<usize> {
+        self.0.segments()
     }
 
     /// Inferences in each proof.
@@ -347,8 +365,11 @@ impl VerifyingKey {
     /// Everything that the key says, as `zkml-gpu inspect --json` prints it.
     #[getter]
     fn about<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let json = Artifact::VerifyingKey(Box::new(ModelKey::clone(&self.0))).to_json().map_err(Failure::from)?;
-        to_python(py, &json)
+        let artifact = match &*self.0 {
+            AnyKey::Whole(key) => Artifact::VerifyingKey(key.clone()),
+            AnyKey::Segmented(key) => Artifact::SegmentedVerifyingKey(key.clone()),
+        };
+        to_python(py, &artifact.to_json().map_err(Failure::from)?)
     }
 
     /// Checks a proof, and that tensors have the commitments and hashes that are given by their names.
@@ -372,9 +393,7 @@ impl VerifyingKey {
         run(py, None, || {
             let proof = proof.get().bundle();
             let start = std::time::Instant::now();
-            self.0.verify(proof)?;
-            proof.expect_commitments(&self.0, &expected.commitments)?;
-            proof.expect_hashes(&self.0, &expected.hashes)?;
+            self.0.verify(proof, &expected, "the proof")??;
             Ok(Verdict::new(&self.0, proof, start.elapsed().as_secs_f64() * 1e3))
         })
     }

@@ -41,7 +41,7 @@ mod _native {
     #[pymodule_export]
     use crate::proof::{Proof, PublicTensor, Verdict};
     #[pymodule_export]
-    use crate::prover::Prover;
+    use crate::prover::{Job, Prover};
 
     use super::*;
 

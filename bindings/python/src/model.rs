@@ -6,11 +6,15 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use rand_core::OsRng;
 use serde::Serialize;
 use zkml_gpu::circuit::keys::KeyError;
+use zkml_gpu::segmented::SegmentSummary;
+use zkml_gpu::verify::MAX_SEGMENTS;
 use zkml_gpu::{
-    BackendChoice, CompileOptions, Costs, Error, Evaluation, FileError, ImportOptions, Plan, Precision, QuantOptions,
-    Target, Visibility, WeightMode, read_costs, read_precision,
+    AnyModel, AnyProverKey, BackendChoice, CompileOptions, Compiled, Costs, Error, Evaluation, FileError,
+    ImportOptions, MemoryBudget, Plan, Precision, QuantOptions, SegmentChoice, Target, Visibility, WeightMode,
+    read_costs, read_precision,
 };
 
 use crate::arrays::{Wanted, samples, singles};
@@ -50,9 +54,15 @@ pub(crate) struct Model {
 /// A quantised model with its circuit's layout: `NAME.zkml`. It holds the weights, so it is as private as the model.
 #[pyclass(frozen, module = "zkml_gpu")]
 pub(crate) struct CompiledModel {
-    pub(crate) model: Arc<zkml_gpu::CompiledModel>,
+    held: Held,
     /// The file that it was read from, whose faults are not ours.
     file: Option<String>,
+}
+
+/// Where a compiled model is.
+enum Held {
+    Alone(Arc<Compiled>),
+    InKey(Arc<AnyProverKey>),
 }
 
 /// What a search for bits has found.
@@ -145,7 +155,7 @@ impl Model {
     #[pyo3(signature = (
         calibration = None, *, precision = None, max_error = 0.016, allow_error = false, weights = "committed",
         private = false, inputs = None, outputs = None, min_k = 0, costs = None, backend = "auto", inferences = 1,
-        max_memory = None, progress = None
+        segments = None, max_memory = None, progress = None
     ))]
     #[expect(clippy::too_many_arguments, reason = "Python gives them by their names")]
     fn compile(
@@ -163,6 +173,7 @@ impl Model {
         costs: Option<&Bound<'_, PyAny>>,
         backend: &str,
         inferences: usize,
+        segments: Option<usize>,
         max_memory: Option<u64>,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<CompiledModel> {
@@ -189,15 +200,19 @@ impl Model {
         };
         let costs = CostsSource::of(costs)?;
         let backend = self::backend(backend)?;
+        let choice = SegmentChoice { segments: segments.map(segments_of).transpose()?, max_memory_bytes: max_memory };
         let model = run(py, progress, || {
-            self.model.check_fits(&choices, max_memory)?;
+            match choice.segments {
+                Some(1) => self.model.check_fits(&choices, max_memory)?,
+                _ => self.model.check_fits_cut(&choices, max_memory)?,
+            }
             choices.layout.costs = costs.get(&backend)?;
-            let compiled = self.model.compile(&samples, &choices)?;
+            let compiled = self.model.compile_within(&samples, &choices, choice)?;
             // A layout that does not say what the graph says is found here, where it is a bug of ours.
-            progress::step("check", || compiled.check())?;
+            progress::step("check", || compiled.model().check())?;
             Ok(compiled)
         })?;
-        Ok(CompiledModel { model: Arc::new(model), file: None })
+        Ok(CompiledModel { held: Held::Alone(Arc::new(model)), file: None })
     }
 
     /// Quantises, and compares the integers with the float model on samples: errors by output and by layer.
@@ -292,73 +307,78 @@ impl CompiledModel {
                 Source::Path(path) => path.display().to_string(),
                 Source::Bytes(_) => "bytes in memory".into(),
             };
-            let model = source.read(|path| zkml_gpu::CompiledModel::read(path), zkml_gpu::CompiledModel::from_bytes)?;
-            Ok(Self { model: Arc::new(model), file: Some(file) })
+            let model = source.read(|path| Compiled::read(path), Compiled::from_bytes)?;
+            Ok(Self { held: Held::Alone(Arc::new(model)), file: Some(file) })
         })
     }
 
     /// Writes `NAME.zkml`, whole or not at all, readable by the user alone unless its weights are embedded.
     fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, None, || Ok(self.model.write(path)?))
+        run(py, None, || Ok(self.model().write(path)?))
     }
 
     /// The bytes of `NAME.zkml`.
     fn to_bytes(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
-        run(py, None, || Ok(self.model.to_bytes()?))
+        run(py, None, || Ok(self.model().to_bytes()?))
     }
 
     /// Writes `NAME.public.zkml`, the model without its weights where these are hidden: by it others audit a key.
     fn write_public(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        run(py, None, || Ok(self.model.public().write(path)?))
+        run(py, None, || Ok(self.model().write_public(path)?))
     }
 
     /// The model's name.
     #[getter]
-    fn name(&self) -> &str {
-        self.model.name()
+    fn name(&self) -> String {
+        self.model().about().name.clone()
     }
 
-    /// log2 of the circuit's rows: the power that the reference string needs.
+    /// log2 of the rows of each circuit: the power that the reference string needs.
     #[getter]
     fn k(&self) -> u32 {
-        self.model.k()
+        self.model().k()
+    }
+
+    /// Number of segments, each a circuit of its own, that the model is proved in; none of a model in one piece.
+    #[getter]
+    fn segments(&self) -> Option<usize> {
+        self.model().segments()
     }
 
     /// Number of learned values.
     #[getter]
     fn parameters(&self) -> usize {
-        self.model.parameters()
+        self.model().parameters()
     }
 
     /// Multiplications of one inference.
     #[getter]
     fn macs(&self) -> usize {
-        self.model.macs()
+        self.model().macs()
     }
 
     /// Inferences in each proof.
     #[getter]
     fn inferences(&self) -> usize {
-        self.model.inferences()
+        self.model().inferences()
     }
 
     /// Names of the inputs with the shapes of one sample.
     #[getter]
     fn inputs(&self) -> Vec<(String, Vec<usize>)> {
-        let names = self.model.inputs().into_iter().map(|input| input.name.to_owned());
-        names.zip(self.model.input_shapes()).collect()
+        shapes(self.model())
     }
 
     /// Largest error of an output's element against the float model, as a part of the output's range on the samples.
     #[getter]
     fn max_error(&self) -> f64 {
-        self.model.about().accuracy.max_error
+        self.model().about().accuracy.max_error
     }
 
     /// What it is and what it was made from: bits, scales, errors of layers, digests.
     #[getter]
     fn about<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, self.model.about())
+        to_python(py, self.model().about())
     }
 
     /// What keys, proof and verification will cost: times in milliseconds, sizes in bytes, rows and cells by layer.
@@ -374,16 +394,26 @@ impl CompiledModel {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let (costs, backend) = (CostsSource::of(costs)?, self::backend(backend)?);
-        let (plan, budget, costs) = run(py, progress, || {
+        let model = self.model();
+        let (found, costs) = run(py, progress, || {
             let costs = costs.get(&backend)?;
-            Ok((self.model.plan(&costs), self.model.memory_budget(max_memory)?, costs))
+            let found = match model {
+                AnyModel::Whole(model) => {
+                    let budget = Box::new(model.memory_budget(max_memory)?);
+                    Planned::Whole { plan: Box::new(model.plan(&costs)), budget }
+                }
+                AnyModel::Segmented(model) => {
+                    model.memory_budgets(max_memory)?;
+                    Planned::Segmented { segments: model.plan(&costs)? }
+                }
+            };
+            Ok((found, costs))
         })?;
-        let found = to_python(py, &plan)?.cast_into::<PyDict>()?;
-        found.update(to_python(py, &budget)?.cast::<PyDict>()?.as_mapping())?;
-        found.set_item("model", self.model.name())?;
-        found.set_item("inferences", self.model.inferences())?;
-        found.set_item("parameters", self.model.parameters())?;
-        found.set_item("macs", self.model.macs())?;
+        let found = to_python(py, &found)?.cast_into::<PyDict>()?;
+        found.set_item("model", &model.about().name)?;
+        found.set_item("inferences", model.inferences())?;
+        found.set_item("parameters", model.parameters())?;
+        found.set_item("macs", model.macs())?;
         found.set_item("available_memory_bytes", zkml_gpu::available_bytes())?;
         found.set_item("costs", to_python(py, &costs)?)?;
         Ok(found)
@@ -404,16 +434,28 @@ impl CompiledModel {
     ) -> PyResult<ProvingKey> {
         let backend = self::backend(backend)?;
         let key = run(py, progress, || {
-            let model = &self.model;
-            model.memory_budget(max_memory)?;
-            if !unproven_weights {
-                model.check_weights_memory(max_memory)?;
-            }
-            let srs = progress::step("reference string", || SrsLike::get(srs, model.k()))?;
-            let model = zkml_gpu::CompiledModel::clone(model);
-            let key = match unproven_weights {
-                true => model.setup_unproven(&srs, &backend, rand_core::OsRng),
-                false => model.setup(&srs, &backend, rand_core::OsRng),
+            let string = |k| progress::step("reference string", || SrsLike::get(srs, k));
+            let key = match self.model() {
+                AnyModel::Whole(model) => {
+                    model.memory_budget(max_memory)?;
+                    if !unproven_weights {
+                        model.check_weights_memory(max_memory)?;
+                    }
+                    let (srs, model) = (string(model.k())?, model.clone());
+                    let key = match unproven_weights {
+                        true => model.setup_unproven(&srs, &backend, OsRng),
+                        false => model.setup(&srs, &backend, OsRng),
+                    };
+                    key.map(AnyProverKey::from)
+                }
+                AnyModel::Segmented(model) => {
+                    model.memory_budgets(max_memory)?;
+                    for segment in (0..model.segments()).filter(|_| !unproven_weights) {
+                        model.segment(segment)?.check_weights_memory(max_memory)?;
+                    }
+                    let (srs, model) = (string(model.k())?, model.clone());
+                    model.setup(&srs, &backend, unproven_weights, OsRng).map(AnyProverKey::from)
+                }
             };
             Ok(key.map_err(|error| self.refusal(error))?)
         })?;
@@ -421,14 +463,24 @@ impl CompiledModel {
     }
 
     fn __repr__(&self) -> String {
-        format!("<zkml_gpu.CompiledModel '{}', k = {}>", self.model.name(), self.model.k())
+        let model = self.model();
+        let segments = model.segments().map_or_else(String::new, |segments| format!(", {segments} segments"));
+        format!("<zkml_gpu.CompiledModel '{}', k = {}{segments}>", model.about().name, model.k())
     }
 }
 
 impl CompiledModel {
     /// One that is part of a key.
-    pub(crate) fn of_key(model: &zkml_gpu::CompiledModel) -> Self {
-        Self { model: Arc::new(model.clone()), file: None }
+    pub(crate) fn of_key(key: &Arc<AnyProverKey>) -> Self {
+        Self { held: Held::InKey(Arc::clone(key)), file: None }
+    }
+
+    /// The model.
+    pub(crate) fn model(&self) -> AnyModel<'_> {
+        match &self.held {
+            Held::Alone(model) => model.model(),
+            Held::InKey(key) => key.model(),
+        }
     }
 
     /// A layout that does not say what its graph says is not our fault in a file, which may be anybody's.
@@ -442,6 +494,27 @@ impl CompiledModel {
             (error, _) => error,
         }
     }
+}
+
+/// What a plan says of a model of either kind.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Planned {
+    Whole {
+        #[serde(flatten)]
+        plan: Box<Plan>,
+        #[serde(flatten)]
+        budget: Box<MemoryBudget>,
+    },
+    Segmented {
+        segments: Vec<SegmentSummary>,
+    },
+}
+
+/// Names of a model's inputs with the shapes of one sample.
+pub(crate) fn shapes(model: AnyModel<'_>) -> Vec<(String, Vec<usize>)> {
+    let names = model.inputs().into_iter().map(|input| input.name.to_owned()).collect::<Vec<_>>();
+    names.into_iter().zip(model.input_shapes()).collect()
 }
 
 /// Where prices come from.
@@ -553,6 +626,13 @@ fn inferences_of(count: usize) -> Result<usize, Failure> {
     match (1..=MOST_INFERENCES).contains(&count) {
         true => Ok(count),
         false => Err(Failure::arguments(format!("inferences = {count}"), "from 1 to 65536 in a proof")),
+    }
+}
+
+fn segments_of(segments: usize) -> Result<usize, Failure> {
+    match (1..=MAX_SEGMENTS).contains(&segments) {
+        true => Ok(segments),
+        false => Err(Failure::arguments(format!("segments = {segments}"), "from 1 to 256, or None for what fits")),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pyo3::prelude::*;
 use rand_core::OsRng;
-use zkml_gpu::{ModelKey, ReferencePoints, Salt, TensorCommitment, verify};
+use zkml_gpu::{ModelKey, ReferencePoints, Salt, TensorCommitment, key_of_tensor, verify};
 
 use crate::arrays::floats;
 use crate::boundary::run;
@@ -14,17 +14,18 @@ use crate::keys::{ProvingKey, Srs, VerifyingKey};
 
 /// A key, or what holds it.
 #[derive(FromPyObject)]
-pub(crate) enum AnyKey {
+pub(crate) enum KeyLike {
     Proving(Py<ProvingKey>),
     Verifying(Py<VerifyingKey>),
 }
 
-impl AnyKey {
-    fn key(&self) -> &ModelKey {
-        match self {
-            Self::Proving(key) => key.get().key().key(),
-            Self::Verifying(key) => key.get().key(),
-        }
+impl KeyLike {
+    /// The key that has an input or output of the model.
+    fn key(&self, name: &str) -> Result<&ModelKey, Failure> {
+        Ok(match self {
+            Self::Proving(key) => key.get().key().key_of_tensor(name)?,
+            Self::Verifying(key) => key_of_tensor(key.get().key(), name)?,
+        })
     }
 }
 
@@ -68,22 +69,23 @@ impl Opening {
     #[pyo3(signature = (key, name, values, *, srs = None))]
     fn commit(
         py: Python<'_>,
-        key: AnyKey,
+        key: KeyLike,
         name: &str,
         values: &Bound<'_, PyAny>,
         srs: Option<Py<Srs>>,
     ) -> PyResult<Self> {
-        let numbers = numbers(key.key(), name, values)?;
+        let own = key.key(name)?;
+        let numbers = numbers(own, name, values)?;
         run(py, None, || {
             let points = match (&srs, &key) {
                 (Some(srs), _) => ReferencePoints::of(srs.get().srs()),
-                (None, AnyKey::Proving(key)) => ReferencePoints::of_key(key.get().key()),
-                (None, AnyKey::Verifying(_)) => {
+                (None, KeyLike::Proving(key)) => ReferencePoints::of_any(key.get().key()),
+                (None, KeyLike::Verifying(_)) => {
                     let problem = "the points of the reference string are missing";
                     return Err(Failure::arguments(problem, "give the proving key, or srs="));
                 }
             };
-            Ok(Self(zkml_gpu::Opening::commit(key.key(), name, &numbers, &points, OsRng)?))
+            Ok(Self(zkml_gpu::Opening::commit(own, name, &numbers, &points, OsRng)?))
         })
     }
 
@@ -111,7 +113,7 @@ impl Opening {
     fn check(&self, py: Python<'_>, commitment: Py<Commitment>, points: Points) -> PyResult<()> {
         run(py, None, || {
             let points = match &points {
-                Points::Key(key) => ReferencePoints::of_key(key.get().key()),
+                Points::Key(key) => ReferencePoints::of_any(key.get().key()),
                 Points::Srs(srs) => ReferencePoints::of(srs.get().srs()),
             };
             Ok(self.0.check(&commitment.get().0, &points)?)
@@ -180,16 +182,17 @@ impl Commitment {
 #[pyo3(signature = (key, name, values, *, salt = None))]
 pub(crate) fn hash_numbers(
     py: Python<'_>,
-    key: AnyKey,
+    key: KeyLike,
     name: &str,
     values: &Bound<'_, PyAny>,
     salt: Option<&str>,
 ) -> PyResult<String> {
-    let numbers = numbers(key.key(), name, values)?;
+    let own = key.key(name)?;
+    let numbers = numbers(own, name, values)?;
     let salt = salt.map(|text| text.trim_end().parse::<Salt>()).transpose().map_err(|_| {
         Failure::arguments(format!("the salt of '{name}' is none"), "64 hexadecimal digits, as new_salt() gives")
     })?;
-    run(py, None, || Ok(zkml_gpu::hash_numbers(key.key(), name, &numbers, salt.as_ref())?.to_string()))
+    run(py, None, || Ok(zkml_gpu::hash_numbers(own, name, &numbers, salt.as_ref())?.to_string()))
 }
 
 /// Draws a salt: 64 hexadecimal digits, secret, for one tensor only.

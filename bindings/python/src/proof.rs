@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
-use zkml_gpu::{ModelKey, ProofBundle, Proved, Saturation, write_whole};
+use zkml_gpu::{AnyKey, AnyProof, AnyProved, Saturation, write_whole};
 
 use crate::arrays::{integers, reals};
 use crate::boundary::run;
@@ -17,7 +17,7 @@ use crate::source::Source;
 /// A proof with its public values: `proof.json`. What it claims is shown by a verifying key only.
 #[pyclass(frozen, module = "zkml_gpu")]
 pub(crate) struct Proof {
-    bundle: Arc<ProofBundle>,
+    bundle: Arc<AnyProof>,
     made: Option<Made>,
 }
 
@@ -31,12 +31,12 @@ struct Made {
 }
 
 impl Proof {
-    pub(crate) fn made(proved: Proved, device: String, prove_ms: f64, saturation: Option<Saturation>) -> Self {
-        let Proved { bundle, openings, witness_ms } = proved;
+    pub(crate) fn made(proved: AnyProved, device: String, prove_ms: f64, saturation: Option<Saturation>) -> Self {
+        let AnyProved { bundle, openings, witness_ms, .. } = proved;
         Self { bundle: Arc::new(bundle), made: Some(Made { device, prove_ms, witness_ms, saturation, openings }) }
     }
 
-    pub(crate) fn bundle(&self) -> &ProofBundle {
+    pub(crate) fn bundle(&self) -> &AnyProof {
         &self.bundle
     }
 }
@@ -49,8 +49,8 @@ impl Proof {
     #[staticmethod]
     fn load(py: Python<'_>, source: Source) -> PyResult<Self> {
         run(py, None, || {
-            let bytes = |bytes: &[u8]| ProofBundle::from_json(bytes, "bytes in memory");
-            let bundle = source.read(|path| ProofBundle::read(path), bytes)?;
+            let bytes = |bytes: &[u8]| AnyProof::from_json(bytes, "bytes in memory");
+            let bundle = source.read(|path| AnyProof::read(path), bytes)?;
             Ok(Self { bundle: Arc::new(bundle), made: None })
         })
     }
@@ -68,19 +68,19 @@ impl Proof {
     /// The model's name, as the proof says.
     #[getter]
     fn model(&self) -> &str {
-        &self.bundle.model
+        self.bundle.model()
     }
 
     /// Digest of the verifying key that it is for.
     #[getter]
     fn verifying_key(&self) -> &str {
-        &self.bundle.verifying_key
+        self.bundle.verifying_key()
     }
 
     /// The back end that proved, as the proof says.
     #[getter]
     fn backend(&self) -> &str {
-        &self.bundle.backend
+        self.bundle.backend()
     }
 
     /// The device that proved, in words; none of a proof that was read.
@@ -92,49 +92,58 @@ impl Proof {
     /// Inferences that it is of: the first axis of each tensor counts them, where they are several.
     #[getter]
     fn inferences(&self) -> u64 {
-        self.bundle.inferences
+        self.bundle.inferences()
     }
 
     /// How the weights are bound, as the proof says.
     #[getter]
     fn weights(&self) -> &str {
-        &self.bundle.weights
+        self.bundle.weights()
     }
 
     /// What the verifier knows of them, as the proof says.
     #[getter]
     fn note(&self) -> &str {
-        &self.bundle.note
+        self.bundle.note()
     }
 
     /// Whether the reference string was made on one machine, as the proof says.
     #[getter]
     fn is_insecure(&self) -> bool {
-        self.bundle.insecure_srs
+        self.bundle.is_insecure()
     }
 
     /// The model's largest error, as a part of the output's range, as the proof says.
     #[getter]
     fn max_error(&self) -> f64 {
-        self.bundle.max_error
+        self.bundle.max_error()
     }
 
     /// The inputs, in the model's order.
     #[getter]
     fn inputs(&self) -> Vec<PublicTensor> {
-        PublicTensor::all(&self.bundle.inputs)
+        PublicTensor::all(self.bundle.inputs())
     }
 
     /// The outputs, in the model's order.
     #[getter]
     fn outputs(&self) -> Vec<PublicTensor> {
-        PublicTensor::all(&self.bundle.outputs)
+        PublicTensor::all(self.bundle.outputs())
     }
 
-    /// The proof's own bytes, without public values.
+    /// The proof's own bytes, without public values; of segments those of all proofs, one after the other.
     #[getter]
     fn proof_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.bundle.proof_bytes())
+        PyBytes::new(py, &self.bundle.proof_bytes().concat())
+    }
+
+    /// Number of segments that it has a proof of; none of a model in one piece.
+    #[getter]
+    fn segments(&self) -> Option<usize> {
+        match &*self.bundle {
+            AnyProof::Whole(_) => None,
+            AnyProof::Segmented(proof) => Some(proof.proofs.len()),
+        }
     }
 
     /// Openings of committed tensors by their names: secret, and the only ones. None of a proof that was read.
@@ -164,7 +173,7 @@ impl Proof {
     }
 
     fn __repr__(&self) -> String {
-        format!("<zkml_gpu.Proof of '{}', not verified>", self.bundle.model.escape_debug())
+        format!("<zkml_gpu.Proof of '{}', not verified>", self.bundle.model().escape_debug())
     }
 }
 
@@ -245,7 +254,7 @@ impl PublicTensor {
 /// What an accepted proof shows. There is none of a rejected one.
 #[pyclass(frozen, module = "zkml_gpu")]
 pub(crate) struct Verdict {
-    key: ModelKey,
+    key: AnyKey,
     inputs: Vec<zkml_gpu::PublicTensor>,
     outputs: Vec<zkml_gpu::PublicTensor>,
     verify_ms: f64,
@@ -253,8 +262,8 @@ pub(crate) struct Verdict {
 
 impl Verdict {
     /// Of a proof that was accepted.
-    pub(crate) fn new(key: &ModelKey, proof: &ProofBundle, verify_ms: f64) -> Self {
-        Self { key: key.clone(), inputs: proof.inputs.clone(), outputs: proof.outputs.clone(), verify_ms }
+    pub(crate) fn new(key: &AnyKey, proof: &AnyProof, verify_ms: f64) -> Self {
+        Self { key: key.clone(), inputs: proof.inputs().to_vec(), outputs: proof.outputs().to_vec(), verify_ms }
     }
 }
 

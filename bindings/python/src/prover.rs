@@ -1,11 +1,15 @@
 //! A model that is loaded to a back end and makes proofs.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
 use rand_core::OsRng;
-use zkml_gpu::{ModelProver, Salt, Saturation, saturation};
+use zkml_gpu::segmented::{SegmentProof, SegmentTask, SegmentTimes, SegmentedJob};
+use zkml_gpu::{AnyProved, AnyProver, ProofBundle, Salt, Saturation, SegmentedProver};
 
 use crate::arrays::{Wanted, samples};
 use crate::boundary::run;
@@ -19,12 +23,12 @@ use crate::proof::{Proof, PublicTensor};
 /// A model that is ready to prove: keys and points are on the back end. Several threads may use it at once.
 #[pyclass(frozen, module = "zkml_gpu")]
 pub(crate) struct Prover {
-    prover: ModelProver,
+    prover: AnyProver,
     wanted: Vec<Wanted>,
 }
 
 impl Prover {
-    pub(crate) fn new(prover: ModelProver) -> Self {
+    pub(crate) fn new(prover: AnyProver) -> Self {
         let model = prover.model();
         let wanted = Wanted::all(&model.inputs(), model.input_shapes());
         Self { prover, wanted }
@@ -52,14 +56,12 @@ impl Prover {
     ) -> PyResult<Proof> {
         check_share(max_saturation)?;
         let samples = samples(inputs, &self.wanted)?;
-        let salts = salts.unwrap_or_default().into_iter().map(salt).collect::<Result<Vec<_>, _>>()?;
-        let opening = |(name, opening): (String, Py<Opening>)| (name, opening.get().opening().clone());
-        let openings: Vec<_> = openings.unwrap_or_default().into_iter().map(opening).collect();
+        let (openings, salts) = (openings_of(openings), salts_of(salts)?);
         run(py, progress, || {
             let sample = self.prover.model().together(&samples)?;
-            let clamped = check_saturation(saturation(self.prover.model(), &sample), max_saturation)?;
+            let clamped = check_saturation(self.prover.model().saturation(&sample), max_saturation)?;
             let start = Instant::now();
-            let proved = self.prover.prove_opened(&sample, &openings, &salts, OsRng)?;
+            let proved = self.prover.prove(&sample, &openings, &salts, OsRng)?;
             let prove_ms = start.elapsed().as_secs_f64() * 1e3;
             if check {
                 progress::step("verify", || self.prover.check(&proved.bundle))?;
@@ -76,7 +78,7 @@ impl Prover {
         let samples = samples(inputs, &self.wanted)?;
         let outputs = run(py, None, || {
             let sample = self.prover.model().together(&samples)?;
-            check_saturation(saturation(self.prover.model(), &sample), max_saturation)?;
+            check_saturation(self.prover.model().saturation(&sample), max_saturation)?;
             Ok(self.prover.infer(&sample)?)
         })?;
         Ok(PublicTensor::all(&outputs))
@@ -84,7 +86,7 @@ impl Prover {
 
     /// The back end that proves, as in proofs: never `auto`.
     #[getter]
-    fn backend(&self) -> &str {
+    fn backend(&self) -> String {
         self.prover.backend()
     }
 
@@ -97,7 +99,7 @@ impl Prover {
     /// The verifying key to publish.
     #[getter]
     fn verifying_key(&self) -> VerifyingKey {
-        VerifyingKey::new(self.prover.key().clone())
+        VerifyingKey::new(self.prover.key())
     }
 
     /// Names of the inputs with the shapes of one sample.
@@ -112,15 +114,144 @@ impl Prover {
         self.prover.model().inferences()
     }
 
-    /// What its memory is spent on, in bytes.
+    /// Number of segments, each a circuit of its own; none of a model in one piece.
+    #[getter]
+    fn segments(&self) -> Option<usize> {
+        self.prover.model().segments()
+    }
+
+    /// Begins the proof of a model in segments: runs it in integers, and commits to what lies between. The job has a
+    /// task for each segment, which this prover or others of the same key prove in any order (`prove_segment`); its
+    /// `finish` puts their proofs together.
+    ///
+    /// Raises `ArgumentsError` for a model in one piece.
+    #[pyo3(signature = (inputs, *, openings = None, salts = None, max_saturation = 0.01, progress = None))]
+    fn begin(
+        slf: Py<Self>,
+        py: Python<'_>,
+        inputs: &Bound<'_, PyAny>,
+        openings: Option<BTreeMap<String, Py<Opening>>>,
+        salts: Option<BTreeMap<String, String>>,
+        max_saturation: f64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Job> {
+        check_share(max_saturation)?;
+        let this = slf.get();
+        let samples = samples(inputs, &this.wanted)?;
+        let (openings, salts) = (openings_of(openings), salts_of(salts)?);
+        let (job, saturation) = run(py, progress, || {
+            let prover = this.segmented()?;
+            let sample = this.prover.model().together(&samples)?;
+            let clamped = check_saturation(this.prover.model().saturation(&sample), max_saturation)?;
+            Ok((prover.begin(&sample, &openings, &salts, OsRng)?, clamped))
+        })?;
+        Ok(Job { prover: slf, start: Instant::now(), state: Mutex::new(Some(job)), saturation })
+    }
+
+    /// Proves a task of a job, which `task` is the bytes of. Returns the number of the segment, its proof's bytes for the
+    /// job's `finish`, and its times in milliseconds.
+    #[pyo3(signature = (task, *, progress = None))]
+    fn prove_segment<'py>(
+        &self,
+        py: Python<'py>,
+        task: &[u8],
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(usize, Bound<'py, PyBytes>, Bound<'py, PyAny>)> {
+        let (proof, bytes) = run(py, progress, || {
+            let proof = self.segmented()?.prove_segment(&SegmentTask::from_bytes(task)?, OsRng)?;
+            let bytes = proof.bundle.to_json()?;
+            Ok((proof, bytes))
+        })?;
+        Ok((proof.segment, PyBytes::new(py, &bytes), to_python(py, &proof.times)?))
+    }
+
+    /// What its memory is spent on, in bytes; of segments that of the largest.
     #[getter]
     fn memory<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, self.prover.budget())
+        to_python(py, &self.prover.budget().map_err(Failure::from)?)
     }
 
     fn __repr__(&self) -> String {
-        format!("<zkml_gpu.Prover of '{}' on {}>", self.prover.model().name(), self.prover.backend())
+        format!("<zkml_gpu.Prover of '{}' on {}>", self.prover.model().about().name, self.prover.backend())
     }
+}
+
+impl Prover {
+    fn segmented(&self) -> Result<&SegmentedProver, Failure> {
+        match &self.prover {
+            AnyProver::Segmented(prover) => Ok(prover),
+            AnyProver::Whole(_) => {
+                let problem = "the model is proved in one piece, and has no segments";
+                Err(Failure::arguments(problem, "prove() proves it; compile(segments=N) cuts it"))
+            }
+        }
+    }
+}
+
+/// The proof of one inference of a model in segments, while its segments are proved.
+#[pyclass(frozen, module = "zkml_gpu")]
+pub(crate) struct Job {
+    prover: Py<Prover>,
+    start: Instant,
+    /// Gone once it is finished.
+    state: Mutex<Option<SegmentedJob>>,
+    saturation: Option<Saturation>,
+}
+
+#[pymethods]
+impl Job {
+    /// A task for each segment, as bytes for `Prover.prove_segment`. **They are private**: they hold the input, and what
+    /// hides it.
+    #[getter]
+    fn tasks<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let tasks = run(py, None, || {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let job = state.as_ref().ok_or_else(finished)?;
+            Ok(job.tasks.iter().map(SegmentTask::to_bytes).collect::<Result<Vec<_>, _>>()?)
+        })?;
+        Ok(tasks.iter().map(|task| PyBytes::new(py, task)).collect())
+    }
+
+    /// Puts the segments' proofs together: pairs of a segment's number and of what `Prover.prove_segment` gave for it,
+    /// in any order. With `check`, which costs a verification, no proof is returned that would be rejected.
+    #[pyo3(signature = (proofs, *, check = true))]
+    fn finish(&self, py: Python<'_>, proofs: Vec<(usize, PyBackedBytes)>, check: bool) -> PyResult<Proof> {
+        run(py, None, || {
+            let prover = self.prover.get();
+            let segmented = prover.segmented()?;
+            let read = |(segment, bytes): &(usize, PyBackedBytes)| {
+                let bundle = ProofBundle::from_json(bytes, "a segment's proof")?;
+                Ok::<_, Failure>(SegmentProof { segment: *segment, bundle, times: SegmentTimes::default() })
+            };
+            let proofs = proofs.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let proved = segmented.finish(state.as_ref().ok_or_else(finished)?, proofs)?;
+            if check {
+                progress::step("verify", || segmented.check(&proved.bundle))?;
+            }
+            *state = None;
+            let prove_ms = self.start.elapsed().as_secs_f64() * 1e3;
+            let proved = AnyProved::from(proved);
+            Ok(Proof::made(proved, prover.prover.device(), prove_ms, self.saturation.clone()))
+        })
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<zkml_gpu.Job of '{}'>", self.prover.get().prover.model().about().name)
+    }
+}
+
+fn finished() -> Failure {
+    Failure::arguments("the job is finished", "begin another one")
+}
+
+fn openings_of(openings: Option<BTreeMap<String, Py<Opening>>>) -> Vec<(String, zkml_gpu::Opening)> {
+    let opening = |(name, opening): (String, Py<Opening>)| (name, opening.get().opening().clone());
+    openings.unwrap_or_default().into_iter().map(opening).collect()
+}
+
+fn salts_of(salts: Option<BTreeMap<String, String>>) -> Result<Vec<(String, Salt)>, Failure> {
+    salts.unwrap_or_default().into_iter().map(salt).collect()
 }
 
 /// A salt by its name and text, which is not told in messages.

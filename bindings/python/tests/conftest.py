@@ -43,12 +43,12 @@ def calibration(file: Path, model: zkml_gpu.Model) -> list[Array]:
     return [np.array(numbers, np.float32).reshape(-1, *shape) for numbers, (_, shape) in zip(lists, model.inputs)]
 
 
-def network(name: str) -> Network:
+def network(name: str, segments: int | None = None) -> Network:
     file = OPS / f"{name}.onnx"
     samples = file.with_suffix(".json")
     model = zkml_gpu.Model.load(file)
     arrays = calibration(samples, model)
-    compiled = zkml_gpu.compile(model, arrays, allow_error=True)
+    compiled = zkml_gpu.compile(model, arrays, allow_error=True, segments=segments)
     key = zkml_gpu.setup(compiled, backend="cpu")
     prover = key.prover("cpu")
     proof = prover.prove([array[0] for array in arrays])
@@ -59,6 +59,12 @@ def network(name: str) -> Network:
 def gemm() -> Network:
     """One input of shape (1, 6), one output of shape (1, 4)."""
     return network("gemm_plain")
+
+
+@pytest.fixture(scope="session")
+def residual() -> Network:
+    """One input of shape (1, 8), one output of shape (1, 8), in two segments."""
+    return network("residual_add", segments=2)
 
 
 @pytest.fixture(scope="session")

@@ -111,6 +111,29 @@ def test_an_input_that_ends_its_worker_is_set_aside_in_the_end(cluster: None, ge
     assert isinstance(results[2].error, ray.exceptions.WorkerCrashedError)
 
 
+def test_segments_of_a_model_are_tasks_of_their_own(cluster: None, residual: Network) -> None:
+    random = np.random.default_rng(8)
+    samples: list[Any] = list(random.uniform(-0.5, 0.5, (4, 1, 8)).astype(np.float32))
+    samples[2] = np.full((1, 8), np.nan, np.float32)
+    results = list(zkml_ray.prove(residual.key, samples, ordered=True, in_flight=4))
+    assert [result.error is None for result in results] == [True, True, False, True]
+    assert isinstance(results[2].error, errors.ValuesError)
+    for index in (0, 1, 3):
+        check(residual, results[index], samples[index])
+        assert results[index].proof.segments == 2
+    # Two workers share a proof, and one that is killed loses nothing.
+    killed = False
+    done = []
+    for result in zkml_ray.prove(residual.key, samples[:2] * 3, in_flight=4):
+        done.append(result)
+        if not killed and result.worker is not None:
+            os.kill(result.worker, signal.SIGKILL)
+            killed = True
+    assert killed and sorted(result.index for result in done) == list(range(6))
+    for result in done:
+        check(residual, result, samples[result.index % 2])
+
+
 def test_endless_inputs_are_taken_as_there_is_room(cluster: None, gemm: Network) -> None:
     taken = 0
 

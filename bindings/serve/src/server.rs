@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use zkml_gpu::{ModelProver, Visibility};
+use zkml_gpu::circuit::system::Port;
+use zkml_gpu::{AnyKey, AnyModel, AnyProver, Visibility};
 
 use crate::health::Health;
 use crate::jobs::{Jobs, Store, unix_ms};
@@ -28,7 +29,9 @@ const DISK_THREADS: usize = 32;
 /// What requests and workers share.
 #[derive(Debug)]
 pub(crate) struct Service {
-    pub(crate) prover: ModelProver,
+    pub(crate) prover: AnyProver,
+    /// Its verifying key.
+    pub(crate) key: AnyKey,
     pub(crate) options: ServeOptions,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) metrics: Metrics,
@@ -53,9 +56,11 @@ impl Server {
     /// # Errors
     /// [`ServeError`]: options that mean nothing, a key with committed tensors, a folder or an address that is another
     /// server's.
-    pub fn new(prover: ModelProver, options: ServeOptions) -> Result<Self, ServeError> {
-        check(&prover, &options)?;
-        let store = Store::open(&options.jobs, prover.key().digest())?;
+    pub fn new(prover: impl Into<AnyProver>, options: ServeOptions) -> Result<Self, ServeError> {
+        let prover = prover.into();
+        let key = prover.key();
+        check(&prover, &key, &options)?;
+        let store = Store::open(&options.jobs, key.digest())?;
         let records = store.records()?;
         let jobs = Arc::new(Jobs::new(store, &records, options.queue));
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_INFERENCE_THREADS);
@@ -71,9 +76,10 @@ impl Server {
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
-        let metrics = Metrics::new(prover.model().name(), prover.backend(), options.queue);
+        let metrics = Metrics::new(key.model(), &prover.backend(), options.queue);
         let max_body_bytes = options.max_body_bytes.unwrap_or_else(|| needed_body_bytes(&prover));
-        let service = Service { prover, options, jobs, metrics, health: Health::default(), inferences, max_body_bytes };
+        let health = Health::default();
+        let service = Service { prover, key, options, jobs, metrics, health, inferences, max_body_bytes };
         Ok(Self { service: Arc::new(service), runtime, listener, address })
     }
 
@@ -145,14 +151,18 @@ impl Server {
 }
 
 /// Refuses what cannot be served, or means nothing.
-fn check(prover: &ModelProver, options: &ServeOptions) -> Result<(), ServeError> {
+fn check(prover: &AnyProver, key: &AnyKey, options: &ServeOptions) -> Result<(), ServeError> {
     let option = |problem: String, hint| Err(ServeError::Option { problem, hint });
-    let statement = prover.key().keys().statement();
-    let is_committed = |visibility| match visibility {
-        Visibility::Committed => true,
+    // What is private and read by several segments is committed for them alone: nobody needs its opening.
+    let private = match prover.model() {
+        AnyModel::Whole(_) => Vec::new(),
+        AnyModel::Segmented(model) => model.shared_private_inputs(),
+    };
+    let is_committed = |port: &&&Port| match port.visibility() {
+        Visibility::Committed => !private.contains(&&port.name[..]),
         Visibility::Public | Visibility::Private | Visibility::Hashed => false,
     };
-    if let Some(port) = statement.ports().find(|port| is_committed(port.visibility())) {
+    if let Some(port) = key.inputs().iter().chain(&key.outputs()).find(is_committed) {
         return Err(ServeError::Committed { name: port.name.clone() });
     }
     if !(0.0..=1.0).contains(&options.max_saturation) {
@@ -168,7 +178,7 @@ fn check(prover: &ModelProver, options: &ServeOptions) -> Result<(), ServeError>
 }
 
 /// What the inputs need, written with all their digits.
-fn needed_body_bytes(prover: &ModelProver) -> u64 {
+fn needed_body_bytes(prover: &AnyProver) -> u64 {
     let model = prover.model();
     let numbers: usize = model.inputs().iter().map(|input| input.len).sum();
     (numbers as u64).saturating_mul(model.inferences() as u64).saturating_mul(NUMBER_BYTES).saturating_add(OTHER_BYTES)

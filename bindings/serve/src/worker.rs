@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rand_core::OsRng;
 use zkml_gpu::engine::secret::Wiped;
-use zkml_gpu::{Error, FileError, ProofBundle, PublicTensor, Sample};
+use zkml_gpu::{AnyProof, Error, Expected, FileError, PublicTensor, Sample};
 
 use crate::jobs::{Id, Record, State, unix_ms};
 use crate::problem::{Class, Problem};
@@ -124,7 +124,7 @@ impl Job<'_> {
     /// The bytes of a proof that holds, and has the outputs that were answered.
     fn prove(self, sample: &Sample, record: &Record) -> Result<Vec<u8>, Problem> {
         let prover = &self.service.prover;
-        let proved = catch_unwind(AssertUnwindSafe(|| prover.prove(sample, OsRng)));
+        let proved = catch_unwind(AssertUnwindSafe(|| prover.prove(sample, &[], &[], OsRng)));
         let bundle = match proved {
             Ok(proved) => proved?.bundle,
             Err(panic) => {
@@ -133,7 +133,7 @@ impl Job<'_> {
                 return Err(Problem::bug(&format!("the prover panicked: {text}")));
             }
         };
-        if !are_answered(&bundle.outputs, record) {
+        if !are_answered(bundle.outputs(), record) {
             return Err(Problem::bug("a proof has other outputs than were answered"));
         }
         prover.check(&bundle)?;
@@ -142,12 +142,13 @@ impl Job<'_> {
 
     /// Whether a proof that was there already is this job's: the process ended before it could say so.
     fn is_its_own(self, bytes: &[u8], sample: &Sample, record: &Record) -> bool {
-        let prover = &self.service.prover;
-        let Ok(bundle) = ProofBundle::from_json(bytes, "proof.json") else { return false };
-        let inputs = prover.public_inputs(sample);
+        let service = self.service;
+        let Ok(bundle) = AnyProof::from_json(bytes, "proof.json") else { return false };
+        let Ok(inputs) = service.prover.public_inputs(sample) else { return false };
         let same = |(own, expected): (&PublicTensor, &PublicTensor)| without_points(own) == *expected;
-        let has_inputs = bundle.inputs.len() == inputs.len() && bundle.inputs.iter().zip(&inputs).all(same);
-        has_inputs && are_answered(&bundle.outputs, record) && prover.key().verify(&bundle).is_ok()
+        let has_inputs = bundle.inputs().len() == inputs.len() && bundle.inputs().iter().zip(&inputs).all(same);
+        let holds = || matches!(service.key.verify(&bundle, &Expected::default(), "proof.json"), Ok(Ok(())));
+        has_inputs && are_answered(bundle.outputs(), record) && holds()
     }
 
     /// What the system does not let happen now, it may later: tries until it does, or the server stops.

@@ -370,6 +370,23 @@ pub(crate) fn container_of_bytes<'b, T>(
     value.map_err(|error| FileError::Artifact { file: IN_MEMORY.into(), problem: error.to_string(), hint }.into())
 }
 
+/// Sections in memory.
+type BytesContainer = Container<Cursor<Vec<u8>>>;
+
+/// As [`container_of_bytes`], and keeps the bytes.
+pub(crate) fn open_bytes<T>(
+    bytes: Vec<u8>,
+    kind: Kind,
+    hint: &'static str,
+    read: impl FnOnce(&mut BytesContainer) -> Result<T, ContainerError>,
+) -> Result<(BytesContainer, T), Error> {
+    let opened = Container::open(Cursor::new(bytes), kind).and_then(|mut container| {
+        let value = read(&mut container)?;
+        Ok((container, value))
+    });
+    opened.map_err(|error| FileError::Artifact { file: IN_MEMORY.into(), problem: error.to_string(), hint }.into())
+}
+
 /// Reads a file of sections.
 pub(crate) fn read_container<T>(
     path: &Path,

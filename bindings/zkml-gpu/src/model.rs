@@ -6,11 +6,11 @@ use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Needs, least_cost, needs, 
 use zkml_gpu_circuit::placement::{LayoutError, lower};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_engine::cost::Costs;
-use zkml_gpu_graph::{Graph, Node, Op, Storage, ValidateError, Visibilities, Visibility};
+use zkml_gpu_graph::{Graph, Storage, Visibilities, Visibility};
 use zkml_gpu_onnx::import::{FloatGraph, FloatModel, ImportError, ImportOptions};
 use zkml_gpu_onnx::quant::{
-    Calibration, Evaluation, Observed, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, TensorError,
-    evaluate, needs_samples, outline, quantise, recall, requantise, search,
+    Calibration, Evaluation, Observed, Precision, QuantOptions, QuantReport, Quantised, Sample, Target, evaluate,
+    needs_samples, outline, quantise, recall, search,
 };
 use zkml_gpu_verify::{Accuracy, model_name};
 
@@ -28,10 +28,6 @@ const SHIFTS: [u32; 6] = [8, 9, 10, 12, 13, 14];
 const WORST_LAYERS: usize = 3;
 /// Significant bits of published extremes that are tried, before all of them are.
 const FEW_BITS: [u32; 4] = [1, 3, 6, 12];
-/// Share of a tensor's values on the samples that may lie beyond its scale after retraining: none that shows, but for
-/// outliers of one in a thousand.
-const MAX_SATURATED: f32 = 0.001;
-
 /// An imported model that runs in floating point.
 #[derive(Debug)]
 pub struct Model {
@@ -466,7 +462,7 @@ impl Model {
     }
 
     /// Inputs of which the file tells integers.
-    fn told_inputs(&self) -> Vec<String> {
+    pub(crate) fn told_inputs(&self) -> Vec<String> {
         let graph = self.float.graph();
         let told = graph.inputs.iter().map(|id| &graph.tensors[*id]).filter(|tensor| tensor.integers.is_some());
         told.map(|tensor| tensor.name.clone()).collect()
@@ -479,100 +475,12 @@ impl Model {
         options.is_ok_and(|options| needs_samples(self.float.graph(), &options))
     }
 
-    /// Quantises this model, a retrained one, to the scales of a compiled one, and keeps its circuit. The error is that
-    /// on these samples.
-    ///
-    /// # Errors
-    /// [`Error::OtherArchitecture`] with the first difference; [`Error::Saturates`] where activations leave the scales;
-    /// [`Error::Inaccurate`] above the bound, unless it is allowed; [`Error::PrivateWeights`] where the weights are
-    /// embedded, and so part of the circuit.
-    pub fn compile_like(
-        &self,
-        old: &CompiledModel,
-        samples: &[Sample],
-        options: &CompileOptions,
-    ) -> Result<CompiledModel, Error> {
-        if old.layout.architecture.weights == WeightMode::Embedded {
-            return Err(Error::EmbeddedWeights { model: old.name().into() });
-        }
-        let float = self.float.graph();
-        let about = old.about();
-        let quantisation = about.quantisation.clone().with_error_target(options.quantisation.error_target);
-        let quantised = requantise(float, &about.calibration, samples, &quantisation)?;
-        let evaluation = evaluate(float, &quantised, samples)?;
-        check_error(&quantised, &evaluation, options)?;
-        if let Some(worst) = saturated(&evaluation) {
-            return Err(Error::Saturates { tensor: worst.name.clone(), share: worst.saturated });
-        }
-        if about.public_weights && self.is_declared_private() {
-            return Err(Error::PrivateWeights { model: self.name.clone(), declared: "by the model's metadata" });
-        }
-        let published = about.published.is_some().then(|| coarse(float, &quantised));
-        let graph = self.graph_like(&old.graph, quantised.graph, about.inferences)?;
-        if let Some(difference) = old.graph.difference(&graph) {
-            return Err(Error::OtherArchitecture { model: self.name.clone(), difference });
-        }
-        let about = ModelAbout {
-            // Proofs name the model: it is the same one, with other weights.
-            name: about.name.clone(),
-            private: about.private || self.is_declared_private(),
-            public_weights: about.public_weights,
-            inferences: about.inferences,
-            accuracy: accuracy(&quantised.report, quantisation.error_target),
-            source: self.source(samples, &about.source.costs),
-            quantisation: about.quantisation.clone(),
-            evaluation,
-            calibration: about.calibration.clone(),
-            published,
-            told_inputs: self.told_inputs(),
-        };
-        Ok(CompiledModel { about, graph, layout: old.layout.clone() })
-    }
-
-    /// This model's quantised graph as one of an old circuit: its inputs and outputs are as visible, and its accumulators
-    /// as wide as the old one's.
-    fn graph_like(&self, old: &Graph, quantised: Graph, inferences: usize) -> Result<Graph, Error> {
-        let visibility = old.visibility.clone();
-        let mut graph = lower(Graph { visibility, ..quantised }.joint(inferences)?);
-        graph.name.clone_from(&old.name);
-        graph.take_widths(old);
-        let other =
-            |error: ValidateError| Error::OtherArchitecture { model: self.name.clone(), difference: error.to_string() };
-        graph.validate().map_err(other)?;
-        Ok(graph)
-    }
-
-    /// The integers of this model under an earlier calibration, as those of a circuit of the same architecture; and how
-    /// near they are to its own numbers on samples, where there are some.
-    pub(crate) fn recalled(
-        &self,
-        old: &Graph,
-        (calibration, options): (&Calibration, &QuantOptions),
-        samples: &[Sample],
-        inferences: usize,
-    ) -> Result<Recalled, Error> {
-        let float = self.float.graph();
-        let quantised = recall(float, calibration, options)?;
-        let (not_zero, empty) = (not_zero(&quantised), empty_layers(&quantised));
-        let [own_values, own_empty] = float.learned();
-        let graph = self.graph_like(old, quantised, inferences)?;
-        if let Some(difference) = old.architecture().difference(&graph.architecture()) {
-            return Err(Error::OtherArchitecture { model: self.name.clone(), difference });
-        }
-        let evaluation = match samples {
-            [] => None,
-            samples => Some(evaluate(float, &requantise(float, calibration, samples, options)?, samples)?),
-        };
-        let empty_layers = empty.saturating_sub(own_empty);
-        Ok(Recalled { graph, not_zero: [own_values, not_zero], empty_layers, evaluation })
-    }
-
     /// Name of the model's file, without its folder.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    fn source(&self, samples: &[Sample], costs: &Costs) -> ModelSource {
+    pub(crate) fn source(&self, samples: &[Sample], costs: &Costs) -> ModelSource {
         ModelSource {
             program: env!("CARGO_PKG_VERSION").into(),
             file: self.file.clone(),
@@ -639,7 +547,7 @@ impl Model {
 
 /// The extremes of a calibration with as few bits as lead to the same integers: what is published tells no more of the
 /// samples than that.
-fn coarse(float: &FloatGraph, quantised: &Quantised) -> Calibration {
+pub(crate) fn coarse(float: &FloatGraph, quantised: &Quantised) -> Calibration {
     let same = |calibration: &Calibration| {
         recall(float, calibration, &quantised.options).is_ok_and(|graph| graph == quantised.graph)
     };
@@ -647,17 +555,6 @@ fn coarse(float: &FloatGraph, quantised: &Quantised) -> Calibration {
     let without = Calibration { least: vec![0.0; quantised.calibration.least.len()], ..quantised.calibration.clone() };
     let all = [&without, &quantised.calibration].map(|calibration| FEW_BITS.map(|bits| calibration.rounded(bits)));
     all.into_iter().flatten().chain([without]).find(same).unwrap_or_else(|| quantised.calibration.clone())
-}
-
-/// A model's integers under an earlier calibration.
-pub(crate) struct Recalled {
-    pub(crate) graph: Graph,
-    /// Learned values that are not 0: of the model, and as integers.
-    pub(crate) not_zero: [usize; 2],
-    /// Layers of which no weight is left that the model has.
-    pub(crate) empty_layers: usize,
-    /// The error on samples, where there are some.
-    pub(crate) evaluation: Option<Evaluation>,
 }
 
 /// Segments by which what is too large in one piece is priced while bits are searched.
@@ -670,37 +567,12 @@ fn even_cuts(graph: &Graph) -> Vec<usize> {
     parts.filter_map(|part| part.iter().min_by_key(|cut| cut.elements)).map(|cut| cut.at).collect()
 }
 
-/// Learned values of a graph that are not 0.
-fn not_zero(graph: &Graph) -> usize {
-    let count = |values: &[i64]| values.iter().filter(|value| **value != 0).count();
-    let values = |node: &Node| match &node.op {
-        Op::Linear(linear) => linear.weights.iter().filter(|weight| **weight != 0).count() + count(&linear.bias),
-        op => summands(op).map_or(0, count),
-    };
-    graph.nodes.iter().map(values).sum()
-}
-
-/// Products of a graph that have no weight but 0, and sums that have no other summand.
-fn empty_layers(graph: &Graph) -> usize {
-    let is_empty = |node: &&Node| match &node.op {
-        Op::Linear(linear) => linear.weights.iter().all(|weight| *weight == 0),
-        op => summands(op).is_some_and(|summands| summands.iter().all(|summand| *summand == 0)),
-    };
-    graph.nodes.iter().filter(is_empty).count()
-}
-
-/// The summands of a sum or a product of activations that has any.
-fn summands(op: &Op) -> Option<&[i64]> {
-    let summands = match op {
-        Op::Combine { offset, .. } => offset,
-        Op::MatMul(product) => &product.summands,
-        _ => return None,
-    };
-    (!summands.is_empty()).then_some(summands)
-}
-
 /// Refuses an error above the bound, unless it is allowed.
-fn check_error(quantised: &Quantised, evaluation: &Evaluation, options: &CompileOptions) -> Result<(), Error> {
+pub(crate) fn check_error(
+    quantised: &Quantised,
+    evaluation: &Evaluation,
+    options: &CompileOptions,
+) -> Result<(), Error> {
     let (error, bound) = (quantised.report.max_error, options.quantisation.error_target);
     if error <= bound || options.allow_error {
         return Ok(());
@@ -710,14 +582,7 @@ fn check_error(quantised: &Quantised, evaluation: &Evaluation, options: &Compile
     Err(Error::Inaccurate { error, bound, samples: evaluation.samples, layers })
 }
 
-/// The tensor with the greatest share of values beyond its scale, where that is more than may be.
-fn saturated(evaluation: &Evaluation) -> Option<&TensorError> {
-    let tensors = evaluation.outputs.iter().chain(&evaluation.layers);
-    let worst = tensors.max_by(|a, b| a.saturated.total_cmp(&b.saturated));
-    worst.filter(|tensor| tensor.saturated > MAX_SATURATED)
-}
-
-fn accuracy(report: &QuantReport, bound: f32) -> Accuracy {
+pub(crate) fn accuracy(report: &QuantReport, bound: f32) -> Accuracy {
     // Decimal digits of a 32-bit float, so that nobody reads more into the error than is there.
     let decimal = |value: f32| value.to_string().parse().unwrap_or_else(|_| f64::from(value));
     Accuracy { max_error: decimal(report.max_error), bound: decimal(bound), samples: report.samples as u64 }
@@ -733,45 +598,4 @@ pub fn samples_digest(samples: &[Sample]) -> String {
         });
     }
     state.finalize().to_hex().to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use zkml_gpu_onnx::import::FloatOp;
-
-    use super::*;
-    use crate::read_samples;
-
-    #[test]
-    fn scales_that_leave_nothing_of_a_layer_are_found_out() {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/learned_residual.onnx");
-        let model = Model::load(&path, &ImportOptions::default()).expect("the model");
-        let samples = read_samples(path.with_extension("json"), &model.inputs()).expect("its samples");
-        let options = CompileOptions::default().with_allow_error(true).with_public_weights(true);
-        let compiled = model.compile(&samples, &options).expect("compiled");
-        let about = compiled.about();
-        let published = about.published.as_ref().expect("public weights");
-        let [told, known] = [published, &about.calibration].map(|calibration| calibration.tensors.iter());
-        assert!(told.zip(known).any(|(told, known)| told != known), "exact extremes are published");
-        let recalled = |old: &Graph, calibration: &Calibration, samples: &[Sample]| {
-            model.recalled(old, (calibration, &about.quantisation), samples, 1)
-        };
-        let honest = recalled(&compiled.graph, published, &samples).expect("the same architecture");
-        assert_eq!((honest.graph.architecture(), honest.empty_layers), (compiled.graph.architecture(), 0));
-        assert!(honest.not_zero[0] >= honest.not_zero[1] && honest.not_zero[1] > 0);
-        assert!(honest.evaluation.is_some_and(|evaluation| evaluation.samples == samples.len()));
-        // An owner who says that a tensor is huge, and compiles accordingly.
-        let float = model.float.graph();
-        let last = float.nodes.iter().rev().find(|node| matches!(node.op, FloatOp::Linear(_))).expect("a layer");
-        let name = &float.tensors[last.inputs[0]].name;
-        let mut hostile = about.calibration.clone();
-        for (_, extremes) in hostile.tensors.iter_mut().filter(|(tensor, _)| tensor == name) {
-            *extremes = [0.0, 1e15];
-        }
-        let graph = recall(model.float.graph(), &hostile, &about.quantisation).expect("integers");
-        let graph = lower(graph);
-        let found = recalled(&graph, &hostile, &[]).expect("the same architecture");
-        assert!(found.empty_layers > 0 && found.not_zero[1] < honest.not_zero[1], "{:?}", found.not_zero);
-        assert!(recalled(&compiled.graph, &hostile, &[]).is_err(), "another architecture");
-    }
 }

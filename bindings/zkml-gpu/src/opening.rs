@@ -13,12 +13,12 @@ use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
 use zkml_gpu_graph::Storage;
-use zkml_gpu_verify::{ModelKey, TensorCommitment};
+use zkml_gpu_verify::{AnyKey, ModelKey, SegmentedKey, TensorCommitment};
 
 use crate::compiled::{read_container, write_container};
 use crate::encoding::{ELEMENT_BYTES, read_elements, write_elements};
 use crate::hash::expect_within;
-use crate::{Error, ProverKey};
+use crate::{AnyProverKey, Error, ProverKey, SegmentedProverKey};
 
 /// The kind of file that an opening is.
 pub const OPENING: Kind = Kind { magic: *b"zkmlgpuO", version: 1, what: "an opening" };
@@ -196,6 +196,21 @@ impl<'p> ReferencePoints<'p> {
         Self { lagrange: key.lagrange(), identity: key.key().keys().srs_identity() }
     }
 
+    /// Those that a proving key of segments holds.
+    pub fn of_segments(key: &'p SegmentedProverKey) -> Self {
+        // All segments have one reference string.
+        let identity = key.key().segments().first().map(|segment| segment.keys().srs_identity());
+        Self { lagrange: key.lagrange(), identity: identity.unwrap_or_default() }
+    }
+
+    /// Those that a proving key of either kind holds.
+    pub fn of_any(key: &'p AnyProverKey) -> Self {
+        match key {
+            AnyProverKey::Whole(key) => Self::of_key(key),
+            AnyProverKey::Segmented(key) => Self::of_segments(key),
+        }
+    }
+
     fn expect(&self, identity: &str, k: u32) -> Result<(), Error> {
         if self.lagrange.len() == 1usize << k.min(zkml_gpu_circuit::system::MAX_K) && self.identity == identity {
             return Ok(());
@@ -205,6 +220,29 @@ impl<'p> ReferencePoints<'p> {
             hint: "give the file that the keys were made with (--srs), or their proving key (--pk)",
         })
     }
+}
+
+/// The verifying key of the segment that has an input or output of the model; a model in one piece has one for all of
+/// them, and is not asked.
+///
+/// # Errors
+/// [`Error::Arguments`] where no segment has it.
+pub fn key_of_tensor<'k>(key: &'k AnyKey, name: &str) -> Result<&'k ModelKey, Error> {
+    match key {
+        AnyKey::Whole(key) => Ok(key),
+        AnyKey::Segmented(key) => of_segments(key, name),
+    }
+}
+
+/// As [`key_of_tensor`], of segments.
+pub(crate) fn of_segments<'k>(key: &'k SegmentedKey, name: &str) -> Result<&'k ModelKey, Error> {
+    key.segment_of(name).ok_or_else(|| {
+        let ports = key.inputs().into_iter().chain(key.outputs());
+        let names: Vec<String> = ports.map(|port| format!("'{}'", port.name.escape_debug())).collect();
+        let problem =
+            format!("the model has no input or output '{}': it has {}", name.escape_debug(), names.join(", "));
+        Error::Arguments { problem, hint: "take one of these names" }
+    })
 }
 
 /// The error of a name that names no input or output.

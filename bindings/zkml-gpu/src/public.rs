@@ -9,8 +9,10 @@
 //! The recipe is `null` unless the weights are public, embedded or committed: then it says by which scales the integers
 //! follow from the model's own file, so that whoever has the file finds the key's ([`PublicModel::audit_file`]).
 
+use std::io::{Read, Seek};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::{KeyError, audit, public_commitment};
 use zkml_gpu_circuit::layout::{Choice, Layout};
@@ -20,7 +22,7 @@ use zkml_gpu_engine::backend::{Any, Backend};
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
-use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_graph::{Graph, Op};
 use zkml_gpu_onnx::import::ImportOptions;
 use zkml_gpu_onnx::quant::{Calibration, QuantOptions, Sample};
@@ -28,8 +30,8 @@ use zkml_gpu_verify::report::{plural, port_text};
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
-use crate::model::Recalled;
-use crate::{BackendChoice, CompiledModel, Error, FileError, Model, encoding};
+use crate::retrain::Recalled;
+use crate::{BackendChoice, CompiledModel, Error, FileError, Model, ModelAbout, encoding};
 
 /// The kind of file that `NAME.public.zkml` is.
 pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 6, what: "a public model" };
@@ -56,7 +58,7 @@ struct PublicAbout {
 /// By what the integers of a model with public weights follow from its file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Recipe {
+pub(crate) struct Recipe {
     /// Sizes of symbolic dimensions.
     dimensions: Vec<(String, usize)>,
     /// How it was quantised: bits of all tensors.
@@ -64,6 +66,52 @@ struct Recipe {
     /// Extremes of all tensors over the samples.
     calibration: Calibration,
 }
+
+impl Recipe {
+    /// That of a model, where its weights are public.
+    pub(crate) fn of(about: &ModelAbout) -> Option<Self> {
+        about.published.clone().map(|calibration| Self {
+            dimensions: about.source.dimensions.clone(),
+            quantisation: about.quantisation.clone(),
+            calibration,
+        })
+    }
+
+    /// The integers that a model's file has by it. Layers of which no weight is left are refused.
+    pub(crate) fn recall(&self, model: &Model, samples: &[Sample]) -> Result<Recalled, Error> {
+        let recalled = model.recalled((&self.calibration, &self.quantisation), samples)?;
+        if recalled.empty_layers > 0 {
+            let layers = plural(recalled.empty_layers, "layer");
+            return Err(Error::Audit(format!("its scales leave no weight but 0 of {layers} of {}", model.file())));
+        }
+        Ok(recalled)
+    }
+
+    /// How a model's file is to be read; the default where nothing is told.
+    pub(crate) fn import_options(recipe: Option<&Self>) -> ImportOptions {
+        let dimensions = recipe.map(|recipe| recipe.dimensions.clone());
+        ImportOptions::default().with_symbols(dimensions.unwrap_or_default())
+    }
+
+    /// Reads a section of one, or of `null`.
+    pub(crate) fn read<T: DeserializeOwned, R: Read + Seek>(
+        container: &mut Container<R>,
+        name: SectionName,
+    ) -> Result<Option<T>, ContainerError> {
+        let recipe = container.section(name, MAX_RECIPE_BYTES)?;
+        serde_json::from_slice(&recipe).map_err(|error| ContainerError::Damaged(error.to_string()))
+    }
+}
+
+/// Why a key's weights cannot be compared with a model's file.
+pub(crate) fn hidden(problem: &str) -> Error {
+    let hint = "compile --weights public makes keys that can be checked against the model's file";
+    Error::Arguments { problem: problem.into(), hint }
+}
+/// What a public model says that does not tell how its file is quantised.
+pub(crate) const NO_RECIPE: &str = "the public model does not tell how to quantise the model's file";
+/// What a key says that hides its weights.
+pub(crate) const HIDDEN_WEIGHTS: &str = "the key's model commitment hides the weights";
 
 /// A compiled model without its learned values, where they are committed and hidden.
 #[derive(Clone, Debug)]
@@ -118,6 +166,23 @@ pub struct Audit {
     pub segments: Option<usize>,
 }
 
+impl Audit {
+    /// This audit of a key whose weights were found to be those of a model's file.
+    pub(crate) fn of_file(self, model: &Model, recalled: &Recalled) -> Self {
+        let measured = recalled.evaluation.as_ref().map(|evaluation| {
+            let all = || evaluation.outputs.iter().chain(&evaluation.layers);
+            Measured {
+                samples: evaluation.samples,
+                max_error: evaluation.outputs.iter().map(|output| output.max_error).fold(0.0, f32::max),
+                saturated: all().map(|tensor| tensor.saturated).fold(0.0, f32::max),
+            }
+        });
+        let not_zero = recalled.not_zero;
+        let file = AuditedFile { name: model.file().into(), digest: model.digest().into(), not_zero, measured };
+        Self { weights: "exact integers, those of the model's file".into(), file: Some(file), ..self }
+    }
+}
+
 /// A model's file whose weights a key's were found to be.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
@@ -164,16 +229,11 @@ impl CompiledModel {
         // How it was chosen tells of this machine.
         layout.choice = Choice::default();
         let about = &self.about;
-        let recipe = about.published.clone().map(|calibration| Recipe {
-            dimensions: about.source.dimensions.clone(),
-            quantisation: about.quantisation.clone(),
-            calibration,
-        });
         PublicModel {
             about: PublicAbout { name: self.name().into(), inferences: about.inferences as u64 },
             graph,
             layout,
-            recipe,
+            recipe: Recipe::of(about),
         }
     }
 }
@@ -207,8 +267,7 @@ impl PublicModel {
             let limit = encoding::limit();
             let graph = container.section(SECTIONS[1], limit)?;
             let layout = container.section(SECTIONS[2], limit)?;
-            let recipe = container.section(SECTIONS[3], MAX_RECIPE_BYTES)?;
-            let recipe = serde_json::from_slice(&recipe).map_err(damaged)?;
+            let recipe = Recipe::read(container, SECTIONS[3])?;
             Ok(Self { about, graph: encoding::read(&graph, limit)?, layout: encoding::read(&layout, limit)?, recipe })
         })?;
         let fail = |problem| FileError::Artifact { file: path.display().to_string(), problem, hint: HINT };
@@ -300,27 +359,31 @@ impl PublicModel {
         srs: &Srs,
         backend: &BackendChoice,
     ) -> Result<Audit, Error> {
-        let hidden = |problem: &str| Error::Arguments {
-            problem: problem.into(),
-            hint: "compile --weights public makes keys that can be checked against the model's file",
-        };
-        let recipe = self.recipe.as_ref();
-        let recipe = recipe.ok_or_else(|| hidden("the public model does not tell how to quantise the model's file"))?;
+        let recipe = self.recipe.as_ref().ok_or_else(|| hidden(NO_RECIPE))?;
         if key.weight_mode() == WeightMode::Committed && !key.has_public_weights() {
-            return Err(hidden("the key's model commitment hides the weights"));
+            return Err(hidden(HIDDEN_WEIGHTS));
         }
         let inferences = usize::try_from(self.about.inferences).unwrap_or(usize::MAX);
-        let recalled = model.recalled(&self.graph, (&recipe.calibration, &recipe.quantisation), samples, inferences)?;
-        let Recalled { graph, not_zero, empty_layers, evaluation } = recalled;
-        if empty_layers > 0 {
-            let layers = plural(empty_layers, "layer");
-            return Err(Error::Audit(format!("its scales leave no weight but 0 of {layers} of {}", model.file())));
-        }
-        let learned = Self { graph, ..self.clone() };
+        let recalled = recipe.recall(model, samples)?;
+        let whole = Graph { visibility: self.graph.visibility.clone(), ..recalled.graph.clone() }.joint(inferences)?;
+        let graph = model.graph_like(&self.graph, whole)?;
+        model.expect_architecture(&self.graph, &graph)?;
+        let learned = self.clone().with_graph(graph);
         let committer = committer(srs, backend)?;
         // Weights that are compared one by one need no proof that they are integers.
         let audit = learned.audit_on(key, srs, &committer, true)?;
-        let own = public_commitment(key.keys(), &learned.graph, &learned.layout, &committer)?;
+        learned.compare_weights(key, model, &committer)?;
+        Ok(audit.of_file(model, &recalled))
+    }
+
+    /// Refuses a key whose model commitment is not that of these weights, which are those of a model's file.
+    pub(crate) fn compare_weights<B: Backend>(
+        &self,
+        key: &ModelKey,
+        model: &Model,
+        committer: &Committer<B>,
+    ) -> Result<(), Error> {
+        let own = public_commitment(key.keys(), &self.graph, &self.layout, committer)?;
         let committed = key.keys().model_commitment();
         if own.len() != committed.len() {
             return Err(Error::Audit("its model commitment has another number of columns".into()));
@@ -329,27 +392,22 @@ impl PublicModel {
             let problem = format!("column {column} of the model commitment is not that of {}'s weights", model.file());
             return Err(Error::Audit(problem));
         }
-        let measured = evaluation.map(|evaluation| {
-            let all = || evaluation.outputs.iter().chain(&evaluation.layers);
-            Measured {
-                samples: evaluation.samples,
-                max_error: evaluation.outputs.iter().map(|output| output.max_error).fold(0.0, f32::max),
-                saturated: all().map(|tensor| tensor.saturated).fold(0.0, f32::max),
-            }
-        });
-        let file = AuditedFile { name: model.file().into(), digest: model.digest().into(), not_zero, measured };
-        Ok(Audit { weights: "exact integers, those of the model's file".into(), file: Some(file), ..audit })
+        Ok(())
     }
 
     /// How [`audit_file`](Self::audit_file) is to read the model's file; the default where it tells nothing.
     pub fn import_options(&self) -> ImportOptions {
-        let dimensions = self.recipe.as_ref().map(|recipe| recipe.dimensions.clone());
-        ImportOptions::default().with_symbols(dimensions.unwrap_or_default())
+        Recipe::import_options(self.recipe.as_ref())
     }
 
     /// The public model of a segment's circuit.
     pub(crate) fn of_segment(name: String, inferences: u64, graph: Graph, layout: Layout) -> Self {
         Self { about: PublicAbout { name, inferences }, graph, layout, recipe: None }
+    }
+
+    /// This circuit with other learned values.
+    pub(crate) fn with_graph(self, graph: Graph) -> Self {
+        Self { graph, ..self }
     }
 
     fn audit_on<B: Backend>(

@@ -6,6 +6,7 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, Transcrip
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
+use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
 use zkml_gpu_engine::secret::wipe_elements;
@@ -79,8 +80,24 @@ impl CommittedTensor {
     /// # Errors
     /// Failures of the back end.
     pub fn new<B: Backend>(prover: &Prover<B>, opening: TensorOpening, k: u32) -> Result<Self, ProverError> {
+        Self::with(opening, k, |columns| prover.commit(columns))
+    }
+
+    /// Commits to a tensor by a reference string's points, before there is a prover.
+    ///
+    /// # Errors
+    /// Failures of the back end.
+    pub fn by<B: Backend>(committer: &Committer<B>, opening: TensorOpening) -> Result<Self, ProverError> {
+        Self::with(opening, committer.k(), |columns| Ok(committer.commit(columns)?))
+    }
+
+    fn with(
+        opening: TensorOpening,
+        k: u32,
+        commit: impl FnOnce(&[&[Fr]]) -> Result<Vec<G1Affine>, ProverError>,
+    ) -> Result<Self, ProverError> {
         let mut columns = opening.columns(k);
-        let commitments = prover.commit(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        let commitments = commit(&columns.iter().map(Vec::as_slice).collect::<Vec<_>>());
         columns.iter_mut().for_each(|column| wipe_elements(column));
         Ok(Self { opening, commitments: commitments? })
     }

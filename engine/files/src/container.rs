@@ -264,6 +264,13 @@ pub struct Container<R> {
     digest: Digest,
 }
 
+impl<R> Container<R> {
+    /// The same sections, from what the file is made into.
+    pub fn map<S>(self, into: impl FnOnce(R) -> S) -> Container<S> {
+        Container { file: into(self.file), entries: self.entries, digest: self.digest }
+    }
+}
+
 impl<R: Read + Seek> Container<R> {
     /// Reads the header of a file of this kind. Its lengths must be the file's.
     ///

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha20Rng;
 use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY, SEGMENTED_PUBLIC_MODEL, SegmentedPublicModel};
 use zkml_gpu::{
-    BackendChoice, CompileOptions, Costs, SEGMENTED_KEY, SegmentedKey, SegmentedModel, SegmentedProof,
+    BackendChoice, CompileOptions, Costs, Error, SEGMENTED_KEY, SegmentedKey, SegmentedModel, SegmentedProof,
     SegmentedProverKey, Srs,
 };
 use zkml_gpu_files::container::{Container, Kind, SectionName, Writer};
@@ -191,4 +191,36 @@ fn a_small_file_is_no_large_key() {
     });
     let refused = SegmentedKey::from_bytes(&bytes, "m.vk").map(drop).expect_err("1.25 GiB of keys").to_string();
     assert!(refused.contains("together"), "{refused}");
+}
+
+/// Whoever wrote the file has wired segments to be no model: that is no fault of the program's.
+#[test]
+fn a_model_whose_wires_are_no_models_is_refused_before_keys_are_made() {
+    let (model, samples) = operation("residual_add");
+    let compiled = model.compile_segments(&samples, &CompileOptions::default().with_one_width(), &[1]).expect("two");
+    let srs = Srs::development(compiled.k(), rng(3)).expect("a reference string");
+    let bytes = compiled.to_bytes().expect("bytes");
+    assert!(SegmentedModel::from_bytes(bytes.clone()).expect("read").check().is_ok());
+    type Change = (&'static str, fn(&mut serde_json::Value));
+    let changes: [Change; 4] = [
+        ("a tensor between that nobody makes", |about| {
+            about["wires"][0]["outputs"][0] = about["wires"][1]["outputs"][0].clone()
+        }),
+        ("an output twice", |about| about["wires"][1]["outputs"] = about["wires"][0]["outputs"].clone()),
+        ("an input for a tensor between", |about| {
+            about["wires"][1]["inputs"][0] = about["wires"][0]["inputs"][0].clone()
+        }),
+        ("other rows", |about| about["k"] = 3.into()),
+    ];
+    for (what, change) in changes {
+        let changed = resealed(&bytes, SEGMENTED_MODEL, |sections| {
+            let mut about = serde_json::from_slice(&sections[0].1).expect("JSON");
+            change(&mut about);
+            sections[0].1 = serde_json::to_vec(&about).expect("JSON");
+        });
+        let Ok(model) = SegmentedModel::from_bytes(changed) else { continue };
+        assert!(matches!(model.check(), Err(Error::File(_))), "{what}: {:?}", model.check());
+        let made = model.setup(&srs, &BackendChoice::Cpu, true, rng(4)).map(drop);
+        assert!(matches!(made, Err(Error::File(_))), "{what}: {made:?}");
+    }
 }

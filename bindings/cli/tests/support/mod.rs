@@ -10,7 +10,9 @@ pub(crate) mod service;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use prost::Message;
 use serde_json::Value;
+use tract_onnx::pb::ModelProto;
 
 /// A folder that goes away with the test.
 pub(crate) struct Scratch(tempfile::TempDir);
@@ -47,6 +49,20 @@ pub(crate) fn repository(path: &str) -> String {
 /// A dense layer from 6 to 4, or its input.
 pub(crate) fn gemm(extension: &str) -> String {
     repository(&format!("tests/models/ops/gemm_plain.{extension}"))
+}
+
+/// A model's file with other weights: each learned value through a function.
+pub(crate) fn retrained(scratch: &Scratch, model: &str, name: &str, change: impl Fn(f32) -> f32) -> String {
+    let mut model = ModelProto::decode(&std::fs::read(model).expect("the model")[..]).expect("a model");
+    let graph = model.graph.as_mut().expect("a graph");
+    for tensor in &mut graph.initializer {
+        for bytes in tensor.raw_data.chunks_exact_mut(4) {
+            let value = f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            bytes.copy_from_slice(&change(value).to_le_bytes());
+        }
+        tensor.float_data.iter_mut().for_each(|value| *value = change(*value));
+    }
+    scratch.file(name, model.encode_to_vec())
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Output {

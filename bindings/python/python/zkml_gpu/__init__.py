@@ -22,6 +22,7 @@ from . import errors
 from ._native import (
     Commitment,
     CompiledModel,
+    Job,
     Model,
     Opening,
     Proof,
@@ -46,6 +47,7 @@ __all__ = [
     "Commitment",
     "CompiledModel",
     "Error",
+    "Job",
     "Model",
     "Opening",
     "Proof",

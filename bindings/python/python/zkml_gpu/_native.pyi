@@ -1,6 +1,6 @@
 # Types of the built module, which stubtest compares with it. What functions do is in the module's own docstrings.
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -11,6 +11,7 @@ from ._types import Costs, Path, Precision, Progress, Samples, Source, Visibilit
 __all__ = [
     "Commitment",
     "CompiledModel",
+    "Job",
     "Model",
     "Opening",
     "Proof",
@@ -67,6 +68,7 @@ class Model:
         costs: Costs | None = None,
         backend: str = "auto",
         inferences: int = 1,
+        segments: int | None = None,
         max_memory: int | None = None,
         progress: Progress | None = None,
     ) -> CompiledModel: ...
@@ -103,6 +105,8 @@ class CompiledModel:
     def name(self) -> str: ...
     @property
     def k(self) -> int: ...
+    @property
+    def segments(self) -> int | None: ...
     @property
     def parameters(self) -> int: ...
     @property
@@ -194,6 +198,8 @@ class VerifyingKey:
     @property
     def k(self) -> int: ...
     @property
+    def segments(self) -> int | None: ...
+    @property
     def inferences(self) -> int: ...
     @property
     def weights(self) -> str: ...
@@ -226,6 +232,20 @@ class Prover:
         progress: Progress | None = None,
     ) -> Proof: ...
     def infer(self, inputs: Samples, *, max_saturation: float = 0.01) -> list[PublicTensor]: ...
+    def begin(
+        self,
+        inputs: Samples,
+        *,
+        openings: Mapping[str, Opening] | None = None,
+        salts: Mapping[str, str] | None = None,
+        max_saturation: float = 0.01,
+        progress: Progress | None = None,
+    ) -> Job: ...
+    def prove_segment(
+        self, task: bytes, *, progress: Progress | None = None
+    ) -> tuple[int, bytes, dict[str, float]]: ...
+    @property
+    def segments(self) -> int | None: ...
     @property
     def backend(self) -> str: ...
     @property
@@ -238,6 +258,12 @@ class Prover:
     def inferences(self) -> int: ...
     @property
     def memory(self) -> dict[str, int]: ...
+
+@final
+class Job:
+    @property
+    def tasks(self) -> list[bytes]: ...
+    def finish(self, proofs: Sequence[tuple[int, bytes]], *, check: bool = True) -> Proof: ...
 
 @final
 class Proof:
@@ -269,6 +295,8 @@ class Proof:
     def outputs(self) -> list[PublicTensor]: ...
     @property
     def proof_bytes(self) -> bytes: ...
+    @property
+    def segments(self) -> int | None: ...
     @property
     def openings(self) -> dict[str, Opening]: ...
     @property

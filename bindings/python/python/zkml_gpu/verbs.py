@@ -71,6 +71,7 @@ def compile(
     costs: Costs = "reference",
     backend: str = "auto",
     inferences: int = 1,
+    segments: int | None = None,
     max_memory: int | None = None,
     progress: Progress | None = None,
 ) -> CompiledModel:
@@ -94,7 +95,9 @@ def compile(
         costs: Prices that the circuit is chosen by: ``reference``, ``measured`` on ``backend``, a file or a dictionary.
         backend: Where prices are measured.
         inferences: Inputs that each proof is of, together.
-        max_memory: Bytes of memory that keys and proof may need; without it, what is free.
+        segments: Circuits that the model is cut into, which are proved one after the other or side by side; without it
+            one, or as many as the memory demands.
+        max_memory: Bytes of memory that keys and proof may need, of segments each; without it, what is free.
         progress: Is called with each step.
 
     Returns:
@@ -120,6 +123,7 @@ def compile(
         costs=costs,
         backend=backend,
         inferences=inferences,
+        segments=segments,
         max_memory=max_memory,
         progress=progress,
     )

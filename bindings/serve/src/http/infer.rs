@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
 use zkml_gpu::engine::secret::Wiped;
 use zkml_gpu::verify::report::bytes_text;
-use zkml_gpu::{Error, PublicTensor, Sample, Saturation, parse_samples, saturation};
+use zkml_gpu::{Error, PublicTensor, Sample, Saturation, parse_samples};
 
 use super::answer::json;
 use crate::jobs::{Answered, Claim, Id, Idempotency, Record, Reservation};
@@ -118,7 +118,7 @@ impl Received {
         let model = service.prover.model();
         let samples = parse_samples(self.body, NAME, &model.inputs())?;
         let sample = together(service, samples)?;
-        let clamped = check_saturation(saturation(model, &sample.0), service.options.max_saturation)?;
+        let clamped = check_saturation(model.saturation(&sample.0), service.options.max_saturation)?;
         let own = self.key.map(|key| Idempotency::new(&key, &sample.0));
         let _claim = match own.as_ref().map(|own| service.jobs.claim(own)) {
             None => None,
@@ -158,7 +158,7 @@ fn together(service: &Service, samples: Vec<Sample>) -> Result<Wiped<f32>, Error
     let model = service.prover.model();
     let (given, expected) = (samples.len(), model.inferences());
     if given != expected {
-        return Err(Error::Inferences { model: model.name().into(), given, expected });
+        return Err(Error::Inferences { model: service.key.model().into(), given, expected });
     }
     let inputs = model.inputs().len();
     let all = |i: usize| samples.iter().filter_map(|sample| sample.0.get(i)).flatten().copied().collect();
@@ -201,7 +201,7 @@ fn answer(
     let location = HeaderValue::from_str(&proof);
     let output = |tensor| Output { tensor, reals: PublicTensor::reals(tensor) };
     let outputs = record.outputs.iter().map(output).collect();
-    let verifying_key = service.prover.key().digest();
+    let verifying_key = service.key.digest();
     let mut response = json(status, &Answer { id: record.id, proof, ahead, verifying_key, outputs, saturation });
     if let Ok(location) = location {
         response.headers_mut().insert(LOCATION, location);

@@ -20,7 +20,9 @@ struct About<'a> {
     insecure_srs: bool,
     max_error: f64,
     k: u32,
-    backend: &'a str,
+    /// Segments that it is proved in; none of a model in one piece.
+    segments: Option<usize>,
+    backend: String,
     device: String,
     /// Inferences in each proof.
     inferences: usize,
@@ -52,7 +54,7 @@ impl<'a> Tensor<'a> {
 
 pub(super) async fn model(State(service): State<Arc<Service>>) -> Response {
     let (prover, options) = (&service.prover, &service.options);
-    let (key, statement) = (prover.key(), prover.key().keys().statement());
+    let key = &service.key;
     json(
         200,
         &About {
@@ -63,11 +65,12 @@ pub(super) async fn model(State(service): State<Arc<Service>>) -> Response {
             insecure_srs: key.is_insecure(),
             max_error: key.accuracy().max_error,
             k: prover.model().k(),
+            segments: key.segments(),
             backend: prover.backend(),
             device: prover.device(),
             inferences: prover.model().inferences(),
-            inputs: statement.inputs.iter().map(Tensor::new).collect(),
-            outputs: statement.outputs.iter().map(Tensor::new).collect(),
+            inputs: key.inputs().into_iter().map(Tensor::new).collect(),
+            outputs: key.outputs().into_iter().map(Tensor::new).collect(),
             max_body_bytes: service.max_body_bytes,
             max_saturation: options.max_saturation,
             queue_limit: options.queue,
@@ -77,5 +80,5 @@ pub(super) async fn model(State(service): State<Arc<Service>>) -> Response {
 }
 
 pub(super) async fn verifying_key(State(service): State<Arc<Service>>) -> Response {
-    bytes_of(200, "application/octet-stream", service.prover.key().to_bytes().to_vec())
+    bytes_of(200, "application/octet-stream", service.key.to_bytes().to_vec())
 }

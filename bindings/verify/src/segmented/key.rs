@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
-use zkml_gpu_circuit::system::{Port, WeightMode};
+use zkml_gpu_circuit::system::{Port, Statement, WeightMode};
 use zkml_gpu_circuit::weights::WeightsProof;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer, numbered};
 use zkml_gpu_graph::End;
@@ -196,13 +196,13 @@ impl SegmentedKey {
             }
             segments.push(ModelKey::new(about.of_segment(segment), keys, proof)?);
         }
-        let keys = keys_of(&segments);
-        let wiring = Wiring::new(about.wires.clone(), &keys).map_err(fail)?;
+        let wiring = Wiring::new(about.wires.clone(), &keys_of(&segments)).map_err(fail)?;
+        let statements = statements_of(&segments);
         if about.inferences != 1 {
             let ports = (0..wiring.inputs()).map(|number| wiring.input(number));
             let mut ports = ports.chain((0..wiring.outputs()).map(|number| wiring.output(number)));
             let several =
-                |place| port(&keys, place).logical_shape.first().is_some_and(|n| *n as u64 == about.inferences);
+                |place| port(&statements, place).logical_shape.first().is_some_and(|n| *n as u64 == about.inferences);
             if !ports.all(several) {
                 return Err(fail("its public tensors are not of as many inferences as it tells".into()));
             }
@@ -276,30 +276,35 @@ impl SegmentedKey {
 
     /// The model's inputs, each as its first reader has it.
     pub fn inputs(&self) -> Vec<&Port> {
-        let keys = keys_of(&self.segments);
-        (0..self.wiring.inputs()).map(|number| port(&keys, self.wiring.input(number))).collect()
+        let statements = statements_of(&self.segments);
+        (0..self.wiring.inputs()).map(|number| port(&statements, self.wiring.input(number))).collect()
     }
 
     /// The model's outputs.
     pub fn outputs(&self) -> Vec<&Port> {
-        let keys = keys_of(&self.segments);
-        (0..self.wiring.outputs()).map(|number| port(&keys, self.wiring.output(number))).collect()
+        let statements = statements_of(&self.segments);
+        (0..self.wiring.outputs()).map(|number| port(&statements, self.wiring.output(number))).collect()
     }
 
     /// What of the model has a name, by which segment and as which port; none where an input and an output have it, of which
     /// only one can be meant. Names of what lies between segments are no names of the model.
     pub(crate) fn named(&self, name: &str) -> Option<(End, &ModelKey, &Port)> {
-        let keys = keys_of(&self.segments);
+        let statements = statements_of(&self.segments);
         let inputs = (0..self.wiring.inputs()).map(|number| (End::Input(number), self.wiring.input(number)));
         let outputs = (0..self.wiring.outputs()).map(|number| (End::Output(number), self.wiring.output(number)));
-        let mut found = inputs.chain(outputs).filter(|(_, place)| port(&keys, *place).name == name);
+        let mut found = inputs.chain(outputs).filter(|(_, place)| port(&statements, *place).name == name);
         let (end, place) = found.next()?;
-        found.next().is_none().then(|| (end, &self.segments[place.segment], port(&keys, place)))
+        found.next().is_none().then(|| (end, &self.segments[place.segment], port(&statements, place)))
     }
 
     /// An input or output of the model by its name; none where several have it, of which only one can be meant.
     pub fn port(&self, name: &str) -> Option<&Port> {
         Some(self.named(name)?.2)
+    }
+
+    /// The key of the first segment that has an input or output of the model.
+    pub fn segment_of(&self, name: &str) -> Option<&ModelKey> {
+        Some(self.named(name)?.1)
     }
 
     /// Digest of the whole key, lower-case hexadecimal.
@@ -340,7 +345,11 @@ impl SegmentedKey {
 }
 
 /// The keys inside those of segments.
-pub(super) fn keys_of(segments: &[ModelKey]) -> Vec<&VerifyingKeys> {
+fn statements_of(segments: &[ModelKey]) -> Vec<&Statement> {
+    segments.iter().map(|segment| segment.keys().statement()).collect()
+}
+
+fn keys_of(segments: &[ModelKey]) -> Vec<&VerifyingKeys> {
     segments.iter().map(ModelKey::keys).collect()
 }
 

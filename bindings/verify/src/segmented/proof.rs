@@ -157,9 +157,14 @@ impl SegmentedProof {
         pairs(self.inferences, &self.inputs, &self.outputs)
     }
 
-    /// Bytes of all proofs together.
+    /// The segments' proofs, in their order; empty where a field is not base64.
+    pub fn segment_bytes(&self) -> Vec<Vec<u8>> {
+        self.proofs.iter().map(|proof| STANDARD.decode(proof).unwrap_or_default()).collect()
+    }
+
+    /// Number of bytes of all proofs together.
     pub fn proof_bytes(&self) -> usize {
-        self.proofs.iter().map(|proof| STANDARD.decode(proof).unwrap_or_default().len()).sum()
+        self.segment_bytes().iter().map(Vec::len).sum()
     }
 
     /// Recomputes the checksum, after a change of another field.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::keys::VerifyingKeys;
-use zkml_gpu_circuit::system::{Placement, Port};
+use zkml_gpu_circuit::system::{Placement, Port, Statement};
 use zkml_gpu_graph::{End, Visibility};
 
 /// What the inputs and outputs of a segment are of the whole model.
@@ -40,17 +40,26 @@ impl Wiring {
     /// # Errors
     /// What is wrong, in words.
     pub fn new(wires: Vec<Wire>, keys: &[&VerifyingKeys]) -> Result<Self, String> {
-        if wires.is_empty() || wires.len() != keys.len() {
-            return Err(format!("it wires {} segments of {}", wires.len(), keys.len()));
+        let this = Self::of(wires, &keys.iter().map(|keys| keys.statement()).collect::<Vec<_>>())?;
+        this.check_common(keys)?;
+        Ok(this)
+    }
+
+    /// As [`new`](Self::new), of statements alone, before there are keys.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn of(wires: Vec<Wire>, statements: &[&Statement]) -> Result<Self, String> {
+        if wires.is_empty() || wires.len() != statements.len() {
+            return Err(format!("it wires {} segments of {}", wires.len(), statements.len()));
         }
         let mut this = Self { wires, inputs: Vec::new(), outputs: Vec::new(), between: Vec::new() };
-        this.collect(keys)?;
-        this.check_common(keys)?;
-        this.check_between(keys)?;
+        this.collect(statements)?;
+        this.check_between(statements)?;
         for (number, places) in this.inputs.iter().enumerate() {
             let [first, others @ ..] = &places[..] else { return Err(format!("no segment reads input {number}")) };
-            let own = port(keys, *first);
-            let alike = others.iter().all(|other| is_input(own, port(keys, *other)));
+            let own = port(statements, *first);
+            let alike = others.iter().all(|other| is_input(own, port(statements, *other)));
             if !alike {
                 return Err(format!("segments read different inputs {number}"));
             }
@@ -63,10 +72,9 @@ impl Wiring {
     }
 
     /// Sorts the segments' ports by what they are of the whole.
-    fn collect(&mut self, keys: &[&VerifyingKeys]) -> Result<(), String> {
+    fn collect(&mut self, statements: &[&Statement]) -> Result<(), String> {
         let mut outputs: Vec<Vec<Place>> = Vec::new();
-        for (segment, (wire, keys)) in self.wires.iter().zip(keys).enumerate() {
-            let statement = keys.statement();
+        for (segment, (wire, statement)) in self.wires.iter().zip(statements).enumerate() {
             let (own, there) =
                 ([wire.inputs.len(), wire.outputs.len()], [statement.inputs.len(), statement.outputs.len()]);
             if own != there {
@@ -123,7 +131,7 @@ impl Wiring {
         if same { Ok(()) } else { Err("segments have different points of the reference string".into()) }
     }
 
-    fn check_between(&self, keys: &[&VerifyingKeys]) -> Result<(), String> {
+    fn check_between(&self, statements: &[&Statement]) -> Result<(), String> {
         for (number, places) in self.between.iter().enumerate() {
             let is_output = |place: &&Place| place.port >= self.wires[place.segment].inputs.len();
             let makers: Vec<&Place> = places.iter().filter(is_output).collect();
@@ -134,8 +142,8 @@ impl Wiring {
             if readers.is_empty() || !readers.iter().all(|reader| maker.segment < reader.segment) {
                 return Err(format!("tensor {number} between segments is not read by later ones alone"));
             }
-            let first = port(keys, places[0]);
-            if first.committed_columns() == 0 || !places.iter().all(|place| is_same(first, port(keys, *place))) {
+            let first = port(statements, places[0]);
+            if first.committed_columns() == 0 || !places.iter().all(|place| is_same(first, port(statements, *place))) {
                 return Err(format!("segments have different tensors {number} between them"));
             }
         }
@@ -179,8 +187,8 @@ impl Wiring {
 }
 
 /// A segment's port.
-pub(super) fn port<'k>(keys: &[&'k VerifyingKeys], place: Place) -> &'k Port {
-    let statement = keys[place.segment].statement();
+pub(super) fn port<'s>(statements: &[&'s Statement], place: Place) -> &'s Port {
+    let statement = statements[place.segment];
     let inputs = statement.inputs.len();
     if place.port < inputs { &statement.inputs[place.port] } else { &statement.outputs[place.port - inputs] }
 }

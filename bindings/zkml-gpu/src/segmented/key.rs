@@ -5,14 +5,13 @@
 //! `lagrange`, the points of the reference string. **The file is private**, as that of a model in one piece is.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::commit::{Bank, ModelOpening};
-use zkml_gpu_circuit::keys::{Hiding, ProvingKeys, recommit, setup};
+use zkml_gpu_circuit::keys::{Hiding, ProvingKeys, VerifyingKeys, recommit, setup};
 use zkml_gpu_circuit::system::WeightMode;
-use zkml_gpu_circuit::weights::{WeightsOpening, prove_weights};
+use zkml_gpu_circuit::weights::{WeightsOpening, WeightsProof, prove_weights};
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::prover::ProverError;
 use zkml_gpu_engine::srs::Srs;
@@ -22,7 +21,7 @@ use zkml_gpu_verify::SegmentedKey;
 
 use super::model::{About, SegmentedModel};
 use super::store::Store;
-use crate::compiled::{open_container, stage_container};
+use crate::compiled::{IN_MEMORY, container_bytes, open_bytes, open_container, stage_container};
 use crate::encoding::{ELEMENT_BYTES, point_section, read_elements, write_elements, write_points};
 use crate::key::write_staged_pair;
 use crate::public::architecture_digest;
@@ -42,7 +41,7 @@ const MAX_KEY_BYTES: u64 = 1 << 30;
 const HINT: &str = "NAME.pk is written by `zkml-gpu setup`; run it again, or copy the file again";
 
 /// The keys of a model in segments: what a prover keeps to itself, and the verifying key to publish.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentedProverKey {
     pub(super) model: SegmentedModel,
     pub(super) key: SegmentedKey,
@@ -68,6 +67,8 @@ impl SegmentedModel {
         unproven_weights: bool,
         mut rng: R,
     ) -> Result<SegmentedProverKey, Error> {
+        // Before anything that takes time: the file may be anybody's.
+        self.check_wiring()?;
         let backend = backend.resolve()?.open()?;
         let segments = self.segments();
         let mut keys = vec![None; segments];
@@ -97,15 +98,23 @@ impl SegmentedModel {
                 first.get_or_insert(made);
             }
         }
-        let key = SegmentedKey::new(self.key_about(architectures), keys.into_iter().flatten().collect())?;
-        // What leaves is verified.
-        for segment in key.segments() {
-            segment.verify_weights().map_err(|rejection| Error::Internal(rejection.to_string()))?;
-        }
+        let key = self.verified_key(architectures, keys.into_iter().flatten().collect())?;
         let (powers, lagrange) = (srs.g().to_vec(), srs.lagrange().to_vec());
         Ok(SegmentedProverKey { model: self, key, blinds, powers, lagrange })
     }
+
+    /// The verifying key of these segments: what leaves is verified.
+    fn verified_key(&self, architectures: Vec<String>, segments: Vec<SegmentKeys>) -> Result<SegmentedKey, Error> {
+        let key = SegmentedKey::new(self.key_about(architectures), segments)?;
+        for segment in key.segments() {
+            segment.verify_weights().map_err(|rejection| Error::Internal(rejection.to_string()))?;
+        }
+        Ok(key)
+    }
 }
+
+/// A segment's verifying keys, and the proof of its weights.
+type SegmentKeys = (VerifyingKeys, Option<WeightsProof>);
 
 impl SegmentedProverKey {
     /// The verifying key to publish.
@@ -140,6 +149,65 @@ impl SegmentedProverKey {
         Ok((model, ProvingKeys { model: opening, verifying }))
     }
 
+    /// Makes keys for a retrained model under the circuits of this key, as [`ProverKey::retrain`](crate::ProverKey::retrain)
+    /// does for a model in one piece. `model` is one of
+    /// [`Model::compile_segments_like`](crate::Model::compile_segments_like)'s.
+    ///
+    /// `rng` blinds the weights' commitments, unless the weights are public: it must be cryptographically secure.
+    ///
+    /// # Errors
+    /// As [`ProverKey::retrain`](crate::ProverKey::retrain); [`Error::File`] where a segment cannot be read.
+    pub fn retrain<R: RngCore + CryptoRng>(
+        &self,
+        model: SegmentedModel,
+        backend: &BackendChoice,
+        mut rng: R,
+    ) -> Result<Self, Error> {
+        let other = |difference: String| Error::OtherArchitecture { model: model.name().into(), difference };
+        if model.wires() != self.model.wires() || model.about.circuits != self.model.about.circuits {
+            return Err(other("other segments".into()));
+        }
+        if model.about.model.public_weights != self.model.about.model.public_weights {
+            let problem = "weights are public in one of the models and hidden in the other".into();
+            return Err(Error::Arguments { problem, hint: "retrain keeps what the key says of them" });
+        }
+        let backend = backend.resolve()?.open()?;
+        let committer = || Committer::from_points(backend.clone(), &self.powers, &self.lagrange, 0);
+        let own = committer().map_err(ProverError::Backend)?;
+        let (mut made, mut blinds, mut graphs) = (Vec::new(), Vec::new(), Vec::new());
+        for segment in 0..model.segments() {
+            let (old, keys) = self.segment(segment)?;
+            let graph = model.segment(segment)?.graph;
+            if let Some(difference) = old.graph.difference(&graph) {
+                return Err(other(difference));
+            }
+            if keys.verifying.model_commitment().is_empty() && keys.verifying.weights() == WeightMode::Embedded {
+                return Err(Error::EmbeddedWeights { model: model.name().into() });
+            }
+            let hiding = if model.about.model.public_weights { Hiding::Nothing } else { Hiding::Drawn(&mut rng) };
+            // The layout is this key's, whatever came with the model.
+            let new = recommit(&keys, &graph, &old.layout, &own, hiding)?;
+            let proof = match self.key.segments()[segment].weights_proof() {
+                Some(_) => {
+                    let opening = WeightsOpening::new(&graph, &old.layout, &new.verifying, &new.model);
+                    Some(prove_weights(opening, committer, &mut rng)?)
+                }
+                None => None,
+            };
+            blinds.push(new.model.blinds);
+            made.push((new.verifying, proof));
+            graphs.push(graph);
+        }
+        let model = self.model.with_graphs(model.about.model, graphs)?;
+        let key = model.verified_key(self.key.about().architectures.clone(), made)?;
+        Ok(Self { model, key, blinds, powers: self.powers.clone(), lagrange: self.lagrange.clone() })
+    }
+
+    /// The Lagrange points of the reference string: what commitments to tensors are made of.
+    pub fn lagrange(&self) -> &[G1Affine] {
+        &self.lagrange
+    }
+
     /// Writes `NAME.pk`, whole or not at all, readable by the user alone.
     ///
     /// # Errors
@@ -157,13 +225,40 @@ impl SegmentedProverKey {
         write_staged_pair(folder.as_ref(), name, self.key.to_bytes(), |path| self.stage(path))
     }
 
-    fn stage(&self, path: &Path) -> Result<Staged, Error> {
+    fn section_names(&self) -> Vec<SectionName> {
         let mut names = vec![NOTICE_NAME];
         names.extend(self.model.section_names());
         names.push(KEY);
         names.extend((0..self.blinds.len()).map(|segment| numbered(BLINDS, segment)));
         names.extend([POWERS, LAGRANGE]);
+        names
+    }
+
+    fn stage(&self, path: &Path) -> Result<Staged, Error> {
+        let names = self.section_names();
         stage_container(path, Access::Private, SEGMENTED_PROVING_KEY, &names, |writer| self.write_sections(writer))
+    }
+
+    /// The bytes of `NAME.pk`, as private as the file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where a segment cannot be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        container_bytes(SEGMENTED_PROVING_KEY, &self.section_names(), |writer| self.write_sections(writer))
+    }
+
+    /// As [`open`](Self::open), from memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] where they are not what [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        let read = |container: &mut Container<_>| read_all(container, IN_MEMORY);
+        let (container, parts) = open_bytes(bytes, SEGMENTED_PROVING_KEY, HINT, read)?;
+        Ok(Self::of_parts(parts, Store::of(container)))
+    }
+
+    fn of_parts((about, key, blinds, powers, lagrange): Parts, store: Store) -> Self {
+        Self { model: SegmentedModel { about, store }, key, blinds, powers, lagrange }
     }
 
     fn write_sections<W: std::io::Write + std::io::Seek>(&self, writer: &mut Writer<W>) -> Result<(), ContainerError> {
@@ -184,19 +279,20 @@ impl SegmentedProverKey {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let file = path.display().to_string();
-        let (container, (about, key, blinds, powers, lagrange)) =
+        let (container, parts) =
             open_container(path, SEGMENTED_PROVING_KEY, HINT, |container| read_all(container, &file))?;
-        let model = SegmentedModel { about, store: Store::File(Mutex::new(container)) };
-        Ok(Self { model, key, blinds, powers, lagrange })
+        Ok(Self::of_parts(parts, Store::of(container)))
     }
 }
 
 /// Everything but graphs and layouts.
-#[expect(clippy::type_complexity, reason = "the parts of a key, read in one pass")]
+type Parts = (About, SegmentedKey, Vec<Vec<Vec<Fr>>>, Vec<G1Affine>, Vec<G1Affine>);
+
+/// Reads them.
 fn read_all<R: std::io::Read + std::io::Seek>(
     container: &mut Container<R>,
     file: &str,
-) -> Result<(About, SegmentedKey, Vec<Vec<Vec<Fr>>>, Vec<G1Affine>, Vec<G1Affine>), ContainerError> {
+) -> Result<Parts, ContainerError> {
     let damaged = |problem: &str| ContainerError::Damaged(problem.into());
     let about = About::read(container)?;
     let key = container.section(KEY, MAX_KEY_BYTES)?;

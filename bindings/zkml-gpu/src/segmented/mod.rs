@@ -10,10 +10,13 @@ mod model;
 mod prover;
 mod public;
 mod store;
+mod task;
 
 pub use choose::SegmentChoice;
 pub use compile::Compiled;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
+pub(crate) use model::Cutting;
 pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};
 pub use prover::{SegmentTimes, SegmentedProved, SegmentedProver};
 pub use public::{SEGMENTED_PUBLIC_MODEL, SegmentedPublicModel};
+pub use task::{SEGMENT_TASK, SegmentProof, SegmentTask, SegmentedJob};

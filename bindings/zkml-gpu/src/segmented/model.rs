@@ -6,7 +6,6 @@
 
 use std::io::Seek;
 use std::path::Path;
-use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::check::check;
@@ -14,16 +13,16 @@ use zkml_gpu_circuit::commit::Bank;
 use zkml_gpu_circuit::keys::KeyError;
 use zkml_gpu_circuit::layout::{Layout, LayoutOptions, Plan};
 use zkml_gpu_circuit::placement::lower;
-use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_circuit::system::{Statement, WeightMode};
 use zkml_gpu_engine::cost::Costs;
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{ContainerError, Kind, SectionName, Writer};
-use zkml_gpu_graph::{End, Format, Graph, Node, Op, Part, Storage, Tensor, Visibility, share_widths};
+use zkml_gpu_graph::{End, Format, Graph, Node, Op, Part, Storage, Tensor, Visibilities, Visibility, share_widths};
 use zkml_gpu_onnx::quant::{Calibration, Evaluation, Sample};
-use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedAbout, Wire, are_numbered, model_name};
+use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedAbout, Wire, Wiring, are_numbered, model_name};
 
 use super::store::Store;
-use crate::compiled::{open_container, write_container};
+use crate::compiled::{container_bytes, open_bytes, open_container, write_container};
 use crate::public::architecture_digest;
 use crate::saturation::{Saturation, worst};
 use crate::{CompiledModel, Error, FileError, MemoryBudget, ModelAbout, ModelInput};
@@ -45,6 +44,7 @@ pub(super) struct About {
     /// For each segment what its inputs and outputs are.
     pub(super) wires: Vec<Wire>,
     pub(super) inputs: Vec<SegmentedInput>,
+    pub(super) cutting: Cutting,
     /// Multiplications of one inference, and learned values.
     pub(super) macs: usize,
     pub(super) parameters: usize,
@@ -52,8 +52,18 @@ pub(super) struct About {
     pub(super) k: u32,
 }
 
+/// Where a graph that is not lowered is cut: what leads from the integers of a model's file to those of its segments.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Cutting {
+    /// After so many nodes each.
+    pub(crate) cuts: Vec<usize>,
+    /// Who sees inputs and outputs of the whole.
+    pub(crate) visibility: Visibilities,
+}
+
 /// A quantised model in segments, each with its circuit's layout.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentedModel {
     pub(super) about: About,
     pub(super) store: Store,
@@ -104,8 +114,26 @@ impl SegmentedModel {
         let circuits = if shares { share_circuits(&mut graphs)? } else { (0..graphs.len()).collect() };
         let layouts = layouts(&graphs, &circuits, options)?;
         let k = layouts.first().map_or(0, Layout::k);
-        let about = About { model, circuits, wires, inputs, macs, parameters, k };
-        Ok(Self { about, store: Store::Memory(graphs, layouts) })
+        let cutting = Cutting { cuts: cuts.to_vec(), visibility: graph.visibility.clone() };
+        let about = About { model, circuits, wires, inputs, cutting, macs, parameters, k };
+        Ok(Self { about, store: Store::memory(graphs, layouts) })
+    }
+
+    /// These circuits with a retrained model's values, segment by segment.
+    pub(crate) fn with_graphs(&self, model: ModelAbout, graphs: Vec<Graph>) -> Result<Self, Error> {
+        let layout = |circuit| self.store.layout(circuit).map_err(|error| self.damaged(&error));
+        let layouts = (0..self.circuits()).map(layout).collect::<Result<_, _>>()?;
+        Ok(Self { about: About { model, ..self.about.clone() }, store: Store::memory(graphs, layouts) })
+    }
+
+    fn damaged(&self, error: &ContainerError) -> Error {
+        let file = self.name().to_owned();
+        FileError::Artifact { file, problem: error.to_string(), hint: HINT }.into()
+    }
+
+    /// Where it is cut.
+    pub(crate) const fn cutting(&self) -> &Cutting {
+        &self.about.cutting
     }
 
     /// What the model is, and what it was made from.
@@ -194,6 +222,7 @@ impl SegmentedModel {
         checked
             .and_then(|()| layout.check_numbers(&graph))
             .and_then(|()| self.check_wire(segment, &graph))
+            .and_then(|()| self.check_size(&layout))
             .map_err(|problem| damaged(ContainerError::Damaged(problem)))?;
         let whole = &self.about.model;
         let about = ModelAbout {
@@ -219,11 +248,25 @@ impl SegmentedModel {
         if fits { Ok(()) } else { Err("a segment has other inputs and outputs than are wired".into()) }
     }
 
-    /// Proves of every segment that its circuit says what its graph says.
+    fn check_size(&self, layout: &Layout) -> Result<(), String> {
+        let [own, told] = [layout.k(), self.about.k];
+        if own == told { Ok(()) } else { Err(format!("a segment has 2^{own} rows instead of 2^{told}")) }
+    }
+
+    /// Whether the segments are wired to be the model: as keys of them have to be.
+    pub(super) fn check_wiring(&self) -> Result<(), Error> {
+        let statement = |segment| Ok(self.segment(segment)?.layout.statement);
+        let statements = (0..self.segments()).map(statement).collect::<Result<Vec<Statement>, Error>>()?;
+        let wiring = Wiring::of(self.about.wires.clone(), &statements.iter().collect::<Vec<_>>());
+        wiring.map(drop).map_err(|problem| self.damaged(&ContainerError::Damaged(problem)))
+    }
+
+    /// Proves of every segment that its circuit says what its graph says, and that they are wired to be a model.
     ///
     /// # Errors
-    /// [`Error::Key`] where a layout is refused.
+    /// [`Error::Key`] where a layout is refused, [`Error::File`] where the wiring is that of no model.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_wiring()?;
         for segment in 0..self.segments() {
             let model = self.segment(segment)?;
             let bank = Bank::new(&model.layout, &model.graph);
@@ -339,7 +382,24 @@ impl SegmentedModel {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let (container, about) = open_container(path, SEGMENTED_MODEL, HINT, About::read)?;
-        Ok(Self { about, store: Store::File(Mutex::new(container)) })
+        Ok(Self { about, store: Store::of(container) })
+    }
+
+    /// The bytes of `NAME.zkml`, as private as the file.
+    ///
+    /// # Errors
+    /// [`Error::File`] where a segment cannot be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        container_bytes(SEGMENTED_MODEL, &self.section_names(), |writer| self.write_sections(writer))
+    }
+
+    /// As [`open`](Self::open), from memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] where they are not what [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, Error> {
+        let (container, about) = open_bytes(bytes, SEGMENTED_MODEL, HINT, About::read)?;
+        Ok(Self { about, store: Store::of(container) })
     }
 
     /// What a verifying key of it says, but for digests of architectures.

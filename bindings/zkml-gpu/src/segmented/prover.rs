@@ -1,16 +1,16 @@
 //! Proofs of a model in segments.
 //!
-//! The whole model runs in integers first, segment by segment: that gives what lies between. Then each segment is proved
-//! by itself, all of a circuit together, so that its columns are loaded once. Of the model, one segment is in memory at a
-//! time where the key is in a file.
+//! The whole model runs in integers first, segment by segment, and all that is committed is committed to: that gives each
+//! segment a task of its own. Then these are proved, in any order and by whoever has the proving key; here all of a
+//! circuit together, so that its columns are loaded once. Of the model, one segment is in memory at a time where the key
+//! is in a file.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use halo2curves::bn256::G1Affine;
 use rand_core::{CryptoRng, RngCore};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::commit::TensorOpening;
 use zkml_gpu_circuit::hash::Salt;
@@ -21,21 +21,24 @@ use zkml_gpu_engine::backend::{Any, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::secret::wipe_integers;
 use zkml_gpu_engine::{CircuitKey, Committer};
-use zkml_gpu_graph::{End, Visibility};
+use zkml_gpu_graph::{End, TensorId};
 use zkml_gpu_onnx::quant::Sample;
-use zkml_gpu_verify::{ModelKey, ProofBundle, SegmentedKey, SegmentedProof, Wire};
+use zkml_gpu_verify::{ModelKey, ProofBundle, PublicTensor, SegmentedKey, SegmentedProof, Wire};
 
 use super::SegmentedProverKey;
+use super::task::{SegmentProof, SegmentTask, SegmentedJob};
 use crate::opening::Opening;
-use crate::{BackendChoice, CompiledModel, Error};
+use crate::{BackendChoice, CompiledModel, Error, FileError, MemoryBudget};
 
 /// A model in segments that proves.
 #[derive(Debug)]
 pub struct SegmentedProver {
     key: SegmentedProverKey,
     choice: BackendChoice,
+    backend: Any,
     /// What a segment's proof may take at most; `None` for what there is.
     max_memory_bytes: Option<u64>,
+    loaded: Mutex<Option<Loaded>>,
 }
 
 /// A proof of all segments.
@@ -51,7 +54,8 @@ pub struct SegmentedProved {
 }
 
 /// How long a segment took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SegmentTimes {
     /// Loading its circuit, in milliseconds; 0 where the segment before had the same.
@@ -63,7 +67,26 @@ pub struct SegmentTimes {
 }
 
 /// Things by the names of inputs and outputs.
-type Named<'n, T> = &'n [(String, T)];
+pub(super) type Named<'n, T> = &'n [(String, T)];
+/// The integers of inputs, outputs and what lies between segments; they are wiped.
+struct Values(HashMap<End, Vec<i64>>);
+
+impl Drop for Values {
+    fn drop(&mut self) {
+        self.0.values_mut().for_each(|values| wipe_integers(values));
+    }
+}
+
+/// What a run in integers is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// The inputs: nothing is run.
+    Inputs,
+    /// Besides, what is committed: what lies between segments, and outputs.
+    Commitments,
+    /// Besides, all outputs.
+    Outputs,
+}
 
 /// A circuit on the back end.
 struct Loaded {
@@ -71,17 +94,9 @@ struct Loaded {
     engine: Prover<Any>,
 }
 
-/// What one proof is of.
-struct Job {
-    /// The integers of inputs and of what lies between segments; they are wiped.
-    values: HashMap<End, Vec<i64>>,
-    /// Commitments that segments share.
-    shared: HashMap<End, CommittedTensor>,
-}
-
-impl Drop for Job {
-    fn drop(&mut self) {
-        self.values.values_mut().for_each(|values| wipe_integers(values));
+impl std::fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Loaded").field("circuit", &self.circuit).finish_non_exhaustive()
     }
 }
 
@@ -93,7 +108,8 @@ impl SegmentedProverKey {
     pub fn prover(self, backend: &BackendChoice, max_memory_bytes: Option<u64>) -> Result<SegmentedProver, Error> {
         let choice = backend.resolve()?;
         self.model.memory_budgets(max_memory_bytes)?;
-        Ok(SegmentedProver { key: self, choice, max_memory_bytes })
+        let backend = choice.open()?;
+        Ok(SegmentedProver { key: self, choice, backend, max_memory_bytes, loaded: Mutex::new(None) })
     }
 }
 
@@ -113,6 +129,76 @@ impl SegmentedProver {
         self.choice.to_string()
     }
 
+    /// The back end's device in words.
+    pub fn device(&self) -> String {
+        self.backend.description()
+    }
+
+    /// The memory that the largest segment's proof may use.
+    ///
+    /// # Errors
+    /// [`Error::WouldNotFit`] where it is there no more.
+    pub fn budget(&self) -> Result<MemoryBudget, Error> {
+        let budgets = self.key.model.memory_budgets(self.max_memory_bytes)?.into_iter();
+        let budgets = budgets.map(MemoryBudget::for_one_proof);
+        budgets.max_by_key(|budget| budget.memory_bytes).ok_or_else(|| Error::Internal("no segment".into()))
+    }
+
+    /// What a proof of this sample has as inputs.
+    ///
+    /// # Errors
+    /// [`Error::Arguments`] where it is no sample of the model, [`Error::File`] where a segment cannot be read.
+    pub fn public_inputs(&self, sample: &Sample) -> Result<Vec<PublicTensor>, Error> {
+        let shown = |key: &ModelKey, [inputs, _]: [&[Vec<i64>]; 2]| ProofBundle::inputs(key, inputs);
+        self.shown(&self.run(sample, &[], Wanted::Inputs)?, |wire| &wire.inputs, shown)
+    }
+
+    /// What a proof of this sample will have as outputs, as [`ModelProver::infer`](crate::ModelProver::infer).
+    ///
+    /// # Errors
+    /// As [`public_inputs`](Self::public_inputs); [`Error::Prove`] where the inference fails.
+    pub fn infer(&self, sample: &Sample) -> Result<Vec<PublicTensor>, Error> {
+        let shown = |key: &ModelKey, [_, outputs]: [&[Vec<i64>]; 2]| ProofBundle::outputs(key, outputs);
+        self.shown(&self.run(sample, &[], Wanted::Outputs)?, |wire| &wire.outputs, shown)
+    }
+
+    /// What is shown of the whole's inputs or outputs, each by the first segment that has it, in the model's order.
+    fn shown(
+        &self,
+        values: &Values,
+        ends: impl Fn(&Wire) -> &[End],
+        shown: impl Fn(&ModelKey, [&[Vec<i64>]; 2]) -> Vec<PublicTensor>,
+    ) -> Result<Vec<PublicTensor>, Error> {
+        let mut all: Vec<(usize, PublicTensor)> = Vec::new();
+        for (wire, key) in self.key.model.wires().iter().zip(self.key().segments()) {
+            let of = |ends: &[End]| -> Vec<Vec<i64>> {
+                ends.iter().map(|end| values.0.get(end).cloned().unwrap_or_default()).collect()
+            };
+            let mut own = [of(&wire.inputs), of(&wire.outputs)];
+            let tensors = shown(key, [&own[0], &own[1]]);
+            own.iter_mut().flatten().for_each(|values| wipe_integers(values));
+            for (end, tensor) in ends(wire).iter().zip(tensors) {
+                let (End::Input(number) | End::Output(number)) = end else { continue };
+                if all.iter().all(|(known, _)| known != number) {
+                    all.push((*number, tensor));
+                }
+            }
+        }
+        all.sort_by_key(|(number, _)| *number);
+        Ok(all.into_iter().map(|(_, tensor)| tensor).collect())
+    }
+
+    /// Verifies a proof of its own before it leaves; it is read back from its bytes first, as a verifier would.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] where it does not hold.
+    pub fn check(&self, proof: &SegmentedProof) -> Result<(), Error> {
+        let unreadable = |error: FileError| Error::Internal(format!("what was just made cannot be read: {error}"));
+        let read = SegmentedProof::from_json(&proof.to_json()?, "proof.json").map_err(unreadable)?;
+        let verdict = self.key().verify(&read);
+        verdict.map_err(|rejection| Error::Internal(format!("the proof just made was rejected: {rejection}")))
+    }
+
     /// Proves one inference, or several whose inputs follow each other; `done` is told after each segment how many are
     /// proved.
     ///
@@ -128,37 +214,94 @@ impl SegmentedProver {
         mut rng: R,
         mut done: impl FnMut(usize),
     ) -> Result<SegmentedProved, Error> {
+        let mut job = self.begin(sample, openings, salts, &mut rng)?;
+        let mut tasks = std::mem::take(&mut job.tasks);
+        // All of a circuit together.
+        tasks.sort_by_key(|task| self.key.model.about.circuits[task.segment()]);
+        let mut proofs = Vec::with_capacity(tasks.len());
+        for task in tasks {
+            let _span =
+                tracing::info_span!(target: "zkml_gpu::segments", "segment", number = task.segment() + 1).entered();
+            proofs.push(self.prove_segment(&task, &mut rng)?);
+            done(proofs.len());
+        }
+        self.finish(&job, proofs)
+    }
+
+    /// Runs the model in integers and commits to all that is committed: what is left are tasks, one for each segment, that
+    /// need nothing of each other. They may be proved in any order, and by several machines that have the proving key.
+    ///
+    /// `rng` hides what is committed: it must be cryptographically secure and never repeat.
+    ///
+    /// # Errors
+    /// As [`prove`](Self::prove).
+    pub fn begin<R: RngCore + CryptoRng>(
+        &self,
+        sample: &Sample,
+        openings: &[(String, Opening)],
+        salts: &[(String, Salt)],
+        mut rng: R,
+    ) -> Result<SegmentedJob, Error> {
         self.check_named(openings, salts)?;
-        let mut job = self.run(sample, openings)?;
+        let values = self.run(sample, openings, Wanted::Commitments)?;
+        self.tasks(&values, (openings, salts), &mut rng)
+    }
+
+    /// Proves a segment. Its circuit stays on the back end until another one is asked for.
+    ///
+    /// `rng` makes the proof zero knowledge: it must be cryptographically secure and never repeat.
+    ///
+    /// # Errors
+    /// [`Error::Arguments`] where the task is of another key, and as [`prove`](Self::prove).
+    pub fn prove_segment<R: RngCore + CryptoRng + Send>(
+        &self,
+        task: &SegmentTask,
+        mut rng: R,
+    ) -> Result<SegmentProof, Error> {
+        task.expect(self.key())?;
+        let segment = task.segment();
+        let (model, keys) = self.key.segment(segment)?;
+        // One at a time: the memory is for one.
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = Instant::now();
+        let engine = self.load(segment, &model, &keys, &mut loaded)?;
+        let load_ms = start.elapsed().as_secs_f64() * 1e3;
+        let start = Instant::now();
+        let given = Openings { tensors: &[], known: &task.known(), salts: task.salts() };
+        let parts = (&keys, &model.layout, &model.graph);
+        // On a thread of the pool, as proofs of models in one piece are.
+        let proof = rayon::scope(|_| prove_opened(engine, parts, task.inputs(), given, &mut rng))?;
+        let key = &self.key().segments()[segment];
+        let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
+        let bundle = ProofBundle::new(key, &self.backend(), task.inputs(), &proof.outputs, &proof.bytes);
+        let bundle = bundle.with_commitments(key, &points).with_hashes(key, &proof.hashes);
+        let prove_ms = start.elapsed().as_secs_f64() * 1e3;
+        let times = SegmentTimes { load_ms, witness_ms: proof.witness_ms, prove_ms };
+        Ok(SegmentProof { segment, bundle, times })
+    }
+
+    /// Puts the proofs of a job's tasks together, whoever made them: whether they hold is for
+    /// [`SegmentedKey::verify`].
+    ///
+    /// # Errors
+    /// [`Error::Arguments`] where they are not one of each segment.
+    pub fn finish(&self, job: &SegmentedJob, proofs: Vec<SegmentProof>) -> Result<SegmentedProved, Error> {
         let segments = self.key.model.segments();
-        let mut order: Vec<usize> = (0..segments).collect();
-        order.sort_by_key(|segment| self.key.model.about.circuits[*segment]);
-        let mut loaded: Option<Loaded> = None;
         let mut bundles: Vec<Option<ProofBundle>> = vec![None; segments];
         let mut times = vec![SegmentTimes::default(); segments];
-        let mut own = Vec::new();
-        for (count, segment) in order.into_iter().enumerate() {
-            let _span = tracing::info_span!(target: "zkml_gpu::segments", "segment", number = segment + 1).entered();
-            let (model, keys) = self.key.segment(segment)?;
-            let start = Instant::now();
-            let engine = self.load(segment, &model, &keys, &mut loaded)?;
-            times[segment].load_ms = start.elapsed().as_secs_f64() * 1e3;
-            let start = Instant::now();
-            let made = self.prove_segment(segment, (&model, &keys), engine, &mut job, (openings, salts), &mut rng)?;
-            times[segment].witness_ms = made.witness_ms;
-            times[segment].prove_ms = start.elapsed().as_secs_f64() * 1e3;
-            own.extend(made.openings);
-            bundles[segment] = Some(made.bundle);
-            done(count + 1);
+        let given = proofs.len();
+        for proof in proofs {
+            let Some(place) = bundles.get_mut(proof.segment) else { continue };
+            times[proof.segment] = proof.times;
+            *place = Some(proof.bundle);
         }
         let bundles: Vec<ProofBundle> = bundles.into_iter().flatten().collect();
-        let between = (0..self.key().wiring().between()).map(|number| match job.shared.get(&End::Between(number)) {
-            Some(tensor) => Ok(tensor.commitments.clone()),
-            None => Err(Error::Internal(format!("tensor {number} between segments has no commitment"))),
-        });
-        let between: Vec<Vec<G1Affine>> = between.collect::<Result<_, _>>()?;
-        let bundle = SegmentedProof::new(self.key(), &bundles, &between)?;
-        Ok(SegmentedProved { bundle, openings: own, times })
+        if bundles.len() != segments || given != segments {
+            let problem = format!("{given} proofs, of {} different segments of {segments}", bundles.len());
+            return Err(Error::Arguments { problem, hint: "give the proof of each segment once" });
+        }
+        let bundle = SegmentedProof::new(self.key(), &bundles, &job.between)?;
+        Ok(SegmentedProved { bundle, openings: job.openings.clone(), times })
     }
 
     /// Refuses openings and salts of what the model does not have.
@@ -182,21 +325,21 @@ impl SegmentedProver {
         Ok(())
     }
 
-    /// Runs the model in integers, for what lies between its segments.
-    fn run(&self, sample: &Sample, openings: &[(String, Opening)]) -> Result<Job, Error> {
-        let mut job = Job { values: HashMap::new(), shared: HashMap::new() };
+    /// Runs the model in integers, segment by segment.
+    fn run(&self, sample: &Sample, openings: Named<'_, Opening>, wanted: Wanted) -> Result<Values, Error> {
+        let mut values = Values(HashMap::new());
+        let all = &mut values.0;
         let inputs = self.key().inputs();
         if sample.len() != inputs.len() {
             let problem = format!("{} inputs, but the model has {}", sample.len(), inputs.len());
             return Err(Error::Arguments { problem, hint: "give a list of numbers for each input" });
         }
-        let last = self.key.model.segments().saturating_sub(1);
-        for segment in 0..=last {
+        for segment in 0..self.key.model.segments() {
             let model = self.key.model.segment(segment)?;
             let Wire { inputs: ends, outputs } = &self.key.model.wires()[segment];
             for (place, end) in ends.iter().enumerate() {
                 let End::Input(number) = end else { continue };
-                if job.values.contains_key(end) {
+                if all.contains_key(end) {
                     continue;
                 }
                 let tensor = &model.graph.tensors[model.graph.inputs[place]];
@@ -213,25 +356,80 @@ impl SegmentedProver {
                         stored.into_iter().map(|value| tensor.format.quantise(value)).collect()
                     }
                 };
-                job.values.insert(*end, values);
+                all.insert(*end, values);
             }
-            // Of the last segment nothing is read.
-            if segment == last {
-                break;
+            let ports = &self.key().segments()[segment].keys().statement().outputs;
+            let ends_of = || outputs.iter().zip(ports).zip(&model.graph.outputs);
+            let is_wanted = |((end, port), _): &((&End, &Port), &TensorId)| match wanted {
+                Wanted::Inputs => false,
+                Wanted::Commitments => port.committed_columns() > 0,
+                Wanted::Outputs => port.committed_columns() > 0 || matches!(end, End::Output(_)),
+            };
+            if !ends_of().any(|own| is_wanted(&own)) {
+                continue;
             }
-            let mut own: Vec<Vec<i64>> =
-                ends.iter().map(|end| job.values.get(end).cloned().unwrap_or_default()).collect();
+            let mut own: Vec<Vec<i64>> = ends.iter().map(|end| all.get(end).cloned().unwrap_or_default()).collect();
             let execution = model.graph.run(&own).map_err(ProveError::from);
             own.iter_mut().for_each(|values| wipe_integers(values));
             let mut execution = execution?;
-            for (end, tensor) in outputs.iter().zip(&model.graph.outputs) {
-                if matches!(end, End::Between(_)) {
-                    job.values.insert(*end, execution.values[*tensor].clone());
-                }
+            for ((end, _), tensor) in ends_of().filter(is_wanted) {
+                all.insert(*end, execution.values[*tensor].clone());
             }
             execution.values.iter_mut().chain(&mut execution.accumulators).for_each(|values| wipe_integers(values));
         }
-        Ok(job)
+        Ok(values)
+    }
+
+    /// Commits to all that is committed, and makes the tasks.
+    fn tasks<R: RngCore + CryptoRng>(
+        &self,
+        values: &Values,
+        (openings, salts): (Named<'_, Opening>, Named<'_, Salt>),
+        mut rng: R,
+    ) -> Result<SegmentedJob, Error> {
+        let committer = Committer::from_points(self.backend.clone(), &self.key.powers, &self.key.lagrange, 0);
+        let committer = committer.map_err(ProverError::Backend)?;
+        let mut shared: HashMap<End, Arc<CommittedTensor>> = HashMap::new();
+        let (mut own, mut tasks) = (Vec::new(), Vec::new());
+        for (segment, key) in self.key().segments().iter().enumerate() {
+            let Wire { inputs: ends, outputs } = &self.key.model.wires()[segment];
+            let mut known = Vec::new();
+            let ports = ends.iter().chain(outputs).zip(key.keys().statement().ports());
+            for (end, port) in ports.filter(|(_, port)| port.committed_columns() > 0) {
+                // What lies between segments has no name for anybody.
+                let is_own = !matches!(end, End::Between(_));
+                let given = openings.iter().find(|(name, _)| is_own && *name == port.name);
+                if let Some((_, opening)) = given {
+                    fits(key, port, opening)?;
+                }
+                if !shared.contains_key(end) {
+                    let opening = match given {
+                        Some((_, opening)) => opening.tensor().clone(),
+                        None => {
+                            let values = values.0.get(end).cloned().unwrap_or_default();
+                            TensorOpening::new(values, key.keys().k(), &mut rng)
+                        }
+                    };
+                    let tensor = CommittedTensor::by(&committer, opening)?;
+                    if is_own {
+                        let opening = Opening::of(key, port, tensor.opening.clone(), &tensor.commitments);
+                        own.push((port.name.clone(), opening));
+                    }
+                    shared.insert(*end, Arc::new(tensor));
+                }
+                known.push((port.name.clone(), Arc::clone(&shared[end])));
+            }
+            let is_hashed = |name: &str| zkml_gpu_verify::port(key.keys(), name).is_some_and(|p| p.hashed().is_some());
+            let salts = salts.iter().filter(|(name, _)| is_hashed(name)).cloned().collect();
+            let inputs = ends.iter().map(|end| values.0.get(end).cloned().unwrap_or_default()).collect();
+            tasks.push(SegmentTask::new(self.key(), segment, inputs, known, salts));
+        }
+        let between = (0..self.key().wiring().between()).map(|number| match shared.get(&End::Between(number)) {
+            Some(tensor) => Ok(tensor.commitments.clone()),
+            None => Err(Error::Internal(format!("tensor {number} between segments has no commitment"))),
+        });
+        let between = between.collect::<Result<_, _>>()?;
+        Ok(SegmentedJob { tasks, between, openings: own })
     }
 
     /// The integers of an opening, which is of this key's reference string and of the port's tensor.
@@ -261,7 +459,7 @@ impl SegmentedProver {
 
     fn engine(&self, model: &CompiledModel, keys: &ProvingKeys) -> Result<Prover<Any>, Error> {
         let budget = model.memory_budget(self.max_memory_bytes)?.for_one_proof();
-        let backend = self.choice.open()?;
+        let backend = self.backend.clone();
         let is_host = backend.is_host();
         let committer = Committer::from_points(backend, &self.key.powers, &self.key.lagrange, 0);
         let committer = committer.map_err(ProverError::Backend)?;
@@ -274,86 +472,6 @@ impl SegmentedProver {
         }
         Ok(Prover::with_key(committer, circuit.map_err(KeyError::from)?, &options)?)
     }
-
-    fn prove_segment<R: RngCore + CryptoRng + Send>(
-        &self,
-        segment: usize,
-        (model, keys): (&CompiledModel, &ProvingKeys),
-        engine: &Prover<Any>,
-        job: &mut Job,
-        (openings, salts): (Named<'_, Opening>, Named<'_, Salt>),
-        mut rng: R,
-    ) -> Result<MadeSegment, Error> {
-        let key = &self.key().segments()[segment];
-        let statement = key.keys().statement();
-        let Wire { inputs: ends, outputs } = &self.key.model.wires()[segment];
-        let mut inputs: Vec<Vec<i64>> =
-            ends.iter().map(|end| job.values.get(end).cloned().unwrap_or_default()).collect();
-        // What other segments have committed to already, and what they will: made once.
-        let mut names = Vec::new();
-        for (end, port) in ends.iter().chain(outputs).zip(statement.ports()) {
-            let is_known = matches!(end, End::Between(_)) || job.shared.contains_key(end);
-            if !is_known || port.visibility() != Visibility::Committed {
-                continue;
-            }
-            if !job.shared.contains_key(end) {
-                let values = job.values.get(end).cloned().unwrap_or_default();
-                let opening = TensorOpening::new(values, keys.verifying.k(), &mut rng);
-                job.shared.insert(*end, CommittedTensor::new(engine, opening, keys.verifying.k())?);
-            }
-            names.push((port.name.clone(), *end));
-        }
-        let known: Vec<(String, &CommittedTensor)> =
-            names.iter().filter_map(|(name, end)| Some((name.clone(), job.shared.get(end)?))).collect();
-        let salts: Vec<(String, Salt)> = salts
-            .iter()
-            .filter(|(name, _)| zkml_gpu_verify::port(key.keys(), name).is_some_and(|port| port.hashed().is_some()))
-            .cloned()
-            .collect();
-        // Those that no segment has committed to yet.
-        let mut tensors = Vec::new();
-        for (name, opening) in openings {
-            if let Some(port) = zkml_gpu_verify::port(key.keys(), name) {
-                fits(key, port, opening)?;
-                tensors.push((name.clone(), opening.tensor().clone()));
-            }
-        }
-        let given = Openings { tensors: &tensors, known: &known, salts: &salts };
-        let parts = (keys, &model.layout, &model.graph);
-        // On a thread of the pool, as proofs of models in one piece are.
-        let proof = rayon::scope(|_| prove_opened(engine, parts, &inputs, given, &mut rng));
-        let bundle = proof.map(|proof| {
-            let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
-            let bundle = ProofBundle::new(key, &self.backend(), &inputs, &proof.outputs, &proof.bytes);
-            (bundle.with_commitments(key, &points).with_hashes(key, &proof.hashes), proof)
-        });
-        inputs.iter_mut().for_each(|values| wipe_integers(values));
-        let (bundle, proof) = bundle?;
-        let openings = self.openings(key, [ends, outputs], proof.tensors, job);
-        Ok(MadeSegment { bundle, openings, witness_ms: proof.witness_ms })
-    }
-
-    /// The openings of the model's own tensors, each from the segment that has it first; what other segments will commit
-    /// to is kept for them.
-    fn openings(
-        &self,
-        key: &ModelKey,
-        [inputs, outputs]: [&[End]; 2],
-        tensors: Vec<CommittedTensor>,
-        job: &mut Job,
-    ) -> Vec<(String, Opening)> {
-        let ports = inputs.iter().chain(outputs).zip(key.keys().statement().ports());
-        let committed = ports.filter(|(_, port)| port.committed_columns() > 0);
-        let mut own = Vec::new();
-        for ((end, port), tensor) in committed.zip(tensors) {
-            if matches!(end, End::Between(_)) || job.shared.contains_key(end) {
-                continue;
-            }
-            own.push((port.name.clone(), Opening::of(key, port, tensor.opening.clone(), &tensor.commitments)));
-            job.shared.insert(*end, tensor);
-        }
-        own
-    }
 }
 
 /// Refuses an opening of another tensor, size or reference string.
@@ -362,10 +480,4 @@ fn fits(key: &ModelKey, port: &Port, opening: &Opening) -> Result<(), Error> {
         problem,
         hint: "chained models share k, reference string, shape and scale: compile with --min-k",
     })
-}
-
-struct MadeSegment {
-    bundle: ProofBundle,
-    openings: Vec<(String, Opening)>,
-    witness_ms: f64,
 }

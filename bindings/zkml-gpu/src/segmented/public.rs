@@ -1,30 +1,34 @@
 //! `NAME.public.zkml` of a model in segments: its circuits without learned values, by which anybody checks a verifying
 //! key.
 //!
-//! A [container](zkml_gpu_files::container) of `about` (JSON), with the wiring, and for each circuit its graph and its
-//! layout. Segments of one architecture have one circuit. Embedded weights are in the graphs, since they are public.
+//! A [container](zkml_gpu_files::container) of `about` (JSON), with the wiring, of `recipe` (JSON), which is `null` unless
+//! the weights are public, and for each circuit of its graph and its layout. Segments of one architecture have one
+//! circuit. Embedded weights are in the graphs, since they are public.
 
 use std::path::Path;
-use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::layout::Choice;
 use zkml_gpu_circuit::system::WeightMode;
+use zkml_gpu_engine::Committer;
+use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::srs::{Identity, Srs};
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
+use zkml_gpu_graph::Graph;
 use zkml_gpu_verify::report::port_text;
 use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedKey, Wire, are_numbered, model_name};
 
-use super::model::SegmentedModel;
+use super::model::{Cutting, SegmentedModel};
 use super::store::Store;
 use crate::compiled::{open_container, write_container};
-use crate::public::{Audit, PublicModel, committer};
-use crate::{BackendChoice, Error, FileError};
+use crate::public::{Audit, HIDDEN_WEIGHTS, NO_RECIPE, PublicModel, Recipe, committer, hidden};
+use crate::{BackendChoice, Error, FileError, ImportOptions, Model, Sample};
 
 /// The kind of file that `NAME.public.zkml` of a model in segments is.
 pub const SEGMENTED_PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpua", version: 1, what: "a public model of segments" };
 const ABOUT: SectionName = *b"about\0\0\0";
+const RECIPE: SectionName = *b"recipe\0\0";
 /// Largest description that is read.
 const MAX_ABOUT_BYTES: u64 = 16 << 20;
 /// Most inferences of a proof.
@@ -42,10 +46,19 @@ struct About {
     wires: Vec<Wire>,
 }
 
+/// By what the integers of a model with public weights, and where it is cut, follow from its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SegmentedRecipe {
+    recipe: Recipe,
+    cutting: Cutting,
+}
+
 /// A model in segments without its learned values, where they are committed.
 #[derive(Debug)]
 pub struct SegmentedPublicModel {
     about: About,
+    recipe: Option<SegmentedRecipe>,
     /// Graphs and layouts by the number of the circuit.
     store: Store,
 }
@@ -76,7 +89,8 @@ impl SegmentedModel {
             circuits: self.about.circuits.clone(),
             wires: self.about.wires.clone(),
         };
-        Ok(SegmentedPublicModel { about, store: Store::Memory(graphs, layouts) })
+        let recipe = Recipe::of(self.about()).map(|recipe| SegmentedRecipe { recipe, cutting: self.cutting().clone() });
+        Ok(SegmentedPublicModel { about, recipe, store: Store::memory(graphs, layouts) })
     }
 }
 
@@ -87,10 +101,12 @@ impl SegmentedPublicModel {
     /// [`Error::File`] where the system refuses.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let circuits = self.circuits();
-        let names: Vec<SectionName> = [ABOUT].into_iter().chain(Store::names(circuits, circuits)).collect();
+        let names: Vec<SectionName> = [ABOUT, RECIPE].into_iter().chain(Store::names(circuits, circuits)).collect();
         write_container(path.as_ref(), Access::Public, SEGMENTED_PUBLIC_MODEL, &names, |writer| {
             let about = serde_json::to_vec(&self.about).map_err(std::io::Error::from)?;
             writer.section(&about[..])?;
+            let recipe = serde_json::to_vec(&self.recipe).map_err(std::io::Error::from)?;
+            writer.section(&recipe[..])?;
             self.store.write([circuits, circuits], writer)
         })
     }
@@ -100,8 +116,10 @@ impl SegmentedPublicModel {
     /// # Errors
     /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        let (container, about) = open_container(path.as_ref(), SEGMENTED_PUBLIC_MODEL, HINT, About::read)?;
-        Ok(Self { about, store: Store::File(Mutex::new(container)) })
+        let (container, (about, recipe)) = open_container(path.as_ref(), SEGMENTED_PUBLIC_MODEL, HINT, |container| {
+            Ok((About::read(container)?, Recipe::read(container, RECIPE)?))
+        })?;
+        Ok(Self { about, recipe, store: Store::of(container) })
     }
 
     /// The model's name, as whoever wrote the file says.
@@ -164,12 +182,68 @@ impl SegmentedPublicModel {
         backend: &BackendChoice,
         allow_unproven_weights: bool,
     ) -> Result<Audit, Error> {
+        self.audit_on(key, srs, &committer(srs, backend)?, allow_unproven_weights, None)
+    }
+
+    /// As [`audit`](Self::audit), and checks that the weights of all segments are those of a model's own file, as
+    /// [`PublicModel::audit_file`] does for a model in one piece. `model` is loaded with
+    /// [`import_options`](Self::import_options).
+    ///
+    /// # Errors
+    /// As [`PublicModel::audit_file`].
+    pub fn audit_file(
+        &self,
+        key: &SegmentedKey,
+        model: &Model,
+        samples: &[Sample],
+        srs: &Srs,
+        backend: &BackendChoice,
+    ) -> Result<Audit, Error> {
+        let SegmentedRecipe { recipe, cutting } = self.recipe.as_ref().ok_or_else(|| hidden(NO_RECIPE))?;
+        let is_embedded = key.segments()[0].weight_mode() == WeightMode::Embedded;
+        if !is_embedded && !key.has_public_weights() {
+            return Err(hidden(HIDDEN_WEIGHTS));
+        }
+        let recalled = recipe.recall(model, samples)?;
+        let inferences = usize::try_from(self.about.inferences).unwrap_or(usize::MAX);
+        let parts = model.parts_like(cutting, &self.about.wires, recalled.graph.clone(), inferences)?;
+        let mut graphs = Vec::with_capacity(self.segments());
+        for (part, circuit) in parts.zip(&self.about.circuits) {
+            let old = self.circuit(*circuit)?;
+            let graph = model.graph_like(old.graph(), part)?;
+            model.expect_architecture(old.graph(), &graph)?;
+            graphs.push(graph);
+        }
+        // Weights that are compared one by one need no proof that they are integers.
+        let audit = self.audit_on(key, srs, &committer(srs, backend)?, true, Some((model, &graphs)))?;
+        Ok(audit.of_file(model, &recalled))
+    }
+
+    /// How [`audit_file`](Self::audit_file) is to read the model's file; the default where nothing is told.
+    pub fn import_options(&self) -> ImportOptions {
+        Recipe::import_options(self.recipe.as_ref().map(|own| &own.recipe))
+    }
+
+    /// Whether it tells how the model's file is quantised, so that [`audit_file`](Self::audit_file) can compare.
+    pub fn tells_quantisation(&self) -> bool {
+        self.recipe.is_some()
+    }
+
+    /// Audits all segments; where their graphs with the weights of a model's file are given, the key's weights are
+    /// compared with these.
+    fn audit_on<B: Backend>(
+        &self,
+        key: &SegmentedKey,
+        srs: &Srs,
+        committer: &Committer<B>,
+        allow_unproven_weights: bool,
+        learned: Option<(&Model, &[Graph])>,
+    ) -> Result<Audit, Error> {
         let said = key.about();
         if said.circuits != self.about.circuits || said.wires != self.about.wires {
             return Err(Error::Audit("its segments are wired in another way".into()));
         }
         self.expect_size(key)?;
-        let committer = committer(srs, backend)?;
         let mut audits: Vec<Audit> = Vec::new();
         let mut found: Option<(usize, PublicModel, String)> = None;
         let mut order: Vec<usize> = (0..self.segments()).collect();
@@ -181,20 +255,26 @@ impl SegmentedPublicModel {
                 Error::Audit(problem) => Error::Audit(format!("segment {}: {problem}", segment + 1)),
                 error => error,
             };
-            match &found {
-                Some((known, _, digest)) if *known == circuit => {
+            let (is_known, mut public) = match found.take() {
+                Some((known, public, digest)) if known == circuit => {
                     if own.circuit_digest() != digest {
                         return Err(named(Error::Audit("its circuit is another than that of its like".into())));
                     }
+                    (true, public)
                 }
-                _ => {
-                    let public = self.circuit(circuit)?;
-                    public.audit_circuit(own, srs, &committer).map_err(named)?;
-                    found = Some((circuit, public, own.circuit_digest().into()));
-                }
+                _ => (false, self.circuit(circuit)?),
+            };
+            if let Some((_, graphs)) = learned {
+                public = public.with_graph(graphs[segment].clone());
             }
-            let Some((_, public, _)) = &found else { continue };
-            audits.push(public.audit_weights(own, &committer, allow_unproven_weights).map_err(named)?);
+            if !is_known {
+                public.audit_circuit(own, srs, committer).map_err(named)?;
+            }
+            audits.push(public.audit_weights(own, committer, allow_unproven_weights).map_err(named)?);
+            if let Some((model, _)) = learned {
+                public.compare_weights(own, model, committer).map_err(named)?;
+            }
+            found = Some((circuit, public, own.circuit_digest().into()));
         }
         self.told(key, audits)
     }

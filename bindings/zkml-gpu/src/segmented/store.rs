@@ -1,8 +1,7 @@
-//! Where the graphs and layouts of segments are until they are needed: in memory, or in a file.
+//! Where the graphs and layouts of segments are until they are needed: in memory, or in a file or its bytes.
 
-use std::fs::File;
 use std::io::{Read, Seek};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use zkml_gpu_circuit::layout::Layout;
 use zkml_gpu_files::container::{Container, ContainerError, SectionName, Writer, numbered};
@@ -10,19 +9,46 @@ use zkml_gpu_graph::Graph;
 
 use crate::encoding;
 
-/// The graphs of all segments, and the layouts of their circuits.
-#[derive(Debug)]
+/// The graphs of all segments, and the layouts of their circuits. Clones share them.
+#[derive(Clone)]
 pub(super) enum Store {
     /// All of them.
-    Memory(Vec<Graph>, Vec<Layout>),
-    /// A file that has them in numbered sections.
-    File(Mutex<Container<File>>),
+    Memory(Arc<(Vec<Graph>, Vec<Layout>)>),
+    /// A file that has them in numbered sections, or its bytes.
+    File(Arc<Mutex<Container<Source>>>),
 }
+
+/// A file, or its bytes.
+pub(super) type Source = Box<dyn ReadSeek>;
+
+/// What can be read at any place.
+pub(super) trait ReadSeek: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send> ReadSeek for T {}
 
 const GRAPH: [u8; 4] = *b"grph";
 const LAYOUT: [u8; 4] = *b"layt";
 
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Memory(_) => "Memory",
+            Self::File(_) => "File",
+        })
+    }
+}
+
 impl Store {
+    /// Graphs and layouts that are in memory.
+    pub(super) fn memory(graphs: Vec<Graph>, layouts: Vec<Layout>) -> Self {
+        Self::Memory(Arc::new((graphs, layouts)))
+    }
+
+    /// Those of a file, or of its bytes.
+    pub(super) fn of<R: Read + Seek + Send + 'static>(container: Container<R>) -> Self {
+        Self::File(Arc::new(Mutex::new(container.map(|file| Box::new(file) as Source))))
+    }
+
     /// The names of the sections of so many segments and circuits.
     pub(super) fn names(segments: usize, circuits: usize) -> impl Iterator<Item = SectionName> {
         let graphs = (0..segments).map(|number| numbered(GRAPH, number));
@@ -32,7 +58,7 @@ impl Store {
     /// The graph of a segment.
     pub(super) fn graph(&self, segment: usize) -> Result<Graph, ContainerError> {
         match self {
-            Self::Memory(graphs, _) => graphs.get(segment).cloned().ok_or_else(|| missing("segment", segment)),
+            Self::Memory(all) => all.0.get(segment).cloned().ok_or_else(|| missing("segment", segment)),
             Self::File(file) => read(&mut file.lock().unwrap_or_else(PoisonError::into_inner), GRAPH, segment),
         }
     }
@@ -40,7 +66,7 @@ impl Store {
     /// The layout of a circuit.
     pub(super) fn layout(&self, circuit: usize) -> Result<Layout, ContainerError> {
         match self {
-            Self::Memory(_, layouts) => layouts.get(circuit).cloned().ok_or_else(|| missing("circuit", circuit)),
+            Self::Memory(all) => all.1.get(circuit).cloned().ok_or_else(|| missing("circuit", circuit)),
             Self::File(file) => read(&mut file.lock().unwrap_or_else(PoisonError::into_inner), LAYOUT, circuit),
         }
     }
