@@ -86,11 +86,14 @@ fn keys_of_segments_last_and_their_weights_are_a_files() {
     assert_eq!(told["segments"], 2, "{told}");
     let vk = keys.path("new/m.vk");
     let [old, new] = [&keys.vk(), &vk].map(|path| SegmentedKey::read(path).expect("a key"));
+    let mut others = 0;
     for (old, new) in old.segments().iter().zip(new.segments()) {
         assert_eq!(old.circuit_digest(), new.circuit_digest());
-        assert_ne!(old.model_digest(), new.model_digest());
         assert!(new.weights_proof().is_some());
+        // A segment may have no learned value.
+        others += usize::from(old.model_digest() != new.model_digest());
     }
+    assert!(others > 0, "no segment has other weights");
     keys.json(&["prove", &keys.path("new/m.pk"), &residual("json"), "--out", &keys.path("newer"), "--json"]);
     let newer = keys.path("newer/proof.json");
     assert_eq!(exit_code(&of(&model, &vk, &newer, &keys.srs())), 0, "the retrained file's");
