@@ -12,8 +12,8 @@ asked for, wherever Ray has room. A job outlasts both: a replica that goes away 
 service that is started anew goes on with what it finds. It has no token: put it behind something that has.
 """
 
-from __future__ import annotations
-
+# Ray takes the service's class with the names that are there when it is decorated: annotations are not postponed, and
+# functions come first.
 import argparse
 import asyncio
 import json
@@ -58,6 +58,11 @@ def arrays(body: bytes, wanted: list[tuple[str, list[int]]]) -> list[np.ndarray]
     return [np.array(numbers, np.float64).reshape(shape) for numbers, (_, shape) in zip(lists, wanted)]
 
 
+def values(array: np.ndarray | None) -> list[float]:
+    """The numbers of a tensor; none where it is hidden."""
+    return [] if array is None else array.ravel().tolist()
+
+
 @serve.deployment(max_ongoing_requests=1)
 class Prover:
     """Has the key loaded, and proves one input at a time."""
@@ -74,7 +79,7 @@ class Prover:
 class Service:
     """Answers with outputs, keeps jobs, and has them proved."""
 
-    def __init__(self, key: bytes, folder: str, provers: DeploymentHandle[Any], at_a_time: int) -> None:
+    def __init__(self, key: bytes, folder: str, provers: "DeploymentHandle[Any]", at_a_time: int) -> None:
         self.prover = zkml_gpu.ProvingKey.load(key).prover("cpu")
         self.provers = provers
         self.jobs, self.proofs = Path(folder) / "jobs", Path(folder) / "proofs"
@@ -141,11 +146,6 @@ class Service:
     @app.get("/healthz")
     async def health(self) -> dict[str, str]:
         return {"status": "ok"}
-
-
-def values(array: np.ndarray | None) -> list[float]:
-    """The numbers of a tensor; none where it is hidden."""
-    return [] if array is None else array.ravel().tolist()
 
 
 def application(key: Path, folder: Path, provers: int = 1, backend: str = "cpu") -> serve.Application:

@@ -33,7 +33,9 @@ def test_segments_are_compiled_kept_and_proved_like_any_model(residual: Network,
     assert shown.values is not None and inferred.values is not None
     np.testing.assert_array_equal(shown.values, inferred.values)
     [expected] = residual.model.run(residual.sample)
-    np.testing.assert_allclose(shown.reals, expected, atol=0.02 * (expected.max() - expected.min()))
+    assert shown.reals is not None
+    extent = float(expected.max() - expected.min())
+    assert np.abs(shown.reals - expected).max() < 0.02 * extent
 
     whole = zkml_gpu.compile(residual.model, residual.calibration, allow_error=True)
     other = zkml_gpu.setup(whole, backend="cpu", unproven_weights=True)
