@@ -3,9 +3,13 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
-use zkml_gpu::{Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_precision, read_samples};
+use zkml_gpu::verify::try_place;
+use zkml_gpu::{
+    Evaluation, ImportOptions, Model, QuantOptions, TensorError, read_precision, read_samples, write_whole,
+};
 
 use crate::args::{EvaluateOptions, most_bits};
+use crate::page;
 use crate::report::{self, plural};
 
 /// Most bits of activations where none are asked for.
@@ -23,6 +27,7 @@ struct Report<'a> {
 
 pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
     let max_bits = most_bits(("--bits", options.bits), options.max_bits, DEFAULT_MAX_BITS)?;
+    options.report.as_deref().map_or(Ok(()), try_place)?;
     let model = Model::load(&options.model, &ImportOptions::default().with_symbols(options.dimensions.clone()))?;
     let samples = read_samples(&options.data, &model.inputs())?;
     let calibration = match &options.calibration {
@@ -42,6 +47,9 @@ pub(crate) fn evaluate(options: &EvaluateOptions) -> anyhow::Result<u8> {
         report::print_json(&Report { model: model.name(), evaluation: &evaluation })?
     } else {
         report::print(&text(model.name(), &evaluation))?
+    }
+    if let Some(path) = &options.report {
+        write_whole(path, page::evaluate::evaluation(model.name(), &evaluation).as_bytes())?;
     }
     Ok(0)
 }

@@ -20,6 +20,7 @@ mod failure;
 mod inspect;
 mod keys;
 mod output;
+mod page;
 mod plan;
 mod progress;
 mod prove;

@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 
 use serde::Serialize;
+use zkml_gpu::verify::try_place;
 use zkml_gpu::{
     Compiled, Costs, FunctionPlan, LayerPlan, MOST_OFF_BY_LINES, MemoryBudget, Plan, available_bytes, read_samples,
+    write_whole,
 };
 
 use crate::args::PlanOptions;
 use crate::compile::{costs, load, prepare, usual_costs};
+use crate::page;
 use crate::report::{self, grouped, line};
 use crate::segments;
 
@@ -33,6 +36,7 @@ struct Report<'a> {
 
 pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
+    options.report.as_deref().map_or(Ok(()), try_place)?;
     let prepared = load(&options.model, &options.circuit, &options.machine)?;
     let mut prepared = prepared.together(options.joint as usize, &options.machine)?;
     // What it would cost is no promise of accuracy.
@@ -46,7 +50,7 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     let costs = costs(&options.circuit, &options.machine.backend, &usual_costs(&options.machine.backend)?)?;
     let compiled = match prepared.compile_any(&calibration, costs.clone(), &options.machine)? {
         Compiled::Whole(compiled) => *compiled,
-        Compiled::Segmented(compiled) => return segments::plan(&compiled, &costs, options.json),
+        Compiled::Segmented(compiled) => return segments::plan(&compiled, &costs, options),
     };
     let budget = compiled.memory_budget(options.machine.max_memory)?;
     let model = &prepared.model;
@@ -66,18 +70,30 @@ pub(crate) fn plan(options: &PlanOptions) -> anyhow::Result<u8> {
     } else {
         report::print(&text(&report))?
     }
+    if let Some(path) = &options.report {
+        let parameters = ("parameters", format!("{} learned values", grouped(report.parameters as u64)));
+        let about: Vec<(&str, String)> = std::iter::once(parameters).chain(about(&report)).collect();
+        write_whole(path, page::plan::whole(model.name(), &about, &plan).as_bytes())?;
+    }
     Ok(0)
 }
 
 fn text(report: &Report<'_>) -> String {
     let plan = report.plan;
-    let [first, second, third] = plan.advice_columns;
-    let [operand, result, cross_terms, table, hashes] = plan.rows.map(|rows| grouped(rows as u64));
-    let hashes = if plan.rows[4] > 0 { format!(", {hashes} hash") } else { String::new() };
     let mut text = format!("{}: {} learned values", report.model, grouped(report.parameters as u64));
     text += &if report.inferences > 1 { format!(", {} inputs in a proof\n", report.inferences) } else { "\n".into() };
     text += &table_text(&plan.layers, plan.unused_share);
-    let lines = [
+    text.extend(about(report).iter().map(|(label, text)| line(label, text)));
+    text
+}
+
+/// What circuit and proof are, in words, each with its label.
+fn about(report: &Report<'_>) -> Vec<(&'static str, String)> {
+    let plan = report.plan;
+    let [first, second, third] = plan.advice_columns;
+    let [operand, result, cross_terms, table, hashes] = plan.rows.map(|rows| grouped(rows as u64));
+    let hashes = if plan.rows[4] > 0 { format!(", {hashes} hash") } else { String::new() };
+    vec![
         (
             "circuit",
             format!(
@@ -109,9 +125,7 @@ fn text(report: &Report<'_>) -> String {
             format!("proof {} bytes, key {} bytes", grouped(plan.proof_bytes as u64), grouped(plan.key_bytes as u64)),
         ),
         ("prices", format!("{}, {}", report.costs.backend, report.costs.device)),
-    ];
-    text.extend(lines.iter().map(|(label, text)| line(label, text)));
-    text
+    ]
 }
 
 /// Estimates of time, for several inputs also of each.

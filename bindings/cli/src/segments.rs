@@ -14,10 +14,11 @@ use zkml_gpu::{
     SegmentedProved, SegmentedProver, SegmentedProverKey, write_whole,
 };
 
-use crate::args::{CacheOptions, MachineOptions, ProveOptions, RetrainOptions, SetupOptions};
+use crate::args::{CacheOptions, MachineOptions, PlanOptions, ProveOptions, RetrainOptions, SetupOptions};
 use crate::batch::{Done, State, Task};
 use crate::compile::{TARGET, timed};
 use crate::keys::{Made, srs};
+use crate::page;
 use crate::progress;
 use crate::prove::{
     accuracy_text, check_saturation, compare, drop_other_proofs, error_text, output_folder, read_openings, read_salts,
@@ -127,7 +128,7 @@ struct Plan<'a> {
 }
 
 /// Tells what the proofs of all segments will cost.
-pub(crate) fn plan(model: &SegmentedModel, costs: &Costs, json: bool) -> anyhow::Result<u8> {
+pub(crate) fn plan(model: &SegmentedModel, costs: &Costs, options: &PlanOptions) -> anyhow::Result<u8> {
     let segments = &model.plan(costs)?;
     let sum = |of: fn(&SegmentSummary) -> f64| -> f64 { segments.iter().map(of).sum() };
     let mut key_bytes = 0;
@@ -150,7 +151,22 @@ pub(crate) fn plan(model: &SegmentedModel, costs: &Costs, json: bool) -> anyhow:
         memory_bytes: segments.iter().map(|segment| segment.memory_bytes).max().unwrap_or(0),
         costs,
     };
-    if json {
+    let prove = format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms);
+    let files = [plan.proof_bytes, plan.key_bytes].map(|bytes| grouped(bytes as u64));
+    let about = [
+        ("circuits", circuits_text(model)),
+        ("prove", prove),
+        ("verify", format!("{:.0} ms", plan.verify_ms)),
+        ("memory", format!("{} for the largest segment", bytes_text(plan.memory_bytes))),
+        ("files", format!("proofs {} bytes, circuits' keys {} bytes", files[0], files[1])),
+        ("prices", format!("{}, {}", costs.backend, costs.device)),
+    ];
+    if let Some(path) = &options.report {
+        let parameters = ("parameters", format!("{} learned values", grouped(plan.parameters as u64)));
+        let about: Vec<(&str, String)> = std::iter::once(parameters).chain(about.clone()).collect();
+        write_whole(path, page::plan::segmented(plan.model, &about, segments).as_bytes())?;
+    }
+    if options.json {
         report::print_json(&plan)?;
         return Ok(0);
     }
@@ -158,14 +174,7 @@ pub(crate) fn plan(model: &SegmentedModel, costs: &Costs, json: bool) -> anyhow:
         plural(segments.len(), "segment")
     });
     text += &table(segments);
-    text += &line("circuits", &circuits_text(model));
-    let prove = format!("{:.0} ms ({:.0} ms of processor or device time)", plan.prove_ms, plan.prove_cpu_ms);
-    text += &line("prove", &prove);
-    text += &line("verify", &format!("{:.0} ms", plan.verify_ms));
-    text += &line("memory", &format!("{} for the largest segment", bytes_text(plan.memory_bytes)));
-    let files = [plan.proof_bytes, plan.key_bytes].map(|bytes| grouped(bytes as u64));
-    text += &line("files", &format!("proofs {} bytes, circuits' keys {} bytes", files[0], files[1]));
-    text += &line("prices", &format!("{}, {}", costs.backend, costs.device));
+    text.extend(about.iter().map(|(label, text)| line(label, text)));
     report::print(&text)?;
     Ok(0)
 }

@@ -8,7 +8,7 @@ use zkml_gpu_circuit::hash::Salt;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
 use zkml_gpu_circuit::prove::{CommittedTensor, Openings, ProveError, prove_opened};
 use zkml_gpu_circuit::system::Port;
-use zkml_gpu_engine::backend::{Any, MemoryOps};
+use zkml_gpu_engine::backend::{Any, Counts, MemoryOps};
 use zkml_gpu_engine::prover::{Prover, ProverError, ProverOptions};
 use zkml_gpu_engine::secret::Wiped;
 use zkml_gpu_engine::{CircuitKey, Committer};
@@ -195,6 +195,11 @@ impl ModelProver {
     /// end does not tell, or has the processor's memory.
     pub fn peak_device_bytes(&self) -> Option<u64> {
         self.engine.backend().peak_bytes()
+    }
+
+    /// What the device was asked for since it was opened; `None` where the back end does not count, or is the processor.
+    pub fn counts(&self) -> Option<Counts> {
+        self.engine.backend().counts()
     }
 
     /// Name of the back end.

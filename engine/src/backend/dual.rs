@@ -8,7 +8,7 @@ use std::ops::Range;
 use halo2curves::bn256::{Fr, G1Affine};
 
 use super::program::Program;
-use super::{Backend, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use super::{Backend, Counts, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
 use crate::error::BackendError;
 
 /// Runs `A` and `B` together; itself a back end whose results are A's.
@@ -163,6 +163,10 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
 
     fn peak_bytes(&self) -> Option<u64> {
         self.left.peak_bytes().or(self.right.peak_bytes())
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        self.left.counts().or(self.right.counts())
     }
 
     fn len(&self, vector: &Self::Scalars) -> usize {

@@ -31,6 +31,7 @@
 
 mod any;
 mod choice;
+mod counts;
 pub mod cpu;
 #[cfg(feature = "cuda")]
 pub mod cuda;
@@ -52,6 +53,7 @@ pub use self::icicle::Icicle;
 pub use self::wgpu::Wgpu;
 pub use any::{Any, Object};
 pub use choice::{BackendChoice, ChoiceError};
+pub use counts::Counts;
 pub use cpu::Cpu;
 #[cfg(feature = "cuda")]
 pub use cuda::Cuda;

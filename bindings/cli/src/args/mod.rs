@@ -157,6 +157,9 @@ pub(crate) struct PlanOptions {
     pub(crate) circuit: CircuitOptions,
     #[command(flatten)]
     pub(crate) machine: MachineOptions,
+    /// Also a page with charts and all figures, an HTML file that stands alone
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -239,6 +242,9 @@ pub(crate) struct EvaluateOptions {
     /// Size of a symbolic dimension of the model, such as seq=16; may be repeated
     #[arg(long = "dim", value_name = "NAME=SIZE", value_parser = dimension)]
     pub(crate) dimensions: Vec<(String, usize)>,
+    /// Also a page with charts and all figures, an HTML file that stands alone
+    #[arg(long, value_name = "FILE.html")]
+    pub(crate) report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,

@@ -22,7 +22,7 @@
 //! | the JSON object, a comparison with an older one, and where both go | `record.rs`, `compare.rs`, `output.rs` |
 //! | what a CUDA device does in a second | `throughput.rs` |
 //! | tables | `ops_table.rs`, `prove_table.rs` |
-//! | the page with plots | `page/` |
+//! | the page with plots, of the parts in `../page/` | `page.rs` |
 
 mod compare;
 mod float;

@@ -304,6 +304,7 @@ impl Entrant {
             steps: steps(&runs, &self.first),
             peak_rss_bytes,
             peak_device_bytes,
+            counts: runs.last().and_then(|run| run.counts),
             max_abs_error,
             float_ms,
             overhead: prove_ms.median / float_ms.median,
@@ -355,7 +356,7 @@ mod tests {
     fn run(steps: [f64; 2]) -> Run {
         let steps = [("a", steps[0]), ("b", steps[1])];
         let steps = steps.map(|(name, ms)| Step { name: name.into(), ms, peak_rss_bytes: None }).to_vec();
-        Run { prove_ms: 1.0, prove_cpu_ms: 1.0, verify_ms: 1.0, read_key_ms: 0.5, steps }
+        Run { prove_ms: 1.0, prove_cpu_ms: 1.0, verify_ms: 1.0, read_key_ms: 0.5, steps, counts: None }
     }
 
     #[test]

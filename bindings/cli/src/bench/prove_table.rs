@@ -2,6 +2,9 @@
 
 use std::fmt::Write as _;
 
+use zkml_gpu::engine::backend::Counts;
+use zkml_gpu::verify::report::bytes_text;
+
 use super::compare::{self, Comparison};
 use super::record::{ProveRecord, ProveRow};
 use super::statistics::Spread;
@@ -94,8 +97,21 @@ fn columns(rows: &[ProveRow]) -> String {
             row.compile_ms, row.srs_ms, row.keys_ms
         );
         text += &line(&row.backend, &format!("{}; once {once}{estimate}", terminal_safe(&row.device)));
+        if let Some(counts) = &row.counts {
+            text += &line("", &counts_text(counts));
+        }
     }
     text
+}
+
+/// What a proof asked of its device.
+fn counts_text(counts: &Counts) -> String {
+    let [launches, copies, waits] = [counts.launches, counts.copies, counts.waits].map(grouped);
+    let [up, down] = [counts.bytes_up, counts.bytes_down].map(bytes_text);
+    format!(
+        "a proof: {launches} launches, {copies} copies ({up} up, {down} down), {waits} waits, {} allocations",
+        grouped(counts.allocations)
+    )
 }
 
 /// Programs of others beside ours on the same model and input: as it was, and with bits for their error.

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 use zkml_gpu::Costs;
+use zkml_gpu::engine::backend::Counts;
 
 use super::statistics::Spread;
 use crate::resources::machine;
@@ -168,6 +169,9 @@ pub(super) struct ProveRow {
     pub(super) peak_rss_bytes: u64,
     /// The most device memory in use at a time; null where the back end does not tell or has none of its own.
     pub(super) peak_device_bytes: Option<u64>,
+    /// What the device was asked for in the last run.
+    #[serde(default)]
+    pub(super) counts: Option<Counts>,
     /// The largest difference of an output's element from the float model's; null for others' provers.
     #[serde(default)]
     pub(super) max_abs_error: Option<f64>,
@@ -232,6 +236,9 @@ pub(super) struct Run {
     #[serde(default)]
     pub(super) read_key_ms: f64,
     pub(super) steps: Vec<Step>,
+    /// What the device was asked for; null where the back end does not count, or is the processor.
+    #[serde(default)]
+    pub(super) counts: Option<Counts>,
 }
 
 /// An estimate by prices measured on the back end just before.

@@ -86,7 +86,7 @@ impl StockProver {
         let proof = transcript.finalize();
         let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
         let (verify_ms, read_key_ms) = self.verify(&columns, &proof)?;
-        let run = Run { prove_ms, prove_cpu_ms, verify_ms, read_key_ms, steps: Vec::new() };
+        let run = Run { prove_ms, prove_cpu_ms, verify_ms, read_key_ms, steps: Vec::new(), counts: None };
         Ok(Proven { run, proof_bytes: proof.len(), proof_digest: None, max_abs_error: None })
     }
 

@@ -154,14 +154,16 @@ fn prove(
     rng: ChaCha20Rng,
     steps: &Steps,
 ) -> anyhow::Result<(Proven, ProofBundle)> {
+    let before = prover.counts();
     let (cpu_before, start) = (cpu_ms(), Instant::now());
     let Proved { bundle, .. } = prover.prove(sample, rng)?;
     let (prove_ms, prove_cpu_ms) = (elapsed_ms(start), cpu_ms() - cpu_before);
+    let counts = prover.counts().zip(before).map(|(counts, before)| counts.since(before));
     let steps = steps.of_proof(prove_ms);
     let (verify_ms, read_key_ms) = verify(prover.key(), &bundle)?;
     let proof = bundle.proof_bytes();
     let digest = blake2b_simd::Params::new().hash_length(32).hash(&proof).to_hex().to_string();
-    let run = Run { prove_ms, prove_cpu_ms, verify_ms, read_key_ms, steps };
+    let run = Run { prove_ms, prove_cpu_ms, verify_ms, read_key_ms, steps, counts };
     let proven = Proven { run, proof_bytes: proof.len(), proof_digest: Some(digest), max_abs_error: None };
     Ok((proven, bundle))
 }

@@ -12,7 +12,7 @@ use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use crate::backend::cpu::as_words;
 use crate::backend::operands::check_range;
-use crate::backend::{MemoryOps, Result, ScalarWords};
+use crate::backend::{Counts, MemoryOps, Result, ScalarWords};
 use crate::error::BackendError;
 
 /// Bytes of an element.
@@ -160,6 +160,10 @@ impl MemoryOps for Cuda {
 
     fn peak_bytes(&self) -> Option<u64> {
         Some(self.counters().peak_bytes_used)
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        Some(self.counters().counts())
     }
 
     fn len(&self, vector: &CudaScalars) -> usize {

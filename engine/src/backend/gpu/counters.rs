@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::backend::Counts;
+
 /// What a device has done since it was opened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -28,6 +30,18 @@ impl Counters {
     /// Kernels started.
     pub fn launches(&self) -> u64 {
         self.dispatches.values().sum()
+    }
+
+    /// Calls and bytes alone, whatever they were for.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            launches: self.launches(),
+            copies: self.copies,
+            allocations: self.allocations,
+            waits: self.waits,
+            bytes_up: self.bytes_up,
+            bytes_down: self.bytes_down,
+        }
     }
 }
 

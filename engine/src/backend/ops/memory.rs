@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use halo2curves::bn256::Fr;
 
-use crate::backend::Result;
+use crate::backend::{Counts, Result};
 use crate::secret::wipe_elements;
 
 /// Vectors of scalars resident on a device.
@@ -33,6 +33,11 @@ pub trait MemoryOps: Debug + Send + Sync {
     /// The most bytes of device memory that vectors, points and scratch space took at a time since the device was
     /// opened; `None` where the back end does not tell, or has the processor's memory.
     fn peak_bytes(&self) -> Option<u64> {
+        None
+    }
+
+    /// What the device has done since it was opened; `None` where the back end does not count, or is the processor.
+    fn counts(&self) -> Option<Counts> {
         None
     }
 

@@ -10,7 +10,7 @@ use super::device::Device;
 use super::pool::{Buffer, Window};
 use super::recorder::Recorder;
 use crate::backend::operands::check_range;
-use crate::backend::{MemoryOps, Result, ScalarWords};
+use crate::backend::{Counts, MemoryOps, Result, ScalarWords};
 
 /// Bytes of an element.
 pub(super) const ELEMENT_BYTES: u64 = 32;
@@ -132,6 +132,10 @@ impl MemoryOps for Wgpu {
 
     fn peak_bytes(&self) -> Option<u64> {
         Some(self.counters().peak_bytes_used)
+    }
+
+    fn counts(&self) -> Option<Counts> {
+        Some(self.counters().counts())
     }
 
     fn len(&self, vector: &WgpuScalars) -> usize {

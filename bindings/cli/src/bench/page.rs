@@ -1,26 +1,13 @@
-//! A report: one page that stands alone, with plots and the raw figures. It loads nothing, and reads without its
-//! script, which sorts tables.
-//!
-//! | part | file |
-//! |---|---|
-//! | sections, tables | `mod.rs` |
-//! | charts | `charts.rs` |
-//! | shapes, words, escapes | `svg.rs` |
-//! | what it looks like, and sorting | `style.css`, `sort.js` |
-
-mod charts;
-mod svg;
+//! Reports of measurements: charts, and the figures behind them.
 
 use std::fmt::Write as _;
 
 use super::compare::Comparison;
 use super::record::{OpsRecord, OpsRow, ProgramRow, ProveRecord, ProveRow, Setting};
 use super::statistics::Spread;
-use charts::{Bar, Name, Parts, Scale, Series};
-use svg::Escaped;
+use crate::page::charts::{self, Bar, Name, Parts, Scale, Series};
+use crate::page::{Escaped, page, table};
 
-const STYLE: &str = include_str!("style.css");
-const SORT: &str = include_str!("sort.js");
 const MEGABYTE: f64 = 1e6;
 
 /// The report of whole proofs.
@@ -33,31 +20,37 @@ pub(super) fn prove(record: &ProveRecord, comparison: Option<&Comparison>) -> St
          Equal circuits and seeds gave equal proofs on all back ends.</p>",
         record.warm_ups, record.seed
     );
-    let rows = &record.rows;
+    let (rows, names) = (&record.rows, backends(record));
     body += &charts::parts(
-        &Name { id: "steps", title: "Time by step of the protocol", unit: "ms" },
+        &Name { id: "steps", title: "Time by step of the protocol", unit: "ms", colours: &[] },
         &rows.iter().filter(|row| !row.steps.is_empty()).map(step_parts).collect::<Vec<_>>(),
     );
     body += &charts::bars(
-        &Name { id: "backends", title: "Time of a proof by back end, on a logarithmic scale", unit: "ms" },
+        &Name { id: "backends", title: "Time of a proof by back end", unit: "ms", colours: &names },
         &rows.iter().map(|row| bar(record, row, row.prove_ms)).collect::<Vec<_>>(),
         Scale::Logarithmic,
     );
     body += &charts::points(
-        &Name { id: "sizes", title: "Time of a proof by size of its circuit, measured and estimated", unit: "ms" },
+        &Name {
+            id: "sizes",
+            title: "Time of a proof by size of its circuit, measured and estimated",
+            unit: "ms",
+            colours: &[],
+        },
         "cells: rows times columns",
         &sizes(record),
     );
     body += &charts::bars(
-        &Name { id: "memory", title: "Peak memory: of the process, and of the device", unit: "MB" },
+        &Name { id: "memory", title: "Peak memory", unit: "MB", colours: &["process", "device"].map(String::from) },
         &rows.iter().flat_map(memory).collect::<Vec<_>>(),
         Scale::Linear,
     );
     body += &charts::bars(
         &Name {
             id: "overhead",
-            title: "Overhead: a proof's time by that of inference in floating point on one thread, on a logarithmic scale",
+            title: "Overhead: a proof's time by that of inference in floating point on one thread",
             unit: "x",
+            colours: &names,
         },
         &rows
             .iter()
@@ -68,6 +61,7 @@ pub(super) fn prove(record: &ProveRecord, comparison: Option<&Comparison>) -> St
     body += &comparison_table(comparison);
     body += &table("figures", "Figures", &FIGURES, rows.iter().map(figures));
     body += &table("estimates", "Estimates of the cost model", &ESTIMATES, rows.iter().filter_map(estimates));
+    body += &table("counts", "What a proof asks of its device", &COUNTS, rows.iter().filter_map(counts));
     body += &table("published", "Figures of others, on other machines", &PUBLISHED, rows.iter().flat_map(published));
     body += &table(
         "programs",
@@ -84,13 +78,10 @@ pub(super) fn ops(record: &OpsRecord, comparison: Option<&Comparison>) -> String
     let mut body = setting(&record.setting, "Operations");
     let largest = record.rows.iter().map(|row| row.log_n).max().unwrap_or(0);
     let at_largest = record.rows.iter().filter(|row| row.log_n == largest);
+    let names: Vec<String> = record.backends.iter().map(|device| device.name.clone()).collect();
     let backend = |row: &OpsRow| record.backends.iter().position(|device| device.name == row.backend).unwrap_or(0);
     body += &charts::bars(
-        &Name {
-            id: "elements",
-            title: &format!("Time for an element, at 2^{largest}, on a logarithmic scale"),
-            unit: "ns",
-        },
+        &Name { id: "elements", title: &format!("Time for an element, at 2^{largest}"), unit: "ns", colours: &names },
         &once(at_largest.clone())
             .into_iter()
             .map(|row| {
@@ -113,15 +104,16 @@ pub(super) fn ops(record: &OpsRecord, comparison: Option<&Comparison>) -> String
     body += &charts::bars(
         &Name {
             id: "ratios",
-            title: &format!("How many times faster than peers, at 2^{largest}, on a logarithmic scale"),
+            title: &format!("How many times faster than peers, at 2^{largest}"),
             unit: "x",
+            colours: &names,
         },
         &ratios.collect::<Vec<_>>(),
         Scale::Logarithmic,
     );
     for family in [&["msm", "msm_i8", "msm_i32"][..], &["ntt", "intt", "coset_ntt"]] {
         body += &charts::points(
-            &Name { id: family[0], title: &format!("{} by size", family.join(", ")), unit: "ms" },
+            &Name { id: family[0], title: &format!("{} by size", family.join(", ")), unit: "ms", colours: &[] },
             "rows",
             &op_sizes(record, family),
         );
@@ -161,15 +153,20 @@ fn setting(setting: &Setting, title: &str) -> String {
     text
 }
 
-/// The colour of a back end.
-fn series(record: &ProveRecord, row: &ProveRow) -> usize {
-    let mut names: Vec<&str> = Vec::new();
+/// The back ends, in the order of their colours.
+fn backends(record: &ProveRecord) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
     for row in &record.rows {
-        if !names.contains(&row.backend.as_str()) {
-            names.push(&row.backend);
+        if !names.contains(&row.backend) {
+            names.push(row.backend.clone());
         }
     }
-    names.iter().position(|name| *name == row.backend).unwrap_or(0)
+    names
+}
+
+/// The colour of a back end.
+fn series(record: &ProveRecord, row: &ProveRow) -> usize {
+    backends(record).iter().position(|name| *name == row.backend).unwrap_or(0)
 }
 
 fn bar(record: &ProveRecord, row: &ProveRow, spread: Spread) -> Bar {
@@ -322,6 +319,15 @@ fn estimates(row: &ProveRow) -> Option<Vec<String>> {
     ])
 }
 
+const COUNTS: [&str; 8] = ["model", "prover", "launches", "copies", "waits", "allocations", "bytes up", "bytes down"];
+
+fn counts(row: &ProveRow) -> Option<Vec<String>> {
+    let own = row.counts?;
+    let counts = [own.launches, own.copies, own.waits, own.allocations, own.bytes_up, own.bytes_down];
+    let names = [row.circuit.model.clone(), row.backend.clone()];
+    Some(names.into_iter().chain(counts.map(|count| count.to_string())).collect())
+}
+
 const PUBLISHED: [&str; 5] = ["model", "whose", "what", "seconds", "seconds here"];
 
 fn published(row: &ProveRow) -> Vec<Vec<String>> {
@@ -423,30 +429,4 @@ fn comparison_table(comparison: Option<&Comparison>) -> String {
         vec![change.name.clone(), old, new, ratio, change.verdict.text().to_owned()]
     };
     table("comparison", &title, &["what", "then ms", "now ms", "now/then", ""], comparison.changes.iter().map(row))
-}
-
-/// A table that is sorted by a click on a column's name; nothing where it has no rows.
-fn table(id: &str, title: &str, columns: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let rows: String = rows.fold(String::new(), |mut text, row| {
-        let _ = writeln!(
-            text,
-            "<tr>{}</tr>",
-            row.iter().map(|cell| format!("<td>{}</td>", Escaped(cell))).collect::<String>()
-        );
-        text
-    });
-    if rows.is_empty() {
-        return rows;
-    }
-    let heads: String = columns.iter().map(|column| format!("<th>{}</th>", Escaped(column))).collect();
-    let title = Escaped(title);
-    format!("<h2>{title}</h2>\n<table id=\"{id}\"><thead><tr>{heads}</tr></thead>\n<tbody>{rows}</tbody></table>\n")
-}
-
-fn page(title: &str, body: &str) -> String {
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title}</title>\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
-         <style>{STYLE}</style></head>\n<body>{body}<script>{SORT}</script></body></html>\n"
-    )
 }
