@@ -8,6 +8,9 @@
 //! 3. Then tables of multiples of the reference string's points, the two bases alike, as far as they are of use: they
 //!    make commitments faster.
 //!
+//! On a device with memory of its own tables and cosets lie there: they get what is free on it, by the same rule, tables a
+//! quarter at most.
+//!
 //! So when memory is short, the tables shrink to nothing first, then the cosets. The limit is what the caller sets, or
 //! what the system offers; nobody asked for as much as possible in the second case, so tables then take
 //! [`UNASKED_TABLE_BYTES`] at most, and cosets [`UNASKED_COSET_BYTES`].
@@ -25,6 +28,8 @@ const LARGEST: usize = 3;
 const BASES: u64 = 2;
 /// Most bytes of tables, both bases together, where no limit is set.
 const UNASKED_TABLE_BYTES: u64 = 128 << 20;
+/// Of a device's free memory, the part that tables may take.
+const DEVICE_TABLE_SHARE: u64 = 4;
 /// Most bytes of kept cosets where no limit is set.
 const UNASKED_COSET_BYTES: u64 = 8 << 30;
 
@@ -81,6 +86,19 @@ impl MemoryBudget {
     pub fn for_one_proof(self) -> Self {
         let memory_bytes = self.least_memory_bytes;
         Self { memory_bytes, table_budget_bytes: 0, coset_budget_bytes: 0, ..self }
+    }
+
+    /// The same on a device with memory of its own, of which so much is free: what makes proofs faster lies there, and
+    /// may take what key and proof leave. What was not to be kept is not kept there either.
+    #[must_use]
+    pub(crate) fn on_device(self, needs: &MemoryNeeds, free_bytes: u64) -> Self {
+        let left = free_bytes.saturating_sub(needs.device_bytes);
+        let cosets = if self.coset_budget_bytes == 0 { 0 } else { (left / needs.coset_bytes.max(1)).min(needs.cosets) };
+        let coset_budget_bytes = cosets * needs.coset_bytes;
+        let tables = (left - coset_budget_bytes).min(free_bytes / DEVICE_TABLE_SHARE) / BASES;
+        let tables = if self.table_budget_bytes == 0 { 0 } else { tables.min(needs.table_bytes) };
+        let memory_bytes = self.least_memory_bytes;
+        Self { memory_bytes, table_budget_bytes: BASES * tables, coset_budget_bytes, ..self }
     }
 
     /// The tables' budget for one basis.
@@ -189,6 +207,22 @@ mod tests {
         assert_eq!(budget(133), Some([30, 2, 132]));
         assert_eq!(budget(138), Some([30, 8, 138]));
         assert_eq!(budget(u64::MAX), Some([30, 8, 138]), "more is of no use");
+    }
+
+    #[test]
+    fn a_device_has_its_own_memory_for_cosets_and_tables() {
+        let mut needs = needs([100, 10, 3, 4]);
+        needs.device_bytes = 50;
+        // Little on the host, and none of what was not asked for.
+        let asked = MemoryBudget::distribute(&needs, 112, true).expect("it fits");
+        assert_eq!([asked.coset_budget_bytes, asked.table_budget_bytes], [10, 2]);
+        for (free, expected) in [(40, [0, 0]), (55, [0, 4]), (71, [20, 0]), (90, [30, 8]), (1 << 40, [30, 8])] {
+            let own = asked.on_device(&needs, free);
+            assert_eq!([own.coset_budget_bytes, own.table_budget_bytes], expected, "{free} bytes");
+            assert_eq!(own.memory_bytes, 100, "nothing of it is on the host");
+        }
+        let one = asked.for_one_proof().on_device(&needs, 1 << 40);
+        assert_eq!([one.coset_budget_bytes, one.table_budget_bytes], [0, 0]);
     }
 
     #[test]

@@ -48,6 +48,10 @@ impl ModelProver {
         let backend = choice.open()?;
         let is_host = backend.is_host();
         let ProverKey { model, keys, key, powers, lagrange } = key;
+        let budget = &match backend.free_bytes() {
+            Some(free) => budget.on_device(&model.layout.memory(&model.graph), free),
+            None => *budget,
+        };
         let committer = Committer::from_points(backend, &powers, &lagrange, budget.table_bytes_per_basis())
             .map_err(ProverError::Backend)?;
         drop((powers, lagrange));

@@ -165,6 +165,10 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
         self.left.peak_bytes().or(self.right.peak_bytes())
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        [self.left.free_bytes(), self.right.free_bytes()].into_iter().flatten().min()
+    }
+
     fn counts(&self) -> Option<Counts> {
         self.left.counts().or(self.right.counts())
     }

@@ -295,6 +295,9 @@ pub struct MemoryNeeds {
     pub cosets: u64,
     /// Most bytes that multiples of the reference string's points may take, for one of the two bases.
     pub table_bytes: u64,
+    /// Estimate of what key and proof need of the memory of a device that has its own: points, the key's columns and the
+    /// witness's as field elements, and what a phase holds besides.
+    pub device_bytes: u64,
 }
 
 impl MemoryNeeds {
@@ -318,6 +321,7 @@ impl MemoryNeeds {
             coset_bytes: (size.quotient.key_columns * column).div_ceil(size.pieces().max(1)) as u64,
             cosets: size.pieces() as u64,
             table_bytes: (n * POINT * TABLE_LEVELS) as u64,
+            device_bytes: (2 * n * POINT + (size.fixed_columns + 2 * size.advice_columns) * column + proof) as u64,
         }
     }
 }

@@ -162,6 +162,10 @@ impl MemoryOps for Cuda {
         Some(self.counters().peak_bytes_used)
     }
 
+    fn free_bytes(&self) -> Option<u64> {
+        Some(self.device.free_bytes())
+    }
+
     fn counts(&self) -> Option<Counts> {
         Some(self.counters().counts())
     }

@@ -13,6 +13,7 @@ macro_rules! operations {
             fn is_host(&self) -> bool;
             fn is_compact(&self, vector: &Scalars) -> bool;
             fn peak_bytes(&self) -> Option<u64>;
+            fn free_bytes(&self) -> Option<u64>;
             fn counts(&self) -> Option<Counts>;
             fn len(&self, vector: &Scalars) -> usize;
             fn upload(&self, values: &[Fr]) -> Result<Scalars>;

@@ -36,6 +36,11 @@ pub trait MemoryOps: Debug + Send + Sync {
         None
     }
 
+    /// Bytes of the device's own memory that are left; `None` where the back end does not tell, or has the processor's.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// What the device has done since it was opened; `None` where the back end does not count, or is the processor.
     fn counts(&self) -> Option<Counts> {
         None
