@@ -50,13 +50,18 @@ mod hash;
 mod input;
 mod inspect;
 pub mod key;
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "what compiles models asks it, too"))]
 mod memory;
+#[cfg(feature = "onnx")]
 mod model;
 pub mod opening;
 mod precision;
 mod prover;
 pub mod public;
+#[cfg(feature = "onnx")]
+mod public_file;
 mod saturation;
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "a part of it cuts models, which are read first"))]
 pub mod segmented;
 
 pub use any::AnyProverKey;
@@ -70,17 +75,20 @@ pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
-pub use input::{parse_samples, read_samples};
+pub use input::{ModelInput, parse_samples, read_samples, sample_of_numbers};
 pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
-pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+#[cfg(feature = "onnx")]
+pub use model::{CompileOptions, Model, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
-pub use segmented::{Compiled, SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
+#[cfg(feature = "onnx")]
+pub use segmented::Compiled;
+pub use segmented::{SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};

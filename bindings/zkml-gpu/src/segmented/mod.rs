@@ -4,6 +4,7 @@
 //! A segment is read when it is needed and dropped when it is proved, so memory is what the largest of them takes.
 
 mod choose;
+#[cfg(feature = "onnx")]
 mod compile;
 mod key;
 mod model;
@@ -12,6 +13,7 @@ mod public;
 mod store;
 
 pub use choose::SegmentChoice;
+#[cfg(feature = "onnx")]
 pub use compile::Compiled;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
 pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};

@@ -6,11 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use halo2curves::bn256::G1Affine;
 use rand_core::{CryptoRng, RngCore};
 use serde::Serialize;
+use web_time::Instant;
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::commit::TensorOpening;
 use zkml_gpu_circuit::hash::Salt;
