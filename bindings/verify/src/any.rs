@@ -46,19 +46,17 @@ impl AnyKey {
     /// As [`ModelKey::read`] and [`SegmentedKey::read`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let bytes = read_bounded(path, MAX_KEY_BYTES)?;
-        if !bytes.starts_with(&SEGMENTED_KEY.magic) && bytes.len() as u64 > key::MAX_BYTES {
-            return Err(Error::FileSize { path: path.into(), len: bytes.len() as u64, limit: key::MAX_BYTES });
-        }
-        Self::from_bytes(&bytes, &path.display().to_string())
+        Self::from_bytes(&read_bounded(path, MAX_KEY_BYTES)?, &path.display().to_string())
     }
 
-    /// As [`read`](Self::read), from memory; `file` stands for the file in messages.
+    /// As [`read`](Self::read), from memory; `file` stands for them in messages.
     ///
     /// # Errors
-    /// As [`ModelKey::from_bytes`] and [`SegmentedKey::from_bytes`].
+    /// As [`ModelKey::from_bytes`] and [`SegmentedKey::from_bytes`], [`Error::FileSize`] for more bytes than any key has.
     pub fn from_bytes(bytes: &[u8], file: &str) -> Result<Self, Error> {
-        Ok(if bytes.starts_with(&SEGMENTED_KEY.magic) {
+        let is_segmented = bytes.starts_with(&SEGMENTED_KEY.magic);
+        bounded(bytes, if is_segmented { MAX_KEY_BYTES } else { key::MAX_BYTES }, file)?;
+        Ok(if is_segmented {
             Self::Segmented(Box::new(SegmentedKey::from_bytes(bytes, file)?))
         } else {
             Self::Whole(Box::new(ModelKey::from_bytes(bytes, file)?))
@@ -184,11 +182,13 @@ impl AnyProof {
         Self::from_json(&read_bounded(path, bundle::MAX_PROOF_BYTES)?, &path.display().to_string())
     }
 
-    /// As [`read`](Self::read), from memory; `file` stands for the file in messages.
+    /// As [`read`](Self::read), from memory; `file` stands for them in messages.
     ///
     /// # Errors
-    /// As [`ProofBundle::from_json`] and [`SegmentedProof::from_json`].
+    /// As [`ProofBundle::from_json`] and [`SegmentedProof::from_json`], [`Error::FileSize`] for more bytes than any proof
+    /// has.
     pub fn from_json(bytes: &[u8], file: &str) -> Result<Self, Error> {
+        bounded(bytes, bundle::MAX_PROOF_BYTES, file)?;
         Ok(if SegmentedProof::is_one(bytes) {
             Self::Segmented(Box::new(SegmentedProof::from_json(bytes, file)?))
         } else {
@@ -262,6 +262,12 @@ impl AnyProof {
             Self::Segmented(proof) => proof.segment_bytes(),
         }
     }
+}
+
+/// Refuses more bytes than any of a kind has.
+fn bounded(bytes: &[u8], limit: u64, file: &str) -> Result<(), Error> {
+    let len = bytes.len() as u64;
+    if len > limit { Err(Error::FileSize { path: file.into(), len, limit }) } else { Ok(()) }
 }
 
 impl<'a> Verdict<'a> {

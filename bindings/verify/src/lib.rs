@@ -53,3 +53,4 @@ pub use segmented::{
 pub use verdict::Verdict;
 #[cfg(feature = "write")]
 pub use write::write_whole;
+pub use zkml_gpu_circuit::system::Port;

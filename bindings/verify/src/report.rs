@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write as _};
-use std::time::Instant;
 
 use serde::Serialize;
+use web_time::Instant;
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_graph::{Format, Visibility};
 

@@ -1,9 +1,9 @@
 //! What a verifier says of a proof.
 
 use std::fmt;
-use std::time::Instant;
 
 use serde::Serialize;
+use web_time::Instant;
 use zkml_gpu_circuit::hash::TensorHash;
 use zkml_gpu_circuit::system::Port;
 

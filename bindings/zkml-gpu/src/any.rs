@@ -12,7 +12,7 @@ use crate::opening::of_segments;
 use crate::saturation::{Saturation, saturation};
 use crate::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
 use crate::{
-    Compiled, CompiledModel, Error, MemoryBudget, ModelAbout, ModelInput, ModelProver, Opening, Proved, ProverKey,
+    CompiledModel, Error, MemoryBudget, ModelAbout, ModelInput, ModelProver, Opening, Proved, ProverKey,
     SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey,
 };
 
@@ -24,6 +24,15 @@ macro_rules! of_either {
             Self::Segmented($own) => $value,
         }
     };
+}
+
+/// A model with its circuit, or with those of its segments.
+#[derive(Debug)]
+pub enum Compiled {
+    /// In one piece.
+    Whole(Box<CompiledModel>),
+    /// In segments.
+    Segmented(Box<SegmentedModel>),
 }
 
 /// A compiled model of either kind, wherever it is.

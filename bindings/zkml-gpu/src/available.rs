@@ -11,12 +11,19 @@ use std::path::{Component, Path, PathBuf};
 
 /// Address space that the C library sets aside for what a thread allocates.
 const ARENA_BYTES: u64 = 64 << 20;
+/// Address space of a module for WebAssembly of 32 bits.
+const WASM_BYTES: u64 = 1 << 32;
 /// Stack of a thread, as the standard library makes them.
 const STACK_BYTES: u64 = 2 << 20;
 
 /// Memory that this process can have without swapping, with what it has already, in bytes; `None` where the system does
 /// not tell. Limits of containers and of the process count.
+///
+/// A WebAssembly module has an address space of 4 GiB. What the page grants of it is not told ahead.
 pub fn available_bytes() -> Option<u64> {
+    if cfg!(target_family = "wasm") {
+        return Some(WASM_BYTES);
+    }
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     System { root: Path::new("/"), processors: processors as u64 }.available_bytes()
 }

@@ -12,7 +12,7 @@ use zkml_gpu_graph::index;
 use zkml_gpu_onnx::quant::Sample;
 use zkml_gpu_verify::report::{bytes_text, plural};
 
-use crate::{Error, FileError, ModelInput, read_bounded};
+use crate::{Error, FileError, read_bounded};
 
 /// Largest input file that is read.
 const MAX_BYTES: u64 = 1 << 30;
@@ -26,6 +26,17 @@ const STDIN_NAME: &str = "standard input";
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// What programs write before UTF-16, in either order.
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+
+/// An input of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ModelInput<'m> {
+    /// Its name.
+    pub name: &'m str,
+    /// Number of elements.
+    pub len: usize,
+    /// Set where the elements are indices, such as tokens: the number that they are below.
+    pub classes: Option<usize>,
+}
 
 /// The samples of an input or calibration file: `{"input_data": [[...], ...]}`, one flat list for each input of the
 /// model, in the order of its axes. A list n times the input's size holds n samples. Other keys are ignored. The path
@@ -55,6 +66,25 @@ pub fn read_samples(path: impl AsRef<Path>, inputs: &[ModelInput<'_>]) -> Result
 /// [`Error::Input`], as [`read_samples`].
 pub fn parse_samples(bytes: Vec<u8>, name: &str, inputs: &[ModelInput<'_>]) -> Result<Vec<Sample>, Error> {
     samples(Path::new(name), bytes, inputs)
+}
+
+/// A sample of numbers in memory: a flat list for each input, in the order of its axes. `name` stands for them in messages.
+///
+/// # Errors
+/// [`Error::Input`] for anything but finite numbers, whole ones where indices are taken, in lists of the right sizes.
+pub fn sample_of_numbers(lists: &[Vec<f32>], name: &str, inputs: &[ModelInput<'_>]) -> Result<Sample, Error> {
+    let fail = |problem| Error::Input { path: name.into(), problem };
+    for (list, values) in lists.iter().enumerate() {
+        if let Some(place) = values.iter().position(|value| !value.is_finite()) {
+            // Not which: an input may be hidden.
+            return Err(fail(format!("input_data[{list}][{place}] is no finite number")));
+        }
+    }
+    let mut samples = split(Path::new(name), inputs, lists)?;
+    match (samples.pop(), samples.len()) {
+        (Some(sample), 0) => Ok(sample),
+        (_, before) => Err(fail(format!("the numbers of {} are given, one is taken", plural(before + 1, "sample")))),
+    }
 }
 
 /// The samples of a file's bytes, which are overwritten behind them.

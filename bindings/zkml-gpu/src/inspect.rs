@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 use zkml_gpu_engine::srs::{FileInfo, FileKind, Identity, inspect};
 use zkml_gpu_files::container;
 use zkml_gpu_verify::{
-    Accuracy, AnyProof, ProofBundle, PublicTensor, SEGMENTED_KEY, SegmentedKey, SegmentedProof, TensorCommitment,
-    VERIFYING_KEY, read_hash,
+    Accuracy, AnyKey, AnyProof, ProofBundle, PublicTensor, SEGMENTED_KEY, SegmentedKey, SegmentedProof,
+    TensorCommitment, VERIFYING_KEY, read_hash,
 };
 
-use crate::compiled::{COMPILED_MODEL, CompiledModel};
+use crate::compiled::{COMPILED_MODEL, CompiledModel, IN_MEMORY};
 use crate::key::{PROVING_KEY, ProverKey};
 use crate::opening::{OPENING, Opening};
 use crate::public::{PUBLIC_MODEL, PublicModel};
@@ -122,6 +122,37 @@ impl Artifact {
                     problem: format!("{} is no file of this program", path.display()),
                     hint: "inspect takes NAME.zkml, NAME.public.zkml, NAME.pk, NAME.vk, proof.json, commitments, openings, hashes and reference strings; srs info takes Halo2's, too",
                 });
+            }
+        })
+    }
+
+    /// As [`read`](Self::read), of a file in memory: keys, compiled models, proofs and commitments of tensors. Of models in
+    /// segments there are the verifying key and proofs; the other files of theirs are read piece by piece, from a disk.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); [`Error::Arguments`] for other files.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let kind = container::magic(bytes).ok().flatten().unwrap_or_default();
+        Ok(if kind == COMPILED_MODEL.magic {
+            Self::CompiledModel(Box::new(CompiledModel::from_bytes(bytes)?))
+        } else if kind == PROVING_KEY.magic {
+            Self::ProvingKey(Box::new(ProverKey::from_bytes(bytes)?))
+        } else if kind == VERIFYING_KEY.magic || kind == SEGMENTED_KEY.magic {
+            match AnyKey::from_bytes(bytes, IN_MEMORY)? {
+                AnyKey::Whole(key) => Self::VerifyingKey(key),
+                AnyKey::Segmented(key) => Self::SegmentedVerifyingKey(key),
+            }
+        } else if !kind.starts_with(b"{") {
+            return Err(Error::Arguments {
+                problem: format!("{IN_MEMORY} are no file that can be inspected there"),
+                hint: "inspect takes the bytes of NAME.zkml, NAME.pk, NAME.vk, proof.json or a commitment",
+            });
+        } else if let Ok(commitment) = TensorCommitment::from_json(bytes, IN_MEMORY) {
+            Self::Commitment(Box::new(commitment))
+        } else {
+            match AnyProof::from_json(bytes, IN_MEMORY)? {
+                AnyProof::Whole(proof) => Self::Proof(proof),
+                AnyProof::Segmented(proof) => Self::SegmentedProof(proof),
             }
         })
     }

@@ -50,17 +50,23 @@ mod hash;
 mod input;
 mod inspect;
 pub mod key;
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "what compiles models asks it, too"))]
 mod memory;
+#[cfg(feature = "onnx")]
 mod model;
 pub mod opening;
 mod precision;
 mod prover;
 pub mod public;
+#[cfg(feature = "onnx")]
+mod public_file;
+#[cfg(feature = "onnx")]
 mod retrain;
 mod saturation;
+#[cfg_attr(not(feature = "onnx"), allow(dead_code, reason = "a part of it cuts models, which are read first"))]
 pub mod segmented;
 
-pub use any::{AnyModel, AnyProved, AnyProver, AnyProverKey};
+pub use any::{AnyModel, AnyProved, AnyProver, AnyProverKey, Compiled};
 pub use available::available_bytes;
 pub use backend::BackendChoice;
 pub use cache::{DEFAULT_CACHE_BYTES, Kept, KeyCache, Origin};
@@ -71,17 +77,18 @@ pub use devices::compile_cuda_kernels;
 pub use devices::{Device, Limits, devices};
 pub use error::Error;
 pub use hash::{hash_numbers, hash_sample, read_salt, write_salt};
-pub use input::{parse_samples, read_samples};
+pub use input::{ModelInput, parse_samples, read_samples, sample_of_numbers};
 pub use inspect::{Artifact, magic, weights_text};
 pub use key::{PROVING_KEY, ProverKey};
 pub use memory::MemoryBudget;
-pub use model::{CompileOptions, Model, ModelInput, samples_digest};
+#[cfg(feature = "onnx")]
+pub use model::{CompileOptions, Model, samples_digest};
 pub use opening::{OPENING, Opening, ReferencePoints, key_of_tensor};
 pub use precision::read_precision;
 pub use prover::{ModelProver, Proved};
 pub use public::{Audit, AuditedFile, Measured, PUBLIC_MODEL, PublicModel};
 pub use saturation::{Saturation, saturation};
-pub use segmented::{Compiled, SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
+pub use segmented::{SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
 pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};

@@ -16,7 +16,7 @@ use zkml_gpu_verify::{Accuracy, model_name};
 
 use crate::compiled::{CompiledModel, ModelAbout, ModelSource};
 use crate::memory::check_memory;
-use crate::{Error, FileError};
+use crate::{Error, FileError, ModelInput};
 
 /// Widths that are searched for tensors unless others are asked for. Fewer bits make no limb less; more make tables of
 /// functions longer than most circuits are.
@@ -36,17 +36,6 @@ pub struct Model {
     file: String,
     dimensions: Vec<(String, usize)>,
     pub(crate) float: FloatModel,
-}
-
-/// An input of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModelInput<'m> {
-    /// Its name.
-    pub name: &'m str,
-    /// Number of elements.
-    pub len: usize,
-    /// Set where the elements are indices, such as tokens: the number that they are below.
-    pub classes: Option<usize>,
 }
 
 /// Choices of quantisation and layout; the defaults suit most models.

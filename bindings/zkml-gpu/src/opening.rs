@@ -3,6 +3,7 @@
 //! A [container](zkml_gpu_files::container) of four sections: a notice, the commitment, the integers, and the blinding.
 //! **The file is private**: whoever has it knows the tensor. It is written for its owner alone.
 
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use halo2curves::bn256::{Fr, G1Affine};
@@ -11,11 +12,11 @@ use zkml_gpu_circuit::commit::TensorOpening;
 use zkml_gpu_circuit::system::Port;
 use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_files::Access;
-use zkml_gpu_files::container::{ContainerError, Kind, SectionName};
+use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName, Writer};
 use zkml_gpu_graph::Storage;
 use zkml_gpu_verify::{AnyKey, ModelKey, SegmentedKey, TensorCommitment};
 
-use crate::compiled::{read_container, write_container};
+use crate::compiled::{IN_MEMORY, container_bytes, container_of_bytes, read_container, write_container};
 use crate::encoding::{ELEMENT_BYTES, read_elements, write_elements};
 use crate::hash::expect_within;
 use crate::{AnyProverKey, Error, ProverKey, SegmentedProverKey};
@@ -128,13 +129,26 @@ impl Opening {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         let commitment = self.commitment.to_json()?;
         write_container(path.as_ref(), Access::Private, OPENING, &SECTIONS, |writer| {
-            writer.section(NOTICE)?;
-            writer.section(&commitment[..])?;
-            writer.section_with(|out| {
-                self.tensor.values().iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
-            })?;
-            writer.section_with(|out| self.tensor.blinds().iter().try_for_each(|blinds| write_elements(blinds, out)))
+            self.write_sections(&commitment, writer)
         })
+    }
+
+    /// The bytes of the file, as private as the file.
+    ///
+    /// # Errors
+    /// [`Error::Internal`], if it has no bytes after all.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        let commitment = self.commitment.to_json()?;
+        container_bytes(OPENING, &SECTIONS, |writer| self.write_sections(&commitment, writer))
+    }
+
+    fn write_sections<W: Write + Seek>(&self, commitment: &[u8], writer: &mut Writer<W>) -> Result<(), ContainerError> {
+        writer.section(NOTICE)?;
+        writer.section(commitment)?;
+        writer.section_with(|out| {
+            self.tensor.values().iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+        })?;
+        writer.section_with(|out| self.tensor.blinds().iter().try_for_each(|blinds| write_elements(blinds, out)))
     }
 
     /// Reads an opening.
@@ -143,28 +157,37 @@ impl Opening {
     /// [`Error::File`] where it cannot be read or is not what [`write`](Self::write) wrote.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let file = path.display().to_string();
-        read_container(path, OPENING, HINT, |container| {
-            let damaged = |problem: &str| ContainerError::Damaged(problem.into());
-            if container.section(SECTIONS[0], NOTICE.len() as u64)? != NOTICE {
-                return Err(damaged("its notice is another"));
-            }
-            let commitment = container.section(SECTIONS[1], MAX_COMMITMENT_BYTES)?;
-            let commitment = TensorCommitment::from_json(&commitment, &file).map_err(|e| damaged(&e.to_string()))?;
-            let values = container.section(SECTIONS[2], MAX_VALUES * 8)?;
-            let number = |bytes: &[u8]| bytes.try_into().map(i64::from_le_bytes).ok();
-            let values: Option<Vec<i64>> = values.chunks(8).map(number).collect();
-            let columns = commitment.points.len();
-            let rows = TensorOpening::BLINDING_ROWS;
-            let blinds = container.section(SECTIONS[3], (rows * columns * ELEMENT_BYTES) as u64)?;
-            let blinds: Option<Vec<Fr>> = read_elements(&blinds);
-            let blinds = blinds.unwrap_or_default().chunks(rows).map(<[Fr]>::to_vec).collect();
-            // Bounded before anything is shifted by it.
-            let k = commitment.k.min(zkml_gpu_circuit::system::MAX_K);
-            let tensor = TensorOpening::from_parts(values.unwrap_or_default(), blinds, k);
-            let tensor = tensor.filter(|tensor| tensor.blinds().len() == columns);
-            Ok(Self { tensor: tensor.ok_or_else(|| damaged("its parts do not fit each other"))?, commitment })
-        })
+        read_container(path, OPENING, HINT, |container| Self::read_sections(container, &path.display().to_string()))
+    }
+
+    /// As [`read`](Self::read), from memory.
+    ///
+    /// # Errors
+    /// [`Error::File`] where they are not what [`to_bytes`](Self::to_bytes) gave.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        container_of_bytes(bytes, OPENING, HINT, |container| Self::read_sections(container, IN_MEMORY))
+    }
+
+    fn read_sections<R: Read + Seek>(container: &mut Container<R>, file: &str) -> Result<Self, ContainerError> {
+        let damaged = |problem: &str| ContainerError::Damaged(problem.into());
+        if container.section(SECTIONS[0], NOTICE.len() as u64)? != NOTICE {
+            return Err(damaged("its notice is another"));
+        }
+        let commitment = container.section(SECTIONS[1], MAX_COMMITMENT_BYTES)?;
+        let commitment = TensorCommitment::from_json(&commitment, file).map_err(|e| damaged(&e.to_string()))?;
+        let values = container.section(SECTIONS[2], MAX_VALUES * 8)?;
+        let number = |bytes: &[u8]| bytes.try_into().map(i64::from_le_bytes).ok();
+        let values: Option<Vec<i64>> = values.chunks(8).map(number).collect();
+        let columns = commitment.points.len();
+        let rows = TensorOpening::BLINDING_ROWS;
+        let blinds = container.section(SECTIONS[3], (rows * columns * ELEMENT_BYTES) as u64)?;
+        let blinds: Option<Vec<Fr>> = read_elements(&blinds);
+        let blinds = blinds.unwrap_or_default().chunks(rows).map(<[Fr]>::to_vec).collect();
+        // Bounded before anything is shifted by it.
+        let k = commitment.k.min(zkml_gpu_circuit::system::MAX_K);
+        let tensor = TensorOpening::from_parts(values.unwrap_or_default(), blinds, k);
+        let tensor = tensor.filter(|tensor| tensor.blinds().len() == columns);
+        Ok(Self { tensor: tensor.ok_or_else(|| damaged("its parts do not fit each other"))?, commitment })
     }
 
     /// The commitment to publish.

@@ -25,13 +25,12 @@ use zkml_gpu_files::Access;
 use zkml_gpu_files::container::{Container, ContainerError, Kind, SectionName};
 use zkml_gpu_graph::{Graph, Op};
 use zkml_gpu_onnx::import::ImportOptions;
-use zkml_gpu_onnx::quant::{Calibration, QuantOptions, Sample};
-use zkml_gpu_verify::report::{plural, port_text};
+use zkml_gpu_onnx::quant::{Calibration, QuantOptions};
+use zkml_gpu_verify::report::port_text;
 use zkml_gpu_verify::{ModelKey, model_name};
 
 use crate::compiled::{read_container, write_container};
-use crate::retrain::Recalled;
-use crate::{BackendChoice, CompiledModel, Error, FileError, Model, ModelAbout, encoding};
+use crate::{BackendChoice, CompiledModel, Error, FileError, ModelAbout, encoding};
 
 /// The kind of file that `NAME.public.zkml` is.
 pub const PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpuA", version: 6, what: "a public model" };
@@ -48,11 +47,11 @@ const HINT: &str = "NAME.public.zkml is written by `zkml-gpu setup`; fetch it ag
 /// What a public model says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PublicAbout {
+pub(crate) struct PublicAbout {
     /// The model's name.
     name: String,
     /// Inferences in each proof.
-    inferences: u64,
+    pub(crate) inferences: u64,
 }
 
 /// By what the integers of a model with public weights follow from its file.
@@ -62,9 +61,9 @@ pub(crate) struct Recipe {
     /// Sizes of symbolic dimensions.
     dimensions: Vec<(String, usize)>,
     /// How it was quantised: bits of all tensors.
-    quantisation: QuantOptions,
+    pub(crate) quantisation: QuantOptions,
     /// Extremes of all tensors over the samples.
-    calibration: Calibration,
+    pub(crate) calibration: Calibration,
 }
 
 impl Recipe {
@@ -75,16 +74,6 @@ impl Recipe {
             quantisation: about.quantisation.clone(),
             calibration,
         })
-    }
-
-    /// The integers that a model's file has by it. Layers of which no weight is left are refused.
-    pub(crate) fn recall(&self, model: &Model, samples: &[Sample]) -> Result<Recalled, Error> {
-        let recalled = model.recalled((&self.calibration, &self.quantisation), samples)?;
-        if recalled.empty_layers > 0 {
-            let layers = plural(recalled.empty_layers, "layer");
-            return Err(Error::Audit(format!("its scales leave no weight but 0 of {layers} of {}", model.file())));
-        }
-        Ok(recalled)
     }
 
     /// How a model's file is to be read; the default where nothing is told.
@@ -103,23 +92,13 @@ impl Recipe {
     }
 }
 
-/// Why a key's weights cannot be compared with a model's file.
-pub(crate) fn hidden(problem: &str) -> Error {
-    let hint = "compile --weights public makes keys that can be checked against the model's file";
-    Error::Arguments { problem: problem.into(), hint }
-}
-/// What a public model says that does not tell how its file is quantised.
-pub(crate) const NO_RECIPE: &str = "the public model does not tell how to quantise the model's file";
-/// What a key says that hides its weights.
-pub(crate) const HIDDEN_WEIGHTS: &str = "the key's model commitment hides the weights";
-
 /// A compiled model without its learned values, where they are committed and hidden.
 #[derive(Clone, Debug)]
 pub struct PublicModel {
-    about: PublicAbout,
-    graph: Graph,
-    layout: Layout,
-    recipe: Option<Recipe>,
+    pub(crate) about: PublicAbout,
+    pub(crate) graph: Graph,
+    pub(crate) layout: Layout,
+    pub(crate) recipe: Option<Recipe>,
 }
 
 /// What an audit found a key to prove.
@@ -164,23 +143,6 @@ pub struct Audit {
     /// one after the other.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub segments: Option<usize>,
-}
-
-impl Audit {
-    /// This audit of a key whose weights were found to be those of a model's file.
-    pub(crate) fn of_file(self, model: &Model, recalled: &Recalled) -> Self {
-        let measured = recalled.evaluation.as_ref().map(|evaluation| {
-            let all = || evaluation.outputs.iter().chain(&evaluation.layers);
-            Measured {
-                samples: evaluation.samples,
-                max_error: evaluation.outputs.iter().map(|output| output.max_error).fold(0.0, f32::max),
-                saturated: all().map(|tensor| tensor.saturated).fold(0.0, f32::max),
-            }
-        });
-        let not_zero = recalled.not_zero;
-        let file = AuditedFile { name: model.file().into(), digest: model.digest().into(), not_zero, measured };
-        Self { weights: "exact integers, those of the model's file".into(), file: Some(file), ..self }
-    }
 }
 
 /// A model's file whose weights a key's were found to be.
@@ -338,49 +300,11 @@ impl PublicModel {
         self.audit_on(key, srs, &committer(srs, backend)?, allow_unproven_weights)
     }
 
-    /// As [`audit`](Self::audit), and checks that the weights are those of a model's own file: quantises them by the
-    /// scales that this public model tells, and compares what follows bit for bit, the model commitment where they are
-    /// committed and the circuit's columns where they are embedded. `model` is loaded with
-    /// [`import_options`](Self::import_options).
-    ///
-    /// The scales are the choice of the key's owner, who could choose them so badly that nothing is left of a layer. So it
-    /// refuses layers of which no weight is left, and measures the error of the integers against the file on `samples`;
-    /// without any [`AuditedFile::measured`] is none, and all that is known is that the integers are the file's under
-    /// these scales.
-    ///
-    /// # Errors
-    /// Those of [`audit`](Self::audit); [`Error::Arguments`] where the weights are not public,
-    /// [`Error::OtherArchitecture`], [`Error::Quantise`] and [`Error::Audit`] where the file is another model's.
-    pub fn audit_file(
-        &self,
-        key: &ModelKey,
-        model: &Model,
-        samples: &[Sample],
-        srs: &Srs,
-        backend: &BackendChoice,
-    ) -> Result<Audit, Error> {
-        let recipe = self.recipe.as_ref().ok_or_else(|| hidden(NO_RECIPE))?;
-        if key.weight_mode() == WeightMode::Committed && !key.has_public_weights() {
-            return Err(hidden(HIDDEN_WEIGHTS));
-        }
-        let inferences = usize::try_from(self.about.inferences).unwrap_or(usize::MAX);
-        let recalled = recipe.recall(model, samples)?;
-        let whole = Graph { visibility: self.graph.visibility.clone(), ..recalled.graph.clone() }.joint(inferences)?;
-        let graph = model.graph_like(&self.graph, whole)?;
-        model.expect_architecture(&self.graph, &graph)?;
-        let learned = self.clone().with_graph(graph);
-        let committer = committer(srs, backend)?;
-        // Weights that are compared one by one need no proof that they are integers.
-        let audit = learned.audit_on(key, srs, &committer, true)?;
-        learned.compare_weights(key, model, &committer)?;
-        Ok(audit.of_file(model, &recalled))
-    }
-
     /// Refuses a key whose model commitment is not that of these weights, which are those of a model's file.
     pub(crate) fn compare_weights<B: Backend>(
         &self,
         key: &ModelKey,
-        model: &Model,
+        file: &str,
         committer: &Committer<B>,
     ) -> Result<(), Error> {
         let own = public_commitment(key.keys(), &self.graph, &self.layout, committer)?;
@@ -389,7 +313,7 @@ impl PublicModel {
             return Err(Error::Audit("its model commitment has another number of columns".into()));
         }
         if let Some(column) = own.iter().zip(committed).position(|(own, key)| own != key) {
-            let problem = format!("column {column} of the model commitment is not that of {}'s weights", model.file());
+            let problem = format!("column {column} of the model commitment is not that of {file}'s weights");
             return Err(Error::Audit(problem));
         }
         Ok(())
@@ -410,7 +334,7 @@ impl PublicModel {
         Self { graph, ..self }
     }
 
-    fn audit_on<B: Backend>(
+    pub(crate) fn audit_on<B: Backend>(
         &self,
         key: &ModelKey,
         srs: &Srs,

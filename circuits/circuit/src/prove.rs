@@ -6,6 +6,7 @@ use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, Transcrip
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
+use web_time::Instant;
 use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
@@ -140,7 +141,7 @@ pub fn prove_opened<B: Backend>(
     openings: Openings<'_>,
     mut rng: impl RngCore + CryptoRng,
 ) -> Result<Proof, ProveError> {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     let span = tracing::info_span!(target: "zkml_gpu::prover", "witness").entered();
     let execution = &Cleared(graph.run(inputs)?);
     let first = FirstPhase::salted(layout, graph, &execution.0, &salts(layout, openings.salts))?;

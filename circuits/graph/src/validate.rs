@@ -132,7 +132,8 @@ fn check_tensor(tensor: &Tensor, limit: i64) -> Check {
     };
     let Shape { channels, height, width } = tensor.shape;
     match channels.checked_mul(height).and_then(|n| n.checked_mul(width)) {
-        Some(n) if n > 0 && n < 1 << 40 => {}
+        // In 64 bits, as the bound is; on machines of 32 bits a product that passes them is none.
+        Some(n) if n > 0 && (n as u64) < 1 << 40 => {}
         _ => return fail("shape", format!("{:?}", tensor.shape), "1 to 2^40 elements".into()),
     }
     let Format { frac_bits, mantissa, min, max } = tensor.format;

@@ -42,6 +42,9 @@ impl Staged {
         if access == Access::Public {
             builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
         }
+        // Elsewhere a folder's own rules say who reads its files.
+        #[cfg(not(unix))]
+        let _ = access;
         let file = builder.prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
         Ok(Self { file, path: path.into() })
     }

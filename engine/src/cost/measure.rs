@@ -5,10 +5,11 @@
 //! turns. Everything runs on one thread of the processor, so that a price does not depend on how many are free; how
 //! much faster they are together is measured once, as the parallelism.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use web_time::Instant;
 
 use super::Costs;
 use crate::backend::program::{NodeId, ProgramBuilder};

@@ -8,7 +8,7 @@ use zkml_gpu_onnx::quant::{Alike, Precision, QuantOptions, Quantised, Sample, re
 
 use super::{SegmentChoice, SegmentedModel};
 use crate::memory::limit_bytes;
-use crate::{CompileOptions, CompiledModel, Error, Model};
+use crate::{CompileOptions, Compiled, CompiledModel, Error, Model};
 
 impl Model {
     /// As [`compile`](Self::compile), and in segments where it does not fit the memory in one piece, or where a number of
@@ -126,15 +126,6 @@ fn alike(graph: &Graph, visibility: &Visibilities, cuts: &[usize]) -> Result<Vec
         }
     }
     Ok(forms.into_iter().map(|(_, tensors)| tensors).filter(|tensors| tensors.len() > 1).collect())
-}
-
-/// A model with its circuit, or with those of its segments.
-#[derive(Debug)]
-pub enum Compiled {
-    /// In one piece.
-    Whole(Box<CompiledModel>),
-    /// In segments.
-    Segmented(Box<SegmentedModel>),
 }
 
 /// Whether a graph that is not lowered may fit in one piece, by bounds. One that is asked for in one piece is refused

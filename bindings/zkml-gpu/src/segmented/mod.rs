@@ -4,6 +4,7 @@
 //! A segment is read when it is needed and dropped when it is proved, so memory is what the largest of them takes.
 
 mod choose;
+#[cfg(feature = "onnx")]
 mod compile;
 mod key;
 mod model;
@@ -13,7 +14,6 @@ mod store;
 mod task;
 
 pub use choose::SegmentChoice;
-pub use compile::Compiled;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
 pub(crate) use model::Cutting;
 pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};

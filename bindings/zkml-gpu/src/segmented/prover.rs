@@ -7,10 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
+use web_time::Instant;
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::commit::TensorOpening;
 use zkml_gpu_circuit::hash::Salt;

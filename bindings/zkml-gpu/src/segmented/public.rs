@@ -22,8 +22,12 @@ use zkml_gpu_verify::{MAX_SEGMENTS, SegmentedKey, Wire, are_numbered, model_name
 use super::model::{Cutting, SegmentedModel};
 use super::store::Store;
 use crate::compiled::{open_container, write_container};
-use crate::public::{Audit, HIDDEN_WEIGHTS, NO_RECIPE, PublicModel, Recipe, committer, hidden};
-use crate::{BackendChoice, Error, FileError, ImportOptions, Model, Sample};
+use crate::public::{Audit, PublicModel, Recipe, committer};
+#[cfg(feature = "onnx")]
+use crate::public_file::{HIDDEN_WEIGHTS, NO_RECIPE, hidden};
+use crate::{BackendChoice, Error, FileError, ImportOptions};
+#[cfg(feature = "onnx")]
+use crate::{Model, Sample};
 
 /// The kind of file that `NAME.public.zkml` of a model in segments is.
 pub const SEGMENTED_PUBLIC_MODEL: Kind = Kind { magic: *b"zkmlgpua", version: 1, what: "a public model of segments" };
@@ -191,6 +195,7 @@ impl SegmentedPublicModel {
     ///
     /// # Errors
     /// As [`PublicModel::audit_file`].
+    #[cfg(feature = "onnx")]
     pub fn audit_file(
         &self,
         key: &SegmentedKey,
@@ -215,7 +220,7 @@ impl SegmentedPublicModel {
             graphs.push(graph);
         }
         // Weights that are compared one by one need no proof that they are integers.
-        let audit = self.audit_on(key, srs, &committer(srs, backend)?, true, Some((model, &graphs)))?;
+        let audit = self.audit_on(key, srs, &committer(srs, backend)?, true, Some((model.file(), &graphs)))?;
         Ok(audit.of_file(model, &recalled))
     }
 
@@ -237,7 +242,7 @@ impl SegmentedPublicModel {
         srs: &Srs,
         committer: &Committer<B>,
         allow_unproven_weights: bool,
-        learned: Option<(&Model, &[Graph])>,
+        learned: Option<(&str, &[Graph])>,
     ) -> Result<Audit, Error> {
         let said = key.about();
         if said.circuits != self.about.circuits || said.wires != self.about.wires {
@@ -271,8 +276,8 @@ impl SegmentedPublicModel {
                 public.audit_circuit(own, srs, committer).map_err(named)?;
             }
             audits.push(public.audit_weights(own, committer, allow_unproven_weights).map_err(named)?);
-            if let Some((model, _)) = learned {
-                public.compare_weights(own, model, committer).map_err(named)?;
+            if let Some((file, _)) = learned {
+                public.compare_weights(own, file, committer).map_err(named)?;
             }
             found = Some((circuit, public, own.circuit_digest().into()));
         }

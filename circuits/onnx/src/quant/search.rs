@@ -78,7 +78,7 @@ pub enum Target {
 const NEAR_LEAST: f32 = 1.1;
 /// Multiplications of a run on all samples for each tensor, above which all have one width: further bits of a clamp cost
 /// limbs alone.
-const MOST_WORK: usize = 1 << 35;
+const MOST_WORK: u64 = 1 << 35;
 /// How much narrower than the width that does for all tensors the others are tried.
 const NARROWER: u32 = 4;
 
@@ -102,7 +102,8 @@ impl Observed<'_> {
         };
         let mut best = uniform.into_iter().find(|found| error(found) <= bound).ok_or(QuantError::NoSamples)?;
         let (wide, units) = (best.precision.activation_bits, search.units());
-        let work = best.quantised.graph.macs().saturating_mul(self.samples.len()).saturating_mul(units.len());
+        let runs = (self.samples.len() as u64).saturating_mul(units.len() as u64);
+        let work = (best.quantised.graph.macs() as u64).saturating_mul(runs);
         if work > MOST_WORK {
             tracing::debug!(work, "one width for all: a run for each tensor would take minutes");
             return Ok((best.precision, best.quantised));

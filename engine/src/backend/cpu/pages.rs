@@ -4,6 +4,7 @@
 //! and every page of a new vector is a fault. Linux maps two megabytes at once where it is asked to.
 
 /// Bytes from which on a vector holds whole large pages.
+#[cfg(any(target_os = "linux", test))]
 const LONG: usize = 4 << 20;
 
 /// As [`Vec::with_capacity`].

@@ -1,12 +1,13 @@
 //! Eight field elements at a time.
 //!
-//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are three implementations
+//! [`Lanes`] is arithmetic modulo one of BN254's primes on vectors of eight elements. There are four implementations
 //! of it, and every kernel of this back end is written once over the trait:
 //!
 //! | lanes | processor | representation |
 //! |---|---|---|
 //! | [`Ifma`] | x86-64 with AVX-512 IFMA and VBMI2 | five limbs of 52 bits, one register each, residues not reduced |
 //! | [`Avx2`] | x86-64 with AVX2 and FMA | five signed limbs of 51 bits in doubles, two registers each, not reduced |
+//! | `Narrow` | of 32 bits, WebAssembly with vectors among them | nine limbs of 29 bits, four lanes to a register, not reduced |
 //! | [`Portable`] | any | an array of elements, reduced |
 //!
 //! A kernel is a value that implements [`Kernel`]; [`Lanes::run`] runs it, compiled for the lanes' instructions. The
@@ -24,12 +25,16 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod ifma;
+#[cfg(any(test, not(target_pointer_width = "64")))]
+mod narrow;
 mod portable;
 
 #[cfg(target_arch = "x86_64")]
 pub(super) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(super) use ifma::Ifma;
+#[cfg(any(test, not(target_pointer_width = "64")))]
+pub(super) use narrow::Narrow;
 pub(super) use portable::Portable;
 
 use std::mem::MaybeUninit;
@@ -283,6 +288,8 @@ pub(super) fn store_new<L: Lanes, F: Modulus>(lanes: L, vector: L::Vector<F>, ta
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Processor {
     Portable(Portable),
+    #[cfg(any(test, not(target_pointer_width = "64")))]
+    Narrow(Narrow),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
     #[cfg(target_arch = "x86_64")]
@@ -298,6 +305,9 @@ impl Processor {
             all.extend(Ifma::detect().map(Self::Ifma));
             all.extend(Avx2::detect().map(Self::Avx2));
         }
+        // Where products of 64 bits are a processor's own, the host library's arithmetic is faster.
+        #[cfg(not(target_pointer_width = "64"))]
+        all.push(Self::Narrow(Narrow));
         all.push(Self::Portable(Portable));
         all
     }
@@ -311,6 +321,8 @@ impl Processor {
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Portable(_) => "portable",
+            #[cfg(any(test, not(target_pointer_width = "64")))]
+            Self::Narrow(_) => "limbs of 29 bits",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "AVX2",
             #[cfg(target_arch = "x86_64")]
@@ -322,6 +334,8 @@ impl Processor {
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Portable(_) => "portable",
+            #[cfg(any(test, not(target_pointer_width = "64")))]
+            Self::Narrow(_) => "narrow",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "avx2",
             #[cfg(target_arch = "x86_64")]
@@ -335,6 +349,8 @@ macro_rules! with_lanes {
     ($processor:expr, $lanes:ident => $result:expr) => {
         match $processor {
             $crate::backend::cpu::lanes::Processor::Portable($lanes) => $result,
+            #[cfg(any(test, not(target_pointer_width = "64")))]
+            $crate::backend::cpu::lanes::Processor::Narrow($lanes) => $result,
             #[cfg(target_arch = "x86_64")]
             $crate::backend::cpu::lanes::Processor::Avx2($lanes) => $result,
             #[cfg(target_arch = "x86_64")]

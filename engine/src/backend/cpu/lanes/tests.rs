@@ -181,6 +181,8 @@ fn all_lanes_of_this_processor_compute_in_both_fields() {
     for processor in all {
         compare(processor);
     }
+    // Here for comparison: it is for other processors.
+    compare(Processor::Narrow(Narrow));
 }
 
 #[test]
