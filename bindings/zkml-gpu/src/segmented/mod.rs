@@ -15,6 +15,7 @@ mod task;
 
 pub use choose::SegmentChoice;
 pub use key::{SEGMENTED_PROVING_KEY, SegmentedProverKey};
+#[cfg(feature = "onnx")]
 pub(crate) use model::Cutting;
 pub use model::{SEGMENTED_MODEL, SegmentSummary, SegmentedModel};
 pub use prover::{SegmentTimes, SegmentedProved, SegmentedProver};
