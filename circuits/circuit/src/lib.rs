@@ -14,6 +14,7 @@ pub mod circuit;
 pub mod commit;
 mod gates;
 pub mod hash;
+pub mod keccak;
 pub mod keys;
 pub mod layout;
 pub mod placement;

@@ -318,7 +318,7 @@ impl SegmentedProver {
                 tensors.push((name.clone(), opening.tensor().clone()));
             }
         }
-        let given = Openings { tensors: &tensors, known: &known, salts: &salts };
+        let given = Openings { tensors: &tensors, known: &known, salts: &salts, ..Openings::default() };
         let parts = (keys, &model.layout, &model.graph);
         // On a thread of the pool, as proofs of models in one piece are.
         let proof = rayon::scope(|_| prove_opened(engine, parts, &inputs, given, &mut rng));
