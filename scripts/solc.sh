@@ -21,4 +21,10 @@ if [ ! -x "$folder/node_modules/.bin/solcjs" ]; then
     trap - EXIT
     rm -rf "$own"
 fi
-exec "$folder/node_modules/.bin/solcjs" "$@"
+# By a file: into a pipe the program writes no more than fits before it ends.
+answer=$(mktemp)
+trap 'rm -f "$answer"' EXIT
+code=0
+"$folder/node_modules/.bin/solcjs" "$@" > "$answer" || code=$?
+cat "$answer"
+exit "$code"

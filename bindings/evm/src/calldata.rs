@@ -10,6 +10,8 @@
 //! | 32 | number of values |
 //! | 32 each | the values, negative ones in two's complement |
 
+use std::fmt;
+
 use ff::PrimeField;
 use halo2curves::bn256::Fr;
 use sha3::{Digest, Keccak256};
@@ -29,6 +31,34 @@ pub enum Number {
     Element(Fr),
     /// An integer.
     Integer(i64),
+}
+
+impl fmt::Display for Number {
+    /// In decimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer(integer) => write!(f, "{integer}"),
+            Self::Element(element) => f.write_str(&decimal(element.to_repr())),
+        }
+    }
+}
+
+/// A little-endian integer in decimal digits.
+fn decimal(bytes: [u8; 32]) -> String {
+    // The least digit first, nine at a time.
+    let mut limbs = vec![0u64];
+    for byte in bytes.iter().rev() {
+        let mut carry = u64::from(*byte);
+        for limb in &mut limbs {
+            let value = *limb * 256 + carry;
+            (*limb, carry) = (value % 1_000_000_000, value / 1_000_000_000);
+        }
+        if carry > 0 {
+            limbs.push(carry);
+        }
+    }
+    let first = limbs.last().copied().unwrap_or(0).to_string();
+    limbs.iter().rev().skip(1).fold(first, |text, limb| format!("{text}{limb:09}"))
 }
 
 /// Place of the values behind a proof of so many bytes.

@@ -18,7 +18,7 @@ use crate::expressions::{Expressions, Id, Leaves};
 use crate::link::Link;
 use crate::opening;
 use crate::protocol::{Challenge, Current, Protocol, SCALAR_BYTES, Step};
-use crate::source::source;
+use crate::source::{interface, source};
 use crate::statement::{Range, Run, Statement, runs};
 use crate::yul::{Memory, Slot, hex_word};
 use crate::{Error, calldata};
@@ -80,6 +80,11 @@ impl Contract {
         let source = source(name, about, &circuit.statement, proof_bytes, &body);
         let multiplications = writer.multiplications;
         Ok(Self { name: name.into(), source, proof_bytes, statement: circuit.statement.clone(), multiplications })
+    }
+
+    /// What other contracts import to call this one.
+    pub fn interface(&self) -> String {
+        interface(&self.name)
     }
 
     /// The call of `verify`, as calldata.

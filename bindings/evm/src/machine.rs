@@ -90,12 +90,20 @@ impl Machine {
         Self { evm: context.build_mainnet(), nonce: 0 }
     }
 
-    /// Deploys a contract: its creation code with the constructor's arguments behind.
+    /// Deploys a contract: its creation code with the constructor's arguments behind. Returns its address and the gas.
     ///
     /// # Errors
     /// [`Error::Machine`] where it is not deployed.
     pub fn deploy(&mut self, creation: &[u8]) -> Result<(ContractAddress, u64), Error> {
-        match self.send(TxKind::Create, creation, 0)? {
+        self.deploy_with(creation, 0)
+    }
+
+    /// As [`deploy`](Self::deploy), with so many wei.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn deploy_with(&mut self, creation: &[u8], wei: u128) -> Result<(ContractAddress, u64), Error> {
+        match self.send(TxKind::Create, creation, wei)? {
             ExecutionResult::Success { output: Output::Create(_, Some(address)), gas, .. } => {
                 Ok((address.into_array(), gas.tx_gas_used()))
             }

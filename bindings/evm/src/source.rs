@@ -179,6 +179,14 @@ pub(crate) fn source(name: &str, about: &[String], statement: &Statement, proof_
     text
 }
 
+/// The interface by itself.
+pub(crate) fn interface(name: &str) -> String {
+    let functions = INTERFACE.replace("view returns (bool) {\n", "view returns (bool);\n");
+    format!(
+        "// SPDX-License-Identifier: MIT OR Apache-2.0\npragma solidity >=0.8.19 <0.9.0;\n\ninterface I{name} {{\n{functions}}}\n"
+    )
+}
+
 /// What other contracts see.
 const INTERFACE: &str = "    /// The proof does not hold for the values.
     error InvalidProof();

@@ -417,6 +417,15 @@ impl ProofBundle {
 
     /// Checks every field against the key, then the proof.
     pub(crate) fn check(&self, key: &ModelKey) -> Result<(), Rejection> {
+        let claimed = self.claimed(key)?;
+        Ok(match self.transcript {
+            Hasher::Blake2b => verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
+            Hasher::Keccak => keccak::verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
+        })
+    }
+
+    /// What is claimed, once every field is what the key says.
+    pub(crate) fn claimed(&self, key: &ModelKey) -> Result<Claimed, Rejection> {
         // Before anything that takes memory by the lengths.
         let statement = key.keys().statement();
         for (place, tensors, ports) in
@@ -457,11 +466,22 @@ impl ProofBundle {
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
         let tensors = committed(self.inputs.iter().chain(&self.outputs), statement.ports())?;
         let hashes: Vec<_> = self.inputs.iter().chain(&self.outputs).filter_map(|tensor| tensor.hash).collect();
-        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors, hashes: &hashes };
-        Ok(match self.transcript {
-            Hasher::Blake2b => verify_claim(key.keys(), claim, &self.proof_bytes())?,
-            Hasher::Keccak => keccak::verify_claim(key.keys(), claim, &self.proof_bytes())?,
-        })
+        Ok(Claimed { inputs, outputs, tensors, hashes })
+    }
+}
+
+/// What a bundle claims, as the circuit has it.
+pub(crate) struct Claimed {
+    inputs: Vec<Vec<i64>>,
+    outputs: Vec<Vec<i64>>,
+    tensors: Vec<G1Affine>,
+    hashes: Vec<TensorHash>,
+}
+
+impl Claimed {
+    pub(crate) fn claim(&self) -> Claim<'_> {
+        let Self { inputs, outputs, tensors, hashes } = self;
+        Claim { inputs, outputs, tensors, hashes }
     }
 }
 

@@ -19,6 +19,7 @@
 
 mod any;
 mod backend_name;
+mod batch;
 mod bundle;
 mod commitment;
 mod error;

@@ -207,6 +207,11 @@ impl ModelProver {
         self.engine.backend().peak_bytes()
     }
 
+    /// What the challenges of its proofs are hashed with.
+    pub const fn hasher(&self) -> Hasher {
+        self.hasher
+    }
+
     /// Name of the back end.
     pub fn backend(&self) -> &str {
         &self.backend

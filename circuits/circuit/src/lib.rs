@@ -9,6 +9,7 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod batch;
 pub mod check;
 pub mod circuit;
 pub mod commit;
