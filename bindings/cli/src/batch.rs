@@ -260,7 +260,8 @@ fn already_proved(prover: &ModelProver, task: &Task) -> Option<ProofBundle> {
     }
     let bundle = ProofBundle::read(&task.file).ok()?;
     let inputs = prover.public_inputs(&prover.model().together(&task.samples).ok()?);
-    (bundle.inputs == inputs && prover.key().verify(&bundle).is_ok()).then_some(bundle)
+    (bundle.inputs == inputs && bundle.transcript == prover.hasher() && prover.key().verify(&bundle).is_ok())
+        .then_some(bundle)
 }
 
 impl Done {

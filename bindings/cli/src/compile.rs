@@ -136,6 +136,7 @@ fn choices(circuit: &CircuitOptions) -> Result<CompileOptions, Error> {
         .with_allow_error(circuit.allow_error)
         .with_visibility(circuit.input_visibility.clone(), circuit.output_visibility.clone());
     choices.layout.min_k = circuit.min_k.unwrap_or(0);
+    choices.layout.target = circuit.target.map(Into::into).unwrap_or_default();
     choices.layout.max_k = choices.layout.max_k.max(choices.layout.min_k);
     let weights = circuit.weights.unwrap_or(Weights::Committed);
     choices.layout.weights = weights.into();

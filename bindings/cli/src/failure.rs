@@ -22,6 +22,8 @@ impl Command {
             Self::Evaluate(options) => options.json,
             Self::Calibrate(options) => options.json,
             Self::Verify(options) => options.json,
+            #[cfg(feature = "evm")]
+            Self::Evm(command) => command.json(),
             Self::Devices(options) => options.json,
             Self::Doctor(options) => options.json,
             Self::Srs(command) => command.json(),

@@ -11,7 +11,7 @@ use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
 use zkml_gpu::{
     AnyProverKey, BackendChoice, COMPILED_MODEL, Compiled, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache,
     Model, ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, SEGMENTED_KEY, Sample, SegmentedKey, Srs,
-    VERIFYING_KEY, Visibility, magic, read_bounded, read_samples, samples_digest,
+    VERIFYING_KEY, VerifiedBy, Visibility, magic, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::ContainerError;
 use zkml_gpu_files::{Access, Staged};
@@ -44,6 +44,8 @@ struct Choices<'a> {
     /// Who sees inputs and outputs, and the least size.
     visibility: [&'a [(String, Visibility)]; 2],
     min_k: u32,
+    /// Where proofs are verified, by which the circuit is chosen.
+    target: VerifiedBy,
     /// Segments that are asked for, and the memory by which a model is cut.
     segments: Option<usize>,
     max_memory: Option<u64>,
@@ -161,6 +163,7 @@ fn refuse_choices(options: &ProveOptions) -> Result<(), Error> {
         ("--min-k", circuit.min_k.is_some()),
         ("--dim", !circuit.dimensions.is_empty()),
         ("--costs", circuit.costs.is_some()),
+        ("--target", circuit.target.is_some()),
         ("--segments", circuit.segments.is_some()),
         ("--srs", options.srs.is_some()),
         ("--unproven-weights", options.unproven_weights),
@@ -414,6 +417,7 @@ fn identity(options: &ProveOptions, prepared: &Prepared, calibration: Option<&[S
         private: circuit.private,
         visibility: [&circuit.input_visibility, &circuit.output_visibility],
         min_k: choices.layout.min_k,
+        target: choices.layout.target,
         segments: *segments,
         // Cuts follow from it where it is given; without it from what is free, which is another each time.
         max_memory: options.machine.max_memory,

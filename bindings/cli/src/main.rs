@@ -1,6 +1,6 @@
 //! The command line. In one step: `zkml-gpu prove MODEL.onnx INPUT.json`, `zkml-gpu verify PROOF.json --vk model.vk`.
 //! In several: `compile MODEL.onnx`, `setup NAME.zkml`, `prove NAME.pk INPUT.json`, `audit NAME.vk`. Besides: `plan`, `calibrate`,
-//! `evaluate`, `inspect`, `devices`, `serve`, `bench`.
+//! `evaluate`, `inspect`, `evm`, `devices`, `serve`, `bench`.
 //!
 //! stdout carries the result only, as text or as one JSON object; progress and errors go to stderr.
 //! [`zkml_gpu::verify::program`] lists the exit codes.
@@ -16,6 +16,8 @@ mod completions;
 mod devices;
 mod doctor;
 mod evaluate;
+#[cfg(feature = "evm")]
+mod evm;
 mod failure;
 mod inspect;
 mod keys;
@@ -76,6 +78,8 @@ fn run(command: &Command) -> anyhow::Result<u8> {
         Command::Calibrate(options) => calibrate::calibrate(options),
         Command::Evaluate(options) => evaluate::evaluate(options),
         Command::Verify(options) => verify::verify(options),
+        #[cfg(feature = "evm")]
+        Command::Evm(command) => evm::evm(command),
         Command::Devices(options) => devices::devices(options),
         Command::Doctor(options) => doctor::doctor(options),
         Command::Srs(command) => srs::srs(command),

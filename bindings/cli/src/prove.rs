@@ -12,7 +12,7 @@ use zkml_gpu::{
     Proved, ProverKey, PublicTensor, Salt, Saturation, read_bounded, read_salt, saturation,
 };
 
-use crate::args::ProveOptions;
+use crate::args::{ProveOptions, TranscriptHash};
 use crate::batch::{self, Done, State, Task};
 use crate::commit::{self, file_stem};
 use crate::compile::{TARGET, prepare, timed};
@@ -162,6 +162,10 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let key = match key {
         AnyProverKey::Whole(key) => *key,
         AnyProverKey::Segmented(key) => {
+            if options.transcript == Some(TranscriptHash::Keccak) {
+                let problem = "segments have no contract, and so no proofs by Keccak's challenges".into();
+                return Err(Error::Arguments { problem, hint: "--segments 1 makes one circuit" }.into());
+            }
             check_other_key(&key_file, key.key().to_bytes(), options.replace)?;
             let run = segments::Run { float, origin, srs_ms, setup_ms, key_file };
             return segments::prove(options, *key, run, &tasks, unreadable);
@@ -179,6 +183,7 @@ pub(crate) fn prove(options: &ProveOptions) -> anyhow::Result<u8> {
     let budget = key.model().memory_budget(options.machine.max_memory)?.for_one_proof();
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
+    let prover = prover.with_hasher(options.transcript.map(Into::into).unwrap_or_default());
     let setup_ms = setup_ms + load_ms;
     let cpu_before = cpu_ms();
     let start = Instant::now();
@@ -260,6 +265,7 @@ fn prove_batch(
     let jobs = jobs(options, budget.proofs_at_a_time(limit));
     let (prover, load_ms) =
         timed(info_span!(target: TARGET, "load"), || key.prover(&options.machine.backend, &budget))?;
+    let prover = prover.with_hasher(options.transcript.map(Into::into).unwrap_or_default());
     std::fs::create_dir_all(output_folder(options))
         .map_err(|source| FileError::unwritten(&output_folder(options), source))?;
     drop_other_proofs(&output_folder(options), &key_file, prover.key().to_bytes())?;

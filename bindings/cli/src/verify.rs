@@ -1,6 +1,7 @@
 //! `zkml-gpu verify`.
 
 use std::path::Path;
+use std::time::Instant;
 
 use serde::Serialize;
 use tracing::info_span;
@@ -23,11 +24,29 @@ struct Report<'a> {
     audit: Option<&'a Audit>,
 }
 
+/// What `--json` prints for several proofs.
+#[derive(Serialize)]
+struct ManyReport<'a> {
+    /// Whether all hold.
+    accepted: bool,
+    /// Wall time of the check of all, in milliseconds.
+    verify_ms: f64,
+    proofs: Vec<OfMany<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfMany<'a> {
+    file: &'a Path,
+    #[serde(flatten)]
+    verdict: &'a Verdict<'a>,
+}
+
 pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
     let key = AnyKey::read(&options.vk)?;
-    let proof = AnyProof::read(&options.proof)?;
     let expected = Expected::read(&options.commitments, &options.hashes)?;
-    let mut verdict = Verdict::of_any(&key, &proof, &expected, &options.proof)?;
+    let [file] = &options.proofs[..] else { return verify_many(options, &key, &expected) };
+    let proof = AnyProof::read(file)?;
+    let mut verdict = Verdict::of_any(&key, &proof, &expected, file)?;
     let mut audit = None;
     // A proof that does not hold is of no file.
     if let Some(file) = options.model.as_deref().filter(|_| verdict.accepted) {
@@ -44,6 +63,40 @@ pub(crate) fn verify(options: &VerifyOptions) -> anyhow::Result<u8> {
         report::print(&(verdict.to_string() + &audited))?
     }
     Ok(verdict.exit_code())
+}
+
+/// Several proofs, with one pairing where that is possible.
+fn verify_many(options: &VerifyOptions, key: &AnyKey, expected: &Expected) -> anyhow::Result<u8> {
+    let AnyKey::Whole(key) = key else {
+        let problem = "the key is of segments, whose proofs are verified one by one".into();
+        return Err(Error::Arguments { problem, hint: "give one proof" }.into());
+    };
+    if options.model.is_some() {
+        let problem = "--model compares one proof with the model's file, and several are given".into();
+        return Err(Error::Arguments { problem, hint: "give one proof, or audit the key: zkml-gpu audit" }.into());
+    }
+    let proofs = options.proofs.iter().map(ProofBundle::read).collect::<Result<Vec<_>, _>>()?;
+    let start = Instant::now();
+    let verdicts = Verdict::of_all(key, &proofs, expected);
+    let verify_ms = report::elapsed_ms(start);
+    let proofs: Vec<OfMany<'_>> =
+        options.proofs.iter().zip(&verdicts).map(|(file, verdict)| OfMany { file, verdict }).collect();
+    let rejected = verdicts.iter().filter(|verdict| !verdict.accepted).count();
+    if options.json {
+        report::print_json(&ManyReport { accepted: rejected == 0, verify_ms, proofs })?;
+    } else {
+        let mut text = String::new();
+        for OfMany { file, verdict } in &proofs {
+            if let Some(reason) = &verdict.reason {
+                text += &format!("rejected: {}: {reason}\n", file.display());
+            }
+        }
+        let accepted = report::plural(proofs.len() - rejected, "proof");
+        text += &format!("accepted: {accepted} of {}, under one key ({verify_ms:.1} ms)\n", proofs.len());
+        text += &report::guarantee_lines(key);
+        report::print(&text)?;
+    }
+    Ok(u8::from(rejected > 0))
 }
 
 /// Audits the key, and compares its weights with those of the model's file.

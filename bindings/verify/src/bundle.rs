@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use halo2curves::bn256::G1Affine;
 use serde::{Deserialize, Serialize};
 use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
+use zkml_gpu_circuit::keccak::{self, Hasher};
 use zkml_gpu_circuit::keys::point_to_hex;
 use zkml_gpu_circuit::system::{Port, WeightMode};
 use zkml_gpu_circuit::verify::{Claim, VerifyError, verify_claim};
@@ -69,6 +70,9 @@ pub struct ProofBundle {
     pub inputs: Vec<PublicTensor>,
     /// The proved outputs.
     pub outputs: Vec<PublicTensor>,
+    /// What the proof's challenges are hashed with; Blake2b where it is not written.
+    #[serde(default, skip_serializing_if = "is_blake2b")]
+    pub transcript: Hasher,
     /// The proof's bytes, in base64 with padding.
     pub proof: String,
     /// Blake2b digest of all other fields: finds damage, not fraud.
@@ -122,6 +126,11 @@ pub struct PublicTensor {
     /// The Poseidon hash of the values, where they are hashed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hash: Option<TensorHash>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_blake2b(hasher: &Hasher) -> bool {
+    matches!(hasher, Hasher::Blake2b)
 }
 
 /// The mantissa of a power of two.
@@ -245,6 +254,7 @@ impl ProofBundle {
             inferences: key.inferences() as u64,
             inputs: tensors(&statement.inputs, inputs),
             outputs: tensors(&statement.outputs, outputs),
+            transcript: Hasher::default(),
             proof: STANDARD.encode(proof),
             checksum: String::new(),
         };
@@ -270,6 +280,14 @@ impl ProofBundle {
         for (tensor, port) in self.inputs.iter_mut().chain(&mut self.outputs).zip(key.keys().statement().ports()) {
             tensor.hash = port.hashed().and_then(|_| hashes.next());
         }
+        self.seal();
+        self
+    }
+
+    /// The bundle of a proof whose challenges are hashed like this.
+    #[must_use]
+    pub fn with_transcript(mut self, hasher: Hasher) -> Self {
+        self.transcript = hasher;
         self.seal();
         self
     }
@@ -399,6 +417,15 @@ impl ProofBundle {
 
     /// Checks every field against the key, then the proof.
     pub(crate) fn check(&self, key: &ModelKey) -> Result<(), Rejection> {
+        let claimed = self.claimed(key)?;
+        Ok(match self.transcript {
+            Hasher::Blake2b => verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
+            Hasher::Keccak => keccak::verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
+        })
+    }
+
+    /// What is claimed, once every field is what the key says.
+    pub(crate) fn claimed(&self, key: &ModelKey) -> Result<Claimed, Rejection> {
         // Before anything that takes memory by the lengths.
         let statement = key.keys().statement();
         for (place, tensors, ports) in
@@ -439,8 +466,22 @@ impl ProofBundle {
         let outputs = stored("outputs", &self.outputs, &statement.outputs)?;
         let tensors = committed(self.inputs.iter().chain(&self.outputs), statement.ports())?;
         let hashes: Vec<_> = self.inputs.iter().chain(&self.outputs).filter_map(|tensor| tensor.hash).collect();
-        let claim = Claim { inputs: &inputs, outputs: &outputs, tensors: &tensors, hashes: &hashes };
-        Ok(verify_claim(key.keys(), claim, &self.proof_bytes())?)
+        Ok(Claimed { inputs, outputs, tensors, hashes })
+    }
+}
+
+/// What a bundle claims, as the circuit has it.
+pub(crate) struct Claimed {
+    inputs: Vec<Vec<i64>>,
+    outputs: Vec<Vec<i64>>,
+    tensors: Vec<G1Affine>,
+    hashes: Vec<TensorHash>,
+}
+
+impl Claimed {
+    pub(crate) fn claim(&self) -> Claim<'_> {
+        let Self { inputs, outputs, tensors, hashes } = self;
+        Claim { inputs, outputs, tensors, hashes }
     }
 }
 

@@ -19,6 +19,7 @@
 
 mod any;
 mod backend_name;
+mod batch;
 mod bundle;
 mod commitment;
 mod error;
@@ -44,7 +45,7 @@ pub use error::{Error, ErrorClass};
 pub use expected::{Expected, read_hash};
 pub use files::read_bounded;
 pub use key::{About, Accuracy, ModelKey, VERIFYING_KEY, model_name};
-pub use order::hash_stored;
+pub use order::{hash_stored, stored_places};
 #[cfg(feature = "write")]
 pub use place::try_place;
 pub use segmented::{

@@ -17,6 +17,16 @@ pub fn hash_stored(
     hash_tensor(poseidon, port.logical_format(), &to_logical(port, stored), salt)
 }
 
+/// The place in stored order of each element in the model's order; none of a tensor of indices, which are stored as ones
+/// and zeros.
+pub fn stored_places(port: &Port) -> Option<Vec<usize>> {
+    if port.storage == Storage::OneHot {
+        return None;
+    }
+    let places: Vec<i64> = (0..port.len as i64).collect();
+    Some(to_logical(port, &places).into_iter().filter_map(|place| usize::try_from(place).ok()).collect())
+}
+
 /// Elements in the model's order.
 pub(crate) fn to_logical(port: &Port, stored: &[i64]) -> Vec<i64> {
     match port.storage {

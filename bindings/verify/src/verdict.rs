@@ -69,8 +69,27 @@ impl<'a> Verdict<'a> {
     /// Checks the proof, and that tensors have these commitments and hashes.
     pub fn expecting(key: &'a ModelKey, proof: &ProofBundle, expected: &Expected) -> Self {
         let start = Instant::now();
-        let verdict = key
-            .verify(proof)
+        let verdict = key.verify(proof);
+        Self::of_result(key, proof, verdict, expected, start)
+    }
+
+    /// Checks proofs together ([`ModelKey::verify_all`]), and that each has these commitments and hashes. Each verdict
+    /// tells the time of all.
+    pub fn of_all(key: &'a ModelKey, proofs: &[ProofBundle], expected: &Expected) -> Vec<Self> {
+        let start = Instant::now();
+        let verdicts = key.verify_all(proofs).into_iter().zip(proofs);
+        verdicts.map(|(verdict, proof)| Self::of_result(key, proof, verdict, expected, start)).collect()
+    }
+
+    /// What is said of a proof that was checked since `start`.
+    fn of_result(
+        key: &'a ModelKey,
+        proof: &ProofBundle,
+        verdict: Result<(), Rejection>,
+        expected: &Expected,
+        start: Instant,
+    ) -> Self {
+        let verdict = verdict
             .and_then(|()| proof.expect_commitments(key, &expected.commitments))
             .and_then(|()| proof.expect_hashes(key, &expected.hashes));
         let verify_ms = elapsed_ms(start);

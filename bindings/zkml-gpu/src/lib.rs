@@ -91,7 +91,10 @@ pub use saturation::{Saturation, saturation};
 pub use segmented::{SegmentChoice, SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey};
 
 pub use zkml_gpu_circuit::hash::{HashError, Poseidon, Salt, TensorHash, hash_tensor};
-pub use zkml_gpu_circuit::layout::{Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary};
+pub use zkml_gpu_circuit::keccak::Hasher;
+pub use zkml_gpu_circuit::layout::{
+    Alternative, Choice, FunctionPlan, LayerPlan, LayoutOptions, Plan, Summary, VerifiedBy,
+};
 pub use zkml_gpu_circuit::placement::Widths;
 pub use zkml_gpu_circuit::system::WeightMode;
 pub use zkml_gpu_engine::cost::Costs;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::circuit::{NetworkCircuit, derived_columns};
 use zkml_gpu_circuit::hash::Salt;
+use zkml_gpu_circuit::keccak::Hasher;
 use zkml_gpu_circuit::keys::{KeyError, ProvingKeys};
 use zkml_gpu_circuit::prove::{CommittedTensor, Openings, ProveError, prove_opened};
 use zkml_gpu_circuit::system::Port;
@@ -29,6 +30,7 @@ pub struct ModelProver {
     backend: String,
     engine: Prover<Any>,
     budget: MemoryBudget,
+    hasher: Hasher,
 }
 
 /// A proof, and how long a part of it took.
@@ -64,7 +66,14 @@ impl ModelProver {
             options.derived = derived_columns(&model.layout, &keys.model.bank);
         }
         let engine = Prover::with_key(committer, circuit, &options)?;
-        Ok(Self { model, keys, key, backend: choice.to_string(), engine, budget: *budget })
+        let (backend, hasher) = (choice.to_string(), Hasher::default());
+        Ok(Self { model, keys, key, backend, engine, budget: *budget, hasher })
+    }
+
+    /// The prover of proofs whose challenges are hashed like this: Keccak's are for contracts.
+    #[must_use]
+    pub fn with_hasher(self, hasher: Hasher) -> Self {
+        Self { hasher, ..self }
     }
 
     /// Proves one inference, or several whose inputs follow each other ([`CompiledModel::together`]); what of input and
@@ -112,13 +121,14 @@ impl ModelProver {
         }
         let given: Vec<_> = openings.iter().map(|(name, opening)| (name.clone(), opening.tensor().clone())).collect();
         let keys = (&self.keys, &self.model.layout, graph);
-        let given = Openings { tensors: &given, known: &[], salts };
+        let given = Openings { tensors: &given, known: &[], salts, hasher: self.hasher };
         // On a thread of the pool: from another one each of a proof's thousands of parallel steps would wait for the pool to
         // wake, and be woken by it.
         let proof = rayon::scope(|_| prove_opened(&self.engine, keys, &inputs.0, given, rng))?;
         let points: Vec<_> = proof.tensors.iter().flat_map(|tensor| tensor.commitments.clone()).collect();
         let bundle = ProofBundle::new(&self.key, &self.backend, &inputs.0, &proof.outputs, &proof.bytes);
         let bundle = bundle.with_commitments(&self.key, &points).with_hashes(&self.key, &proof.hashes);
+        let bundle = bundle.with_transcript(self.hasher);
         let committed = statement.ports().filter(|port| port.committed_columns() > 0);
         let opening = |(port, tensor): (&Port, CommittedTensor)| {
             (port.name.clone(), Opening::of(&self.key, port, tensor.opening, &tensor.commitments))
@@ -204,6 +214,11 @@ impl ModelProver {
     /// What the device was asked for since it was opened; `None` where the back end does not count, or is the processor.
     pub fn counts(&self) -> Option<Counts> {
         self.engine.backend().counts()
+    }
+
+    /// What the challenges of its proofs are hashed with.
+    pub const fn hasher(&self) -> Hasher {
+        self.hasher
     }
 
     /// Name of the back end.

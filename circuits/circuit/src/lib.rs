@@ -9,11 +9,13 @@
 
 #![deny(clippy::wildcard_enum_match_arm)]
 
+pub mod batch;
 pub mod check;
 pub mod circuit;
 pub mod commit;
 mod gates;
 pub mod hash;
+pub mod keccak;
 pub mod keys;
 pub mod layout;
 pub mod placement;

@@ -2,7 +2,7 @@
 //! transcript.
 
 use ff::Field;
-use halo2_proofs::transcript::{Blake2bWrite, Challenge255, Transcript, TranscriptWriterBuffer};
+use halo2_proofs::transcript::{Blake2bWrite, Challenge255, EncodedChallenge, TranscriptWrite, TranscriptWriterBuffer};
 use halo2curves::bn256::{Fr, G1Affine};
 use rand_core::{CryptoRng, RngCore};
 use thiserror::Error;
@@ -11,11 +11,13 @@ use zkml_gpu_engine::Committer;
 use zkml_gpu_engine::backend::Backend;
 use zkml_gpu_engine::prover::{ProofOutput, Prover, ProverError};
 use zkml_gpu_engine::secret::wipe_elements;
+use zkml_gpu_engine::transcript::EvmWrite;
 use zkml_gpu_graph::{ExecuteError, Execution, Graph, Visibility};
 
 use crate::circuit::{NetworkCircuit, Witness};
 use crate::commit::{LinkStatement, TensorOpening, batch_powers, prove_link};
 use crate::hash::{HashError, Salt, TensorHash};
+use crate::keccak::Hasher;
 use crate::keys::ProvingKeys;
 use crate::layout::Layout;
 use crate::secret::Cleared;
@@ -128,6 +130,8 @@ pub struct Openings<'o> {
     pub known: &'o [(String, &'o CommittedTensor)],
     /// Salts of hashed ones. Those that are not listed are hashed without.
     pub salts: &'o [(String, Salt)],
+    /// What the proof's challenges are hashed with.
+    pub hasher: Hasher,
 }
 
 /// As [`prove`], with what there is already of committed and hashed tensors.
@@ -152,7 +156,7 @@ pub fn prove_opened<B: Backend>(
     let tensors = committed(prover, layout, graph, execution, openings, &mut rng)?;
     let outputs = Cleared(graph.outputs.iter().map(|t| execution.values[*t].clone()).collect::<Vec<_>>());
     let job = Job { keys, layout, graph, execution, first, tensors: &tensors };
-    let bytes = job.prove(prover, inputs, &outputs.0, rng, |circuit| circuit)?;
+    let bytes = job.prove_with(prover, openings.hasher, inputs, &outputs.0, rng, |circuit| circuit)?;
     let [_, outputs] = layout.statement.shown(&[], &outputs.0);
     Ok(Proof { bytes, outputs, tensors, hashes: first.tensor_hashes.clone(), witness_ms })
 }
@@ -229,9 +233,48 @@ impl<'a> Job<'a> {
         prover: &Prover<B>,
         inputs: &[Vec<i64>],
         outputs: &[Vec<i64>],
-        mut rng: impl RngCore + CryptoRng,
+        rng: impl RngCore + CryptoRng,
         change: impl FnOnce(NetworkCircuit<'_>) -> NetworkCircuit<'_>,
     ) -> Result<Vec<u8>, ProveError> {
+        self.prove_with(prover, Hasher::Blake2b, inputs, outputs, rng, change)
+    }
+
+    /// As [`prove`](Self::prove), with challenges by this hash.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prove_with<B: Backend>(
+        &self,
+        prover: &Prover<B>,
+        hasher: Hasher,
+        inputs: &[Vec<i64>],
+        outputs: &[Vec<i64>],
+        rng: impl RngCore + CryptoRng,
+        change: impl FnOnce(NetworkCircuit<'_>) -> NetworkCircuit<'_>,
+    ) -> Result<Vec<u8>, ProveError> {
+        match hasher {
+            Hasher::Blake2b => {
+                let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
+                self.write(prover, inputs, outputs, rng, change, &mut transcript)?;
+                Ok(transcript.finalize())
+            }
+            Hasher::Keccak => {
+                let mut transcript = EvmWrite::init(Vec::new());
+                self.write(prover, inputs, outputs, rng, change, &mut transcript)?;
+                Ok(transcript.finalize())
+            }
+        }
+    }
+
+    fn write<B: Backend, E: EncodedChallenge<G1Affine>>(
+        &self,
+        prover: &Prover<B>,
+        inputs: &[Vec<i64>],
+        outputs: &[Vec<i64>],
+        mut rng: impl RngCore + CryptoRng,
+        change: impl FnOnce(NetworkCircuit<'_>) -> NetworkCircuit<'_>,
+        transcript: &mut impl TranscriptWrite<G1Affine, E>,
+    ) -> Result<(), ProveError> {
         let verifying = &self.keys.verifying;
         let [inputs, outputs] = verifying.statement.shown(inputs, outputs);
         let instances = verifying.statement.instances_with(&inputs, &outputs, &self.first.tensor_hashes)?;
@@ -245,7 +288,6 @@ impl<'a> Job<'a> {
             derived: self.is_derived(prover),
         };
         let circuit = change(NetworkCircuit::proving(self.layout, witness));
-        let mut transcript = Blake2bWrite::<_, G1Affine, Challenge255<_>>::init(Vec::new());
         // Nothing is absorbed besides what Halo2 itself absorbs where there is no link: such a proof is a plain one.
         let digest = verifying.digest(&commitments);
         if let Some(digest) = digest {
@@ -254,12 +296,12 @@ impl<'a> Job<'a> {
         let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
         // There is a witness: the circuit is one for proving.
         let mut witness = circuit.columns().ok_or(ProverError::NoCircuits)?;
-        let output = prover.create_proof_from_columns(&mut witness, &columns, &mut rng, &mut transcript)?;
+        let output = prover.create_proof_from_columns(&mut witness, &columns, &mut rng, transcript)?;
         if digest.is_some() {
             let _span = tracing::info_span!(target: "zkml_gpu::prover", "link").entered();
-            self.link(&output, &mut rng, &mut transcript)?;
+            self.link(&output, &mut rng, transcript)?;
         }
-        Ok(transcript.finalize())
+        Ok(())
     }
 
     /// Whether the prover computes what [`derived_columns`](crate::circuit::derived_columns) lists.
@@ -270,11 +312,11 @@ impl<'a> Job<'a> {
     }
 
     /// Ties the folded weights to the model commitment, and columns of committed tensors to theirs, in one proof.
-    fn link(
+    fn link<E: EncodedChallenge<G1Affine>>(
         &self,
         output: &ProofOutput,
         rng: impl RngCore + CryptoRng,
-        transcript: &mut Blake2bWrite<Vec<u8>, G1Affine, Challenge255<G1Affine>>,
+        transcript: &mut impl TranscriptWrite<G1Affine, E>,
     ) -> Result<(), ProveError> {
         let verifying = &self.keys.verifying;
         // Challenge 0 of the circuit is s (`chips::configure`).

@@ -7,7 +7,7 @@ use clap::builder::FalseyValueParser;
 use zkml_gpu::{BackendChoice, Visibility};
 
 use super::values::{MOST_JOINT, bytes, dimension, max_error, named_file, visibility};
-use super::{CostsSource, Weights};
+use super::{CircuitTarget, CostsSource, TranscriptHash, Weights};
 
 /// How a model becomes a circuit.
 #[derive(Debug, Args)]
@@ -47,6 +47,10 @@ pub(crate) struct CircuitOptions {
     /// or in as many as the memory demands
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
     pub(crate) segments: Option<u32>,
+    /// Where proofs are verified: native (by a program), or evm (by a contract), for which the circuit has few columns
+    /// [default: native]
+    #[arg(long, value_name = "WHERE", value_enum)]
+    pub(crate) target: Option<CircuitTarget>,
     /// Prices that the circuit is chosen by: measured (on the back end), reference, or a file with the `costs` of a
     /// plan [default: reference for compile, else measured]
     #[arg(long, value_name = "SOURCE")]
@@ -107,6 +111,9 @@ pub(crate) struct ProveOptions {
     /// they are not
     #[arg(long)]
     pub(crate) unproven_weights: bool,
+    /// What challenges are hashed with: blake2b, or keccak, which contracts take [default: blake2b]
+    #[arg(long, value_name = "HASH", value_enum)]
+    pub(crate) transcript: Option<TranscriptHash>,
     /// Folder for proofs and model.vk [default: ./MODEL.proof]
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,

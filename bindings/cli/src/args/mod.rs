@@ -2,6 +2,8 @@
 
 mod bench;
 mod doctor;
+#[cfg(feature = "evm")]
+mod evm;
 mod keys;
 #[cfg(feature = "serve")]
 mod serve;
@@ -11,12 +13,14 @@ mod values;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use zkml_gpu::WeightMode;
+use zkml_gpu::{Hasher, VerifiedBy, WeightMode};
 
 #[cfg(feature = "cuda")]
 pub(crate) use bench::BenchThroughputOptions;
 pub(crate) use bench::{Backends, BenchCommand, BenchOpsOptions, BenchProveOptions, Output, Peers};
 pub(crate) use doctor::{CompletionsOptions, DoctorOptions};
+#[cfg(feature = "evm")]
+pub(crate) use evm::{CalldataOptions, ContractOptions, EvmCommand, GasOptions, VerifierOptions};
 pub(crate) use keys::{
     AuditOptions, CacheOptions, CircuitOptions, CommitOptions, CompileOptions, InspectOptions, MachineOptions,
     OpenOptions, PointsOptions, ProveOptions, RetrainOptions, SetupOptions,
@@ -79,6 +83,10 @@ pub(crate) enum Command {
     Calibrate(CalibrateOptions),
     /// Verify a proof
     Verify(VerifyOptions),
+    /// Write the contract that verifies proofs of a model, the calls of it, and measure its gas
+    #[cfg(feature = "evm")]
+    #[command(subcommand)]
+    Evm(EvmCommand),
     /// List the devices that proofs can run on, and those that cannot be used with the reason
     Devices(DevicesOptions),
     /// Tell what of this machine proofs can use, and how to install what is missing
@@ -121,6 +129,42 @@ pub(crate) struct CompileKernelsOptions {
 #[cfg(feature = "cuda")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Architecture(pub(crate) (i32, i32));
+
+/// Where proofs are verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CircuitTarget {
+    /// By this program, or any other
+    Native,
+    /// By a contract
+    Evm,
+}
+
+impl From<CircuitTarget> for VerifiedBy {
+    fn from(by: CircuitTarget) -> Self {
+        match by {
+            CircuitTarget::Native => Self::Native,
+            CircuitTarget::Evm => Self::Evm,
+        }
+    }
+}
+
+/// What challenges are hashed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TranscriptHash {
+    /// Halo2's own transcript, with the shorter proofs
+    Blake2b,
+    /// The transcript of contracts
+    Keccak,
+}
+
+impl From<TranscriptHash> for Hasher {
+    fn from(hash: TranscriptHash) -> Self {
+        match hash {
+            TranscriptHash::Blake2b => Self::Blake2b,
+            TranscriptHash::Keccak => Self::Keccak,
+        }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Weights {
@@ -270,9 +314,9 @@ impl From<&str> for CostsSource {
 
 #[derive(Debug, Args)]
 pub(crate) struct VerifyOptions {
-    /// The proof
-    #[arg(value_name = "PROOF.json")]
-    pub(crate) proof: PathBuf,
+    /// The proof; several are verified together, and the command fails where one of them is rejected
+    #[arg(value_name = "PROOF.json", required = true, num_args = 1..)]
+    pub(crate) proofs: Vec<PathBuf>,
     /// The model's verifying key, from someone you trust
     #[arg(long, value_name = "model.vk")]
     pub(crate) vk: PathBuf,

@@ -267,7 +267,7 @@ impl SegmentedProver {
         let engine = self.load(segment, &model, &keys, &mut loaded)?;
         let load_ms = start.elapsed().as_secs_f64() * 1e3;
         let start = Instant::now();
-        let given = Openings { tensors: &[], known: &task.known(), salts: task.salts() };
+        let given = Openings { tensors: &[], known: &task.known(), salts: task.salts(), ..Openings::default() };
         let parts = (&keys, &model.layout, &model.graph);
         // On a thread of the pool, as proofs of models in one piece are.
         let proof = rayon::scope(|_| prove_opened(engine, parts, task.inputs(), given, &mut rng))?;

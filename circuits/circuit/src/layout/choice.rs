@@ -10,7 +10,8 @@ use crate::placement::Widths;
 pub struct Choice {
     /// The widths.
     pub widths: Widths,
-    /// Their cost by the prices of the choice, prover and verifier, in milliseconds of one thread.
+    /// Their cost by the prices of the choice, prover and verifier, in milliseconds of one thread; for contracts with the
+    /// gas of a transaction, a unit for a millisecond.
     pub cost_ms: f64,
     /// The cheapest of the others that were placed.
     pub runner_up: Option<Alternative>,

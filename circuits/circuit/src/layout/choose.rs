@@ -17,7 +17,8 @@ use super::choice::{Alternative, Choice, Needs};
 use super::cost::{Expense, Filling, MemoryNeeds, Network, WeightColumn, least_quotient};
 use super::finish::finish;
 use super::finished::Layout;
-use super::options::LayoutOptions;
+use super::gas::transaction;
+use super::options::{LayoutOptions, VerifiedBy};
 use super::search::{TABLE_BITS, candidates};
 use crate::gates;
 use crate::placement::{
@@ -54,7 +55,7 @@ pub fn needs(graph: &Graph, options: &LayoutOptions) -> Result<Needs, LayoutErro
 }
 
 /// A lower bound of what a proof of the graph costs, made and verified once, in milliseconds of one thread by the options'
-/// prices: no layout is placed. The graph went through [`lower`](crate::placement::lower).
+/// prices and target: no layout is placed. The graph went through [`lower`](crate::placement::lower).
 ///
 /// # Errors
 /// As [`needs`].
@@ -212,8 +213,9 @@ fn bounds_of(
             let widths = Widths { table_lanes, ..count.used(widths) };
             if known.insert(widths) {
                 let architecture = count.architecture(graph.shift, &limbs, widths, options.weights);
-                let of_size =
-                    |least_k: u32| bound(count, widths, (table_rows, least_k), network, &costs, &architecture);
+                let of_size = |least_k: u32| {
+                    bound(count, widths, (table_rows, least_k), network, (&costs, options.target), &architecture)
+                };
                 bounds.extend(sizes_of(rows, ks, options.widths.is_some()).map(of_size));
             }
         }
@@ -263,7 +265,7 @@ fn bound(
     widths: Widths,
     (table_rows, least_k): (usize, u32),
     network: Network,
-    costs: &Costs,
+    (costs, target): (&Costs, VerifiedBy),
     a: &Architecture,
 ) -> Bound {
     let [operand, result, cross_terms] = count.rows();
@@ -273,7 +275,7 @@ fn bound(
     Bound {
         widths,
         size,
-        cost_ms: cost_ms(a, &size, &filling, costs),
+        cost_ms: cost_ms(a, &size, &filling, (costs, target)),
         bytes: MemoryNeeds::new(a, &size, &filling).least_bytes,
     }
 }
@@ -305,9 +307,14 @@ fn least_size(a: &Architecture, k: u32, fixed_columns: usize) -> CircuitSize {
 }
 
 /// What the search minimises: a proof, made and verified once.
-fn cost_ms(a: &Architecture, size: &CircuitSize, filling: &Filling, costs: &Costs) -> f64 {
+fn cost_ms(a: &Architecture, size: &CircuitSize, filling: &Filling, (costs, target): (&Costs, VerifiedBy)) -> f64 {
     let expense = Expense::new(a, size, filling, WeightColumn::of(a.weights));
-    costs.time(&(expense.proof() + expense.verification)).busy_ms
+    let own = costs.time(&(expense.proof() + expense.verification)).busy_ms;
+    match target {
+        VerifiedBy::Native => own,
+        // A unit of gas for a millisecond.
+        VerifiedBy::Evm => own + transaction(a, size, filling.network.public_values, filling.rows[4]),
+    }
 }
 
 /// The refusal of a network whose smallest layout has too many rows.
@@ -396,7 +403,7 @@ impl<'g> Search<'g> {
         for lookup_group in groups {
             let architecture = draft.architecture(lookup_group, &limbs);
             let size = circuit_size(&architecture, k)?;
-            let cost_ms = cost_ms(&architecture, &size, &filling, &self.costs);
+            let cost_ms = cost_ms(&architecture, &size, &filling, (&self.costs, options.target));
             let own = Alternative { widths: Widths { lookup_group, ..widths }, k, cost_ms };
             match &cheapest {
                 Some((best, ..)) if best.cost_ms <= cost_ms => self.pass_over(own),

@@ -40,7 +40,7 @@ pub(super) struct Network {
     /// Multiplications of an inference.
     macs: usize,
     /// Public values of inputs and outputs.
-    public_values: usize,
+    pub(super) public_values: usize,
     /// Committed values of inputs and outputs.
     committed_values: usize,
 }

@@ -1,9 +1,22 @@
 //! Choices that the layout leaves to its caller.
 
+use serde::{Deserialize, Serialize};
 use zkml_gpu_engine::cost::Costs;
 
 use crate::placement::Widths;
 use crate::system::{MAX_K, WeightMode};
+
+/// Where proofs are verified, by which a layout is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerifiedBy {
+    /// By a program: the cheapest proof, made and verified once.
+    #[default]
+    Native,
+    /// By a contract: the least gas, and among layouts of one gas the cheapest proof. A unit of gas is taken for a
+    /// millisecond: a column less is worth some seconds of proving.
+    Evm,
+}
 
 /// Choices that the layout leaves to its caller.
 #[derive(Clone, Debug)]
@@ -26,6 +39,8 @@ pub struct LayoutOptions {
     /// Prices by which the layout is chosen, after [`Costs::rounded`]. The verifying key depends on the choice: equal
     /// prices give equal layouts, and the default are the reference processor's.
     pub costs: Costs,
+    /// Where proofs are verified. The verifying key depends on it by the layout alone.
+    pub target: VerifiedBy,
 }
 
 impl Default for LayoutOptions {
@@ -38,6 +53,7 @@ impl Default for LayoutOptions {
             lookup_group: None,
             widths: None,
             costs: Costs::reference(),
+            target: VerifiedBy::default(),
         }
     }
 }

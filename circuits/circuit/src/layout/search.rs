@@ -2,7 +2,7 @@
 
 use zkml_gpu_graph::{Graph, Node, Op};
 
-use super::options::LayoutOptions;
+use super::options::{LayoutOptions, VerifiedBy};
 use crate::placement::{LayoutError, Limbs, RangeBits, Tabulated, Widths};
 use crate::system::{WeightMode, exact_cells};
 
@@ -35,8 +35,13 @@ pub(super) fn candidates(
         return Ok(vec![widths.at_least(least, graph.shift)]);
     }
     let widest = widest.min(options.max_weight_columns).max(least);
+    // Fewer are worth their rows where a column costs most.
+    let few: &[usize] = match options.target {
+        VerifiedBy::Native => &[],
+        VerifiedBy::Evm => &[1, 2, 4, 8],
+    };
     let mut weights: Vec<usize> =
-        [16, 32, 64, 128, 256, 512].into_iter().filter(|w| (least..widest).contains(w)).collect();
+        few.iter().copied().chain([16, 32, 64, 128, 256, 512]).filter(|w| (least..widest).contains(w)).collect();
     weights.push(widest);
     let groups = options.lookup_group.map_or(1..=3, |group| group.clamp(1, 3)..=group.clamp(1, 3));
     let lanes = [1, 2, 4, 8].into_iter();
