@@ -87,10 +87,15 @@ async function proofs() {
     const input = JSON.parse(readFileSync(files[at + 1])).input_data.map((list) => Float32Array.from(list));
     const name = files[at].split('/').at(-1);
     let prover;
-    const [loading] = await least([() => { prover = new script.Prover(key, 'cpu'); }], 3);
+    const [loading] = await least([() => {
+      prover?.free();
+      prover = new script.Prover(key, 'cpu');
+    }], 3);
     row(`${name}: loading`, loading);
     let proved;
-    const [proving] = await least([() => { proved = prover.prove(input, '{}', {}); }]);
+    const [proving] = await least([() => {
+      proved = prover.prove(input, '{}', {});
+    }]);
     row(`${name}: proof`, proving);
     const verifier = new script.Verifier(prover.verifying_key());
     const proof = proved.proof();
