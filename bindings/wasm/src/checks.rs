@@ -4,11 +4,10 @@
 use halo2curves::bn256::{Fr, G1Affine};
 use halo2curves::serde::SerdeObject;
 use wasm_bindgen::prelude::wasm_bindgen;
+use zkml_gpu_engine::BackendError;
 use zkml_gpu_engine::backend::cpu::{Cpu, CpuBases, CpuScalars};
-use zkml_gpu_engine::backend::{BackendError, MemoryOps, MsmOps, NttOps};
+use zkml_gpu_engine::backend::{MemoryOps, MsmOps, NttOps};
 use zkml_gpu_engine::bench::data::{distinct_points, full_size};
-
-use crate::conformance;
 
 /// Operations of the suite by families, each as a name and a call.
 macro_rules! suite {
@@ -26,7 +25,7 @@ macro_rules! suite {
             for cpu in Cpu::each() {
                 match operation {
                     $($(concat!(stringify!($family), " ", stringify!($operation)) =>
-                        conformance::$family::$operation(&cpu),)*)*
+                        crate::conformance::$family::$operation(&cpu),)*)*
                     _ => return false,
                 }
             }
@@ -60,8 +59,7 @@ pub struct Operations {
 impl Operations {
     /// Distinct points and scalars that fill the field, on the lanes of this name, of which [`lanes`](Self::lanes) has
     /// all; points without a table.
-    #[wasm_bindgen(constructor)]
-    pub fn new(log_n: u32, lanes: &str) -> Option<Operations> {
+    pub fn of(log_n: u32, lanes: &str) -> Option<Operations> {
         let cpu = Cpu::each().into_iter().find(|cpu| cpu.instructions() == lanes)?;
         let (points, scalars) = (distinct_points(1 << log_n), full_size(1 << log_n));
         let loaded = || Ok::<_, BackendError>((cpu.load_bases(&points, 0)?, cpu.upload(&scalars)?));

@@ -3,9 +3,11 @@
 
 import assert from 'node:assert/strict';
 import { createReadStream, readFileSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
+import workers from 'node:worker_threads';
 
 import { Prover, Verifier as SameVerifier, ZkmlError } from '../index.js';
 import { Verifier } from '../verify.js';
@@ -202,4 +204,41 @@ test('fields, transforms and multiplications are the oracle\'s', async (context)
     }
   }
   assert.equal(script.conformance('nothing'), false);
+});
+
+test('a worker that is lost fails its call by name, and the next one has a new worker', async () => {
+  const original = workers.Worker;
+  let last;
+  workers.Worker = class extends original {
+    constructor(...parameters) {
+      super(...parameters);
+      last = this;
+    }
+  };
+  syncBuiltinESMExports();
+  try {
+    const prover = await load(file('public.pk'));
+    const lost = prover.prove(input, { onProgress: () => last.terminate() });
+    const error = await failure(lost, 'worker', 'unsupported');
+    assert.ok(error.hint.length > 10);
+    assert.equal((await prover.verify((await prover.prove(input)).proof)).accepted, true);
+  } finally {
+    workers.Worker = original;
+    syncBuiltinESMExports();
+  }
+});
+
+test('an engine without vector instructions is refused before anything is loaded', async () => {
+  const { validate } = WebAssembly;
+  WebAssembly.validate = () => false;
+  try {
+    await failure(Prover.load(file('public.pk')), 'engine', 'unsupported');
+  } finally {
+    WebAssembly.validate = validate;
+  }
+});
+
+test('a file that is larger than the address space is refused by its length', async () => {
+  const headers = { 'content-length': String(2 ** 32 + 1) };
+  await failure(Prover.load(new Response('x', { headers })), 'file_size', 'would_not_fit');
 });
