@@ -7,7 +7,9 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::segmented::SegmentedPublicModel;
 use zkml_gpu::verify::Verdict;
-use zkml_gpu::{AnyKey, AnyProof, Audit, BackendChoice, Error, Expected, Model, PublicModel, Sample, read_samples};
+use zkml_gpu::{
+    AnyKey, AnyProof, Audit, BackendChoice, Error, Expected, Model, ProofBundle, PublicModel, Sample, read_samples,
+};
 
 use crate::args::VerifyOptions;
 use crate::audit::{self, reference_string};

@@ -1,4 +1,4 @@
-//! Many proofs under one key, checked with one pairing.
+//! Many proofs under one key, checked with one pairing, or one for each thread where there are enough proofs for several.
 //!
 //! A proof of Halo2 holds if `e(A, [s]G2) = e(B, G2)` for points `A` and `B` that its verifier computes. For many proofs
 //! the verifier checks `e(Σ c_i·A_i, [s]G2) = e(Σ c_i·B_i, G2)` with `c_i` the products of independent uniform elements
@@ -17,6 +17,7 @@ use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::AccumulatorStrategy;
 use halo2curves::bn256::{Bn256, Fr};
+use rayon::prelude::*;
 
 use crate::keys::VerifyingKeys;
 use crate::verify::{Claim, VerifyError, transcript, verify_claim};
@@ -24,14 +25,26 @@ use crate::verify::{Claim, VerifyError, transcript, verify_claim};
 type Verifier<'p> = VerifierSHPLONK<'p, Bn256>;
 type Accumulator<'p> = AccumulatorStrategy<'p, Bn256>;
 
+/// Fewest proofs that a thread has a pairing for.
+const LEAST_BATCH: usize = 8;
+
 /// Verifies claims with their proofs, as [`verify_claim`] does each; the results are in their order.
 ///
 /// Proofs with links, those of committed weights or tensors, are verified one by one: the link is a point's equation of
 /// its own, and as much work as the rest.
 pub fn verify_claims(keys: &VerifyingKeys, claims: &[(Claim<'_>, &[u8])]) -> Vec<Result<(), VerifyError>> {
-    let one_by_one = || claims.iter().map(|(claim, proof)| verify_claim(keys, *claim, proof)).collect();
     let has_links = keys.architecture.folded_weights().is_some() || keys.architecture.committed_columns > 0;
-    if claims.len() < 2 || has_links {
+    if has_links {
+        return claims.par_iter().map(|(claim, proof)| verify_claim(keys, *claim, proof)).collect();
+    }
+    let chunk = claims.len().div_ceil(rayon::current_num_threads()).max(LEAST_BATCH);
+    claims.par_chunks(chunk).flat_map(|claims| verify_batch(keys, claims)).collect()
+}
+
+/// One batch.
+fn verify_batch(keys: &VerifyingKeys, claims: &[(Claim<'_>, &[u8])]) -> Vec<Result<(), VerifyError>> {
+    let one_by_one = || claims.iter().map(|(claim, proof)| verify_claim(keys, *claim, proof)).collect();
+    if claims.len() < 2 {
         return one_by_one();
     }
     // `from_parts` is a method: the parameters it is called on are not used.

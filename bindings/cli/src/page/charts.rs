@@ -269,6 +269,7 @@ pub(crate) fn number(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}").trim_end_matches(".0").into(),
         size if size >= 0.1 => format!("{value:.2}").trim_end_matches('0').trim_end_matches('.').into(),
+        size if size >= 0.001 => format!("{value:.4}").trim_end_matches('0').into(),
         _ => format!("{value:.2e}"),
     }
 }
@@ -281,7 +282,9 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        for (value, text) in [(0.0, "0"), (1234.5, "1234"), (12.0, "12"), (0.25, "0.25"), (1.0, "1"), (2e7, "2e7")] {
+        for (value, text) in
+            [(0.0, "0"), (1234.5, "1234"), (12.0, "12"), (0.25, "0.25"), (1.0, "1"), (0.0735, "0.0735"), (2e7, "2e7")]
+        {
             assert_eq!(number(value), text);
         }
     }

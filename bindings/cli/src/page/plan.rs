@@ -55,7 +55,9 @@ pub(crate) fn segmented(model: &str, about: &[(&str, String)], segments: &[Segme
 
 fn heading(model: &str, about: &[(&str, String)]) -> String {
     let title = format!("<h1>What a proof of {} costs</h1>\n", Escaped(model));
-    title + &list("about", about.iter().map(|(name, value)| (*name, value.clone())))
+    // What is on several lines of a terminal is one text here.
+    let one = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    title + &list("about", about.iter().map(|(name, value)| (*name, one(value))))
 }
 
 /// Charts of the dearest layers.

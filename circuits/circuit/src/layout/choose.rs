@@ -489,6 +489,7 @@ pub(super) fn circuit_size(architecture: &Architecture, k: u32) -> Result<Circui
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::system::WeightMode;
     use zkml_gpu_graph::{Format, Linear, Node, Op, Shape, Storage, Tensor, Window};
 
     fn tensor(shape: Shape) -> Tensor {
@@ -548,6 +549,25 @@ mod tests {
         }
         let runner_up = chosen.runner_up.unwrap();
         assert!(runner_up.cost_ms >= chosen.cost_ms && runner_up.widths != chosen.widths);
+    }
+
+    #[test]
+    fn layouts_for_contracts_have_fewer_columns_and_bounds_by_gas() {
+        let graph = network(10);
+        for weights in [WeightMode::Committed, WeightMode::Embedded] {
+            let of = |target| LayoutOptions { target, weights, ..LayoutOptions::default() };
+            let [native, evm] = [VerifiedBy::Native, VerifiedBy::Evm].map(|target| best(&graph, &of(target)).unwrap());
+            let columns = |layout: &Layout| layout.architecture.advice_columns() + layout.architecture.fixed_columns();
+            assert!(columns(&evm) < columns(&native), "{weights:?}: {} and {}", columns(&evm), columns(&native));
+            let (options, sizes) = (of(VerifiedBy::Evm), Sizes::of(&graph));
+            for bound in bounds(&graph, &options, &sizes, &[0]).unwrap().iter().step_by(5) {
+                let group = LayoutOptions { lookup_group: Some(bound.widths.lookup_group), ..options.clone() };
+                let mut search = Search::new(&graph, &options, sizes.ranges.clone());
+                search.place(bound.widths, &group).unwrap();
+                let (placed, _) = search.best.unwrap();
+                assert!(bound.cost_ms <= placed.cost_ms, "{bound:?}: {placed:?}");
+            }
+        }
     }
 
     #[test]
