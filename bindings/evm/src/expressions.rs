@@ -1,8 +1,8 @@
 //! The constraints as a graph in which no sum or product is there twice, and as Yul.
 //!
-//! A node of several readers gets a word of memory; others are written where they are read. `mulmod` and `addmod` reduce
-//! operands of any size, so sums are left unreduced while they fit in a word: each node knows a bound `b`, with its value
-//! at most `b·r`, and `5·r` is below `2^256`.
+//! A node of several readers gets a word of memory; others are written where they are read. `mulmod` and `addmod`
+//! reduce operands of any size, so sums are left unreduced while they fit in a word: each node knows a bound `b`, with
+//! its value at most `b·r`, and `5·r` is below `2^256`.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -169,8 +169,8 @@ impl Expressions {
         })
     }
 
-    /// Statements that leave `Σ y^(count − 1 − i)·roots[i]` in the variable `h`, as a value of at most `5·r`; `y` and `r` are
-    /// variables.
+    /// Statements that leave `Σ y^(count − 1 − i)·roots[i]` in the variable `h`, as a value of at most `5·r`; `y` and
+    /// `r` are variables.
     pub(crate) fn combined(&self, roots: &[Id], memory: &mut Memory) -> String {
         let mut writer = Writer::new(self, roots, memory);
         for (index, root) in roots.iter().enumerate() {

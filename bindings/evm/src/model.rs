@@ -30,8 +30,8 @@ impl<'k> Circuit<'k> {
 impl Contract {
     /// The verifier of a model.
     ///
-    /// The contract holds a key that whoever deploys it has looked at: it says the same as `model.vk`, and no more. What
-    /// `model.vk` proves of committed weights is verified here, once, and not on chain.
+    /// The contract holds a key that whoever deploys it has looked at: it says the same as `model.vk`, and no more.
+    /// What `model.vk` proves of committed weights is verified here, once, and not on chain.
     ///
     /// # Errors
     /// [`Error::Artifact`] for a key whose committed weights are not proved to be integers, and as [`Contract::new`].
@@ -57,7 +57,8 @@ impl Contract {
     /// The call that proves a bundle, which has to be for this contract's key.
     ///
     /// # Errors
-    /// [`Error::Artifact`] for a proof whose challenges are not Keccak's, [`Error::Calldata`] for one that does not fit.
+    /// [`Error::Artifact`] for a proof whose challenges are not Keccak's, [`Error::Calldata`] for one that does not
+    /// fit.
     pub fn calldata_of(&self, bundle: &ProofBundle) -> Result<Vec<u8>, Error> {
         if bundle.transcript != Hasher::Keccak {
             let problem =

@@ -1,9 +1,9 @@
 //! SHPLONK's opening ([BDFG20](https://eprint.iacr.org/2020/081), section 4), as halo2-axiom has it.
 //!
-//! Commitments that are opened at the same points are combined by powers of `y`, sets by powers of `v`. A combination is
-//! computed by Horner's rule, `acc ← y·acc + C`, one multiplication of a point for each commitment, so that no power is
-//! kept; and each point of the proof is an operand of a precompiled contract, which refuses it where it is not on the
-//! curve or a coordinate is not reduced.
+//! Commitments that are opened at the same points are combined by powers of `y`, sets by powers of `v`. A combination
+//! is computed by Horner's rule, `acc ← y·acc + C`, one multiplication of a point for each commitment, so that no power
+//! is kept; and each point of the proof is an operand of a precompiled contract, which refuses it where it is not on
+//! the curve or a coordinate is not reduced.
 
 use std::collections::BTreeSet;
 

@@ -39,8 +39,8 @@ impl Solc {
         Self { program: program.into() }
     }
 
-    /// What is given to the compiler: the source with the settings of [`compile`](Self::compile), which whoever compares
-    /// deployed code with a source needs, too.
+    /// What is given to the compiler: the source with the settings of [`compile`](Self::compile), which whoever
+    /// compares deployed code with a source needs, too.
     pub fn input(file: &str, source: &str) -> Value {
         json!({
             "language": "Solidity",

@@ -191,8 +191,9 @@ pub(crate) fn interface(name: &str) -> String {
 const INTERFACE: &str = "    /// The proof does not hold for the values.
     error InvalidProof();
 
-    /// Returns true where the proof holds for the values. Otherwise it reverts: there is no answer to forget to look at.
-    /// Whether a value was there before, and who sent it, is for the caller to check: anybody can send a proof again.
+    /// Returns true where the proof holds for the values. Otherwise it reverts: there is no answer to forget to look
+    /// at. Whether a value was there before, and who sent it, is for the caller to check: anybody can send a proof
+    /// again.
     function verify(bytes calldata proof, int256[] calldata values) external view returns (bool) {
 ";
 

@@ -61,8 +61,8 @@ impl Statement {
         }
     }
 
-    /// Of a network: inputs, then outputs. A public tensor has its integers in the model's order, a hashed one its hash,
-    /// a private one nothing.
+    /// Of a network: inputs, then outputs. A public tensor has its integers in the model's order, a hashed one its
+    /// hash, a private one nothing.
     ///
     /// # Errors
     /// [`Error::Statement`] for committed tensors and for public indices, which contracts do not take.

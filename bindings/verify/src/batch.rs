@@ -6,9 +6,9 @@ use zkml_gpu_circuit::keccak::Hasher;
 use crate::{ModelKey, ProofBundle, Rejection};
 
 impl ModelKey {
-    /// Verifies proofs together, each as [`verify`](Self::verify) would; the results are in their order. Proofs that have
-    /// no link (those of embedded weights without committed tensors) share one pairing, which makes many of them cheap;
-    /// where one of them does not hold, all are verified by themselves, so that the result says which.
+    /// Verifies proofs together, each as [`verify`](Self::verify) would; the results are in their order. Proofs that
+    /// have no link (those of embedded weights without committed tensors) share one pairing, which makes many of them
+    /// cheap; where one of them does not hold, all are verified by themselves, so that the result says which.
     pub fn verify_all(&self, proofs: &[ProofBundle]) -> Vec<Result<(), Rejection>> {
         let mut results: Vec<Option<Result<(), Rejection>>> = proofs.iter().map(|_| None).collect();
         let mut batched = Vec::new();

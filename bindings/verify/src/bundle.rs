@@ -418,11 +418,11 @@ impl ProofBundle {
     /// Checks every field against the key, then the proof.
     pub(crate) fn check(&self, key: &ModelKey) -> Result<(), Rejection> {
         let claimed = self.claimed(key)?;
-        match self.transcript {
-            Hasher::Blake2b => verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
-            Hasher::Keccak => keccak::verify_claim(key.keys(), claimed.claim(), &self.proof_bytes())?,
-        }
-        Ok(())
+        let verify = match self.transcript {
+            Hasher::Blake2b => verify_claim,
+            Hasher::Keccak => keccak::verify_claim,
+        };
+        Ok(verify(key.keys(), claimed.claim(), &self.proof_bytes())?)
     }
 
     /// What is claimed, once every field is what the key says.

@@ -1,10 +1,11 @@
-//! Many proofs under one key, checked with one pairing, or one for each thread where there are enough proofs for several.
+//! Many proofs under one key, checked with one pairing, or one for each thread where there are enough proofs for
+//! several.
 //!
-//! A proof of Halo2 holds if `e(A, [s]G2) = e(B, G2)` for points `A` and `B` that its verifier computes. For many proofs
-//! the verifier checks `e(Σ c_i·A_i, [s]G2) = e(Σ c_i·B_i, G2)` with `c_i` the products of independent uniform elements
-//! from the system's generator, which whoever made the proofs does not know: if some equation fails, the sum holds with
-//! a probability of at most the number of proofs over the field's size. Everything else, the encoding and the links
-//! included, is checked proof by proof.
+//! A proof of Halo2 holds if `e(A, [s]G2) = e(B, G2)` for points `A` and `B` that its verifier computes. For many
+//! proofs the verifier checks `e(Σ c_i·A_i, [s]G2) = e(Σ c_i·B_i, G2)` with `c_i` the products of independent uniform
+//! elements from the system's generator, which whoever made the proofs does not know: if some equation fails, the sum
+//! holds with a probability of at most the number of proofs over the field's size. Everything else, the encoding and
+//! the links included, is checked proof by proof.
 //!
 //! That some proof of a batch does not hold says nothing of the others: [`verify_claims`] then checks them one by one.
 

@@ -1,10 +1,10 @@
 //! Proofs for contracts: the same protocol with the challenges of Keccak-256
 //! ([`zkml_gpu_engine::transcript`]) in place of Blake2b's.
 //!
-//! [`verify_claim`] is to a contract what [`crate::verify::verify_claim`] is to other proofs: it accepts what a contract
-//! accepts. Beside what the transcript refuses (coordinates and scalars that are not reduced, points off the curve), that
-//! is without the identity: the stock transcripts refuse it, and so do contracts. An honest proof has it where a
-//! circuit's quotient has a piece that is zero, which no network's has.
+//! [`verify_claim`] is to a contract what [`crate::verify::verify_claim`] is to other proofs: it accepts what a
+//! contract accepts. Beside what the transcript refuses (coordinates and scalars that are not reduced, points off the
+//! curve), that is without the identity: the stock transcripts refuse it, and so do contracts. An honest proof has it
+//! where a circuit's quotient has a piece that is zero, which no network's has.
 
 use std::io;
 

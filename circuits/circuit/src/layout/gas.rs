@@ -1,8 +1,8 @@
 //! What a proof costs on a chain: prices of gas in place of seconds.
 //!
 //! Most of a contract's gas multiplies points, one for each commitment that is opened, whatever is in the column; so a
-//! circuit for contracts has few columns, and more rows. Prices are Ethereum's, with what `zkml-gpu-evm`'s contracts take
-//! around each operation; they are fixed, so that a layout follows from the model alone.
+//! circuit for contracts has few columns, and more rows. Prices are Ethereum's, with what `zkml-gpu-evm`'s contracts
+//! take around each operation; they are fixed, so that a layout follows from the model alone.
 
 use zkml_gpu_engine::prover::CircuitSize;
 

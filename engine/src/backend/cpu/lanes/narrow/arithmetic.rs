@@ -147,6 +147,7 @@ fn clearing<F: Modulus>(t: [Pair; 2]) -> Quad {
 /// A column's sum has at most nine products of 58 bits from a·b and nine from the reduction, and what is carried: it
 /// stays below 2^63.
 #[inline(never)]
+#[expect(clippy::reversed_empty_ranges, reason = "columns are written out, and the first has no earlier one")]
 pub(super) fn montgomery<F: Modulus>(a: &Quads, b: &Quads) -> Quads {
     // Behind a pointer that the compiler does not see through: a constant of 128 bits is dearer than a load.
     let p: &Quads = black_box(&const { F::P_QUADS });
@@ -222,6 +223,7 @@ pub(super) fn accumulate_integers(sum: &mut Columns, a: &Quads, b: &[Quad; 2]) {
 /// x/2^261 modulo p: Montgomery's reduction. Columns may be negative, below 2^61 in absolute value; so may the result
 /// be.
 #[inline(never)]
+#[expect(clippy::reversed_empty_ranges, reason = "columns are written out, and the first has no earlier one")]
 pub(super) fn reduce_columns<F: Modulus>(sum: &Columns) -> Quads {
     let p: &Quads = black_box(&const { F::P_QUADS });
     let zero = splat(0);

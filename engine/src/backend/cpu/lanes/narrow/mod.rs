@@ -246,10 +246,10 @@ impl Lanes for Narrow {
     fn select<F: Modulus>(self, mask: u8, a: Vector<F>, b: Vector<F>) -> Vector<F> {
         let bits = quad([1, 2, 4, 8]);
         let mut out = a.0;
-        for part in 0..PARTS {
+        for (part, (out, other)) in out.iter_mut().zip(&b.0).enumerate() {
             let chosen = equal(and(splat(u32::from(mask >> (PART * part))), bits), bits);
-            for limb in 0..LIMBS {
-                out[part][limb] = choose(chosen, a.0[part][limb], b.0[part][limb]);
+            for (limb, other) in out.iter_mut().zip(other) {
+                *limb = choose(chosen, *limb, *other);
             }
         }
         vector(out)
