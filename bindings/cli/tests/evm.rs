@@ -12,15 +12,16 @@ fn model(name: &str) -> String {
 }
 
 fn run(folder: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_zkml-gpu")).current_dir(folder).args(arguments).output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+    let output = Command::new(env!("CARGO_BIN_EXE_zkml-gpu")).current_dir(folder).args(arguments).output();
+    let output = output.expect("run zkml-gpu");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
+    (output.status.code().expect("an exit code"), text(output.stdout), text(output.stderr))
 }
 
 fn json(folder: &Path, arguments: &[&str]) -> Value {
     let (code, stdout, stderr) = run(folder, arguments);
     assert_eq!(code, 0, "{arguments:?}: {stderr}");
-    serde_json::from_str(&stdout).unwrap()
+    serde_json::from_str(&stdout).expect("one JSON object")
 }
 
 /// Proves a dense layer.

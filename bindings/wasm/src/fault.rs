@@ -1,6 +1,5 @@
 //! Why a module trapped, and the memory that it took.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -10,54 +9,63 @@ use wasm_bindgen::prelude::wasm_bindgen;
 static PANIC: Mutex<String> = Mutex::new(String::new());
 /// Whether memory was refused.
 static REFUSED: AtomicBool = AtomicBool::new(false);
-/// Bytes that are in use, and the most that were.
-static USED: AtomicUsize = AtomicUsize::new(0);
+/// The most bytes that were in use at a time.
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, which counts, and remembers that memory was refused: what follows a refusal is a trap, which
-/// says nothing of its cause.
-struct Counting;
-
 #[cfg(target_family = "wasm")]
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
+mod counting {
+    use std::alloc::{GlobalAlloc, Layout, System};
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-fn taken(block: *mut u8, bytes: usize) -> *mut u8 {
-    if block.is_null() {
-        REFUSED.store(true, Ordering::Relaxed);
-    } else {
-        let used = USED.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        PEAK.fetch_max(used, Ordering::Relaxed);
-    }
-    block
-}
+    use super::{PEAK, REFUSED};
 
-// SAFETY: every call is handed on to the system's allocator as it came.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's contract is the system's.
-        taken(unsafe { System.alloc(layout) }, layout.size())
-    }
+    /// Bytes that are in use.
+    static USED: AtomicUsize = AtomicUsize::new(0);
 
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: as above.
-        taken(unsafe { System.alloc_zeroed(layout) }, layout.size())
-    }
+    /// The system's allocator, which counts, and remembers that memory was refused: what follows a refusal is a trap, which
+    /// says nothing of its cause.
+    struct Counting;
 
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        USED.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as above.
-        unsafe { System.dealloc(block, layout) }
-    }
+    #[global_allocator]
+    static ALLOCATOR: Counting = Counting;
 
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: as above.
-        let moved = taken(unsafe { System.realloc(block, layout, size) }, size);
-        if !moved.is_null() {
-            USED.fetch_sub(layout.size(), Ordering::Relaxed);
+    fn taken(block: *mut u8, bytes: usize) -> *mut u8 {
+        if block.is_null() {
+            REFUSED.store(true, Ordering::Relaxed);
+        } else {
+            let used = USED.fetch_add(bytes, Ordering::Relaxed) + bytes;
+            PEAK.fetch_max(used, Ordering::Relaxed);
         }
-        moved
+        block
+    }
+
+    // SAFETY: every call is handed on to the system's allocator as it came.
+    #[allow(unsafe_code)]
+    unsafe impl GlobalAlloc for Counting {
+        unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: the caller's contract is the system's.
+            taken(unsafe { System.alloc(layout) }, layout.size())
+        }
+
+        unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+            // SAFETY: as above.
+            taken(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        }
+
+        unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+            USED.fetch_sub(layout.size(), Ordering::Relaxed);
+            // SAFETY: as above.
+            unsafe { System.dealloc(block, layout) }
+        }
+
+        unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+            // SAFETY: as above.
+            let moved = taken(unsafe { System.realloc(block, layout, size) }, size);
+            if !moved.is_null() {
+                USED.fetch_sub(layout.size(), Ordering::Relaxed);
+            }
+            moved
+        }
     }
 }
 

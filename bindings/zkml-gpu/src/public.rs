@@ -473,10 +473,10 @@ const fn operation(op: &Op) -> &'static str {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "onnx"))]
 mod tests {
     use super::*;
-    use crate::{CompileOptions, read_samples};
+    use crate::{CompileOptions, Model, read_samples};
 
     #[test]
     fn a_public_model_of_so_many_inferences_says_so_in_its_tensors() {
