@@ -42,12 +42,12 @@ linker() {
     echo "${found:-wasm-ld}"
 }
 
-# build FOLDER RUSTFLAGS STD ARGUMENTS...: compiles the crate; STD is `fetched` or `sources`.
+# build PROFILE RUSTFLAGS STD ARGUMENTS...: compiles the crate; STD is `fetched` or `sources`.
 build() {
-    local folder=$1 flags=$2 std=$3
+    local profile=$1 flags=$2 std=$3
     shift 3
-    local arguments=(build --locked -p zkml-gpu-wasm --lib --profile wasm --target "$target" "$@")
-    arguments+=(--target-dir "$root/target/$folder")
+    local arguments=(build --locked -p zkml-gpu-wasm --lib --profile "$profile" --target "$target" "$@")
+    arguments+=(--target-dir "$root/target/wasm")
     if [ "$std" = fetched ]; then
         RUSTFLAGS=$flags cargo "${arguments[@]}"
     else
@@ -71,9 +71,9 @@ if [ $std = fetched ]; then say "standard library: rustup's"; else say "standard
 cargo build --quiet --locked --manifest-path scripts/wasm_bindgen/Cargo.toml --target-dir target/tools
 generator=target/tools/debug/wasm-bindgen-of
 
-# finish FOLDER NAME DESTINATION: JavaScript and types beside the module, which is made smaller where binaryen is there.
+# finish PROFILE NAME DESTINATION: JavaScript and types beside the module.
 finish() {
-    local module=target/$1/$target/wasm/zkml_gpu_wasm.wasm
+    local module=target/wasm/$target/$1/zkml_gpu_wasm.wasm
     rm -rf "${package:?}/$3"
     mkdir -p "$package/$3"
     "$generator" "$module" "$package/$3" "$2"
@@ -85,8 +85,8 @@ for part in "${parts[@]}"; do
     say "building $part ($SECONDS s)"
     case $part in
     verifier)
-        build wasm "-C target-feature=$features" "$std" --no-default-features
-        finish wasm zkml_gpu_verify wasm/verifier
+        build wasm-verifier "-C target-feature=$features" "$std" --no-default-features
+        finish wasm-verifier zkml_gpu_verify wasm/verifier
         ;;
     prover)
         build wasm "-C target-feature=$features" "$std" ${ZKML_WASM_FEATURES:+--features "$ZKML_WASM_FEATURES"}

@@ -17,7 +17,10 @@ pub fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, Error> {
     if len > limit {
         return Err(Error::FileSize { path: path.into(), len, limit });
     }
-    let mut bytes = Vec::with_capacity(len as usize);
+    // What no address space of this machine holds.
+    let most = usize::MAX as u64;
+    let room = usize::try_from(len).map_err(|_| Error::FileSize { path: path.into(), len, limit: most })?;
+    let mut bytes = Vec::with_capacity(room);
     // No further than its size was, should it grow.
     file.take(len).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)

@@ -17,6 +17,9 @@
 //!
 //! The program `zkml-gpu-verify` does the same and prints what `zkml-gpu verify` prints: both print a [`Verdict`].
 
+// Lengths in files have 64 bits; machines may have 32.
+#![warn(clippy::cast_possible_truncation)]
+
 mod any;
 mod backend_name;
 mod batch;

@@ -59,6 +59,7 @@ pub fn line(label: &str, text: &str) -> String {
 ///
 /// assert_eq!([0.0, 3.0, 0.123456, 1e30].map(number_text), ["0", "3", "0.12346", "1e30"]);
 /// ```
+#[allow(clippy::cast_possible_truncation, reason = "whole numbers below 2^24, and a constant of one digit")]
 pub fn number_text(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < WHOLE {
         // Without the sign of a negative zero.

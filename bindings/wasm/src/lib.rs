@@ -11,6 +11,7 @@ mod checks;
 #[allow(dead_code, missing_docs, unreachable_pub, unused_macros, reason = "it is the crate's of tests")]
 mod conformance;
 mod failure;
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "other targets have no use for the allocator"))]
 mod fault;
 #[cfg(feature = "checks")]
 #[path = "../../../tests/src/naive.rs"]

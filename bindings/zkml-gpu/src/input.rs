@@ -162,6 +162,10 @@ fn parse(path: &Path, bytes: &[u8]) -> Result<Vec<Vec<f32>>, Error> {
     let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let file: InputFile = serde_json::from_slice(bytes).map_err(|error| fail(in_words(&error, bytes)))?;
     let finite = |list: usize, index: usize, value: f64| {
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "numbers are of 32 bits; what is beyond them is refused below"
+        )]
         let narrow = value as f32;
         if narrow.is_finite() {
             Ok(narrow)

@@ -37,6 +37,9 @@
 //!   `model.vk` maps the input to the output. The stock verifier of Halo2 is enough, and the weights are public; a
 //!   model [declared private](CompileOptions::private) is refused.
 
+// Lengths in files have 64 bits; machines may have 32.
+#![warn(clippy::cast_possible_truncation)]
+
 mod any;
 mod available;
 mod backend;

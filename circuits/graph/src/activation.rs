@@ -48,7 +48,8 @@ impl Activation {
 
     /// The result for an argument, clamped.
     pub fn apply(&self, q: i64) -> i64 {
-        self.values[(q.clamp(self.min, self.max()) - self.min) as usize]
+        let place = usize::try_from(q.clamp(self.min, self.max()) - self.min);
+        self.values[place.expect("a clamped argument has a value")]
     }
 }
 

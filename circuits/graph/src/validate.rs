@@ -117,7 +117,8 @@ impl Graph {
             let known = format!("below {}", self.activations.len());
             return Err(site.mismatch("activation", index.to_string(), known));
         };
-        let domain = (-ARGUMENT_LIMIT..=ARGUMENT_LIMIT).contains(min) && values.len() <= 2 * ARGUMENT_LIMIT as usize;
+        let domain =
+            (-ARGUMENT_LIMIT..=ARGUMENT_LIMIT).contains(min) && values.len() as u64 <= 2 * ARGUMENT_LIMIT as u64;
         site.expect("an activation with two arguments or more, within 17 bits", domain && values.len() > 1, true)?;
         site.expect("an activation whose lines have its values", activation.has_lines_of_values(true), true)?;
         let Format { min, max, .. } = self.tensors[node.output].format;

@@ -209,9 +209,10 @@ impl<W: Write + Seek> Writer<W> {
             let problem = format!("{} sections of {} were written", self.entries.len(), self.names.len());
             return Err(io::Error::new(io::ErrorKind::InvalidInput, problem).into());
         }
+        let sections = u32::try_from(self.entries.len()).map_err(|_| too_many(self.names.len()))?;
         let mut header = self.kind.magic.to_vec();
         header.extend(self.kind.version.to_le_bytes());
-        header.extend((self.entries.len() as u32).to_le_bytes());
+        header.extend(sections.to_le_bytes());
         for entry in &self.entries {
             header.extend(entry.name);
             header.extend(entry.len.to_le_bytes());

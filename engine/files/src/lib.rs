@@ -1,6 +1,9 @@
 //! Files: opening those that nobody vouches for, writing them whole or not at all, and those of several sections. A small
 //! crate, because readers of models, of reference strings and of keys share it.
 
+// Lengths in files have 64 bits; machines may have 32.
+#![warn(clippy::cast_possible_truncation)]
+
 pub mod container;
 #[cfg(feature = "write")]
 mod write;

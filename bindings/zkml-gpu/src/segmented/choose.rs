@@ -65,7 +65,12 @@ impl SegmentedModel {
                 return Ok((made, found.cuts));
             }
             let over = available_bytes as f64 / needed as f64;
-            limits.max_bytes = (limits.max_bytes.min(found.bytes) as f64 * over * MARGIN) as u64;
+            #[allow(
+                clippy::cast_possible_truncation,
+                reason = "a bound on bytes, which a fraction less changes nothing of"
+            )]
+            let most = (limits.max_bytes.min(found.bytes) as f64 * over * MARGIN) as u64;
+            limits.max_bytes = most;
         }
         Err(refusal())
     }

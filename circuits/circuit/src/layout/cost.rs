@@ -60,7 +60,7 @@ impl Network {
             all.filter(|(own, _)| *own == of).map(|(_, id)| graph.tensors[*id].shape.len()).sum()
         };
         Self {
-            value_bits: bits(largest.max(0) as usize),
+            value_bits: bits_of(largest.max(0).unsigned_abs()),
             parameters: graph.weight_cells(),
             macs: graph.macs(),
             public_values: values(Visibility::Public),
@@ -170,7 +170,12 @@ fn small(points: usize, bits: u32) -> Work {
 
 /// Bits of integers up to `largest`.
 fn bits(largest: usize) -> u32 {
-    usize::BITS - largest.leading_zeros()
+    bits_of(largest as u64)
+}
+
+/// As [`bits`].
+fn bits_of(largest: u64) -> u32 {
+    u64::BITS - largest.leading_zeros()
 }
 
 /// The host's work for all rows.

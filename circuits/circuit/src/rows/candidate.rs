@@ -74,7 +74,8 @@ impl Kind for Candidate {
         let Op::ArgMax { starts, stride, count, last } = &computed.node.op else { return };
         let (output, number) = (computed.element / count, computed.element % count);
         let [own, index] = [0, 2].map(|k| row.copy(k));
-        let best = computed.operand(0)[starts[output] as usize + index as usize * stride];
+        let place = usize::try_from(index).expect("the index of a candidate is one of those counted");
+        let best = computed.operand(0)[starts[output] as usize + place * stride];
         row.set_offset(index * *stride as i64);
         row.set_copy(1, best);
         let preference = if *last { index - number as i64 } else { number as i64 - index };

@@ -149,7 +149,8 @@ impl RowWitness<'_> {
         let greatest = least + ((of.segments as i64) << of.low) - 1;
         let q = rounded.clamp(least, greatest);
         let number = (q - least) >> of.low;
-        let result = self.follow_line(lane, of, (number, line(segments, number as usize)), q - least);
+        let place = usize::try_from(number).expect("a clamped argument lies on a line, whose number is not negative");
+        let result = self.follow_line(lane, of, (number, line(segments, place)), q - least);
         // The ends themselves have no excess, and so count as inside.
         let saturation = i64::from(rounded > greatest) - i64::from(rounded < least);
         self.activate(lane, [q, result, saturation]);

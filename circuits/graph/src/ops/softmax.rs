@@ -96,8 +96,12 @@ impl Softmax {
     fn check_exponentials(&self, site: &Site<'_>) -> Check {
         let Self { len, ref exp, bits, .. } = *self;
         let x = site.operand(0).format;
-        let reach = x.max.abs_diff(x.min) as usize;
-        site.expect("exponentials from the maximum on", (exp.min, exp.values.len()), (0, reach + 1))?;
+        let reach = x.max.abs_diff(x.min);
+        site.expect(
+            "exponentials from the maximum on",
+            (exp.min, exp.values.len() as u64),
+            (0, reach.saturating_add(1)),
+        )?;
         site.expect("exponentials whose lines have their values", exp.has_lines_of_values(false), true)?;
         let first = exp.values.first().copied().unwrap_or(0);
         let falls = (1..=1 << 20).contains(&first) && exp.values[1..].iter().all(|e| (0..first).contains(e));

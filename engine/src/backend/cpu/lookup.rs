@@ -49,6 +49,7 @@ fn sorted<L: Lanes>(lanes: L, values: &[Fr]) -> Vec<Fr> {
 /// A row, with a word of its integer above.
 type Entry = u128;
 
+#[allow(clippy::cast_possible_truncation, reason = "the lower word is the row of a vector that is in memory")]
 fn row_of(entry: Entry) -> usize {
     entry as u64 as usize
 }

@@ -41,7 +41,9 @@ fn integers(
     };
     let exact = |d: usize| most as f64 * libm::exp(-(d as f64) * step);
     let table = || Activation::table(0, (0..=x.max - x.min).map(exponential).collect());
-    let exp = lines::exponentials(x.max.abs_diff(x.min) as usize + 1, exact).unwrap_or_else(table);
+    // A table that no address space holds has no lines either; the limits of tables refuse it.
+    let reach = usize::try_from(x.max.abs_diff(x.min)).ok();
+    let exp = reach.and_then(|reach| lines::exponentials(reach + 1, exact)).unwrap_or_else(table);
     Ok(Softmax {
         groups: softmax.groups,
         len: softmax.len,

@@ -89,6 +89,7 @@ impl Wrapped {
     }
 }
 
+#[allow(clippy::cast_possible_truncation, reason = "what is left by a division by n is below n")]
 fn first_row(query: &Query, start: usize, n: usize) -> usize {
     // A vector's length fits in an i64, and so does the sum with a 32-bit rotation.
     (start as i64 + i64::from(query.rotation)).rem_euclid(n as i64) as usize
