@@ -83,7 +83,7 @@ export type Input = Float32Array | Float32Array[] | Record<string, Float32Array>
 export class Prover {
   private constructor();
   /** Loads `NAME.pk`, which holds the model's weights. */
-  static load(source: Source, options?: CallOptions & { backend?: 'cpu' | 'auto'; threads?: number }): Promise<Prover>;
+  static load(source: Source, options?: CallOptions & { backend?: 'cpu' | 'auto' }): Promise<Prover>;
   readonly about: ProverAbout;
   prove(
     input: Input,

@@ -46,10 +46,10 @@ export class Prover {
    * Loads a proving key, `NAME.pk`. It holds the model's weights.
    * The source is kept as a `Blob`, from which a worker that was lost or called off is loaded again.
    */
-  static async load(source, { onProgress, signal, backend = 'cpu', threads } = {}) {
+  static async load(source, { onProgress, signal, backend = 'cpu' } = {}) {
     expectEngine();
     const bytes = await bytesOf(source, { onProgress: onProgress && ((part) => onProgress({ step: 'fetch', ...part })), signal });
-    const prover = new Prover(TOKEN, new Blob([bytes]), { backend, threads });
+    const prover = new Prover(TOKEN, new Blob([bytes]), { backend });
     try {
       await prover.#start({ onProgress, signal });
     } catch (error) {
@@ -68,8 +68,8 @@ export class Prover {
         onFailure: (error) => worker === this.#worker && this.#lose(lost(error)),
       });
       this.#worker = worker;
-      const { backend, threads } = this.#options;
-      this.about = await this.#post('load', { key, backend, threads }, [key.buffer], { onProgress, signal });
+      const { backend } = this.#options;
+      this.about = await this.#post('load', { key, backend }, [key.buffer], { onProgress, signal });
     })();
     this.#starting.catch(() => {
       this.#starting = undefined;

@@ -13,7 +13,7 @@ let prover;
 const tell = (id, progress) => (step, milliseconds) => port.postMessage({ id, progress: { step, milliseconds, ...progress } });
 
 const CALLS = {
-  async load(id, { threads, key, backend }) {
+  async load(id, { key, backend }) {
     script = await import('./wasm/prover/zkml_gpu.js');
     exports = await instantiate(script, new URL('./wasm/prover/zkml_gpu_bg.wasm', import.meta.url));
     prover = new script.Prover(key, backend, tell(id));
