@@ -15,6 +15,8 @@ use zkml_gpu::{
 
 /// Of the proof that both make.
 const SEED: u64 = 7;
+/// The first release of Node.js that the package was tried on.
+const LEAST_NODE: u32 = 20;
 
 fn model_file(kind: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/models/ops/gemm_plain").with_extension(kind)
@@ -40,10 +42,12 @@ fn package() -> Option<PathBuf> {
     let node = Command::new("node").arg("--version").output();
     let built = ["prover/zkml_gpu_bg.wasm", "verifier/zkml_gpu_verify_bg.wasm"];
     let missing = built.iter().find(|file| !package.join("wasm").join(file).exists());
-    match (node, missing) {
-        (Ok(version), None) if version.status.success() => Some(package),
+    let version = node.map(|node| String::from_utf8_lossy(&node.stdout).trim().to_owned()).unwrap_or_default();
+    let major = version.strip_prefix('v').and_then(|version| version.split('.').next()?.parse::<u32>().ok());
+    match (major, missing) {
+        (Some(LEAST_NODE..), None) => Some(package),
         (_, None) => {
-            println!("SKIPPED: there is no Node.js");
+            println!("SKIPPED: Node.js {LEAST_NODE} or later is not there, but '{version}'");
             None
         }
         (_, Some(file)) => {
