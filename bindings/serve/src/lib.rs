@@ -19,8 +19,8 @@
 //! **The output** is that of the integers that the proof will show, computed when the request comes; a proof whose
 //! outputs were others would be set aside as a bug.
 //!
-//! **A request is a job on the disk** before it is answered ([`jobs`]): it survives the process, and the machine as far as
-//! the disk does. A job has one proof: where the process ends between a proof and its record, the next one finds the
+//! **A request is a job on the disk** before it is answered (`src/jobs/`): it survives the process, and the machine as far
+//! as the disk does. A job has one proof: where the process ends between a proof and its record, the next one finds the
 //! proof and makes no other.
 //!
 //! **What is bounded**: connections, the time that heads and bodies of requests may take, the size of bodies, jobs that
