@@ -49,7 +49,6 @@ pub(crate) enum Use {
     /// It reads the spans itself, unless the options ask for them.
     Measures,
     /// It runs on: what happens is told line by line, steps only where the options ask for them.
-    #[cfg_attr(not(feature = "serve"), expect(dead_code, reason = "one command serves"))]
     Serves,
 }
 
