@@ -64,6 +64,13 @@ if ! fetched && ! rustup target add "$target" >/dev/null 2>&1; then
         say "neither rustup nor Debian's packages rustc-web, cargo-web, rust-web-src give a standard library for $target"
         exit $missing
     }
+    # The workspace's least release of Rust, which Cargo insists on.
+    least=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml | head -1)
+    own=$(/usr/bin/rustc --version | cut -d' ' -f2)
+    if [ "$(printf '%s\n' "$least" "$own" | sort -V | head -1)" != "$least" ]; then
+        say "rustup gives no standard library for $target, and Debian's rustc is $own, older than $least"
+        exit $missing
+    fi
 fi
 if [ $std = fetched ]; then say "standard library: rustup's"; else say "standard library: from Debian's sources"; fi
 
