@@ -13,7 +13,6 @@ use std::io::Cursor;
 
 use halo2_proofs::plonk::verify_proof;
 use halo2_proofs::poly::VerificationStrategy;
-use halo2_proofs::poly::commitment::ParamsProver;
 use halo2_proofs::poly::kzg::commitment::{KZGCommitmentScheme, ParamsKZG};
 use halo2_proofs::poly::kzg::multiopen::VerifierSHPLONK;
 use halo2_proofs::poly::kzg::strategy::AccumulatorStrategy;
@@ -21,7 +20,7 @@ use halo2curves::bn256::{Bn256, Fr};
 use rayon::prelude::*;
 
 use crate::keys::VerifyingKeys;
-use crate::verify::{Claim, VerifyError, transcript, verify_claim};
+use crate::verify::{Claim, VerifyError, params, transcript, verify_claim};
 
 type Verifier<'p> = VerifierSHPLONK<'p, Bn256>;
 type Accumulator<'p> = AccumulatorStrategy<'p, Bn256>;
@@ -48,8 +47,7 @@ fn verify_batch(keys: &VerifyingKeys, claims: &[(Claim<'_>, &[u8])]) -> Vec<Resu
     if claims.len() < 2 {
         return one_by_one();
     }
-    // `from_parts` is a method: the parameters it is called on are not used.
-    let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
+    let params = params(keys);
     let start = <Accumulator<'_> as VerificationStrategy<'_, KZGCommitmentScheme<Bn256>, Verifier<'_>>>::new(&params);
     let all = claims.iter().try_fold(start, |batch, (claim, proof)| accumulate(keys, &params, batch, *claim, proof));
     let holds = all.is_ok_and(<Accumulator<'_> as VerificationStrategy<'_, _, Verifier<'_>>>::finalize);

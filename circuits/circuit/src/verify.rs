@@ -66,10 +66,24 @@ impl<T> Canonical<T> {
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
+}
 
+/// A transcript that keeps what links are about.
+pub(crate) trait Recorded {
     /// The points that were read, in their order.
-    pub(crate) fn points(&self) -> &[G1Affine] {
+    fn points(&self) -> &[G1Affine];
+
+    /// The first challenge, and how many points were read before it.
+    fn first(&self) -> Option<(Fr, usize)>;
+}
+
+impl<T> Recorded for Canonical<T> {
+    fn points(&self) -> &[G1Affine] {
         &self.points
+    }
+
+    fn first(&self) -> Option<(Fr, usize)> {
+        self.first
     }
 }
 
@@ -140,76 +154,81 @@ pub fn verify(
 /// # Errors
 /// [`VerifyError`] where anything does not hold.
 pub fn verify_claim(keys: &VerifyingKeys, claim: Claim<'_>, proof: &[u8]) -> Result<(), VerifyError> {
+    let mut cursor = Cursor::new(proof);
+    let mut transcript = transcript(&mut cursor);
+    verify_by(keys, claim, &mut transcript)?;
+    let is_canonical = transcript.bytes == proof;
+    match proof.len() as u64 - cursor.position() {
+        0 if is_canonical => Ok(()),
+        0 => Err(VerifyError::Encoding),
+        rest => Err(VerifyError::TrailingBytes(rest)),
+    }
+}
+
+/// What [`verify_claim`] does with any transcript, but for what is left of the proof behind it.
+pub(crate) fn verify_by<E, T>(keys: &VerifyingKeys, claim: Claim<'_>, transcript: &mut T) -> Result<(), VerifyError>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: TranscriptRead<G1Affine, E> + Recorded,
+{
     let instances = keys.statement.instances_with(claim.inputs, claim.outputs, claim.hashes)?;
     let (got, expected) = (claim.tensors.len(), keys.architecture.committed_columns);
     if got != expected {
         return Err(StatementError::Commitments { got, expected }.into());
     }
     let columns: Vec<&[Fr]> = instances.iter().map(Vec::as_slice).collect();
-    let mut cursor = Cursor::new(proof);
-    let read = match keys.digest(claim.tensors) {
-        Some(digest) => verify_linked(keys, (digest, claim.tensors), &columns, &mut cursor)?,
-        None => {
-            let mut transcript = transcript(&mut cursor);
-            verify_circuit(keys, &columns, &mut transcript)?;
-            transcript.bytes
-        }
+    let Some(digest) = keys.digest(claim.tensors) else {
+        return verify_halo2(keys, &keys.vk, &columns, transcript).map_err(VerifyError::Proof);
     };
-    match proof.len() as u64 - cursor.position() {
-        0 if read == proof => Ok(()),
-        0 => Err(VerifyError::Encoding),
-        rest => Err(VerifyError::TrailingBytes(rest)),
-    }
-}
-
-/// The circuit's proof and the links to the model commitment and to those of tensors.
-fn verify_linked(
-    keys: &VerifyingKeys,
-    (digest, tensors): (Fr, &[G1Affine]),
-    columns: &[&[Fr]],
-    cursor: &mut Cursor<&[u8]>,
-) -> Result<Vec<u8>, VerifyError> {
     let blinding_rows = keys.vk.cs().blinding_factors() + 1;
     let has_weights = keys.architecture.folded_weights().is_some();
     let model = if has_weights { keys.architecture.weight_columns } else { 0 };
     if keys.blinding_points.len() != blinding_rows || keys.model.len() != model {
         return Err(VerifyError::Link(LinkError::Rejected));
     }
-    let mut transcript = transcript(cursor);
     transcript.common_scalar(digest)?;
-    verify_circuit(keys, columns, &mut transcript)?;
-    let Outside { committed, folded, s } = outside(keys, &transcript).ok_or(LinkError::Rejected)?;
+    verify_halo2(keys, &keys.vk, &columns, transcript).map_err(VerifyError::Proof)?;
+    verify_links(keys, claim.tensors, transcript)
+}
+
+/// The links to the model commitment and to those of tensors.
+fn verify_links<E, T>(keys: &VerifyingKeys, tensors: &[G1Affine], transcript: &mut T) -> Result<(), VerifyError>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: TranscriptRead<G1Affine, E> + Recorded,
+{
+    let Outside { committed, folded, s } = outside(keys, transcript).ok_or(LinkError::Rejected)?;
     let weights = folded.map(|folded| {
-        let powers: Vec<Fr> = std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(model).collect();
+        let powers: Vec<Fr> =
+            std::iter::successors(Some(Fr::ONE), |power| Some(power * s)).take(keys.model.len()).collect();
         folded.to_curve() - halo2_proofs::arithmetic::best_multiexp(&powers, &keys.model)
     });
     let tensors = committed.iter().zip(tensors).map(|(own, outside)| own.to_curve() - outside);
     let differences: Vec<G1> = weights.into_iter().chain(tensors).collect();
-    let powers = batch_powers::<Challenge, _>(differences.len(), &mut transcript);
+    let powers = batch_powers::<E, _>(differences.len(), transcript);
     let difference: G1 = differences.iter().zip(powers).map(|(link, power)| link * power).sum();
-    let difference = difference.to_affine();
-    verify_link(LinkStatement { difference, blinding_points: &keys.blinding_points }, &mut transcript)?;
-    Ok(transcript.bytes)
+    let statement = LinkStatement { difference: difference.to_affine(), blinding_points: &keys.blinding_points };
+    Ok(verify_link(statement, transcript)?)
 }
 
-/// The circuit's proof alone.
-fn verify_circuit(
-    keys: &VerifyingKeys,
-    columns: &[&[Fr]],
-    transcript: &mut ReadTranscript<'_, '_>,
-) -> Result<(), VerifyError> {
-    verify_halo2(keys, &keys.vk, columns, transcript).map_err(VerifyError::Proof)
+/// Parameters of the stock verifier that hold no more of `keys` than it uses.
+pub(crate) fn params(keys: &VerifyingKeys) -> ParamsKZG<Bn256> {
+    // `from_parts` is a method: the parameters it is called on are not used.
+    ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2)
 }
 
-/// The stock verifier with some circuit's key, on parameters that hold no more of `keys` than it uses.
-pub(crate) fn verify_halo2(
+/// The stock verifier with some circuit's key.
+pub(crate) fn verify_halo2<E, T>(
     keys: &VerifyingKeys,
     vk: &VerifyingKey<G1Affine>,
     columns: &[&[Fr]],
-    transcript: &mut ReadTranscript<'_, '_>,
-) -> Result<(), Error> {
-    // `from_parts` is a method: the parameters it is called on are not used.
-    let params = ParamsKZG::<Bn256>::new(1).from_parts(keys.k, vec![keys.g], Some(Vec::new()), keys.g2, keys.s_g2);
+    transcript: &mut T,
+) -> Result<(), Error>
+where
+    E: EncodedChallenge<G1Affine>,
+    T: TranscriptRead<G1Affine, E>,
+{
+    let params = params(keys);
     verify_proof::<KZGCommitmentScheme<Bn256>, VerifierSHPLONK<'_, Bn256>, _, _, _>(
         &params,
         vk,
@@ -231,10 +250,10 @@ struct Outside {
 
 /// What the stock verifier read first: the columns of phase 1, then the challenge s, then those of phase 2, of which the
 /// folded weights are the first. `None` where it read something else.
-fn outside<T>(keys: &VerifyingKeys, transcript: &Canonical<T>) -> Option<Outside> {
+fn outside(keys: &VerifyingKeys, transcript: &impl Recorded) -> Option<Outside> {
     let a = &keys.architecture;
-    let (s, _) = transcript.first.filter(|(_, before)| *before == a.first_phase())?;
-    let (first, later) = transcript.points.split_at_checked(a.first_phase())?;
+    let (s, _) = transcript.first().filter(|(_, before)| *before == a.first_phase())?;
+    let (first, later) = transcript.points().split_at_checked(a.first_phase())?;
     let folded = match a.folded_weights() {
         Some(_) => Some(*later.first()?),
         None => None,

@@ -24,7 +24,7 @@ use crate::check::BankCells;
 use crate::commit::{LinkStatement, PartBound, verify_link};
 use crate::keys::{VerifyingKeys, vk_bytes_fit};
 use crate::layout::Layout;
-use crate::verify::{transcript, verify_halo2};
+use crate::verify::{Recorded, transcript, verify_halo2};
 
 /// A weights' proof: of each part of the bank its key and its proof.
 #[derive(Clone, Debug, PartialEq, Eq)]
