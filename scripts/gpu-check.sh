@@ -28,8 +28,8 @@ build() {
     local program
     # Compiled as by `scripts/test.sh`.
     program=$(cd "$root" &&
-        cargo test --locked --workspace --features zkml-gpu-tests/bundle --test gpu_bundle --no-run --message-format=json |
-        sed -n 's|.*"executable":"\([^"]*/deps/gpu_bundle-[^"]*\)".*|\1|p')
+        cargo test --locked --workspace --test all --no-run --message-format=json |
+        sed -n 's|.*"manifest_path":"[^"]*/tests/Cargo.toml".*"executable":"\([^"]*/deps/all-[^"]*\)".*|\1|p')
     mkdir -p "$1/bin"
     strip -o "$1/bin/zkml-gpu" "${CARGO_TARGET_DIR:-$root/target}/release/zkml-gpu"
     strip -o "$1/bin/tests" "$program"

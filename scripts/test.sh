@@ -26,8 +26,8 @@ fi
 
 # Which GPU the tests of that back end run on, and which Python, or that they are skipped; fails where a driver is installed and no device
 # opens. As a test of the whole workspace, for with other features every dependency would be compiled a second time.
-cargo test --quiet --locked --workspace --test wgpu --test cuda --test pytest -- --exact --nocapture \
-    a_driver_that_is_installed_opens a_device_opens_where_there_is_a_compiler an_interpreter_that_is_there_has_what_tests_need
+cargo test --quiet --locked --workspace --test all --test pytest -- --exact --nocapture wgpu::a_driver_that_is_installed_opens \
+    cuda::a_device_opens_where_there_is_a_compiler an_interpreter_that_is_there_has_what_tests_need
 
 if cargo nextest --version >/dev/null 2>&1; then
     cargo nextest run --locked --workspace "$@"

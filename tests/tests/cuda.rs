@@ -258,9 +258,9 @@ fn the_host_never_stands_in_for_a_device_that_is_asked_for() {
     }
     let libraries = device!(cuda::libraries());
     let names = [
-        "a_device_opens_where_there_is_a_compiler",
-        "devices_are_listed_and_what_cannot_be_used_says_why",
-        "a_cache_that_is_damaged_or_cannot_be_written_is_done_without",
+        "cuda::a_device_opens_where_there_is_a_compiler",
+        "cuda::devices_are_listed_and_what_cannot_be_used_says_why",
+        "cuda::a_cache_that_is_damaged_or_cannot_be_written_is_done_without",
     ];
     for folder in [None, Some(libraries)] {
         let mut run = Command::new(std::env::current_exe().expect("this program has a path"));

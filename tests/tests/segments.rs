@@ -1,13 +1,9 @@
 //! Models in segments: every cut of every graph computes what the whole does and has a circuit that the check takes;
 //! proofs of all segments are accepted together, and nothing else is.
 
-#[path = "segments/attacks.rs"]
 mod attacks;
-#[path = "segments/ends.rs"]
 mod ends;
-#[path = "segments/files.rs"]
 mod files;
-#[path = "segments/owner.rs"]
 mod owner;
 
 use std::collections::HashMap;

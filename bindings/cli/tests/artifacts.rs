@@ -1,13 +1,11 @@
 //! `proof.json` and `model.vk`: what is in them, and that no change of them is accepted.
 
-mod support;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use zkml_gpu::{FileError, ModelKey, ProofBundle, Rejection};
 
-use support::{Scratch, exit_code, prove, prove_model, repository, run, text};
+use crate::support::{Scratch, exit_code, prove, prove_model, repository, run, text};
 
 /// The artifacts of one proof.
 struct Artifacts {

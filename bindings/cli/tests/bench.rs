@@ -1,10 +1,8 @@
 //! `zkml-gpu bench ops`: fields, operations and refusals. Nothing is said about time.
 
-mod support;
-
 use serde_json::Value;
 
-use support::{exit_code, gemm, json, run, text};
+use crate::support::{exit_code, gemm, json, run, text};
 
 /// Every operation of the back end traits; multi-scalar multiplications by the width of their scalars.
 const OPERATIONS: [&str; 34] = [

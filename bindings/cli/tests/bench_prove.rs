@@ -1,12 +1,10 @@
 //! `zkml-gpu bench prove`: fields, equal proofs, comparisons and refusals. Nothing is said about time.
 
-mod support;
-
 use std::fs;
 
 use serde_json::Value;
 
-use support::{Scratch, exit_code, gemm, json, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// The command on the small dense layer, with as few proofs as there can be.
 fn bench(arguments: &[&str]) -> std::process::Output {

@@ -1,12 +1,10 @@
 //! `zkml-gpu calibrate`, and the commands that take what it writes.
 
-mod support;
-
 use std::fs;
 
 use serde_json::{Value, json};
 
-use support::{Scratch, exit_code, json, repository, run, text};
+use crate::support::{Scratch, exit_code, json, repository, run, text};
 
 fn model(extension: &str) -> String {
     repository(&format!("tests/models/ops/attention.{extension}"))

@@ -1,13 +1,11 @@
 //! The command line's contract: files, JSON fields, exit codes.
 
-mod support;
-
 use halo2_proofs::SerdeFormat;
 use halo2_proofs::halo2curves::bn256::Bn256;
 use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use serde_json::Value;
 
-use support::{Scratch, exit_code, gemm, json, prove, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, program, prove, repository, run, run_in, text};
 
 /// Fields of `prove --json`.
 const PROVE_FIELDS: [&str; 38] = [
@@ -82,7 +80,7 @@ fn a_processor_can_be_held_to_portable_instructions() {
     let scratch = Scratch::new();
     let out = scratch.path("out");
     let arguments = ["prove", &gemm("onnx"), &gemm("json"), "--out", &out, "--json"];
-    let mut command = support::program();
+    let mut command = program();
     let report = json(&command.args(arguments).env("ZKML_CPU", "portable").output().expect("run zkml-gpu"));
     let device = report["device"].as_str().expect("the device in words").to_owned();
     assert!(device.contains("portable"), "{device}");
@@ -146,7 +144,7 @@ fn the_default_folder_is_named_after_the_model_and_keeps_other_files() {
     let (model, input) = (gemm("onnx"), gemm("json"));
     for extra in [&[][..], &["--replace"]] {
         let arguments = [&["prove", &model, &input], extra].concat();
-        let output = support::run_in(scratch.folder(), &arguments);
+        let output = run_in(scratch.folder(), &arguments);
         assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     }
     let mut files: Vec<_> = std::fs::read_dir(scratch.path("gemm_plain.proof")).expect("folder").collect();

@@ -1,12 +1,10 @@
 //! `zkml-gpu doctor` and `zkml-gpu completions`.
 
-mod support;
-
 use std::process::Command;
 
 use serde_json::Value;
 
-use support::{exit_code, json, run, text};
+use crate::support::{exit_code, json, run, text};
 
 fn doctor(variables: &[(&str, &str)]) -> Value {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zkml-gpu"));

@@ -1,10 +1,8 @@
 //! `zkml-gpu evaluate`.
 
-mod support;
-
 use serde_json::Value;
 
-use support::{Scratch, exit_code, gemm, json, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 fn model(name: &str, extension: &str) -> String {
     repository(&format!("tests/models/ops/{name}.{extension}"))

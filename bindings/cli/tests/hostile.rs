@@ -2,8 +2,6 @@
 //! key, a proof, a reference string and models. Each is refused with its name and a hint, in bounded memory and time,
 //! and leaves nothing.
 
-mod support;
-
 use std::collections::BTreeSet;
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -20,9 +18,9 @@ use zkml_gpu::onnx::import::{FloatModel, ImportOptions};
 use zkml_gpu::{About, ModelKey, ProofBundle, Srs, VERIFYING_KEY};
 use zkml_gpu_files::container::Writer;
 
-use support::limited::{Limits, run_limited};
-use support::mutate::Mutator;
-use support::{Scratch, exit_code, gemm, prove, repository, run, text};
+use crate::support::limited::{Limits, run_limited};
+use crate::support::mutate::Mutator;
+use crate::support::{Scratch, exit_code, gemm, prove, repository, run, text};
 
 /// Files of the corpus that are well formed but hold what is not supported; the others are refused with exit code 2.
 const UNSUPPORTED: &[&str] = &[

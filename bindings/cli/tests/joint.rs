@@ -1,11 +1,9 @@
 //! Several inputs in one proof: what it says, and that no pair of input and output can be told otherwise.
 
-mod support;
-
 use serde_json::{Value, json};
 use zkml_gpu::{About, FileError, ModelKey, ProofBundle, Rejection};
 
-use support::{Scratch, exit_code, json, program, repository, run, text};
+use crate::support::{Scratch, exit_code, json, program, repository, run, text};
 
 /// A convolution with a pool, and samples of it.
 const MODEL: &str = "conv_pool_relu";

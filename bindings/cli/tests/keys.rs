@@ -1,7 +1,5 @@
 //! Keys that last: compiled models, keys in files and in the cache, many proofs with one load, retrained models.
 
-mod support;
-
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -14,8 +12,8 @@ use zkml_gpu::{
     PublicModel, Rejection, Srs,
 };
 
-use support::limited::{Limits, run_limited};
-use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
+use crate::support::limited::{Limits, run_limited};
+use crate::support::{Scratch, exit_code, gemm, json, program, repository, run, text};
 
 /// A folder with `gemm.zkml`, `keys/gemm.pk` and `keys/gemm.vk`.
 struct Keys(Scratch);
@@ -62,7 +60,7 @@ fn samples(factors: &[f64]) -> String {
 
 /// The dense layer with other weights: each learned value through a function.
 fn retrained(scratch: &Scratch, name: &str, change: impl Fn(f32) -> f32) -> String {
-    support::retrained(scratch, &gemm("onnx"), name, change)
+    crate::support::retrained(scratch, &gemm("onnx"), name, change)
 }
 
 fn refused(output: &Output, parts: &[&str]) -> String {

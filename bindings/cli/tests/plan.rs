@@ -2,11 +2,10 @@
 
 #[path = "../src/bench/onnx.rs"]
 mod onnx;
-mod support;
 
 use serde_json::Value;
 
-use support::{Scratch, exit_code, gemm, json, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, repository, run, text};
 
 /// Fields of `plan --json`, in order.
 const PLAN_FIELDS: [&str; 29] = [

@@ -1,8 +1,6 @@
 //! What is wrong is said: nothing of the command line is passed over in silence, and nothing that a user gives is called
 //! a bug.
 
-mod support;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -11,7 +9,7 @@ use prost::Message;
 use serde_json::Value;
 use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
-use support::{Scratch, exit_code, gemm, json, repository, run, run_in, text};
+use crate::support::{Scratch, exit_code, gemm, json, repository, run, run_in, text};
 
 fn refused(output: &Output, parts: &[&str]) {
     let message = text(&output.stderr);

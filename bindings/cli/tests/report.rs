@@ -1,12 +1,10 @@
 //! The page of `zkml-gpu bench --report`, in a browser without a window where there is one.
 
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
-use support::browser::{ALONE, browser};
-use support::{Scratch, exit_code, gemm, repository, run, text};
+use crate::support::browser::{ALONE, browser};
+use crate::support::{Scratch, exit_code, gemm, repository, run, text};
 
 /// Without a network.
 const OFFLINE: &str = "--host-resolver-rules=MAP * ~NOTFOUND";

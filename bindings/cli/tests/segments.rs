@@ -1,10 +1,8 @@
 //! Models in segments, as their users have them: keys that last, retrained weights, weights that are a file's, tensors
 //! that are committed to and hashed before a proof.
 
-mod support;
-
+use crate::support::{Scratch, exit_code, json, repository, retrained, run, text};
 use serde_json::Value;
-use support::{Scratch, exit_code, json, repository, retrained, run, text};
 use zkml_gpu::SegmentedKey;
 
 /// Two products, a sum of both, and clamps.

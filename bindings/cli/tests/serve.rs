@@ -1,16 +1,14 @@
 //! `zkml-gpu serve`: its answers, and that no job is lost or answered twice whatever becomes of the server.
 #![cfg(feature = "serve")]
 
-mod support;
-
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::service::{Service, description, keys};
-use support::{Scratch, exit_code, gemm, run, text};
+use crate::support::service::{PATIENCE, Service, description, keys};
+use crate::support::{Scratch, exit_code, gemm, run, text};
 
 /// An input of the dense layer, one of many.
 fn input(number: usize) -> Value {
@@ -291,7 +289,7 @@ fn a_server_that_is_killed_loses_no_job_and_answers_none_twice() {
     // In the middle: some are proved, and one is under way.
     let (mut some, start) = (HashMap::new(), std::time::Instant::now());
     while some.len() < 3 {
-        assert!(start.elapsed() < support::service::PATIENCE);
+        assert!(start.elapsed() < PATIENCE);
         let done = service.get("/v1/proofs").json()["jobs"].as_array().expect("jobs").clone();
         let done = done
             .iter()
@@ -458,7 +456,7 @@ fn a_disk_that_takes_nothing_loses_nothing() {
     let answered = send(&service, 0..3);
     let start = std::time::Instant::now();
     while service.get("/healthz").status == 200 {
-        assert!(start.elapsed() < support::service::PATIENCE);
+        assert!(start.elapsed() < PATIENCE);
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     assert!(!text(&service.get("/metrics").body).contains("zkml_gpu_storage_errors_total 0\n"));

@@ -1,13 +1,11 @@
 //! The page of `zkml-gpu serve`, in a browser where there is one: on a narrow screen, light and dark.
 #![cfg(all(feature = "serve", unix))]
 
-mod support;
-
 use std::time::{Duration, Instant};
 
-use support::Scratch;
-use support::browser::Page;
-use support::service::{PATIENCE, Service, keys};
+use crate::support::Scratch;
+use crate::support::browser::Page;
+use crate::support::service::{PATIENCE, Service, keys};
 
 /// A narrow telephone.
 const NARROW: [u32; 2] = [360, 740];

@@ -1,7 +1,5 @@
 //! `zkml-gpu srs`: files of reference strings are made, imported, checked and told apart.
 
-mod support;
-
 use std::path::Path;
 
 use halo2_proofs::SerdeFormat;
@@ -10,7 +8,7 @@ use halo2_proofs::poly::kzg::commitment::ParamsKZG;
 use serde_json::{Value, json as object};
 use zkml_gpu::{ModelKey, available_bytes};
 
-use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, program, repository, run, text};
 
 /// Fields of every verb's `--json`.
 const FIELDS: [&str; 9] =

@@ -1,8 +1,6 @@
 //! What is told besides results: steps with their times, and traces.
 
-mod support;
-
-use support::{Scratch, exit_code, gemm, run, text};
+use crate::support::{Scratch, exit_code, gemm, run, text};
 
 #[test]
 fn steps_are_told_with_their_times_where_they_are_asked_for() {

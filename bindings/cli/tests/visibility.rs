@@ -1,7 +1,5 @@
 //! Hidden inputs and outputs on the command line: what files, messages and caches hold of them, and models in a chain.
 
-mod support;
-
 use std::path::Path;
 use std::process::Output;
 
@@ -10,7 +8,7 @@ use serde_json::Value;
 use zkml_gpu::graph::Format;
 use zkml_gpu::{CompiledModel, Poseidon, hash_tensor};
 
-use support::{Scratch, exit_code, gemm, json, program, repository, run, text};
+use crate::support::{Scratch, exit_code, gemm, json, program, repository, run, text};
 
 fn ok(arguments: &[&str]) -> String {
     let output = run(arguments);

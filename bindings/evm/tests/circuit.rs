@@ -1,7 +1,6 @@
 //! Contracts of any circuit: with permutations, lookups, selectors, challenges and rotations in both directions.
 
-mod support;
-
+use crate::support::{Deployed, solc};
 use ff::Field;
 use halo2_proofs::circuit::{Layouter, SimpleFloorPlanner, Value};
 use halo2_proofs::plonk::{
@@ -16,7 +15,6 @@ use halo2_proofs::transcript::{TranscriptReadBuffer, TranscriptWriterBuffer};
 use halo2curves::bn256::{Bn256, Fr, G1Affine};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
-use support::{Deployed, solc};
 use zkml_gpu_engine::Prover;
 use zkml_gpu_engine::backend::Cpu;
 use zkml_gpu_engine::transcript::{EvmRead, EvmWrite};

@@ -1,10 +1,8 @@
 //! Contracts of networks, in the machine, with real proofs: what they accept, and all that they refuse.
 
-mod support;
-
+use crate::support::{Deployed, Session, network, solc};
 use ff::{Field, PrimeField};
 use halo2curves::bn256::{Fq, Fr};
-use support::{Deployed, Session, network, solc};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_evm::machine::Outcome;
 use zkml_gpu_evm::{Circuit, Number};

@@ -1,8 +1,6 @@
 //! The example contract: it pays on a proven class, once, to whoever reserved the input.
 
-mod support;
-
-use support::{Session, network, solc};
+use crate::support::{Session, network, solc};
 use zkml_gpu_circuit::system::WeightMode;
 use zkml_gpu_evm::calldata::selector;
 use zkml_gpu_evm::machine::{ContractAddress, Machine, Outcome};

@@ -1,5 +1,4 @@
 //! Runs the built program on small models.
-#![allow(dead_code)]
 
 pub(crate) mod browser;
 pub(crate) mod limited;

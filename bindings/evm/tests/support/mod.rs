@@ -1,7 +1,5 @@
 //! Small networks with real proofs for contracts, and contracts in the machine.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program has what it uses of it")]
-
 use std::path::{Path, PathBuf};
 
 use halo2curves::bn256::G1Affine;
@@ -24,7 +22,7 @@ use zkml_gpu_evm::{Circuit, Compiled, Contract, Number, Solc};
 use zkml_gpu_graph::{Format, Graph, Linear, Node, Op, Shape, Storage, Tensor, Visibilities, Visibility, Window};
 
 /// The program that stands for `solc`, or why there is none: then what needs it is skipped, and says so.
-pub fn solc() -> Option<Solc> {
+pub(crate) fn solc() -> Option<Solc> {
     let program: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/solc.sh");
     match std::process::Command::new(&program).arg("--version").output() {
         Ok(output) if output.status.success() => Some(Solc::new(program)),
@@ -37,7 +35,7 @@ pub fn solc() -> Option<Solc> {
 }
 
 /// A convolution of a signed image, then a dense layer to four outputs.
-pub fn network(input: Visibility, output: Visibility) -> Graph {
+pub(crate) fn network(input: Visibility, output: Visibility) -> Graph {
     let tensor = |shape: Shape, [min, max]: [i64; 2]| Tensor {
         name: String::new(),
         shape,
@@ -78,23 +76,23 @@ pub fn network(input: Visibility, output: Visibility) -> Graph {
 }
 
 /// A network with keys, and one proof for a contract.
-pub struct Session {
-    pub graph: Graph,
-    pub keys: ProvingKeys,
-    pub proof: Vec<u8>,
-    pub inputs: Vec<Vec<i64>>,
-    pub outputs: Vec<Vec<i64>>,
-    pub hashes: Vec<TensorHash>,
-    pub tensors: Vec<G1Affine>,
+pub(crate) struct Session {
+    pub(crate) graph: Graph,
+    pub(crate) keys: ProvingKeys,
+    pub(crate) proof: Vec<u8>,
+    pub(crate) inputs: Vec<Vec<i64>>,
+    pub(crate) outputs: Vec<Vec<i64>>,
+    pub(crate) hashes: Vec<TensorHash>,
+    pub(crate) tensors: Vec<G1Affine>,
 }
 
 impl Session {
-    pub fn new(graph: Graph, weights: WeightMode) -> Self {
+    pub(crate) fn new(graph: Graph, weights: WeightMode) -> Self {
         Self::with_seeds(graph, weights, [7, 7])
     }
 
     /// The same network under the same circuit key, with a model commitment of its own.
-    pub fn with_other_model(&self) -> Self {
+    pub(crate) fn with_other_model(&self) -> Self {
         Self::with_seeds(self.graph.clone(), WeightMode::Committed, [7, 8])
     }
 
@@ -129,18 +127,18 @@ impl Session {
     }
 
     /// What the library says of a proof.
-    pub fn is_accepted(&self, proof: &[u8]) -> bool {
+    pub(crate) fn is_accepted(&self, proof: &[u8]) -> bool {
         let Self { inputs, outputs, hashes, tensors, .. } = self;
         keccak::verify_claim(&self.keys.verifying, Claim { inputs, outputs, tensors, hashes }, proof).is_ok()
     }
 
-    pub fn contract(&self) -> Contract {
+    pub(crate) fn contract(&self) -> Contract {
         let circuit = Circuit::of_keys(&self.keys.verifying).expect("a statement of contracts");
         Contract::new("Verifier", &circuit, &[]).expect("a contract")
     }
 
     /// The statement's numbers, inputs first.
-    pub fn numbers(&self) -> Vec<Number> {
+    pub(crate) fn numbers(&self) -> Vec<Number> {
         let mut hashes = self.hashes.iter();
         let ports = self.keys.verifying.statement().ports().zip(self.inputs.iter().chain(&self.outputs));
         ports
@@ -154,24 +152,24 @@ impl Session {
 }
 
 /// A contract that is deployed.
-pub struct Deployed {
-    pub machine: Machine,
-    pub address: ContractAddress,
-    pub code_bytes: usize,
+pub(crate) struct Deployed {
+    pub(crate) machine: Machine,
+    pub(crate) address: ContractAddress,
+    pub(crate) code_bytes: usize,
 }
 
 impl Deployed {
-    pub fn new(compiled: &Compiled) -> Self {
+    pub(crate) fn new(compiled: &Compiled) -> Self {
         let mut machine = Machine::default();
         let (address, _) = machine.deploy(&compiled.creation).expect("it is deployed");
         Self { machine, address, code_bytes: compiled.code.len() }
     }
 
-    pub fn call(&mut self, calldata: &[u8]) -> Answer {
+    pub(crate) fn call(&mut self, calldata: &[u8]) -> Answer {
         self.machine.call(self.address, calldata, 0).expect("a transaction")
     }
 
-    pub fn accepts(&mut self, calldata: &[u8]) -> bool {
+    pub(crate) fn accepts(&mut self, calldata: &[u8]) -> bool {
         self.call(calldata).is_true()
     }
 }
