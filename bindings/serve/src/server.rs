@@ -48,10 +48,12 @@ pub struct Server {
     runtime: Runtime,
     listener: TcpListener,
     address: SocketAddr,
+    signals: Signals,
 }
 
 impl Server {
-    /// Takes the folder of jobs, finds what an earlier server has left in it, and listens.
+    /// Takes the folder of jobs, finds what an earlier server has left in it, and listens. What tells the process to stop
+    /// is kept from here on for [`run`](Self::run), so that whoever knows the address may stop the server in order.
     ///
     /// # Errors
     /// [`ServeError`]: options that mean nothing, a key with committed tensors, a folder or an address that is another
@@ -73,6 +75,7 @@ impl Server {
             .enable_all()
             .build()
             .map_err(ServeError::System)?;
+        let signals = runtime.block_on(async { Signals::new() }).map_err(ServeError::System)?;
         let listen = |source| ServeError::Listen { address: options.listen, source };
         let listener = runtime.block_on(TcpListener::bind(options.listen)).map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
@@ -80,7 +83,7 @@ impl Server {
         let max_body_bytes = options.max_body_bytes.unwrap_or_else(|| needed_body_bytes(&prover));
         let health = Health::default();
         let service = Service { prover, key, options, jobs, metrics, health, inferences, max_body_bytes };
-        Ok(Self { service: Arc::new(service), runtime, listener, address })
+        Ok(Self { service: Arc::new(service), runtime, listener, address, signals })
     }
 
     /// Where it listens.
@@ -106,12 +109,7 @@ impl Server {
     /// # Errors
     /// [`ServeError::System`].
     pub fn run(self) -> Result<bool, ServeError> {
-        let signals = self.runtime.block_on(async { Signals::new() }).map_err(ServeError::System)?;
-        self.run_until(signals)
-    }
-
-    fn run_until(self, mut signals: Signals) -> Result<bool, ServeError> {
-        let Self { service, runtime, listener, .. } = self;
+        let Self { service, runtime, listener, mut signals, .. } = self;
         let (ended, mut workers) = watch::channel(0usize);
         for number in 0..service.options.workers {
             let (own, ended) = (Arc::clone(&service), ended.clone());
@@ -204,6 +202,7 @@ async fn tidy(service: Arc<Service>) {
 
 /// What tells a process to stop.
 #[cfg(unix)]
+#[derive(Debug)]
 struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
@@ -226,6 +225,7 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
+#[derive(Debug)]
 struct Signals;
 
 #[cfg(not(unix))]
