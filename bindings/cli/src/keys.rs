@@ -9,9 +9,9 @@ use zkml_gpu::circuit::system::Port;
 use zkml_gpu::engine::srs::{self, FileKind, Identity};
 use zkml_gpu::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
 use zkml_gpu::{
-    AnyProverKey, BackendChoice, COMPILED_MODEL, Compiled, CompiledModel, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache,
-    Model, ModelInput, ModelKey, Origin, PROVING_KEY, ProverKey, SEGMENTED_KEY, Sample, SegmentedKey, Srs,
-    VERIFYING_KEY, VerifiedBy, Visibility, magic, read_bounded, read_samples, samples_digest,
+    AnyProverKey, BackendChoice, COMPILED_MODEL, Compiled, Costs, DEFAULT_CACHE_BYTES, Error, KeyCache, Model,
+    ModelInput, ModelKey, Origin, PROVING_KEY, SEGMENTED_KEY, Sample, SegmentedKey, Srs, VERIFYING_KEY, VerifiedBy,
+    Visibility, magic, read_bounded, read_samples, samples_digest,
 };
 use zkml_gpu_files::container::ContainerError;
 use zkml_gpu_files::{Access, Staged};
@@ -309,25 +309,18 @@ fn make(
     let compile = || prepared.compile_any(calibration, costs, &options.machine);
     let (compiled, _) = timed(info_span!(target: TARGET, "compile"), compile)?;
     let of = (options.srs.as_deref(), &options.cache);
-    match compiled {
-        Compiled::Whole(compiled) => {
-            let made = set_up(*compiled, of, &options.machine, options.unproven_weights)?;
-            [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
-            Ok(AnyProverKey::Whole(Box::new(made.key)))
-        }
-        Compiled::Segmented(compiled) => {
-            progress::note(&segments::cut_text(&compiled));
-            let made = segments::set_up(*compiled, of, &options.machine, options.unproven_weights)?;
-            [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
-            Ok(AnyProverKey::Segmented(Box::new(made.key)))
-        }
+    if let Compiled::Segmented(compiled) = &compiled {
+        progress::note(&segments::cut_text(compiled));
     }
+    let made = set_up(compiled, of, &options.machine, options.unproven_weights)?;
+    [*srs_ms, *setup_ms] = [made.srs_ms, made.setup_ms];
+    Ok(made.key)
 }
 
 /// Keys that were made, with their reference string and the milliseconds that both took.
 #[derive(Debug)]
-pub(crate) struct Made<K> {
-    pub(crate) key: K,
+pub(crate) struct Made {
+    pub(crate) key: AnyProverKey,
     pub(crate) srs: Srs,
     pub(crate) srs_ms: f64,
     pub(crate) setup_ms: f64,
@@ -335,21 +328,17 @@ pub(crate) struct Made<K> {
 
 /// Makes a compiled model's keys, with a proof of its weights or without, where memory is enough for them.
 pub(crate) fn set_up(
-    model: CompiledModel,
+    compiled: Compiled,
     (file, cache): (Option<&Path>, &CacheOptions),
     machine: &MachineOptions,
     unproven_weights: bool,
-) -> Result<Made<ProverKey>, Error> {
-    model.memory_budget(machine.max_memory)?;
-    if !unproven_weights {
-        model.check_weights_memory(machine.max_memory)?;
-    }
+) -> Result<Made, Error> {
+    let model = compiled.model();
+    model.check_memory(machine.max_memory, unproven_weights)?;
     let string = || srs(file, model.k(), cache);
     let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), || match unproven_weights {
-        true => model.setup_unproven(&srs, &machine.backend, OsRng),
-        false => model.setup(&srs, &machine.backend, OsRng),
-    })?;
+    let keys = || compiled.setup(&srs, &machine.backend, unproven_weights, OsRng);
+    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
     Ok(Made { key, srs, srs_ms, setup_ms })
 }
 

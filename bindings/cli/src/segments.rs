@@ -14,10 +14,9 @@ use zkml_gpu::{
     SegmentedProved, SegmentedProver, SegmentedProverKey, write_whole,
 };
 
-use crate::args::{CacheOptions, MachineOptions, PlanOptions, ProveOptions, RetrainOptions, SetupOptions};
+use crate::args::{PlanOptions, ProveOptions, RetrainOptions};
 use crate::batch::{Done, State, Task};
 use crate::compile::{TARGET, timed};
-use crate::keys::{Made, srs};
 use crate::page;
 use crate::progress;
 use crate::prove::{
@@ -26,7 +25,7 @@ use crate::prove::{
 };
 use crate::report::{self, elapsed_ms, grouped, line, plural, short};
 use crate::resources::{cpu_ms, peak_rss_bytes};
-use crate::setup::{public_text, publish_srs, refusal};
+use crate::setup::public_text;
 
 /// What `compile --json` prints of a model in segments. Names and meaning are part of the command line's contract.
 #[derive(Debug, Serialize)]
@@ -179,26 +178,6 @@ pub(crate) fn plan(model: &SegmentedModel, costs: &Costs, options: &PlanOptions)
     Ok(0)
 }
 
-/// Makes the keys of all segments, where memory is enough for each.
-pub(crate) fn set_up(
-    model: SegmentedModel,
-    (file, cache): (Option<&Path>, &CacheOptions),
-    machine: &MachineOptions,
-    unproven_weights: bool,
-) -> Result<Made<SegmentedProverKey>, Error> {
-    model.memory_budgets(machine.max_memory)?;
-    if !unproven_weights {
-        for segment in 0..model.segments() {
-            model.segment(segment)?.check_weights_memory(machine.max_memory)?;
-        }
-    }
-    let string = || srs(file, model.k(), cache);
-    let (srs, srs_ms) = timed(info_span!(target: TARGET, "reference_string"), string)?;
-    let keys = || model.setup(&srs, &machine.backend, unproven_weights, OsRng);
-    let (key, setup_ms) = timed(info_span!(target: TARGET, "keys"), keys)?;
-    Ok(Made { key, srs, srs_ms, setup_ms })
-}
-
 /// What `setup --json` prints of a model in segments.
 #[derive(Debug, Serialize)]
 struct SetUp {
@@ -216,18 +195,6 @@ struct SetUp {
     proving_key_file: PathBuf,
     verifying_key_file: PathBuf,
     public_model_file: PathBuf,
-}
-
-/// `zkml-gpu setup` of a model in segments.
-pub(crate) fn setup(options: &SetupOptions, name: &str) -> anyhow::Result<u8> {
-    let model = SegmentedModel::open(&options.model)?;
-    let of = (options.srs.as_deref(), &options.cache);
-    let made = set_up(model, of, &options.machine, options.unproven_weights);
-    let Made { key, srs, srs_ms, setup_ms } = made.map_err(|error| refusal(error, &options.model))?;
-    if options.srs.is_none() {
-        publish_srs(&srs, &options.out, name)?;
-    }
-    write_keys(&key, [srs_ms, setup_ms], (&options.out, name), options.json)
 }
 
 /// `zkml-gpu retrain` of a model in segments.
@@ -249,7 +216,7 @@ pub(crate) fn retrain(
 }
 
 /// Writes a model's keys and its public model, and tells of them.
-fn write_keys(
+pub(crate) fn write_keys(
     key: &SegmentedProverKey,
     [srs_ms, setup_ms]: [f64; 2],
     (out, name): (&Path, &str),

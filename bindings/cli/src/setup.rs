@@ -7,10 +7,8 @@ use serde::Serialize;
 use tracing::info_span;
 use zkml_gpu::circuit::keys::KeyError;
 use zkml_gpu::key::pair;
-use zkml_gpu::segmented::SEGMENTED_MODEL;
 use zkml_gpu::{
-    AnyProverKey, CompileOptions, CompiledModel, Error, FileError, ImportOptions, Model, ProverKey, Srs, magic,
-    read_samples,
+    AnyProverKey, CompileOptions, Compiled, Error, FileError, ImportOptions, Model, ProverKey, Srs, read_samples,
 };
 use zkml_gpu_files::Access;
 use zkml_gpu_files::container::ContainerError;
@@ -51,19 +49,17 @@ pub(crate) fn setup(options: &SetupOptions) -> anyhow::Result<u8> {
     prepare(&options.machine)?;
     progress::show_unless(options.json);
     let name = name(&options.out, &options.model, options.replace)?;
-    if magic(&options.model)? == Some(SEGMENTED_MODEL.magic) {
-        return segments::setup(options, &name);
-    }
-    let model = CompiledModel::read(&options.model)?;
     let of = (options.srs.as_deref(), &options.cache);
-    let made = set_up(model, of, &options.machine, options.unproven_weights);
+    let made = set_up(Compiled::read(&options.model)?, of, &options.machine, options.unproven_weights);
     let Made { key, srs, srs_ms, setup_ms } = made.map_err(|error| refusal(error, &options.model))?;
-    let [pk, vk] = key.write_pair(&options.out, &name)?;
-    let public = write_public(&key, &options.out, &name)?;
     if options.srs.is_none() {
         publish_srs(&srs, &options.out, &name)?;
     }
-    print(&report(&key, [srs_ms, setup_ms], [pk, vk, public]), &key, options.json)
+    let (times, files) = ([srs_ms, setup_ms], (options.out.as_path(), name.as_str()));
+    match &key {
+        AnyProverKey::Whole(key) => write_keys(key, times, files, options.json),
+        AnyProverKey::Segmented(key) => segments::write_keys(key, times, files, options.json),
+    }
 }
 
 /// Writes a reference string that was made for a key: nobody else has it, and without it nobody can check the key.
@@ -73,13 +69,6 @@ pub(crate) fn publish_srs(srs: &Srs, folder: &Path, name: &str) -> Result<(), Er
         ContainerError::Io(source) => Error::from(FileError::unwritten(&path, source)),
         error => Error::Internal(format!("{}: {error}", path.display())),
     })
-}
-
-/// Writes the model without its weights, by which others check the key.
-fn write_public(key: &ProverKey, folder: &Path, name: &str) -> Result<PathBuf, Error> {
-    let path = folder.join(format!("{name}.public.zkml"));
-    key.model().public().write(&path)?;
-    Ok(path)
 }
 
 /// A layout that does not say what its graph says is not our fault here: the file may be anybody's.
@@ -118,9 +107,7 @@ pub(crate) fn retrain(options: &RetrainOptions) -> anyhow::Result<u8> {
     if key.key().circuit_digest() != old.key().circuit_digest() {
         return Err(Error::Internal("the retrained model has another circuit key".into()).into());
     }
-    let [pk, vk] = key.write_pair(&options.out, &name)?;
-    let public = write_public(&key, &options.out, &name)?;
-    print(&report(&key, [0.0, setup_ms], [pk, vk, public]), &key, options.json)
+    write_keys(&key, [0.0, setup_ms], (&options.out, &name), options.json)
 }
 
 /// The name of both keys, in a folder that can be written to and has none of that name.
@@ -139,9 +126,18 @@ fn name(folder: &Path, model: &Path, replace: bool) -> Result<String, Error> {
     }
 }
 
-fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk, public]: [PathBuf; 3]) -> Report {
+/// Writes a model's keys and its public model, by which others check the key, and tells of them.
+fn write_keys(
+    key: &ProverKey,
+    [srs_ms, setup_ms]: [f64; 2],
+    (out, name): (&Path, &str),
+    json: bool,
+) -> anyhow::Result<u8> {
+    let [pk, vk] = key.write_pair(out, name)?;
+    let public = out.join(format!("{name}.public.zkml"));
+    key.model().public().write(&public)?;
     let verifying = key.key();
-    Report {
+    let report = Report {
         model: verifying.model().into(),
         k: key.model().k(),
         weights: verifying.weights(),
@@ -157,7 +153,22 @@ fn report(key: &ProverKey, [srs_ms, setup_ms]: [f64; 2], [pk, vk, public]: [Path
         verifying_key_file: vk,
         public_model_file: public,
         architecture: verifying.architecture_digest().into(),
+    };
+    if json {
+        report::print_json(&report)?;
+        return Ok(0);
     }
+    let mut text = format!("{}: keys made\n", report.model);
+    text += &line("calibration", &accuracy_text(verifying.accuracy()));
+    text += &line("circuit key", short(&report.circuit_key));
+    text += &line("model", &format!("{}, its commitment", short(&report.model_commitment)));
+    text += &report::guarantee_lines(verifying);
+    text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
+    text += &line("publish", &report.verifying_key_file.display().to_string());
+    let holds = public_text(key.model().has_public_weights());
+    text += &line("publish", &format!("{}: {holds}", report.public_model_file.display()));
+    report::print(&text)?;
+    Ok(0)
 }
 
 /// What `NAME.public.zkml` is for.
@@ -167,22 +178,4 @@ pub(crate) const fn public_text(has_public_weights: bool) -> &'static str {
     } else {
         "for audits, without weights"
     }
-}
-
-fn print(report: &Report, key: &ProverKey, json: bool) -> anyhow::Result<u8> {
-    if json {
-        report::print_json(report)?;
-        return Ok(0);
-    }
-    let mut text = format!("{}: keys made\n", report.model);
-    text += &line("calibration", &accuracy_text(key.key().accuracy()));
-    text += &line("circuit key", short(&report.circuit_key));
-    text += &line("model", &format!("{}, its commitment", short(&report.model_commitment)));
-    text += &report::guarantee_lines(key.key());
-    text += &line("keep", &format!("{}: private, it holds the weights", report.proving_key_file.display()));
-    text += &line("publish", &report.verifying_key_file.display().to_string());
-    let holds = public_text(key.model().has_public_weights());
-    text += &line("publish", &format!("{}: {holds}", report.public_model_file.display()));
-    report::print(&text)?;
-    Ok(0)
 }

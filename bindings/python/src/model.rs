@@ -434,29 +434,10 @@ impl CompiledModel {
     ) -> PyResult<ProvingKey> {
         let backend = self::backend(backend)?;
         let key = run(py, progress, || {
-            let string = |k| progress::step("reference string", || SrsLike::get(srs, k));
-            let key = match self.model() {
-                AnyModel::Whole(model) => {
-                    model.memory_budget(max_memory)?;
-                    if !unproven_weights {
-                        model.check_weights_memory(max_memory)?;
-                    }
-                    let (srs, model) = (string(model.k())?, model.clone());
-                    let key = match unproven_weights {
-                        true => model.setup_unproven(&srs, &backend, OsRng),
-                        false => model.setup(&srs, &backend, OsRng),
-                    };
-                    key.map(AnyProverKey::from)
-                }
-                AnyModel::Segmented(model) => {
-                    model.memory_budgets(max_memory)?;
-                    for segment in (0..model.segments()).filter(|_| !unproven_weights) {
-                        model.segment(segment)?.check_weights_memory(max_memory)?;
-                    }
-                    let (srs, model) = (string(model.k())?, model.clone());
-                    model.setup(&srs, &backend, unproven_weights, OsRng).map(AnyProverKey::from)
-                }
-            };
+            let model = self.model();
+            model.check_memory(max_memory, unproven_weights)?;
+            let srs = progress::step("reference string", || SrsLike::get(srs, model.k()))?;
+            let key = model.to_compiled().setup(&srs, &backend, unproven_weights, OsRng);
             Ok(key.map_err(|error| self.refusal(error))?)
         })?;
         Ok(ProvingKey::new(key))

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rand_core::{CryptoRng, RngCore};
 use zkml_gpu_circuit::hash::Salt;
+use zkml_gpu_engine::srs::Srs;
 use zkml_gpu_onnx::quant::Sample;
 use zkml_gpu_verify::{AnyKey, AnyProof, ModelKey, PublicTensor};
 
@@ -12,7 +13,7 @@ use crate::opening::of_segments;
 use crate::saturation::{Saturation, saturation};
 use crate::segmented::{SEGMENTED_MODEL, SEGMENTED_PROVING_KEY};
 use crate::{
-    CompiledModel, Error, MemoryBudget, ModelAbout, ModelInput, ModelProver, Opening, Proved, ProverKey,
+    BackendChoice, CompiledModel, Error, MemoryBudget, ModelAbout, ModelInput, ModelProver, Opening, Proved, ProverKey,
     SegmentedModel, SegmentedProved, SegmentedProver, SegmentedProverKey,
 };
 
@@ -106,9 +107,57 @@ impl Compiled {
             Self::Segmented(model) => AnyModel::Segmented(model),
         }
     }
+
+    /// Makes the model's keys, with a proof of its weights unless `unproven_weights`. Whether there is memory for them is
+    /// for [`AnyModel::check_memory`].
+    ///
+    /// `rng` blinds the weights' commitments: it must be cryptographically secure.
+    ///
+    /// # Errors
+    /// As [`CompiledModel::setup`] and [`SegmentedModel::setup`].
+    pub fn setup<R: RngCore + CryptoRng>(
+        self,
+        srs: &Srs,
+        backend: &BackendChoice,
+        unproven_weights: bool,
+        rng: R,
+    ) -> Result<AnyProverKey, Error> {
+        match self {
+            Self::Whole(model) if unproven_weights => model.setup_unproven(srs, backend, rng).map(AnyProverKey::from),
+            Self::Whole(model) => model.setup(srs, backend, rng).map(AnyProverKey::from),
+            Self::Segmented(model) => model.setup(srs, backend, unproven_weights, rng).map(AnyProverKey::from),
+        }
+    }
 }
 
 impl AnyModel<'_> {
+    /// Refuses a model whose keys and proof, with the proof of its weights unless `unproven_weights`, do not fit what may
+    /// be used; of one in segments a segment's.
+    ///
+    /// # Errors
+    /// [`Error::WouldNotFit`] where they need more, [`Error::File`] where a segment cannot be read.
+    pub fn check_memory(&self, max_memory_bytes: Option<u64>, unproven_weights: bool) -> Result<(), Error> {
+        match self {
+            Self::Whole(model) => {
+                model.memory_budget(max_memory_bytes)?;
+                if unproven_weights { Ok(()) } else { model.check_weights_memory(max_memory_bytes) }
+            }
+            Self::Segmented(model) => {
+                model.memory_budgets(max_memory_bytes)?;
+                let mut segments = (0..model.segments()).filter(|_| !unproven_weights);
+                segments.try_for_each(|segment| model.segment(segment)?.check_weights_memory(max_memory_bytes))
+            }
+        }
+    }
+
+    /// A model of its own; segments in a file stay there.
+    pub fn to_compiled(&self) -> Compiled {
+        match self {
+            Self::Whole(model) => Compiled::Whole(Box::new((*model).clone())),
+            Self::Segmented(model) => Compiled::Segmented(Box::new((*model).clone())),
+        }
+    }
+
     /// What the model is, and what it was made from.
     pub fn about(&self) -> &ModelAbout {
         of_either!(self, model => model.about())
