@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""Writes networks of the sizes that people run, to be proved in segments: GPT-2, BERT-base, ResNet-18 and -50, MobileNetV2 and VGG16 at 224 px.
+"""Writes networks of the sizes that people run, to be proved in segments: GPT-2 (small and medium), BERT-base, ResNet-18 and -50, MobileNetV2 and VGG16 at 224 px.
 
 Needs numpy, onnx and onnxruntime. Usage:
 
     make_scale_models.py FOLDER NAME... [--rows 16] [--side 224] [--layers N]
 
-NAME is gpt2, bert_base, resnet18, resnet50, mobilenet_v2 or vgg16. Sizes and operators are the published ones; weights are drawn so that activations
+NAME is gpt2, gpt2_medium, bert_base, resnet18, resnet50, mobilenet_v2 or vgg16. Sizes and operators are the published ones; weights are drawn so that activations
 keep their scale from layer to layer, as trained ones do, since no package of the registries holds the trained ones. What a proof costs depends on the sizes;
 its error says nothing of a trained network's.
 
-GPT-2 and BERT take `--rows` embeddings of 768 floats each, as the table of words gives them; GPT-2 gives the 50,257 logits of the last position, BERT its
+GPT-2 and BERT take `--rows` embeddings of 768 floats each (medium: 1,024), as the table of words gives them; GPT-2 gives the 50,257 logits of the last position, BERT its
 rows. `--layers` takes fewer blocks. The others take an image [1, 3, side, side] and give 1,000 logits.
 
 FOLDER gets NAME.onnx, its .samples.npz, .input.json and .calibration.json.
@@ -23,8 +23,10 @@ import numpy as np
 from network import Network, save, write_json
 from transformer import Block, Transformer, causal_mask
 
-WIDTH, HEADS, LAYERS, VOCABULARY = 768, 12, 12, 50257
+VOCABULARY = 50257
 SAMPLES = 3
+# Width, heads and blocks.
+SIZES = {"gpt2": (768, 12, 12), "gpt2_medium": (1024, 16, 24), "bert_base": (768, 12, 12)}
 
 
 def drawn(random, inputs, outputs, gain=1.0):
@@ -33,39 +35,41 @@ def drawn(random, inputs, outputs, gain=1.0):
     return weights, random.normal(size=outputs) * 0.1
 
 
-def block(random, layers):
+def block(random, width, layers):
     """Residual branches are as small as GPT-2 begins, so that the sums of all of them grow little."""
     small = 1 / np.sqrt(2 * layers)
-    norm = lambda: (random.uniform(0.6, 1.4, WIDTH), random.normal(size=WIDTH) * 0.05)
+    norm = lambda: (random.uniform(0.6, 1.4, width), random.normal(size=width) * 0.05)
     return Block(
-        query=drawn(random, WIDTH, WIDTH, 1.2),
-        key=drawn(random, WIDTH, WIDTH, 1.2),
-        value=drawn(random, WIDTH, WIDTH),
-        mix=drawn(random, WIDTH, WIDTH, small * 2),
-        widen=drawn(random, WIDTH, 4 * WIDTH),
-        narrow=drawn(random, 4 * WIDTH, WIDTH, small * 2),
+        query=drawn(random, width, width, 1.2),
+        key=drawn(random, width, width, 1.2),
+        value=drawn(random, width, width),
+        mix=drawn(random, width, width, small * 2),
+        widen=drawn(random, width, 4 * width),
+        narrow=drawn(random, 4 * width, width, small * 2),
         attention_norm=norm(),
         hidden_norm=norm(),
     )
 
 
-def gpt2(random, rows, layers):
-    net = Transformer(rows, WIDTH, HEADS, opset=17)
+def gpt2(random, rows, size):
+    width, heads, layers = size
+    net = Transformer(rows, width, heads, opset=17)
     x = "input"
     for _ in range(layers):
-        x = net.block(x, block(random, layers), gelu="tanh", mask=causal_mask(rows))
-    x = net.layer_norm(x, random.uniform(0.8, 1.2, WIDTH), random.normal(size=WIDTH) * 0.05)
+        x = net.block(x, block(random, width, layers), gelu="tanh", mask=causal_mask(rows))
+    x = net.layer_norm(x, random.uniform(0.8, 1.2, width), random.normal(size=width) * 0.05)
     last = net.op("Gather", x, net.integers(rows - 1), axis=1)
-    net.linear(last, random.normal(size=(WIDTH, VOCABULARY)) / np.sqrt(WIDTH))
-    return net.proto([1, 1, VOCABULARY]), [rows, WIDTH]
+    net.linear(last, random.normal(size=(width, VOCABULARY)) / np.sqrt(width))
+    return net.proto([1, 1, VOCABULARY]), [rows, width]
 
 
-def bert_base(random, rows, layers):
-    net = Transformer(rows, WIDTH, HEADS, opset=17, epsilon=1e-12)
+def bert(random, rows, size):
+    width, heads, layers = size
+    net = Transformer(rows, width, heads, opset=17, epsilon=1e-12)
     x = "input"
     for _ in range(layers):
-        x = net.block(x, block(random, layers), norms="after")
-    return net.proto([1, rows, WIDTH]), [rows, WIDTH]
+        x = net.block(x, block(random, width, layers), norms="after")
+    return net.proto([1, rows, width]), [rows, width]
 
 
 class Images(Network):
@@ -150,8 +154,10 @@ def images(random, side):
 
 
 def make(name, random, options):
-    if name in ("gpt2", "bert_base"):
-        model, shape = {"gpt2": gpt2, "bert_base": bert_base}[name](random, options.rows, options.layers)
+    if name in SIZES:
+        width, heads, layers = SIZES[name]
+        size = width, heads, options.layers or layers
+        model, shape = (bert if name == "bert_base" else gpt2)(random, options.rows, size)
         return model, random.normal(size=(SAMPLES, *shape))
     side = options.side
     if name == "resnet18":
@@ -162,13 +168,13 @@ def make(name, random, options):
 
 
 def main():
-    names = ["gpt2", "bert_base", "resnet18", "resnet50", "mobilenet_v2", "vgg16"]
+    names = [*SIZES, "resnet18", "resnet50", "mobilenet_v2", "vgg16"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("names", nargs="+", choices=names, metavar="NAME")
     parser.add_argument("--rows", type=int, default=16)
     parser.add_argument("--side", type=int, default=224)
-    parser.add_argument("--layers", type=int, default=LAYERS)
+    parser.add_argument("--layers", type=int)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for name in options.names:
