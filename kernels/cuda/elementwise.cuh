@@ -33,6 +33,46 @@ KERNEL(ELEMENTWISE_THREADS, scale, u32 len, Element *acc, Element factor) {
     }
 }
 
+// A column that the host has as integers of 1, 2, 4 or 8 bytes: these, then zeros, then other elements.
+struct IntegerColumn {
+    Element *out;
+    const void *integers;
+    const Element *rest;
+    u32 given;
+    u32 zeros;
+    u32 others;
+    u32 width;
+};
+
+DEVICE i64 integer_of(const IntegerColumn &column, u32 row) {
+    switch (column.width) {
+    case 1:
+        return static_cast<const signed char *>(column.integers)[row];
+    case 2:
+        return static_cast<const short *>(column.integers)[row];
+    case 4:
+        return static_cast<const int *>(column.integers)[row];
+    default:
+        return static_cast<const i64 *>(column.integers)[row];
+    }
+}
+
+// The columns along y.
+KERNEL(ELEMENTWISE_THREADS, upload_integer_columns, const IntegerColumn *columns) {
+    IntegerColumn column = columns[blockIdx.y];
+    u32 row = elementwise_row();
+    if (row < column.given) {
+        i64 value = integer_of(column, row);
+        u64 magnitude = value < 0 ? 0 - (u64)value : (u64)value;
+        Element element = fr_to_montgomery(Element{{(u32)magnitude, (u32)(magnitude >> 32), 0, 0, 0, 0, 0, 0}});
+        column.out[row] = value < 0 ? fr_neg(element) : element;
+    } else if (row - column.given < column.zeros) {
+        column.out[row] = fr_zero();
+    } else if (row - column.given - column.zeros < column.others) {
+        column.out[row] = column.rest[row - column.given - column.zeros];
+    }
+}
+
 // A vector and what it is multiplied by. Past its end it counts as zero.
 struct Term {
     Element factor;

@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use zkml_gpu_engine::backend::program::{Program, ProgramBuilder};
 use zkml_gpu_engine::backend::wgpu::Counters;
-use zkml_gpu_engine::backend::{Backend, Cpu, IntegerRow, Result};
+use zkml_gpu_engine::backend::{Backend, Cpu, IntegerColumn, IntegerRow, Result};
 
 use crate::conformance::data::Points;
 
@@ -75,6 +75,29 @@ pub fn every_operation_runs_on<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Cou
         assert!(count(&after, name) > count(&before, name), "{name} starts no kernel");
         assert!(after.bytes_up - before.bytes_up < BYTES, "{name} uploads {}", after.bytes_up - before.bytes_up);
         assert!(after.bytes_down - before.bytes_down <= 32 * returned, "{name} downloads");
+    }
+}
+
+/// Columns of integers start one kernel and travel in one copy, of no more bytes than the integers take and what is with
+/// them.
+///
+/// # Panics
+/// Where that is not so.
+pub fn integers_travel_as_such<B: Backend>(gpu: &B, counters: impl Fn(&B) -> Counters) {
+    let rest = random(6, 3);
+    for (bytes, most) in [(1, 100), (2, 30_000), (4, 1 << 30), (8, 1 << 60)] {
+        let integers: Vec<i64> = (0..ROWS as i64).map(|i| most - i % 200).collect();
+        let columns = [0, 1, 2].map(|zeros| IntegerColumn { integers: &integers, zeros, rest: &rest });
+        let before = counters(gpu);
+        let uploaded = gpu.upload_integer_columns(&columns).expect("uploads");
+        let after = counters(gpu);
+        assert_eq!(count(&after, "upload_integer_columns") - count(&before, "upload_integer_columns"), 1);
+        assert_eq!(after.copies - before.copies, 1);
+        let up = after.bytes_up - before.bytes_up;
+        assert!(up < 3 * (bytes * ROWS as u64 + 32 * 6 + 128), "{bytes} bytes each: {up}");
+        for (column, uploaded) in columns.iter().zip(&uploaded) {
+            assert_eq!(gpu.download(uploaded).expect("downloads"), column.elements());
+        }
     }
 }
 

@@ -15,7 +15,8 @@ use zkml_gpu_kernels::cuda::HOST_NAME;
 use zkml_gpu_tests::conformance::data::Points;
 use zkml_gpu_tests::cuda::{self, configure, configure_compiler, is_real};
 use zkml_gpu_tests::device::{
-    evaluate, every_operation_runs_on, folded, folds_run_on, long_programs_run_on, random, sums_run_on,
+    evaluate, every_operation_runs_on, folded, folds_run_on, integers_travel_as_such, long_programs_run_on, random,
+    sums_run_on,
 };
 
 /// The device; without one, which `cuda` says aloud, the test is skipped.
@@ -47,17 +48,46 @@ fn interpreted(options: Options) -> Options {
     options.with_programs(Programs::Interpreted)
 }
 
-/// Four bits are the narrowest window: 64 of them in a scalar.
+#[test]
+fn integers_travel_to_the_device_as_such() {
+    let gpu = device!(cuda::own(interpreted));
+    integers_travel_as_such(&gpu, Cuda::counters);
+}
+
 #[test]
 fn folds_run_on_the_device_and_move_factors_alone() {
     let gpu = device!(cuda::own(interpreted));
     folds_run_on(&gpu, Cuda::counters);
 }
 
+/// Four bits are the narrowest window: 64 of them in a scalar.
 #[test]
 fn sums_run_on_the_device_and_move_no_column() {
     let gpu = device!(cuda::own(interpreted));
     sums_run_on(&gpu, Cuda::counters, 64);
+}
+
+/// Few points with room for all their multiples: three kernels, one copy to the device and one wait, of any columns.
+#[test]
+fn sums_of_few_points_sort_nothing() {
+    let gpu = device!(cuda::own(interpreted));
+    let points = Points::Distinct.make(1000, 1);
+    let columns = [random(1000, 1), vec![Fr::ONE; 7], vec![], vec![-Fr::from(3); 1000]];
+    let resident: Vec<_> = columns.iter().map(|column| gpu.upload(column).expect("uploads")).collect();
+    let references: Vec<_> = resident.iter().collect();
+    let sums = |budget: usize| {
+        let bases = gpu.load_bases(&points, budget).expect("loads");
+        let before = gpu.counters();
+        let sums = gpu.msm(&bases, &references).expect("sums");
+        let after = gpu.counters();
+        let asked = [after.launches() - before.launches(), after.copies - before.copies, after.waits - before.waits];
+        (gpu.table_bytes(&bases), sums, asked)
+    };
+    let (sorted_bytes, sorted, _) = sums(0);
+    let (bytes, direct, [launches, copies, waits]) = sums(64 * 816 * points.len());
+    assert_eq!((sorted_bytes, bytes), (Some(0), Some(64 * 816 * points.len())));
+    assert_eq!(direct, sorted);
+    assert!(launches <= 3 && copies == 2 && waits == 1, "{launches} launches, {copies} copies, {waits} waits");
 }
 
 #[test]
@@ -111,8 +141,9 @@ fn programs_are_interpreted_while_their_kernels_are_compiled() {
     assert_eq!(evaluate(&gpu, &folded(), &values).remove(0), expected);
 }
 
-/// Runs one test of this program in a process of its own, which an environment variable tells so.
+/// Runs one test of this file in a process of its own, which an environment variable tells so.
 fn alone(name: &str, variable: &str, value: &str) -> String {
+    let name = &format!("cuda::{name}");
     let mut run = Command::new(std::env::current_exe().expect("this program has a path"));
     let output = run.args(["--exact", "--nocapture", name]).env(variable, value).output().expect("the test starts");
     let text = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();

@@ -5,9 +5,10 @@ use serde_json::Value;
 use crate::support::{exit_code, gemm, json, run, text};
 
 /// Every operation of the back end traits; multi-scalar multiplications by the width of their scalars.
-const OPERATIONS: [&str; 34] = [
+const OPERATIONS: [&str; 35] = [
     "upload",
     "upload_columns",
+    "upload_integer_columns",
     "download",
     "zeros",
     "read_range",

@@ -123,10 +123,10 @@ fn operations_have_a_page_too() {
     let output = run(&["bench", "ops", "--log-n", "4,5", "--backend", "cpu", "--threads", "1", "--report", &path]);
     assert_eq!(exit_code(&output), 0, "{}", text(&output.stderr));
     let page = std::fs::read_to_string(&path).expect("a page");
-    assert_eq!(marks(element(&page, "figure", "elements"), "width").len(), 38);
+    assert_eq!(marks(element(&page, "figure", "elements"), "width").len(), 39);
     // Three multiplications with tables and without beside three peers, three transforms and eight others beside one.
     assert_eq!(marks(element(&page, "figure", "ratios"), "width").len(), 6 * 3 + 3 + 8);
-    assert!(element(&page, "table", "figures").matches("<tr>").count() > 68);
+    assert!(element(&page, "table", "figures").matches("<tr>").count() > 69);
     for id in ["msm", "ntt"] {
         assert!(marks(element(&page, "figure", id), "cx").len() >= 12, "{id}");
     }

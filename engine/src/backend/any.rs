@@ -11,7 +11,9 @@ use halo2curves::bn256::{Fr, G1Affine};
 
 use super::ops::list::{hand_on, operations};
 use super::program::Program;
-use super::{Backend, Counts, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use super::{
+    Backend, Counts, FoldOps, IntegerColumn, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps,
+};
 use crate::error::BackendError;
 
 /// Any back end.

@@ -8,7 +8,9 @@ use std::ops::Range;
 use halo2curves::bn256::{Fr, G1Affine};
 
 use super::program::Program;
-use super::{Backend, Counts, FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps};
+use super::{
+    Backend, Counts, FoldOps, IntegerColumn, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, Result, VectorOps,
+};
 use crate::error::BackendError;
 
 /// Runs `A` and `B` together; itself a back end whose results are A's.
@@ -183,6 +185,11 @@ impl<A: Backend, B: Backend> MemoryOps for Dual<A, B> {
 
     fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Self::Scalars>> {
         self.join_vectors("upload_columns", self.left.upload_columns(columns), self.right.upload_columns(columns))
+    }
+
+    fn upload_integer_columns(&self, columns: &[IntegerColumn<'_>]) -> Result<Vec<Self::Scalars>> {
+        let (left, right) = (self.left.upload_integer_columns(columns), self.right.upload_integer_columns(columns));
+        self.join_vectors("upload_integer_columns", left, right)
     }
 
     fn zeros(&self, len: usize) -> Result<Self::Scalars> {

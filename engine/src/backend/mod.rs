@@ -63,7 +63,7 @@ pub use devices::{Device, Limits, devices};
 pub use dual::Dual;
 #[cfg(any(feature = "cuda", feature = "wgpu"))]
 pub use gpu::ScalarWords;
-pub use ops::{FoldOps, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, VectorOps, root_of_unity};
+pub use ops::{FoldOps, IntegerColumn, IntegerRow, MemoryOps, MsmOps, NttOps, QuotientOps, VectorOps, root_of_unity};
 
 use crate::error::BackendError;
 

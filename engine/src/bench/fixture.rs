@@ -4,9 +4,11 @@ use ff::Field;
 use halo2curves::bn256::{Fr, G1Affine};
 
 use super::case::{Case, Output, Run};
-use super::{FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, integers, point, usable_rows};
+use super::{
+    COLUMNS, FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, integer_column, integers, point, usable_rows,
+};
 use crate::backend::program::{NodeId, Program, ProgramBuilder};
-use crate::backend::{Backend, IntegerRow, Result};
+use crate::backend::{Backend, IntegerColumn, IntegerRow, Result};
 
 /// Points for multi-scalar multiplications.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +50,8 @@ impl<'a, B: Backend> Fixture<'a, B> {
     pub fn case<'b>(&'b self, inputs: &'b Inputs) -> Result<Case<'b, B>> {
         use Operation as Op;
         match inputs.operation() {
-            Op::Upload | Op::UploadColumns | Op::Download | Op::Zeros | Op::ReadRange | Op::WriteRange | Op::Slice => {
-                self.memory(inputs)
-            }
+            Op::Upload | Op::UploadColumns | Op::UploadIntegerColumns | Op::Download | Op::Zeros => self.memory(inputs),
+            Op::ReadRange | Op::WriteRange | Op::Slice => self.memory(inputs),
             Op::LoadBases | Op::Msm | Op::MsmI8 | Op::MsmI32 | Op::MsmRows => self.msm(inputs),
             Op::Ntt | Op::Intt | Op::CosetNtt | Op::InterpolateCosets => self.ntt(inputs),
             Op::AddAssign | Op::SubAssign | Op::MulAssign | Op::Scale | Op::BatchInvert => self.in_place(inputs),
@@ -69,6 +70,13 @@ impl<'a, B: Backend> Fixture<'a, B> {
             Operation::UploadColumns => {
                 let slices: Vec<&[Fr]> = host.iter().map(Vec::as_slice).collect();
                 Ok(self.residents(move || backend.upload_columns(&slices)))
+            }
+            Operation::UploadIntegerColumns => {
+                let integers = integer_column(n);
+                Ok(self.residents(move || {
+                    let column = IntegerColumn { integers: &integers, zeros: 0, rest: &[] };
+                    backend.upload_integer_columns(&[column; COLUMNS])
+                }))
             }
             Operation::Zeros => Ok(self.resident(move || backend.zeros(n))),
             Operation::WriteRange => {

@@ -28,5 +28,5 @@ mod operation;
 pub(crate) use case::settle;
 pub use case::{Case, Outcome};
 pub use fixture::{Fixture, Points};
-use operation::integers;
 pub use operation::{COLUMNS, FOLD_WIDTH, Inputs, Operation, blinding_rows, factor, point, usable_rows};
+use operation::{integer_column, integers};

@@ -43,6 +43,7 @@ macro_rules! operations {
 operations! {
     Upload = "upload": "One column to the device.",
     UploadColumns = "upload_columns": "A batch of columns to the device.",
+    UploadIntegerColumns = "upload_integer_columns": "A batch of columns of 16-bit integers to the device.",
     Download = "download": "One column to the host.",
     Zeros = "zeros": "A column of zeros.",
     ReadRange = "read_range": "Blinding rows to the host.",
@@ -137,7 +138,7 @@ impl Operation {
     const fn columns(self) -> usize {
         match self {
             Self::Zeros | Self::Powers | Self::LoadBases | Self::Compile | Self::LoadIntegers => 0,
-            Self::UploadColumns | Self::Ntt | Self::Intt | Self::CosetNtt => COLUMNS,
+            Self::UploadColumns | Self::UploadIntegerColumns | Self::Ntt | Self::Intt | Self::CosetNtt => COLUMNS,
             Self::EvalPolynomials | Self::Evaluate => COLUMNS,
             Self::InterpolateCosets => COSETS,
             Self::LinearCombination => TERMS,
@@ -178,6 +179,11 @@ const fn blinding_rows_len(n: usize) -> usize {
 /// Rows of a lookup: those that do not blind, if there are any.
 pub fn usable_rows(n: usize) -> usize {
     if n > BLINDING_ROWS { n - BLINDING_ROWS } else { n }
+}
+
+/// Signed words of 16 bits, one for each row of a column.
+pub(super) fn integer_column(n: usize) -> Vec<i64> {
+    (0..n as u64).map(|i| i64::from(spread(i, 16) as i16)).collect()
 }
 
 /// Signed bytes, [`FOLD_WIDTH`] for each row of a column.

@@ -5,6 +5,7 @@
 //! follow the phase. Under KZG the verifier evaluates instance columns itself, so that they are neither committed nor
 //! opened.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use ff::Field;
@@ -13,14 +14,15 @@ use halo2curves::bn256::Fr;
 use rayon::prelude::*;
 use tracing::info_span;
 
+use super::columns::padded;
 use super::phases::{self, PhaseCommitter};
 use super::poly::Poly;
 use super::proof::CircuitColumns;
 use super::witness::{Layout, synthesize};
 use super::{AdviceColumn, Challenges, ColumnWitness, Proof, ProverError};
 use crate::BackendError;
-use crate::backend::Backend;
-use crate::secret::wipe_elements;
+use crate::backend::{Backend, IntegerColumn};
+use crate::secret::{wipe_elements, wipe_integers};
 use crate::spans::TRACING_TARGET;
 
 impl<B: Backend> Proof<'_, B> {
@@ -88,24 +90,45 @@ impl<B: Backend> Proof<'_, B> {
             }
             host.push((rows, &advice_blinding[column]));
         }
-        let mut host = host.into_iter();
-        let mut names = given.into_iter().map(Poly::Advice);
         if backend.is_host() {
             let upload =
                 |(rows, blinding): (AdviceColumn<'_>, &Vec<Fr>)| rows.upload(backend, shape.usable_rows, blinding);
-            let host: Vec<_> = host.collect();
             let uploaded: Result<Vec<B::Scalars>, BackendError> = host.into_par_iter().map(upload).collect();
-            values.extend(names, uploaded?);
+            values.extend(given.into_iter().map(Poly::Advice), uploaded?);
             return Ok(());
         }
-        // A device has few transfers rather than many, and as many bytes at a time.
-        while host.len() > 0 {
-            let batch: Vec<_> = host.by_ref().take((BATCH_BYTES / shape.bytes(1)).max(1)).collect();
-            let rows = |(given, blinding): (AdviceColumn<'_>, &Vec<Fr>)| given.into_rows(shape.usable_rows, blinding);
+        // A device has few transfers rather than many, and as many bytes at a time. Integers travel as such.
+        let (mut integers, mut elements) = (Vec::new(), Vec::new());
+        for (index, (rows, blinding)) in given.into_iter().zip(host) {
+            match rows {
+                AdviceColumn::Integers(rows) => integers.push((Poly::Advice(index), rows, blinding)),
+                AdviceColumn::Elements(rows) => elements.push((Poly::Advice(index), rows, blinding)),
+            }
+        }
+        for batch in integers.chunks_mut((BATCH_BYTES / (size_of::<i64>() * shape.n)).max(1)) {
+            let columns = batch.iter().map(|(_, rows, blinding)| {
+                let zeros = shape.usable_rows.saturating_sub(rows.len());
+                IntegerColumn { integers: rows, zeros, rest: blinding }
+            });
+            let uploaded = backend.upload_integer_columns(&columns.collect::<Vec<_>>());
+            for (_, rows, _) in batch.iter_mut() {
+                if let Cow::Owned(rows) = rows {
+                    wipe_integers(rows);
+                }
+            }
+            values.extend(batch.iter().map(|(name, ..)| *name), uploaded?);
+        }
+        let mut elements = elements.into_iter();
+        while elements.len() > 0 {
+            let batch: Vec<_> = elements.by_ref().take((BATCH_BYTES / shape.bytes(1)).max(1)).collect();
+            let names: Vec<Poly> = batch.iter().map(|(name, ..)| *name).collect();
+            let rows = |(_, rows, blinding): (_, Cow<'_, [Fr]>, &Vec<Fr>)| {
+                padded(rows.into_owned(), shape.usable_rows, blinding)
+            };
             let mut batch: Vec<Vec<Fr>> = batch.into_par_iter().map(rows).collect();
             let uploaded = backend.upload_columns(&batch.iter().map(Vec::as_slice).collect::<Vec<_>>());
             batch.iter_mut().for_each(|column| wipe_elements(column));
-            values.extend(names.by_ref().take(batch.len()), uploaded?);
+            values.extend(names, uploaded?);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use halo2_proofs::plonk::Error;
 use halo2curves::bn256::Fr;
 
 use crate::BackendError;
-use crate::backend::Backend;
+use crate::backend::{Backend, IntegerColumn};
 use crate::secret::wipe_integers;
 
 /// An advice column from row 0 on, of as many rows as may be assigned or fewer: the rest are zero. Its `Debug` form
@@ -48,38 +48,25 @@ impl AdviceColumn<'_> {
     /// Brings so many rows to a back end, with zeros behind those that are given, then other rows.
     pub(super) fn upload<B: Backend>(self, backend: &B, count: usize, rest: &[Fr]) -> Result<B::Scalars, BackendError> {
         match self {
-            Self::Integers(integers) if integers.len() == count => backend.upload_integers(&integers, rest),
             Self::Integers(integers) => {
-                let mut rows = integers.into_owned();
-                rows.resize(count, 0);
-                let uploaded = backend.upload_integers(&rows, rest);
-                wipe_integers(&mut rows);
+                let zeros = count.saturating_sub(integers.len());
+                let uploaded = backend.upload_integers(IntegerColumn { integers: &integers, zeros, rest });
+                if let Cow::Owned(mut integers) = integers {
+                    wipe_integers(&mut integers);
+                }
                 uploaded
             }
             Self::Elements(elements) => backend.upload_owned(padded(elements.into_owned(), count, rest)),
         }
     }
-
-    /// The same rows, as field elements.
-    pub(super) fn into_rows(self, count: usize, rest: &[Fr]) -> Vec<Fr> {
-        let rows = match self {
-            Self::Integers(integers) => integers.iter().map(|value| element(*value)).collect(),
-            Self::Elements(elements) => elements.into_owned(),
-        };
-        padded(rows, count, rest)
-    }
 }
 
-fn padded(mut rows: Vec<Fr>, count: usize, rest: &[Fr]) -> Vec<Fr> {
+/// So many rows, with zeros behind those that are given, then other rows.
+pub(super) fn padded(mut rows: Vec<Fr>, count: usize, rest: &[Fr]) -> Vec<Fr> {
     rows.reserve_exact((count + rest.len()).saturating_sub(rows.len()));
     rows.resize(count, Fr::ZERO);
     rows.extend_from_slice(rest);
     rows
-}
-
-fn element(value: i64) -> Fr {
-    let magnitude = Fr::from(value.unsigned_abs());
-    if value < 0 { -magnitude } else { magnitude }
 }
 
 /// A witness that computes whole columns.

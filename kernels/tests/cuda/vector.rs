@@ -2,6 +2,7 @@
 
 use ff::Field;
 use halo2curves::bn256::Fr;
+use rand_chacha::rand_core::RngCore;
 
 use crate::device::{Arguments, Device};
 use crate::{SEED, bytes, edges_and_random, random, rng, words};
@@ -89,6 +90,44 @@ fn rows_are_added_subtracted_multiplied_and_scaled() {
         check("sub_assign", false, &|a, b| a - b);
         check("mul_assign", false, &|a, b| a * b);
         check("scale", true, &|a, _| a * factor);
+    }
+}
+
+#[test]
+fn integers_of_every_width_become_elements() {
+    let (mut device, mut rng) = (Device::new(), rng());
+    // Width, integers, zeros and other elements: jobs of different lengths in one grid.
+    let kinds = [(1, 300, 0, 6), (2, 5, 600, 0), (4, 257, 3, 2), (8, 1000, 1, 1), (1, 0, 0, 4), (8, 0, 7, 0)];
+    let (mut jobs, mut expected) = (Vec::new(), Vec::new());
+    for (width, given, zeros, others) in kinds {
+        let most = i64::MAX >> (64 - 8 * width);
+        let edges = [most, -most - 1, 0, 1, -1];
+        let value = |row: usize| edges.get(row).copied().unwrap_or_else(|| rng.next_u64() as i64 >> (64 - 8 * width));
+        let integers: Vec<i64> = (0..given).map(value).collect();
+        let rest = edges_and_random(&mut rng, others);
+        let packed: Vec<u8> = integers.iter().flat_map(|value| value.to_le_bytes()[..width].to_vec()).collect();
+        let (packed, behind) = (device.upload(&packed), device.upload_elements(&rest));
+        let len = given + zeros + others;
+        // A row more, which stays as it is.
+        let out = device.upload_elements(&vec![Fr::ONE; len + 1]);
+        let job = Arguments::new().address(out).address(packed).address(behind);
+        jobs.extend(job.word(given).word(zeros).word(others).word(width).laid_out().0);
+        let element = |value: &i64| match Fr::from(value.unsigned_abs()) {
+            magnitude if *value < 0 => -magnitude,
+            magnitude => magnitude,
+        };
+        let mut rows: Vec<Fr> = integers.iter().map(element).collect();
+        rows.resize(given + zeros, Fr::ZERO);
+        rows.extend(rest);
+        rows.push(Fr::ONE);
+        expected.push((out, rows));
+    }
+    let list = device.upload(&jobs);
+    let rows = expected.iter().map(|(_, rows)| rows.len() - 1).max().unwrap();
+    let grid = [rows.div_ceil(THREADS), kinds.len()];
+    device.launch_grid("upload_integer_columns", grid, THREADS, 0, Arguments::new().address(list));
+    for ((out, rows), kind) in expected.into_iter().zip(kinds) {
+        assert_eq!(device.read_elements(out, rows.len()), rows, "{kind:?}, seed {SEED}");
     }
 }
 

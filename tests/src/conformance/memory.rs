@@ -3,12 +3,12 @@
 use ff::Field;
 use halo2curves::bn256::Fr;
 use rand_chacha::rand_core::RngCore;
-use zkml_gpu_engine::backend::{Backend, Result};
+use zkml_gpu_engine::backend::{Backend, IntegerColumn, Result};
 
 use super::compare;
 use super::data::{Case, SIZES};
 
-/// upload, upload_columns, upload_owned, upload_integers, zeros, download, len
+/// upload, upload_columns, upload_owned, upload_integers, upload_integer_columns, zeros, download, len
 pub fn transfers<B: Backend>(backend: &B) {
     fn scenario<B: Backend>(backend: &B, case: &Case) -> Result<Vec<Fr>> {
         let (first, second) = (case.scalars(0), case.scalars(1));
@@ -20,14 +20,25 @@ pub fn transfers<B: Backend>(backend: &B) {
         out.extend(backend.download(&backend.zeros(case.len)?)?);
         out.extend(backend.download(&backend.upload_owned(first)?)?);
         let mut rng = case.rng(2);
-        for (bits, rest) in [(1, 0), (31, 6), (32, 6), (64, 1), (31, 100)] {
-            let integers: Vec<i64> = (0..case.len).map(|_| rng.next_u64() as i64 >> (64 - bits)).collect();
-            let rest = &second[..rest.min(case.len)];
-            out.extend(backend.download(&backend.upload_integers(&integers, rest)?)?);
-        }
-        let edges = [0, 1, -1, i64::from(i32::MAX), i64::from(i32::MIN), i64::MAX, i64::MIN];
-        for edge in edges {
-            out.extend(backend.download(&backend.upload_integers(&[edge; 9], &[])?)?);
+        let kinds = [(1, 0, 0), (8, 3, 6), (16, 0, 1), (31, 0, 6), (32, 9, 6), (64, 300, 1), (31, 1, 100)];
+        let integers = kinds
+            .map(|(bits, ..)| -> Vec<i64> { (0..case.len).map(|_| rng.next_u64() as i64 >> (64 - bits)).collect() });
+        let edges = [8, 16, 32, 64].map(|bits| i64::MAX >> (64 - bits));
+        let edges = edges.map(|most| [[most; 3], [-most - 1; 3], [0, 1, -1], [most, -most, 1]].concat());
+        let given = integers.iter().zip(kinds).map(|(integers, (_, zeros, rest))| (integers, zeros, rest));
+        let columns: Vec<IntegerColumn<'_>> = given
+            .chain(edges.iter().map(|edges| (edges, 0, 0)))
+            .map(|(integers, zeros, rest)| IntegerColumn { integers, zeros, rest: &second[..rest.min(case.len)] })
+            .chain([
+                IntegerColumn { integers: &[], zeros: 0, rest: &[] },
+                IntegerColumn { integers: &[], zeros: 5, rest: &[] },
+            ])
+            .collect();
+        for (column, together) in columns.iter().zip(backend.upload_integer_columns(&columns)?) {
+            let alone = backend.download(&backend.upload_integers(*column)?)?;
+            assert_eq!(alone, column.elements());
+            assert_eq!(alone, backend.download(&together)?);
+            out.extend(alone);
         }
         Ok(out)
     }

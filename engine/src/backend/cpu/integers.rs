@@ -7,6 +7,8 @@ use ff::Field;
 use halo2curves::bn256::Fr;
 use zkml_gpu_kernels::field::Words;
 
+use crate::backend::ops::memory::element;
+
 use super::lanes::{Kernel, LANES, Lanes, Modulus, Processor, as_words_mut, with_lanes};
 
 /// Rows at the end of a column that may be any field elements.
@@ -74,12 +76,6 @@ impl<'a> Rows<'a> {
     pub(super) fn elements_from(self, row: usize) -> Option<&'a [Fr]> {
         self.elements.get(row.checked_sub(self.integers.len())?..)
     }
-}
-
-/// An integer as a field element.
-pub(super) fn element(value: i64) -> Fr {
-    let magnitude = Fr::from(value.unsigned_abs());
-    if value < 0 { -magnitude } else { magnitude }
 }
 
 /// The element R, whose residue is R².

@@ -1,7 +1,7 @@
 //! Resident vectors are host vectors, of field elements or of small integers.
 
 use super::Cpu;
-use super::integers::{Integers, RANDOM_ROWS, Rows, element};
+use super::integers::{Integers, RANDOM_ROWS, Rows};
 #[cfg(feature = "icicle")]
 use super::lanes::{as_words, as_words_mut};
 use ff::Field;
@@ -9,7 +9,7 @@ use halo2curves::bn256::Fr;
 
 use super::pages;
 use crate::backend::operands::check_range;
-use crate::backend::{MemoryOps, Result};
+use crate::backend::{IntegerColumn, MemoryOps, Result};
 use crate::secret::{wipe_elements, wipe_integers};
 #[cfg(feature = "icicle")]
 use halo2curves::bn256::G1Affine;
@@ -158,15 +158,27 @@ impl MemoryOps for Cpu {
         }))
     }
 
-    fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<CpuScalars> {
+    fn upload_integers(&self, column: IntegerColumn<'_>) -> Result<CpuScalars> {
+        let IntegerColumn { integers, zeros, rest } = column;
         let small = |value: &i64| i32::try_from(*value).ok().filter(|value| *value != i32::MIN);
-        let values: Option<Vec<i32>> = integers.iter().map(small).collect();
-        Ok(CpuScalars(match values {
+        let values = || -> Option<Vec<i32>> {
+            let mut values = Vec::with_capacity(integers.len() + zeros);
+            for value in integers {
+                values.push(small(value)?);
+            }
+            values.resize(integers.len() + zeros, 0);
+            Some(values)
+        };
+        Ok(CpuScalars(match values() {
             Some(values) if !values.is_empty() && rest.len() <= RANDOM_ROWS => {
                 Storage::Integers(Integers { values, rest: rest.to_vec() })
             }
-            _ => Storage::Elements(integers.iter().map(|value| element(*value)).chain(rest.iter().copied()).collect()),
+            _ => Storage::Elements(column.elements()),
         }))
+    }
+
+    fn upload_integer_columns(&self, columns: &[IntegerColumn<'_>]) -> Result<Vec<CpuScalars>> {
+        columns.par_iter().map(|column| self.upload_integers(*column)).collect()
     }
 
     fn zeros(&self, len: usize) -> Result<CpuScalars> {

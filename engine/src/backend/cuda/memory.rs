@@ -12,7 +12,7 @@ use super::driver::Address;
 use super::kernels::{Arguments, Kernel};
 use crate::backend::cpu::as_words;
 use crate::backend::operands::check_range;
-use crate::backend::{Counts, MemoryOps, Result, ScalarWords};
+use crate::backend::{Counts, IntegerColumn, MemoryOps, Result, ScalarWords};
 use crate::error::BackendError;
 
 /// Bytes of an element.
@@ -106,7 +106,11 @@ impl Work<'_> {
 
     /// Copies scalars to the device.
     pub(super) fn write(&self, to: Address, values: &[Fr]) -> Result<()> {
-        self.cuda.device.write(self.operation, to, bytemuck::cast_slice(as_words(values)))
+        self.write_bytes(to, bytemuck::cast_slice(as_words(values)))
+    }
+
+    pub(super) fn write_bytes(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        self.cuda.device.write(self.operation, to, bytes)
     }
 
     /// Plain values out of device memory.
@@ -179,6 +183,15 @@ impl MemoryOps for Cuda {
         let vector = work.vector(values.len())?;
         work.write(vector.address(), values)?;
         Ok(vector)
+    }
+
+    fn upload_integers(&self, column: IntegerColumn<'_>) -> Result<CudaScalars> {
+        let uploaded = self.upload_integer_columns(&[column])?.pop();
+        uploaded.ok_or_else(|| self.work("upload_integers").error("no column was made of one"))
+    }
+
+    fn upload_integer_columns(&self, columns: &[IntegerColumn<'_>]) -> Result<Vec<CudaScalars>> {
+        self.expand(columns)
     }
 
     fn zeros(&self, len: usize) -> Result<CudaScalars> {

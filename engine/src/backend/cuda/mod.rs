@@ -15,6 +15,7 @@ mod device;
 mod driver;
 mod evaluation;
 mod fold;
+mod integers;
 mod inversion;
 mod kernels;
 mod libraries;

@@ -19,7 +19,8 @@ macro_rules! operations {
             fn upload(&self, values: &[Fr]) -> Result<Scalars>;
             fn upload_columns(&self, columns: &[&[Fr]]) -> Result<Vec<Scalars>>;
             fn upload_owned(&self, values: Vec<Fr>) -> Result<Scalars>;
-            fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<Scalars>;
+            fn upload_integers(&self, column: IntegerColumn<'_>) -> Result<Scalars>;
+            fn upload_integer_columns(&self, columns: &[IntegerColumn<'_>]) -> Result<Vec<Scalars>>;
             fn zeros(&self, len: usize) -> Result<Scalars>;
             fn download(&self, vector: &Scalars) -> Result<Vec<Fr>>;
             fn read_range(&self, vector: &Scalars, range: Range<usize>) -> Result<Vec<Fr>>;

@@ -1,12 +1,59 @@
 //! Device memory: transfers, copies and small windows.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::ops::Range;
 
+use ff::Field;
 use halo2curves::bn256::Fr;
+use rayon::prelude::*;
 
 use crate::backend::{Counts, Result};
 use crate::secret::wipe_elements;
+
+/// A column that the host has as integers: these, then zeros, then other elements. Its `Debug` form shows lengths only:
+/// values may be secret.
+#[derive(Clone, Copy)]
+pub struct IntegerColumn<'a> {
+    /// The first rows, of either sign.
+    pub integers: &'a [i64],
+    /// Number of zeros behind them.
+    pub zeros: usize,
+    /// The last rows, such as blinding.
+    pub rest: &'a [Fr],
+}
+
+impl fmt::Debug for IntegerColumn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "IntegerColumn({} + {} + {})", self.integers.len(), self.zeros, self.rest.len())
+    }
+}
+
+impl IntegerColumn<'_> {
+    /// Number of rows.
+    pub const fn len(&self) -> usize {
+        self.integers.len() + self.zeros + self.rest.len()
+    }
+
+    /// Whether it has no row.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The rows, as field elements.
+    pub fn elements(&self) -> Vec<Fr> {
+        let mut elements = Vec::with_capacity(self.len());
+        elements.extend(self.integers.iter().map(|value| element(*value)));
+        elements.resize(self.integers.len() + self.zeros, Fr::ZERO);
+        elements.extend_from_slice(self.rest);
+        elements
+    }
+}
+
+/// An integer as a field element.
+pub(in crate::backend) fn element(value: i64) -> Fr {
+    let magnitude = Fr::from(value.unsigned_abs());
+    if value < 0 { -magnitude } else { magnitude }
+}
 
 /// Vectors of scalars resident on a device.
 pub trait MemoryOps: Debug + Send + Sync {
@@ -73,16 +120,24 @@ pub trait MemoryOps: Debug + Send + Sync {
         uploaded
     }
 
-    /// Copies integers to the device, as field elements, and other elements behind them.
+    /// Copies a column of integers to the device, as field elements.
     ///
     /// # Errors
     /// As [`upload`](Self::upload).
-    fn upload_integers(&self, integers: &[i64], rest: &[Fr]) -> Result<Self::Scalars> {
-        let element = |value: &i64| {
-            let magnitude = Fr::from(value.unsigned_abs());
-            if *value < 0 { -magnitude } else { magnitude }
-        };
-        self.upload_owned(integers.iter().map(element).chain(rest.iter().copied()).collect())
+    fn upload_integers(&self, column: IntegerColumn<'_>) -> Result<Self::Scalars> {
+        self.upload_owned(column.elements())
+    }
+
+    /// Copies several columns of integers (of any lengths) to the device, in one transfer of as few bytes as the
+    /// integers take where the device can.
+    ///
+    /// # Errors
+    /// As [`upload`](Self::upload).
+    fn upload_integer_columns(&self, columns: &[IntegerColumn<'_>]) -> Result<Vec<Self::Scalars>> {
+        let mut elements: Vec<Vec<Fr>> = columns.par_iter().map(IntegerColumn::elements).collect();
+        let uploaded = self.upload_columns(&elements.iter().map(Vec::as_slice).collect::<Vec<_>>());
+        elements.iter_mut().for_each(|column| wipe_elements(column));
+        uploaded
     }
 
     /// A vector of `len` zeros.

@@ -3,14 +3,14 @@
 
 pub(super) mod fold;
 pub(super) mod list;
-mod memory;
+pub(super) mod memory;
 mod msm;
 pub(super) mod ntt;
 mod quotient;
 mod vector;
 
 pub use fold::{FoldOps, IntegerRow};
-pub use memory::MemoryOps;
+pub use memory::{IntegerColumn, MemoryOps};
 pub use msm::MsmOps;
 pub use ntt::{NttOps, root_of_unity};
 pub use quotient::QuotientOps;
