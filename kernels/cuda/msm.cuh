@@ -12,5 +12,10 @@
 //                 msm_combine             sums of columns
 //   msm_table     msm_double, msm_normalize   multiples of points, before all others
 //
+// Of few points, whose table has all multiples that digits may ask for:
+//
+//   msm_direct    msm_multiples           the table, window by window, before all others
+//                 msm_direct              sums of blocks, which msm_join adds up
+//
 // A job is one set of buckets of one column. Nothing depends on the order of entries within a bucket, because sums of
 // points are exact in every order.

@@ -34,6 +34,40 @@ struct DigitParams {
     u32 low_bits;
 };
 
+// A scalar's magnitude with half added in every window, the bits of the magnitude, and whether the scalar is negative.
+struct ScalarDigits {
+    u32 words[DIGIT_WORDS];
+    u32 length;
+    bool negative;
+};
+
+// Digits come without carries: half is added in every window first, and taken off each window then. The magnitude is
+// below 2^253, so for windows of four bits and more the sum is below 2^(bits·windows).
+DEVICE ScalarDigits scalar_digits(const u32 (&halves)[DIGIT_WORDS], Element scalar) {
+    Element value = fr_from_montgomery(scalar);
+    u32 borrow;
+    Element opposite = subtract_words(Field<Fr>::modulus(), value, borrow);
+    subtract_words(opposite, value, borrow);
+    ScalarDigits digits;
+    digits.length = 0;
+    digits.negative = borrow != 0;
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+        u32 limb = borrow != 0 ? opposite.limbs[i] : value.limbs[i];
+        digits.length = limb != 0 ? 32 * i + 32 - __clz((int)limb) : digits.length;
+        digits.words[i] = i == 0 ? add_cc(limb, halves[0]) : addc_cc(limb, halves[i]);
+    }
+    digits.words[8] = addc(halves[8], 0);
+    digits.words[9] = halves[9];
+    return digits;
+}
+
+// The digit, from -half to half - 1, that begins at this bit of the first of two words.
+DEVICE int digit_value(u32 word, u32 next, u32 bit, u32 bits) {
+    u64 joined = (u64)next << 32 | word;
+    return (int)((u32)(joined >> bit) & ((1u << bits) - 1)) - (int)(1u << (bits - 1));
+}
+
 struct MsmDigit {
     // From -half to half - 1.
     int value;
@@ -51,34 +85,22 @@ struct DigitBlock {
     DEVICE MsmDigit digit(const DigitParams &params, u32 row, u32 window) const {
         u32 bit = window * params.bits;
         const u32 *word = words + bit / 32 * DIGIT_ROWS + row;
-        u64 joined = (u64)word[DIGIT_ROWS] << 32 | word[0];
-        int value = (int)((u32)(joined >> bit % 32) & ((1u << params.bits) - 1)) - (int)(1u << (params.bits - 1));
+        int value = digit_value(word[0], word[DIGIT_ROWS], bit % 32, params.bits);
         return MsmDigit{value, (u32)(value < 0 ? -value : value) - 1};
     }
 };
 
-// Digits come without carries: half is added in every window first, and taken off each window then. The magnitude is
-// below 2^253, so for windows of four bits and more the sum is below 2^(bits·windows). `top` becomes the number of
-// windows that the block uses.
+// `top` becomes the number of windows that the block uses.
 DEVICE void decompose(const DigitParams &params, const DigitColumn &column, DigitBlock &block, u32 *top) {
     for (u32 row = threadIdx.x; row < block.rows; row += DIGIT_THREADS) {
-        Element value = fr_from_montgomery(column.scalars[block.first + row]);
-        u32 borrow;
-        Element opposite = subtract_words(Field<Fr>::modulus(), value, borrow);
-        subtract_words(opposite, value, borrow);
-        u32 length = 0;
-        block.negative[row] = borrow != 0;
+        ScalarDigits digits = scalar_digits(params.halves, column.scalars[block.first + row]);
+        block.negative[row] = digits.negative;
 #pragma unroll
-        for (int i = 0; i < 8; i++) {
-            u32 limb = borrow != 0 ? opposite.limbs[i] : value.limbs[i];
-            length = limb != 0 ? 32 * i + 32 - __clz((int)limb) : length;
-            u32 sum = i == 0 ? add_cc(limb, params.halves[0]) : addc_cc(limb, params.halves[i]);
-            block.words[i * DIGIT_ROWS + row] = sum;
+        for (int i = 0; i < DIGIT_WORDS; i++) {
+            block.words[i * DIGIT_ROWS + row] = digits.words[i];
         }
-        block.words[8 * DIGIT_ROWS + row] = addc(params.halves[8], 0);
-        block.words[9 * DIGIT_ROWS + row] = params.halves[9];
         // A window of bits - 1 bits may carry into the next one.
-        u32 used = length == 0 ? 0 : min((length + 1) / params.bits + 1, params.windows);
+        u32 used = digits.length == 0 ? 0 : min((digits.length + 1) / params.bits + 1, params.windows);
         atomicMax(top, used);
     }
 }

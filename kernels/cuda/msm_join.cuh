@@ -2,13 +2,10 @@
 
 #define JOIN_THREADS 64
 
-// Adds up 64 points of a job a block: `len` points of each of the jobs become `groups`.
-KERNEL(JOIN_THREADS, msm_join, u32 len, u32 groups, const Point *in, Point *out) {
-    __shared__ Point joined[JOIN_THREADS];
+// Adds up the points of a block's threads, into the first.
+DEVICE void join_block(Point *joined, Point mine) {
     u32 thread = threadIdx.x;
-    u32 job = blockIdx.x / groups;
-    u32 place = blockIdx.x % groups * JOIN_THREADS + thread;
-    joined[thread] = place < len ? in[(u64)job * len + place] : point_identity();
+    joined[thread] = mine;
     __syncthreads();
     for (u32 distance = JOIN_THREADS / 2; distance > 0; distance /= 2) {
         if (thread < distance) {
@@ -16,7 +13,15 @@ KERNEL(JOIN_THREADS, msm_join, u32 len, u32 groups, const Point *in, Point *out)
         }
         __syncthreads();
     }
-    if (thread == 0) {
+}
+
+// Adds up 64 points of a job a block: `len` points of each of the jobs become `groups`.
+KERNEL(JOIN_THREADS, msm_join, u32 len, u32 groups, const Point *in, Point *out) {
+    __shared__ Point joined[JOIN_THREADS];
+    u32 job = blockIdx.x / groups;
+    u32 place = blockIdx.x % groups * JOIN_THREADS + threadIdx.x;
+    join_block(joined, place < len ? in[(u64)job * len + place] : point_identity());
+    if (threadIdx.x == 0) {
         out[blockIdx.x] = joined[0];
     }
 }

@@ -57,8 +57,10 @@ modules! {
     MsmJoin = "msm_join.cuh" requires [Curve, MsmDigits],
     /// Multiples of points.
     MsmTable = "msm_table.cuh" requires [Curve],
+    /// Sums of few points.
+    MsmDirect = "msm_direct.cuh" requires [MsmJoin, MsmTable],
     /// Multi-scalar multiplication: all of it, since its kernels are used together.
-    Msm = "msm.cuh" requires [MsmDigits, MsmBuckets, MsmSums, MsmWeigh, MsmJoin, MsmTable],
+    Msm = "msm.cuh" requires [MsmDigits, MsmBuckets, MsmSums, MsmWeigh, MsmJoin, MsmTable, MsmDirect],
     /// Throughput: what a device does in a second.
     Throughput = "throughput.cuh" requires [Curve],
 }

@@ -20,7 +20,8 @@ use zkml_gpu_graph::Graph;
 use zkml_gpu_tests::{cuda, gpu};
 
 const SEED: u64 = 31;
-const TABLE_BYTES: usize = 1 << 20;
+/// Little room for multiples of points, and what a device gives a small circuit's.
+const TABLE_BYTES: [usize; 2] = [1 << 20, 256 << 20];
 
 /// A file of the repository, which is elsewhere where these tests run as a program that was built on another machine.
 fn repository(path: &str) -> PathBuf {
@@ -34,6 +35,7 @@ struct Subject {
     graph: Graph,
     layout: Layout,
     inputs: Vec<Vec<i64>>,
+    table_bytes: usize,
 }
 
 impl Subject {
@@ -45,7 +47,7 @@ impl Subject {
         let graph = model.compile(&samples, &options).expect("compiles").graph().clone();
         let layout = Layout::compile(&graph, &options.layout).expect("a layout");
         let inputs = graph.quantise_inputs(&samples[0]);
-        Self { name, graph, layout, inputs }
+        Self { name, graph, layout, inputs, table_bytes: TABLE_BYTES[0] }
     }
 
     /// A proof and its key; `ready` is called when keys are made.
@@ -53,7 +55,7 @@ impl Subject {
         let mut rng = ChaCha20Rng::seed_from_u64(SEED);
         let srs = Srs::development(self.layout.k(), &mut rng).expect("a reference string");
         let is_host = backend.is_host();
-        let committer = Committer::new(backend, &srs, TABLE_BYTES).expect("points");
+        let committer = Committer::new(backend, &srs, self.table_bytes).expect("points");
         let (circuit, keys) =
             setup(&self.graph, &self.layout, &srs, &committer, Hiding::Drawn(&mut rng)).expect("keys");
         let mut options = ProverOptions::default();
@@ -137,7 +139,8 @@ fn a_perceptron_is_proved_through_cuda_as_on_the_processor() {
 
 #[test]
 fn a_convolutional_network_is_proved_through_cuda_as_on_the_processor() {
-    for weights in [WeightMode::Committed, WeightMode::Embedded] {
-        check(&convolutional(weights), cuda::usual(), Cuda::counters);
+    for (weights, table_bytes) in [WeightMode::Committed, WeightMode::Embedded].into_iter().zip(TABLE_BYTES) {
+        let subject = Subject { table_bytes, ..convolutional(weights) };
+        check(&subject, cuda::usual(), Cuda::counters);
     }
 }

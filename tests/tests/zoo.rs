@@ -72,6 +72,8 @@ impl Keys {
 
     fn prover<B: Backend>(&self, backend: B, check_witness: bool) -> Prover<B> {
         let mut options = ProverOptions::default();
+        // Of the smallest circuits' points a device has all multiples then, of the others' few.
+        options.table_budget_bytes = 1 << 20;
         options.opening = self.opening;
         options.check_witness = check_witness;
         Prover::with_options(backend, &self.params, &self.pk, options).unwrap()

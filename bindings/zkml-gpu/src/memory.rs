@@ -95,8 +95,9 @@ impl MemoryBudget {
         let left = free_bytes.saturating_sub(needs.device_bytes);
         let cosets = if self.coset_budget_bytes == 0 { 0 } else { (left / needs.coset_bytes.max(1)).min(needs.cosets) };
         let coset_budget_bytes = cosets * needs.coset_bytes;
+        // How much is of use the back end knows: of few points some have every multiple.
         let tables = (left - coset_budget_bytes).min(free_bytes / DEVICE_TABLE_SHARE) / BASES;
-        let tables = if self.table_budget_bytes == 0 { 0 } else { tables.min(needs.table_bytes) };
+        let tables = if self.table_budget_bytes == 0 { 0 } else { tables };
         let memory_bytes = self.least_memory_bytes;
         Self { memory_bytes, table_budget_bytes: BASES * tables, coset_budget_bytes, ..self }
     }
@@ -216,7 +217,7 @@ mod tests {
         // Little on the host, and none of what was not asked for.
         let asked = MemoryBudget::distribute(&needs, 112, true).expect("it fits");
         assert_eq!([asked.coset_budget_bytes, asked.table_budget_bytes], [10, 2]);
-        for (free, expected) in [(40, [0, 0]), (55, [0, 4]), (71, [20, 0]), (90, [30, 8]), (1 << 40, [30, 8])] {
+        for (free, expected) in [(40, [0, 0]), (55, [0, 4]), (71, [20, 0]), (90, [30, 10]), (1 << 40, [30, 1 << 38])] {
             let own = asked.on_device(&needs, free);
             assert_eq!([own.coset_budget_bytes, own.table_budget_bytes], expected, "{free} bytes");
             assert_eq!(own.memory_bytes, 100, "nothing of it is on the host");

@@ -215,6 +215,63 @@ impl<'d> Msm<'d> {
     }
 }
 
+/// The table of all multiples, window by window, and the sums of columns by it.
+struct Direct<'d> {
+    device: &'d mut Device,
+    bits: usize,
+    table: u64,
+    points: usize,
+}
+
+impl<'d> Direct<'d> {
+    fn windows(bits: usize) -> usize {
+        SCALAR_BITS.div_ceil(bits)
+    }
+
+    fn new(device: &'d mut Device, bits: usize, points: &[G1Affine]) -> Self {
+        let (len, half) = (points.len(), 1 << (bits - 1));
+        let table = device.allocate(64 * len * half * Self::windows(bits));
+        let scratch = device.allocate(128 * len * half);
+        let mut level = device.upload(&point_bytes(points));
+        for window in 0..Self::windows(bits) {
+            let next = device.allocate(64 * len);
+            let place = table + (64 * window * len * half) as u64;
+            let arguments = Arguments::new().word(len).word(half).address(level).address(scratch);
+            let arguments = arguments.address(place).address(next);
+            device.launch("msm_multiples", len.div_ceil(POINT_THREADS), POINT_THREADS, arguments);
+            level = next;
+        }
+        Self { device, bits, table, points: len }
+    }
+
+    /// `Σ_i column_i·points_i` for every column, with so many digits a thread.
+    fn sums(&mut self, columns: &[Vec<Fr>], each: usize) -> Vec<G1Affine> {
+        let windows = Self::windows(self.bits);
+        let mut list = Vec::new();
+        for column in columns {
+            let at = self.device.upload_elements(column);
+            list.extend(Arguments::new().address(at).word(column.len()).word(0).word(0).word(0).laid_out().0);
+        }
+        let list = self.device.upload(&list);
+        let digits = columns.iter().map(Vec::len).max().unwrap() * windows;
+        let mut len = digits.div_ceil(each * POINT_THREADS);
+        let plan = Plan { bits: self.bits, sets: windows, low_bits: 0, chunk: 0, segments: 0 };
+        let params = Arguments::new().address(list).words(&plan.halves()).word(self.points);
+        let params = params.word(self.bits).word(windows).word(each).word(len);
+        let mut sums = self.device.allocate(128 * columns.len() * len);
+        let arguments = Arguments::new().structure(params).address(self.table).address(sums);
+        self.device.launch_grid("msm_direct", [len, columns.len()], POINT_THREADS, 0, arguments);
+        while len > 1 {
+            let groups = len.div_ceil(POINT_THREADS);
+            let joined = self.device.allocate(128 * columns.len() * groups);
+            let arguments = Arguments::new().word(len).word(groups).address(sums).address(joined);
+            self.device.launch("msm_join", columns.len() * groups, POINT_THREADS, arguments);
+            (sums, len) = (joined, groups);
+        }
+        self.device.read(sums, 128 * columns.len()).chunks(128).map(to_affine).collect()
+    }
+}
+
 /// The affine point of (x·ZZ, y·ZZZ, ZZ, ZZZ).
 fn to_affine(memory: &[u8]) -> G1Affine {
     let point: Vec<Fq> = elements(memory);
@@ -244,6 +301,14 @@ fn check(exponents: &[Fr], columns: &[Vec<Fr>]) {
     for plan in PLANS {
         let sums = Msm::new(&mut device, *plan, &affine).sums(columns);
         assert_eq!(point_bytes(&sums), point_bytes(&expected), "{plan:?}, seed {SEED}");
+    }
+    for bits in [4, 5] {
+        let mut direct = Direct::new(&mut device, bits, &affine);
+        // Parts of a scalar, several scalars, and ends within one.
+        for each in [4, 32, 70] {
+            let sums = direct.sums(columns, each);
+            assert_eq!(point_bytes(&sums), point_bytes(&expected), "{bits} bits, {each} digits each, seed {SEED}");
+        }
     }
 }
 

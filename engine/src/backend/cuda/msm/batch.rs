@@ -318,8 +318,8 @@ impl Work<'_> {
     ) -> Result<Buffer> {
         let jobs = batch.len();
         let largest = batch.iter().map(|job| decomposition.chunks(job.entries, chunk)).max().unwrap_or(0);
-        let mut len = largest.div_ceil(SEGMENT_CHUNKS).min(SEGMENTS / jobs).max(1);
-        let mut segments = self.room::<Point>(jobs * len)?;
+        let len = largest.div_ceil(SEGMENT_CHUNKS).min(SEGMENTS / jobs).max(1);
+        let segments = self.room::<Point>(jobs * len)?;
         let params = WeighParams {
             buckets: sorted.sizes.address(),
             chunks: sorted.chunks.address(),
@@ -330,14 +330,19 @@ impl Work<'_> {
         };
         let arguments = Arguments::new().value(&params).address(sums.address()).address(segments.address());
         self.launch(&WEIGH, point_blocks(jobs * len), arguments)?;
+        self.join(jobs, len, segments)
+    }
+
+    /// Adds up `len` sums of each job, which follow each other.
+    pub(super) fn join(&self, jobs: usize, mut len: usize, mut sums: Buffer) -> Result<Buffer> {
         while len > 1 {
             let groups = len.div_ceil(POINT_THREADS as usize);
             let joined = self.room::<Point>(jobs * groups)?;
-            let arguments = Arguments::new().word(len).word(groups).address(segments.address());
+            let arguments = Arguments::new().word(len).word(groups).address(sums.address());
             self.launch(&JOIN, jobs * groups, arguments.address(joined.address()))?;
-            (segments, len) = (joined, groups);
+            (sums, len) = (joined, groups);
         }
-        Ok(segments)
+        Ok(sums)
     }
 }
 

@@ -7,6 +7,7 @@
 //! | buckets to chunks of few entries, in the order of their lengths | `msm_chunks`, `msm_lengths`, `msm_order` |
 //! | sums of chunks, and weighted sums of those | `msm_accumulate`, `msm_weigh`, `msm_join` |
 //! | sums of sets, joined to sums of columns | `msm_deposit`, `msm_combine` |
+//! | of few points, instead of all that | `msm_direct`, `msm_join` |
 //!
 //! A job is one set of buckets of one column. Sets that no digit falls into are no jobs, so small scalars are cheap;
 //! the jobs of all columns of a call run together, in as few batches as memory allows. The host converts one point for
@@ -14,6 +15,7 @@
 
 mod batch;
 mod decomposition;
+mod direct;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -74,6 +76,8 @@ pub struct CudaBases {
     len: usize,
     decomposition: Decomposition,
     table: Buffer,
+    /// All multiples that digits may ask for, of few points.
+    direct: Option<Buffer>,
     /// Points that the host has once asked for.
     points: Mutex<HashMap<usize, G1Affine>>,
 }
@@ -105,7 +109,7 @@ impl MsmOps for Cuda {
     }
 
     fn table_bytes(&self, bases: &CudaBases) -> Option<usize> {
-        Some((bases.decomposition.levels() - 1) * bases.len * AFFINE_BYTES as usize)
+        Some((bases.decomposition.levels() - 1) * bases.len * AFFINE_BYTES as usize + bases.direct_bytes())
     }
 
     fn msm(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
@@ -132,7 +136,7 @@ impl MsmOps for Cuda {
         let column = work.vector(scalars.len())?;
         work.write(column.address(), scalars)?;
         // The rows' points as bases of their own, without multiples.
-        let chosen = work.empty_bases(rows.len(), 0)?;
+        let chosen = work.empty_bases(rows.len(), choose(rows.len(), 0))?;
         for (place, row) in rows.iter().enumerate() {
             work.copy(
                 bases.level(0) + *row as u64 * AFFINE_BYTES,
@@ -152,10 +156,9 @@ impl CudaBases {
 }
 
 impl Work<'_> {
-    fn empty_bases(&self, len: usize, spare: usize) -> Result<CudaBases> {
-        let decomposition = choose(len, spare);
+    fn empty_bases(&self, len: usize, decomposition: Decomposition) -> Result<CudaBases> {
         let table = self.allocate((len * decomposition.levels()) as u64 * AFFINE_BYTES)?;
-        Ok(CudaBases { len, decomposition, table, points: Mutex::default() })
+        Ok(CudaBases { len, decomposition, table, direct: None, points: Mutex::default() })
     }
 
     /// The points of some rows, which are copied from the device once.
@@ -178,11 +181,15 @@ impl Work<'_> {
     }
 
     fn load_bases(&self, points: &[G1Affine], spare: usize) -> Result<CudaBases> {
-        let bases = self.empty_bases(points.len(), spare)?;
+        let direct = direct::choose(points.len(), spare);
+        let mut bases = self.empty_bases(points.len(), direct.unwrap_or_else(|| choose(points.len(), spare)))?;
         for (i, chunk) in points.chunks(TRANSFER_POINTS).enumerate() {
             let coordinates: Vec<Fq> = chunk.iter().flat_map(|point| [point.x, point.y]).collect();
             let place = bases.level(0) + (i * TRANSFER_POINTS) as u64 * AFFINE_BYTES;
             self.cuda.device.write(self.operation, place, bytemuck::cast_slice(as_words(&coordinates)))?;
+        }
+        if direct.is_some() {
+            bases.direct = Some(self.load_direct(&bases)?);
         }
         if bases.decomposition.levels() > 1 {
             let doubled = self.room::<Point>(bases.len)?;
@@ -205,6 +212,9 @@ impl Work<'_> {
     }
 
     fn sums_together(&self, bases: &CudaBases, columns: &[&CudaScalars]) -> Result<Vec<G1Affine>> {
+        if let Some(table) = &bases.direct {
+            return self.direct_sums(bases, table, columns);
+        }
         let decomposition = &bases.decomposition;
         let counts = self.count(bases, columns)?;
         let jobs = self.jobs(decomposition, columns.len(), &counts)?;
@@ -216,7 +226,12 @@ impl Work<'_> {
         let arguments = Arguments::new().word(columns.len()).word(decomposition.sets).word(decomposition.bits);
         let arguments = arguments.address(sets.address()).address(sums.address());
         self.launch(&COMBINE, point_blocks(columns.len()), arguments)?;
-        let sums: Vec<Point> = self.read(sums.address(), columns.len())?;
+        self.affine(&sums, columns.len())
+    }
+
+    /// Sums of columns, as the host has points.
+    fn affine(&self, sums: &Buffer, columns: usize) -> Result<Vec<G1Affine>> {
+        let sums: Vec<Point> = self.read(sums.address(), columns)?;
         let affine =
             |point: &Point| to_affine(point.0).ok_or_else(|| self.error("a coordinate is not below the modulus"));
         sums.iter().map(affine).collect()
