@@ -1,15 +1,15 @@
-// Inverses of the elements of blocks, from the inverses of the blocks' products (`scan_nonzero_reduce` gives those).
-// Zeros count as ones and stay.
+// Inverses of the elements of blocks, from the inverses of the blocks' products: few blocks invert their own, of many
+// `scan_nonzero_reduce` gives them. Zeros count as ones and stay.
 
 #define INVERT_THREADS 256
 #define INVERT_THREAD_ROWS 4
 
 DEVICE Element one_for_zero(Element value) { return fr_is_zero(value) ? fr_one() : value; }
 
-KERNEL(INVERT_THREADS, invert_apply, u32 len, Element *values, const Element *inverse_products) {
-    // Products of threads' rows in the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1.
-    // Inverses go down from node 1: a child's is its parent's, times its sibling's product.
-    __shared__ Element tree[2 * INVERT_THREADS];
+// Inverts a block's elements, given the inverse of their product or none. In the tree are products of threads' rows in
+// the upper half, and of pairs of nodes below: node i has the children 2i and 2i + 1. Inverses go down from node 1: a
+// child's is its parent's, times its sibling's product.
+DEVICE void invert_block(u32 len, Element *values, Element *tree, const Element *inverse_product) {
     u32 thread = threadIdx.x;
     u32 first = (blockIdx.x * INVERT_THREADS + thread) * INVERT_THREAD_ROWS;
     Element before[INVERT_THREAD_ROWS];
@@ -31,7 +31,7 @@ KERNEL(INVERT_THREADS, invert_apply, u32 len, Element *values, const Element *in
         __syncthreads();
     }
     if (thread == 0) {
-        tree[1] = inverse_products[blockIdx.x];
+        tree[1] = inverse_product != 0 ? *inverse_product : fr_inverse_by_halving(fr_mul(tree[2], tree[3]));
     }
     __syncthreads();
     for (u32 children = 2; children <= INVERT_THREADS; children *= 2) {
@@ -57,6 +57,17 @@ KERNEL(INVERT_THREADS, invert_apply, u32 len, Element *values, const Element *in
             }
         }
     }
+}
+
+KERNEL(INVERT_THREADS, invert_apply, u32 len, Element *values, const Element *inverse_products) {
+    __shared__ Element tree[2 * INVERT_THREADS];
+    invert_block(len, values, tree, inverse_products + blockIdx.x);
+}
+
+// Blocks that wait for one thread each, side by side.
+KERNEL(INVERT_THREADS, invert_blocks, u32 len, Element *values) {
+    __shared__ Element tree[2 * INVERT_THREADS];
+    invert_block(len, values, tree, 0);
 }
 
 // For the product of all: everything waits for this thread.

@@ -90,6 +90,24 @@ fn sums_of_few_points_sort_nothing() {
     assert!(launches <= 3 && copies == 2 && waits == 1, "{launches} launches, {copies} copies, {waits} waits");
 }
 
+/// Blocks that run at a time invert by themselves; the products of more are inverted together.
+#[test]
+fn inversions_of_few_blocks_take_one_kernel() {
+    let gpu = device!(cuda::own(interpreted));
+    let blocks = 8 * if is_real() { 1 << 10 } else { 2 };
+    for (len, few) in [(1024, true), (1024 * blocks + 1, false)] {
+        let mut values = random(len, 1);
+        values[len / 2] = Fr::ZERO;
+        let mut vector = gpu.upload(&values).expect("uploads");
+        let before = gpu.counters().launches();
+        gpu.batch_invert(&mut vector).expect("inverts");
+        assert_eq!(gpu.counters().launches() - before == 1, few, "{len} rows");
+        let mut expected = Cpu::new().upload(&values).expect("uploads");
+        Cpu::new().batch_invert(&mut expected).expect("inverts");
+        assert_eq!(gpu.download(&vector), Cpu::new().download(&expected), "{len} rows");
+    }
+}
+
 #[test]
 fn compiled_and_interpreted_programs_agree_with_the_processor() {
     for programs in [Programs::Generated, Programs::Interpreted] {

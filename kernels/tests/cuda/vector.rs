@@ -239,6 +239,11 @@ fn inverses_leave_zeros() {
             }
             let expected: Vec<Fr> = values.iter().map(|value| value.invert().unwrap_or(Fr::ZERO)).collect();
             assert_eq!(device.read_elements(inverses, len), expected, "{len} rows, seed {SEED}");
+            // The same by blocks that wait for nobody.
+            let alone = device.upload_elements(&values);
+            let arguments = Arguments::new().word(len).address(alone);
+            device.launch("invert_blocks", len.div_ceil(SCAN_BLOCK), THREADS, arguments);
+            assert_eq!(device.read_elements(alone, len), expected, "{len} rows by blocks, seed {SEED}");
         }
     }
 }
