@@ -31,10 +31,14 @@ contract PayOnClass {
     error WrongLength();
     error OtherClass(uint256 proven);
     error Unpaid();
+    error NoSuchClass();
+    error NotProven();
 
     event Paid(address indexed to, int256 indexed input);
 
     constructor(IVerifier verifier_, uint256 class_, uint256 classes_, uint256 prize_) payable {
+        // What is sent for a class that no proof can have would stay here.
+        if (class_ >= classes_) revert NoSuchClass();
         verifier = verifier_;
         class = class_;
         classes = classes_;
@@ -58,8 +62,8 @@ contract PayOnClass {
             if (values[1 + i] > values[1 + greatest]) greatest = i;
         }
         if (greatest != class) revert OtherClass(greatest);
-        // It reverts where the proof does not hold.
-        verifier.verify(proof, values);
+        // The verifier reverts where the proof does not hold; another one might say so.
+        if (!verifier.verify(proof, values)) revert NotProven();
         paid[input] = true;
         emit Paid(msg.sender, input);
         (bool sent,) = payable(msg.sender).call{value: prize}("");

@@ -43,6 +43,39 @@ pub struct Circuit<'k> {
     pub link: Option<Link>,
 }
 
+impl Circuit<'_> {
+    /// Checks that the parts are of one circuit.
+    fn check(&self) -> Result<(), Error> {
+        self.statement.check()?;
+        let fail = |reason: &str| Err(Error::Circuit(reason.into()));
+        let cs = self.vk.cs();
+        if self.k != self.vk.get_domain().k() {
+            return fail("it has another number of rows than its key");
+        }
+        if self.statement.lengths.len() != cs.num_instance_columns() {
+            return fail("its instance columns are not those of the statement");
+        }
+        let unusable = cs.blinding_factors() + 1;
+        let usable = (1usize << self.k).saturating_sub(unusable);
+        // A row behind the last one would be the first one again, and two numbers one cell's sum. The stock verifier
+        // leaves that to its caller.
+        if self.statement.lengths.iter().any(|len| *len > usable) {
+            return fail("an instance column is longer than the usable rows");
+        }
+        let Some(link) = &self.link else { return Ok(()) };
+        let challenge = cs.challenge_phase().first().copied();
+        let column = cs.advice_column_phase().get(link.folded).copied();
+        // The combination follows from the challenge, so it is committed later.
+        if challenge.zip(column).is_none_or(|(challenge, column)| column <= challenge) {
+            return fail("its link is of no column behind the first challenge");
+        }
+        if link.blinding_points.len() != unusable {
+            return fail("its link has not as many points as there are blinding rows");
+        }
+        Ok(())
+    }
+}
+
 /// A contract's source, and what its calldata looks like.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -69,10 +102,7 @@ impl Contract {
         if !is_identifier(name) {
             return Err(Error::Name(name.into()));
         }
-        circuit.statement.check()?;
-        if circuit.statement.lengths.len() != circuit.vk.cs().num_instance_columns() {
-            return Err(Error::Circuit("its instance columns are not those of the statement".into()));
-        }
+        circuit.check()?;
         let protocol = Protocol::new(circuit.vk, circuit.k)?;
         let mut writer = Writer::new(circuit, &protocol);
         let body = writer.body()?;

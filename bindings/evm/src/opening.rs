@@ -25,12 +25,20 @@ impl Distances {
 
     /// The product over some rotations.
     fn product(&self, rotations: impl Iterator<Item = i32>) -> String {
-        let mut product = String::new();
-        for rotation in rotations {
-            let own = format!("mload({})", self.of(rotation));
-            product = if product.is_empty() { own } else { format!("mulmod({product}, {own}, r)") };
+        let factors: Vec<String> = rotations.map(|rotation| format!("mload({})", self.of(rotation))).collect();
+        product(&factors)
+    }
+}
+
+/// The product of values, in halves: each that is inside of another one takes entries of the stack, which has few.
+fn product(factors: &[String]) -> String {
+    match factors {
+        [] => "1".into(),
+        [one] => one.clone(),
+        _ => {
+            let (left, right) = factors.split_at(factors.len() / 2);
+            format!("mulmod({}, {}, r)", product(left), product(right))
         }
-        if product.is_empty() { "1".into() } else { product }
     }
 }
 
@@ -140,29 +148,20 @@ fn set_values(writer: &mut Writer<'_>, set: &OpeningSet, distances: &Distances, 
             });
         }
         let others: Vec<i32> = set.rotations.iter().copied().filter(|other| other != rotation).collect();
-        let mut weight = "1".to_owned();
+        // Times Π (u − p_l) / (p_k − p_l), with p = x·ω^rotation.
+        let mut weights: Vec<String> = others.iter().map(|other| format!("mload({})", distances.of(*other))).collect();
         if !others.is_empty() {
-            // Π (u − p_l) / (p_k − p_l), with p = x·ω^rotation.
             let at = |rotation: i32| writer.protocol.rotated(rotation.into());
             let constant: Fr = others.iter().map(|other| at(*rotation) - at(*other)).product();
+            weights.push(hex_word(constant.invert().unwrap_or(Fr::ZERO)));
             let inverse_x = writer.words.inverses.plus(INVERSE_X);
-            weight = format!(
-                "mulmod({}, {}, r)",
-                distances.product(others.iter().copied()),
-                hex_word(constant.invert().unwrap_or(Fr::ZERO))
-            );
-            for _ in &others {
-                weight = format!("mulmod({weight}, mload({inverse_x}), r)");
-            }
+            weights.extend(others.iter().map(|_| format!("mload({inverse_x})")));
         }
-        if let Some(factor) = factor {
-            weight = if weight == "1" {
-                format!("mload({factor})")
-            } else {
-                format!("mulmod({weight}, mload({factor}), r)")
-            };
+        weights.extend(factor.map(|factor| format!("mload({factor})")));
+        for weight in weights {
+            writer.line(format!("e := mulmod(e, {weight}, r)"));
         }
-        writer.line(format!("mstore({values}, addmod(mload({values}), mulmod(e, {weight}, r), r))"));
+        writer.line(format!("mstore({values}, addmod(mload({values}), e, r))"));
         writer.line("}");
     }
 }

@@ -128,7 +128,10 @@ function next(scalar, at) {
 }
 function minusOf(at) {
     point(at, 0x40)
-    mstore(0x60, sub(Q, mload(0x60)))
+    let y := mload(0x60)
+    // The precompiled contract sees the other sign alone: of q itself that is 0.
+    if iszero(lt(y, Q)) { fail() }
+    mstore(0x60, sub(Q, y))
     addUp()
 }
 function term() {
@@ -149,12 +152,17 @@ function plusMultipleOf(at, scalar) {
 }
 ";
 
+/// Whether a character of a name leaves a comment what it is. What a model's owner calls its tensors may end no line,
+/// which U+2028 and U+2029 do as well, turn no direction of writing, and begin no tag of the documentation.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || (c.is_ascii() && !c.is_ascii_control() && c != '@')
+}
+
 /// The whole source.
 pub(crate) fn source(name: &str, about: &[String], statement: &Statement, proof_bytes: usize, body: &str) -> String {
     let mut text = String::from("// SPDX-License-Identifier: MIT OR Apache-2.0\npragma solidity >=0.8.19 <0.9.0;\n\n");
     let line = |text: &mut String, line: &str| {
-        // What a model's owner calls it stays inside of the comment.
-        let _ = writeln!(text, "/// {}", line.replace(|c: char| c.is_control(), " "));
+        let _ = writeln!(text, "/// {}", line.replace(|c: char| !is_plain(c), " "));
     };
     line(&mut text, "Verifies proofs of one circuit: written by zkml-gpu from its verifying key.");
     about.iter().for_each(|own| line(&mut text, own));

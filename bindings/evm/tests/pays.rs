@@ -77,3 +77,47 @@ fn a_contract_pays_on_a_proven_class_alone_and_once() {
     assert!(reverted(&call(payer, &claim).outcome, "AlreadyPaid()"));
     assert_eq!([payer, other].map(|of| machine.balance(of)), [FUNDS - PRIZE, FUNDS]);
 }
+
+/// What is sent to a contract that can pay for nothing would be lost.
+#[test]
+fn a_class_that_the_model_does_not_have_is_refused() {
+    let Some(solc) = solc() else { return };
+    let example = solc.compile(EXAMPLE, "PayOnClass").expect("it compiles");
+    let mut machine = Machine::default();
+    let mut deploy = |class: u128, classes: u128| {
+        let arguments = [address_word([1; 20]), word(class), word(classes), word(PRIZE)].concat();
+        machine.deploy_with(&[example.creation.clone(), arguments].concat(), FUNDS).is_ok()
+    };
+    assert!(deploy(0, 1) && deploy(3, 4));
+    assert!(!deploy(4, 4) && !deploy(0, 0) && !deploy(u128::MAX, 4));
+}
+
+/// A verifier that answers with false, instead of reverting, pays nobody.
+#[test]
+fn an_answer_of_false_is_not_paid() {
+    const SAYS: &str = "// SPDX-License-Identifier: MIT OR Apache-2.0
+pragma solidity >=0.8.19 <0.9.0;
+contract Says {
+    bool immutable answer;
+    constructor(bool answer_) { answer = answer_; }
+    function verify(bytes calldata, int256[] calldata) external view returns (bool) { return answer; }
+}
+";
+    let Some(solc) = solc() else { return };
+    let example = solc.compile(EXAMPLE, "PayOnClass").expect("it compiles");
+    let says = solc.compile(SAYS, "Says").expect("it compiles");
+    let mut machine = Machine::default();
+    for answer in [false, true] {
+        let (verifier, _) = machine.deploy(&[&says.creation[..], &word(answer.into())].concat()).expect("deployed");
+        let arguments = [address_word(verifier), word(1), word(2), word(PRIZE)].concat();
+        let payer = machine.deploy_with(&[example.creation.clone(), arguments].concat(), FUNDS).expect("deployed").0;
+        let reserve = [&selector("reserve(int256)")[..], &word(9)].concat();
+        assert!(matches!(machine.call(payer, &reserve, 0).expect("a transaction").outcome, Outcome::Returned(_)));
+        // No proof, and three numbers: the input, and the scores of two classes.
+        let words = [64, 96, 0, 3, 9, 1, 2].map(word).concat();
+        let claim = [&selector("claim(bytes,int256[])")[..], &words].concat();
+        let outcome = machine.call(payer, &claim, 0).expect("a transaction").outcome;
+        assert_eq!(matches!(outcome, Outcome::Returned(_)), answer, "{outcome:?}");
+        assert_eq!(machine.balance(payer), if answer { FUNDS - PRIZE } else { FUNDS });
+    }
+}
