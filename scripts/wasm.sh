@@ -92,8 +92,8 @@ for part in "${parts[@]}"; do
     say "building $part ($SECONDS s)"
     case $part in
     verifier)
-        build wasm "-C target-feature=$features" "$std" --no-default-features
-        finish wasm zkml_gpu_verify wasm/verifier
+        build wasm-verifier "-C target-feature=$features" "$std" --no-default-features
+        finish wasm-verifier zkml_gpu_verify wasm/verifier
         ;;
     prover)
         build wasm "-C target-feature=$features" "$std" ${ZKML_WASM_FEATURES:+--features "$ZKML_WASM_FEATURES"}

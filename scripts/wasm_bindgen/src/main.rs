@@ -11,7 +11,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use walrus::Module;
+use walrus::ModuleConfig;
 use wasm_bindgen_cli_support::Bindgen;
 
 fn main() -> ExitCode {
@@ -30,14 +30,17 @@ fn main() -> ExitCode {
 }
 
 fn write(module: &str, folder: &str, name: &str) -> Result<(), String> {
-    let mut read = Module::from_file(module).map_err(|error| format!("{error:?}"))?;
+    // What is written with a module is the module's own setting, where it is read by us.
+    let keeps_names = std::env::var_os("ZKML_WASM_NAMES").is_some();
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(keeps_names).generate_producers_section(false);
+    let mut read = config.parse_file(module).map_err(|error| format!("{error:?}"))?;
     let cleared = table::clear(&mut read);
     if cleared == 0 {
         return Err("there is no table of the scalar field in it".into());
     }
     let mut bindgen = Bindgen::new();
     let bindgen = bindgen.input_module(name, read).out_name(name).typescript(true);
-    let bindgen = bindgen.remove_name_section(std::env::var_os("ZKML_WASM_NAMES").is_none()).remove_producers_section(true);
     let written = bindgen.web(true).and_then(|bindgen| bindgen.generate(folder));
     written.map_err(|error| format!("{error:?}"))
 }
