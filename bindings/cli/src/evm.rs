@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use zkml_gpu::verify::report::line;
-use zkml_gpu::{AnyKey, ErrorClass, FileError, ModelKey, ProofBundle};
+use zkml_gpu::{AnyKey, Error, ErrorClass, FileError, ModelKey, ProofBundle};
 use zkml_gpu_evm::machine::{Answer, Machine, Outcome};
 use zkml_gpu_evm::{Contract, Error as EvmError, MAX_CODE_BYTES, Solc};
 use zkml_gpu_files::{Access, Staged};
@@ -83,6 +83,11 @@ fn verifier(options: &VerifierOptions) -> anyhow::Result<u8> {
     let (key, contract) = contract(&options.contract)?;
     let file = options.out.clone().unwrap_or_else(|| PathBuf::from(format!("{}.sol", contract.name)));
     let interface = file.with_file_name(format!("I{}.sol", contract.name));
+    if file == interface {
+        let problem =
+            format!("{} is the name of the interface's file, which is written beside the contract", file.display());
+        return Err(Error::Arguments { problem, hint: "--out FILE.sol with another name" }.into());
+    }
     write(&file, &contract.source)?;
     write(&interface, &contract.interface())?;
     let report = VerifierReport {

@@ -73,6 +73,9 @@ fn what_has_no_contract_is_refused_by_name() {
     assert!(code == 2 && stderr.contains("--transcript keccak"), "{code}: {stderr}");
     let (code, _, stderr) = run(at, &["evm", "verifier", "--vk", "blake/model.vk", "--name", "lower"]);
     assert!(code == 2 && stderr.contains("capital letter"), "{code}: {stderr}");
+    let (code, _, stderr) =
+        run(at, &["evm", "verifier", "--vk", "blake/model.vk", "--name", "Gemm", "--out", "IGemm.sol"]);
+    assert!(code == 2 && stderr.contains("the interface's file") && !at.join("IGemm.sol").exists(), "{code}: {stderr}");
     prove(at, "keccak", &["--weights", "embedded", "--transcript", "keccak"]);
     let missing = ["evm", "gas", "keccak/proof.json", "--vk", "keccak/model.vk", "--solc", "/no/such/solc"];
     let (code, _, stderr) = run(at, &missing);
